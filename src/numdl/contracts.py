@@ -1,0 +1,151 @@
+"""Which nouns travel between the rooms of numdl, and what each of them promises?
+
+Conventions, fixed here for the whole library:
+
+* ``n`` samples, ``d`` inputs, ``k`` targets or classes, ``m`` width of the flow, ``nt`` steps of size ``h = T / nt``.
+* ``x (n, d)`` samples, ``c (n, k)`` targets (one-hot for classes), ``u (m,)`` state, ``theta`` weights of the flow
+  (leading axis: layers), ``W (k, m+1)`` head with the intercept in the last column, ``s = W [u; 1]`` scores.
+* An objective is ``mean over samples of the misfit + penalty``; least squares is ``1/(2n) sum ||s_i - c_i||^2`` and a
+  penalty is ``alpha/2 ||L (p - p_ref)||^2``. Intercepts are not penalised.
+* ``p`` is what the optimiser moves (a pytree), ``aux`` what the problem carries along (for variable projection: ``W``).
+
+Nothing of numdl is imported here, and nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Array, Float
+
+PyTree = Any
+
+
+class Status(NamedTuple):
+    """Why an iteration ended: a short code for programs and a sentence for people.
+
+    ``code`` is one of ``running``, ``converged``, ``stalled``, ``max_iter``, ``time_budget``, ``interrupted``, ``failed``.
+    Failure to converge is a status, never an exception.
+    """
+
+    code: str
+    message: str
+
+    @property
+    def converged(self) -> bool:
+        """Whether the iteration ended because its tolerance was met."""
+        return self.code == "converged"
+
+
+class Linearization(NamedTuple):
+    """A problem near ``p``: value, slope and a symmetric positive semidefinite model of its curvature.
+
+    Attributes:
+        value: objective at ``p``, ().
+        gradient: derivative of exactly this value, structure of ``p``.
+        curvature: ``v -> H v``, Gauss-Newton matrix of the misfit plus the penalty's Hessian, structure of ``p``.
+        aux: the problem's companion at ``p`` (for variable projection the optimal head).
+        metrics: named scalars for the history; computed anyway, never an extra pass over the data.
+    """
+
+    value: Float[Array, ""]
+    gradient: PyTree
+    curvature: Callable[[PyTree], PyTree]
+    aux: PyTree
+    metrics: Mapping[str, Array]
+
+
+class Iterate(NamedTuple):
+    """Where an optimiser stands; arrays only, so it can be compiled, saved and resumed.
+
+    Attributes:
+        p: the unknowns.
+        aux: the problem's companion at ``p``.
+        value: objective at ``p``, ().
+        state: the optimiser's own memory (damping, directions, ...).
+        metrics: named scalars for the history.
+    """
+
+    p: PyTree
+    aux: PyTree
+    value: Float[Array, ""]
+    state: PyTree
+    metrics: Mapping[str, Array]
+
+
+class Result(NamedTuple):
+    """What a minimisation returns: the best iterate, why it stopped, and one array per recorded quantity."""
+
+    p: PyTree
+    aux: PyTree
+    status: Status
+    history: dict[str, np.ndarray]
+
+
+@runtime_checkable
+class Problem(Protocol):
+    """Misfit plus penalty on data, as a frozen pytree: arrays are leaves, functions are static."""
+
+    def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
+        """Objective at ``p`` and the companion that belongs to it."""
+        ...
+
+    def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
+        """Value, gradient and curvature at ``p``."""
+        ...
+
+    def rows(self, index: Array) -> Problem:
+        """The same problem on a part of the samples."""
+        ...
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """A method that lowers a problem one step at a time; ``init`` and ``step`` return the same tree and dtypes."""
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate at ``p``."""
+        ...
+
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
+        """Next iterate; compiled by the loop."""
+        ...
+
+    def status(self, history: Mapping[str, list[float]]) -> Status:
+        """``running``, or why to stop."""
+        ...
+
+
+Dynamics = Callable[[Any, Float[Array, " m"], PyTree], Float[Array, " m"]]
+"""``f(t, u, theta) -> du/dt`` for one sample."""
+
+
+class Scheme(NamedTuple):
+    """One step of a time integrator.
+
+    Attributes:
+        order: declared order of accuracy.
+        step: ``step(f, t, h, u, theta) -> u(t + h)``, where ``theta(c)`` are the weights at time ``t + c h``.
+    """
+
+    order: int
+    step: Callable[[Dynamics, Any, Any, Array, Callable[[float], PyTree]], Array]
+
+
+@runtime_checkable
+class Control(Protocol):
+    """Weights as functions of time, given by coefficients with a leading axis."""
+
+    def cells(self, coeffs: PyTree) -> PyTree:
+        """What each of the ``nt`` steps needs to know, leading axis ``nt``."""
+        ...
+
+    def at(self, cell: PyTree, c: float) -> PyTree:
+        """Weights at the fraction ``c`` in [0, 1] of the step that owns ``cell``."""
+        ...
+
+    def refine(self, coeffs: PyTree) -> PyTree:
+        """The same function of time on ``2 nt`` steps (prolongation)."""
+        ...
