@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from numdl.data import read_table
+
+
+def read(tmp_path, content, name="a.csv", **options):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "a,b\n1,2\n3,4.5\n"),
+        ("a.csv", "a;b\n1;2\n3;4.5\n"),
+        ("a.csv", "a;b\n1;2\n3;4,5\n"),
+        ("a.csv", "a\tb\n1\t2\n3\t4.5"),
+        ("a.tsv", "a\tb\r\n1\t2\r\n3\t4.5\r\n"),
+        ("a.csv", "\ufeffa, b\n1, 2\n\n3, 4.5\n\n"),
+        ("a.csv", '"a","b"\n"1","2"\n"3","4.5"\n'),
+        ("a.txt", "  a   b\n 1.0   2\n3   4.50   \n"),
+        ("a.dat", "# a b\n1 2\n3 4.5\n"),
+        ("a.data", "# made somewhere\n#\n# a b\n1\t 2\n3 \t4.5\n"),
+        ("a.csv", "\n# from the lab\na,b\n1,2\n3,4.5\n"),
+        ("A.CSV", "a,b\n1,2\n3,4.5\n"),
+    ],
+)
+def test_layouts(tmp_path, name, content):
+    table = read(tmp_path, content, name)
+    assert table.names == ("a", "b")
+    np.testing.assert_array_equal(np.column_stack(table.columns), [[1, 2], [3, 4.5]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "1,2\n3,-4e1\n"), ("a.txt", "\t1.0 \t2\n3   -40\n"), ("a.csv", "1;2,0\n3;-4,0e1\n")],
+)
+def test_no_header(tmp_path, name, content):
+    table = read(tmp_path, content, name)
+    assert table.names == ("column0", "column1")
+    np.testing.assert_array_equal(np.column_stack(table.columns), [[1, 2], [3, -40]])
+
+
+def test_one_column_and_unnamed_column(tmp_path):
+    assert read(tmp_path, "a\n1\n2\n").column("a").tolist() == [1, 2]
+    assert read(tmp_path, ",a\n0,1\n1,2\n").names == ("column0", "a")
+
+
+def test_comment_line_of_names_with_text_in_the_data(tmp_path):
+    table = read(tmp_path, "#id,kind\n1,oak\n2,elm\n")
+    assert table.names == ("id", "kind") and table.n == 2
+
+
+def test_text_numbers_and_missing(tmp_path):
+    rows = ["n,t,b,d,e", "1, oak ,true,2020-01-01,", ',"elm, tall",false,2020-01-02,', "NaN,NA,,null,", "4,x,true,,"]
+    table = read(tmp_path, "\n".join(rows))
+    np.testing.assert_array_equal(table.column("n"), [1, np.nan, np.nan, 4])
+    assert table.column("t").tolist() == ["oak", "elm, tall", None, "x"]
+    np.testing.assert_array_equal(table.column("b"), [1, 0, np.nan, 1])
+    assert table.column("d").tolist() == ["2020-01-01", "2020-01-02", None, None]
+    assert table.column("e").tolist() == [None] * 4
+
+
+def test_text_on_request(tmp_path):
+    assert read(tmp_path, "zip,x\n007,1\n010,2\n", text=["zip", "other"]).column("zip").tolist() == ["007", "010"]
+
+
+def test_text_far_below_many_numbers(tmp_path):
+    # beyond the first block of the reader, whose types are then revised
+    table = read(tmp_path, "a,b\n" + "1,2\n" * 300_000 + "?,2.5\n")
+    assert table.n == 300_001 and table.column("a")[-1] == "?" and table.column("b")[-1] == 2.5
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt"])
+def test_ragged_row_is_named(tmp_path, name):
+    content = "# c\na,b\n" + "1,2\n" * 6 + "\n3\n4,5\n"
+    content = content.replace(",", " ") if name == "a.txt" else content
+    with pytest.raises(ValueError, match=r"data row 7 has 1 fields where 2 are expected \('3'\)"):
+        read(tmp_path, content, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("a,b\n", "a header but no rows"),
+        ("#a,b\n", "a header but no rows"),
+        ("\n \n", "only blank lines"),
+        ('a,b\n1,x\n2,"y\n3,z\n', "data row 2 opens a quote that is never closed"),
+        (b"a,b\n1,\xe4\n", "line 2 is not text in UTF-8"),
+        (b"a,b\n" + b"1,2\n" * 20_000 + b"1,\xe4\n", "column 'b' is not text in UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "not text in UTF-8"),
+        ("1.5,1.5,x\n1,2,y\n", "occur more than once"),
+    ],
+)
+def test_refuses(tmp_path, content, says):
+    with pytest.raises(ValueError, match=says) as error:
+        read(tmp_path, content)
+    assert "\n" not in str(error.value)
+
+
+def test_quoted_line_break_is_no_unclosed_quote(tmp_path):
+    assert read(tmp_path, 'a,b\n1,x\n2,"y\nz"\n').column("b").tolist() == ["x", "y\nz"]
