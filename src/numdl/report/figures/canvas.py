@@ -1,0 +1,125 @@
+"""How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
+
+Neither pyplot nor the global backend is touched: a ``Figure`` gets its own SVG canvas.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#1f5fa8", "#d1690a", "#23845a", "#7a4ea3", "#bb3a34", "#7b8494"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, "#0e8f9e", "#a07a1c", "#c2508d")
+INK = "#2b3440"
+SIZE = (4.6, 3.1)
+MAX_POINTS = 2000
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9.5,
+    "font.family": ["sans-serif"],
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#aab2bd",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-4, 5),
+    "grid.color": "#e6e9ee",
+    "grid.linewidth": 0.7,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+}
+
+
+def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
+    """Draw one pair of axes and return it as an ``<svg>`` element for an HTML page.
+
+    Args:
+        name: identifier of the figure, unique on its page; prefix of all identifiers inside.
+        title: what the figure shows, for those who cannot see it; escaped here.
+        draw: function that draws on the axes.
+        size: width and height in inches; the page scales the figure to its column.
+
+    Returns:
+        The element, without prolog, fixed size or style sheet of its own.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _inline(buffer.getvalue(), name, title)
+
+
+def _inline(svg: str, name: str, title: str) -> str:
+    box = re.search(r'viewBox="([^"]+)"', svg)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    for pattern in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<defs>\s*</defs>"):
+        body = re.sub(pattern, "", body, flags=re.DOTALL)
+    body = body.replace("xlink:href=", "href=")
+    used = set(re.findall(r"""(?:url\(|href=")#([\w-]+)""", body))
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r"""(url\(|href=")#""", rf"\1#{name}-", body)
+    opening = f'<svg viewBox="{box[1] if box else "0 0 100 100"}" role="img" aria-labelledby="{name}-title">'
+    return f'{opening}<title id="{name}-title">{html.escape(title)}</title>{body}'
+
+
+def thin(n: int, limit: int) -> np.ndarray:
+    """At most ``limit`` evenly spaced indices of 0..n-1, with both ends."""
+    return np.arange(n) if n <= limit else np.unique(np.linspace(0, n - 1, limit).round().astype(int))
+
+
+def sample(n: int, limit: int = MAX_POINTS) -> np.ndarray:
+    """At most ``limit`` indices of 0..n-1 drawn at random with a fixed seed, ascending."""
+    return np.arange(n) if n <= limit else np.sort(np.random.default_rng(0).choice(n, limit, replace=False))
+
+
+def logarithmic(ax: Axes, values: np.ndarray) -> None:
+    """Make the y axis logarithmic if the values are positive and span a decade; labels are plain text, not formulas."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    values = values[np.isfinite(values)]
+    if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(numticks=8))
+    ax.yaxis.set_major_formatter(FuncFormatter(_power))
+    if values.max() < 100 * values.min():
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _power(value: float, _: int) -> str:
+    exponent = round(np.log10(value)) if value > 0 else 0
+    if -3 < exponent < 4:
+        return f"{10.0**exponent:g}"
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,0 +1,177 @@
+"""Which numbers follow from a summary: the errors that count, residuals, confusion, layer norms, coverage, slopes?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from numdl.report.summary import FitSummary, ScoreRow
+from numdl.report.wording import finite
+
+HUGE = 1e100
+"""Larger predictions are treated as not finite: their squares and axis limits overflow."""
+
+
+class Judgement(NamedTuple):
+    """The errors of the network and its baselines on the same rows; ``None`` where not known."""
+
+    part: str
+    own: float | None
+    train: float | None
+    linear: float | None
+    linear_name: str
+    trivial: float | None
+    trivial_name: str
+
+
+def judge(summary: FitSummary) -> Judgement:
+    """The network against its baselines on the test rows, else the validation rows, else the training rows."""
+    own: ScoreRow = {}
+    linear: ScoreRow = {}
+    trivial: ScoreRow = {}
+    for row in summary.scores:
+        name = str(row.get("name", "")).lower()
+        if any(word in name for word in ("mean of", "most frequent", "majority")):
+            trivial = trivial or row
+        elif not name.startswith("numdl") and any(word in name for word in ("ridge", "linear", "logistic")):
+            linear = linear or row
+        elif not own or (name.startswith("numdl") and not str(own.get("name", "")).lower().startswith("numdl")):
+            own = row
+    part = next((p for p in ("test", "validation", "train") if finite(own.get(p)) is not None), "train")
+    return Judgement(
+        part=part,
+        own=finite(own.get(part)),
+        train=finite(own.get("train")),
+        linear=finite(linear.get(part)),
+        linear_name=str(linear.get("name", "ridge")),
+        trivial=finite(trivial.get(part)),
+        trivial_name=str(trivial.get("name", "trivial model")),
+    )
+
+
+def column(summary: FitSummary, name: str) -> np.ndarray | None:
+    """A column of the history with NaN for what is not finite, or ``None`` if nothing of it is known."""
+    values = summary.history.get(name)
+    if values is None or not np.isfinite(values).any():
+        return None
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def last(summary: FitSummary, name: str) -> float | None:
+    """The last finite value of a column of the history."""
+    values = column(summary, name)
+    return None if values is None else float(values[np.isfinite(values)][-1])
+
+
+def alphas(summary: FitSummary) -> dict[str, np.ndarray]:
+    """The regularisation parameter of each group of weights over the iterations."""
+    names = [name for name in summary.history if name == "alpha" or name.startswith("alpha:")]
+    paths = {name.removeprefix("alpha:"): column(summary, name) for name in names}
+    return {group: path for group, path in paths.items() if path is not None}
+
+
+def finite_rows(summary: FitSummary) -> np.ndarray:
+    """Index of the held-out rows whose targets and predictions are finite, (<= n,)."""
+    if summary.c is None or summary.prediction is None:
+        return np.zeros(0, dtype=int)
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(summary.c) < HUGE) & (np.abs(summary.prediction) < HUGE)
+    return np.flatnonzero(good if good.ndim == 1 else good.all(axis=1))
+
+
+def regression_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and predictions of the finite held-out rows, both (n, k)."""
+    rows = finite_rows(summary)
+    if summary.c is None or summary.prediction is None:
+        return np.zeros((0, 1)), np.zeros((0, 1))
+    return summary.c[rows], summary.prediction[rows]
+
+
+def relative_errors(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """RMSE of each target over its standard deviation, (k,); over 1 where the target is constant."""
+    if not len(c):
+        return np.full(c.shape[1], np.nan)
+    spread = c.std(axis=0)
+    return np.sqrt(np.mean((prediction - c) ** 2, axis=0)) / np.where(spread > 0, spread, 1.0)
+
+
+def scaled_residuals(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Prediction minus target, (n, k); for several targets over each target's standard deviation, so that they pool."""
+    residual = prediction - c
+    if c.shape[1] < 2 or not len(c):
+        return residual
+    spread = c.std(axis=0)
+    return residual / np.where(spread > 0, spread, 1.0)
+
+
+def confusion(c: np.ndarray, prediction: np.ndarray, n_classes: int) -> np.ndarray:
+    """Number of rows of class i predicted as class j, (n_classes, n_classes)."""
+    return np.bincount(c * n_classes + prediction, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def layer_norms(values: np.ndarray) -> np.ndarray:
+    """Euclidean norm of each layer's weights, (nt,)."""
+    return np.linalg.norm(values.reshape(len(values), -1), axis=1)
+
+
+def layer_changes(values: np.ndarray) -> np.ndarray:
+    """Smoothness over depth: norm of the difference between neighbouring layers, (nt - 1,)."""
+    return layer_norms(np.diff(values, axis=0))
+
+
+def coverage(summary: FitSummary, levels: Sequence[float]) -> np.ndarray | None:
+    """Share of the held-out targets inside the central Gaussian interval of each level, (len(levels),).
+
+    Args:
+        summary: a regression with predicted standard deviations.
+        levels: nominal probabilities in (0, 1).
+
+    Returns:
+        The observed shares, or ``None`` if there is no usable interval.
+    """
+    if summary.interval is None or summary.c is None or summary.prediction is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(summary.c) < HUGE) & (np.abs(summary.prediction) < HUGE)
+        good &= np.isfinite(summary.interval) & (summary.interval >= 0)
+    if not good.any():
+        return None
+    distance, deviation = np.abs(summary.c - summary.prediction)[good], summary.interval[good]
+    widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels]
+    return np.array([np.mean(distance <= width * deviation) for width in widths])
+
+
+class Decline(NamedTuple):
+    """How fast the objective still fell when the training ended: ``rate = -d log(objective) / d time``."""
+
+    rate: float
+    elapsed: float
+    unit: str
+    points: int
+
+
+def decline(summary: FitSummary) -> Decline | None:
+    """Least-squares slope of the logarithm of the objective over the last third of the training.
+
+    Args:
+        summary: its history needs ``objective`` (positive) and, for an answer in seconds, ``seconds``.
+
+    Returns:
+        The decline, or ``None`` with fewer than five points or an objective that is not positive.
+    """
+    objective, seconds = column(summary, "objective"), column(summary, "seconds")
+    if objective is None:
+        return None
+    time = seconds if seconds is not None else np.arange(len(objective), dtype=float)
+    known = np.isfinite(objective) & np.isfinite(time)
+    objective, time = objective[known], time[known]
+    tail = slice(-max(5, len(time) // 3), None)
+    objective, time_tail = objective[tail], time[tail]
+    if len(objective) < 5 or objective.min() <= 0 or np.ptp(time_tail) <= 0:
+        return None
+    centred = time_tail - time_tail.mean()
+    rate = -float(centred @ np.log(objective) / (centred @ centred))
+    return Decline(rate, float(time[-1]), "s" if seconds is not None else "iterations", len(objective))

@@ -1,0 +1,161 @@
+"""What does a report need to know about a fit, as plain arrays and text?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numdl.contracts import Status
+
+TASKS = ("regression", "classification")
+
+
+class ScoreRow(TypedDict, total=False):
+    """One line of the score table; parts that do not exist are ``None``, absent or NaN."""
+
+    name: str
+    train: float | None
+    validation: float | None
+    test: float | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitSummary:
+    """A finished fit as the report sees it. Only the first three fields are required; NaN means "not known" everywhere.
+
+    Attributes:
+        title: heading of the report.
+        task: ``"regression"`` or ``"classification"``.
+        status: why the training ended.
+        facts: what was trained on what: file, rows, columns, network, solver, seconds, versions.
+        scores: one row per model, smaller is better. The row of the network starts with ``numdl``; the baselines are
+            recognised by the words ``ridge``/``linear``/``logistic`` and ``mean of``/``most frequent`` in their names.
+        score_name: what the scores measure, with its unit: ``"RMSE (kW)"``, ``"error %"``.
+        history: columns of equal length, one entry per iteration. Known names: ``seconds``, ``objective``,
+            ``gradient_norm``, ``train_error``, ``validation_error``, ``damping``, ``effective_parameters``,
+            ``log_evidence``, ``noise`` and one ``alpha:<group>`` per group of weights.
+        n_parameters: number of unknowns, 0 if not known.
+        c: true targets of the held-out rows, (n, k); for classification the indices of the classes, (n,).
+        prediction: predictions of the same rows, the same shape.
+        held_out_name: which rows these are: ``"test"``, ``"validation"`` or ``"training"``.
+        target_names: k names, or empty.
+        class_names: one name per class, or empty.
+        weights: arrays whose leading axis is the layers, (nt, ...).
+        interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only.
+    """
+
+    title: str
+    task: str
+    status: Status
+    facts: Mapping[str, str] = field(default_factory=dict)
+    scores: Sequence[ScoreRow] = ()
+    score_name: str = "error"
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+    n_parameters: int = 0
+    c: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+    held_out_name: str = "test"
+    target_names: Sequence[str] = ()
+    class_names: Sequence[str] = ()
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    interval: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
+        if self.task not in TASKS:
+            raise ValueError(f"FitSummary(task={self.task!r}): the task must be one of {TASKS}.")
+        history = {name: _floats(f"history[{name!r}]", values) for name, values in (self.history or {}).items()}
+        lengths = {name: column.shape for name, column in history.items()}
+        if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"FitSummary(history): the columns have shapes {lengths}, all must be (iterations,) with one length. "
+                "Fill iterations that were not measured with NaN."
+            )
+        weights = {name: _floats(f"weights[{name!r}]", values) for name, values in (self.weights or {}).items()}
+        for name, values in weights.items():
+            if values.ndim == 0:
+                raise ValueError(
+                    f"FitSummary(weights[{name!r}]): a scalar has no axis of layers. Pass an array of shape (nt, ...)."
+                )
+        c, prediction, interval = self._rows()
+        changes = {"history": history, "weights": weights, "c": c, "prediction": prediction, "interval": interval}
+        changes |= {"facts": dict(self.facts or {}), "scores": tuple(self.scores or ())}
+        changes |= {"target_names": self._target_names(c), "class_names": self._class_names(c, prediction)}
+        for name, value in changes.items():
+            object.__setattr__(self, name, value)
+
+    def _rows(self) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        if self.c is None or self.prediction is None:
+            if self.c is not None or self.prediction is not None:
+                given, missing = ("c", "prediction") if self.prediction is None else ("prediction", "c")
+                raise ValueError(f"FitSummary: {given} is given without {missing}. Pass both, or neither.")
+            return None, None, None
+        c, prediction = np.asarray(self.c), np.asarray(self.prediction)
+        if c.shape != prediction.shape:
+            raise ValueError(
+                f"FitSummary: c has shape {c.shape} and prediction {prediction.shape}, they must be the same. "
+                "Pass the predictions of the rows of c."
+            )
+        if self.task == "classification":
+            return _labels("c", c), _labels("prediction", prediction), None
+        c, prediction = _table("c", c), _table("prediction", prediction)
+        interval = None if self.interval is None else _table("interval", np.asarray(self.interval))
+        if interval is not None and interval.shape != c.shape:
+            raise ValueError(
+                f"FitSummary: interval has shape {interval.shape} and c {c.shape}, they must be the same. "
+                "Pass one standard deviation per row and target."
+            )
+        return c, prediction, interval
+
+    def _target_names(self, c: np.ndarray | None) -> tuple[str, ...]:
+        names = tuple(str(name) for name in self.target_names)
+        if self.task == "classification" or c is None:
+            return names
+        k = c.shape[1]
+        if names and len(names) != k:
+            raise ValueError(f"FitSummary: {len(names)} target_names for {k} targets. Pass one name per column of c.")
+        return names or (("target",) if k == 1 else tuple(f"target {j}" for j in range(k)))
+
+    def _class_names(self, c: np.ndarray | None, prediction: np.ndarray | None) -> tuple[str, ...]:
+        names = tuple(str(name) for name in self.class_names)
+        if self.task == "regression" or c is None or prediction is None:
+            return names
+        needed = 1 + max(int(c.max(initial=-1)), int(prediction.max(initial=-1)))
+        if names and needed > len(names):
+            raise ValueError(
+                f"FitSummary: class index {needed - 1} has no name among the {len(names)} class_names. "
+                "Pass one name per class, in the order of the indices."
+            )
+        return names or tuple(f"class {j}" for j in range(needed))
+
+
+def _floats(name: str, values: object) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"FitSummary({name}): not an array of numbers ({error}). Use NaN for missing ones.") from None
+
+
+def _table(name: str, values: np.ndarray) -> np.ndarray:
+    values = _floats(name, values)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise ValueError(f"FitSummary({name}): shape {values.shape}, needed is (n, k). Flatten the targets of a row.")
+    return values
+
+
+def _labels(name: str, values: np.ndarray) -> np.ndarray:
+    if values.ndim != 1:
+        raise ValueError(
+            f"FitSummary({name}): shape {values.shape}, for classification the indices of the classes (n,) are needed. "
+            "Take argmax over the scores."
+        )
+    labels = _floats(name, values)
+    if not np.all(np.isfinite(labels) & (labels >= 0) & (labels == np.floor(labels))):
+        raise ValueError(f"FitSummary({name}): labels must be the integers 0, 1, ...: encode the class names first.")
+    return labels.astype(int)

@@ -1,0 +1,129 @@
+"""What does the page look like: its style sheet, and the few pieces of HTML it is made of? All text is escaped here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+CSS = """
+:root{color-scheme:light dark;--bg:#f4f5f7;--card:#fff;--ink:#1c2430;--soft:#5a6675;--line:#dfe3e8;--accent:#1f5fa8;
+--good:#1e7a4f;--fair:#9a6500;--bad:#b3342e;--mark:#eef4fb}
+@media (prefers-color-scheme:dark){:root{--bg:#14181e;--card:#1d232b;--ink:#e7ebf0;--soft:#a3aebb;--line:#333c47;
+--accent:#7db2ee;--good:#63c796;--fair:#e0b055;--bad:#f08a83;--mark:#233247}}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
+"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+main{max-width:1240px;margin:0 auto;padding:28px 24px 48px}
+.eyebrow{margin:0;color:var(--soft);font-size:.85rem;letter-spacing:.02em}
+h1{margin:.15em 0 .5em;font-size:clamp(1.45rem,1.1rem + 1.4vw,2.1rem);line-height:1.2;letter-spacing:-.01em}
+h2{margin:2em 0 .2em;font-size:1.25rem;line-height:1.3}
+h3{margin:0 0 .15em;font-size:1rem;line-height:1.35}
+p{margin:.3em 0}
+.lead{max-width:70ch;font-size:clamp(1.05rem,1rem + .35vw,1.25rem);line-height:1.45;margin:.2em 0 .7em}
+.intro,.note{color:var(--soft);max-width:75ch}
+.note{font-size:.86rem;line-height:1.45;margin:0 0 .5em}
+.badge{display:inline-block;margin-right:.6em;padding:.05em .7em;border:1px solid currentColor;border-radius:99px;
+font-size:.85rem;font-weight:600;white-space:nowrap}
+.good{color:var(--good)}.fair{color:var(--fair)}.bad{color:var(--bad)}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:16px;margin-top:14px}
+.pair{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));margin-top:20px}
+.top{align-items:start}
+.fill{grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
+.card{margin:0;min-width:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
+.card h2{margin:0 0 .4em;font-size:1.1rem}
+figure.card{display:flex;flex-direction:column}
+figure .plot{margin-top:auto;background:#fff;border-radius:6px}
+figure svg{display:block;width:100%;height:auto;max-height:80vh}
+figure svg *{stroke-linejoin:round;stroke-linecap:butt}
+figure svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important}
+.scroll{overflow-x:auto}
+.tall .scroll{max-height:25rem;overflow-y:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;overflow-wrap:normal}
+th,td{padding:.42em .7em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left;padding-left:.4em;white-space:normal;overflow-wrap:anywhere;min-width:9em}
+thead th{color:var(--soft);font-size:.86rem;font-weight:600}
+tbody th{font-weight:400}
+tr.own td,tr.own th{font-weight:650;background:var(--mark)}
+tbody tr:last-child>*{border-bottom:0}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,230px),1fr));gap:.6em 1.6em;margin:.4em 0 0}
+dt{color:var(--soft);font-size:.86rem}
+dd{margin:0}
+ul{margin:.2em 0;padding-left:1.15em}
+li{margin:.45em 0}
+@media (max-width:520px){main{padding:18px 12px 32px}.card{padding:12px}table{font-size:.92rem}
+th,td{padding:.4em .35em}th:first-child,td:first-child{min-width:6em}}
+@media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--mark:#eee}
+main{max-width:none;padding:0}.card{break-inside:avoid}.tall .scroll{max-height:none}h2{break-after:avoid}
+.grid{grid-template-columns:1fr 1fr}body{font-size:11pt}}
+"""
+
+# Nothing is loaded and no script runs, whatever a column name says.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def document(title: str, body: str) -> str:
+    """The whole page around a body.
+
+    Args:
+        title: plain text.
+        body: HTML.
+
+    Returns:
+        An HTML5 document that needs nothing from elsewhere.
+    """
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def element(tag: str, text: str, kind: str = "") -> str:
+    """A tag around plain text, which is escaped."""
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<{tag}{attribute}>{html.escape(text)}</{tag}>"
+
+
+def card(heading: str, inside: str, kind: str = "") -> str:
+    """A box with a heading (plain text) around HTML."""
+    return f'<section class="card {kind}">{element("h2", heading)}{inside}</section>'
+
+
+def figure(heading: str, note: str, svg: str) -> str:
+    """A box with a heading and a note (plain text) above a figure."""
+    caption = element("h3", heading) + (element("p", note, "note") if note else "")
+    return f'<figure class="card"><figcaption>{caption}</figcaption><div class="plot">{svg}</div></figure>'
+
+
+def grid(items: Iterable[str], kind: str = "") -> str:
+    """Boxes side by side as far as the width allows."""
+    return f'<div class="grid {kind}">{"".join(items)}</div>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> str:
+    """A table of plain text that scrolls inside its box; the row with index ``marked`` is emphasised."""
+    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    lines = []
+    for position, row in enumerate(rows):
+        first, *others = (html.escape(cell) for cell in row)
+        kind = ' class="own"' if position == marked else ""
+        cells = "".join(f"<td>{cell}</td>" for cell in others)
+        lines.append(f'<tr{kind}><th scope="row">{first}</th>{cells}</tr>')
+    inside = f"<thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
+
+
+def terms(facts: Iterable[tuple[str, str]]) -> str:
+    """A list of names and values, plain text."""
+    entries = (f"<div>{element('dt', name)}{element('dd', value)}</div>" for name, value in facts)
+    return f"<dl>{''.join(entries)}</dl>"
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """A list of sentences, or the sentence itself if it is the only one."""
+    lines = list(sentences)
+    if len(lines) == 1:
+        return element("p", lines[0])
+    return f"<ul>{''.join(element('li', line) for line in lines)}</ul>"

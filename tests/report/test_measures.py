@@ -1,0 +1,72 @@
+"""Numbers derived from a summary agree with their definitions."""
+
+import numpy as np
+import pytest
+from report_summaries import classification, history, regression
+from sklearn.metrics import confusion_matrix
+
+from numdl.report import measures
+
+
+def test_judge_takes_the_test_rows_and_falls_back():
+    test = measures.judge(regression())
+    assert (test.part, test.own, test.linear, test.trivial, test.train) == ("test", 0.1, 8.7, 14.5, 0.12)
+    rows = [{"name": "ridge", "train": 2.0}, {"name": "numdl ResNet", "train": 1.0, "test": float("nan")}]
+    train = measures.judge(regression(scores=rows))
+    assert (train.part, train.own, train.linear, train.trivial) == ("train", 1.0, 2.0, None)
+
+
+def test_judge_without_scores_knows_nothing():
+    assert measures.judge(regression(scores=())).own is None
+
+
+def test_columns_without_a_number_are_absent():
+    summary = regression(history={"objective": [np.nan, np.inf], "noise": [1.0, np.nan]})
+    assert measures.column(summary, "objective") is None
+    assert measures.column(summary, "damping") is None
+    assert measures.last(summary, "noise") == 1.0
+
+
+def test_rows_that_are_not_finite_are_left_out():
+    c, prediction = np.arange(4.0), np.array([0.0, np.nan, np.inf, 1e300])
+    np.testing.assert_array_equal(measures.finite_rows(regression(c=c, prediction=prediction, interval=None)), [0])
+
+
+def test_confusion_agrees_with_scikit_learn():
+    summary = classification(accuracy=0.6)
+    ours = measures.confusion(summary.c, summary.prediction, 10)
+    np.testing.assert_array_equal(ours, confusion_matrix(summary.c, summary.prediction, labels=range(10)))
+
+
+def test_layers_of_equal_weights_do_not_change():
+    values = np.broadcast_to(np.array([3.0, 4.0]), (5, 2))
+    np.testing.assert_allclose(measures.layer_norms(values), 5.0)
+    np.testing.assert_array_equal(measures.layer_changes(values), np.zeros(4))
+    assert measures.layer_norms(np.arange(3.0)).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_coverage_of_a_normal_error_is_the_nominal_one():
+    levels = [0.5, 0.9]
+    n = 20_000
+    residual = np.random.default_rng(3).normal(size=(n, 1))
+    summary = regression(c=np.zeros((n, 1)), prediction=residual, interval=np.ones((n, 1)))
+    # four standard deviations of a share of n independent rows
+    bound = 4 * np.sqrt(0.25 / n)
+    np.testing.assert_allclose(measures.coverage(summary, levels), levels, atol=bound)
+    doubled = regression(c=np.zeros((n, 1)), prediction=2 * residual, interval=np.ones((n, 1)))
+    assert np.all(measures.coverage(doubled, levels) < np.array(levels) - bound)  # the mutant is seen
+
+
+def test_decline_recovers_the_rate_of_an_exponential():
+    t = np.linspace(0, 9, 40)
+    slope = measures.decline(regression(history={"seconds": t, "objective": 5 * np.exp(-0.3 * t)}))
+    assert slope.rate == pytest.approx(0.3, rel=1e-10) and slope.elapsed == 9 and slope.unit == "s"
+
+
+@pytest.mark.parametrize("objective", [np.ones(3), -np.ones(20), np.full(20, np.nan)])
+def test_decline_refuses_to_guess(objective):
+    assert measures.decline(regression(history={"objective": objective})) is None
+
+
+def test_groups_of_alpha_are_found():
+    assert list(measures.alphas(regression(history=history(groups=2)))) == ["layer 0", "layer 1"]
