@@ -58,8 +58,8 @@ def test_more_time_with_the_halving_time_of_the_slope():
     assert not said(regression(history=falling), "still falling")
     assert not said(regression(history=falling | {"objective": np.ones(50)}, status=stopped), "still falling")
     steps = Status("max_iter", "50 iterations done.")
-    without_clock = regression(history={"objective": 0.5 ** np.arange(50.0)}, status=steps)
-    assert "halves every 1 iterations" in said(without_clock, "max_iter")[0]
+    without_clock = regression(history={"objective": 0.5 ** (np.arange(50.0) / 7)}, status=steps)
+    assert "halves every 7 iterations" in said(without_clock, "max_iter")[0]
 
 
 def test_residuals_that_grow_with_the_prediction_ask_for_a_logarithm():

@@ -163,7 +163,7 @@ def _more_time(summary: FitSummary, j: Judgement) -> str | None:
     if slope is None or slope.rate <= 0 or -np.expm1(-slope.rate * max(slope.elapsed, 0.0)) < STILL_FALLING:
         return None
     halving = np.log(2) / slope.rate
-    time = duration(halving) if slope.unit == "s" else f"{max(1, round(halving)):,} iterations"
+    time = duration(halving) if slope.unit == "s" else f"{max(2, round(halving)):,} iterations"
     setting = "max_iter" if summary.status.code == "max_iter" else "time_budget"
     return (
         f"The objective was still falling when the training ended; at the slope of its last {slope.points} "
