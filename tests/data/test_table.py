@@ -6,7 +6,9 @@ from numdl.data.table import absent
 
 
 def test_numbers_become_float64_and_text_object():
-    table = Table(("i", "b", "u", "o"), (np.arange(2), np.array([True, False]), np.array(["p", "q"]), [None, "s"]))
+    table = Table(
+        ("i", "b", "u", "o"), (np.arange(2), np.array([True, False]), np.array(["p", "q"]), np.array([None, "s"]))
+    )
     assert [c.dtype.kind for c in table.columns] == ["f", "f", "O", "O"]
     assert table.n == len(table) == 2 and "b" in table and "z" not in table
     assert table.column("u").tolist() == ["p", "q"] and table.column("o").tolist() == [None, "s"]

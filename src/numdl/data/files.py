@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from numdl.data.table import Table
 
@@ -67,7 +68,7 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
 
 
 def write_predictions(
-    path: str | os.PathLike[str], names: Sequence[str], columns: Sequence[np.ndarray], *, overwrite: bool = False
+    path: str | os.PathLike[str], names: Sequence[str], columns: Sequence[ArrayLike], *, overwrite: bool = False
 ) -> Path:
     """Write columns to a CSV or Parquet file, complete or not at all.
 

@@ -1,0 +1,206 @@
+import json
+
+import numpy as np
+import pytest
+
+from numdl.data import Table, TableEncoder, guess_task, read_table
+
+
+def table(**columns):
+    return Table(
+        tuple(columns), tuple(np.asarray(c, dtype=object if isinstance(c[0], str) else None) for c in columns.values())
+    )
+
+
+KINDS = ["oak", "elm", "oak", "ash", "elm", "oak"]
+AGES = np.array([3.0, 1, 4, 1, 5, 9])
+BASE = table(age=AGES, kind=KINDS, site=["a"] * 6, key=[f"id{i}" for i in range(6)], price=AGES**2 + 0.5)
+
+
+def test_numbers_pass_text_becomes_indicators_useless_columns_go():
+    encoder = TableEncoder.fit(BASE, ["price"])
+    assert encoder.task == "regression" and encoder.target_names == ("price",)
+    assert encoder.feature_names == ("age", "kind=ash", "kind=elm", "kind=oak")
+    one_hot = [[k == value for value in ("ash", "elm", "oak")] for k in KINDS]
+    np.testing.assert_array_equal(encoder.transform(BASE), np.column_stack([AGES, one_hot]))
+    np.testing.assert_array_equal(encoder.targets(BASE), (AGES**2 + 0.5)[:, None])
+    assert encoder.notes == [
+        "Column 'site' is dropped: it is constant.",
+        "Column 'key' is dropped: it is text that is different in every row.",
+    ]
+
+
+def test_prediction_needs_only_the_used_columns_in_any_order():
+    encoder = TableEncoder.fit(BASE, "price")
+    new = table(kind=["elm", "yew"], more=[1.0, 2.0], age=[7.0, 8.0])
+    np.testing.assert_array_equal(encoder.transform(new), [[7, 0, 1, 0], [8, 0, 0, 0]])
+    with pytest.raises(ValueError, match=r"no column 'kind'.* needs the columns age, kind; 1 of them are absent"):
+        encoder.transform(table(age=[7.0]))
+    with pytest.raises(ValueError, match=r"no column 'age'; did you mean 'Age'\?"):
+        encoder.transform(table(Age=[7.0], kind=["oak"]))
+    with pytest.raises(ValueError, match="no column 'price'"):
+        encoder.targets(new)
+
+
+@pytest.mark.parametrize("through_file", [False, True])
+def test_json_round_trip(through_file):
+    rng = np.random.default_rng(0)
+    many = [f"v{j:02d}" for j in np.minimum(rng.geometric(0.04, 900), 80)]
+    data = table(x=rng.normal(size=900), many=many, y=rng.normal(size=900))
+    encoder = TableEncoder.fit(data, "y")
+    content = encoder.to_json()
+    again = TableEncoder.from_json(json.loads(json.dumps(content)) if through_file else content)
+    assert again == encoder
+    np.testing.assert_array_equal(again.transform(data), encoder.transform(data))
+
+
+def test_many_values_share_a_column():
+    values = ["big"] * 30 + [f"v{j:02d}" for j in range(48) for _ in range(3)] + [f"r{j:02d}" for j in range(20)]
+    data = table(v=values, y=np.arange(len(values)) + 0.5)
+    encoder = TableEncoder.fit(data, "y")
+    x = encoder.transform(data)
+    assert x.shape == (len(values), 50) and encoder.feature_names[-1] == "v=(rare)"
+    assert np.all(x.sum(axis=1) == 1) and x[:, -1].sum() == 20
+    new = encoder.transform(table(v=["r07", "never", "v10"]))
+    assert new[0, -1] == 1 and not new[1].any() and encoder.feature_names[new[2].argmax()] == "v=v10"
+
+
+def test_same_columns_as_scikit_learn():
+    from sklearn.preprocessing import OneHotEncoder
+
+    rng = np.random.default_rng(1)
+    values = np.array([f"v{j}" for j in np.minimum(rng.geometric(0.03, 2000), 120)], dtype=object)
+    data = table(v=values, y=rng.normal(size=2000))
+    oracle = OneHotEncoder(handle_unknown="ignore", max_categories=50, sparse_output=False).fit_transform(
+        values[:, None]
+    )
+    np.testing.assert_array_equal(TableEncoder.fit(data, "y").transform(data), oracle)
+
+
+@pytest.mark.parametrize("gap", [None, "", "NA", "NaN", "nan", "null", "NULL"])
+def test_missing_text_is_refused(gap):
+    data = table(kind=np.array(["oak", "elm", gap, "oak", gap], dtype=object), y=np.arange(5.0))
+    with pytest.raises(ValueError, match=r"column 'kind', row 3 is missing \(2 of 5 values"):
+        TableEncoder.fit(data, "y")
+    fitted = TableEncoder.fit(table(kind=["oak", "elm", "oak"], y=np.arange(3.0)), "y")
+    with pytest.raises(ValueError, match=r"transform: column 'kind', row 3 is missing"):
+        fitted.transform(data)
+
+
+@pytest.mark.parametrize(("bad", "says"), [(np.nan, "is missing"), (np.inf, "is infinite"), (-np.inf, "is infinite")])
+def test_missing_or_infinite_numbers_are_refused(bad, says):
+    x = np.array([1.0, 2, 3, bad])
+    with pytest.raises(ValueError, match=rf"column 'x', row 4 {says} \(1 of 4"):
+        TableEncoder.fit(table(x=x, y=np.arange(4.0)), "y")
+    with pytest.raises(ValueError, match=rf"column 'y', row 4 {says}"):
+        TableEncoder.fit(table(x=np.arange(4.0), y=x), "y")
+    fitted = TableEncoder.fit(table(x=np.arange(4.0), y=np.arange(4.0)), "y")
+    with pytest.raises(ValueError, match=rf"column 'x', row 4 {says}"):
+        fitted.transform(table(x=x))
+    with pytest.raises(ValueError, match=rf"column 'y', row 4 {says}"):
+        fitted.targets(table(y=x))
+
+
+def test_text_among_numbers_is_refused_from_a_file(tmp_path):
+    rows = [f"{i},{i * 0.5}" for i in range(1, 31)]
+    rows[16] = "n/a,8.5"
+    (tmp_path / "a.csv").write_text("\n".join(["a,y", *rows]))
+    data = read_table(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="column 'a', row 17: 'n/a' is not a number"):
+        TableEncoder.fit(data, "y")
+    with pytest.raises(ValueError, match="column 'a', row 17: 'n/a' is not a number"):
+        TableEncoder.fit(data, "a", task="regression")
+    fitted = TableEncoder.fit(table(a=np.arange(3.0), y=np.arange(3.0)), "y")
+    with pytest.raises(ValueError, match=r"transform: column 'a', row 17: 'n/a' is not a number"):
+        fitted.transform(data)
+
+
+def test_text_that_is_all_numbers_counts_as_numbers():
+    encoder = TableEncoder.fit(table(a=["1", "2.5", "-1e3"], y=np.arange(3.0)), "y")
+    assert encoder.feature_names == ("a",)
+    assert encoder.transform(table(a=["4", "5"])).tolist() == [[4], [5]]
+    assert encoder.transform(table(a=[4.0])).tolist() == [[4]]
+    with pytest.raises(ValueError, match="row 1: '1_000' is not a number"):
+        encoder.transform(table(a=["1_000"]))
+    with pytest.raises(ValueError, match="row 2 is infinite"):
+        encoder.transform(table(a=["1", "inf"]))
+
+
+def test_categories_that_look_like_numbers_at_prediction(tmp_path):
+    encoder = TableEncoder.fit(table(zip=["007", "x", "12", "x", "y", "007"], y=np.arange(6.0)), "y")
+    assert encoder.text_columns == ("zip",)
+    np.testing.assert_array_equal(encoder.transform(table(zip=[12.0])), encoder.transform(table(zip=["12"])))
+    (tmp_path / "new.csv").write_text("zip,u\n007,1\n")
+    new = read_table(tmp_path / "new.csv", text=encoder.text_columns)
+    assert encoder.feature_names[encoder.transform(new)[0].argmax()] == "zip=007"
+
+
+def test_classification_targets():
+    words = TableEncoder.fit(BASE, "kind")
+    assert words.task == "classification" and words.targets(BASE).tolist() == KINDS and words.text_columns == ("kind",)
+    digits = table(x=np.arange(40.0), label=np.arange(40) % 3)
+    whole = TableEncoder.fit(digits, "label")
+    assert whole.task == "classification" and whole.targets(digits).dtype == np.int64
+    assert TableEncoder.fit(digits, "label", task="regression").targets(digits).shape == (40, 1)
+
+
+def test_several_targets():
+    data = table(x=AGES, u=AGES * 2, v=[1.0, 0, 1, 0, 1, 0])
+    encoder = TableEncoder.fit(data, ["v", "u"])
+    assert encoder.task == "regression" and encoder.feature_names == ("x",)
+    np.testing.assert_array_equal(encoder.targets(data), np.column_stack([data.column("v"), data.column("u")]))
+    with pytest.raises(ValueError, match="2 target columns; classify one target"):
+        TableEncoder.fit(data, ["v", "u"], task="classification")
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "says"),
+    [
+        ("prise", "auto", r"no column 'prise'; did you mean 'price'\?"),
+        ([], "auto", "give one or several different column names"),
+        (["price", "price"], "auto", "different column names"),
+        ("price", "cluster", "'auto', 'regression' or 'classification'"),
+        ("kind", "regression", r"target 'kind' is text \(row 1 holds 'oak'\)"),
+        ("price", "classification", r"row 1 holds 9\.5; use task='regression'"),
+        ("site", "auto", "all 6 rows of target 'site' hold a, so there is only one class"),
+    ],
+)
+def test_targets_refused(target, task, says):
+    with pytest.raises(ValueError, match=says):
+        TableEncoder.fit(BASE, target, task=task)
+
+
+def test_constant_target_and_nothing_to_learn_from():
+    with pytest.raises(ValueError, match=r"all 3 rows of target 'y' hold 2\.5, so the target does not vary"):
+        TableEncoder.fit(table(x=np.arange(3.0), y=[2.5] * 3), "y")
+    with pytest.raises(ValueError, match=r"no column is left to learn from\. Column 'x' is dropped: it is constant\."):
+        TableEncoder.fit(table(x=[1.0] * 3, y=np.arange(3.0)), "y")
+    with pytest.raises(ValueError, match="no column is left"):
+        TableEncoder.fit(table(y=np.arange(3.0)), "y")
+
+
+def test_json_of_another_version_or_incomplete():
+    content = TableEncoder.fit(BASE, "price").to_json()
+    with pytest.raises(ValueError, match="format 99"):
+        TableEncoder.from_json(content | {"format": 99})
+    del content["features"]
+    with pytest.raises(ValueError, match="not complete"):
+        TableEncoder.from_json(content)
+
+
+@pytest.mark.parametrize(
+    ("column", "task"),
+    [
+        (np.array(["a", "b"], dtype=object), "classification"),
+        (np.array([True, False]), "classification"),
+        (np.arange(50) % 5, "classification"),
+        (np.arange(49) % 5, "regression"),
+        (np.arange(210) % 21, "regression"),
+        (np.arange(200) % 20, "classification"),
+        (np.arange(50) % 5 + 0.5, "regression"),
+        (np.array(["1", "2", "3"], dtype=object), "regression"),
+        (np.linspace(0, 1, 100), "regression"),
+    ],
+)
+def test_guess_task(column, task):
+    assert guess_task(column) == task
