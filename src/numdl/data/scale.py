@@ -1,0 +1,188 @@
+"""How are columns of any unit and any tail brought to a size a network can work with, and back?
+
+Plain columns are standardised, ``z = (x - mean) / std``. A column with an entry beyond ``|z| = 8`` is heavy-tailed: its
+mean and deviation say little about most of its values. It is centred at the median, divided by the interquartile range
+and squashed smoothly into (-3, 3): ``y = z / sqrt(1 + (z / 3)^2)``.
+
+Source: Holzmueller, Grinsztajn, Steinwart, Better by default, NeurIPS 2024, sec. 3 (robust scaling and smooth
+clipping), there for all columns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+
+HEAVY = 8.0
+"""Largest standardised value, no unit, of a column that counts as plain."""
+
+LIMIT = 3.0
+"""Bound of squashed values, no unit."""
+
+_HUGE = 1e300
+
+
+class Scaler(NamedTuple):
+    """The affine map and squash of each column, fitted on training rows by `Scaler.fit`.
+
+    Attributes:
+        center: mean, or median where squashed (d,), units of the column.
+        scale: standard deviation, or interquartile range where squashed (d,), units of the column; 1 if constant.
+        squash: which columns are squashed (d,).
+    """
+
+    center: Float[np.ndarray, " d"]
+    scale: Float[np.ndarray, " d"]
+    squash: Bool[np.ndarray, " d"]
+
+    @staticmethod
+    def fit(x: ArrayLike, weights: ArrayLike | None = None, *, tails: str = "none") -> Scaler:
+        """Measure centre and spread of each column.
+
+        Args:
+            x: training rows (n, d), finite, up to the largest float64.
+            weights: how often each row counts (n,), not negative; rows of weight 0 count as absent.
+            tails: "auto" squashes heavy-tailed columns, "none" standardises all (for targets).
+
+        Returns:
+            The scaler.
+
+        Raises:
+            ValueError: ``x`` is not a finite matrix with a row, or the weights are not finite, negative or all 0.
+        """
+        call = "Scaler.fit"
+        if tails not in {"none", "auto"}:
+            raise ValueError(f"{call}(tails={tails!r}): give 'none' or 'auto'.")
+        x = finite_matrix(call, x)
+        given, share = _rows(call, x, weights)
+        # Each column is measured in units of the power of two next to its largest entry: no square overflows or
+        # vanishes, and nothing is rounded.
+        unit = np.ldexp(1.0, np.frexp(np.abs(given).max(axis=0))[1] - 1)
+        rows = given / unit
+        mean = share @ rows
+        rows -= mean  # in place from here on: with a million rows every copy counts
+        std = np.sqrt(np.einsum("n,nd,nd->d", share, rows, rows))
+        flat = std <= 8 * np.finfo(np.float64).eps
+        std[flat] = 1.0
+        squash = np.zeros(x.shape[1], dtype=bool)
+        if tails == "auto":
+            squash = ~flat & (np.maximum(rows.max(axis=0), -rows.min(axis=0)) > HEAVY * std)
+        center, spread = mean, std
+        if squash.any():
+            center[squash], spread[squash] = _robust(given[:, squash] / unit[squash], share)
+        scale = np.where(flat, 1.0, spread * unit)
+        scale[scale == 0] = 1.0  # a spread below the smallest float64
+        return Scaler(np.where(flat, given[0], center * unit), scale, squash)
+
+    def transform(self, x: ArrayLike) -> Float[np.ndarray, "n d"]:
+        """Scale rows.
+
+        Args:
+            x: rows (n, d), finite.
+
+        Returns:
+            Scaled rows (n, d), no unit, finite.
+
+        Raises:
+            ValueError: ``x`` is not a finite matrix with d columns.
+        """
+        x = self._checked("Scaler.transform", x)
+        with np.errstate(over="ignore"):
+            # Halves, because the difference of two values near the largest float64 overflows and its half does not.
+            z = 0.5 * x
+            z -= 0.5 * self.center
+            z /= 0.5 * self.scale
+        np.clip(z, -_HUGE, _HUGE, out=z)
+        tails = z[:, self.squash]
+        z[:, self.squash] = tails / np.hypot(1.0, tails / LIMIT)
+        return z
+
+    def inverse(self, z: ArrayLike) -> Float[np.ndarray, "n d"]:
+        """Values in the units of the training rows.
+
+        Args:
+            z: scaled rows (n, d), within [-3, 3] where squashed. The ends of this interval, which `transform` reaches
+                only by rounding, give the largest value that can be told from them.
+
+        Returns:
+            Rows (n, d), units of the columns.
+
+        Raises:
+            ValueError: ``z`` is not a finite matrix with d columns, or is beyond 3 in a squashed column.
+        """
+        call = "Scaler.inverse"
+        z = self._checked(call, z)
+        beyond = self.squash & (np.abs(z) > LIMIT)
+        if beyond.any():
+            row, column = np.argwhere(beyond)[0]
+            raise ValueError(
+                f"{call}: column {column}, row {row + 1} holds {z[row, column]:.6g}, but squashed columns end at "
+                f"{LIMIT:g}; give values made by transform, or fit with tails='none'."
+            )
+        inner = np.where(self.squash, z, 0.0) / LIMIT
+        inner = np.clip(inner, -np.nextafter(1.0, 0.0), np.nextafter(1.0, 0.0))
+        z = np.where(self.squash, LIMIT * inner / np.sqrt((1 - inner) * (1 + inner)), z)
+        return self.center + z * self.scale
+
+    def _checked(self, call: str, x: ArrayLike) -> np.ndarray:
+        x = finite_matrix(call, x)
+        if x.shape[1] != len(self.center):
+            raise ValueError(
+                f"{call}: got {x.shape[1]} columns; give the {len(self.center)} columns of the training rows."
+            )
+        return x
+
+
+def finite_matrix(call: str, x: ArrayLike) -> Float[np.ndarray, "n d"]:
+    """Refuse what is not a finite matrix with at least one row.
+
+    Args:
+        call: the call to name in an error.
+        x: anything numpy understands.
+
+    Returns:
+        float64 (n, d).
+
+    Raises:
+        ValueError: names the shape seen, or the first column (from 0) and row (from 1) that is not finite.
+    """
+    try:
+        matrix = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{call}: x does not hold real numbers only; give a matrix of numbers, shape (n, d)."
+        ) from None
+    if matrix.ndim != 2 or matrix.shape[0] == 0:
+        raise ValueError(f"{call}: x has shape {matrix.shape}; give a matrix (n, d) with n >= 1 rows.")
+    bad = ~np.isfinite(matrix)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{call}: x, column {column}, row {row + 1} is {matrix[row, column]}; remove or fill what is not "
+            "finite first."
+        )
+    return matrix
+
+
+def _rows(call: str, x: np.ndarray, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    if weights is None:
+        return x, np.full(len(x), 1.0 / len(x))
+    w = np.asarray(weights, dtype=np.float64)
+    if w.shape != (len(x),) or not np.isfinite(w).all() or (w < 0).any() or not (w > 0).any():
+        raise ValueError(
+            f"{call}: weights have shape {w.shape} and must be {len(x)} finite numbers, none negative, not all zero; "
+            "give one weight for each row."
+        )
+    w = w / w.max()
+    return x[w > 0], w[w > 0] / w.sum()
+
+
+def _robust(rows: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weights = {"weights": share, "method": "inverted_cdf"}
+    low, center, high = np.quantile(rows, [0.25, 0.5, 0.75], axis=0, **weights)
+    # most entries equal (counts, indicators): half the range stands in for the interquartile range, as in the source
+    spread = np.where(high > low, high - low, 0.5 * (rows.max(axis=0) - rows.min(axis=0)))
+    return center, spread
