@@ -1,0 +1,29 @@
+"""Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
+
+from numdl.flow.fields.antisymmetric import ANTISYMMETRIC
+from numdl.flow.fields.base import Field
+from numdl.flow.fields.double import DOUBLE
+from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
+from numdl.flow.fields.plain import PLAIN
+
+__all__ = ["FIELDS", "Field", "get_field"]
+
+FIELDS: dict[str, Field] = {field.name: field for field in (PLAIN, ANTISYMMETRIC, DOUBLE, DOUBLE_SYMMETRIC)}
+"""Name to field; a new one is one file and one entry here."""
+
+
+def get_field(name: str) -> Field:
+    """Field of that name.
+
+    Args:
+        name: a key of ``FIELDS``.
+
+    Returns:
+        How to draw its weights and how to evaluate it.
+
+    Raises:
+        ValueError: no field has that name.
+    """
+    if name not in FIELDS:
+        raise ValueError(f"get_field({name!r}): unknown dynamics. Use one of {', '.join(FIELDS)}.")
+    return FIELDS[name]

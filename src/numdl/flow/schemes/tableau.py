@@ -1,0 +1,55 @@
+"""How does a Butcher tableau become one explicit step?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from numdl.contracts import Dynamics, PyTree, Scheme
+
+
+def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Scheme:
+    """Explicit Runge-Kutta scheme of s stages.
+
+    ``k_i = f(t + c_i h, u + h sum_{j<i} a_ij k_j, theta(c_i))`` with ``c_i = sum_j a_ij``, and the step ends at
+    ``u + h sum_i b_i k_i``. The weights are taken at the time of the stage: that keeps the order when they move.
+
+    Args:
+        order: declared order of accuracy; the tests measure it.
+        a: strictly lower triangle by rows, row i of length i, starting with the empty row 0.
+        b: s quadrature weights.
+
+    Returns:
+        The scheme.
+
+    Raises:
+        ValueError: the rows have wrong lengths, or b does not sum to one.
+
+    Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, sec. II.1.
+    """
+    if [len(row) for row in a] != list(range(len(b))):
+        raise ValueError(
+            f"explicit(a with rows of length {[len(row) for row in a]}, {len(b)} weights b): needs rows of length "
+            f"{list(range(len(b)))}. Leave out the zeros on and above the diagonal."
+        )
+    if abs(sum(b) - 1.0) > 1e-12:
+        raise ValueError(f"explicit(sum of b = {sum(b)}): needs 1, else constants are integrated wrongly. Check b.")
+
+    def step(
+        f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
+    ) -> Float[Array, " m"]:
+        slopes: list[Array] = []
+        for row in a:
+            c = float(sum(row))
+            slopes.append(f(t + c * h, _move(u, h, row, slopes), theta(c)))
+        return _move(u, h, b, slopes)
+
+    return Scheme(order, step)
+
+
+def _move(u: Array, h: Any, weights: Sequence[float], slopes: Sequence[Array]) -> Array:
+    """``u + h sum_j weights_j slopes_j`` without the terms that vanish."""
+    terms = [slope if w == 1 else w * slope for w, slope in zip(weights, slopes, strict=True) if w != 0]
+    return u + h * sum(terms[1:], start=terms[0]) if terms else u

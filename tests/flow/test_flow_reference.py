@@ -1,0 +1,178 @@
+"""Layers and integrators against values of an independent code, see tests/reference/README.md."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_field, get_scheme, serial
+from numdl.flow.march import final
+from numdl.models import ResNet
+from numdl.problems.losses import SOFTMAX
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def load(name):
+    with np.load(REFERENCE / f"{name}.npz") as file:
+        return {key: jnp.asarray(file[key]) for key in file.files}
+
+
+def pick(ref, prefix, *names):
+    return {name: ref[prefix + name] for name in names}
+
+
+def assert_close(found, expected, rtol=1e-10):
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    assert np.linalg.norm(found - expected) <= rtol * np.linalg.norm(expected)
+
+
+def compare(fun, theta, dtheta, ref):
+    """Value, both directional derivatives and the adjoint in x of ``fun(theta, x)``; returns the adjoint in theta."""
+    fun = jax.jit(fun)
+    x, dx, w = ref["x"], ref["dx"], ref["w"]
+    assert_close(fun(theta, x), ref["z"])
+    assert_close(jax.jvp(lambda t: fun(t, x), (theta,), (dtheta,))[1], ref["jv_theta"])
+    assert_close(jax.jvp(lambda y: fun(theta, y), (x,), (dx,))[1], ref["jv_x"])
+    assert_close(jax.jvp(fun, (theta, x), (dtheta, dx))[1], ref["jv"])
+    g_theta, g_x = jax.vjp(fun, theta, x)[1](w)
+    assert_close(g_x, ref["jtw_x"])
+    return g_theta
+
+
+def layer(name, **options):
+    f = get_field(name).dynamics(get_activation("tanh"), **options)
+    return lambda theta, x: jax.vmap(lambda u: f(0.0, u, theta))(x)
+
+
+def test_single_layer_dense_is_the_opening():
+    ref = load("single_layer_dense")
+    model = ResNet(d=3, width=4, depth=0)
+
+    def fun(theta, x):
+        flow = {"K": jnp.zeros((0, 4, 4)), "b": jnp.zeros((0, 4))}
+        return model.batch({"opening": pick(theta, "", "K", "b"), "flow": flow}, x) + theta["shift"]
+
+    g = compare(fun, pick(ref, "", "K", "b", "shift"), pick(ref, "d", "K", "b", "shift"), ref)
+    for name, value in g.items():
+        assert_close(value, ref["g" + name])
+
+
+def test_antisymmetric():
+    ref = load("single_layer_antisym")
+    fun = layer("antisymmetric", gamma=float(ref["gamma"]))
+    g = compare(fun, pick(ref, "", "a", "b"), pick(ref, "d", "a", "b"), ref)
+    assert_close(g["a"], ref["ga"])
+    assert_close(jnp.sum(g["b"]), ref["gb_sum"])
+
+
+def test_double():
+    ref = load("double_layer_dense")
+
+    def fun(theta, x):
+        return layer("double")({**theta, "b2": jnp.full(3, theta["b2_scalar"])}, x) + theta["shift"]
+
+    names = ("K1", "K2", "b1", "b2_scalar", "shift")
+    g = compare(fun, pick(ref, "", *names), pick(ref, "d", *names), ref)
+    for name, value in g.items():
+        assert_close(value, ref["g" + name])
+
+
+def test_double_symmetric():
+    ref = load("double_sym_layer_dense")
+
+    def fun(theta, x):
+        return layer("double_symmetric")(theta, x) + theta["shift"]
+
+    g = compare(fun, pick(ref, "", "K", "b", "shift"), pick(ref, "d", "K", "b", "shift"), ref)
+    for name, value in g.items():
+        assert_close(value, ref["g" + name])
+
+
+@dataclasses.dataclass(frozen=True)
+class NodesAndMidpoints:
+    """Weights at both ends and in the middle of each step: a third control, written against the contract only."""
+
+    nt: int
+
+    def cells(self, coeffs):
+        return jax.tree.map(lambda leaf: jnp.stack([leaf[:-1:2], leaf[1::2], leaf[2::2]], axis=1), coeffs)
+
+    def at(self, cell, c):
+        return jax.tree.map(lambda leaf: leaf[round(2 * c)], cell)
+
+    def refine(self, coeffs):
+        raise NotImplementedError
+
+
+def march(way, scheme, control, coeffs, x, h):
+    f = get_field("plain").dynamics(get_activation("tanh"))
+    return jax.vmap(lambda u: way(get_scheme(scheme), f, control, coeffs, u, 0.0, h))(x)
+
+
+RESNN = [("resnn_euler", "euler", PiecewiseConstant(4)), ("resnn_rk4", "rk4", NodesAndMidpoints(4))]
+
+
+@pytest.mark.parametrize(("name", "scheme", "control"), RESNN)
+def test_integrator(name, scheme, control):
+    ref = load(name)
+
+    def fun(coeffs, x):
+        return march(final, scheme, control, coeffs, x, ref["h"])
+
+    g = compare(fun, pick(ref, "", "K", "b"), pick(ref, "d", "K", "b"), ref)
+    assert_close(g["K"], ref["gK"])
+    assert_close(g["b"], ref["gb"])
+
+
+@pytest.mark.parametrize(("name", "scheme", "control"), RESNN)
+def test_objective_with_head(name, scheme, control):
+    ref = load(name)
+    c, head, flow = ref["c"], ref["head"], pick(ref, "", "K", "b")
+
+    def scores(coeffs, W):
+        u = march(final, scheme, control, coeffs, ref["x"], ref["h"])
+        return jnp.hstack([u, jnp.ones((len(u), 1))]) @ W.T
+
+    def objective(coeffs, W):
+        return jnp.mean(jax.vmap(SOFTMAX.value)(scores(coeffs, W), c))
+
+    assert_close(objective(flow, head), ref["obj"])
+    g_flow, g_head = jax.grad(objective, argnums=(0, 1))(flow, head)
+    assert_close(g_flow["K"], ref["obj_gK"])
+    assert_close(g_flow["b"], ref["obj_gb"])
+    assert_close(g_head, ref["obj_gW"])
+
+    def gauss_newton(fun, p, v):
+        s, ds = jax.jvp(fun, (p,), (v,))
+        factors = jax.vmap(SOFTMAX.factor)(s, c)
+        return jax.vjp(fun, p)[1](jnp.einsum("nri,nrj,nj->ni", factors, factors, ds) / len(s))[0]
+
+    hv_flow = gauss_newton(lambda coeffs: scores(coeffs, head), flow, pick(ref, "obj_v", "K", "b"))
+    assert_close(hv_flow["K"], ref["obj_hvK"])
+    assert_close(hv_flow["b"], ref["obj_hvb"])
+    assert_close(gauss_newton(lambda W: scores(flow, W), head, ref["obj_vW"]), ref["obj_hvW"])
+
+
+def test_prolongation_euler():
+    ref = load("resnn_euler")
+    nodes = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[-1:]]), pick(ref, "", "K", "b"))
+    control = PiecewiseLinear(4)
+    assert_close(march(final, "euler", control, nodes, ref["x"], ref["h"]), ref["z"])
+    fine = control.refine(nodes)
+    for name in ("K", "b"):
+        assert_close(fine[name][:-1], ref["prolong_" + name])
+        assert_close(fine[name][-1], nodes[name][-1])
+    assert_close(march(serial, "euler", control.refined(), fine, ref["x"], ref["prolong_h"])[:, -1], ref["prolong_z"])
+
+
+def test_prolongation_rk4():
+    ref = load("resnn_rk4")
+    fine = PiecewiseLinear(8).refine(pick(ref, "", "K", "b"))
+    for name in ("K", "b"):
+        assert_close(fine[name], ref["prolong_" + name])
