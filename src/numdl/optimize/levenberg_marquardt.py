@@ -1,0 +1,138 @@
+"""How far to trust a Gauss-Newton model when its matrix can be formed?
+
+Each step solves ``(H + mu D) dp = -g`` with H the Gauss-Newton matrix plus the penalty, D its diagonal without the
+penalty, floored at 1e-3 of its mean so that directions the data do not see are held. The damping mu follows the ratio
+of actual to predicted decrease; a step that does not decrease the objective, or yields a number that is not finite,
+is never accepted.
+
+Cost of a step: one linearisation, one Cholesky factorisation per trial (``p^3 / 3``), one value per trial.
+
+Sources: Marquardt, SIAM J. 11 (1963); Nielsen, Damping Parameter in Marquardt's Method, IMM-REP-1999-05.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import cho_solve
+from jaxtyping import Array, Float
+
+from numdl.contracts import Iterate, PyTree, Status
+from numdl.optimize.compiled import compiled_value
+from numdl.optimize.status import plateau
+
+
+class Damping(NamedTuple):
+    """State of the method: damping mu, no unit, and the factor of its next increase."""
+
+    mu: Float[Array, ""]
+    growth: Float[Array, ""]
+
+
+class LevenbergMarquardt(eqx.Module):
+    """Levenberg-Marquardt for problems with a method ``normal(p, aux)``.
+
+    Attributes:
+        diagnose: ``diagnose(problem, p, normal, factor) -> dict`` of extra metrics from the Cholesky factor of the
+            undamped matrix, which is formed anyway (the evidence lives there); None for none.
+        first_damping: initial mu, no unit.
+        max_trials: damping values tried in one step.
+        tol: see ``status``.
+    """
+
+    diagnose: Callable[[Any, PyTree, Any, Array], dict[str, Array]] | None = eqx.field(static=True, default=None)
+    first_damping: float = eqx.field(static=True, default=0.1)
+    max_trials: int = eqx.field(static=True, default=8)
+    tol: float = eqx.field(static=True, default=1e-8)
+
+    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; the objective is evaluated once."""
+        value, aux = compiled_value(problem, p, aux)
+        state = Damping(jnp.full_like(value, self.first_damping), jnp.full_like(value, 2.0))
+        return Iterate(p, aux, value, state, {})
+
+    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+        """One accepted step, or none if ``max_trials`` damping values did not help.
+
+        Args:
+            problem: has ``value`` and ``normal``.
+            iterate: where the method stands.
+
+        Returns:
+            Next iterate. ``metrics`` belong to the point that was left, where the matrix was formed.
+        """
+        vector, unravel = ravel_pytree(iterate.p)
+        normal = problem.normal(iterate.p, iterate.aux)
+        matrix = normal.matrix + jnp.diag(normal.diagonal)
+        seen = jnp.diag(normal.matrix)
+        weight = jnp.maximum(seen, jnp.maximum(1e-3 * jnp.mean(seen), jnp.finfo(vector.dtype).tiny))
+
+        def attempt(carry: tuple) -> tuple:
+            _, damping, p, aux, value, count = carry
+            factor = jnp.linalg.cholesky(matrix + jnp.diag(damping.mu * weight))
+            move = -cho_solve((factor, True), normal.gradient)
+            predicted = -(normal.gradient @ move + 0.5 * move @ (matrix @ move))
+            trial = unravel(vector + move)
+            new, new_aux = problem.value(trial, iterate.aux)
+            ratio = (normal.value - new) / predicted
+            good = jnp.isfinite(new) & (new <= normal.value) & (ratio > 1e-4) & jnp.all(jnp.isfinite(move))
+            shrink = jnp.maximum(0.2, 1 - (2 * jnp.minimum(ratio, 2.0) - 1) ** 3)
+            mu = jnp.where(good, damping.mu * shrink, damping.mu * damping.growth)
+            damping = Damping(jnp.clip(mu, 1e-13, 1e13), jnp.where(good, 2.0, 2 * damping.growth))
+            keep = lambda a, b: jnp.where(good, a, b)  # noqa: E731
+            return (
+                good,
+                damping,
+                jax.tree.map(keep, trial, p),
+                jax.tree.map(keep, new_aux, aux),
+                keep(new, value),
+                count + 1,
+            )
+
+        start = (jnp.asarray(False), iterate.state, iterate.p, normal.aux, normal.value, jnp.asarray(0))
+        good, damping, p, aux, value, count = jax.lax.while_loop(
+            lambda s: ~s[0] & (s[-1] < self.max_trials), attempt, start
+        )
+        metrics = {
+            **normal.metrics,
+            "objective": normal.value,
+            "gradient_norm": jnp.linalg.norm(normal.gradient),
+            "damping": iterate.state.mu,
+            "accepted": good.astype(value.dtype),
+            "trials": count.astype(value.dtype),
+        }
+        if self.diagnose is not None:
+            metrics |= self.diagnose(problem, iterate.p, normal, _safe_factor(matrix))
+        # A step that failed starts the next one from a moderate damping: alpha may have changed meanwhile.
+        growth = jnp.where(good, damping.growth, 2.0)
+        return Iterate(p, aux, value, Damping(damping.mu, growth), metrics)
+
+    def status(self, history: Mapping[str, Sequence[float]]) -> Status:
+        """``stalled`` when no damping helps, ``converged`` on a plateau of the objective.
+
+        Args:
+            history: columns ``objective`` and ``accepted``.
+
+        Returns:
+            ``running``, or why to stop.
+        """
+        accepted = history["accepted"]
+        if len(accepted) >= 3 and not any(accepted[-3:]):
+            return Status("stalled", "No damping lowers the objective any more: it is minimal to rounding.")
+        return plateau(history["objective"], self.tol)
+
+
+def _safe_factor(matrix: Float[Array, "p p"]) -> Float[Array, "p p"]:
+    """Cholesky factor; a matrix that is indefinite by rounding gets a shift of 1e-10 of its mean diagonal."""
+    factor = jnp.linalg.cholesky(matrix)
+    shift = 1e-10 * jnp.trace(matrix) / max(matrix.shape[0], 1)
+    return jax.lax.cond(
+        jnp.all(jnp.isfinite(factor)),
+        lambda: factor,
+        lambda: jnp.linalg.cholesky(matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)),
+    )

@@ -1,0 +1,171 @@
+"""How does an iteration run, be watched, stop, and go on later?
+
+Plain Python around one compiled step. Everything that lets a run continue stands in ``Progress``; continuing from a
+stored one gives the same numbers as a run that was never broken.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from numdl.contracts import Iterate, PyTree, Result, Status
+from numdl.optimize.compiled import compiled_step, compiled_value
+
+
+class Best(NamedTuple):
+    """The best point so far: unknowns, companion, memory of ``adapt`` there, score (larger is better), iteration."""
+
+    p: PyTree
+    aux: PyTree
+    memory: PyTree
+    score: float
+    iteration: int
+
+
+class Progress(NamedTuple):
+    """A run between two steps.
+
+    Attributes:
+        iterate: where the optimiser stands.
+        memory: what ``adapt`` remembers.
+        best: best point so far.
+        history: one list per recorded quantity, all of the same length.
+        seconds: time spent so far, over all sessions.
+    """
+
+    iterate: Iterate
+    memory: PyTree
+    best: Best
+    history: dict[str, list[float]]
+    seconds: float
+
+    @property
+    def iteration(self) -> int:
+        """Number of steps taken."""
+        return len(self.history.get("seconds", ()))
+
+
+class Adapted(NamedTuple):
+    """What an adaptation learns from a step.
+
+    Attributes:
+        memory: its new memory.
+        score: how good the point is that the step started from; larger is better.
+        columns: extra entries of the history.
+    """
+
+    memory: PyTree
+    score: float
+    columns: dict[str, float]
+
+
+class Adapt(Protocol):
+    """Something that changes the problem between steps, as the evidence changes the penalty parameters."""
+
+    def apply(self, problem: Any, memory: PyTree) -> Any:
+        """The problem that belongs to a memory: same shapes, so that nothing is compiled anew."""
+        ...
+
+    def update(self, memory: PyTree, after: Iterate) -> Adapted:
+        """New memory from the metrics of a step."""
+        ...
+
+
+Observe = Callable[[Progress], Status | None]
+
+
+def minimize(
+    problem: Any,
+    optimizer: Any,
+    p: PyTree,
+    aux: PyTree = None,
+    *,
+    max_iter: int = 100,
+    time_budget: float | None = None,
+    adapt: Adapt | None = None,
+    memory: PyTree = None,
+    observe: Observe | None = None,
+    resume: Progress | None = None,
+) -> tuple[Result, Progress]:
+    """Lower a problem from ``p`` until the method, the budget, the observer or the user says stop.
+
+    Args:
+        problem: what to lower.
+        optimizer: method.
+        p: start.
+        aux: the problem's companion at the start.
+        max_iter: steps at most.
+        time_budget: seconds at most, checked between steps; None for no limit.
+        adapt: changes the problem after each step and scores the point the step started from; without it a point's
+            score is minus its objective.
+        memory: first memory of ``adapt``.
+        observe: called after each step; a Status it returns ends the run.
+        resume: go on from here instead of from ``p``.
+
+    Returns:
+        The best point as a Result, and the Progress to resume from. Ctrl-C ends the run with status ``interrupted``;
+        nothing is lost.
+
+    Raises:
+        ValueError: the objective is not finite at the start.
+    """
+    began = time.perf_counter()
+    state = _start(problem, optimizer, p, aux, adapt, memory) if resume is None else resume
+    state = state._replace(history={name: list(column) for name, column in state.history.items()})
+    elapsed = state.seconds
+    status = Status("max_iter", f"Stopped after {max_iter} iterations, the most that was allowed.")
+    try:
+        while state.iteration < max_iter:
+            current = problem if adapt is None else adapt.apply(problem, state.memory)
+            after = jax.block_until_ready(compiled_step(optimizer, current, state.iterate._replace(metrics={})))
+            state = _advance(state, after, adapt, elapsed + time.perf_counter() - began)
+            ended = (observe(state) if observe else None) or optimizer.status(state.history)
+            if ended.code != "running":
+                status = ended
+                break
+            if time_budget is not None and state.seconds >= time_budget:
+                status = Status("time_budget", f"Stopped after {state.seconds:.1f} s, the time that was given.")
+                break
+    except KeyboardInterrupt:
+        status = Status("interrupted", f"Interrupted after {state.iteration} iterations; the best iterate is kept.")
+    best = state.best
+    if adapt is not None:  # the companion of the best point belongs to the parameters it was scored with
+        best = best._replace(aux=compiled_value(adapt.apply(problem, best.memory), best.p, best.aux)[1])
+    history = {name: np.asarray(column) for name, column in state.history.items()}
+    return Result(best.p, best.aux, status, history), state
+
+
+def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | None, memory: PyTree) -> Progress:
+    """First progress; refuses a start without a finite objective."""
+    iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
+    if not np.isfinite(iterate.value):
+        raise ValueError(
+            f"minimize: the objective is {float(iterate.value)} at the start, needs a finite value. "
+            "Scale the data, or start from smaller weights."
+        )
+    return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
+
+
+def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:
+    """Book one step: history, best point, memory."""
+    row = {name: float(v) for name, v in jax.device_get(dict(after.metrics)).items() if np.ndim(v) == 0}
+    best, memory = state.best, state.memory
+    if adapt is None:
+        if -float(after.value) > best.score:
+            best = Best(after.p, after.aux, memory, -float(after.value), state.iteration + 1)
+    else:
+        adapted = adapt.update(memory, after)
+        if adapted.score > best.score:
+            best = Best(state.iterate.p, state.iterate.aux, memory, adapted.score, state.iteration)
+        memory = adapted.memory
+        row |= adapted.columns
+    row["seconds"] = seconds
+    for name, value in row.items():
+        state.history.setdefault(name, []).append(value)
+    return Progress(after, memory, best, state.history, seconds)

@@ -1,0 +1,212 @@
+"""Which head W is best for given features, and how does it answer when the features move?
+
+The head solves the convex inner problem of variable projection,
+
+    W = argmin  1/n sum_i w_i loss(W [u_i; 1], c_i) + alpha/2 ||W_m||^2 ,
+
+``W_m`` the first m columns: the intercept is not penalised. Both solvers return, besides W, what the outer problem
+needs of the inner Hessian H: its inverse, its determinant and the trace of the penalised block of the inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from numdl.problems.losses import Loss
+
+
+class SquaresHead(NamedTuple):
+    """Least-squares head with the singular value decomposition of the weighted, centred features.
+
+    With ``sqrt(w/n) (U - mean) = Q diag(sigma) V'``, ``filter = sigma / sqrt(sigma^2 + alpha)`` and
+    ``scale = 1 / sqrt(sigma^2 + alpha)`` (both zero where sigma is below rounding and alpha is 0):
+
+    Attributes:
+        W: (k, m+1), or (k, m) without intercept.
+        basis: (n, m+1) ``[Q diag(filter), sqrt(w/n)]``: ``basis basis'`` is the ridge projection onto the features.
+        scale: (m+1,) lengths that turn ``J' basis`` into ``J' Z H^-1`` up to the rotation V; 0 for the intercept.
+        V: (m, m).
+        center: (m,) weighted mean of the features; zero without intercept.
+        logdet: log determinant of the inner Hessian of one output.
+    """
+
+    W: Float[Array, "k q"]
+    basis: Float[Array, "n q"]
+    scale: Float[Array, " q"]
+    V: Float[Array, "m m"]
+    center: Float[Array, " m"]
+    logdet: Float[Array, ""]
+
+
+class NewtonHead(NamedTuple):
+    """Head of a smooth convex loss with the Cholesky factor of its Hessian (unknowns ordered as ``W.reshape(-1)``)."""
+
+    W: Float[Array, "k q"]
+    factor: Float[Array, "kq kq"]
+    gradient_norm: Float[Array, ""]
+
+
+def squares_head(
+    u: Float[Array, "n m"], c: Float[Array, "n k"], w: Float[Array, " n"], alpha: Float[Array, ""], *, intercept: bool
+) -> SquaresHead:
+    """Ridge head by QR of the features and SVD of the triangle; rank-deficient features are truncated.
+
+    Cost: one QR of an (n, m) matrix, ``2 n m^2`` flops; no product ``U'U`` is formed, so its condition is not squared.
+
+    Args:
+        u: features, (n, m).
+        c: targets, (n, k).
+        w: sample weights of mean 1, no unit, (n,).
+        alpha: head penalty of the mean misfit, not negative, ().
+        intercept: whether a free column of ones is added.
+
+    Returns:
+        The head with its factors.
+
+    Source: Golub and Pereyra, SIAM J. Numer. Anal. 10 (1973); Hansen, Discrete Inverse Problems, SIAM 2010, ch. 4.
+    """
+    n, m = u.shape
+    root = jnp.sqrt(w / n)
+    center = (w @ u) / n if intercept else jnp.zeros(m, u.dtype)
+    offset = (w @ c) / n if intercept else jnp.zeros(c.shape[1], c.dtype)
+    z, y = root[:, None] * (u - center), root[:, None] * (c - offset)
+    if n < m:  # QR wants at least as many rows as columns
+        z, y = jnp.pad(z, ((0, m - n), (0, 0))), jnp.pad(y, ((0, m - n), (0, 0)))
+    q, r = jnp.linalg.qr(z)
+    left, sigma, vt = jnp.linalg.svd(r)
+    # Relative to the features as they are, not to the centred ones: constant features must vanish.
+    size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))
+    keep = sigma > max(n, m) * jnp.finfo(u.dtype).eps * size
+    safe = jnp.where(keep | (alpha > 0), sigma**2 + alpha, 1.0)
+    alive = keep | (alpha > 0)
+    scale = jnp.where(alive, 1 / jnp.sqrt(safe), 0.0)
+    gain = jnp.where(keep, sigma * scale, 0.0)
+    basis = (q @ left) * gain
+    coefficients = vt.T @ ((scale * gain)[:, None] * (left.T @ (q.T @ y)))
+    weights = coefficients.T
+    basis = basis[:n]
+    logdet = jnp.sum(jnp.where(alive, jnp.log(safe), 0.0))
+    if intercept:
+        weights = jnp.concatenate([weights, (offset - weights @ center)[:, None]], axis=1)
+        basis = jnp.concatenate([basis, root[:, None]], axis=1)
+        scale = jnp.append(scale, 0.0)
+    return SquaresHead(weights, basis, scale, vt.T, center, logdet)
+
+
+def squares_inverse(head: SquaresHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
+    """Inverse of the inner Hessian ``I (x) (Z'Z/n + alpha D)`` times g, with the layout of W.
+
+    Args:
+        head: from ``squares_head``.
+        g: right-hand side, shape of W.
+
+    Returns:
+        Shape of W.
+    """
+    m = head.V.shape[0]
+    intercept = g.shape[1] > m
+    inner = g[:, :m] - (g[:, m:] * head.center if intercept else 0.0)
+    inner = ((inner @ head.V) * head.scale[:m] ** 2) @ head.V.T
+    if not intercept:
+        return inner
+    return jnp.concatenate([inner, g[:, m:] - inner @ head.center[:, None]], axis=1)
+
+
+def newton_head(
+    loss: Loss,
+    u: Float[Array, "n m"],
+    c: Float[Array, "n k"],
+    w: Float[Array, " n"],
+    alpha: Float[Array, ""],
+    start: Float[Array, "k q"],
+    *,
+    intercept: bool,
+    tol: float = 1e-10,
+    max_iter: int = 30,
+) -> NewtonHead:
+    """Head of a smooth convex loss by Newton's method with an Armijo line search, from ``start``.
+
+    A loss that does not see a common shift of all scores (softmax) leaves the mean of the intercepts free; the
+    Hessian gets the ones of that direction, which changes neither the minimiser nor any step.
+
+    Args:
+        loss: misfit of one sample.
+        u: features, (n, m).
+        c: targets, (n, k).
+        w: sample weights of mean 1, (n,).
+        alpha: head penalty of the mean misfit, positive, ().
+        start: first guess, (k, m+1) or (k, m).
+        intercept: whether a free column of ones is added.
+        tol: on the norm of the gradient relative to 1 + the loss, no unit.
+        max_iter: Newton steps at most.
+
+    Returns:
+        The head, its Hessian's Cholesky factor and the norm of the gradient that is left.
+
+    Source: Newman, Chung, Chung, Ruthotto, Train Like a (Var)Pro, SIAM J. Sci. Comput. 44 (2022), sec. 3.
+    """
+    n = u.shape[0]
+    z = jnp.concatenate([u, jnp.ones((n, 1), u.dtype)], axis=1) if intercept else u
+    penalised = head_mask(start.shape[0], u.shape[1], intercept, u.dtype)
+    share = w / n
+
+    def objective(weights: Array) -> Array:
+        return share @ jax.vmap(loss.value)(z @ weights.T, c) + 0.5 * alpha * jnp.sum(penalised * weights**2)
+
+    def slope(weights: Array) -> Array:
+        rest = jax.vmap(loss.residual)(z @ weights.T, c)
+        return (share[:, None] * rest).T @ z + alpha * penalised * weights
+
+    def factorise(weights: Array) -> Array:
+        h = head_hessian(loss, z @ weights.T, c, share, z) + jnp.diag(alpha * penalised.reshape(-1))
+        if intercept and start.shape[0] > 1:
+            free = jnp.zeros_like(weights).at[:, -1].set(1.0).reshape(-1)
+            h = h + jnp.outer(free, free)
+        shift = 10 * jnp.finfo(u.dtype).eps * jnp.trace(h) / h.shape[0]
+        return jnp.linalg.cholesky(h + shift * jnp.eye(h.shape[0], dtype=h.dtype))
+
+    def step(state: tuple) -> tuple:
+        weights, value, gradient, factor, it, _ = state
+        direction = -jax.scipy.linalg.cho_solve((factor, True), gradient.reshape(-1)).reshape(weights.shape)
+        descent = jnp.sum(direction * gradient)
+
+        def trial(t: Array) -> Array:
+            return objective(weights + t * direction)
+
+        t, new = jax.lax.while_loop(
+            lambda s: ~(s[1] <= value + 1e-4 * s[0] * descent) & (s[0] > 1e-8),
+            lambda s: (s[0] / 2, trial(s[0] / 2)),
+            (jnp.ones((), u.dtype), trial(jnp.ones((), u.dtype))),
+        )
+        better = new < value
+        weights = jnp.where(better, weights + t * direction, weights)
+        return weights, jnp.where(better, new, value), slope(weights), factorise(weights), it + 1, ~better
+
+    def running(state: tuple) -> Array:
+        _, value, gradient, _, it, stuck = state
+        return (it < max_iter) & ~stuck & (jnp.linalg.norm(gradient) > tol * (1 + value))
+
+    state = (start, objective(start), slope(start), factorise(start), 0, jnp.asarray(False))
+    weights, _, gradient, factor, _, _ = jax.lax.while_loop(running, step, state)
+    return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
+
+
+def head_mask(k: int, m: int, intercept: bool, dtype: object) -> Float[Array, "k q"]:
+    """1 for penalised entries of W, 0 for the intercepts."""
+    ones = jnp.ones((k, m), dtype)
+    return jnp.concatenate([ones, jnp.zeros((k, 1), dtype)], axis=1) if intercept else ones
+
+
+def head_hessian(
+    loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], share: Float[Array, " n"], z: Float[Array, "n q"]
+) -> Float[Array, "kq kq"]:
+    """``sum_i share_i (d2 loss_i) (x) z_i z_i'``, unknowns ordered as ``W.reshape(-1)``; ``2 n (k q)^2`` flops."""
+    factor: Callable = jax.vmap(loss.factor)
+    f = jnp.sqrt(share)[:, None, None] * factor(s, c)  # (n, r, k)
+    rows = (f[:, :, :, None] * z[:, None, None, :]).reshape(-1, s.shape[1] * z.shape[1])
+    return rows.T @ rows

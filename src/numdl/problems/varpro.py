@@ -1,0 +1,214 @@
+"""What remains of a separable problem when its linear part is always solved to optimality?
+
+    phi(theta) = min_W  1/n sum_i w_i loss(W [u(theta, x_i); 1], c_i) + alpha_W/2 ||W_m||^2  +  penalty(theta)
+
+Since the gradient in W vanishes at the minimiser, ``grad phi = d/dtheta`` at fixed W (envelope theorem): value and
+gradient belong to the same function, head penalty included. The curvature is the Gauss-Newton matrix of the full
+problem with W eliminated (Schur complement): Kaufman's approximation for least squares, GNvpro for other losses. The
+full Golub-Pereyra derivative of the residual is available through ``residual``.
+
+Cost of a linearisation: one pass forward and ``min(k, m)`` (least squares) or k (other losses) passes backward over
+the n samples, and ``2 n r p^2`` flops where the matrix is formed.
+
+Sources: Golub and Pereyra (1973); Kaufman, BIT 15 (1975); O'Leary and Rust, Comput. Optim. Appl. 54 (2013); Newman,
+Chung, Chung, Ruthotto, SIAM J. Sci. Comput. 44 (2022).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from numdl.contracts import Linearization, PyTree
+from numdl.problems.heads import NewtonHead, SquaresHead, head_mask, newton_head, squares_head, squares_inverse
+from numdl.problems.losses import LEAST_SQUARES, Loss
+from numdl.problems.metrics import misfit_metrics
+from numdl.problems.normal import Normal, normal_equations
+from numdl.problems.rows import map_rows, sum_rows
+from numdl.regularize.penalty import GroupPenalty
+
+
+class VarPro(eqx.Module):
+    """Separable problem reduced to its nonlinear unknowns; ``p`` is theta, ``aux`` is the head W.
+
+    Attributes:
+        features: ``features(theta, x_i) -> (m,)`` for one sample. Static: give an object that compares by value (a
+            ``ResNet``, a module-level function), else every new one is compiled anew.
+        loss: misfit of one sample.
+        x: samples, (n, d).
+        c: targets, (n, k).
+        w: sample weights of mean 1, (n,).
+        penalty: penalty on theta.
+        alpha_head: penalty on the head, (); positive for losses other than least squares.
+        intercept: whether the head has a free constant.
+        chunk: rows in a block of a pass over the data; None for all.
+        derivative: curvature of ``linearize``.
+    """
+
+    features: Callable = eqx.field(static=True)
+    loss: Loss = eqx.field(static=True)
+    x: Float[Array, "n d"]
+    c: Float[Array, "n k"]
+    w: Float[Array, " n"]
+    penalty: GroupPenalty
+    alpha_head: Float[Array, ""]
+    intercept: bool = eqx.field(static=True, default=True)
+    chunk: int | None = eqx.field(static=True, default=None)
+    derivative: Literal["kaufman", "golub-pereyra"] = eqx.field(static=True, default="kaufman")
+
+    def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
+        """Zero head of the right shape, the start of the inner solver."""
+        m = jax.eval_shape(self.features, theta, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
+        return jnp.zeros((self.c.shape[1], m + self.intercept), self.c.dtype)
+
+    def embed(self, theta: PyTree) -> Float[Array, "n m"]:
+        """Features of all samples."""
+        return map_rows(lambda x: jax.vmap(self.features, (None, 0))(theta, x), self.chunk, self.x)
+
+    def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
+        """Best head for given features; ``aux`` starts the inner iteration where there is one."""
+        if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
+            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept)
+        return newton_head(self.loss, u, self.c, self.w, self.alpha_head, aux, intercept=self.intercept)
+
+    def value(self, p: PyTree, aux: Float[Array, "k q"]) -> tuple[Float[Array, ""], Float[Array, "k q"]]:
+        """Reduced objective and the head that belongs to it; one pass forward."""
+        u = self.embed(p)
+        head = self.solve(u, aux).W
+        s = self.scores(u, head)
+        return self.misfit(s) + self.head_penalty(head) + self.penalty.value(p), head
+
+    def misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
+        """Weighted mean misfit of given scores."""
+        return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]
+
+    def scores(self, u: Float[Array, "n m"], head: Float[Array, "k q"]) -> Float[Array, "n k"]:
+        """``W [u; 1]`` for each row."""
+        m = u.shape[1]
+        return u @ head[:, :m].T + (head[:, m] if self.intercept else 0.0)
+
+    def head_penalty(self, head: Float[Array, "k q"]) -> Float[Array, ""]:
+        """``alpha_W/2 ||W_m||^2``, intercept left out."""
+        k, q = head.shape
+        return 0.5 * self.alpha_head * jnp.sum(head_mask(k, q - self.intercept, self.intercept, head.dtype) * head**2)
+
+    def moving_head(self, theta: PyTree, solved: SquaresHead | NewtonHead) -> Float[Array, "k q"]:
+        """The optimal head as a differentiable function of theta, near where it was solved.
+
+        One Newton step from the solution with the Hessian held fixed does not move W but carries, by the implicit
+        function theorem, its exact first derivative.
+        """
+        fixed = jax.lax.stop_gradient(solved.W)
+
+        def slope_of(theta: PyTree) -> Array:
+            u = self.embed(theta)
+            return jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))(fixed)
+
+        return fixed - self.inner_inverse(solved, slope_of(theta))
+
+    def inner_inverse(self, solved: SquaresHead | NewtonHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
+        """Inverse Hessian of the inner problem times g."""
+        if isinstance(solved, SquaresHead):
+            return squares_inverse(solved, g)
+        return jax.scipy.linalg.cho_solve((solved.factor, True), g.reshape(-1)).reshape(g.shape)
+
+    def residual(self, theta: PyTree) -> Float[Array, " N"]:
+        """Stacked residual of the reduced least-squares problem; its derivative is the full Golub-Pereyra one.
+
+        ``[sqrt(w/n) (W [u; 1] - c); sqrt(alpha) theta; sqrt(alpha_W) W_m]``, half its square norm is the objective.
+
+        Args:
+            theta: unknowns.
+
+        Returns:
+            Residuals of all samples and outputs (sample by sample), penalties of theta, penalties of the head.
+
+        Raises:
+            ValueError: the loss is not least squares.
+        """
+        if self.loss.name != LEAST_SQUARES.name:
+            raise ValueError(f"VarPro.residual: the loss is {self.loss.name!r}, needs least_squares. Use linearize.")
+        solved = jax.tree.map(jax.lax.stop_gradient, self.solve(self.embed(theta), self.first_head(theta)))
+        head = self.moving_head(theta, solved)
+        rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(self.embed(theta), head) - self.c)
+        free = head[:, : head.shape[1] - self.intercept]
+        return jnp.concatenate(
+            [rest.reshape(-1), self.penalty.root(theta), jnp.sqrt(self.alpha_head) * free.reshape(-1)]
+        )
+
+    def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
+        """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
+        n = self.x.shape[0]
+        u, pull, push = _linear_embed(self, p)
+        solved = self.solve(u, aux)
+        head = jax.lax.stop_gradient(solved.W)
+        s = self.scores(u, head)
+        m = u.shape[1]
+        share = (self.w / n)[:, None]
+        rest = share * jax.vmap(self.loss.residual)(s, self.c)
+        data = self.misfit(s)
+        value = data + self.head_penalty(head) + self.penalty.value(p)
+        gradient = jax.tree.map(jnp.add, pull(rest @ head[:, :m]), self.penalty.gradient(p))
+
+        def bend(t: Array) -> Array:  # Hessian of the misfit in the scores
+            return share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, t)
+
+        def kaufman(v: PyTree) -> PyTree:
+            ds = push(v) @ head[:, :m].T
+            curved = bend(ds)
+            lifted = curved.T @ u
+            lifted = jnp.concatenate([lifted, curved.sum(0)[:, None]], axis=1) if self.intercept else lifted
+            curved = curved - bend(self.scores(u, self.inner_inverse(solved, lifted)))
+            return jax.tree.map(jnp.add, pull(curved @ head[:, :m]), self.penalty.product(v))
+
+        def golub_pereyra(v: PyTree) -> PyTree:
+            def both(theta: PyTree) -> tuple[Array, Array]:
+                moving = self.moving_head(theta, solved)
+                free = moving[:, : moving.shape[1] - self.intercept]
+                return self.scores(self.embed(theta), moving), jnp.sqrt(self.alpha_head) * free
+
+            (ds, dw), back = jax.jvp(both, (p,), (v,))[1], jax.vjp(both, p)[1]
+            return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
+
+        curvature = kaufman if self.derivative == "kaufman" else golub_pereyra
+        return Linearization(value, gradient, curvature, head, misfit_metrics(self.loss, s, self.c, self.w, data))
+
+    def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
+        """Value, gradient and curvature as a matrix."""
+        return normal_equations(self, p, aux)
+
+    def rows(self, index: Array) -> VarPro:
+        """The same problem on a part of the samples; their weights keep their mean of 1."""
+        w = self.w[index]
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w))
+
+    def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
+        """The same problem with other penalty parameters; nothing is compiled anew."""
+        return dataclasses.replace(
+            self, penalty=dataclasses.replace(self.penalty, alpha=alpha), alpha_head=jnp.asarray(alpha_head)
+        )
+
+
+def _linear_embed(problem: VarPro, p: PyTree) -> tuple[Array, Callable, Callable]:
+    """Features with their derivative in theta: ``pull(du) -> dtheta`` and ``push(dtheta) -> du``, block by block."""
+    one_block = jax.vmap(problem.features, (None, 0))
+
+    def push(v: PyTree) -> Array:
+        return map_rows(lambda x: jax.jvp(lambda q: one_block(q, x), (p,), (v,))[1], problem.chunk, problem.x)
+
+    def pull(du: Array) -> PyTree:
+        def block(_: Array, x: Array, du: Array) -> PyTree:
+            return jax.vjp(lambda q: one_block(q, x), p)[1](du)[0]
+
+        if problem.chunk is None or problem.chunk >= problem.x.shape[0]:
+            return block(du, problem.x, du)
+        return sum_rows(lambda w, x, du: block(w, x, w[:, None] * du), problem.chunk, jnp.ones_like(problem.w), problem.x, du)
+
+    return problem.embed(p), pull, push
+

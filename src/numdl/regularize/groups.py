@@ -1,0 +1,44 @@
+"""Which weights share a penalty parameter?"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from numdl.contracts import PyTree
+
+Grouping = Literal["one", "kind", "inputs"]
+GROUPINGS: tuple[str, ...] = ("one", "kind", "inputs")
+
+
+def group_labels(theta: PyTree, grouping: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Group of each entry of theta.
+
+    Args:
+        theta: weights; only paths and shapes are used.
+        grouping: ``"one"`` group for all; one per ``"kind"``: each matrix and each bias of the opening and of the
+            flow; ``"inputs"``: as kind, but a group for each input of the opening (automatic relevance).
+
+    Returns:
+        Labels (p,) in the order of JAX's leaves, entries row by row, and the names of the groups.
+
+    Raises:
+        ValueError: unknown grouping.
+    """
+    if grouping not in GROUPINGS:
+        raise ValueError(f"group_labels(grouping={grouping!r}): unknown. Use one of {', '.join(GROUPINGS)}.")
+    names: dict[str, int] = {}
+
+    def label(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
+        name = " ".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path) or "weights"
+        if grouping == "one":
+            name = "weights"
+        elif grouping == "inputs" and name == "opening K":
+            columns = [names.setdefault(f"input {j}", len(names)) for j in range(leaf.shape[1])]
+            return np.broadcast_to(columns, leaf.shape)
+        return np.full(leaf.shape, names.setdefault(name, len(names)))
+
+    labels = [np.ravel(a) for a in jax.tree.leaves(jax.tree_util.tree_map_with_path(label, theta))]
+    return np.concatenate(labels).astype(np.int32), tuple(names)

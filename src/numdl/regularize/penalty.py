@@ -1,0 +1,54 @@
+"""How large may the weights be: a quadratic penalty with one parameter per group of weights.
+
+``R(theta) = 1/2 sum_j alpha_{g(j)} (theta_j - ref_j)^2``, j over all entries in JAX's order of leaves. As a prior it
+is a Gaussian whose precision the evidence can estimate group by group.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int
+
+from numdl.contracts import PyTree
+
+
+class GroupPenalty(eqx.Module):
+    """Quadratic penalty, diagonal, one alpha per group.
+
+    Attributes:
+        alpha: (G,), not negative, in units of the mean misfit.
+        labels: (p,) group of each entry of theta.
+        reference: (p,) where the penalty is zero; None for the origin.
+    """
+
+    alpha: Float[Array, " G"]
+    labels: Int[Array, " p"]
+    reference: Float[Array, " p"] | None = None
+
+    @property
+    def diagonal(self) -> Float[Array, " p"]:
+        """Hessian of the penalty, a diagonal."""
+        return self.alpha[self.labels]
+
+    def root(self, theta: PyTree) -> Float[Array, " p"]:
+        """Residual whose half square norm is the penalty."""
+        return jnp.sqrt(self.diagonal) * self._shifted(theta)
+
+    def value(self, theta: PyTree) -> Float[Array, ""]:
+        """``R(theta)``."""
+        return 0.5 * jnp.sum(self.diagonal * self._shifted(theta) ** 2)
+
+    def gradient(self, theta: PyTree) -> PyTree:
+        """Derivative, structure of theta."""
+        return ravel_pytree(theta)[1](self.diagonal * self._shifted(theta))
+
+    def product(self, v: PyTree) -> PyTree:
+        """Hessian times v, structure of v."""
+        vector, unravel = ravel_pytree(v)
+        return unravel(self.diagonal * vector)
+
+    def _shifted(self, theta: PyTree) -> Float[Array, " p"]:
+        vector = ravel_pytree(theta)[0]
+        return vector if self.reference is None else vector - self.reference
