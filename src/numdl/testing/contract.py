@@ -1,0 +1,89 @@
+"""Does an optimiser keep the contract of ``numdl.contracts.Optimizer``?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from numdl.contracts import Iterate, Optimizer, Problem, PyTree
+
+
+def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTree = None, *, steps: int = 3) -> Iterate:
+    """``init`` and ``step`` return the same tree, shapes and dtypes, and ``step`` is compiled once.
+
+    Args:
+        optimizer: to be checked.
+        problem: a pytree, so that it can be an argument of a compiled function.
+        p: unknowns to start from.
+        aux: companion to start from; None where the problem needs none.
+        steps: number of steps taken.
+
+    Returns:
+        The last iterate.
+
+    Raises:
+        AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; p changes its structure;
+            the value is not a finite scalar; or ``step`` is traced more than once.
+    """
+    name = type(optimizer).__name__
+    traces = 0
+
+    def step(problem: Problem, iterate: Iterate) -> Iterate:
+        nonlocal traces
+        traces += 1
+        return optimizer.step(problem, iterate)
+
+    compiled = jax.jit(step)
+    iterate = optimizer.init(problem, p, aux)
+    _require_iterate(name, iterate, p)
+    expected = _leaves(iterate)
+    for i in range(steps):
+        following = compiled(problem, iterate)
+        _require_iterate(name, following, p)
+        _require_same(name, i, expected, _leaves(following))
+        iterate = following
+    if traces != 1:
+        raise AssertionError(
+            f"check_contract({name}): step was traced {traces} times in {steps} steps, needs once. A Python number or "
+            "a new closure in the iterate or the problem does this."
+        )
+    return iterate
+
+
+def _leaves(tree: Any) -> dict[str, str]:
+    """Path of each leaf to shape, dtype and weakness; weakly typed arrays compile separately."""
+    return {
+        jax.tree_util.keystr(path): f"{leaf.dtype.name}{list(leaf.shape)}" + (" weak" if leaf.weak_type else "")
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+def _require_same(name: str, i: int, expected: dict[str, str], found: dict[str, str]) -> None:
+    """Refuse the first leaf that differs."""
+    for path in [*expected, *found]:
+        if expected.get(path) != found.get(path):
+            raise AssertionError(
+                f"check_contract({name}): iterate{path} is {found.get(path, 'missing')} after step {i + 1} but "
+                f"{expected.get(path, 'missing')} after init. Give both the same tree, shapes and dtypes."
+            )
+
+
+def _require_iterate(name: str, iterate: Any, p: PyTree) -> None:
+    """Refuse what cannot be compiled, saved and resumed."""
+    if not isinstance(iterate, Iterate):
+        raise AssertionError(f"check_contract({name}): returned {type(iterate).__name__}, needs an Iterate.")
+    for path, leaf in jax.tree.leaves_with_path(iterate):
+        if not isinstance(leaf, jax.Array):
+            raise AssertionError(
+                f"check_contract({name}): iterate{jax.tree_util.keystr(path)} is a {type(leaf).__name__}, needs a JAX "
+                "array. Wrap it in jnp.asarray."
+            )
+    if jax.tree.structure(iterate.p) != jax.tree.structure(p):
+        raise AssertionError(
+            f"check_contract({name}): iterate.p has structure {jax.tree.structure(iterate.p)}, needs "
+            f"{jax.tree.structure(p)}, that of p."
+        )
+    if iterate.value.shape != () or not np.isfinite(float(iterate.value)):
+        raise AssertionError(f"check_contract({name}): iterate.value is {iterate.value}, needs a finite scalar.")

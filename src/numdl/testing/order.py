@@ -1,0 +1,73 @@
+"""With which order does a discretisation converge?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class OrderResult(NamedTuple):
+    """Errors by number of steps.
+
+    Attributes:
+        nts: numbers of steps, (count,).
+        errors: largest absolute error of each solution, (count,).
+        orders: observed order between neighbours, (count - 1,).
+    """
+
+    nts: np.ndarray
+    errors: np.ndarray
+    orders: np.ndarray
+
+    def __str__(self) -> str:
+        """One line per number of steps."""
+        orders = ["", *(f"{order:8.3f}" for order in self.orders)]
+        rows = zip(self.nts, self.errors, orders, strict=True)
+        return "\n".join(["      nt         error   order", *(f"{nt:8d} {e:13.6e}{o}" for nt, e, o in rows)])
+
+
+def check_order(
+    solve: Callable[[int], Any], exact: Any, nts: Sequence[int], order: float, *, tolerance: float = 0.1
+) -> OrderResult:
+    """Observed order of convergence, ``log(e_i / e_{i+1}) / log(nt_{i+1} / nt_i)``.
+
+    Use a problem that is nonlinear and whose right-hand side and weights move in time: an autonomous one cannot see
+    wrong stage times.
+
+    Args:
+        solve: ``nt -> solution`` with nt steps, any array.
+        exact: the solution, or one known to far more digits; same shape.
+        nts: increasing numbers of steps, at least two.
+        order: declared order.
+        tolerance: largest distance of every observed order from the declared one.
+
+    Returns:
+        Table of the errors.
+
+    Raises:
+        AssertionError: an observed order is off, or an error is at the rounding level.
+        ValueError: nts has fewer than two entries or does not increase.
+    """
+    nt = np.asarray(nts)
+    if nt.ndim != 1 or nt.size < 2 or np.any(np.diff(nt) <= 0):
+        raise ValueError(f"check_order(nts={list(nts)}): needs at least two increasing numbers. Use (16, 32, 64).")
+    truth = np.asarray(exact)
+    solutions = [np.asarray(solve(int(n))) for n in nt]
+    errors = np.array([np.max(np.abs(solution - truth)) for solution in solutions])
+    floor = 100 * np.finfo(solutions[0].dtype).eps * np.max(np.abs(truth))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        orders = np.log(errors[:-1] / errors[1:]) / np.log(nt[1:] / nt[:-1])
+    result = OrderResult(nt, errors, orders)
+    if not np.all(errors > floor):
+        raise AssertionError(
+            f"check_order: errors at the rounding level {floor:.1e}, or not finite. Use fewer steps or a harder "
+            f"problem.\n{result}"
+        )
+    if not np.all(np.abs(orders - order) <= tolerance):
+        raise AssertionError(
+            f"check_order: observed order {np.round(orders, 3)}, needs {order} within {tolerance}. A lower one means a "
+            f"wrong stage or time; if the orders still move towards {order}, use more steps.\n{result}"
+        )
+    return result
