@@ -1,0 +1,161 @@
+"""How far are the scores of one sample from its target, and how does that bend?
+
+Every function takes scores ``s (k,)`` and a target ``c (k,)`` of ONE sample; the mean over samples is left to the
+problem. All stay finite for ``|s| = 1e4``, and so do their automatic derivatives: no exponential of a positive number
+is formed, and no square root of a probability that may underflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softplus
+from jaxtyping import Array, Float
+
+Scores = Float[Array, " k"]
+
+
+class Loss(NamedTuple):
+    """A misfit of one sample with the derivatives that Gauss-Newton needs.
+
+    Attributes:
+        name: the key under which it is registered.
+        value: ``value(s, c) -> ()``.
+        residual: ``residual(s, c) -> (k,)``, the derivative of value with respect to s.
+        hessian: ``hessian(s, c) -> (k, k)``, the second derivative, symmetric positive semidefinite.
+        factor: ``factor(s, c) -> (r, k)`` with ``factor' factor = hessian``; here r = k.
+        predict: ``predict(s) -> (k,)``: the scores themselves, or probabilities.
+    """
+
+    name: str
+    value: Callable[[Array, Array], Array]
+    residual: Callable[[Array, Array], Array]
+    hessian: Callable[[Array, Array], Array]
+    factor: Callable[[Array, Array], Array]
+    predict: Callable[[Array], Array]
+
+
+# Least squares: 1/2 ||s - c||^2.
+
+
+def _square_value(s: Scores, c: Scores) -> Float[Array, ""]:
+    return jnp.sum((s - c) ** 2) / 2
+
+
+def _square_residual(s: Scores, c: Scores) -> Scores:
+    return s - c
+
+
+def _square_hessian(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.eye(s.shape[0], dtype=jnp.result_type(s, c))
+
+
+def _square_predict(s: Scores) -> Scores:
+    return s
+
+
+# Softmax cross entropy: -c' log p with p = exp(s) / sum(exp(s)).
+
+
+def _require_classes(s: Array) -> None:
+    if s.shape[0] < 2:
+        raise ValueError(f"softmax loss: s has {s.shape[0]} entry, needs k >= 2. Use the logistic loss for one score.")
+
+
+def _softmax_value(s: Scores, c: Scores) -> Float[Array, ""]:
+    _require_classes(s)
+    # Shifting by the score of the target first avoids the difference of two large numbers.
+    return logsumexp(s - jnp.dot(c, s))
+
+
+def _softmax_residual(s: Scores, c: Scores) -> Scores:
+    return jax.nn.softmax(s) - c
+
+
+def _softmax_hessian(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    p = jax.nn.softmax(s)
+    return jnp.diag(p) - jnp.outer(p, p)
+
+
+def _softmax_factor(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    # F = (I - q q') diag(q) with q = sqrt(p), ||q|| = 1: I - q q' is a projection, hence F'F = diag(p) - p p'.
+    # sqrt(p) has no derivative where p underflows; exp(log(p) / 2) has.
+    q = jnp.exp(log_softmax(s) / 2)
+    return jnp.diag(q) - jnp.outer(q, q**2)
+
+
+def _softmax_predict(s: Scores) -> Scores:
+    _require_classes(s)
+    return jax.nn.softmax(s)
+
+
+# Logistic loss: -c log p - (1 - c) log(1 - p) with p = 1 / (1 + exp(-s)), one score.
+
+
+def _require_one(s: Array) -> None:
+    if s.shape[0] != 1:
+        raise ValueError(f"logistic loss: s has {s.shape[0]} entries, needs 1. Use the softmax loss for k classes.")
+
+
+def _logistic_value(s: Scores, c: Scores) -> Float[Array, ""]:
+    _require_one(s)
+    return jnp.sum(c * softplus(-s) + (1 - c) * softplus(s))
+
+
+def _logistic_residual(s: Scores, c: Scores) -> Scores:
+    # Equal to p - c, without cancellation where the sample is fitted well.
+    return (1 - c) * sigmoid(s) - c * sigmoid(-s)
+
+
+def _logistic_hessian(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag(sigmoid(s) * sigmoid(-s))
+
+
+def _logistic_factor(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag(jnp.exp((log_sigmoid(s) + log_sigmoid(-s)) / 2))
+
+
+def _logistic_predict(s: Scores) -> Scores:
+    _require_one(s)
+    return sigmoid(s)
+
+
+LEAST_SQUARES = Loss(
+    "least_squares", _square_value, _square_residual, _square_hessian, _square_hessian, _square_predict
+)
+"""``1/2 ||s - c||^2``, any k >= 1."""
+
+SOFTMAX = Loss("softmax", _softmax_value, _softmax_residual, _softmax_hessian, _softmax_factor, _softmax_predict)
+"""``-c' log softmax(s)``, k >= 2, c one-hot (or any probabilities that sum to one).
+
+Source: Bishop, Pattern recognition and machine learning, Springer 2006, sec. 4.3.4.
+"""
+
+LOGISTIC = Loss("logistic", _logistic_value, _logistic_residual, _logistic_hessian, _logistic_factor, _logistic_predict)
+"""``-c log p - (1 - c) log(1 - p)`` with ``p = sigmoid(s)``, k = 1, c in {0, 1} (or a probability).
+
+Source: Bishop, Pattern recognition and machine learning, Springer 2006, sec. 4.3.2.
+"""
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (LEAST_SQUARES, SOFTMAX, LOGISTIC)}
+"""Name to loss."""
+
+
+def get_loss(name: str) -> Loss:
+    """Loss of that name.
+
+    Args:
+        name: a key of ``LOSSES``.
+
+    Returns:
+        Value, derivatives and prediction for one sample.
+
+    Raises:
+        ValueError: no loss has that name.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"get_loss({name!r}): unknown loss. Use one of {', '.join(LOSSES)}.")
+    return LOSSES[name]
