@@ -1,0 +1,204 @@
+"""How does a residual network turn one sample into features: open, then flow?
+
+``u(0) = act(K x + b)``, ``du/dt = f(t, u, theta(t))`` on ``[0, T]`` in ``depth`` steps, features ``u(T)``. The
+head is not part of the model: it belongs to the problem, which may eliminate it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from numdl.contracts import PyTree
+from numdl.flow import PiecewiseConstant, PiecewiseLinear, final, get_activation, get_field, get_scheme, serial
+
+CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNet:
+    """Architecture of a residual network; holds no arrays, so it is static under ``jit``.
+
+    Attributes:
+        d: number of inputs, at least 1.
+        width: number m of features, at least 1; at least d without opening.
+        depth: number of steps, at least 0; with 0 the network is a single layer (or, without opening, linear).
+        T: final time, positive, in the unit of time of the flow; the step is ``T / depth``.
+        dynamics: key of ``numdl.flow.FIELDS``.
+        scheme: key of ``numdl.flow.SCHEMES``.
+        control: weights in time, ``"constant"`` or ``"linear"`` on each step.
+        activation: key of ``numdl.flow.ACTIVATIONS``.
+        opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
+    """
+
+    d: int
+    width: int
+    depth: int
+    T: float | int = 1.0
+    dynamics: str = "plain"
+    scheme: str = "euler"
+    control: str = "constant"
+    activation: str = "tanh"
+    opening: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no network can be built from.
+
+        Raises:
+            ValueError: a size is out of range or a name is unknown.
+        """
+        for name, least in (("d", 1), ("width", 1), ("depth", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"ResNet({name}={getattr(self, name)}): needs {name} >= {least}. Give a larger {name}."
+                )
+        if not (math.isfinite(self.T) and self.T > 0):
+            raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
+        if not self.opening and self.width < self.d:
+            raise ValueError(
+                f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
+                f"Use width={self.d} or opening=True."
+            )
+        if self.control not in CONTROLS:
+            raise ValueError(f"ResNet(control={self.control!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
+        get_field(self.dynamics)
+        get_scheme(self.scheme)
+        get_activation(self.activation)
+
+    @property
+    def h(self) -> float:
+        """Step size ``T / depth``, in time; 0 for depth 0."""
+        return self.T / self.depth if self.depth else 0.0
+
+    @property
+    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear:
+        """Control of the flow; without steps there are no weights, whatever ``control`` says."""
+        return CONTROLS[self.control](self.depth) if self.depth else PiecewiseConstant(0)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights in ``init``; the head is not among them."""
+        theta = jax.eval_shape(self.init, jax.random.key(0))
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(theta))
+
+    def init(self, key: Array, dtype: Any = None) -> PyTree:
+        """Random weights for inputs of mean 0 and variance 1.
+
+        Opening: ``K ~ N(0, 1/d)`` and ``b ~ U(-1, 1)``, so that K x has variance 1 and the bends of the units, at
+        ``K x + b = 0``, are spread over the data instead of all passing through its mean.
+
+        Flow: each coefficient is drawn by itself from ``Field.init`` with ``scale = min(1, 1 / (2 h))``. A square
+        random matrix then has a spectral norm of about ``2 scale``, hence ``h ||K||`` is about 1 at most: a step moves
+        the state by no more than its own size, for any T and depth.
+
+        Args:
+            key: JAX random key.
+            dtype: of the weights; None for JAX's default.
+
+        Returns:
+            ``{"opening": {"K": (m, d), "b": (m,)}, "flow": leaves (n_coeffs, ...)}``; no ``"opening"`` without one.
+
+        Raises:
+            ValueError: dtype is not available, as float64 outside the x64 context.
+        """
+        _require_dtype(dtype)
+        key_k, key_b, key_flow = jax.random.split(key, 3)
+        theta: dict[str, Any] = {}
+        if self.opening:
+            theta["opening"] = {
+                "K": jax.random.normal(key_k, (self.width, self.d), dtype) / self.d**0.5,
+                "b": jax.random.uniform(key_b, (self.width,), dtype, -1.0, 1.0),
+            }
+        field, scale = get_field(self.dynamics), min(1.0, 0.5 / self.h) if self.depth else 1.0
+        keys = jax.random.split(key_flow, self.weights_in_time.n_coeffs)
+        theta["flow"] = jax.vmap(lambda k: field.init(k, self.width, scale, dtype))(keys)
+        return theta
+
+    def open(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """State at time 0: ``act(K x + b)``, or ``[x; 0]`` without opening.
+
+        Args:
+            theta: weights as from ``init``.
+            x: one sample, (d,).
+
+        Returns:
+            (m,).
+
+        Raises:
+            ValueError: x has another length than d.
+        """
+        if x.shape[0] != self.d:
+            raise ValueError(
+                f"ResNet(d={self.d}).open(x): x has {x.shape[0]} entries, needs {self.d}. Check the columns."
+            )
+        if not self.opening:
+            return jnp.pad(x, (0, self.width - self.d))
+        return get_activation(self.activation)(theta["opening"]["K"] @ x + theta["opening"]["b"])
+
+    def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """Features ``u(T)`` of one sample.
+
+        Args:
+            theta: weights as from ``init``.
+            x: one sample, (d,).
+
+        Returns:
+            (m,).
+
+        Raises:
+            ValueError: x has another length than d, or the weights another number of coefficients than the control.
+        """
+        return final(*self._flow(theta, x))
+
+    def __call__(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """``features``: a network is the feature map of a separable problem."""
+        return self.features(theta, x)
+
+    def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
+        """States of one sample at all times; the last one is ``features``.
+
+        Args:
+            theta: weights as from ``init``.
+            x: one sample, (d,).
+
+        Returns:
+            (depth + 1, m).
+
+        Raises:
+            ValueError: x has another length than d, or the weights another number of coefficients than the control.
+        """
+        return serial(*self._flow(theta, x))
+
+    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, row by row.
+
+        Args:
+            theta: weights as from ``init``.
+            x: (n, d).
+
+        Returns:
+            (n, m).
+
+        Raises:
+            ValueError: x has another number of columns than d.
+        """
+        return jax.vmap(lambda row: self.features(theta, row))(x)
+
+    def _flow(self, theta: PyTree, x: Array) -> tuple[Any, ...]:
+        """What every way to march asks for."""
+        f = get_field(self.dynamics).dynamics(get_activation(self.activation))
+        return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], self.open(theta, x), 0.0, self.h
+
+
+def _require_dtype(dtype: Any) -> None:
+    """Refuse a dtype that JAX would silently replace by a shorter one."""
+    if dtype is not None and jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):
+        raise ValueError(
+            f"ResNet.init(dtype={jnp.dtype(dtype).name}): 64-bit arrays are off. Call it inside "
+            "`with jax.enable_x64(True):`, or use float32."
+        )

@@ -1,0 +1,162 @@
+"""ResNet: shapes at the edges, what a call means, derivatives, and refusals."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import FIELDS, SCHEMES
+from numdl.models import ResNet
+from numdl.testing import check_adjoint, check_gradient
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def run(model, theta, x):
+    return model.batch(theta, x)
+
+
+def draw(model, seed=0):
+    """Weights of the right shapes and moderate size; NumPy spares one compilation per architecture."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape, scale=0.7), leaf.dtype), shapes)
+
+
+@pytest.mark.parametrize("dynamics", FIELDS)
+@pytest.mark.parametrize("control", ["constant", "linear"])
+@pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
+def test_shapes(dynamics, control, d, width, depth, opening):
+    model = ResNet(d, width, depth, dynamics=dynamics, control=control, opening=opening)
+    theta = jax.jit(model.init)(jax.random.key(0))
+    assert ("opening" in theta) is opening
+    n_coeffs = depth + (control == "linear" and depth > 0)
+    assert {leaf.shape[0] for leaf in jax.tree.leaves(theta["flow"])} == {n_coeffs}
+    assert model.n_parameters == sum(leaf.size for leaf in jax.tree.leaves(theta))
+    assert run(model, theta, jnp.ones((5, d))).shape == (5, width)
+    assert run(model, theta, jnp.ones((0, d))).shape == (0, width)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_batch_is_features_row_by_row_and_the_end_of_the_trajectory(scheme):
+    model = ResNet(2, 3, 2, T=1.5, scheme=scheme, control="linear", dynamics="antisymmetric")
+    theta = draw(model)
+    x = jax.random.normal(jax.random.key(1), (3, 2))
+    u = run(model, theta, x)
+    for row, end in zip(x, u, strict=True):
+        np.testing.assert_allclose(jax.jit(model.features)(theta, row), end, rtol=1e-14, atol=1e-15)
+    states = jax.jit(model.trajectory)(theta, x[0])
+    assert states.shape == (3, 3)
+    np.testing.assert_allclose(states[-1], u[0], rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(states[0], jnp.tanh(theta["opening"]["K"] @ x[0] + theta["opening"]["b"]), rtol=1e-14)
+
+
+def test_forward_euler_written_out():
+    model = ResNet(2, 3, 2, T=0.8)
+    theta, x = draw(model), jnp.array([[0.3, -1.2], [2.0, 0.1]])
+    u = np.tanh(x @ theta["opening"]["K"].T + theta["opening"]["b"])
+    for K, b in zip(theta["flow"]["K"], theta["flow"]["b"], strict=True):
+        u = u + 0.4 * np.tanh(u @ K.T + b)
+    np.testing.assert_allclose(run(model, theta, x), u, rtol=1e-14)
+
+
+def test_without_opening_and_depth_the_features_are_the_padded_inputs():
+    x = jnp.arange(6.0).reshape(3, 2)
+    out = run(ResNet(2, 4, 0, opening=False), draw(ResNet(2, 4, 0, opening=False)), x)
+    np.testing.assert_array_equal(out, np.pad(x, ((0, 0), (0, 2))))
+
+
+def test_time_refinement_converges():
+    """Prolonged weights on a finer grid give a network that computes nearly the same: the difference falls like h^2."""
+    depth, theta, x, values = 2, draw(ResNet(2, 3, 2, control="linear")), jnp.array([[0.5, -0.5]]), []
+    for _ in range(7):
+        model = ResNet(2, 3, depth, control="linear", scheme="heun")
+        if depth >= 16:
+            values.append(run(model, theta, x))
+        theta, depth = {**theta, "flow": model.weights_in_time.refine(theta["flow"])}, 2 * depth
+    changes = np.array([np.linalg.norm(b - a) for a, b in itertools.pairwise(values)])
+    assert abs(np.log2(changes[-2] / changes[-1]) - 2) < 0.1
+
+
+@pytest.mark.parametrize("dynamics", FIELDS)
+def test_derivatives(dynamics):
+    model = ResNet(2, 3, 2, dynamics=dynamics, scheme="heun", control="linear")
+    theta, x = draw(model), jax.random.normal(jax.random.key(1), (4, 2))
+    check_gradient(jax.jit(jax.value_and_grad(lambda p: jnp.sum(model.batch(p, x) ** 2))), theta, jax.random.key(2))
+
+    def batch(p):
+        return model.batch(p, x)
+
+    jvp = jax.jit(lambda v: jax.jvp(batch, (theta,), (v,))[1])
+    vjp = jax.jit(lambda w: jax.vjp(batch, theta)[1](w)[0])
+    check_adjoint(jvp, vjp, draw(model, 3), jax.random.normal(jax.random.key(4), (4, 3)))
+
+
+def test_initial_units_cover_standardised_data():
+    model = ResNet(20, 400, 4)
+    theta = jax.jit(model.init)(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(200, 20))
+    z = x @ np.asarray(theta["opening"]["K"]).T + np.asarray(theta["opening"]["b"])
+    # Variance 1 of K x plus 1/3 of b; 80 000 dependent entries, 400 of them independent in b.
+    assert abs(np.var(z) - 4 / 3) < 0.1
+    K = np.asarray(theta["flow"]["K"])
+    assert np.all(np.linalg.norm(K, 2, axis=(1, 2)) * model.h < 1.1)
+
+
+@pytest.mark.parametrize(("T", "depth"), [(1.0, 1), (10.0, 2), (1.0, 16)])
+def test_initial_steps_are_moderate(T, depth):
+    model = ResNet(1, 100, depth, T=T)
+    K = np.asarray(jax.jit(model.init)(jax.random.key(0))["flow"]["K"])
+    assert np.max(np.linalg.norm(K, 2, axis=(1, 2))) * model.h < 1.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype(dtype):
+    model = ResNet(2, 3, 2, dynamics="double", scheme="rk4")
+    theta = model.init(jax.random.key(0), dtype)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(theta)} == {dtype}
+    assert run(model, theta, jnp.ones((2, 2), dtype)).dtype == dtype
+
+
+def test_static_under_jit():
+    assert hash(ResNet(2, 3, 1)) == hash(ResNet(2, 3, 1))
+    assert ResNet(2, 3, 1) == ResNet(2, 3, 1) != ResNet(2, 3, 2)
+    run(ResNet(2, 5, 1), draw(ResNet(2, 5, 1)), jnp.ones((7, 2)))
+    before = run._cache_size()
+    run(ResNet(2, 5, 1), draw(ResNet(2, 5, 1), 1), jnp.zeros((7, 2)))
+    assert run._cache_size() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"d": 0}, r"d=0.*needs d >= 1"),
+        ({"width": 0}, r"width=0.*needs width >= 1"),
+        ({"depth": -1}, r"depth=-1.*needs depth >= 0"),
+        ({"T": 0.0}, r"T=0.0.*finite T > 0"),
+        ({"T": float("nan")}, r"T=nan.*finite T > 0"),
+        ({"d": 5, "opening": False}, r"width=3, opening=False.*width=5 or opening=True"),
+        ({"dynamics": "wave"}, "unknown dynamics"),
+        ({"scheme": "rk5"}, "unknown scheme"),
+        ({"control": "cubic"}, "unknown control.*constant, linear"),
+        ({"activation": "step"}, "unknown activation"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ResNet(**{"d": 2, "width": 3, "depth": 1, **arguments})
+
+
+def test_wrong_inputs_are_refused():
+    model = ResNet(2, 3, 1)
+    theta = draw(model)
+    with pytest.raises(ValueError, match=r"x has 3 entries, needs 2"):
+        model.batch(theta, jnp.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"leading axis of 2"):
+        ResNet(2, 3, 2).batch(theta, jnp.ones((4, 2)))
+    with jax.enable_x64(False), pytest.raises(ValueError, match=r"dtype=float64.*enable_x64"):
+        model.init(jax.random.key(0), "float64")
