@@ -1,0 +1,111 @@
+"""Rooms import only what the table allows, read from the syntax tree."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "numdl"
+
+ALLOWED = {
+    "contracts": set(),
+    "linalg": {"contracts"},
+    "data": {"contracts"},
+    "flow": {"contracts"},
+    "regularize": {"contracts", "linalg"},
+    "optimize": {"contracts", "linalg"},
+    "models": {"contracts", "flow"},
+    "problems": {"contracts", "linalg", "regularize", "optimize"},
+    "estimators": {"contracts", "data", "models", "problems", "optimize", "regularize"},
+    "report": {"contracts"},
+    "io": {"contracts", "estimators"},
+    "testing": {"contracts"},
+    "cli": {"contracts", "data", "estimators", "io", "report", "experiments"},
+}
+ALLOWED["experiments"] = {room for room in ALLOWED if room != "cli"}
+# The package itself offers what its doors lead to, and nothing may import the package as a whole, except the version.
+ALLOWED["__init__"] = {"estimators", "io"}
+PACKAGE_NAMES = {"__version__"}
+
+
+def room_of(path, source):
+    return path.relative_to(source).parts[0].removesuffix(".py")
+
+
+def imports(path, source):
+    """Rooms of numdl that a file imports, with their lines; relative imports are resolved."""
+    package = ["numdl", *path.relative_to(source).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = base + (node.module or "").split(".") if node.module else base
+            names = [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name[0] == "numdl" and name[1:2] not in ([n] for n in PACKAGE_NAMES):
+                yield (name[1] if len(name) > 1 else "numdl"), node.lineno
+
+
+def violations(source):
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        room = room_of(path, source)
+        if room not in ALLOWED:
+            found.append(f"{path.relative_to(source)}: room {room} is not in the table")
+            continue
+        for other, line in imports(path, source):
+            if other != room and other not in ALLOWED[room]:
+                found.append(f"{path.relative_to(source)}:{line}: {room} may not import {other}")
+    return found
+
+
+def test_rooms_import_only_what_they_may():
+    assert violations(SOURCE) == []
+
+
+def test_the_table_has_no_circle():
+    order, left = [], dict(ALLOWED)
+    while left:
+        free = [room for room, needs in left.items() if needs <= set(order)]
+        assert free, f"circle among {sorted(left)}"
+        order += free
+        left = {room: needs for room, needs in left.items() if room not in free}
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("flow/march.py", "from numdl.models import ResNet", "flow may not import models"),
+        ("flow/schemes/euler.py", "from ...optimize.loop import minimize", "flow may not import optimize"),
+        ("flow/march.py", "from .. import report", "flow may not import report"),
+        ("report/page.py", "import numdl.optimize", "report may not import optimize"),
+        ("report/page.py", "import numdl", "report may not import numdl"),
+        ("optimize/loop.py", "def f():\n    from numdl import problems", "optimize may not import problems"),
+        ("contracts.py", "from numdl.linalg import solve", "contracts may not import linalg"),
+        ("helpers.py", "import numpy", "room helpers is not in the table"),
+    ],
+)
+def test_a_planted_import_is_seen(tmp_path, file, line, message):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(line + "\n")
+    (found,) = violations(tmp_path)
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("flow/march.py", "from numdl.contracts import Scheme\nfrom .control import X\nimport jax"),
+        ("io.py", "from numdl import __version__"),
+        ("experiments/peaks.py", "from ..testing import check_order"),
+    ],
+)
+def test_allowed_imports_pass(tmp_path, file, line):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(line + "\n")
+    assert violations(tmp_path) == []
