@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     side = parser.add_mutually_exclusive_group()
     side.add_argument("--ours-only", action="store_true", help="keep the alternatives' earlier results")
     side.add_argument("--theirs-only", action="store_true", help="keep our earlier results")
+    side.add_argument("--tables-only", action="store_true", help="measure nothing: print tables, renew the summary")
     parser.add_argument("--seeds", type=int, help="number of seeds, default: the benchmark's own")
     parser.add_argument("--sets", nargs="+", help="only these data sets (uci, classification) or sizes (memory)")
     parser.add_argument("--missing", action="store_true", help="continue: measure only what the result file lacks")
@@ -31,7 +32,8 @@ def arguments() -> argparse.Namespace:
 
 def start(name: str, args: argparse.Namespace) -> None:
     """Run one benchmark, print its tables, write its summary."""
-    sides = ("theirs",) if args.theirs_only else ("ours",) if args.ours_only else ("theirs", "ours")
+    unwanted = {"ours": args.theirs_only, "theirs": args.ours_only}
+    sides = tuple(side for side in ("theirs", "ours") if not (args.tables_only or unwanted[side]))
     run = Run(
         name=name,
         sides=sides,
@@ -44,7 +46,8 @@ def start(name: str, args: argparse.Namespace) -> None:
         command=command_line(),
     )
     benchmark = importlib.import_module(f"benchmarks.{name}")
-    benchmark.run(run)
+    if run.sides:
+        benchmark.run(run)
     run.save({**run.origins(), **benchmark.summarise(run.records)})
     print(f"wrote {run.path.name}")
 
@@ -52,7 +55,7 @@ def start(name: str, args: argparse.Namespace) -> None:
 def main() -> int:
     """Exit code: 0 done, 1 when what was asked for cannot run."""
     args = arguments()
-    if not args.theirs_only:
+    if not (args.theirs_only or args.tables_only):
         import numdl
 
         missing = [name for name in ("ResNetRegressor", "ResNetClassifier") if not hasattr(numdl, name)]

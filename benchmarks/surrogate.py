@@ -8,6 +8,7 @@ Source of the data: Newman, Ruthotto, Hart, van Bloemen Waanders, arXiv 2007.131
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from benchmarks._common import Run, median, ratio, standardise, table, timed
 from benchmarks._nets import forward, initial, set_torch_threads
 
 WIDTH, DEPTH, T = 8, 4, 1.0
+ADAM = [{"lr": r, "batch": b, "decay": d} for r in (1e-2, 3e-3) for b in (32, 400) for d in (0.0, 1e-4)]
 RIVALS = ("ridge_cv", "mlp_default", "mlp_tuned", "gp_rbf", "torch_adam")
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -55,33 +57,34 @@ def gp_rbf(x: np.ndarray, z: np.ndarray, error: Callable[[Callable], float]) -> 
     return GaussianProcessRegressor(kernel, random_state=0).fit(x, z).predict
 
 
-def torch_adam(x: np.ndarray, z: np.ndarray, error: Callable[[Callable], float], epochs: int = 2000) -> Callable:
-    """Adam on the antisymmetric network; rate, batch, decay and epoch with the smallest validation error."""
+def torch_adam(
+    x: np.ndarray, z: np.ndarray, validation: Callable[[Callable], float], setting: dict[str, Any], epochs: int
+) -> tuple[Callable, Callable]:
+    """Adam on the antisymmetric network: the epoch with the smallest validation error, in all and in the first 10 s."""
     import torch
 
+    torch.manual_seed(0)
     inputs, target = torch.tensor(x), torch.tensor(z)
-    best, chosen = np.inf, None
+    start = initial(0, x.shape[1], WIDTH, DEPTH, z.shape[1])
+    weights = {key: torch.tensor(value, requires_grad=True) for key, value in start.items()}
+    rate, decay = setting["lr"], setting["decay"]
+    optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=decay / rate)
 
-    def predict(weights: dict[str, Any]) -> Callable:
+    def predictor() -> Callable:
         fixed = {key: value.detach().clone().numpy() for key, value in weights.items()}
         return lambda points: forward(fixed, points, T, np.tanh)
 
-    product = inputs.T @ inputs
-    set_torch_threads(lambda: [torch.tanh(product @ product) for _ in range(100)])
-    for rate, batch, decay in [(r, b, d) for r in (1e-2, 3e-3) for b in (32, 400) for d in (0.0, 1e-4)]:
-        torch.manual_seed(0)
-        start = initial(0, x.shape[1], WIDTH, DEPTH, z.shape[1])
-        weights = {key: torch.tensor(value, requires_grad=True) for key, value in start.items()}
-        optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=decay / rate)
-        for epoch in range(epochs):
-            for rows in torch.randperm(len(inputs)).split(batch):
-                optimizer.zero_grad()
-                (0.5 * ((forward(weights, inputs[rows], T, torch.tanh) - target[rows]) ** 2).sum(1).mean()).backward()
-                optimizer.step()
-            if epoch % 20 == 19 and (now := error(predict(weights))) < best:
-                best, chosen = now, predict(weights)
-    assert chosen is not None
-    return chosen
+    best, chosen, early = np.inf, predictor(), predictor()
+    began = time.perf_counter()
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(inputs)).split(setting["batch"]):
+            optimizer.zero_grad()
+            (0.5 * ((forward(weights, inputs[rows], T, torch.tanh) - target[rows]) ** 2).sum(1).mean()).backward()
+            optimizer.step()
+        if epoch % 20 == 19 and (error := validation(predictor())) < best:
+            best, chosen = error, predictor()
+            early = chosen if time.perf_counter() - began <= 10 else early
+    return chosen, early
 
 
 def theirs(run: Run, parts: tuple[Split, Split, Split]) -> None:
@@ -99,14 +102,23 @@ def theirs(run: Run, parts: tuple[Split, Split, Split]) -> None:
         "mlp_default": lambda: MLPRegressor(random_state=0).fit(x, z).predict,
         "mlp_tuned": lambda: mlp_tuned(x, z, validation),
         "gp_rbf": lambda: gp_rbf(x, z, validation),
-        "torch_adam": lambda: torch_adam(x, z, validation, 40 if run.quick else 2000),
     }
     for method, fit in methods.items():
-        if not run.wants("theirs", method, seed=42):
-            continue
-        predict, seconds = timed(fit)
-        error = relative_error(mean + scale * predict(x_test), c_test)
-        run.record("theirs", method, {"seed": 42}, error=error, validation=validation(predict), seconds=seconds)
+        if run.wants("theirs", method, seed=42):
+            predict, seconds = timed(fit)
+            error = relative_error(mean + scale * predict(x_test), c_test)
+            run.record("theirs", method, {"seed": 42}, error=error, validation=validation(predict), seconds=seconds)
+    for setting in ADAM:
+        if run.wants("theirs", "torch_adam", seed=42, **setting):
+            set_torch_threads(lambda setting=setting: torch_adam(x, z, validation, setting, 2))
+            epochs = 40 if run.quick else 2000
+            fits, seconds = timed(lambda setting=setting, epochs=epochs: torch_adam(x, z, validation, setting, epochs))
+            values = {
+                "error": relative_error(mean + scale * fits[0](x_test), c_test),
+                "validation": validation(fits[0]),
+                "error_10s": relative_error(mean + scale * fits[1](x_test), c_test),
+            }
+            run.record("theirs", "torch_adam", {"seed": 42, **setting}, **values, seconds=seconds)
 
 
 def ours(run: Run, parts: tuple[Split, Split, Split]) -> None:
@@ -135,11 +147,17 @@ def run(run: Run) -> None:
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Median relative error and fit time per method, and the best rival's error over ours."""
+    """Median relative error and fit time per method, and the best rival's error over ours.
+
+    Adam counts with the setting of smallest validation error and the time of all settings, its search.
+    """
     error, seconds = {}, {}
     for method in (*RIVALS, "numdl"):
         found = [record for record in records if record["method"] == method]
-        if found:
+        if found and method == "torch_adam":
+            error[method] = min(found, key=lambda r: r["validation"])["error"]
+            seconds[method] = sum(r["seconds"] for r in found)
+        elif found:
             error[method], seconds[method] = (median(r[key] for r in found) for key in ("error", "seconds"))
     rivals = {method: error[method] for method in RIVALS if method in error}
     best = min(rivals, key=rivals.__getitem__) if rivals else None
