@@ -56,7 +56,7 @@ def violations(source):
         if room not in ALLOWED:
             found.append(f"{path.relative_to(source)}: room {room} is not in the table")
             continue
-        for other, line in imports(path, source):
+        for other, line in dict.fromkeys(imports(path, source)):
             if other != room and other not in ALLOWED[room]:
                 found.append(f"{path.relative_to(source)}:{line}: {room} may not import {other}")
     return found

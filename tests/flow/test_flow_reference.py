@@ -1,6 +1,7 @@
 """Layers and integrators against values of an independent code, see tests/reference/README.md."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import jax
@@ -40,7 +41,7 @@ def compare(fun, theta, dtheta, ref):
     assert_close(jax.jvp(lambda t: fun(t, x), (theta,), (dtheta,))[1], ref["jv_theta"])
     assert_close(jax.jvp(lambda y: fun(theta, y), (x,), (dx,))[1], ref["jv_x"])
     assert_close(jax.jvp(fun, (theta, x), (dtheta, dx))[1], ref["jv"])
-    g_theta, g_x = jax.vjp(fun, theta, x)[1](w)
+    g_theta, g_x = jax.jit(lambda w: jax.vjp(fun, theta, x)[1](w))(w)
     assert_close(g_x, ref["jtw_x"])
     return g_theta
 
@@ -139,15 +140,17 @@ def test_objective_with_head(name, scheme, control):
         u = march(final, scheme, control, coeffs, ref["x"], ref["h"])
         return jnp.hstack([u, jnp.ones((len(u), 1))]) @ W.T
 
+    @jax.jit
     def objective(coeffs, W):
         return jnp.mean(jax.vmap(SOFTMAX.value)(scores(coeffs, W), c))
 
     assert_close(objective(flow, head), ref["obj"])
-    g_flow, g_head = jax.grad(objective, argnums=(0, 1))(flow, head)
+    g_flow, g_head = jax.jit(jax.grad(objective, argnums=(0, 1)))(flow, head)
     assert_close(g_flow["K"], ref["obj_gK"])
     assert_close(g_flow["b"], ref["obj_gb"])
     assert_close(g_head, ref["obj_gW"])
 
+    @functools.partial(jax.jit, static_argnums=0)
     def gauss_newton(fun, p, v):
         s, ds = jax.jvp(fun, (p,), (v,))
         factors = jax.vmap(SOFTMAX.factor)(s, c)

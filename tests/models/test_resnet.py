@@ -1,7 +1,6 @@
 """ResNet: shapes at the edges, what a call means, derivatives, and refusals."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -68,18 +67,6 @@ def test_without_opening_and_depth_the_features_are_the_padded_inputs():
     x = jnp.arange(6.0).reshape(3, 2)
     out = run(ResNet(2, 4, 0, opening=False), draw(ResNet(2, 4, 0, opening=False)), x)
     np.testing.assert_array_equal(out, np.pad(x, ((0, 0), (0, 2))))
-
-
-def test_time_refinement_converges():
-    """Prolonged weights on a finer grid give a network that computes nearly the same: the difference falls like h^2."""
-    depth, theta, x, values = 2, draw(ResNet(2, 3, 2, control="linear")), jnp.array([[0.5, -0.5]]), []
-    for _ in range(7):
-        model = ResNet(2, 3, depth, control="linear", scheme="heun")
-        if depth >= 16:
-            values.append(run(model, theta, x))
-        theta, depth = {**theta, "flow": model.weights_in_time.refine(theta["flow"])}, 2 * depth
-    changes = np.array([np.linalg.norm(b - a) for a, b in itertools.pairwise(values)])
-    assert abs(np.log2(changes[-2] / changes[-1]) - 2) < 0.1
 
 
 @pytest.mark.parametrize("dynamics", FIELDS)
