@@ -1,3 +1,37 @@
-"""Numerical methods for deep learning: regularised networks trained by Gauss-Newton and variable projection."""
+"""Numerical methods for deep learning: regularised networks trained by Gauss-Newton and variable projection.
+
+The names below are loaded when they are first used: ``import numdl`` itself is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from numdl.estimators import ResNetClassifier, ResNetRegressor
+    from numdl.io import load, save
+
+_HOMES = {
+    "ResNetClassifier": "numdl.estimators",
+    "ResNetRegressor": "numdl.estimators",
+    "load": "numdl.io",
+    "save": "numdl.io",
+}
+
+__all__ = ["ResNetClassifier", "ResNetRegressor", "load", "save"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'numdl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not."""
+    return sorted([*globals(), *__all__])

@@ -56,6 +56,11 @@ class LevenbergMarquardt(eqx.Module):
         state = Damping(jnp.full_like(value, self.first_damping), jnp.full_like(value, 2.0))
         return Iterate(p, aux, value, state, {})
 
+    def blank(self, p: PyTree, aux: PyTree) -> Iterate:
+        """An iterate of the right structure without content, to be filled from a file."""
+        value = jnp.zeros((), ravel_pytree(p)[0].dtype)
+        return Iterate(p, aux, value, Damping(jnp.zeros_like(value), jnp.zeros_like(value)), {})
+
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` damping values did not help.
 

@@ -1,0 +1,22 @@
+"""Misfit plus penalty on data, as a Problem that an optimiser can lower."""
+
+from numdl.problems.evidence import FollowEvidence
+from numdl.problems.laplace import laplace_metrics, probed_metrics
+from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
+from numdl.problems.normal import Normal, normal_equations
+from numdl.problems.varpro import VarPro
+
+__all__ = [
+    "LEAST_SQUARES",
+    "LOGISTIC",
+    "LOSSES",
+    "SOFTMAX",
+    "FollowEvidence",
+    "Loss",
+    "Normal",
+    "VarPro",
+    "get_loss",
+    "laplace_metrics",
+    "normal_equations",
+    "probed_metrics",
+]

@@ -10,7 +10,6 @@ needs of the inner Hessian H: its inverse, its determinant and the trace of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -131,9 +130,6 @@ def newton_head(
 ) -> NewtonHead:
     """Head of a smooth convex loss by Newton's method with an Armijo line search, from ``start``.
 
-    A loss that does not see a common shift of all scores (softmax) leaves the mean of the intercepts free; the
-    Hessian gets the ones of that direction, which changes neither the minimiser nor any step.
-
     Args:
         loss: misfit of one sample.
         u: features, (n, m).
@@ -162,13 +158,8 @@ def newton_head(
         rest = jax.vmap(loss.residual)(z @ weights.T, c)
         return (share[:, None] * rest).T @ z + alpha * penalised * weights
 
-    def factorise(weights: Array) -> Array:
-        h = head_hessian(loss, z @ weights.T, c, share, z) + jnp.diag(alpha * penalised.reshape(-1))
-        if intercept and start.shape[0] > 1:
-            free = jnp.zeros_like(weights).at[:, -1].set(1.0).reshape(-1)
-            h = h + jnp.outer(free, free)
-        shift = 10 * jnp.finfo(u.dtype).eps * jnp.trace(h) / h.shape[0]
-        return jnp.linalg.cholesky(h + shift * jnp.eye(h.shape[0], dtype=h.dtype))
+    def curve(weights: Array) -> Array:
+        return factorise(jax.vmap(loss.factor)(z @ weights.T, c), share, z, alpha, intercept=intercept)
 
     def step(state: tuple) -> tuple:
         weights, value, gradient, factor, it, _ = state
@@ -185,13 +176,13 @@ def newton_head(
         )
         better = new < value
         weights = jnp.where(better, weights + t * direction, weights)
-        return weights, jnp.where(better, new, value), slope(weights), factorise(weights), it + 1, ~better
+        return weights, jnp.where(better, new, value), slope(weights), curve(weights), it + 1, ~better
 
     def running(state: tuple) -> Array:
         _, value, gradient, _, it, stuck = state
         return (it < max_iter) & ~stuck & (jnp.linalg.norm(gradient) > tol * (1 + value))
 
-    state = (start, objective(start), slope(start), factorise(start), 0, jnp.asarray(False))
+    state = (start, objective(start), slope(start), curve(start), 0, jnp.asarray(False))
     weights, _, gradient, factor, _, _ = jax.lax.while_loop(running, step, state)
     return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
 
@@ -202,11 +193,40 @@ def head_mask(k: int, m: int, intercept: bool, dtype: object) -> Float[Array, "k
     return jnp.concatenate([ones, jnp.zeros((k, 1), dtype)], axis=1) if intercept else ones
 
 
-def head_hessian(
-    loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], share: Float[Array, " n"], z: Float[Array, "n q"]
-) -> Float[Array, "kq kq"]:
-    """``sum_i share_i (d2 loss_i) (x) z_i z_i'``, unknowns ordered as ``W.reshape(-1)``; ``2 n (k q)^2`` flops."""
-    factor: Callable = jax.vmap(loss.factor)
-    f = jnp.sqrt(share)[:, None, None] * factor(s, c)  # (n, r, k)
-    rows = (f[:, :, :, None] * z[:, None, None, :]).reshape(-1, s.shape[1] * z.shape[1])
+def head_hessian(f: Float[Array, "n r k"], share: Float[Array, " n"], z: Float[Array, "n q"]) -> Float[Array, "kq kq"]:
+    """``sum_i share_i (f_i'f_i) (x) z_i z_i'``, unknowns ordered as ``W.reshape(-1)``; ``2 n r (k q)^2`` flops."""
+    rows = jnp.sqrt(share)[:, None, None, None] * f[:, :, :, None] * z[:, None, None, :]
+    rows = rows.reshape(-1, f.shape[2] * z.shape[1])
     return rows.T @ rows
+
+
+def factorise(
+    f: Float[Array, "n r k"],
+    share: Float[Array, " n"],
+    z: Float[Array, "n q"],
+    alpha: Float[Array, ""],
+    *,
+    intercept: bool,
+) -> Float[Array, "kq kq"]:
+    """Cholesky factor of the head's Hessian with its penalty.
+
+    A loss that does not see a common shift of all scores (softmax) leaves the mean of the intercepts free; the
+    Hessian gets the ones of that direction, which changes neither the minimiser nor any step.
+
+    Args:
+        f: factors of the loss's Hessians, ``f_i'f_i`` the Hessian in the scores, (n, r, k).
+        share: weights that sum to 1, (n,).
+        z: features, with the column of ones if there is an intercept, (n, q).
+        alpha: head penalty, ().
+        intercept: whether the last column of z is the intercept's.
+
+    Returns:
+        Lower triangle; a shift of ten roundings of the mean diagonal keeps it defined.
+    """
+    k, q = f.shape[2], z.shape[1]
+    h = head_hessian(f, share, z) + jnp.diag(alpha * head_mask(k, q - intercept, intercept, z.dtype).reshape(-1))
+    if intercept and k > 1:
+        free = jnp.zeros((k, q), z.dtype).at[:, -1].set(1.0).reshape(-1)
+        h = h + jnp.outer(free, free)
+    shift = 10 * jnp.finfo(z.dtype).eps * jnp.trace(h) / h.shape[0]
+    return jnp.linalg.cholesky(h + shift * jnp.eye(h.shape[0], dtype=h.dtype))

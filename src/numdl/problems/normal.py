@@ -21,7 +21,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.problems.heads import SquaresHead, head_mask
+from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, squares_head
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.rows import sum_rows
 
@@ -67,13 +67,24 @@ def normal_equations(problem: "VarPro", theta: PyTree, aux: Float[Array, "k q"])
     Returns:
         The pieces of the normal equations, everything per mean over samples.
     """
+    n = problem.x.shape[0]
     u = problem.embed(theta)
     head = problem.solve(u, aux)
     s = problem.scores(u, head.W)
     data = problem.misfit(s)
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
-    assemble = _squares_blocks if isinstance(head, SquaresHead) else _newton_blocks
-    gradient, matrix, coupling, head_trace, head_logdet = assemble(problem, theta, head, u, s)
+    blocks = _squares_blocks if isinstance(head, SquaresHead) else _newton_blocks
+    used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
+    if used == n:
+        gradient, matrix, coupling, head_trace, head_logdet = blocks(problem, theta, head, u, s)
+    else:
+        # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
+        part = problem.rows(jnp.arange(used))
+        if isinstance(head, SquaresHead):
+            seen = squares_head(u[:used], part.c, part.w, problem.alpha_head, intercept=problem.intercept)
+            head = seen._replace(W=head.W)
+        _, matrix, coupling, head_trace, head_logdet = blocks(part, theta, head, u[:used], s[:used])
+        gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
         gradient + ravel_pytree(problem.penalty.gradient(theta))[0],
@@ -87,7 +98,21 @@ def normal_equations(problem: "VarPro", theta: PyTree, aux: Float[Array, "k q"])
     )
 
 
-def pulled_rows(problem: VarPro, theta: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]) -> Array:
+def misfit_gradient(problem: "VarPro", theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
+    """Gradient of the misfit at fixed head, one pass backward; (p,)."""
+    m = head.shape[1] - problem.intercept
+    du = jax.vmap(problem.loss.residual)(s, problem.c) @ head[:, :m] / s.shape[0]
+
+    def block(w: Array, x: Array, du: Array) -> Array:
+        def weighted(q: PyTree) -> Array:
+            return jnp.sum(jax.vmap(problem.features, (None, 0))(q, x) * (w[:, None] * du))
+
+        return ravel_pytree(jax.grad(weighted)(theta))[0]
+
+    return sum_rows(block, problem.chunk, problem.w, problem.x, du)
+
+
+def pulled_rows(problem: "VarPro", theta: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]) -> Array:
     """``rows_i du_i/dtheta`` for every sample of a block, laid out (p, r, b).
 
     The samples run fastest: products over samples then stream through memory.
@@ -100,7 +125,7 @@ def pulled_rows(problem: VarPro, theta: PyTree, rows: Float[Array, "b r m"], x: 
     return jax.vmap(one, (0, 0), out_axes=-1)(x, rows)
 
 
-def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
+def _squares_blocks(problem: "VarPro", theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
     n, m = u.shape
     weights = head.W[:, :m]
     k = weights.shape[0]
@@ -125,17 +150,19 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
     return gradient, gram - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
 
 
-def _newton_blocks(problem: VarPro, theta: PyTree, head: object, u: Array, s: Array) -> tuple:
+def _newton_blocks(problem: "VarPro", theta: PyTree, head: NewtonHead, u: Array, s: Array) -> tuple:
     n, m = u.shape
-    k, q = head.W.shape  # type: ignore[attr-defined]
-    weights = head.W[:, :m]  # type: ignore[attr-defined]
+    k, q = head.W.shape
+    weights = head.W[:, :m]
     z = jnp.concatenate([u, jnp.ones((n, 1), u.dtype)], axis=1) if problem.intercept else u
 
-    def block(w: Array, x: Array, c: Array, s: Array, z: Array) -> tuple[Array, Array, Array]:
+    rest = jax.vmap(problem.loss.residual)(s, problem.c)
+    f = sampled_factor(s) if problem.sampled else jax.vmap(problem.loss.factor)(s, problem.c)
+
+    def block(w: Array, x: Array, rest: Array, f: Array, z: Array) -> tuple[Array, Array, Array]:
         root = jnp.sqrt(w / n)
-        f = jax.vmap(problem.loss.factor)(s, c) * root[:, None, None]  # (b, r, k)
-        rest = jax.vmap(problem.loss.residual)(s, c) * root[:, None]
-        rows = jnp.concatenate([f @ weights, (rest @ weights)[:, None]], axis=1)
+        f = f * root[:, None, None]  # (b, r, k)
+        rows = jnp.concatenate([f @ weights, ((root[:, None] * rest) @ weights)[:, None]], axis=1)
         jt = pulled_rows(problem, theta, rows, x)  # (p, r + 1, b)
         p = jt.shape[0]
         gradient = jt[:, -1] @ root
@@ -145,11 +172,26 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: object, u: Array, s: Ar
         mixed = (lifted.reshape(p * k, -1) @ z).reshape(p, k * q)
         return gradient, wide @ wide.T, mixed
 
-    gradient, gram, mixed = sum_rows(block, problem.chunk, problem.w, problem.x, problem.c, s, z)
-    factor = head.factor  # type: ignore[attr-defined]
+    gradient, gram, mixed = sum_rows(block, problem.chunk, problem.w, problem.x, rest, f, z)
+    # Mixed block and head's Hessian from the same factors: only then is the Schur complement semidefinite.
+    factor = factorise(f, problem.w / n, z, problem.alpha_head, intercept=problem.intercept)
     b = solve_triangular(factor, mixed.T, lower=True).T
     penalised = head_mask(k, m, problem.intercept, u.dtype).reshape(-1)
     inverse_root = solve_triangular(factor, jnp.eye(k * q, dtype=u.dtype), lower=True)
     coupling = (b @ inverse_root) * penalised
     head_trace = jnp.sum(inverse_root**2 * penalised)
     return gradient, gram - b @ b.T, coupling, head_trace, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def sampled_factor(s: Float[Array, "n k"]) -> Float[Array, "n 1 k"]:
+    """One row per sample whose outer product has the softmax Hessian as expectation.
+
+    ``f = p - e_j`` with class j drawn with probability ``p_j``: ``E f f' = diag(p) - p p'``. It makes the matrix k times
+    cheaper. The draws are the same in every iteration, so that the method stays deterministic.
+
+    Source: Martens, New insights and perspectives on the natural gradient method, JMLR 21 (2020), sec. 5.
+    """
+    probability = jax.nn.softmax(s)
+    draw = jax.random.uniform(jax.random.key(0), (s.shape[0], 1), s.dtype)
+    drawn = jnp.minimum(jnp.sum(jnp.cumsum(probability, axis=1) < draw, axis=1), s.shape[1] - 1)
+    return (probability - jax.nn.one_hot(drawn, s.shape[1], dtype=s.dtype))[:, None]

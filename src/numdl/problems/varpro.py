@@ -49,6 +49,9 @@ class VarPro(eqx.Module):
         intercept: whether the head has a free constant.
         chunk: rows in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``.
+        curvature_rows: the first so many rows give the matrix of ``normal``; None for all. Value and gradient always
+            see all rows.
+        sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
     """
 
     features: Callable = eqx.field(static=True)
@@ -61,6 +64,8 @@ class VarPro(eqx.Module):
     intercept: bool = eqx.field(static=True, default=True)
     chunk: int | None = eqx.field(static=True, default=None)
     derivative: Literal["kaufman", "golub-pereyra"] = eqx.field(static=True, default="kaufman")
+    curvature_rows: int | None = eqx.field(static=True, default=None)
+    sampled: bool = eqx.field(static=True, default=False)
 
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""

@@ -1,0 +1,7 @@
+"""What smooth means and how much of it."""
+
+from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
+from numdl.regularize.groups import GROUPINGS, group_labels
+from numdl.regularize.penalty import GroupPenalty
+
+__all__ = ["GROUPINGS", "GroupPenalty", "Precisions", "Sizes", "group_labels", "log_evidence", "reestimate"]

@@ -1,0 +1,88 @@
+"""Which linear algebra does a problem of this size deserve, and does it fit the memory?
+
+The dense matrix costs ``2 n r p^2`` flops (n rows used, r rows pulled back per sample, p weights) and ``p^3 / 3`` for its
+factor, and holds about six (p, p) matrices; a matrix-free product costs about six passes, ``12 n (p + k m)`` flops, and
+some twenty of them make a step. Beyond 8 p pulled rows a noisy matrix gains little from more of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numdl.models import ResNet
+
+PULLED_PER_WEIGHT = 8
+LEAST_PULLED = 6000
+DENSE_WEIGHTS = 4000
+"""Largest number of weights whose matrix is formed unasked: its factor takes about a second on one core."""
+
+
+class Algebra(NamedTuple):
+    """Choice of the cost model.
+
+    Attributes:
+        dense: whether the matrix is formed.
+        chunk: rows in a block, None for all.
+        curvature_rows: rows that give the matrix, None for all.
+        sampled: one drawn row per sample instead of one per class.
+        text: the choice and its reason, for the log.
+    """
+
+    dense: bool
+    chunk: int | None
+    curvature_rows: int | None
+    sampled: bool
+    text: str
+
+
+def choose_algebra(
+    n: int, k: int, net: ResNet, *, squares: bool, memory_budget: int, itemsize: int, solver: str = "auto"
+) -> Algebra:
+    """Dense, dense in blocks, on a part of the rows, or matrix-free.
+
+    Args:
+        n: samples.
+        k: outputs.
+        net: architecture.
+        squares: least squares (else cross entropy).
+        memory_budget: bytes for the work arrays; the data themselves are not counted.
+        itemsize: bytes of a number.
+        solver: ``"auto"``, ``"dense"`` or ``"matrix-free"``.
+
+    Returns:
+        The choice.
+
+    Raises:
+        ValueError: ``solver="dense"`` does not fit the budget.
+    """
+    p, m = net.n_parameters, net.width
+    sampled = not squares and k > 2
+    r = min(k, m) if squares else 1
+    need = 6 * p * p * itemsize
+    state_rows = _rows_that_fit(n, memory_budget // 2, itemsize * (4 * m * (net.depth + 2) + 4 * k))
+    if solver == "dense" and need > memory_budget:
+        raise ValueError(
+            f"solver='dense': {p} weights need {need / 2**20:.0f} MiB, above memory_budget={memory_budget}. "
+            "Raise memory_budget, lower width, or use solver='matrix-free'."
+        )
+    if solver == "matrix-free" or (solver == "auto" and (p > DENSE_WEIGHTS or need > memory_budget // 2)):
+        text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(state_rows, n)
+        return Algebra(False, state_rows, None, False, text)
+    pulled = max(PULLED_PER_WEIGHT * p, LEAST_PULLED)
+    used = n if n * r <= 1.5 * pulled else max(pulled // r, 1)
+    chunk = _rows_that_fit(n, memory_budget // 4, itemsize * p * (r + (not squares)) * 3)
+    chunk = min(chunk or n, state_rows or n)
+    chunk = None if chunk >= n else chunk
+    text = f"dense Gauss-Newton, {p} weights"
+    text += f", matrix from {used} of {n} rows" if used < n else ""
+    text += ", one drawn row per sample" if sampled else ""
+    return Algebra(True, chunk, None if used == n else used, sampled, text + _blocks(chunk, n))
+
+
+def _rows_that_fit(n: int, budget: int, bytes_per_row: int) -> int | None:
+    rows = max(int(budget // max(bytes_per_row, 1)), 64)
+    return None if rows >= n else rows
+
+
+def _blocks(chunk: int | None, n: int) -> str:
+    return "" if chunk is None or chunk >= n else f", blocks of {chunk} rows"

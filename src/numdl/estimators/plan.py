@@ -1,0 +1,142 @@
+"""Which networks are trained, for how long, and which of them predict?
+
+1. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.
+2. Growth: while the evidence grows, the winner's width is doubled.
+3. Training: the winner is taken to its end, and so are ``n_restarts - 1`` more random starts.
+4. Members: restarts whose evidence falls far behind the best are dropped; the others predict together.
+
+What the user fixes is not searched. Every step is a call of ``Trainer.advance``, so a plan that is executed again after
+an interruption repeats no work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from numdl.estimators.runs import Run, Trainer
+from numdl.models import ResNet
+
+SCREEN = 25
+"""Iterations that a candidate gets before its evidence is compared."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What the user asks of the network; None where the evidence chooses."""
+
+    width: int | None
+    depth: int | None
+    dynamics: str | None
+    T: float
+    scheme: str
+    control: str
+    activation: str
+
+    def network(self, d: int, width: int, depth: int, dynamics: str) -> ResNet:
+        """Network with the open choices filled in."""
+        return ResNet(
+            d=d,
+            width=self.width or width,
+            depth=depth if self.depth is None else self.depth,
+            T=self.T,
+            dynamics=self.dynamics or dynamics,
+            scheme=self.scheme,
+            control=self.control,
+            activation=self.activation,
+        )
+
+    def candidates(self, d: int) -> list[ResNet]:
+        """Networks to screen, cheapest first."""
+        nets = [
+            self.network(d, 8, 4, "antisymmetric"),
+            self.network(d, 16, 2, "plain"),
+        ]
+        return list(dict.fromkeys(nets))
+
+
+def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int, seed: int, max_weights: int) -> list[Run]:
+    """Execute the plan as far as time allows.
+
+    Args:
+        trainer: holds data, deadline and stored runs.
+        wanted: what the user fixed.
+        d: number of inputs.
+        n_restarts: members wanted.
+        seed: of the first start; the others follow.
+        max_weights: widths beyond this number of weights are not tried.
+
+    Returns:
+        Members, best evidence first; at least one.
+    """
+    limit = trainer.settings.max_iter
+    candidates = wanted.candidates(d)
+    if len(candidates) > 1:
+        screened = [trainer.advance(net, seed, min(SCREEN, limit), f"screening {name_of(net)}") for net in candidates]
+        best = max((run for run in screened if run is not None), key=_score)
+        best = _grow(trainer, wanted, best, seed, min(SCREEN, limit), max_weights)
+    else:
+        best = trainer.advance(candidates[0], seed, 1, f"training {name_of(candidates[0])}")
+        assert best is not None  # the first run always begins
+    net = best.net
+    runs = [
+        trainer.advance(net, seed + i, limit, f"training {name_of(net)}, start {i + 1} of {n_restarts}")
+        for i in range(n_restarts)
+    ]
+    return choose_members([run for run in runs if run is not None])
+
+
+def _grow(trainer: Trainer, wanted: Architecture, best: Run, seed: int, iterations: int, max_weights: int) -> Run:
+    """Double the width while the evidence grows."""
+    while wanted.width is None:
+        wider = dataclasses.replace(best.net, width=2 * best.net.width)
+        if wider.n_parameters > max_weights:
+            break
+        run = trainer.advance(wider, seed, iterations, f"growing to {name_of(wider)}")
+        if run is None or _score(run) <= _score(best):
+            break
+        best = run
+    return best
+
+
+def choose_members(runs: list[Run]) -> list[Run]:
+    """Runs that predict together: those whose training error is within a factor 3 of the run of best evidence.
+
+    Differences of evidence between restarts are tens of nats, so weights proportional to the evidence would select a
+    single run; the mean over restarts predicts better than the best of them.
+    """
+    ordered = sorted(runs, key=_score, reverse=True)
+    reference = _misfit(ordered[0])
+    return [run for run in ordered if _misfit(run) <= 9 * reference or run is ordered[0]]
+
+
+def search_table(trainer: Trainer) -> list[dict[str, Any]]:
+    """Every run with what became of it."""
+    return [
+        {
+            "network": name_of(run.net),
+            "seed": run.seed,
+            "weights": run.net.n_parameters,
+            "iterations": run.progress.iteration,
+            "log_evidence": float(run.score),
+        }
+        for run in trainer.runs.values()
+    ]
+
+
+def name_of(net: ResNet) -> str:
+    """Architecture in a few words."""
+    if net.depth == 0:
+        return f"single layer {net.width}"
+    return f"{net.dynamics} {net.width}x{net.depth}"
+
+
+def _score(run: Run) -> float:
+    return run.score if np.isfinite(run.score) else -np.inf
+
+
+def _misfit(run: Run) -> float:
+    iteration = min(run.progress.best.iteration, run.progress.iteration - 1)
+    return float(run.progress.history["misfit"][max(iteration, 0)]) if run.progress.iteration else np.inf

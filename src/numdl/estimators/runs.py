@@ -1,0 +1,251 @@
+"""How is one network trained from one random start, a part at a time, and kept for later?
+
+A run is identified by architecture and seed. ``Trainer.advance`` takes it to a given number of iterations; asked again
+for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored runs
+by simply being executed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from numdl.contracts import Result, Status
+from numdl.estimators.costs import Algebra, choose_algebra
+from numdl.models import ResNet
+from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
+from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
+from numdl.problems.metrics import error_of
+from numdl.regularize import GroupPenalty, Sizes, group_labels
+
+WINDOW = 10
+"""Iterations over which the growth of the evidence is judged."""
+
+
+class Data(NamedTuple):
+    """Scaled training data (and validation data to watch), as the problem wants them; ``total`` is the sum of the weights before they
+    were brought to a mean of 1: the number of observations they stand for."""
+
+    x: Float[np.ndarray, "n d"]
+    c: Float[np.ndarray, "n k"]
+    w: Float[np.ndarray, " n"]
+    total: float
+    x_val: Float[np.ndarray, "v d"] | None = None
+    c_val: Float[np.ndarray, "v k"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What all runs of a fit share."""
+
+    loss: str
+    max_iter: int
+    tol: float
+    grouping: str = "kind"
+    alpha: float | None = None
+    alpha_head: float | None = None
+    solver: str = "auto"
+    memory_budget: int = 2**31
+    first_prior: float = 1e-2
+
+
+class Run(NamedTuple):
+    """One network on its way: what can be resumed, and what came out so far."""
+
+    net: ResNet
+    seed: int
+    progress: Progress
+    result: Result
+    algebra: Algebra
+    grouping: str = "kind"
+
+    @property
+    def score(self) -> float:
+        """Log evidence of the best point."""
+        return self.progress.best.score
+
+    @property
+    def ended(self) -> bool:
+        """Whether more iterations would be pointless."""
+        return self.result.status.code in ("converged", "stalled")
+
+
+class Trainer:
+    """Runs on one data set under one deadline.
+
+    Args:
+        data: scaled data.
+        settings: what all runs share.
+        deadline: ``time.perf_counter()`` value at which everything stops, None for never.
+        observe: called after each iteration with a dict of the iteration's numbers.
+        store: called after each iteration with all runs; decides itself whether it is time to write.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        settings: Settings,
+        *,
+        deadline: float | None = None,
+        observe: Callable[[dict[str, Any]], None] | None = None,
+        store: Callable[[Trainer], None] | None = None,
+    ) -> None:
+        self.data, self.settings, self.deadline = data, settings, deadline
+        self.observe, self.store = observe, store
+        self.runs: dict[tuple[ResNet, int], Run] = {}
+        self.interrupted = False
+        self.began = time.perf_counter()
+        self.starts: dict[tuple[ResNet, int], Any] = {}
+        self._arrays = tuple(jnp.asarray(a) for a in (data.x, data.c, data.w))
+        self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed or the user has interrupted."""
+        return self.interrupted or (self.deadline is not None and time.perf_counter() >= self.deadline)
+
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares."""
+        return self.settings.loss == "least_squares"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the fit began, over all its sessions."""
+        return time.perf_counter() - self.began
+
+    def algebra(self, net: ResNet) -> Algebra:
+        """Linear algebra for a network on these data."""
+        n, k = self.data.c.shape
+        return choose_algebra(
+            n,
+            k,
+            net,
+            squares=self.squares,
+            memory_budget=self.settings.memory_budget,
+            itemsize=self.data.x.dtype.itemsize,
+            solver=self.settings.solver,
+        )
+
+    def setup(self, net: ResNet, seed: int) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
+        """Problem, optimiser, adaptation and start of a run."""
+        settings, dtype = self.settings, self.data.x.dtype
+        theta = net.init(jax.random.key(seed), dtype)
+        if (net, seed) in self.starts:
+            theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), self.starts[net, seed])
+        labels, names = group_labels(theta, settings.grouping)
+        algebra = self.algebra(net)
+        n, k = self.data.c.shape
+        problem = VarPro(
+            net,
+            get_loss(settings.loss),
+            *self._arrays,
+            GroupPenalty(jnp.zeros(len(names), dtype), jnp.asarray(labels)),
+            jnp.zeros((), dtype),
+            chunk=algebra.chunk,
+            curvature_rows=algebra.curvature_rows,
+            sampled=algebra.sampled,
+        )
+        counts = np.append(np.bincount(labels, minlength=len(names)), k * net.width)
+        fixed = np.full(len(names) + 1, np.nan)
+        fixed[:-1] = np.nan if settings.alpha is None else settings.alpha
+        fixed[-1] = np.nan if settings.alpha_head is None else settings.alpha_head
+        follow = FollowEvidence(Sizes(self.data.total, k, counts, k, self.squares), names, fixed=fixed)
+        method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
+        return problem, method, follow, theta, algebra
+
+    def advance(self, net: ResNet, seed: int, iterations: int, phase: str) -> Run | None:
+        """Take a run to at least ``iterations`` iterations, or to its end, or to the deadline.
+
+        Args:
+            net: architecture.
+            seed: of the random start.
+            iterations: total number of iterations wanted.
+            phase: what this is for, shown with the progress.
+
+        Returns:
+            The run; None if there was no time to begin it.
+        """
+        run = self.runs.get((net, seed))
+        if run is not None and (run.ended or run.progress.iteration >= iterations):
+            return run
+        if self.out_of_time and self.runs:
+            return run
+        problem, method, follow, theta, algebra = self.setup(net, seed)
+        key = (net, seed)
+
+        def watch(progress: Progress) -> Status | None:
+            validation = self._validation_error(problem, progress)
+            if validation is not None:
+                progress.history.setdefault("validation_error", []).append(validation)
+            progress.history["seconds"][-1] = self.elapsed
+            status = _judge(progress, self.settings.tol * self.data.total * self.data.c.shape[1])
+            self.runs[key] = Run(net, seed, progress, _partial(progress, status), algebra, self.settings.grouping)
+            if self.observe is not None:
+                self.observe(self._record(progress, follow, phase))
+            if self.store is not None:
+                self.store(self)
+            if status is None and self.out_of_time:
+                return Status("time_budget", f"Stopped after {progress.iteration} iterations: the time was used up.")
+            return status
+
+        result, progress = minimize(
+            problem,
+            method,
+            theta,
+            problem.first_head(theta),
+            max_iter=iterations,
+            adapt=follow,
+            memory=follow.start(self.settings.first_prior),
+            observe=watch,
+            resume=None if run is None else run.progress,
+        )
+        self.interrupted |= result.status.code == "interrupted"
+        self.runs[key] = Run(net, seed, progress, result, algebra, self.settings.grouping)
+        return self.runs[key]
+
+    def _validation_error(self, problem: VarPro, progress: Progress) -> float | None:
+        if self._validation is None:
+            return None
+        return float(_held_out_error(problem.features, problem.loss.name, progress.iterate.p, progress.iterate.aux, *self._validation))
+
+    def _record(self, progress: Progress, follow: FollowEvidence, phase: str) -> dict[str, Any]:
+        row = {name: column[-1] for name, column in progress.history.items()}
+        now = time.perf_counter()
+        row |= {
+            "phase": phase,
+            "iteration": progress.iteration,
+            "alpha": float(np.max(follow.alphas(progress.memory))),
+            "seconds": self.elapsed,
+            "seconds_left": None if self.deadline is None else max(self.deadline - now, 0.0),
+        }
+        return row
+
+
+@jax.jit(static_argnums=(0, 1))
+def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: Any) -> Any:
+    u = jax.vmap(features, (None, 0))(theta, x)
+    return error_of(get_loss(loss), u @ head[:, :-1].T + head[:, -1], c, jnp.ones(x.shape[0], x.dtype))
+
+
+def _judge(progress: Progress, growth: float) -> Status | None:
+    """Converged when the best log evidence grew by less than ``growth`` nats over the window."""
+    scores = progress.history.get("log_evidence", [])
+    if len(scores) <= 2 * WINDOW or growth <= 0:
+        return None
+    if np.max(scores[-WINDOW:]) - np.max(scores[:-WINDOW]) >= growth:
+        return None
+    return Status("converged", f"Converged: {WINDOW} steps raised the log evidence by less than {growth:.2g} nats.")
+
+
+def _partial(progress: Progress, status: Status | None) -> Result:
+    """Result of a run that may go on; its head is the one of the best iterate's own linearisation."""
+    history = {name: np.asarray(column) for name, column in progress.history.items()}
+    return Result(progress.best.p, progress.best.aux, status or Status("running", "Still running."), history)

@@ -1,0 +1,89 @@
+"""Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, if H is known only by its products?
+
+Conjugate gradients on ``H x = -g`` from 0, stopped at the boundary ``||x||_D = radius``, along a direction of curvature
+that is not positive, or when the residual has fallen by the forcing factor. Iterates grow in the D-norm, so the first
+one outside marks the boundary point.
+
+Source: Steihaug, SIAM J. Numer. Anal. 20 (1983) 626-637; Nocedal and Wright, Numerical Optimization, alg. 7.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Subproblem(NamedTuple):
+    """Solution of a trust-region subproblem.
+
+    Attributes:
+        x: the step, (p,).
+        predicted: decrease of the model, not negative, ().
+        products: number of products with H.
+        boundary: whether the step ends on the boundary.
+    """
+
+    x: Float[Array, " p"]
+    predicted: Float[Array, ""]
+    products: Array
+    boundary: Array
+
+
+def steihaug(
+    product: Callable[[Array], Array],
+    g: Float[Array, " p"],
+    radius: Float[Array, ""],
+    *,
+    scale: Float[Array, " p"],
+    forcing: Float[Array, ""] | float = 0.1,
+    max_products: int = 50,
+) -> Subproblem:
+    """Steihaug's preconditioned conjugate gradients.
+
+    Args:
+        product: ``v -> H v``, symmetric.
+        g: gradient, (p,).
+        radius: of the ball, in the norm ``||x||_D = sqrt(x' D x)``, ().
+        scale: diagonal of the preconditioner D, positive, (p,).
+        forcing: relative residual ``||r||_{D^-1} / ||g||_{D^-1}`` at which to stop, no unit.
+        max_products: products at most.
+
+    Returns:
+        The step with the decrease it promises.
+    """
+    target = forcing * jnp.sqrt(g @ (g / scale))
+
+    def running(state: tuple) -> Array:
+        _, _, r, _, _, count, done, _ = state
+        return ~done & (count < max_products) & (jnp.sqrt(r @ (r / scale)) > target)
+
+    def step(state: tuple) -> tuple:
+        x, hx, r, d, rz, count, _, _ = state
+        hd = product(d)
+        curvature = d @ hd
+        length = rz / curvature
+        outside = ~(curvature > 0) | (_norm(x + length * d, scale) >= radius)
+        length = jnp.where(outside, _to_boundary(x, d, radius, scale), length)
+        x, hx, r = x + length * d, hx + length * hd, r + length * hd
+        new = r @ (r / scale)
+        d = -r / scale + (new / rz) * d
+        return x, hx, r, d, new, count + 1, outside, outside
+
+    zero = jnp.zeros_like(g)
+    state = (zero, zero, g, -g / scale, g @ (g / scale), jnp.asarray(0), jnp.asarray(False), jnp.asarray(False))
+    x, hx, _, _, _, count, _, boundary = jax.lax.while_loop(running, step, state)
+    return Subproblem(x, -(g @ x + 0.5 * x @ hx), count, boundary)
+
+
+def _norm(x: Array, scale: Array) -> Array:
+    return jnp.sqrt(x @ (scale * x))
+
+
+def _to_boundary(x: Array, d: Array, radius: Array, scale: Array) -> Array:
+    """Positive t with ``||x + t d||_D = radius``."""
+    a, b, c = d @ (scale * d), x @ (scale * d), x @ (scale * x) - radius**2
+    return (-b + jnp.sqrt(jnp.maximum(b**2 - a * c, 0.0))) / a
