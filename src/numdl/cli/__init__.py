@@ -1,0 +1,61 @@
+"""How does the command ``numdl`` start, and with which exit code does it end?
+
+0 done, 1 the user's mistake (one message, no traceback), 130 interrupted, 70 an error in numdl. Nothing heavy is
+imported before a command needs it, so that ``numdl --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from numdl.cli.errors import DONE, MISTAKE, OURS, UserError
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command ``numdl``.
+
+    Args:
+        args: its arguments; those of the process if not given.
+
+    Returns:
+        The exit code.
+    """
+    from numdl.cli.app import app
+
+    args = list(sys.argv[1:] if args is None else args)
+    try:
+        app(args=args, prog_name="numdl")  # always leaves by SystemExit
+    except SystemExit as leave:
+        # typer says 2 for a wrong option; that is the user's mistake like any other
+        return MISTAKE if leave.code == 2 else leave.code if isinstance(leave.code, int) else DONE
+    except UserError as error:
+        _complain(str(error))
+        return MISTAKE
+    except Exception as error:
+        _apologise(error, debug="--debug" in args or bool(os.environ.get("NUMDL_DEBUG")))
+        return OURS
+    return DONE
+
+
+def _complain(message: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    # soft_wrap: one message is one line, whatever reads it
+    Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+
+
+def _apologise(error: Exception, debug: bool) -> None:
+    import traceback
+
+    if debug:
+        traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    _complain(
+        f"numdl failed unexpectedly ({what}). This is our mistake: please report it"
+        + (" with the lines above." if debug else " with what `numdl --debug ...` prints.")
+    )

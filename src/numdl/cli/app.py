@@ -1,0 +1,148 @@
+"""Which commands and options does ``numdl`` understand? What they do stands in a module of their own, loaded on use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="numdl",
+    help="Train a deep, regularised network on a table, with nothing to tune.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+experiments = typer.Typer(help="List and run the experiments of the course.", no_args_is_help=True)
+app.add_typer(experiments, name="experiment")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from numdl import __version__
+
+        typer.echo(f"numdl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks (also NUMDL_DEBUG=1).")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
+    target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
+    task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
+    time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    test: Annotated[float, typer.Option(help="Share of the rows held out to measure the error.")] = 0.1,
+    validation: Annotated[float, typer.Option(help="Share of the rows held out to watch the error.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0)] = 0,
+    width: Annotated[str, typer.Option(help="Units of the flow.", metavar="INT|auto")] = "auto",
+    depth: Annotated[str, typer.Option(help="Steps of the flow.", metavar="INT|auto")] = "auto",
+    final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
+    dynamics: Annotated[str, typer.Option(help="Right-hand side of the flow: plain, antisymmetric, ...")] = "auto",
+    alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
+    restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
+    max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a network on a table; write model and report.
+
+    Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
+    """
+    from numdl.cli.options import FitOptions, number_or_auto, seconds
+
+    options = FitOptions(
+        target=tuple(target),
+        task=task,
+        time=seconds(time),
+        test=test,
+        validation=validation,
+        seed=seed,
+        width=number_or_auto("--width", width, int),
+        depth=number_or_auto("--depth", depth, int),
+        T=final_time,
+        dynamics=None if dynamics == "auto" else dynamics,
+        alpha=number_or_auto("--alpha", alpha, float),
+        restarts=number_or_auto("--restarts", restarts, int),
+        max_iter=max_iter,
+        dtype=dtype,
+    )
+    from numdl.cli.fit import run_fit
+
+    raise typer.Exit(run_fit(data, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
+    data: Annotated[Path, typer.Argument(help="Table with the columns of the training.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the predictions, .csv or .parquet; standard output if not given.")
+    ] = None,
+    std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Predict the rows of a table with a trained model."""
+    from numdl.cli.predict import run_predict
+
+    written = run_predict(model, data, out, std=std, overwrite=overwrite)
+    if written is not None:
+        typer.echo(f"Predictions  {written}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")],
+    out: Annotated[Path | None, typer.Option(help="File for the page; the run's report if not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Make the report page of a run again and print its path."""
+    from numdl.cli.report import run_report
+
+    typer.echo(run_report(run, out, overwrite=overwrite))
+
+
+@app.command()
+def demo(
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none is given.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("demo"),
+) -> None:
+    """Train on data that come with numdl."""
+    from numdl.cli.course import run_demonstration
+
+    run_demonstration(names or [], out)
+
+
+@experiments.command("list")
+def list_experiments() -> None:
+    """Print the name of each experiment and what it shows."""
+    from numdl.cli.course import print_names
+
+    print_names()
+
+
+@experiments.command("run")
+def run_experiment(
+    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.")],
+    out: Annotated[Path, typer.Option(help="Folder for figures and numbers.")] = Path("experiments"),
+    quick: Annotated[bool, typer.Option("--quick", help="A small version that takes seconds.")] = False,
+) -> None:
+    """Run one experiment: it computes, checks its own claims, draws and writes its numbers."""
+    from numdl.cli.course import run_one
+
+    raise typer.Exit(run_one(name, out, quick=quick))

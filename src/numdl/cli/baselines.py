@@ -1,0 +1,118 @@
+"""How good are the simplest models on the same rows, and how is an error measured?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from numdl.cli.prepare import Part
+from numdl.data import Scaler
+from numdl.report import ScoreRow
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+LOGISTIC_ROWS = 50_000
+"""Rows that logistic regression is fitted on at most: a baseline must not take longer than the model."""
+
+_ALPHAS = np.logspace(-6, 6, 25)
+
+
+def baselines(task: str, train: Part) -> dict[str, Predict]:
+    """Fit the models to compare with.
+
+    Args:
+        task: "regression" or "classification".
+        train: training rows.
+
+    Returns:
+        Prediction of each model by its name.
+    """
+    linear = _ridge(train) if task == "regression" else _logistic(train)
+    return linear | (_mean(train) if task == "regression" else _most_frequent(train))
+
+
+def score_name(task: str, targets: tuple[str, ...]) -> str:
+    """What `score_rows` measures, in words."""
+    if task == "classification":
+        return f"Wrong predictions of {targets[0]} (%)"
+    if len(targets) == 1:
+        return f"RMSE of {targets[0]}"
+    return "RMSE in standard deviations"
+
+
+def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Part]) -> list[ScoreRow]:
+    """The error of each model on each part.
+
+    Classification: wrong predictions in percent. One target: ``sqrt(mean (y - c)^2)`` in its unit. Several targets:
+    each error is divided by the standard deviation of its target on the training rows before the mean is taken.
+
+    Args:
+        task: "regression" or "classification".
+        models: prediction of each model by its name.
+        parts: "train" and perhaps "validation" and "test".
+
+    Returns:
+        One row per model.
+    """
+    c = parts["train"].y
+    spread = np.ones(1) if task == "classification" or c.ndim == 1 else Scaler.fit(c).scale
+    rows = []
+    for name, predict in models.items():
+        row: ScoreRow = {"name": name}
+        for part, (x, y) in parts.items():
+            row[part] = _error(task, predict(x), y, spread)
+        rows.append(row)
+    return rows
+
+
+def _error(task: str, prediction: np.ndarray, c: np.ndarray, spread: np.ndarray) -> float:
+    if task == "classification":
+        return 100.0 * float(np.mean(prediction != c))
+    # scaled by the largest entry, so that no square overflows
+    residual = np.abs(prediction - c) / spread
+    largest = residual.max()
+    return float(largest * np.sqrt(np.mean((residual / largest) ** 2))) if largest > 0 else 0.0
+
+
+def _ridge(train: Part) -> dict[str, Predict]:
+    from sklearn.linear_model import RidgeCV
+
+    if len(train.x) < 3:
+        return {}
+    c = train.y.reshape(len(train.y), -1)
+    inputs, targets = Scaler.fit(train.x), Scaler.fit(c)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a poor baseline is no news
+        model = RidgeCV(_ALPHAS, alpha_per_target=c.shape[1] > 1).fit(inputs.transform(train.x), targets.transform(c))
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        scaled = model.predict(inputs.transform(x)).reshape(len(x), -1)
+        return targets.inverse(scaled).reshape(len(x), *train.y.shape[1:])
+
+    return {"ridge": predict}
+
+
+def _logistic(train: Part) -> dict[str, Predict]:
+    from sklearn.linear_model import LogisticRegression
+
+    some = slice(None)  # the split has put the rows in random order
+    name = "logistic regression"
+    if len(train.x) > LOGISTIC_ROWS and len(np.unique(train.y[:LOGISTIC_ROWS])) == len(np.unique(train.y)):
+        some, name = slice(LOGISTIC_ROWS), f"logistic regression ({LOGISTIC_ROWS:,} rows)"
+    inputs = Scaler.fit(train.x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LogisticRegression(max_iter=300).fit(inputs.transform(train.x[some]), train.y[some])
+    return {name: lambda x: model.predict(inputs.transform(x))}
+
+
+def _mean(train: Part) -> dict[str, Predict]:
+    mean = Scaler.fit(train.y.reshape(len(train.y), -1)).center.reshape(train.y.shape[1:])
+    return {"mean of the targets": lambda x: np.broadcast_to(mean, (len(x), *mean.shape))}
+
+
+def _most_frequent(train: Part) -> dict[str, Predict]:
+    labels, counts = np.unique(train.y, return_counts=True)
+    return {"most frequent class": lambda x: np.full(len(x), labels[counts.argmax()])}

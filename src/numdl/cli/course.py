@@ -1,0 +1,58 @@
+"""How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from numdl import experiments
+from numdl.cli.errors import DONE, MISTAKE, UserError, blame_input
+
+
+def run_demonstration(names: Sequence[str], out: Path) -> None:
+    """Train on embedded data and write a page.
+
+    Args:
+        names: data sets; all if empty.
+        out: folder for the pages.
+
+    Raises:
+        UserError: a name is unknown, or the folder cannot be written.
+    """
+    from numdl.experiments.demo import run_demo
+
+    with blame_input():
+        run_demo(list(names), out, Console())
+
+
+def print_names() -> None:
+    """Print each experiment with one line about it."""
+    table = Table.grid(padding=(0, 2))
+    for name, line in experiments.names().items():
+        table.add_row(Text(name, style="bold"), Text(line))
+    Console().print(table)
+
+
+def run_one(name: str, out: Path, *, quick: bool) -> int:
+    """Run an experiment.
+
+    Args:
+        name: its name.
+        out: folder for figures and numbers.
+        quick: a small version.
+
+    Returns:
+        The exit code: 0, or 1 if a claim of the experiment failed.
+
+    Raises:
+        UserError: the name is unknown, or the folder cannot be written.
+    """
+    if name not in experiments.REGISTRY:
+        raise UserError(f"there is no experiment {name!r}; use one of {', '.join(experiments.REGISTRY)}.")
+    with blame_input(OSError):
+        result = experiments.run(name, out, quick=quick)
+    return DONE if result["passed"] else MISTAKE

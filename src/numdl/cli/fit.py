@@ -1,0 +1,165 @@
+"""How does ``numdl fit`` get from a file to a folder with a model and its report?"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from numdl.cli.baselines import baselines, score_name, score_rows
+from numdl.cli.errors import DONE, INTERRUPTED, UserError, blame_input
+from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
+from numdl.cli.interrupt import two_interrupts
+from numdl.cli.options import FitOptions
+from numdl.cli.prepare import Part, Prepared, prepare
+from numdl.cli.show import Progress, show_end, show_start
+from numdl.cli.summaries import read_summary, write_summary
+from numdl.report import FitSummary, write_page
+
+
+def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> int:
+    """Fit a network to a file: check everything, train, compare, write.
+
+    Args:
+        data: the file.
+        options: what to do with it.
+        out: folder of the run.
+        resume: go on with the run in the folder.
+        overwrite: replace the run in the folder.
+        quiet: print nothing but errors and interruptions.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: something the user gave cannot be used; nothing has been changed then.
+    """
+    folder = RunFolder(out)
+    console, errors = Console(quiet=quiet), Console(stderr=True)
+    options.check()
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    begun = False
+    with two_interrupts(lambda: errors.print("Interrupted: stopping after this step. Ctrl-C again quits at once.")):
+        try:
+            prepared = prepare(data, options)
+            again = resume and folder.options.exists()
+            digest = fingerprint(data)
+            if again:
+                check_same_run(folder, options, digest)
+                if folder.finished:
+                    console.print(Text(f"The run in {out} is finished; there is nothing to resume."), soft_wrap=True)
+                    show_end(console, read_summary(folder.summary), folder)
+                    return DONE
+            else:
+                begin(folder, options, data, digest)
+                begun = True
+            show_start(console, data, prepared, folder.checkpoint if again else None)
+            return _train(data, prepared, options, folder, console, errors, quiet)
+        except KeyboardInterrupt:
+            errors.print(Text(_left_behind(folder)), soft_wrap=True)
+            return INTERRUPTED
+        except UserError:
+            if begun:
+                abandon(folder)
+            raise
+
+
+def _train(
+    data: Path,
+    prepared: Prepared,
+    options: FitOptions,
+    folder: RunFolder,
+    console: Console,
+    errors: Console,
+    quiet: bool,
+) -> int:
+    from numdl.io import save
+
+    began = time.perf_counter()
+    model = _fitted(prepared, options, folder.checkpoint, Progress(errors, quiet))
+    facts = _facts(data, prepared, model)
+    extra = {"encoder": prepared.encoder.to_json(), "facts": facts, "options": options.to_json()}
+    save(model, folder.model, extra)
+    interrupted = model.status_.code == "interrupted"
+    if interrupted:
+        errors.print(
+            Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume goes on."), soft_wrap=True
+        )
+    facts["Seconds"] = f"{getattr(model, 'seconds_', time.perf_counter() - began):.1f}"
+    summary = _summary(data, prepared, model, facts)
+    write_summary(summary, folder.summary)
+    write_page(summary, folder.report)
+    show_end(console, summary, folder)
+    return INTERRUPTED if interrupted else DONE
+
+
+def _fitted(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+
+    from numdl.estimators import ResNetClassifier, ResNetRegressor
+
+    kind = ResNetRegressor if prepared.encoder.task == "regression" else ResNetClassifier
+    train, watched = prepared.parts["train"], prepared.parts.get("validation")
+    more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
+    with warnings.catch_warnings(), progress, blame_input():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
+        model: Any = kind(**options.parameters(), checkpoint=str(checkpoint))
+        model.fit(train.x, train.y, observe=progress.observe, **more)
+    model.checkpoint = None  # the model may be copied to where this path means nothing
+    return model
+
+
+def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str]) -> FitSummary:
+    encoder, parts = prepared.encoder, prepared.parts
+    own: Callable[[np.ndarray], np.ndarray] = model.predict
+    models = {"numdl ResNet": own} | baselines(encoder.task, parts["train"])
+    name = next(part for part in ("test", "validation", "train") if part in parts)
+    held_out: Part = parts[name]
+    base = model.summary(held_out.x, held_out.y)
+    return dataclasses.replace(
+        base,
+        title=f"{', '.join(encoder.target_names)} from {data.name}",
+        facts=facts | {key: value for key, value in base.facts.items() if key not in facts},
+        scores=score_rows(encoder.task, models, parts),
+        score_name=score_name(encoder.task, encoder.target_names),
+        held_out_name="training" if name == "train" else name,
+        target_names=encoder.target_names,
+    )
+
+
+def _facts(data: Path, prepared: Prepared, model: Any) -> dict[str, str]:
+    encoder = prepared.encoder
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    text = sum(feature.kind == "text" for feature in encoder.features)
+    kinds = [f"{len(encoder.features) - text} of numbers"] + ([f"{text} of text"] if text else [])
+    net = model.architecture_
+    return {
+        "File": data.name,
+        "Target": ", ".join(encoder.target_names),
+        "Rows": ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()),
+        "Columns": f"{' and '.join(kinds)}, {len(encoder.feature_names)} inputs of the network",
+        "Network": f"{net.dynamics}, width {net.width}, depth {net.depth}; {_count(len(model.members_), 'network')}",
+        "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
+        "Solver": str(model.solver_),
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _left_behind(folder: RunFolder) -> str:
+    if folder.model.exists():
+        return (
+            f"Interrupted: the model is in {folder.model}, its report is not written; repeat the command with --resume."
+        )
+    if folder.checkpoint.exists():
+        return "Interrupted: nothing is lost; to go on, repeat the command with --resume."
+    return "Interrupted before the training began; nothing is saved."

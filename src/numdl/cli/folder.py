@@ -1,0 +1,206 @@
+"""Where does a run keep its files, and may this command write there?"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numdl.cli.errors import UserError, blame_input
+from numdl.cli.options import FitOptions, difference
+
+_LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # of an atomic write that was killed
+
+
+class RunFolder(NamedTuple):
+    """The files of one run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The fitted estimator with the encoding of its table."""
+        return self.path / "model.numdl"
+
+    @property
+    def summary(self) -> Path:
+        """What the report was made from."""
+        return self.path / "summary.numdl"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished fit stands."""
+        return self.path / "checkpoint.numdl"
+
+    @property
+    def options(self) -> Path:
+        """What the fit was asked to do."""
+        return self.path / "options.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything is written and nothing is left to do."""
+        return all(p.exists() for p in (self.model, self.summary, self.report)) and not self.checkpoint.exists()
+
+
+def check_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that is in use or cannot be written; nothing is changed.
+
+    Args:
+        folder: where the run shall write.
+        resume: whether a run in it shall go on.
+        overwrite: whether a run in it shall be replaced.
+
+    Raises:
+        UserError: with the reason.
+    """
+    path = folder.path
+    if resume and overwrite:
+        raise UserError("numdl fit: --resume goes on and --overwrite starts anew; give one of them.")
+    if path.exists() and not path.is_dir():
+        raise UserError(f"numdl fit --out {path}: this is a file; give the name of a folder.")
+    above = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"numdl fit --out {path}: {str(above)!r} cannot be written; choose another place.")
+    if not path.is_dir():
+        return
+    with blame_input():
+        used = any(not _LEFTOVER.fullmatch(name) for name in os.listdir(path))
+    if used and not (resume or overwrite):
+        raise UserError(
+            f"numdl fit --out {path}: the folder is not empty; choose another one, go on with --resume, or replace "
+            "the run in it with --overwrite."
+        )
+    if resume and used and not folder.options.exists():
+        raise UserError(
+            f"numdl fit --out {path} --resume: the folder holds no run ({folder.options.name} is absent); choose "
+            "another folder, or start anew with --overwrite."
+        )
+
+
+def check_same_run(folder: RunFolder, options: FitOptions, digest: str) -> None:
+    """Refuse to resume a run with other options or other data.
+
+    Args:
+        folder: a folder with a run.
+        options: options of this command.
+        digest: `fingerprint` of its data file.
+
+    Raises:
+        UserError: names the option that differs.
+    """
+    call = f"numdl fit --out {folder.path} --resume"
+    try:
+        before = json.loads(folder.options.read_text(encoding="utf-8"))
+        other = difference(before["options"], options.to_json())
+        changed = before["data_sha256"] != digest
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{call}: {folder.options} is damaged; start anew with --overwrite.") from None
+    if other is not None:
+        raise UserError(
+            f"{call}: the run {other}; repeat the command with the options of the run, or start anew with --overwrite."
+        )
+    if changed:
+        raise UserError(
+            f"{call}: the run began with other data ({before.get('data', 'another file')}); give the file as it was, "
+            "or start anew with --overwrite."
+        )
+
+
+def begin(folder: RunFolder, options: FitOptions, data: Path, digest: str) -> None:
+    """Make the folder ready for a new run: former files of a run are removed, other files stay.
+
+    Args:
+        folder: a folder that `check_folder` found usable.
+        options: options of this command.
+        data: its data file.
+        digest: `fingerprint` of this file.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    record: dict[str, Any] = {"data": data.name, "data_sha256": digest, "options": options.to_json()}
+    with blame_input():
+        folder.path.mkdir(parents=True, exist_ok=True)
+        for path in (folder.checkpoint, folder.model, folder.summary, folder.report, folder.options):
+            path.unlink(missing_ok=True)
+        for path in folder.path.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink()
+        draft = folder.options.with_suffix(".json.tmp")
+        draft.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(draft, folder.options)
+
+
+def abandon(folder: RunFolder) -> None:
+    """Take back `begin` after a mistake that the training refused, so that the command can simply be repeated."""
+    if folder.model.exists() or folder.checkpoint.exists():
+        return
+    with contextlib.suppress(OSError):
+        folder.options.unlink(missing_ok=True)
+        folder.path.rmdir()  # only if it is empty
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, so that a run can tell whether it resumes on the data it began with."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_file(path: Path) -> Path:
+    """The model a user means who names a run's folder or the file itself.
+
+    Args:
+        path: folder or file.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: there is none.
+    """
+    return _file_of_run(path, RunFolder(path).model, "model")
+
+
+def summary_file(path: Path) -> Path:
+    """The summary a user means who names a run's folder or the file itself.
+
+    Args:
+        path: folder or file.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: there is none.
+    """
+    return _file_of_run(path, RunFolder(path).summary, "summary")
+
+
+def _file_of_run(path: Path, inside: Path, what: str) -> Path:
+    if path.is_dir():
+        if inside.exists():
+            return inside
+        folder = RunFolder(path)
+        hint = (
+            "its fit is not finished: repeat the command with --resume."
+            if folder.options.exists()
+            else "give the folder that numdl fit wrote."
+        )
+        raise UserError(f"there is no {what} in {str(path)!r}; {hint}")
+    if not path.exists():
+        raise UserError(f"there is no {str(path)!r}; give the folder that numdl fit wrote, or the {what} in it.")
+    return path

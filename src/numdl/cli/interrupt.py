@@ -1,0 +1,55 @@
+"""What happens at Ctrl-C: the first asks for an orderly end, the second quits at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from numdl.cli.errors import INTERRUPTED
+
+
+@contextlib.contextmanager
+def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
+    """The first Ctrl-C stays a KeyboardInterrupt; a second ends the process whatever it is doing.
+
+    Python raises KeyboardInterrupt only between its own instructions, so neither is seen while compiled code runs. A
+    thread therefore listens to the signals as they come.
+
+    Args:
+        tell: called at the first Ctrl-C, to say that the end is under way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may listen to signals
+        return
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    former = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(ear, tell), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(former)
+        mouth.close()  # ends the thread
+
+
+def _listen(ear: socket.socket, tell: Callable[[], object]) -> None:
+    heard = 0
+    with ear:
+        while signals := ear.recv(64):
+            before, heard = heard, heard + signals.count(signal.SIGINT)
+            if heard > 1:
+                _quit()
+            if heard > before:
+                tell()
+
+
+def _quit() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h\n")  # the progress line hides the cursor
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)

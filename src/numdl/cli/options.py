@@ -1,0 +1,152 @@
+"""What did the user ask a fit to do, in a form that can be stored and compared?"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+from numdl.cli.errors import UserError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions:
+    """Everything that decides what a fit gives; None leaves the choice to the estimator. JSON types only.
+
+    Attributes:
+        target: names of the target columns.
+        task: "auto", "regression" or "classification".
+        time: seconds at most.
+        test: share of the rows held out to measure the error at the end.
+        validation: share of the rows held out to watch the error during the fit.
+        seed: of the split and of the random starts.
+        width: units of the flow.
+        depth: steps of the flow.
+        T: final time of the flow.
+        dynamics: name of the flow's right-hand side.
+        alpha: regularisation parameter.
+        restarts: number of random starts.
+        max_iter: iterations at most.
+        dtype: "float64" or "float32".
+    """
+
+    target: tuple[str, ...]
+    task: str = "auto"
+    time: float | None = None
+    test: float = 0.1
+    validation: float = 0.1
+    seed: int = 0
+    width: int | None = None
+    depth: int | None = None
+    T: float | None = None
+    dynamics: str | None = None
+    alpha: float | None = None
+    restarts: int | None = None
+    max_iter: int | None = None
+    dtype: str | None = None
+
+    def check(self) -> None:
+        """Refuse what the estimators never see.
+
+        Raises:
+            UserError: a share is out of range.
+        """
+        for name, share in (("test", self.test), ("validation", self.validation)):
+            if not 0 <= share < 1:
+                raise UserError(f"numdl fit --{name} {share:g}: needed is a share of the rows in [0, 1), such as 0.1.")
+        if self.test + self.validation > 0.9:
+            raise UserError(
+                f"numdl fit: --test {self.test:g} and --validation {self.validation:g} leave less than a tenth of the "
+                "rows for the training; give smaller shares."
+            )
+
+    def parameters(self) -> dict[str, Any]:
+        """Arguments of the estimator; what is None is left to its default."""
+        given = {
+            "width": self.width,
+            "depth": self.depth,
+            "T": self.T,
+            "dynamics": self.dynamics,
+            "alpha": self.alpha,
+            "n_restarts": self.restarts,
+            "max_iter": self.max_iter,
+            "time_budget": self.time,
+            "dtype": self.dtype,
+            "random_state": self.seed,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as a dict of JSON types."""
+        return dataclasses.asdict(self) | {"target": list(self.target)}
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Which option differs, as part of a sentence; the time limit may, it decides only how far the run gets.
+
+    Args:
+        before: options of the run so far, as `FitOptions.to_json` gave them.
+        now: options of this command.
+
+    Returns:
+        The first difference, or None.
+    """
+    for name, value in now.items():
+        if name != "time" and (name not in before or before[name] != value):
+            return f"{_spelled(name, before.get(name))}, this command {_spelled(name, value)}"
+    return None
+
+
+def _spelled(name: str, value: Any) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    if value is None:
+        return f"has no {flag}"
+    words = value if isinstance(value, list) else [value]
+    return "has " + " ".join(f"{flag} {word}" for word in words)
+
+
+def seconds(text: str | None) -> float | None:
+    """The time behind ``60``, ``60s``, ``5m``, ``1.5h``.
+
+    Args:
+        text: what stands after ``--time``.
+
+    Returns:
+        Seconds, or None for None.
+
+    Raises:
+        UserError: it is no positive time.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)", text.strip().lower())
+    value = float(match[1]) * _UNITS.get(match[2], math.nan) if match else math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"numdl fit --time {text}: needed is a positive time such as 60, 60s, 5m or 1h.")
+    return value
+
+
+def number_or_auto(flag: str, text: str | None, kind: type[int] | type[float]) -> Any:
+    """The number behind an option that also takes ``auto``.
+
+    Args:
+        flag: name of the option, for the error.
+        text: what stands after it.
+        kind: int or float.
+
+    Returns:
+        The number, or None for ``auto`` and None.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text is None or text.strip().lower() == "auto":
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise UserError(f"numdl fit {flag} {text}: needed is {what} or auto.") from None

@@ -1,0 +1,105 @@
+"""How does ``numdl predict`` get from a model and a file to predictions?"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numdl.cli.errors import UserError, blame_input
+from numdl.cli.folder import model_file
+from numdl.data import Table, TableEncoder, check_writable, read_table, write_predictions
+
+
+def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool) -> Path | None:
+    """Predict the rows of a file.
+
+    Args:
+        model: folder of a run, or the model in it.
+        data: file with the columns of the training.
+        out: file for the predictions, .csv or .parquet; standard output if None.
+        std: add a standard deviation for each target.
+        overwrite: replace ``out`` if it exists.
+
+    Returns:
+        The file written, or None.
+
+    Raises:
+        UserError: something the user gave cannot be used; refused before any work where it can be known.
+    """
+    if out is not None:
+        _check_out(out, data, overwrite)
+    path = model_file(model)
+    from numdl.io import load_with_extra
+
+    with blame_input():
+        estimator, extra = load_with_extra(path)
+    if "encoder" not in extra:
+        raise UserError(
+            f"{path}: this model was not made by numdl fit and does not know the columns of a table; use numdl.load in "
+            "Python."
+        )
+    encoder = TableEncoder.from_json(extra["encoder"])
+    if std and encoder.task == "classification":
+        raise UserError(
+            f"{path}: --std is for numbers, and this model predicts classes; their probabilities are always given."
+        )
+    with blame_input():
+        table = read_table(data, text=encoder.text_columns)
+        x = encoder.transform(table)
+        names, columns = predictions(estimator, encoder, x, std=std)
+    if out is None:
+        _print(names, columns)
+        return None
+    with blame_input():
+        return write_predictions(out, names, columns, overwrite=overwrite)
+
+
+def predictions(
+    model: Any, encoder: TableEncoder, x: np.ndarray, *, std: bool = False
+) -> tuple[list[str], list[np.ndarray]]:
+    """Named columns of predictions.
+
+    Args:
+        model: fitted estimator.
+        encoder: names the targets.
+        x: inputs (n, d).
+        std: add a standard deviation for each target.
+
+    Returns:
+        Names and columns (n,): each target, followed by its standard deviation ``<target>_std`` if wanted; for classes
+        the label and one column ``probability_<label>`` for each class.
+    """
+    if encoder.task == "classification":
+        probability = model.predict_proba(x)
+        names = [encoder.target_names[0], *(f"probability_{label}" for label in model.classes_)]
+        return names, [model.classes_[probability.argmax(axis=1)], *probability.T]
+    mean, deviation = model.predict(x, return_std=True) if std else (model.predict(x), None)
+    names, columns = [], []
+    for j, name in enumerate(encoder.target_names):
+        names.append(name)
+        columns.append(mean.reshape(len(x), -1)[:, j])
+        if deviation is not None:
+            names.append(f"{name}_std")
+            columns.append(deviation.reshape(len(x), -1)[:, j])
+    return names, columns
+
+
+def _check_out(out: Path, data: Path, overwrite: bool) -> None:
+    if out.is_file() and data.exists() and out.samefile(data):
+        raise UserError(f"numdl predict --out {out}: this is the file to predict from; give another name.")
+    if out.is_file() and not overwrite:
+        raise UserError(f"numdl predict --out {out}: the file exists; give another name, or add --overwrite.")
+    with blame_input():
+        check_writable(out, overwrite=overwrite, call=f"numdl predict --out {out}")
+
+
+def _print(names: list[str], columns: list[np.ndarray]) -> None:
+    Table(tuple(names), tuple(columns))  # refuses names that occur twice, as for a file
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    sys.stdout.flush()

@@ -1,0 +1,102 @@
+"""What does the user of ``numdl fit`` see: before, while and after the training?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from numdl.cli.folder import RunFolder
+from numdl.cli.prepare import Prepared
+from numdl.report import FitSummary, ProgressLine, print_status, score_table
+
+_LABEL = 11
+
+
+class Progress:
+    """What follows the training: a line that is redrawn, and above it one line for each new phase.
+
+    Args:
+        console: where to print; standard error, so that standard output can be piped.
+        quiet: print nothing.
+    """
+
+    def __init__(self, console: Console, quiet: bool) -> None:
+        self._console = console
+        self._line = None if quiet else ProgressLine(console)
+        self._phase = ""
+
+    def __enter__(self) -> Progress:
+        """Start following."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last state on the screen."""
+        if self._line is not None:
+            self._line.close()
+
+    def observe(self, record: dict[str, Any]) -> None:
+        """Show one iteration; for ``observe=`` of the estimators.
+
+        Args:
+            record: the numbers of the iteration.
+        """
+        if self._line is None:
+            return
+        phase = str(record.get("phase", ""))
+        if phase != self._phase:
+            self._console.print(Text(phase, style="dim"), soft_wrap=True)
+            self._phase = phase
+        names = ("train_error", "validation_error", "alpha", "damping", "seconds", "seconds_left")
+        self._line.update(record["iteration"], record["objective"], **{name: record.get(name) for name in names})
+
+
+def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Path | None) -> None:
+    """Say what was found in the file.
+
+    Args:
+        console: where to print.
+        data: the file.
+        prepared: its content.
+        checkpoint: where a resumed run goes on, None for a new one.
+    """
+    encoder = prepared.encoder
+    targets = ", ".join(encoder.target_names[:5]) + (" and more" if len(encoder.target_names) > 5 else "")
+    _row(console, "Data", f"{data}: {prepared.rows:,} rows, {prepared.columns:,} columns")
+    _row(console, "Task", f"{encoder.task} of {targets} from {len(encoder.feature_names):,} inputs")
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    _row(console, "Rows", ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()))
+    for note in prepared.notes:
+        _row(console, "Note", note)
+    if checkpoint is not None:
+        missing = "" if checkpoint.exists() else ", which had not come to its first checkpoint"
+        _row(console, "Resuming", f"the run in {checkpoint.parent}{missing}")
+
+
+def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
+    """Say what came out and where it is.
+
+    Args:
+        console: where to print.
+        summary: the finished fit.
+        folder: its files.
+    """
+    console.print()
+    console.print(score_table(summary))
+    print_status(summary.status, console)
+    for name in ("Network", "Parameters", "Solver", "Seconds"):
+        if name in summary.facts:
+            _row(console, name, summary.facts[name])
+    for name, path in (("Model", folder.model), ("Report", folder.report), ("Summary", folder.summary)):
+        _row(console, name, str(path))
+    if folder.checkpoint.exists():
+        _row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
+
+
+def _row(console: Console, label: str, text: str) -> None:
+    console.print(Text.assemble((f"{label:<{_LABEL}}", "dim"), text), soft_wrap=True)

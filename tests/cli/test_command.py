@@ -1,0 +1,121 @@
+"""The command starts quickly, explains itself, and its small parts do what they say."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from numdl import __version__
+from numdl.cli.app import app
+from numdl.cli.baselines import score_rows
+from numdl.cli.errors import UserError
+from numdl.cli.options import FitOptions, difference, seconds
+from numdl.cli.prepare import Part
+from numdl.cli.summaries import read_summary, write_summary
+from numdl.contracts import Status
+from numdl.report import FitSummary
+
+HEAVY = ("jax", "sklearn", "matplotlib", "pyarrow", "scipy", "numpy", "jaxtyping", "numdl.contracts")
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "fit --help", "experiment --help"])
+def test_help_loads_nothing_heavy(command):
+    code = f"import sys; from numdl.cli import main; main({command.split()}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [name for name in HEAVY if name in done.stderr.split()] == []
+
+
+def test_help_and_version():
+    runner = CliRunner()
+    done = runner.invoke(app, ["--help"])
+    assert done.exit_code == 0
+    for command in ("fit", "predict", "report", "demo", "experiment"):
+        assert f"\n  {command} " in done.output
+    assert runner.invoke(app, ["--version"]).output == f"numdl {__version__}\n"
+    assert "--target" in runner.invoke(app, ["fit", "--help"]).output
+
+
+@pytest.mark.parametrize("args", [["fly"], ["fit"], ["predict", "run"], ["experiment", "walk"], ["--colour"]])
+def test_wrong_usage_is_exit_code_1(numdl, args):
+    end = numdl(*args)
+    assert end.code == 1
+    assert "Error: " in end.err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, None), ("60", 60), ("60s", 60), ("1.5 m", 90), ("5min", 300), ("1H", 3600), (".5s", 0.5)],
+)
+def test_times(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "s", "-5", "0", "5 days", "1e400", "nan", "inf", "1:30", "9" * 400])
+def test_bad_times(text):
+    with pytest.raises(UserError, match="needed is a positive time"):
+        seconds(text)
+
+
+def test_differences_between_options():
+    old = FitOptions(("y",), width=3)
+    assert difference(old.to_json(), FitOptions(("y",), width=3, time=9.0).to_json()) is None
+    assert difference(old.to_json(), FitOptions(("y",)).to_json()) == "has --width 3, this command has no --width"
+
+
+def test_scores_by_hand():
+    parts = {"train": Part(np.zeros((2, 1)), np.array([1.0, 3.0])), "test": Part(np.ones((1, 1)), np.array([5.0]))}
+    (row,) = score_rows("regression", {"zero": lambda x: np.zeros(len(x))}, parts)
+    assert row == {"name": "zero", "train": pytest.approx(np.sqrt(5)), "test": 5.0}
+    parts = {"train": Part(np.zeros((4, 1)), np.array([[0.0, 0], [2, 20], [0, 0], [2, 20]]))}
+    (row,) = score_rows("regression", {"mean": lambda x: np.tile([1.0, 10.0], (len(x), 1))}, parts)
+    assert row["train"] == pytest.approx(1.0)
+    parts = {"train": Part(np.zeros((4, 1)), np.array(["a", "a", "a", "b"]))}
+    (row,) = score_rows("classification", {"a": lambda x: np.full(len(x), "a")}, parts)
+    assert row["train"] == 25.0
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_summaries_come_back(tmp_path, task):
+    rows = {"c": np.array([0, 1, 1]), "prediction": np.array([0, 1, 0])}
+    if task == "regression":
+        rows = {name: 1.5 * values for name, values in rows.items()} | {"interval": np.ones(3)}
+    summary = FitSummary(
+        title="ü [red]",
+        task=task,
+        status=Status("converged", "Done."),
+        facts={"File": "a.csv"},
+        scores=[{"name": "numdl", "train": np.float64(0.5), "validation": None, "test": float("nan")}],
+        history={"objective": np.array([1.0, np.nan]), "alpha:layer 0/1": np.ones(2)},
+        n_parameters=7,
+        weights={"K": np.ones((2, 3, 4))},
+        class_names=("no", "yes") if task == "classification" else (),
+        **rows,
+    )
+    write_summary(summary, tmp_path / "s.numdl")
+    back = read_summary(tmp_path / "s.numdl")
+    for name in ("title", "task", "status", "facts", "n_parameters", "held_out_name", "target_names", "class_names"):
+        assert getattr(back, name) == getattr(summary, name)
+    assert str(back.scores) == str(summary.scores).replace("np.float64(0.5)", "0.5")
+    for group in ("history", "weights"):
+        assert list(getattr(back, group)) == list(getattr(summary, group))
+        for name, values in getattr(summary, group).items():
+            np.testing.assert_array_equal(getattr(back, group)[name], values)
+    for name in ("c", "prediction", "interval"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(summary, name))
+
+
+def test_a_terminal_sees_one_line_that_moves(tmp_path):
+    if os.name != "posix":
+        pytest.skip("needs a pseudo terminal")
+    code = "from rich.console import Console\nfrom numdl.cli.show import Progress\n"
+    code += "with Progress(Console(force_terminal=True, width=80), False) as line:\n"
+    code += (
+        "    for i in range(3):\n        line.observe({'iteration': i, 'phase': f'part {i // 2}', 'objective': 1.0})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "part 0" in done.stdout
+    assert "part 1" in done.stdout
+    assert "\x1b[?25h" in done.stdout  # the cursor is back
