@@ -1,0 +1,50 @@
+"""Which experiments are there, and how is one run?
+
+An experiment is one small file with a ``TITLE`` and ``run(quick, random_state) -> Outcome``: it computes, states claims
+about what it found, and draws one figure. A new one is a file here and an entry in ``REGISTRY``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+__all__ = ["REGISTRY", "names", "run"]
+
+REGISTRY: dict[str, str] = {
+    "peaks": "numdl.experiments.peaks",
+    "swiss-roll": "numdl.experiments.swiss_roll",
+}
+"""Name to module; a module is imported when it is first asked for."""
+
+
+def names() -> dict[str, str]:
+    """Every experiment with one line about what it shows.
+
+    Returns:
+        Name to title, in the order of ``REGISTRY``.
+    """
+    from numdl.experiments.runner import find
+
+    return {name: find(name, REGISTRY).TITLE for name in REGISTRY}
+
+
+def run(name: str, out: str | os.PathLike[str], quick: bool = False, random_state: int = 0) -> dict[str, Any]:
+    """Run one experiment: compute, check its claims, print them, write ``<name>.json``, ``.svg`` and ``.png``.
+
+    Args:
+        name: a key of ``REGISTRY``.
+        out: folder for the files; made if it does not exist.
+        quick: a small version with weaker claims, to see that everything runs.
+        random_state: seed, not negative.
+
+    Returns:
+        What the JSON file holds; ``"passed"`` says whether every claim held.
+
+    Raises:
+        ValueError: no experiment has that name, or the seed is no seed.
+        OSError: the folder cannot be made or written.
+    """
+    from numdl.experiments.runner import find, run_experiment
+
+    return run_experiment(name, find(name, REGISTRY), out, quick=quick, random_state=random_state)
