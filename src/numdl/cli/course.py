@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from numdl import experiments
@@ -31,10 +30,10 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
 
 def print_names() -> None:
     """Print each experiment with one line about it."""
-    table = Table.grid(padding=(0, 2))
-    for name, line in experiments.names().items():
-        table.add_row(Text(name, style="bold"), Text(line))
-    Console().print(table)
+    lines = experiments.names()
+    width = max(map(len, lines), default=0)
+    for name, line in lines.items():
+        Console().print(Text.assemble((f"{name:<{width}}", "bold"), "  ", line), soft_wrap=True)
 
 
 def run_one(name: str, out: Path, *, quick: bool) -> int:

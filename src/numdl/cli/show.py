@@ -30,7 +30,9 @@ class Progress:
         self._phase = ""
 
     def __enter__(self) -> Progress:
-        """Start following."""
+        """Start following; nothing else is seen until the first step is compiled."""
+        if self._line is not None:
+            self._console.print(Text("compiling the first step takes some seconds", style="dim"), soft_wrap=True)
         return self
 
     def __exit__(
