@@ -15,10 +15,11 @@ Nothing of numdl is imported here, and nothing here computes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Array, Float
+if TYPE_CHECKING:  # the report and the command line use these nouns and start without JAX
+    import numpy as np
+    from jaxtyping import Array, Float
 
 PyTree = Any
 
@@ -26,7 +27,8 @@ PyTree = Any
 class Status(NamedTuple):
     """Why an iteration ended: a short code for programs and a sentence for people.
 
-    ``code`` is one of ``running``, ``converged``, ``stalled``, ``max_iter``, ``time_budget``, ``interrupted``, ``failed``.
+    ``code`` is one of ``running``, ``converged``, ``stalled``, ``max_iter``, ``time_budget``, ``interrupted`` and
+    ``failed``.
     Failure to converge is a status, never an exception.
     """
 
@@ -60,12 +62,15 @@ class Linearization(NamedTuple):
 class Iterate(NamedTuple):
     """Where an optimiser stands; arrays only, so it can be compiled, saved and resumed.
 
+    ``metrics`` is output only: ``init`` returns none, and the loop hands an iterate to ``step`` without them. All else
+    has the same structure, shapes and dtypes from ``init`` on.
+
     Attributes:
         p: the unknowns.
         aux: the problem's companion at ``p``.
         value: objective at ``p``, ().
         state: the optimiser's own memory (damping, directions, ...).
-        metrics: named scalars for the history.
+        metrics: named arrays about the step that led here; scalars go to the history.
     """
 
     p: PyTree
@@ -103,14 +108,14 @@ class Problem(Protocol):
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """A method that lowers a problem one step at a time; ``init`` and ``step`` return the same tree and dtypes."""
+    """A method that lowers a problem step by step; but for the metrics ``init`` and ``step`` return the same tree."""
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate at ``p``."""
+        """First iterate at ``p``, without metrics."""
         ...
 
     def step(self, problem: Problem, iterate: Iterate) -> Iterate:
-        """Next iterate; compiled by the loop."""
+        """Next iterate; compiled by the loop, which gives no metrics."""
         ...
 
     def status(self, history: Mapping[str, list[float]]) -> Status:
@@ -118,7 +123,7 @@ class Optimizer(Protocol):
         ...
 
 
-Dynamics = Callable[[Any, Float[Array, " m"], PyTree], Float[Array, " m"]]
+Dynamics = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
 """``f(t, u, theta) -> du/dt`` for one sample."""
 
 

@@ -172,7 +172,7 @@ class Descent:
     """Gradient descent on ``Quadratic``; mutants override one place each."""
 
     def init(self, problem, p, aux):
-        return Iterate(p, aux, problem.value(p, aux)[0], jnp.zeros((), int), {"size": jnp.linalg.norm(p)})
+        return Iterate(p, aux, problem.value(p, aux)[0], jnp.zeros((), int), {})
 
     def step(self, problem, iterate):
         p = iterate.p - 0.5 * (iterate.p - problem.c)
@@ -182,9 +182,14 @@ class Descent:
         return Status("running", "")
 
 
-class OtherMetrics(Descent):
+class FirstMetrics(Descent):
+    def init(self, problem, p, aux):
+        return super().init(problem, p, aux)._replace(metrics={"size": jnp.linalg.norm(p)})
+
+
+class LostState(Descent):
     def step(self, problem, iterate):
-        return super().step(problem, iterate)._replace(metrics={})
+        return super().step(problem, iterate)._replace(state=None)
 
 
 class OtherDtype(Descent):
@@ -248,7 +253,8 @@ def test_contract():
 @pytest.mark.parametrize(
     ("mutant", "message"),
     [
-        (OtherMetrics, r"metrics\['size'\] is missing after step 1"),
+        (FirstMetrics, "init returns the metrics size, needs none"),
+        (LostState, r"iterate.state is missing after step 1"),
         (OtherDtype, r"iterate.state is float64\[\] weak after step 1 but int64\[\] after init"),
         (WeakType, r"iterate.state is int64\[\] weak after step 1 but int64\[\] after init"),
         (PythonNumber, "is a int, needs a JAX array"),

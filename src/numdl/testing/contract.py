@@ -11,7 +11,9 @@ from numdl.contracts import Iterate, Optimizer, Problem, PyTree
 
 
 def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTree = None, *, steps: int = 3) -> Iterate:
-    """``init`` and ``step`` return the same tree, shapes and dtypes, and ``step`` is compiled once.
+    """``init`` and ``step`` return the same tree, shapes and dtypes but for the metrics; ``step`` is compiled once.
+
+    As the loop does, ``step`` gets the iterate without metrics: they are output only.
 
     Args:
         optimizer: to be checked.
@@ -24,8 +26,8 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
         The last iterate.
 
     Raises:
-        AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; p changes its structure;
-            the value is not a finite scalar; or ``step`` is traced more than once.
+        AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; ``init`` has metrics; p
+            changes its structure; the value is not a finite scalar; or ``step`` is traced more than once.
     """
     name = type(optimizer).__name__
     traces = 0
@@ -38,11 +40,16 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
     compiled = jax.jit(step)
     iterate = optimizer.init(problem, p, aux)
     _require_iterate(name, iterate, p)
+    if iterate.metrics:
+        raise AssertionError(
+            f"check_contract({name}): init returns the metrics {', '.join(iterate.metrics)}, needs none: nothing was "
+            "done yet. Return metrics={}."
+        )
     expected = _leaves(iterate)
     for i in range(steps):
-        following = compiled(problem, iterate)
+        following = compiled(problem, iterate._replace(metrics={}))
         _require_iterate(name, following, p)
-        _require_same(name, i, expected, _leaves(following))
+        _require_same(name, i, expected, _leaves(following._replace(metrics={})))
         iterate = following
     if traces != 1:
         raise AssertionError(
