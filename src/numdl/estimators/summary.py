@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.report import FitSummary, ScoreRow
+if TYPE_CHECKING:
+    from numdl.report import FitSummary
 
 
 def summarize(estimator: Any, X: Any, y: Any, *, title: str | None = None, **fields: Any) -> FitSummary:
@@ -25,6 +26,8 @@ def summarize(estimator: Any, X: Any, y: Any, *, title: str | None = None, **fie
     Raises:
         ValueError: X and y do not belong together.
     """
+    from numdl.report import FitSummary
+
     classifier = hasattr(estimator, "classes_")
     member = estimator.members_[0]
     found: dict[str, Any] = {
@@ -70,6 +73,8 @@ def _network(estimator: Any) -> str:
 
 def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str, Any]:
     """Errors on the rows given, and the baseline that ignores the inputs."""
+    from numdl.report import ScoreRow
+
     if classifier:
         codes = np.searchsorted(estimator.classes_, y)
         codes = np.minimum(codes, len(estimator.classes_) - 1)
@@ -85,5 +90,8 @@ def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str
     mean, std = estimator.predict(X, return_std=True)
     mean, std = mean.reshape(c.shape), std.reshape(c.shape)
     error, trivial = np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2))
-    scores = [ScoreRow(name="numdl ResNet", test=float(error)), ScoreRow(name="mean of the targets", test=float(trivial))]
+    scores = [
+        ScoreRow(name="numdl ResNet", test=float(error)),
+        ScoreRow(name="mean of the targets", test=float(trivial)),
+    ]
     return {"c": c, "prediction": mean, "interval": std, "scores": scores}
