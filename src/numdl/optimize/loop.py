@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -65,6 +65,7 @@ class Adapted(NamedTuple):
     columns: dict[str, float]
 
 
+@runtime_checkable
 class Adapt(Protocol):
     """Something that changes the problem between steps, as the evidence changes the penalty parameters."""
 

@@ -82,9 +82,7 @@ class NewtonCG(eqx.Module):
 
         def attempt(carry: tuple) -> tuple:
             _, radius, p, aux, value, trials, products = carry
-            sub = steihaug(
-                product, g, radius, scale=jnp.ones_like(g), forcing=forcing, max_products=self.max_products
-            )
+            sub = steihaug(product, g, radius, scale=jnp.ones_like(g), forcing=forcing, max_products=self.max_products)
             trial = unravel(vector + sub.x)
             new, new_aux = problem.value(trial, iterate.aux)
             ratio = (lin.value - new) / sub.predicted
@@ -103,7 +101,15 @@ class NewtonCG(eqx.Module):
                 products + sub.products,
             )
 
-        start = (jnp.asarray(False), iterate.state.radius, iterate.p, lin.aux, lin.value, jnp.asarray(0), jnp.asarray(0))
+        start = (
+            jnp.asarray(False),
+            iterate.state.radius,
+            iterate.p,
+            lin.aux,
+            lin.value,
+            jnp.asarray(0),
+            jnp.asarray(0),
+        )
         good, radius, p, aux, value, trials, products = jax.lax.while_loop(
             lambda s: ~s[0] & (s[5] < self.max_trials), attempt, start
         )

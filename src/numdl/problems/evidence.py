@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate
@@ -41,7 +42,7 @@ class FollowEvidence:
 
     def apply(self, problem: VarPro, memory: tuple[Precisions, int]) -> VarPro:
         """The problem with the penalty parameters of a memory."""
-        alphas = self.alphas(memory).astype(problem.x.dtype)
+        alphas = jnp.asarray(self.alphas(memory), problem.x.dtype)
         return problem.with_alpha(alphas[:-1], alphas[-1])
 
     def update(self, memory: tuple[Precisions, int], after: Iterate) -> Adapted:

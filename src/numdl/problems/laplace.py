@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from numdl.problems.varpro import VarPro
 
 
-def laplace_metrics(
-    problem: "VarPro", theta: PyTree, normal: Normal, factor: Float[Array, "p p"]
-) -> dict[str, Array]:
+def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Float[Array, "p p"]) -> dict[str, Array]:
     """Effective numbers of parameters, square norms and log determinant, for ``numdl.regularize.evidence``.
 
     Args:
@@ -48,7 +46,7 @@ def laplace_metrics(
     return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
 
 
-def probed_metrics(problem: "VarPro", theta: PyTree, lin: Linearization, *, probes: int = 2, steps: int = 25) -> dict:
+def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes: int = 2, steps: int = 25) -> dict:
     """The same numbers from products only: random signs, Lanczos, and the head's Hessian as if theta were known.
 
     Costs ``probes * steps`` products. The signs are the same in every iteration.
@@ -83,7 +81,7 @@ def probed_metrics(problem: "VarPro", theta: PyTree, lin: Linearization, *, prob
     )
 
 
-def head_spectrum(problem: "VarPro", head: SquaresHead | NewtonHead) -> tuple[Array, Array]:
+def head_spectrum(problem: VarPro, head: SquaresHead | NewtonHead) -> tuple[Array, Array]:
     """Trace of the penalised block of the head's inverse Hessian, and its log determinant."""
     k = head.W.shape[0]
     if isinstance(head, SquaresHead):
@@ -94,7 +92,7 @@ def head_spectrum(problem: "VarPro", head: SquaresHead | NewtonHead) -> tuple[Ar
 
 
 def _by_group(
-    problem: "VarPro", theta: PyTree, head: Array, determined: Array, head_gamma: Array, logdet: Array
+    problem: VarPro, theta: PyTree, head: Array, determined: Array, head_gamma: Array, logdet: Array
 ) -> dict[str, Array]:
     """Sums over groups; the head is the last one."""
     vector = ravel_pytree(theta)[0]

@@ -56,7 +56,7 @@ class Normal(NamedTuple):
     metrics: dict[str, Array]
 
 
-def normal_equations(problem: "VarPro", theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
+def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
     """Value, gradient and dense curvature of a reduced problem.
 
     Args:
@@ -98,7 +98,7 @@ def normal_equations(problem: "VarPro", theta: PyTree, aux: Float[Array, "k q"])
     )
 
 
-def misfit_gradient(problem: "VarPro", theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
+def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
     """Gradient of the misfit at fixed head, one pass backward; (p,)."""
     m = head.shape[1] - problem.intercept
     du = jax.vmap(problem.loss.residual)(s, problem.c) @ head[:, :m] / s.shape[0]
@@ -112,7 +112,7 @@ def misfit_gradient(problem: "VarPro", theta: PyTree, head: Float[Array, "k q"],
     return sum_rows(block, problem.chunk, problem.w, problem.x, du)
 
 
-def pulled_rows(problem: "VarPro", theta: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]) -> Array:
+def pulled_rows(problem: VarPro, theta: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]) -> Array:
     """``rows_i du_i/dtheta`` for every sample of a block, laid out (p, r, b).
 
     The samples run fastest: products over samples then stream through memory.
@@ -125,7 +125,7 @@ def pulled_rows(problem: "VarPro", theta: PyTree, rows: Float[Array, "b r m"], x
     return jax.vmap(one, (0, 0), out_axes=-1)(x, rows)
 
 
-def _squares_blocks(problem: "VarPro", theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
+def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
     n, m = u.shape
     weights = head.W[:, :m]
     k = weights.shape[0]
@@ -150,7 +150,7 @@ def _squares_blocks(problem: "VarPro", theta: PyTree, head: SquaresHead, u: Arra
     return gradient, gram - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
 
 
-def _newton_blocks(problem: "VarPro", theta: PyTree, head: NewtonHead, u: Array, s: Array) -> tuple:
+def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array) -> tuple:
     n, m = u.shape
     k, q = head.W.shape
     weights = head.W[:, :m]
@@ -186,7 +186,7 @@ def _newton_blocks(problem: "VarPro", theta: PyTree, head: NewtonHead, u: Array,
 def sampled_factor(s: Float[Array, "n k"]) -> Float[Array, "n 1 k"]:
     """One row per sample whose outer product has the softmax Hessian as expectation.
 
-    ``f = p - e_j`` with class j drawn with probability ``p_j``: ``E f f' = diag(p) - p p'``. It makes the matrix k times
+    ``f = p - e_j`` with class j drawn with probability ``p_j``: ``E f f' = diag(p) - p p'``. The matrix gets k times
     cheaper. The draws are the same in every iteration, so that the method stays deterministic.
 
     Source: Martens, New insights and perspectives on the natural gradient method, JMLR 21 (2020), sec. 5.

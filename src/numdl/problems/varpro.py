@@ -213,7 +213,8 @@ def _linear_embed(problem: VarPro, p: PyTree) -> tuple[Array, Callable, Callable
 
         if problem.chunk is None or problem.chunk >= problem.x.shape[0]:
             return block(du, problem.x, du)
-        return sum_rows(lambda w, x, du: block(w, x, w[:, None] * du), problem.chunk, jnp.ones_like(problem.w), problem.x, du)
+        return sum_rows(
+            lambda w, x, du: block(w, x, w[:, None] * du), problem.chunk, jnp.ones_like(problem.w), problem.x, du
+        )
 
     return problem.embed(p), pull, push
-

@@ -56,9 +56,7 @@ class Sizes(NamedTuple):
     gaussian: bool
 
 
-def log_evidence(
-    precisions: Precisions, sizes: Sizes, misfit: float, squares: np.ndarray, logdet: float
-) -> float:
+def log_evidence(precisions: Precisions, sizes: Sizes, misfit: float, squares: np.ndarray, logdet: float) -> float:
     """Laplace approximation of ``log p(targets | model, precisions)``, in nats.
 
     Args:
