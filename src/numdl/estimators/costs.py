@@ -15,6 +15,8 @@ PULLED_PER_WEIGHT = 8
 LEAST_PULLED = 6000
 DENSE_WEIGHTS = 4000
 """Largest number of weights whose matrix is formed unasked: its factor takes about a second on one core."""
+LOGISTIC_WEIGHTS = 500
+"""The same for two classes: a step takes some 80 products of ``12 n p`` flops, so the matrix must cost ``1000 n p``."""
 
 
 class Algebra(NamedTuple):
@@ -65,7 +67,9 @@ def choose_algebra(
             f"solver='dense': {p} weights need {need / 2**20:.0f} MiB, above memory_budget={memory_budget}. "
             "Raise memory_budget, lower width, or use solver='matrix-free'."
         )
-    if solver == "matrix-free" or (solver == "auto" and (p > DENSE_WEIGHTS or need > memory_budget // 2)):
+    # A drawn row per sample loses the curvature once all samples are fitted, and the evidence with it.
+    most = DENSE_WEIGHTS if squares else 0 if sampled else LOGISTIC_WEIGHTS
+    if solver == "matrix-free" or (solver == "auto" and (p > most or need > memory_budget // 2)):
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(state_rows, n)
         return Algebra(False, state_rows, None, False, text)
     pulled = max(PULLED_PER_WEIGHT * p, LEAST_PULLED)

@@ -22,6 +22,12 @@ from numdl.models import ResNet
 SCREEN = 25
 """Iterations that a candidate gets before its evidence is compared."""
 
+CLASS_WIDTH = 64
+"""Features of a classifier: 32 err more on digits and spambase, 128 cost more and gain nothing sure."""
+
+CLASS_HEAD = 1500
+"""Entries of a classifier's head at most: every step factors its Hessian, which has one row for each of them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
@@ -48,8 +54,19 @@ class Architecture:
             activation=self.activation,
         )
 
-    def candidates(self, d: int) -> list[ResNet]:
-        """Networks to screen, cheapest first."""
+    def candidates(self, d: int, classes: int | None = None) -> list[ResNet]:
+        """Networks to screen, cheapest first.
+
+        Args:
+            d: number of inputs.
+            classes: number of scores of a classifier; None for regression.
+
+        Returns:
+            One wide layer for classes: its evidence does not predict which width or depth errs least, and a narrow
+            state is a bottleneck for ten classes. Several networks for regression.
+        """
+        if classes is not None:
+            return [self.network(d, min(CLASS_WIDTH, max(CLASS_HEAD // classes, 8)), 0, "plain")]
         nets = [
             self.network(d, 8, 4, "antisymmetric"),
             self.network(d, 16, 2, "plain"),
@@ -72,7 +89,7 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int, s
         Members, best evidence first; at least one.
     """
     limit = trainer.settings.max_iter
-    candidates = wanted.candidates(d)
+    candidates = wanted.candidates(d, None if trainer.squares else trainer.data.c.shape[1])
     if len(candidates) > 1:
         screened = [trainer.advance(net, seed, min(SCREEN, limit), f"screening {name_of(net)}") for net in candidates]
         best = max((run for run in screened if run is not None), key=_score)

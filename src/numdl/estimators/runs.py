@@ -28,6 +28,9 @@ from numdl.regularize import GroupPenalty, Sizes, group_labels
 WINDOW = 10
 """Iterations over which the growth of the evidence is judged."""
 
+CLASS_WINDOW = 5
+"""The same for classes: their errors do not change any more when the evidence still creeps."""
+
 
 class Data(NamedTuple):
     """Scaled training data (and validation data to watch), as the problem wants them; ``total`` is the sum of the weights before they
@@ -43,17 +46,43 @@ class Data(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What all runs of a fit share."""
+    """What all runs of a fit share; ``grouping="auto"`` and ``first_prior=None`` depend on the loss.
+
+    Least squares: a precision for each kind of weights, from 1e-2. Classes: one precision for all weights, head
+    included, from 1. With precisions of their own the head grows and the opening shrinks towards a linear classifier,
+    because a fitted sample has no curvature left that could object, and the evidence rises on the way.
+    """
 
     loss: str
     max_iter: int
     tol: float
-    grouping: str = "kind"
+    grouping: str = "auto"
     alpha: float | None = None
     alpha_head: float | None = None
     solver: str = "auto"
     memory_budget: int = 2**31
-    first_prior: float = 1e-2
+    first_prior: float | None = None
+
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares."""
+        return self.loss == "least_squares"
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head shares the precision of the other weights."""
+        return not self.squares and self.grouping == "one" and self.alpha is None and self.alpha_head is None
+
+    @property
+    def prior(self) -> float:
+        """First precision of all weights."""
+        return (1e-2 if self.squares else 1.0) if self.first_prior is None else self.first_prior
+
+    def filled(self) -> Settings:
+        """The same with the grouping decided."""
+        if self.grouping != "auto":
+            return self
+        return dataclasses.replace(self, grouping="kind" if self.squares else "one")
 
 
 class Run(NamedTuple):
@@ -97,7 +126,7 @@ class Trainer:
         observe: Callable[[dict[str, Any]], None] | None = None,
         store: Callable[[Trainer], None] | None = None,
     ) -> None:
-        self.data, self.settings, self.deadline = data, settings, deadline
+        self.data, self.settings, self.deadline = data, settings.filled(), deadline
         self.observe, self.store = observe, store
         self.runs: dict[tuple[ResNet, int], Run] = {}
         self.interrupted = False
@@ -114,7 +143,7 @@ class Trainer:
     @property
     def squares(self) -> bool:
         """Whether the misfit is least squares."""
-        return self.settings.loss == "least_squares"
+        return self.settings.squares
 
     @property
     def elapsed(self) -> float:
@@ -157,7 +186,8 @@ class Trainer:
         fixed = np.full(len(names) + 1, np.nan)
         fixed[:-1] = np.nan if settings.alpha is None else settings.alpha
         fixed[-1] = np.nan if settings.alpha_head is None else settings.alpha_head
-        follow = FollowEvidence(Sizes(self.data.total, k, counts, k, self.squares), names, fixed=fixed)
+        sizes = Sizes(self.data.total, k, counts, k, self.squares)
+        follow = FollowEvidence(sizes, names, merge_head=settings.tied, fixed=fixed)
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
         return problem, method, follow, theta, algebra
 
@@ -186,7 +216,8 @@ class Trainer:
             if validation is not None:
                 progress.history.setdefault("validation_error", []).append(validation)
             progress.history["seconds"][-1] = self.elapsed
-            status = _judge(progress, self.settings.tol * self.data.total * self.data.c.shape[1])
+            growth = self.settings.tol * self.data.total * self.data.c.shape[1]
+            status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
             self.runs[key] = Run(net, seed, progress, _partial(progress, status), algebra, self.settings.grouping)
             if self.observe is not None:
                 self.observe(self._record(progress, follow, phase))
@@ -203,7 +234,7 @@ class Trainer:
             problem.first_head(theta),
             max_iter=iterations,
             adapt=follow,
-            memory=follow.start(self.settings.first_prior),
+            memory=follow.start(self.settings.prior),
             observe=watch,
             resume=None if run is None else run.progress,
         )
@@ -235,14 +266,14 @@ def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: 
     return error_of(get_loss(loss), u @ head[:, :-1].T + head[:, -1], c, jnp.ones(x.shape[0], x.dtype))
 
 
-def _judge(progress: Progress, growth: float) -> Status | None:
+def _judge(progress: Progress, growth: float, window: int) -> Status | None:
     """Converged when the best log evidence grew by less than ``growth`` nats over the window."""
     scores = progress.history.get("log_evidence", [])
-    if len(scores) <= 2 * WINDOW or growth <= 0:
+    if len(scores) <= 2 * window or growth <= 0:
         return None
-    if np.max(scores[-WINDOW:]) - np.max(scores[:-WINDOW]) >= growth:
+    if np.max(scores[-window:]) - np.max(scores[:-window]) >= growth:
         return None
-    return Status("converged", f"Converged: {WINDOW} steps raised the log evidence by less than {growth:.2g} nats.")
+    return Status("converged", f"Converged: {window} steps raised the log evidence by less than {growth:.2g} nats.")
 
 
 def _partial(progress: Progress, status: Status | None) -> Result:
