@@ -30,7 +30,8 @@ class DemoRow(NamedTuple):
         rows: samples, training and held out together.
         columns: inputs.
         task: ``"regression"`` or ``"classification"``.
-        measure: what the errors are: ``"RMSE"`` with its unit, or ``"% wrong"``.
+        measure: what the errors are: ``"RMSE"`` or ``"% wrong"``.
+        unit: of the targets, or empty.
         error: of the network on the held-out rows.
         linear: of ridge or logistic regression on the same rows.
         trivial: of predicting the mean, or the most frequent class.
@@ -46,6 +47,7 @@ class DemoRow(NamedTuple):
     columns: int
     task: str
     measure: str
+    unit: str
     error: float
     linear: float
     trivial: float
@@ -157,7 +159,7 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         model.fit(data.x, data.y, observe=lambda record: _show(line, record))
     print_status(model.status_, console)
     errors = {"own": error(data, model.predict(data.x_test)), **baselines(data)}
-    measure = "% wrong" if data.task == "classification" else "RMSE" + (f" ({data.unit})" if data.unit else "")
+    measure = "% wrong" if data.task == "classification" else "RMSE"
     linear, trivial = {
         "regression": ("ridge regression", "mean of the targets"),
         "classification": ("logistic regression", "most frequent class"),
@@ -168,7 +170,7 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         base,
         title=data.title,
         scores=tuple(ScoreRow(name=label, test=errors[key]) for label, key in scores),
-        score_name=measure,
+        score_name=f"{measure} ({data.unit})" if data.unit else measure,
         facts={"rows": f"{len(data.x):,} to train on, {len(data.x_test):,} held out", **base.facts},
     )
     page = f"{name}.html"
@@ -180,6 +182,7 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         data.x.shape[1],
         data.task,
         measure,
+        data.unit,
         errors["own"],
         errors["linear"],
         errors["trivial"],

@@ -51,10 +51,14 @@ def result_table(rows: Sequence[DemoRow]) -> Table:
     from rich.text import Text
 
     result = Table(title=Text("Errors on held-out rows"), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    result.padding = (0, 1, 0, 0)
     numbers = ("rows x columns", "numdl", "linear", "no model", "time")
     for head in HEAD:
-        style, last = ("bold" if head == "numdl" else ""), head == HEAD[-1]
-        result.add_column(head, justify="right" if head in numbers else "left", style=style, no_wrap=not last)
+        style, justify = ("bold" if head == "numdl" else ""), ("right" if head in numbers else "left")
+        # Only the last column gives way where the terminal is narrow; long heads take two lines from the start.
+        result.add_column(
+            head.replace("x ", "x\n").replace("no ", "no\n"), justify=justify, style=style, no_wrap=head != HEAD[-1]
+        )
     for row in rows:
         result.add_row(*(Text(cell) for cell in cells(row)))
     return result
@@ -90,6 +94,7 @@ def index_html(rows: Sequence[DemoRow]) -> str:
 
 
 def _card(row: DemoRow) -> str:
-    judged = f"Error {number(row.error, 3)} ({row.measure}), {compare(row.error, row.linear)} the linear model's."
+    of = f" in {row.unit}" if row.unit else ""
+    judged = f"Error {number(row.error, 3)} ({row.measure}{of}), {compare(row.error, row.linear)} the linear model's."
     link = f'<p><a href="{html.escape(row.page)}">Report of this fit</a></p>'
     return card(row.title, element("p", judged) + link)
