@@ -27,6 +27,7 @@ class Algebra(NamedTuple):
         chunk: rows in a block, None for all.
         curvature_rows: rows that give the matrix, None for all.
         sampled: one drawn row per sample instead of one per class.
+        work: operations of one iteration, about.
         text: the choice and its reason, for the log.
     """
 
@@ -34,6 +35,7 @@ class Algebra(NamedTuple):
     chunk: int | None
     curvature_rows: int | None
     sampled: bool
+    work: float
     text: str
 
 
@@ -71,7 +73,7 @@ def choose_algebra(
     most = DENSE_WEIGHTS if squares else 0 if sampled else LOGISTIC_WEIGHTS
     if solver == "matrix-free" or (solver == "auto" and (p > most or need > memory_budget // 2)):
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(state_rows, n)
-        return Algebra(False, state_rows, None, False, text)
+        return Algebra(False, state_rows, None, False, 12.0 * 40 * n * (p + k * m), text)
     pulled = max(PULLED_PER_WEIGHT * p, LEAST_PULLED)
     used = n if n * r <= 1.5 * pulled else max(pulled // r, 1)
     chunk = _rows_that_fit(n, memory_budget // 4, itemsize * p * (r + (not squares)) * 3)
@@ -80,7 +82,8 @@ def choose_algebra(
     text = f"dense Gauss-Newton, {p} weights"
     text += f", matrix from {used} of {n} rows" if used < n else ""
     text += ", one drawn row per sample" if sampled else ""
-    return Algebra(True, chunk, None if used == n else used, sampled, text + _blocks(chunk, n))
+    work = 2.0 * used * r * p**2 + p**3 + 24.0 * n * (p + k * m)
+    return Algebra(True, chunk, None if used == n else used, sampled, work, text + _blocks(chunk, n))
 
 
 def _rows_that_fit(n: int, budget: int, bytes_per_row: int) -> int | None:

@@ -2,8 +2,10 @@
 
 1. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.
 2. Growth: while the evidence grows, the winner's width is doubled.
-3. Training: the winner is taken to its end, and so are ``n_restarts - 1`` more random starts.
-4. Members: restarts whose evidence falls far behind the best are dropped; the others predict together.
+3. Training: the winner is taken to its end, and so are more random starts: eight where a step is cheap, fewer where not.
+4. Members: restarts that fit the data much worse than the one of best evidence are dropped; the others predict together.
+
+Starts alternate between two sizes of the initial weights, see ``numdl.estimators.runs.GAINS``.
 
 What the user fixes is not searched. Every step is a call of ``Trainer.advance``, so a plan that is executed again after
 an interruption repeats no work.
@@ -74,16 +76,22 @@ class Architecture:
         return list(dict.fromkeys(nets))
 
 
-def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int, seed: int, max_weights: int) -> list[Run]:
+CHEAP, DEAR = 1e9, 2e10
+"""Operations of one iteration (see ``Algebra.work``) up to which a fit has eight starts, and beyond which it has two."""
+
+GROWTH = 4e10
+"""Operations of one iteration beyond which wider networks are not tried: a few seconds on two cores."""
+
+
+def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | None, seed: int) -> list[Run]:
     """Execute the plan as far as time allows.
 
     Args:
         trainer: holds data, deadline and stored runs.
         wanted: what the user fixed.
         d: number of inputs.
-        n_restarts: members wanted.
+        n_restarts: starts wanted; None for what their cost suggests.
         seed: of the first start; the others follow.
-        max_weights: widths beyond this number of weights are not tried.
 
     Returns:
         Members, best evidence first; at least one.
@@ -93,29 +101,36 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int, s
     if len(candidates) > 1:
         screened = [trainer.advance(net, seed, min(SCREEN, limit), f"screening {name_of(net)}") for net in candidates]
         best = max((run for run in screened if run is not None), key=_score)
-        best = _grow(trainer, wanted, best, seed, min(SCREEN, limit), max_weights)
+        best = _grow(trainer, wanted, best, seed, min(SCREEN, limit))
     else:
         best = trainer.advance(candidates[0], seed, 1, f"training {name_of(candidates[0])}")
         assert best is not None  # the first run always begins
-    net = best.net
+    net, starts = best.net, n_restarts or affordable_restarts(best)
     runs = [
-        trainer.advance(net, seed + i, limit, f"training {name_of(net)}, start {i + 1} of {n_restarts}")
-        for i in range(n_restarts)
+        trainer.advance(net, seed + i, limit, f"training {name_of(net)}, start {i + 1} of {starts}")
+        for i in range(starts)
     ]
     return choose_members([run for run in runs if run is not None])
 
 
-def _grow(trainer: Trainer, wanted: Architecture, best: Run, seed: int, iterations: int, max_weights: int) -> Run:
-    """Double the width while the evidence grows."""
+def _grow(trainer: Trainer, wanted: Architecture, best: Run, seed: int, iterations: int) -> Run:
+    """Double the width while the evidence grows and a step stays affordable."""
     while wanted.width is None:
         wider = dataclasses.replace(best.net, width=2 * best.net.width)
-        if wider.n_parameters > max_weights:
+        algebra = trainer.algebra(wider)
+        if not algebra.dense or algebra.work > GROWTH:
             break
         run = trainer.advance(wider, seed, iterations, f"growing to {name_of(wider)}")
         if run is None or _score(run) <= _score(best):
             break
         best = run
     return best
+
+
+def affordable_restarts(run: Run) -> int:
+    """Eight, four or two starts, by the operations of one iteration."""
+    work = run.algebra.work
+    return 8 if work <= CHEAP else 4 if work <= DEAR else 2
 
 
 def choose_members(runs: list[Run]) -> list[Run]:

@@ -28,13 +28,8 @@ from numdl.estimators.checkpoint import Checkpoint, fingerprint
 from numdl.estimators.inputs import require_choice, require_finite, require_number, require_varying
 from numdl.estimators.members import Member, member_of, predict_scores
 from numdl.estimators.plan import Architecture, carry_out, name_of, search_table
-from numdl.estimators.costs import DENSE_WEIGHTS
 from numdl.estimators.runs import Data, Settings, Trainer
 from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
-
-RESTARTS = 4
-"""Random starts that predict together unless the user says otherwise."""
-
 
 class _ResNet(CallbackSupportMixin, BaseEstimator):
     """What regressor and classifier share."""
@@ -166,6 +161,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
                 alpha_head=None if self.alpha_head == "auto" else float(self.alpha_head),
                 solver=self.solver,
                 memory_budget=self.memory_budget,
+                first_seed=seed,
             ),
             deadline=None if self.time_budget is None else began + self.time_budget,
             observe=watch,
@@ -174,8 +170,8 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         if checkpoint is not None:
             checkpoint.restore(trainer)
         self._warm(trainer, seed)
-        restarts = RESTARTS if self.n_restarts == "auto" else self.n_restarts
-        runs = carry_out(trainer, self._architecture(), data.x.shape[1], restarts, seed, DENSE_WEIGHTS)
+        restarts = None if self.n_restarts == "auto" else int(self.n_restarts)
+        runs = carry_out(trainer, self._architecture(), data.x.shape[1], restarts, seed)
         if checkpoint is not None:
             checkpoint.store(trainer, force=True) if trainer.out_of_time else checkpoint.remove()
         self.members_ = [member_of(run, data if trainer.squares else None) for run in runs]
@@ -350,7 +346,7 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
         solver: "auto", "dense" or "matrix-free" Gauss-Newton.
         max_iter: iterations of each start at most.
         tol: stop when ten iterations raise the log evidence by less than tol nats per observed number; 0 never stops.
-        n_restarts: random starts that predict together; "auto" is 4.
+        n_restarts: random starts that predict together; "auto" is 8 where a step is cheap, else 4 or 2.
         time_budget: seconds for the whole fit; None for no limit. What is best by then is kept.
         dtype: "float64" or "float32".
         memory_budget: bytes for work arrays; blocks of rows are chosen to fit.

@@ -32,6 +32,14 @@ CLASS_WINDOW = 5
 """The same for classes: their errors do not change any more when the evidence still creeps."""
 
 
+GAINS = (0.5, 1.0)
+"""Factors on the initial weights, in turn for successive starts.
+
+Smooth maps of many inputs need small weights (surrogate of 55 inputs: relative error 0.0016 with 0.5, 0.05 with 1), rugged
+ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail fit badly and are dropped.
+"""
+
+
 class Data(NamedTuple):
     """Scaled training data (and validation data to watch), as the problem wants them; ``total`` is the sum of the weights before they
     were brought to a mean of 1: the number of observations they stand for."""
@@ -48,7 +56,8 @@ class Data(NamedTuple):
 class Settings:
     """What all runs of a fit share; ``grouping="auto"`` and ``first_prior=None`` depend on the loss.
 
-    Least squares: a precision for each kind of weights, from 1e-2. Classes: one precision for all weights, head
+    Least squares: a precision for each kind of weights, from 1e-3 (with 1 the fit of
+    small rugged tables loses a third: concrete 4.6 instead of 4.1 with two starts). Classes: one precision for all weights, head
     included, from 1. With precisions of their own the head grows and the opening shrinks towards a linear classifier,
     because a fitted sample has no curvature left that could object, and the evidence rises on the way.
     """
@@ -62,6 +71,7 @@ class Settings:
     solver: str = "auto"
     memory_budget: int = 2**31
     first_prior: float | None = None
+    first_seed: int = 0
 
     @property
     def squares(self) -> bool:
@@ -76,7 +86,7 @@ class Settings:
     @property
     def prior(self) -> float:
         """First precision of all weights."""
-        return (1e-2 if self.squares else 1.0) if self.first_prior is None else self.first_prior
+        return (1e-3 if self.squares else 1.0) if self.first_prior is None else self.first_prior
 
     def filled(self) -> Settings:
         """The same with the grouping decided."""
@@ -166,7 +176,8 @@ class Trainer:
     def setup(self, net: ResNet, seed: int) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
         """Problem, optimiser, adaptation and start of a run."""
         settings, dtype = self.settings, self.data.x.dtype
-        theta = net.init(jax.random.key(seed), dtype)
+        gain = GAINS[(seed - settings.first_seed) % len(GAINS)] if settings.squares else 1.0
+        theta = jax.tree.map(lambda a: gain * a, net.init(jax.random.key(seed), dtype))
         if (net, seed) in self.starts:
             theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), self.starts[net, seed])
         labels, names = group_labels(theta, settings.grouping)
