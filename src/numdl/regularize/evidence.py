@@ -21,6 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+SMALLEST = 1e-280
+"""What a sum of squares counts at least: numbers of weights and observations divided by it stay finite."""
+
 
 class Precisions(NamedTuple):
     """Precisions of the prior and of the noise.
@@ -111,7 +114,7 @@ def reestimate(
     Source: MacKay 1992, eqs. 2.20-2.21 of his sec. 2.4; the clipping is ours.
     """
     gamma = np.where(np.isfinite(gamma), gamma, sizes.counts)
-    gamma, squares = np.clip(gamma, 1e-3, None), np.maximum(squares, np.finfo(float).tiny)
+    gamma, squares = np.clip(gamma, 1e-3, None), np.maximum(squares, SMALLEST)
     if merge_head:
         gamma, squares = gamma.copy(), squares.copy()
         gamma[0] = gamma[-1] = gamma[0] + gamma[-1]
@@ -130,7 +133,7 @@ def reestimate(
         observations = sizes.n * sizes.k
         # At least 5 % of the observations are left to the noise: an interpolating model cannot claim to be exact.
         left = max(observations - determined - sizes.free, 0.05 * observations)
-        wanted = left / max(2 * sizes.n * misfit, np.finfo(float).tiny)
+        wanted = left / max(2 * sizes.n * misfit, SMALLEST)
         noise *= float(np.exp(np.clip(np.log(wanted / noise), -1.0, 2.3)))
         noise = min(max(noise, 1e-12), 1e24)
     return Precisions(prior, noise)
