@@ -92,7 +92,30 @@ def test_rare_indicator_is_brought_to_a_normal_size():
     x = np.zeros((1000, 1))
     x[0] = 1
     y = Scaler.fit(x, tails="auto").transform(x)
-    assert y[1] == 0 and y[0] == pytest.approx(2 / np.sqrt(1 + 4 / 9))
+    assert y[1] == 0 and y[0] == pytest.approx(2, rel=1e-2)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-3, 1.0, 1e200])
+def test_rare_events_are_on_a_logarithmic_scale(unit):
+    rng = np.random.default_rng(4)
+    x = np.where(rng.random((2000, 1)) < 0.1, rng.lognormal(0.0, 2.0, (2000, 1)), 0.0)
+    scaler = Scaler.fit(x * unit + 3 * unit, tails="auto")
+    assert scaler.logarithmic.all() and not scaler.squash.any() and scaler.center[0] == 3 * unit
+    y = scaler.transform(x * unit + 3 * unit)
+    event = x[x > 0].mean()
+    np.testing.assert_allclose(y, 2 / 3 * np.arcsinh(10 * x / event), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose((scaler.inverse(y) / unit - 3), x, rtol=1e-9, atol=1e-12)
+    assert not Scaler.fit(x).logarithmic.any()
+
+
+def test_far_events_come_back_finite():
+    x = np.zeros((1000, 1))
+    x[0] = 1
+    scaler = Scaler.fit(x, tails="auto")
+    far = scaler.transform([[1e300], [-1.7e308]])
+    assert np.isfinite(far).all() and np.isfinite(scaler.inverse(far)).all()
+    with pytest.raises(ValueError, match="column 0, row 1 holds 1000, but logarithmic columns end"):
+        scaler.inverse([[1e3]])
 
 
 def test_inverse_at_the_ends_of_the_squash():

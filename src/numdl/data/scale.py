@@ -2,10 +2,12 @@
 
 Plain columns are standardised, ``z = (x - mean) / std``. A column with an entry beyond ``|z| = 8`` is heavy-tailed: its
 mean and deviation say little about most of its values. It is centred at the median, divided by the interquartile range
-and squashed smoothly into (-3, 3): ``y = z / sqrt(1 + (z / 3)^2)``.
+and squashed smoothly into (-3, 3): ``y = z / sqrt(1 + (z / 3)^2)``. If its quartiles agree (counts, rare events) it has
+no interquartile range, and what tells its rows apart is whether something happened rather than how much: it is put on
+a logarithmic scale, ``y = 2/3 asinh(10 (x - median) / mean distance of the other entries)``; a typical event is at 2.
 
 Source: Holzmueller, Grinsztajn, Steinwart, Better by default, NeurIPS 2024, sec. 3 (robust scaling and smooth
-clipping), there for all columns.
+clipping), there for all columns. The logarithmic scale is ours; asinh is its usual form for values that may be zero.
 """
 
 from __future__ import annotations
@@ -22,6 +24,12 @@ HEAVY = 8.0
 LIMIT = 3.0
 """Bound of squashed values, no unit."""
 
+FINENESS = 10.0
+"""Typical event over the unit of the logarithmic scale, no unit: below a tenth of it the scale is linear."""
+
+STRETCH = 2 / 3
+"""Factor on the logarithmic scale, no unit; brings a typical event, ``asinh(10) = 3.0``, to 2."""
+
 _HUGE = 1e300
 
 
@@ -29,14 +37,17 @@ class Scaler(NamedTuple):
     """The affine map and squash of each column, fitted on training rows by `Scaler.fit`.
 
     Attributes:
-        center: mean, or median where squashed (d,), units of the column.
-        scale: standard deviation, or interquartile range where squashed (d,), units of the column; 1 if constant.
+        center: mean, or median where squashed or logarithmic (d,), units of the column.
+        scale: standard deviation, or interquartile range where squashed, or unit of the logarithm (d,), units of the
+            column; 1 if constant.
         squash: which columns are squashed (d,).
+        logarithmic: which columns are on a logarithmic scale (d,).
     """
 
     center: Float[np.ndarray, " d"]
     scale: Float[np.ndarray, " d"]
     squash: Bool[np.ndarray, " d"]
+    logarithmic: Bool[np.ndarray, " d"]
 
     @staticmethod
     def fit(x: ArrayLike, weights: ArrayLike | None = None, *, tails: str = "none") -> Scaler:
@@ -45,7 +56,7 @@ class Scaler(NamedTuple):
         Args:
             x: training rows (n, d), finite, up to the largest float64.
             weights: how often each row counts (n,), not negative; rows of weight 0 count as absent.
-            tails: "auto" squashes heavy-tailed columns, "none" standardises all (for targets).
+            tails: "auto" squashes heavy-tailed columns or takes their logarithm, "none" standardises all (for targets).
 
         Returns:
             The scaler.
@@ -67,15 +78,15 @@ class Scaler(NamedTuple):
         std = np.sqrt(np.einsum("n,nd,nd->d", share, rows, rows))
         flat = std <= 8 * np.finfo(np.float64).eps
         std[flat] = 1.0
-        squash = np.zeros(x.shape[1], dtype=bool)
+        heavy, logarithmic = np.zeros(x.shape[1], dtype=bool), np.zeros(x.shape[1], dtype=bool)
         if tails == "auto":
-            squash = ~flat & (np.maximum(rows.max(axis=0), -rows.min(axis=0)) > HEAVY * std)
+            heavy = ~flat & (np.maximum(rows.max(axis=0), -rows.min(axis=0)) > HEAVY * std)
         center, spread = mean, std
-        if squash.any():
-            center[squash], spread[squash] = _robust(given[:, squash] / unit[squash], share)
+        if heavy.any():
+            center[heavy], spread[heavy], logarithmic[heavy] = _robust(given[:, heavy] / unit[heavy], share)
         scale = np.where(flat, 1.0, spread * unit)
         scale[scale == 0] = 1.0  # a spread below the smallest float64
-        return Scaler(np.where(flat, given[0], center * unit), scale, squash)
+        return Scaler(np.where(flat, given[0], center * unit), scale, heavy & ~logarithmic, logarithmic)
 
     def transform(self, x: ArrayLike) -> Float[np.ndarray, "n d"]:
         """Scale rows.
@@ -98,6 +109,7 @@ class Scaler(NamedTuple):
         np.clip(z, -_HUGE, _HUGE, out=z)
         tails = z[:, self.squash]
         z[:, self.squash] = tails / np.hypot(1.0, tails / LIMIT)
+        z[:, self.logarithmic] = STRETCH * np.arcsinh(z[:, self.logarithmic])
         return z
 
     def inverse(self, z: ArrayLike) -> Float[np.ndarray, "n d"]:
@@ -125,6 +137,15 @@ class Scaler(NamedTuple):
         inner = np.where(self.squash, z, 0.0) / LIMIT
         inner = np.clip(inner, -np.nextafter(1.0, 0.0), np.nextafter(1.0, 0.0))
         z = np.where(self.squash, LIMIT * inner / np.sqrt((1 - inner) * (1 + inner)), z)
+        most = STRETCH * np.arcsinh(_HUGE)
+        beyond = self.logarithmic & (np.abs(z) > most)
+        if beyond.any():
+            row, column = np.argwhere(beyond)[0]
+            raise ValueError(
+                f"{call}: column {column}, row {row + 1} holds {z[row, column]:.6g}, but logarithmic columns end at "
+                f"{most:.3g}; give values made by transform, or fit with tails='none'."
+            )
+        z[:, self.logarithmic] = np.sinh(z[:, self.logarithmic] / STRETCH)
         return self.center + z * self.scale
 
     def _checked(self, call: str, x: ArrayLike) -> np.ndarray:
@@ -180,9 +201,11 @@ def _rows(call: str, x: np.ndarray, weights: ArrayLike | None) -> tuple[np.ndarr
     return x[w > 0], w[w > 0] / w.sum()
 
 
-def _robust(rows: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _robust(rows: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Median, spread, and which columns have quartiles that agree."""
     weights = {"weights": share, "method": "inverted_cdf"}
     low, center, high = np.quantile(rows, [0.25, 0.5, 0.75], axis=0, **weights)
-    # most entries equal (counts, indicators): half the range stands in for the interquartile range, as in the source
-    spread = np.where(high > low, high - low, 0.5 * (rows.max(axis=0) - rows.min(axis=0)))
-    return center, spread
+    distance = np.abs(rows - center)
+    event = (share @ distance) / (share @ (distance > 0))  # no column is constant
+    agree = low == high
+    return center, np.where(agree, event / FINENESS, high - low), agree
