@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer
 
@@ -11,12 +11,12 @@ from numdl import ResNetClassifier
 
 iris = load_iris()
 labels = iris.target_names[iris.target]
-network = ResNetClassifier(width=4, depth=2, dynamics="antisymmetric", n_restarts=1, time_budget=4, random_state=0)
+network = ResNetClassifier(width=4, depth=2, dynamics="antisymmetric", n_restarts=1, tol=0.01, random_state=0)
 model = make_pipeline(make_column_transformer((PowerTransformer(), [0, 1, 2, 3])), network)
 
-scores = cross_val_score(model, iris.data, labels, cv=3)
-print(f"accuracy of three folds: {np.round(scores, 3)}")
+result = cross_validate(model, iris.data, labels, cv=3, return_estimator=True)
+print(f"accuracy of three folds: {np.round(result['test_score'], 3)}")
 
-model.fit(iris.data, labels)
-print("classes:", *model.classes_)
-print("probabilities of one flower:", np.round(model.predict_proba(iris.data[:1]), 3))
+fitted = result["estimator"][0]
+print("classes:", *fitted.classes_)
+print("probabilities of one flower:", np.round(fitted.predict_proba(iris.data[:1]), 3))
