@@ -23,7 +23,8 @@ with jax.enable_x64(True):
     c = 0.5 + 2.0 * np.exp(-0.7 * t) - 1.5 * np.exp(-4.0 * t) + 1e-3 * rng.standard_normal(100)
 
     penalty = GroupPenalty(alpha=jnp.zeros(1), labels=jnp.zeros(2, int))
-    problem = VarPro(decays, LEAST_SQUARES, t[:, None], c[:, None], jnp.ones(100), penalty, jnp.asarray(0.0))
+    x, c = jnp.asarray(t[:, None]), jnp.asarray(c[:, None])
+    problem = VarPro(decays, LEAST_SQUARES, x, c, jnp.ones(100), penalty, jnp.asarray(0.0))
     start = jnp.log(jnp.asarray([0.2, 10.0]))
     result, _ = minimize(problem, LevenbergMarquardt(), start, problem.first_head(start))
 

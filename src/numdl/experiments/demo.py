@@ -194,8 +194,10 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
 
 
 def _network(model: Any) -> str:
-    net, count = model.architecture_, len(model.members_)
-    return f"{net.dynamics} {net.width}x{net.depth}" + (f", {count} starts" if count > 1 else "")
+    from numdl.estimators.plan import name_of
+
+    count = len(model.members_)
+    return name_of(model.architecture_) + (f", {count} starts" if count > 1 else "")
 
 
 def _show(line: Any, record: dict[str, Any]) -> None:

@@ -1,0 +1,78 @@
+"""What the documents show runs, and what they list is what there is."""
+
+import importlib.util
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import numdl
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def shorter(text):
+    """The same with a second where a reader would give half a minute."""
+    short = text.replace("time_budget=30", "time_budget=1").replace("--time 30s", "--time 1s")
+    assert short.count("30") == 0
+    return short
+
+
+@pytest.mark.slow
+def test_the_snippets_of_the_readme_run(tmp_path, monkeypatch, capsys):
+    from numdl.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "readme"}
+    for block in blocks("python"):
+        exec(compile(shorter(block), "README.md", "exec"), names)
+    (commands,) = blocks("sh")
+    for line in shorter(commands).splitlines():
+        program, *words = shlex.split(line)
+        assert program == "numdl" and main(words) == 0, capsys.readouterr().err
+    written = {"report.html", "model.numdl", "data.csv", "predictions.csv", "again.html", "run/model.numdl"}
+    assert all((tmp_path / name).exists() for name in written)
+    assert names["result"].p == pytest.approx([-0.35667, 1.38629], abs=1e-3)
+
+
+def test_the_table_of_parameters_is_complete():
+    listed = re.findall(
+        r"^\| `(\w+)` \| `(.+?)` \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    found = inspect.signature(numdl.ResNetRegressor.__init__).parameters
+    defaults = {name: entry.default for name, entry in found.items() if name != "self"}
+    assert {name: eval(default) for name, default in listed} == defaults
+    assert [name for name, _ in listed] == list(defaults)
+
+
+def test_the_table_of_rooms_is_the_one_that_is_enforced():
+    spec = importlib.util.spec_from_file_location("rooms", ROOT / "tests" / "test_architecture.py")
+    rooms = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rooms)
+    lines = re.findall(r"^\| `(\w+)(?:\.py|/)` \| .* \| (.*) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    allowed = {room: set(names.split(", ")) - {"nothing of numdl"} for room, names in lines}
+    allowed["experiments"] = rooms.ALLOWED["experiments"]  # "all but cli"
+    expected = {room: names for room, names in rooms.ALLOWED.items() if room != "__init__"}
+    assert allowed == expected
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_named_in_tables_and_text_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:\w+/)+\w+\.py)`", text):
+        assert (ROOT / path).exists() or (ROOT / "src" / "numdl" / path).exists(), path
