@@ -41,7 +41,7 @@ class Size(NamedTuple):
     gain_ridge: float
 
 
-FULL = Size(n=2000, iterations=120, wide_iterations=40, error=1e-5, gain_depth=1e3, gain_ridge=1e5)
+FULL = Size(n=2000, iterations=150, wide_iterations=40, error=1e-5, gain_depth=1e3, gain_ridge=1e5)
 QUICK = Size(n=500, iterations=20, wide_iterations=0, error=0.3, gain_depth=1.5, gain_ridge=3.0)
 
 
@@ -127,7 +127,7 @@ def _draw(
         parts[name].set_title(title)
     figure.colorbar(drawn, ax=parts["net"], shrink=0.7)
     miss = np.log10(np.maximum(np.abs(surface - truth), 1e-16))
-    drawn = parts["miss"].pcolormesh(axis, axis, miss, cmap="magma", shading="gouraud")
+    drawn = parts["miss"].imshow(miss, origin="lower", extent=(-3, 3, -3, 3), cmap="magma", interpolation="bilinear")
     parts["miss"].set_title("log10 of their distance")
     figure.colorbar(drawn, ax=parts["miss"], shrink=0.7)
     curve = parts.pop("curve")
