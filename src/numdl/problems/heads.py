@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.problems.losses import Loss
@@ -128,7 +129,7 @@ def newton_head(
     tol: float = 1e-10,
     max_iter: int = 30,
 ) -> NewtonHead:
-    """Head of a smooth convex loss by Newton's method with an Armijo line search, from ``start``.
+    """Head of a smooth convex loss by Newton's method with an Armijo line search, from the better of ``start`` and 0.
 
     Args:
         loss: misfit of one sample.
@@ -165,23 +166,37 @@ def newton_head(
         weights, value, gradient, factor, it, _ = state
         direction = -jax.scipy.linalg.cho_solve((factor, True), gradient.reshape(-1)).reshape(weights.shape)
         descent = jnp.sum(direction * gradient)
+        # Near the minimum the decrease drowns in rounding long before the gradient does.
+        rounding = 10 * jnp.finfo(u.dtype).eps * (1 + value)
 
         def trial(t: Array) -> Array:
             return objective(weights + t * direction)
 
         t, new = jax.lax.while_loop(
-            lambda s: ~(s[1] <= value + 1e-4 * s[0] * descent) & (s[0] > 1e-8),
+            lambda s: ~(s[1] <= value + 1e-4 * s[0] * descent + rounding) & (s[0] > 1e-8),
             lambda s: (s[0] / 2, trial(s[0] / 2)),
             (jnp.ones((), u.dtype), trial(jnp.ones((), u.dtype))),
         )
-        better = new < value
-        weights = jnp.where(better, weights + t * direction, weights)
-        return weights, jnp.where(better, new, value), slope(weights), curve(weights), it + 1, ~better
+        moved = weights + t * direction
+        new_gradient = slope(moved)
+        flatter = jnp.linalg.norm(new_gradient) < 0.5 * jnp.linalg.norm(gradient)
+        better = (new < value - rounding) | ((new <= value + rounding) & flatter)
+        keep = lambda a, b: jnp.where(better, a, b)  # noqa: E731
+        return (
+            keep(moved, weights),
+            keep(new, value),
+            keep(new_gradient, gradient),
+            keep(curve(moved), factor),
+            it + 1,
+            ~better,
+        )
 
     def running(state: tuple) -> Array:
         _, value, gradient, _, it, stuck = state
         return (it < max_iter) & ~stuck & (jnp.linalg.norm(gradient) > tol * (1 + value))
 
+    # Where the features moved far, an old head may saturate every score: nothing bends there, no Newton step helps.
+    start = jnp.where(objective(start) <= objective(jnp.zeros_like(start)), start, jnp.zeros_like(start))
     state = (start, objective(start), slope(start), curve(start), 0, jnp.asarray(False))
     weights, _, gradient, factor, _, _ = jax.lax.while_loop(running, step, state)
     return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
@@ -194,10 +209,18 @@ def head_mask(k: int, m: int, intercept: bool, dtype: object) -> Float[Array, "k
 
 
 def head_hessian(f: Float[Array, "n r k"], share: Float[Array, " n"], z: Float[Array, "n q"]) -> Float[Array, "kq kq"]:
-    """``sum_i share_i (f_i'f_i) (x) z_i z_i'``, unknowns ordered as ``W.reshape(-1)``; ``2 n r (k q)^2`` flops."""
-    rows = jnp.sqrt(share)[:, None, None, None] * f[:, :, :, None] * z[:, None, None, :]
-    rows = rows.reshape(-1, f.shape[2] * z.shape[1])
-    return rows.T @ rows
+    """``sum_i share_i (f_i'f_i) (x) z_i z_i'``, unknowns ordered as ``W.reshape(-1)``.
+
+    One product ``z' diag z`` for each pair of outputs: ``n q^2 k (k+1)`` flops, r k times fewer than the product of
+    the ``(n r, k q)`` matrix of all rows, which is never formed.
+    """
+    k, q = f.shape[2], z.shape[1]
+    inner = share * jnp.einsum("nra,nrb->abn", f, f)
+    row, column = np.triu_indices(k)
+    pairs = jax.lax.map(lambda curve: z.T @ (curve[:, None] * z), inner[row, column])
+    which = np.zeros((k, k), int)
+    which[row, column] = which[column, row] = np.arange(len(row))
+    return pairs[which].transpose(0, 2, 1, 3).reshape(k * q, k * q)
 
 
 def factorise(
