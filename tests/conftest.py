@@ -1,5 +1,10 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import os
+
+# Tests compile much and compute little: without optimisation compiling takes two thirds of the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import jax
 import pytest
 from jaxtyping import install_import_hook

@@ -1,0 +1,209 @@
+"""Variable projection: value, slope and curvature belong together and to the full problem."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import separable_problems as sp
+from jax.flatten_util import ravel_pytree
+
+from numdl.contracts import Problem
+from numdl.problems import Normal
+from numdl.regularize import GroupPenalty
+from numdl.testing import check_curvature, check_gradient
+
+pytestmark = pytest.mark.usefixtures("x64")
+KEY = jax.random.key(3)
+P = sp.M * (sp.D + 1)
+kinds = pytest.mark.parametrize("kind", sp.KINDS)
+cases = pytest.mark.parametrize(
+    ("kind", "chunk"), [*((kind, None) for kind in sp.KINDS), ("squares", 7), ("softmax", 7)]
+)
+
+
+def close(found, expected, rtol=1e-9):
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    assert np.linalg.norm(found - expected) <= rtol * np.linalg.norm(expected)
+
+
+def test_it_is_a_problem():
+    assert isinstance(sp.separable("squares"), Problem)
+
+
+@cases
+def test_the_gradient_is_the_derivative_of_the_reduced_value(kind, chunk):
+    problem = sp.separable(kind, chunk=chunk)
+    check_gradient(lambda p: sp.judge(problem, p).linearized[:2], sp.weights(), KEY)
+    found = sp.judge(problem, sp.weights())
+    for value in (found.linearized[0], found.normal.value):
+        close(value, found.value, 1e-14)
+    for head in (found.linearized[2], found.normal.aux):
+        close(head, found.head, 1e-12)
+
+
+@kinds
+def test_taylor_sees_a_missing_head_penalty(kind):
+    problem = sp.separable(kind)
+
+    def mutant(p):
+        value, gradient, head = sp.judge(problem, p).linearized
+        return value - problem.head_penalty(head), gradient
+
+    with pytest.raises(AssertionError, match="orders are"):
+        check_gradient(mutant, sp.weights(), KEY)
+
+
+@kinds
+def test_the_head_is_optimal_in_the_full_problem(kind):
+    problem, theta = sp.separable(kind), sp.weights()
+    found = sp.judge(problem, theta)
+    value, head = found.value, found.head
+    close(value, sp.full_value(problem, theta, head), 1e-13)
+    slope_theta, slope_head = jax.grad(sp.full_value, (1, 2))(problem, theta, head)
+    assert jnp.linalg.norm(slope_head) < 1e-9
+    close(found.normal.gradient, ravel_pytree(slope_theta)[0])
+    for seed in range(3):
+        move = 1e-3 * np.random.default_rng(seed).normal(size=head.shape)
+        assert sp.full_value(problem, theta, head + move) > value
+
+
+@cases
+def test_the_curvature_is_the_schur_complement_of_the_full_problem(kind, chunk):
+    problem, theta = sp.separable(kind, chunk=chunk), sp.weights()
+    found = sp.judge(problem, theta)
+    full = sp.held(sp.full_matrix(problem, theta, found.head), problem, P)
+    expected = sp.schur(full, P)
+    close(found.curvature, expected)
+    close(found.normal.matrix + jnp.diag(found.normal.diagonal), expected)
+    close(found.normal.gradient, ravel_pytree(found.linearized[1])[0])
+    check_curvature(lambda v: found.curvature @ v, jnp.zeros(P), KEY)
+    # mutant: the head is held fixed instead of eliminated
+    assert np.linalg.norm(full[:P, :P] - expected) > 1e-2 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("kind", ["squares", "softmax"])
+def test_weights_are_repetitions(kind):
+    problem, theta = sp.separable(kind, weighted=False), sp.weights()
+    # the first five rows twice in place of the last five, against weights 2, 1 and 0
+    repeated = problem.rows(jnp.asarray(np.r_[np.arange(sp.N - 5), np.arange(5)]))
+    counted = dataclasses.replace(problem, w=jnp.asarray(np.r_[np.full(5, 2.0), np.ones(sp.N - 10), np.zeros(5)]))
+    for a, b in zip(sp.judge(counted, theta), sp.judge(repeated, theta), strict=True):
+        a, b = ((tree._replace(metrics={}) if isinstance(tree, Normal) else tree) for tree in (a, b))
+        close(ravel_pytree(a)[0], ravel_pytree(b)[0], 1e-7)
+
+
+def test_rows_keep_a_mean_weight_of_one():
+    part = sp.separable("softmax").rows(jnp.arange(3, 9))
+    assert part.x.shape == (6, sp.D) and part.c.shape == (6, 3)
+    close(jnp.mean(part.w), 1.0, 1e-14)
+
+
+@pytest.mark.parametrize(("kind", "chunk"), [("squares", 7), ("wide squares", None)])
+def test_the_residual_carries_the_full_golub_pereyra_derivative(kind, chunk):
+    problem, theta = sp.separable(kind, chunk=chunk, derivative="golub-pereyra"), sp.weights()
+    vector, unravel = ravel_pytree(theta)
+    residual = jax.jit(lambda z: problem.residual(unravel(z)))
+    jacobian = jax.jit(jax.jacfwd(residual))(vector)
+    (value, gradient, _), curvature = (found := sp.judge(problem, theta)).linearized, found.curvature
+    close(0.5 * jnp.sum(residual(vector) ** 2), value, 1e-13)
+    close(jacobian.T @ residual(vector), ravel_pytree(gradient)[0])
+    close(jacobian.T @ jacobian, curvature)
+    # fourth-order central differences of the residual with the head solved anew at every point
+    h = 1e-3
+
+    def at(t):
+        return np.stack([residual(vector + t * e) for e in jnp.eye(P)], axis=1)
+
+    differences = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+    close(jacobian, differences, 1e-7)
+    # mutant: Kaufman's derivative leaves a part of the residual's derivative out
+    kaufman = found.normal.matrix + jnp.diag(found.normal.diagonal)
+    assert np.linalg.norm(kaufman - curvature) > 1e-5 * np.linalg.norm(curvature)
+
+
+@pytest.mark.parametrize("kind", ["squares", "softmax"])
+def test_the_head_moves_as_the_implicit_function_theorem_says(kind):
+    problem, theta, v = sp.separable(kind), sp.weights(), sp.weights(4)
+    start = problem.first_head(theta)
+
+    @jax.jit
+    def head(theta):
+        return problem.solve(problem.embed(theta), start).W
+
+    @jax.jit
+    def derivative(theta):
+        solved = jax.lax.stop_gradient(problem.solve(problem.embed(theta), start))
+        return jax.jvp(lambda t: problem.moving_head(t, solved), (theta,), (v,))
+
+    value, slope = derivative(theta)
+    close(value, head(theta), 1e-8)
+    h = 1e-3
+
+    def moved(t):
+        return head(jax.tree.map(lambda a, b: a + t * b, theta, v))
+
+    differences = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h)
+    close(slope, differences, 1e-6)
+
+
+def test_golub_pereyra_of_other_losses_is_the_derivative_of_scores_and_head():
+    problem, theta = sp.separable("softmax", derivative="golub-pereyra"), sp.weights()
+    vector, unravel = ravel_pytree(theta)
+
+    @jax.jit
+    def dense(vector):
+        solved = problem.solve(problem.embed(theta), problem.first_head(theta))
+
+        def both(z):
+            head = problem.moving_head(unravel(z), solved)
+            return problem.scores(problem.embed(unravel(z)), head), head[:, : sp.M]
+
+        (ds, dw), s = jax.jacfwd(both)(vector), both(vector)[0]
+        bend = problem.w[:, None, None] / sp.N * jax.vmap(jax.hessian(problem.loss.value))(s, problem.c)
+        data = jnp.einsum("nap,nab,nbq->pq", ds, bend, ds)
+        return data + problem.alpha_head * jnp.einsum("abp,abq->pq", dw, dw) + jnp.diag(problem.penalty.diagonal)
+
+    close(sp.judge(problem, theta).curvature, dense(vector), 1e-8)
+
+
+def test_other_losses_have_no_residual():
+    with pytest.raises(ValueError, match=r"VarPro.residual: the loss is 'softmax', needs least_squares. Use linearize"):
+        sp.separable("softmax").residual(sp.weights())
+
+
+def test_rank_deficient_features_need_no_head_penalty():
+    problem, theta = sp.separable("squares", alpha_head=0.0), sp.weights()
+    theta["K"], theta["b"] = theta["K"].at[2].set(theta["K"][1]), theta["b"].at[2].set(theta["b"][1])
+    found = sp.judge(problem, theta)
+    assert all(np.all(np.isfinite(a)) for a in jax.tree.leaves(found))
+    # equal units share the weight: the shortest head
+    close(found.head[:, 1], found.head[:, 2], 1e-7)
+
+
+def test_new_alphas_compile_nothing():
+    traces = 0
+
+    @functools.partial(jax.jit)
+    def value(problem, theta, head):
+        nonlocal traces
+        traces += 1
+        return problem.value(theta, head)[0]
+
+    problem, theta = sp.separable("squares"), sp.weights()
+    values = {
+        float(value(problem.with_alpha(jnp.full(2, alpha), jnp.asarray(alpha)), theta, problem.first_head(theta)))
+        for alpha in (1e-3, 1e-2, 1e-1)
+    }
+    assert traces == 1 and len(values) == 3
+
+
+def test_a_reference_moves_the_centre_of_the_penalty():
+    problem, theta = sp.separable("squares"), sp.weights()
+    moved = GroupPenalty(problem.penalty.alpha, problem.penalty.labels, ravel_pytree(theta)[0])
+    head = problem.first_head(theta)
+    difference = problem.value(theta, head)[0] - dataclasses.replace(problem, penalty=moved).value(theta, head)[0]
+    close(difference, problem.penalty.value(theta), 1e-10)
