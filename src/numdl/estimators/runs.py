@@ -177,7 +177,7 @@ class Trainer:
         """Problem, optimiser, adaptation and start of a run."""
         settings, dtype = self.settings, self.data.x.dtype
         gain = GAINS[(seed - settings.first_seed) % len(GAINS)] if settings.squares else 1.0
-        theta = jax.tree.map(lambda a: gain * a, net.init(jax.random.key(seed), dtype))
+        theta = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) * dtype.type(gain)), net.init(seed, dtype))
         if (net, seed) in self.starts:
             theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), self.starts[net, seed])
         labels, names = group_labels(theta, settings.grouping)
@@ -187,8 +187,8 @@ class Trainer:
             net,
             get_loss(settings.loss),
             *self._arrays,
-            GroupPenalty(jnp.zeros(len(names), dtype), jnp.asarray(labels)),
-            jnp.zeros((), dtype),
+            GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
+            jnp.asarray(np.zeros((), dtype)),
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,

@@ -98,7 +98,7 @@ def _scaler(arrays: dict[str, np.ndarray], prefix: str) -> Scaler:
 
 def _member(i: int, stored: dict[str, Any], arrays: dict[str, np.ndarray]) -> Member:
     net = ResNet(**stored["net"])
-    shapes = jax.eval_shape(net.init, jax.random.key(0))
+    shapes = net.init(0)
     leaves = [arrays[f"member/{i}/{j}"] for j in range(len(jax.tree.leaves(shapes)))]
     theta = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     posterior = None

@@ -7,14 +7,17 @@ head is not part of the model: it belongs to the problem, which may eliminate it
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
+from numdl.flow.fields.base import as_weights, generator
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, final, get_activation, get_field, get_scheme, serial
 
 CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
@@ -83,10 +86,9 @@ class ResNet:
     @property
     def n_parameters(self) -> int:
         """Number of weights in ``init``; the head is not among them."""
-        theta = jax.eval_shape(self.init, jax.random.key(0))
-        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(theta))
+        return _count(self)
 
-    def init(self, key: Array, dtype: Any = None) -> PyTree:
+    def init(self, key: Any, dtype: Any = None) -> PyTree:
         """Random weights for inputs of mean 0 and variance 1.
 
         Opening: ``K ~ N(0, 1/d)`` and ``b ~ U(-1, 1)``, so that K x has variance 1 and the bends of the units, at
@@ -97,7 +99,7 @@ class ResNet:
         the state by no more than its own size, for any T and depth.
 
         Args:
-            key: JAX random key.
+            key: seed, JAX random key or NumPy generator; not traceable, weights are drawn by NumPy.
             dtype: of the weights; None for JAX's default.
 
         Returns:
@@ -107,16 +109,21 @@ class ResNet:
             ValueError: dtype is not available, as float64 outside the x64 context.
         """
         _require_dtype(dtype)
-        key_k, key_b, key_flow = jax.random.split(key, 3)
+        rng = generator(key)
         theta: dict[str, Any] = {}
         if self.opening:
             theta["opening"] = {
-                "K": jax.random.normal(key_k, (self.width, self.d), dtype) / self.d**0.5,
-                "b": jax.random.uniform(key_b, (self.width,), dtype, -1.0, 1.0),
+                "K": as_weights(rng.standard_normal((self.width, self.d)) / self.d**0.5, dtype),
+                "b": as_weights(rng.uniform(-1.0, 1.0, self.width), dtype),
             }
         field, scale = get_field(self.dynamics), min(1.0, 0.5 / self.h) if self.depth else 1.0
-        keys = jax.random.split(key_flow, self.weights_in_time.n_coeffs)
-        theta["flow"] = jax.vmap(lambda k: field.init(k, self.width, scale, dtype))(keys)
+        layers = [field.init(rng, self.width, scale, dtype) for _ in range(self.weights_in_time.n_coeffs)]
+        empty = not layers  # the structure of a layer, without one
+        layers = layers or [field.init(rng, self.width, scale, dtype)]
+        theta["flow"] = {
+            name: jnp.asarray(np.stack([np.asarray(layer[name]) for layer in layers])[: 0 if empty else None])
+            for name in layers[0]
+        }
         return theta
 
     def open(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
@@ -193,6 +200,12 @@ class ResNet:
         """What every way to march asks for."""
         f = get_field(self.dynamics).dynamics(get_activation(self.activation))
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], self.open(theta, x), 0.0, self.h
+
+
+@functools.lru_cache(maxsize=256)
+def _count(net: ResNet) -> int:
+    """Number of weights."""
+    return sum(leaf.size for leaf in jax.tree.leaves(net.init(0)))
 
 
 def _require_dtype(dtype: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
@@ -53,7 +54,8 @@ class LevenbergMarquardt(eqx.Module):
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is evaluated once."""
         value, aux = compiled_value(problem, p, aux)
-        state = Damping(jnp.full_like(value, self.first_damping), jnp.full_like(value, 2.0))
+        # Made by NumPy: small eager operations would be compiled one by one.
+        state = Damping(*(jnp.asarray(np.asarray(a, value.dtype)) for a in (self.first_damping, 2.0)))
         return Iterate(p, aux, value, state, {})
 
     def blank(self, p: PyTree, aux: PyTree) -> Iterate:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
-from numdl.optimize.compiled import compiled_step, compiled_value
+from numdl.optimize.compiled import compiled_step, compiled_value, one_blas_thread
 
 
 class Best(NamedTuple):
@@ -116,6 +116,23 @@ def minimize(
     Raises:
         ValueError: the objective is not finite at the start.
     """
+    with one_blas_thread():
+        return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
+
+
+def _run(
+    problem: Any,
+    optimizer: Any,
+    p: PyTree,
+    aux: PyTree,
+    max_iter: int,
+    time_budget: float | None,
+    adapt: Adapt | None,
+    memory: PyTree,
+    observe: Observe | None,
+    resume: Progress | None,
+) -> tuple[Result, Progress]:
+    """The loop itself, see ``minimize``."""
     began = time.perf_counter()
     state = _start(problem, optimizer, p, aux, adapt, memory) if resume is None else resume
     state = state._replace(history={name: list(column) for name, column in state.history.items()})

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
@@ -53,8 +54,9 @@ class NewtonCG(eqx.Module):
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is evaluated once."""
         value, aux = compiled_value(problem, p, aux)
-        radius = self.first_radius * jnp.maximum(jnp.linalg.norm(ravel_pytree(p)[0]), 1.0)
-        return Iterate(p, aux, value, Trust(radius.astype(value.dtype)), {})
+        size = sum(float(np.sum(np.square(leaf))) for leaf in jax.tree.leaves(p)) ** 0.5
+        radius = np.asarray(self.first_radius * max(size, 1.0), value.dtype)
+        return Iterate(p, aux, value, Trust(jnp.asarray(radius)), {})
 
     def blank(self, p: PyTree, aux: PyTree) -> Iterate:
         """An iterate of the right structure without content, to be filled from a file."""

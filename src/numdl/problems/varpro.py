@@ -23,6 +23,7 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree
@@ -70,7 +71,7 @@ class VarPro(eqx.Module):
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
         m = jax.eval_shape(self.features, theta, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
-        return jnp.zeros((self.c.shape[1], m + self.intercept), self.c.dtype)
+        return jnp.asarray(np.zeros((self.c.shape[1], m + self.intercept), self.c.dtype))
 
     def embed(self, theta: PyTree) -> Float[Array, "n m"]:
         """Features of all samples."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from numdl.contracts import Dynamics
@@ -15,7 +18,8 @@ class Field(NamedTuple):
 
     Attributes:
         name: the key under which it is registered.
-        init: ``init(key, m, scale, dtype=None) -> theta``, the weights of one layer of width m as a dict of arrays.
+        init: ``init(key, m, scale, dtype=None) -> theta``, the weights of one layer of width m as a dict of arrays; the
+            key is anything ``generator`` takes.
             Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
             matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
         dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,).
@@ -24,3 +28,34 @@ class Field(NamedTuple):
     name: str
     init: Callable[..., dict[str, Array]]
     dynamics: Callable[..., Dynamics]
+
+
+def generator(key: Any) -> np.random.Generator:
+    """Source of random weights.
+
+    Weights are drawn by NumPy: drawing them by JAX costs seconds of compilation for every new architecture.
+
+    Args:
+        key: a NumPy generator (returned as it is), a seed, or a JAX random key.
+
+    Returns:
+        NumPy generator.
+    """
+    if isinstance(key, np.random.Generator):
+        return key
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = np.asarray(jax.random.key_data(key))
+    return np.random.default_rng(key)
+
+
+def as_weights(values: np.ndarray, dtype: Any) -> Array:
+    """Drawn numbers as a JAX array.
+
+    Args:
+        values: as drawn, float64.
+        dtype: wanted; None for JAX's default.
+
+    Returns:
+        The same numbers.
+    """
+    return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))

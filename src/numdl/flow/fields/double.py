@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
 from numdl.flow.fields import plain
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, generator
 
 
-def init(key: Array, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     """Random weights of one layer whose inner width equals the outer one.
 
     Args:
-        key: JAX random key.
+        key: seed, JAX random key or NumPy generator.
         m: width.
         scale: size of the weights, no unit; see ``Field``.
         dtype: of the weights; None for JAX's default.
@@ -25,7 +24,8 @@ def init(key: Array, m: int, scale: float, dtype: Any = None) -> dict[str, Array
     Returns:
         ``{"K1": (m, m), "b1": (m,), "K2": (m, m), "b2": (m,)}``.
     """
-    first, second = (plain.init(k, m, scale, dtype) for k in jax.random.split(key))
+    rng = generator(key)
+    first, second = (plain.init(rng, m, scale, dtype) for _ in range(2))
     return {"K1": first["K"], "b1": first["b"], "K2": second["K"], "b2": second["b"]}
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, as_weights, generator
 
 
-def init(key: Array, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     """Random weights of one layer.
 
     Args:
-        key: JAX random key.
+        key: seed, JAX random key or NumPy generator.
         m: width.
         scale: size of the weights, no unit; see ``Field``.
         dtype: of the weights; None for JAX's default.
@@ -24,10 +23,10 @@ def init(key: Array, m: int, scale: float, dtype: Any = None) -> dict[str, Array
     Returns:
         ``{"K": (m, m), "b": (m,)}``.
     """
-    key_k, key_b = jax.random.split(key)
+    rng = generator(key)
     return {
-        "K": scale / m**0.5 * jax.random.normal(key_k, (m, m), dtype),
-        "b": scale * jax.random.uniform(key_b, (m,), dtype, -1.0, 1.0),
+        "K": as_weights(scale / m**0.5 * rng.standard_normal((m, m)), dtype),
+        "b": as_weights(scale * rng.uniform(-1.0, 1.0, m), dtype),
     }
 
 
