@@ -100,7 +100,7 @@ def test_smoothness_ignores_constants_and_single_times():
 
 @pytest.mark.parametrize("grouping", GROUPINGS)
 def test_labels_follow_the_order_of_the_leaves(grouping):
-    shapes = jax.eval_shape(ResNet(d=3, width=4, depth=2).init, jax.random.key(0))
+    shapes = ResNet(d=3, width=4, depth=2).init(0)
     theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes)
     labels, names = group_labels(theta, grouping)
     assert labels.shape == ravel_pytree(theta)[0].shape
