@@ -22,7 +22,7 @@ def run(model, theta, x):
 def draw(model, seed=0):
     """Weights of the right shapes and moderate size; NumPy spares one compilation per architecture."""
     rng = np.random.default_rng(seed)
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    shapes = model.init(0)
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape, scale=0.7), leaf.dtype), shapes)
 
 

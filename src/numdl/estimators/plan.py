@@ -76,6 +76,9 @@ class Architecture:
         return list(dict.fromkeys(nets))
 
 
+SEARCH_SHARE = 0.3
+"""Share of the time budget after which no new architecture is begun: compiling and screening it would be in vain."""
+
 CHEAP, DEAR = 1e9, 2e10
 """Operations of one iteration (see ``Algebra.work``) up to which a fit has eight starts, and beyond which it has two."""
 
@@ -99,7 +102,11 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | 
     limit = trainer.settings.max_iter
     candidates = wanted.candidates(d, None if trainer.squares else trainer.data.c.shape[1])
     if len(candidates) > 1:
-        screened = [trainer.advance(net, seed, min(SCREEN, limit), f"screening {name_of(net)}") for net in candidates]
+        screened = [
+            trainer.advance(net, seed, min(SCREEN, limit), f"screening {name_of(net)}")
+            for i, net in enumerate(candidates)
+            if i == 0 or not trainer.spent(SEARCH_SHARE)
+        ]
         best = max((run for run in screened if run is not None), key=_score)
         best = _grow(trainer, wanted, best, seed, min(SCREEN, limit))
     else:
@@ -115,7 +122,7 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | 
 
 def _grow(trainer: Trainer, wanted: Architecture, best: Run, seed: int, iterations: int) -> Run:
     """Double the width while the evidence grows and a step stays affordable."""
-    while wanted.width is None:
+    while wanted.width is None and not trainer.spent(SEARCH_SHARE):
         wider = dataclasses.replace(best.net, width=2 * best.net.width)
         algebra = trainer.algebra(wider)
         if not algebra.dense or algebra.work > GROWTH:

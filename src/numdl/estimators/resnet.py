@@ -23,13 +23,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl.contracts import Status
 from numdl.data import Scaler
 from numdl.estimators.checkpoint import Checkpoint, fingerprint
 from numdl.estimators.inputs import require_choice, require_finite, require_number, require_varying
-from numdl.estimators.members import Member, member_of, predict_scores
-from numdl.estimators.plan import Architecture, carry_out, name_of, search_table
+from numdl.estimators.members import member_of, predict_scores
+from numdl.estimators.plan import Architecture, carry_out, search_table
 from numdl.estimators.runs import Data, Settings, Trainer
 from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
+
 
 class _ResNet(CallbackSupportMixin, BaseEstimator):
     """What regressor and classifier share."""
@@ -108,7 +110,14 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         call = f"{type(self).__name__}.fit"
         self._check_parameters(type(self).__name__)
         X, y = validate_data(
-            self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False, ensure_min_samples=1
+            self,
+            X,
+            y,
+            dtype="numeric",
+            multi_output=True,
+            y_numeric=False,
+            ensure_all_finite=False,
+            ensure_min_samples=1,
         )
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
@@ -190,7 +199,11 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         self.architecture_ = best.net
         self.status_ = best.result.status
         if trainer.interrupted:
-            self.status_ = self.status_._replace(code="interrupted")
+            self.status_ = Status(
+                "interrupted", f"Interrupted after {trainer.elapsed:.0f} s; the best network is kept."
+            )
+        elif trainer.out_of_time:
+            self.status_ = Status("time_budget", f"Stopped after {trainer.elapsed:.0f} s, the time that was given.")
         self.history_ = {name: np.asarray(column) for name, column in best.progress.history.items()}
         self.n_iter_ = max(best.progress.iteration, 1)
         self.n_parameters_ = best.net.n_parameters + member.head.size
@@ -405,7 +418,9 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
         try:
             y = np.asarray(y, np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"{call}: y holds text, a regressor needs numbers. Use ResNetClassifier for labels.") from None
+            raise ValueError(
+                f"{call}: y holds text, a regressor needs numbers. Use ResNetClassifier for labels."
+            ) from None
         require_finite(call, "y", y)
         self._flat = y.ndim == 1
         return y.reshape(len(y), -1)

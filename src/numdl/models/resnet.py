@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.flow.fields.base import as_weights, generator
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, final, get_activation, get_field, get_scheme, serial
+from numdl.flow.fields.base import as_weights, generator
 
 CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
 
