@@ -2,8 +2,10 @@
 
 1. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.
 2. Growth: while the evidence grows, the winner's width is doubled.
-3. Training: the winner is taken to its end, and so are more random starts: eight where a step is cheap, fewer where not.
-4. Members: restarts that fit the data much worse than the one of best evidence are dropped; the others predict together.
+3. Training: the winner is taken to its end, and so are more random starts: eight where a step is cheap, fewer where
+   not.
+4. Members: restarts that fit the data much worse than the one of best evidence are dropped; the others predict
+   together.
 
 Starts alternate between two sizes of the initial weights, see ``numdl.estimators.runs.GAINS``.
 
@@ -80,7 +82,7 @@ SEARCH_SHARE = 0.3
 """Share of the time budget after which no new architecture is begun: compiling and screening it would be in vain."""
 
 CHEAP, DEAR = 1e9, 2e10
-"""Operations of one iteration (see ``Algebra.work``) up to which a fit has eight starts, and beyond which it has two."""
+"""Operations of one iteration (see ``Algebra.work``) up to which a fit has eight starts, beyond which it has two."""
 
 GROWTH = 4e10
 """Operations of one iteration beyond which wider networks are not tried: a few seconds on two cores."""

@@ -343,8 +343,8 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
 class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
     """Residual network for smooth maps, trained by Gauss-Newton and variable projection.
 
-    Minimises ``1/(2n) sum ||W [u_i(T); 1] - c_i||^2 + sum_g alpha_g/2 ||theta_g||^2 + alpha_W/2 ||W||^2`` over standardised
-    inputs and targets; every alpha is chosen by the evidence of the Laplace approximation unless given.
+    Minimises ``1/(2n) sum ||W [u_i(T); 1] - c_i||^2 + sum_g alpha_g/2 ||theta_g||^2 + alpha_W/2 ||W||^2`` over
+    standardised inputs and targets; every alpha is chosen by the evidence of the Laplace approximation unless given.
 
     Args:
         width: features m of the flow, or "auto".

@@ -1,8 +1,8 @@
 """How is one network trained from one random start, a part at a time, and kept for later?
 
 A run is identified by architecture and seed. ``Trainer.advance`` takes it to a given number of iterations; asked again
-for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored runs
-by simply being executed again.
+for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored
+runs by simply being executed again.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ CLASS_WINDOW = 5
 GAINS = (0.5, 1.0)
 """Factors on the initial weights, in turn for successive starts.
 
-Smooth maps of many inputs need small weights (surrogate of 55 inputs: relative error 0.0016 with 0.5, 0.05 with 1), rugged
-ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail fit badly and are dropped.
+Smooth maps of many inputs need small weights (surrogate of 55 inputs: relative error 0.0016 with 0.5, 0.05 with 1),
+rugged ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail fit badly and are dropped.
 """
 
 
 class Data(NamedTuple):
-    """Scaled training data (and validation data to watch), as the problem wants them; ``total`` is the sum of the weights before they
-    were brought to a mean of 1: the number of observations they stand for.
+    """Scaled training data (and validation data to watch), as the problem wants them.
+
+    ``total`` is the sum of the weights before they were brought to a mean of 1: the observations they stand for.
     """
 
     x: Float[np.ndarray, "n d"]
@@ -57,10 +58,11 @@ class Data(NamedTuple):
 class Settings:
     """What all runs of a fit share; ``grouping="auto"`` and ``first_prior=None`` depend on the loss.
 
-    Least squares: a precision for each kind of weights, from 1e-3 (with 1 the fit of
-    small rugged tables loses a third: concrete 4.6 instead of 4.1 with two starts). Classes: one precision for all weights, head
-    included, from 1e-2 (from 1 a swiss roll ends as a linear classifier; digits do not care). With precisions of their own the head grows and the opening shrinks towards a linear classifier,
-    because a fitted sample has no curvature left that could object, and the evidence rises on the way.
+    Least squares: a precision for each kind of weights, from 1e-3 (from 1 small rugged tables lose: concrete 4.6
+    instead of 4.1 with two starts). Classes: one precision for all weights, head included, from 1e-2 (from 1 a swiss
+    roll ends as a linear classifier; digits do not care). With precisions of their own the head grows and the opening
+    shrinks towards a linear classifier, because a fitted sample has no curvature left that could object, and the
+    evidence rises on the way.
     """
 
     loss: str
@@ -190,7 +192,7 @@ class Trainer:
             theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), self.starts[net, seed])
         labels, names = group_labels(theta, settings.grouping)
         algebra = self.algebra(net)
-        n, k = self.data.c.shape
+        k = self.data.c.shape[1]
         problem = VarPro(
             net,
             get_loss(settings.loss),
