@@ -125,7 +125,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         weights = self._weights(call, sample_weight, X)
         used = weights > 0
         X, c, weights = X[used], c[used], weights[used]
-        require_varying(call, c)
+        self._require_targets(call, c)
         dtype = np.dtype(self.dtype)
         self._scaler = Scaler.fit(X, weights, tails="auto")
         x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
@@ -135,6 +135,26 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
             self._train(data, observe)
         return self
 
+    def _targets(self, call: str, y: Any) -> np.ndarray:
+        """Targets as the network sees them before scaling, (n, k)."""
+        raise NotImplementedError
+
+    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Fit the scaling of the targets and apply it."""
+        raise NotImplementedError
+
+    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+        """Targets of other rows, as ``_targets`` made those of the training rows."""
+        raise NotImplementedError
+
+    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
+        """Apply the scaling of the targets."""
+        raise NotImplementedError
+
+    def _loss(self, k: int) -> str:
+        """Name of the loss for k outputs."""
+        raise NotImplementedError
+
     def _train(self, data: Data, observe: Callable[[dict[str, Any]], None] | None) -> None:
         """Carry out the plan and keep its members."""
         began = time.perf_counter()
@@ -142,11 +162,12 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         checkpoint = None
         if self.checkpoint is not None:
             checkpoint = Checkpoint(self.checkpoint, self._fingerprint(data), seed)
-            checkpoint.seed = seed = checkpoint.stored_seed() or seed
+            stored = checkpoint.stored_seed()
+            checkpoint.seed = seed = seed if stored is None else stored
         n = len(data.x)
         order = np.random.default_rng(seed).permutation(n) if n > 1000 else np.arange(n)
         data = data._replace(x=data.x[order], c=data.c[order], w=data.w[order])
-        context = self._init_callback_context(max_subtasks=None)
+        context = self._init_callback_context(max_subtasks=None)  # pyright: ignore[reportArgumentType]
         context.call_on_fit_task_begin(estimator=self)
         stop = []
 
@@ -429,6 +450,9 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
         self._target_scaler = Scaler.fit(c, weights)
         return self._target_scaler.transform(c)
 
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        require_varying(call, c)
+
     def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y, np.float64)
         require_finite(call, "y_val", y)
@@ -480,7 +504,8 @@ class ResNetClassifier(ClassifierMixin, _ResNet):
         Raises:
             ValueError: wrong columns, or entries that are not finite.
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[np.argmax(probabilities, axis=1)]
 
     def _loss(self, k: int) -> str:
         return "logistic" if k == 1 else "softmax"
@@ -500,6 +525,13 @@ class ResNetClassifier(ClassifierMixin, _ResNet):
         if len(self.classes_) < 2:
             raise ValueError(f"{call}: y holds one class only ({self.classes_[0]!r}), needs at least two classes.")
         return self._one_hot(codes)
+
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        if (c == c[0]).all():  # a class of several may have weight 0
+            raise ValueError(
+                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
+                "weight to rows of another class."
+            )
 
     def _one_hot(self, codes: np.ndarray) -> np.ndarray:
         if len(self.classes_) == 2:
