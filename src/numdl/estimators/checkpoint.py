@@ -126,11 +126,12 @@ def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[
     *flat, table = leaves
     filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
     p, aux, value, state, memory, best_p, best_aux, best_memory = filled
-    as_arrays = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
+    p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]
-    best = Best(*jax.tree.map(jax.numpy.asarray, (best_p, best_aux)), _memory(best_memory), score, stored["iteration"])
+    best_p, best_aux = jax.tree.map(jax.numpy.asarray, (best_p, best_aux))
+    best = Best(best_p, best_aux, _memory(best_memory), score, stored["iteration"])
     history = {name: list(column) for name, column in zip(stored["history"], table.tolist(), strict=True)}
-    progress = Progress(Iterate(*as_arrays, {}), _memory(memory), best, history, stored["seconds"])
+    progress = Progress(Iterate(p, aux, value, state, {}), _memory(memory), best, history, stored["seconds"])
     arrays = {name: np.asarray(column) for name, column in history.items()}
     result = Result(best.p, best.aux, Status(*stored["status"]), arrays)
     return Run(net, stored["seed"], progress, result, algebra, trainer.settings.grouping)

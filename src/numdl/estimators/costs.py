@@ -1,8 +1,8 @@
 """Which linear algebra does a problem of this size deserve, and does it fit the memory?
 
 The dense matrix costs ``2 n r p^2`` flops (n rows used, r rows pulled back per sample, p weights) and ``p^3 / 3`` for
-its factor, and holds about six (p, p) matrices; a matrix-free product costs about six passes, ``12 n (p + k m)`` flops, and
-some twenty of them make a step. Beyond 8 p pulled rows a noisy matrix gains little from more of them.
+its factor, and holds about six (p, p) matrices; a matrix-free product costs about six passes, ``12 n (p + k m)``
+flops, and some twenty of them make a step. Beyond 8 p pulled rows a noisy matrix gains little from more of them.
 """
 
 from __future__ import annotations

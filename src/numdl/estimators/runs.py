@@ -36,7 +36,7 @@ GAINS = (0.5, 1.0)
 """Factors on the initial weights, in turn for successive starts.
 
 Smooth maps of many inputs need small weights (surrogate of 55 inputs: relative error 0.0016 with 0.5, 0.05 with 1),
-rugged ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail fit badly and are dropped.
+rugged ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail are dropped.
 """
 
 
@@ -196,7 +196,7 @@ class Trainer:
         problem = VarPro(
             net,
             get_loss(settings.loss),
-            *self._arrays,
+            *self._arrays,  # pyright: ignore[reportCallIssue]
             GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
             jnp.asarray(np.zeros((), dtype)),
             chunk=algebra.chunk,

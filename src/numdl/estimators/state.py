@@ -103,8 +103,9 @@ def _member(i: int, stored: dict[str, Any], arrays: dict[str, np.ndarray]) -> Me
     theta = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     posterior = None
     if "count" in stored:
-        fields = {name: arrays.get(f"member/{i}/posterior/{name}") for name in Posterior._fields}
-        posterior = Posterior(**fields | {"count": stored["count"], "noise": stored["precision"]})
+        names = ("root", "mixed", "head_inverse", "rows", "rotation")
+        parts = {name: arrays[f"member/{i}/posterior/{name}"] for name in names}
+        posterior = Posterior(**parts, count=stored["count"], noise=stored["precision"])
     head = arrays[f"member/{i}/head"]
     return Member(net, stored["seed"], theta, head, stored["alphas"], stored["noise"], stored["score"], posterior)
 

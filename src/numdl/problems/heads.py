@@ -10,7 +10,7 @@ needs of the inner Hessian H: its inverse, its determinant and the trace of the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -202,7 +202,7 @@ def newton_head(
     return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
 
 
-def head_mask(k: int, m: int, intercept: bool, dtype: object) -> Float[Array, "k q"]:
+def head_mask(k: int, m: int, intercept: bool, dtype: Any) -> Float[Array, "k q"]:
     """1 for penalised entries of W, 0 for the intercepts."""
     ones = jnp.ones((k, m), dtype)
     return jnp.concatenate([ones, jnp.zeros((k, 1), dtype)], axis=1) if intercept else ones
