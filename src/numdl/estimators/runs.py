@@ -193,10 +193,13 @@ class Trainer:
         labels, names = group_labels(theta, settings.grouping)
         algebra = self.algebra(net)
         k = self.data.c.shape[1]
+        x, c, w = self._arrays
         problem = VarPro(
             net,
             get_loss(settings.loss),
-            *self._arrays,  # pyright: ignore[reportCallIssue]
+            x,
+            c,
+            w,
             GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
             jnp.asarray(np.zeros((), dtype)),
             chunk=algebra.chunk,

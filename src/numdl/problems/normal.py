@@ -73,17 +73,16 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     s = problem.scores(u, head.W)
     data = problem.misfit(s)
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
-    blocks = _squares_blocks if isinstance(head, SquaresHead) else _newton_blocks
     used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
     if used == n:
-        gradient, matrix, coupling, head_trace, head_logdet = blocks(problem, theta, head, u, s)
+        gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
         part = problem.rows(jnp.arange(used))
         if isinstance(head, SquaresHead):
             seen = squares_head(u[:used], part.c, part.w, problem.alpha_head, intercept=problem.intercept)
             head = seen._replace(W=head.W)
-        _, matrix, coupling, head_trace, head_logdet = blocks(part, theta, head, u[:used], s[:used])
+        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u[:used], s[:used])
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -96,6 +95,13 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
         head_logdet,
         misfit_metrics(problem.loss, s, problem.c, problem.w, data),
     )
+
+
+def _blocks(problem: "VarPro", theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array) -> tuple:
+    """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head."""
+    if isinstance(head, SquaresHead):
+        return _squares_blocks(problem, theta, head, u, s)
+    return _newton_blocks(problem, theta, head, u, s)
 
 
 def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
