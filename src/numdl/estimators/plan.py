@@ -137,7 +137,7 @@ def _grow(trainer: Trainer, wanted: Architecture, best: Run, seed: int, iteratio
 
 
 def affordable_restarts(run: Run) -> int:
-    """Eight, four or two starts, by the operations of one iteration; wide matrix-free networks gain little from more."""
+    """Eight, four or two starts, by the operations of one iteration; matrix-free ones gain little."""
     work = run.algebra.work if run.algebra.dense else np.inf
     return 8 if work <= CHEAP else 4 if work <= DEAR else 2
 

@@ -97,7 +97,7 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     )
 
 
-def _blocks(problem: "VarPro", theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array) -> tuple:
+def _blocks(problem: VarPro, theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array) -> tuple:
     """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head."""
     if isinstance(head, SquaresHead):
         return _squares_blocks(problem, theta, head, u, s)
