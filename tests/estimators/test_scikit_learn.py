@@ -1,6 +1,5 @@
 """scikit-learn's own checks of both estimators."""
 
-import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 

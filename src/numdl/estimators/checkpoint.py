@@ -96,9 +96,11 @@ class Checkpoint:
         return arrays, header
 
 
-def _tree(progress: Progress) -> Any:
+def _tree(progress: Progress, result: Result) -> Any:
+    """Arrays of a run; the head of a result belongs to the best penalty parameters, that of the best point may not."""
     iterate, best = progress.iterate, progress.best
-    return (iterate.p, iterate.aux, iterate.value, iterate.state, progress.memory, best.p, best.aux, best.memory)
+    run = (iterate.p, iterate.aux, iterate.value, iterate.state, progress.memory)
+    return (*run, best.p, best.aux, best.memory, result.aux)
 
 
 def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
@@ -114,7 +116,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
         "iteration": progress.best.iteration,
         "seconds": progress.seconds,
     }
-    return [*jax.tree.leaves(_tree(progress)), table], header
+    return [*jax.tree.leaves(_tree(progress, run.result)), table], header
 
 
 def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[Any]) -> Run:
@@ -122,18 +124,18 @@ def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[
     head = problem.first_head(theta)
     blank = method.blank(theta, head)
     memory = follow.start()
-    tree = (theta, head, blank.value, blank.state, memory, theta, head, memory)
+    tree = (theta, head, blank.value, blank.state, memory, theta, head, memory, head)
     *flat, table = leaves
     filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
-    p, aux, value, state, memory, best_p, best_aux, best_memory = filled
+    p, aux, value, state, memory, best_p, best_aux, best_memory, head = filled
     p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]
-    best_p, best_aux = jax.tree.map(jax.numpy.asarray, (best_p, best_aux))
+    best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))
     best = Best(best_p, best_aux, _memory(best_memory), score, stored["iteration"])
     history = {name: list(column) for name, column in zip(stored["history"], table.tolist(), strict=True)}
     progress = Progress(Iterate(p, aux, value, state, {}), _memory(memory), best, history, stored["seconds"])
     arrays = {name: np.asarray(column) for name, column in history.items()}
-    result = Result(best.p, best.aux, Status(*stored["status"]), arrays)
+    result = Result(best.p, head, Status(*stored["status"]), arrays)
     return Run(net, stored["seed"], progress, result, algebra, trainer.settings.grouping)
 
 

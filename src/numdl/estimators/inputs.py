@@ -34,6 +34,26 @@ def require_finite(call: str, what: str, values: np.ndarray, names: Any = None) 
     )
 
 
+def require_finite_targets(call: str, y: Any) -> None:
+    """Refuse targets with NaN or infinity, naming the row; whatever is no table of numbers is left to other checks.
+
+    Args:
+        call: the call to name.
+        y: as given by the user.
+
+    Raises:
+        ValueError: an entry is not finite.
+    """
+    values = np.asarray(y)
+    if values.dtype.kind == "f" and values.ndim in (1, 2) and values.size:
+        require_finite(call, "y", values)
+
+
+def shown(label: Any) -> str:
+    """A label as the user wrote it: without NumPy's type around it."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
 def require_varying(call: str, y: Float[np.ndarray, "n k"]) -> None:
     """Refuse targets that never change.
 

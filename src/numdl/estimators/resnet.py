@@ -26,7 +26,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from numdl.contracts import Status
 from numdl.data import Scaler
 from numdl.estimators.checkpoint import Checkpoint, fingerprint
-from numdl.estimators.inputs import require_choice, require_finite, require_number, require_varying
+from numdl.estimators.inputs import (
+    require_choice,
+    require_finite,
+    require_finite_targets,
+    require_number,
+    require_varying,
+    shown,
+)
 from numdl.estimators.members import member_of, predict_scores
 from numdl.estimators.plan import Architecture, carry_out, search_table
 from numdl.estimators.runs import Data, Settings, Trainer
@@ -109,6 +116,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         """
         call = f"{type(self).__name__}.fit"
         self._check_parameters(type(self).__name__)
+        require_finite_targets(call, y)
         X, y = validate_data(
             self,
             X,
@@ -129,7 +137,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         dtype = np.dtype(self.dtype)
         self._scaler = Scaler.fit(X, weights, tails="auto")
         x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
-        held_out = self._validation(call, X_val, y_val, dtype)
+        held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
         data = Data(x, c, (weights / weights.mean()).astype(dtype), float(weights.sum()), *held_out)
         with _precision(dtype):
             self._train(data, observe)
@@ -137,6 +145,10 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
 
     def _targets(self, call: str, y: Any) -> np.ndarray:
         """Targets as the network sees them before scaling, (n, k)."""
+        raise NotImplementedError
+
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        """Refuse targets of the rows that count from which nothing can be learned."""
         raise NotImplementedError
 
     def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -255,7 +267,10 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
     def _fingerprint(self, data: Data) -> str:
         ignored = ("verbose", "checkpoint", "time_budget", "warm_start")
         parameters = {name: value for name, value in self.get_params().items() if name not in ignored}
-        return fingerprint(parameters | {"class": type(self).__name__}, data.x, data.c, data.w)
+        if not isinstance(self.random_state, int | np.integer):  # the file's own seed is used
+            parameters["random_state"] = None
+        parameters |= {"class": type(self).__name__, "total": data.total}
+        return fingerprint(parameters, data.x, data.c, data.w, data.x_val, data.c_val)
 
     def _check_parameters(self, call: str) -> None:
         """Refuse parameters out of range, before the data are looked at."""
@@ -279,18 +294,17 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         require_choice(call, "dtype", self.dtype, ("float64", "float32"))
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray) -> np.ndarray:
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.sum() > 0:
-            raise ValueError(f"{call}: all sample weights are zero. Give a positive weight to some rows.")
-        return weights
+        return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
-    def _validation(self, call: str, X_val: Any, y_val: Any, dtype: np.dtype) -> tuple[Any, Any]:
+    def _validation(self, call: str, X_val: Any, y_val: Any, k: int, dtype: np.dtype) -> tuple[Any, Any]:
         if X_val is None or y_val is None:
             if X_val is not None or y_val is not None:
                 raise ValueError(f"{call}: X_val and y_val belong together. Give both, or neither.")
             return None, None
         X_val = self._inputs(f"{call}(X_val)", X_val)
         c = self._encode(call, np.asarray(y_val))
+        if c.shape[1] != k:
+            raise ValueError(f"{call}: y_val has {c.shape[1]} targets, y has {k}. Give the same columns.")
         if len(c) != len(X_val):
             raise ValueError(f"{call}: X_val has {len(X_val)} rows and y_val {len(c)}. Give one target per row.")
         return self._scaler.transform(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
@@ -442,7 +456,6 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
             raise ValueError(
                 f"{call}: y holds text, a regressor needs numbers. Use ResNetClassifier for labels."
             ) from None
-        require_finite(call, "y", y)
         self._flat = y.ndim == 1
         return y.reshape(len(y), -1)
 
@@ -516,14 +529,12 @@ class ResNetClassifier(ClassifierMixin, _ResNet):
             from sklearn.utils.validation import column_or_1d
 
             y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            require_finite(call, "y", y)
         check_classification_targets(y)
         if y.ndim != 1:
             raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"{call}: y holds one class only ({self.classes_[0]!r}), needs at least two classes.")
+            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
         return self._one_hot(codes)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
@@ -544,7 +555,7 @@ class ResNetClassifier(ClassifierMixin, _ResNet):
     def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
-            raise ValueError(f"{call}: y_val holds {y[unknown][0]!r}, which is no class of y. Drop these rows.")
+            raise ValueError(f"{call}: y_val holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
         return self._one_hot(np.searchsorted(self.classes_, y))
 
     def _encode_scale(self, c: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numdl.estimators.inputs import shown
+
 if TYPE_CHECKING:
     from numdl.report import FitSummary
 
@@ -80,7 +82,7 @@ def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str
         codes = np.minimum(codes, len(estimator.classes_) - 1)
         if (estimator.classes_[codes] != y).any():
             unknown = y[estimator.classes_[codes] != y][0]
-            raise ValueError(f"report: y holds {unknown!r}, which is no class of the fit. Drop these rows.")
+            raise ValueError(f"report: y holds {shown(unknown)}, which is no class of the fit. Drop these rows.")
         predicted = np.searchsorted(estimator.classes_, estimator.predict(X))
         error, trivial = 100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes))
         scores = [ScoreRow(name="numdl ResNet", test=float(error))]
