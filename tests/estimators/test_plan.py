@@ -1,0 +1,139 @@
+"""The plan without training: what is tried, what wins, and which linear algebra is chosen."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from numdl.contracts import Result, Status
+from numdl.estimators import plan
+from numdl.estimators.costs import choose_algebra
+from numdl.estimators.plan import Architecture, carry_out, choose_members, name_of
+from numdl.models import ResNet
+
+OPEN = Architecture(None, None, None, 1.0, "euler", "constant", "tanh")
+
+
+def run(score, misfit=1.0, net=None, seed=0):
+    best = SimpleNamespace(score=score, iteration=0)
+    progress = SimpleNamespace(best=best, iteration=1, history={"misfit": [misfit]})
+    algebra = SimpleNamespace(dense=True, work=1.0, text="")
+    result = Result(None, None, Status("converged", ""), {})
+    return SimpleNamespace(net=net, seed=seed, score=score, progress=progress, result=result, algebra=algebra)
+
+
+class Trainer:
+    """Gives every network the evidence that a table says; trains nothing."""
+
+    squares = True
+
+    def __init__(self, evidence, last=10**6):
+        self.evidence, self.left, self.asked, self.runs = evidence, last, [], {}
+        self.settings = SimpleNamespace(max_iter=100)
+
+    def spent(self, share):
+        return False
+
+    def algebra(self, net):
+        return SimpleNamespace(dense=True, work=0.0 if net.width <= 64 else np.inf)
+
+    def advance(self, net, seed, iterations, phase):
+        if self.left <= 0:
+            return self.runs.get((net, seed))
+        self.left -= 1
+        self.asked.append((name_of(net), seed, iterations))
+        self.runs[net, seed] = run(self.evidence(net), net=net, seed=seed)
+        return self.runs[net, seed]
+
+
+def test_the_network_of_best_evidence_is_trained_to_its_end():
+    trainer = Trainer(lambda net: {"plain": 5.0, "antisymmetric": 3.0}[net.dynamics] - net.width)
+    members = carry_out(trainer, OPEN, 3, 2, 7)
+    final = [entry for entry in trainer.asked if entry[2] == 100]
+    assert {seed for _, seed, _ in final} == {7, 8} and len(members) == 2
+    best = max(trainer.runs.values(), key=lambda run: run.score).net
+    assert {name for name, _, _ in final} == {name_of(best)} and all(member.net == best for member in members)
+
+
+def test_width_grows_while_the_evidence_does():
+    trainer = Trainer(lambda net: -abs(net.width - 32) + (net.dynamics == "plain"))
+    members = carry_out(trainer, OPEN, 3, 1, 0)
+    assert members[0].net.width == 32
+    assert any(name.startswith("plain 64") for name, _, _ in trainer.asked), "the step too far was not tried"
+
+
+def test_growth_ends_where_steps_become_dear():
+    members = carry_out(Trainer(lambda net: float(net.width)), OPEN, 3, 1, 0)
+    assert members[0].net.width == 64
+
+
+def test_what_the_user_fixes_is_not_searched():
+    fixed = Architecture(5, 3, "plain", 2.0, "rk4", "linear", "relu")
+    trainer = Trainer(lambda net: 0.0)
+    carry_out(trainer, fixed, 3, 2, 0)
+    net = ResNet(3, 5, 3, 2.0, "plain", "rk4", "linear", "relu")
+    assert {name for name, _, _ in trainer.asked} == {name_of(net)} and set(trainer.runs) == {(net, 0), (net, 1)}
+
+
+def test_a_plan_without_time_keeps_the_first_run():
+    members = carry_out(Trainer(lambda net: 0.0, last=1), OPEN, 3, 4, 0)
+    assert len(members) == 1
+
+
+def test_members_fit_about_as_well_as_the_best_evidence():
+    runs = [run(10.0, 1.0), run(30.0, 1.0), run(20.0, 50.0), run(np.nan, 1.0), run(5.0, 0.01)]
+    chosen = choose_members(runs)
+    assert chosen[0] is runs[1] and runs[2] not in chosen
+    assert choose_members([run(np.nan, np.nan)]), "one member at least"
+
+
+def test_names_of_networks():
+    assert name_of(ResNet(3, 16, 2)) == "plain 16x2" and name_of(ResNet(3, 16, 0)) == "single layer 16"
+
+
+@pytest.mark.parametrize("classes", [1, 3, 10, 1000])
+def test_heads_of_classifiers_stay_small(classes):
+    for net in OPEN.candidates(20, classes):
+        assert net.width * classes <= max(plan.CLASS_HEAD, 8 * classes) and net.width >= 8
+
+
+def algebra(n, net, k=1, squares=True, memory_budget=2**31, **options):
+    return choose_algebra(n, k, net, squares=squares, memory_budget=memory_budget, itemsize=8, **options)
+
+
+def test_small_problems_are_dense_and_in_one_block():
+    choice = algebra(500, ResNet(8, 16, 2))
+    assert choice.dense and choice.chunk is None and choice.curvature_rows is None and not choice.sampled
+    assert choice.text.startswith("dense Gauss-Newton") and "blocks" not in choice.text
+
+
+def test_many_rows_are_passed_in_blocks_and_give_the_matrix_in_part():
+    net = ResNet(50, 16, 2)
+    choice = algebra(10**6, net)
+    assert choice.dense and 64 <= choice.chunk < 10**6 and choice.curvature_rows < 10**5
+    assert 3 * 8 * choice.chunk * net.n_parameters <= 2**31 / 4
+    assert f"matrix from {choice.curvature_rows} of 1000000 rows" in choice.text and "blocks of" in choice.text
+
+
+def test_large_networks_are_matrix_free():
+    choice = algebra(1000, ResNet(50, 128, 4))
+    assert not choice.dense and "matrix-free" in choice.text
+
+
+def test_the_user_can_choose():
+    assert not algebra(500, ResNet(8, 16, 2), solver="matrix-free").dense
+    assert algebra(500, ResNet(50, 48, 1), solver="dense").dense
+    with pytest.raises(ValueError, match=r"solver='dense': \d+ weights need \d+ MiB, above memory_budget.*matrix-free"):
+        algebra(500, ResNet(50, 128, 4), solver="dense", memory_budget=2**24)
+
+
+def test_less_memory_never_means_larger_blocks():
+    net = ResNet(20, 16, 2)
+    chunks = [algebra(10**6, net, memory_budget=2**e).chunk for e in (27, 29, 31)]
+    assert chunks == sorted(chunks)
+
+
+def test_many_targets_cost_no_more_rows_than_the_width():
+    net = ResNet(8, 16, 2)
+    assert algebra(300, net, k=200).curvature_rows is None
+    assert algebra(300, net, k=200).work == pytest.approx(algebra(300, net, k=16).work, rel=0.2)
