@@ -31,7 +31,7 @@ def draw(model, seed=0):
 @pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
 def test_shapes(dynamics, control, d, width, depth, opening):
     model = ResNet(d, width, depth, dynamics=dynamics, control=control, opening=opening)
-    theta = jax.jit(model.init)(jax.random.key(0))
+    theta = model.init(0)
     assert ("opening" in theta) is opening
     n_coeffs = depth + (control == "linear" and depth > 0)
     assert {leaf.shape[0] for leaf in jax.tree.leaves(theta["flow"])} == {n_coeffs}
@@ -85,7 +85,7 @@ def test_derivatives(dynamics):
 
 def test_initial_units_cover_standardised_data():
     model = ResNet(20, 400, 4)
-    theta = jax.jit(model.init)(jax.random.key(0))
+    theta = model.init(0)
     x = np.random.default_rng(0).normal(size=(200, 20))
     z = x @ np.asarray(theta["opening"]["K"]).T + np.asarray(theta["opening"]["b"])
     # Variance 1 of K x plus 1/3 of b; 80 000 dependent entries, 400 of them independent in b.
@@ -97,7 +97,7 @@ def test_initial_units_cover_standardised_data():
 @pytest.mark.parametrize(("T", "depth"), [(1.0, 1), (10.0, 2), (1.0, 16)])
 def test_initial_steps_are_moderate(T, depth):
     model = ResNet(1, 100, depth, T=T)
-    K = np.asarray(jax.jit(model.init)(jax.random.key(0))["flow"]["K"])
+    K = np.asarray(model.init(0)["flow"]["K"])
     assert np.max(np.linalg.norm(K, 2, axis=(1, 2))) * model.h < 1.1
 
 
