@@ -142,7 +142,7 @@ def test_models_that_cannot_be_read_are_refused(numdl, fitted, new, tmp_path):
     assert (end.code, "holds a summary, needed is a model" in end.err) == (1, True)
     path = run / "model.numdl"
     whole = bytearray(path.read_bytes())
-    whole[len(whole) // 2] ^= 1
+    whole[-1] ^= 1  # in the arrays: a flip in the header may also read as "no model of numdl"
     path.write_bytes(whole)
     end = numdl("predict", run, new)
     assert (end.code, "the file is damaged" in end.err) == (1, True)
