@@ -15,13 +15,13 @@ demo: $(VENV)/.installed
 	$(BIN)/numdl demo --out demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	set -e; for f in examples/*.py; do echo $$f; $(BIN)/python $$f; done
 
 $(VENV)/.bench: $(VENV)/.installed

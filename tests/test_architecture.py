@@ -78,6 +78,17 @@ def test_rooms_import_only_what_they_may():
     assert violations(SOURCE) == []
 
 
+def test_the_page_shows_the_same_table():
+    shown = {}
+    for line in (SOURCE.parents[1] / "ARCHITECTURE.md").read_text().split("## The way of the data")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 3 and cells[0].startswith("`"):
+            room = cells[0].strip("`").removesuffix("/").removesuffix(".py")
+            words = {"nothing of numdl": set(), "all but cli": set(ALLOWED) - {"cli", "experiments", "__init__"}}
+            shown[room] = words.get(cells[2], set(cells[2].split(", ")))
+    assert shown == {room: rooms for room, rooms in ALLOWED.items() if room != "__init__"}
+
+
 def test_the_table_has_no_circle():
     order, left = [], dict(ALLOWED)
     while left:
