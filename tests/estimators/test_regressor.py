@@ -13,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_models import D, N, regressor, table
 
+from numdl.optimize import LevenbergMarquardt
+
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = table()
 
@@ -184,6 +186,22 @@ def test_ctrl_c_returns_the_best_model_so_far():
     model = regressor(n_restarts=3).fit(X, Y, observe=interrupt)
     assert model.status_.code == "interrupted" and model.n_iter_ == 5 and len(model.members_) == 1
     np.testing.assert_array_equal(model.predict(X), regressor(max_iter=5).fit(X, Y).predict(X))
+
+
+def test_ctrl_c_while_the_second_start_is_prepared_keeps_the_first(monkeypatch):
+    init, calls = LevenbergMarquardt.init, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) >= 2:
+            raise KeyboardInterrupt
+        return init(self, *args)
+
+    monkeypatch.setattr(LevenbergMarquardt, "init", interrupted)
+    model = regressor(n_restarts=3).fit(X, Y)
+    assert model.status_.code == "interrupted" and model.n_iter_ == 12 and len(model.members_) == 1
+    with pytest.raises(KeyboardInterrupt):  # nothing to keep
+        regressor().fit(X, Y)
 
 
 def test_open_choices_are_compared_by_evidence():
