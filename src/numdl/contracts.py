@@ -68,9 +68,10 @@ class Iterate(NamedTuple):
     Attributes:
         p: the unknowns.
         aux: the problem's companion at ``p``.
-        value: objective at ``p``, ().
+        value: objective at ``p``, (); infinite from ``init``, which evaluates nothing.
         state: the optimiser's own memory (damping, directions, ...).
-        metrics: named arrays about the step that led here; scalars go to the history.
+        metrics: named arrays about the step that led here and the point it left, with ``objective`` and ``aux`` there;
+            scalars go to the history.
     """
 
     p: PyTree
@@ -111,7 +112,7 @@ class Optimizer(Protocol):
     """A method that lowers a problem step by step; but for the metrics ``init`` and ``step`` return the same tree."""
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate at ``p``, without metrics."""
+        """First iterate at ``p``, without metrics; nothing is evaluated, so it costs no compilation."""
         ...
 
     def step(self, problem: Problem, iterate: Iterate) -> Iterate:

@@ -122,7 +122,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
 def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[Any]) -> Run:
     problem, method, follow, theta, algebra = trainer.setup(net, stored["seed"])
     head = problem.first_head(theta)
-    blank = method.blank(theta, head)
+    blank = method.init(problem, theta, head)
     memory = follow.start()
     tree = (theta, head, blank.value, blank.state, memory, theta, head, memory, head)
     *flat, table = leaves

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
 from numdl.contracts import Iterate, PyTree
@@ -21,10 +24,10 @@ def compiled_step(optimizer: Any, problem: Any, iterate: Iterate) -> Iterate:
     return optimizer.step(problem, iterate)
 
 
-@jax.jit
-def compiled_value(problem: Any, p: PyTree, aux: PyTree) -> tuple[Any, PyTree]:
-    """Objective and companion."""
-    return problem.value(p, aux)
+def scalars_like(p: PyTree, *values: float) -> list[Array]:
+    """JAX scalars of the dtype of p, made by NumPy: small eager operations would be compiled one by one."""
+    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(p)))
+    return [jnp.asarray(np.asarray(value, dtype)) for value in values]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.compiled import compiled_value
+from numdl.optimize.compiled import scalars_like
 from numdl.optimize.status import plateau
 
 
@@ -52,16 +52,9 @@ class LevenbergMarquardt(eqx.Module):
     tol: float = eqx.field(static=True, default=1e-8)
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; the objective is evaluated once."""
-        value, aux = compiled_value(problem, p, aux)
-        # Made by NumPy: small eager operations would be compiled one by one.
-        state = Damping(*(jnp.asarray(np.asarray(a, value.dtype)) for a in (self.first_damping, 2.0)))
-        return Iterate(p, aux, value, state, {})
-
-    def blank(self, p: PyTree, aux: PyTree) -> Iterate:
-        """An iterate of the right structure without content, to be filled from a file."""
-        value = jnp.zeros((), ravel_pytree(p)[0].dtype)
-        return Iterate(p, aux, value, Damping(jnp.zeros_like(value), jnp.zeros_like(value)), {})
+        """First iterate; nothing is evaluated."""
+        value, *state = scalars_like(p, np.inf, self.first_damping, 2.0)
+        return Iterate(p, aux, value, Damping(*state), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` damping values did not help.
@@ -107,6 +100,7 @@ class LevenbergMarquardt(eqx.Module):
         )
         metrics = {
             **normal.metrics,
+            "aux": normal.aux,
             "objective": normal.value,
             "gradient_norm": jnp.linalg.norm(normal.gradient),
             "damping": iterate.state.mu,

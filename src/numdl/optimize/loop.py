@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
-from numdl.optimize.compiled import compiled_step, compiled_value, one_blas_thread
+from numdl.optimize.compiled import compiled_step, one_blas_thread
 
 
 class Best(NamedTuple):
@@ -153,26 +153,24 @@ def _run(
     except KeyboardInterrupt:
         status = Status("interrupted", f"Interrupted after {state.iteration} iterations; the best iterate is kept.")
     best = state.best
-    if adapt is not None:  # the companion of the best point belongs to the parameters it was scored with
-        best = best._replace(aux=compiled_value(adapt.apply(problem, best.memory), best.p, best.aux)[1])
     history = {name: np.asarray(column) for name, column in state.history.items()}
     return Result(best.p, best.aux, status, history), state
 
 
 def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | None, memory: PyTree) -> Progress:
-    """First progress; refuses a start without a finite objective."""
+    """First progress."""
     iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
-    if not np.isfinite(iterate.value):
-        raise ValueError(
-            f"minimize: the objective is {float(iterate.value)} at the start, needs a finite value. "
-            "Scale the data, or start from smaller weights."
-        )
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
 
 
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:
-    """Book one step: history, best point, memory."""
+    """Book one step: history, best point, memory; refuses a start without a finite objective."""
     row = {name: float(v) for name, v in jax.device_get(dict(after.metrics)).items() if np.ndim(v) == 0}
+    if not state.history and not np.isfinite(row["objective"]):
+        raise ValueError(
+            f"minimize: the objective is {row['objective']} at the start, needs a finite value. "
+            "Scale the data, or start from smaller weights."
+        )
     best, memory = state.best, state.memory
     if adapt is None:
         if -float(after.value) > best.score:
@@ -180,7 +178,9 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
     else:
         adapted = adapt.update(memory, after)
         if adapted.score > best.score:
-            best = Best(state.iterate.p, state.iterate.aux, memory, adapted.score, state.iteration)
+            # The companion that the step found under the parameters the point is scored with.
+            aux = after.metrics.get("aux", state.iterate.aux)
+            best = Best(state.iterate.p, aux, memory, adapted.score, state.iteration)
         memory = adapted.memory
         row |= adapted.columns
     row["seconds"] = seconds

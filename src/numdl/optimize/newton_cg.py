@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import steihaug
-from numdl.optimize.compiled import compiled_value
+from numdl.optimize.compiled import scalars_like
 from numdl.optimize.status import plateau
 
 
@@ -52,16 +52,10 @@ class NewtonCG(eqx.Module):
     tol: float = eqx.field(static=True, default=1e-8)
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; the objective is evaluated once."""
-        value, aux = compiled_value(problem, p, aux)
+        """First iterate; nothing is evaluated."""
         size = sum(float(np.sum(np.square(leaf))) for leaf in jax.tree.leaves(p)) ** 0.5
-        radius = np.asarray(self.first_radius * max(size, 1.0), value.dtype)
-        return Iterate(p, aux, value, Trust(jnp.asarray(radius)), {})
-
-    def blank(self, p: PyTree, aux: PyTree) -> Iterate:
-        """An iterate of the right structure without content, to be filled from a file."""
-        value = jnp.zeros((), ravel_pytree(p)[0].dtype)
-        return Iterate(p, aux, value, Trust(jnp.zeros_like(value)), {})
+        value, radius = scalars_like(p, np.inf, self.first_radius * max(size, 1.0))
+        return Iterate(p, aux, value, Trust(radius), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` radii did not help.
@@ -118,6 +112,7 @@ class NewtonCG(eqx.Module):
         radius = jnp.maximum(radius, jnp.finfo(value.dtype).eps)
         metrics = {
             **lin.metrics,
+            "aux": lin.aux,
             "objective": lin.value,
             "gradient_norm": size,
             "damping": 1 / iterate.state.radius,

@@ -27,7 +27,7 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
 
     Raises:
         AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; ``init`` has metrics; p
-            changes its structure; the value is not a finite scalar; or ``step`` is traced more than once.
+            changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced more than once.
     """
     name = type(optimizer).__name__
     traces = 0
@@ -39,7 +39,7 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
 
     compiled = jax.jit(step)
     iterate = optimizer.init(problem, p, aux)
-    _require_iterate(name, iterate, p)
+    _require_iterate(name, iterate, p, fresh=True)
     if iterate.metrics:
         raise AssertionError(
             f"check_contract({name}): init returns the metrics {', '.join(iterate.metrics)}, needs none: nothing was "
@@ -77,7 +77,7 @@ def _require_same(name: str, i: int, expected: dict[str, str], found: dict[str, 
             )
 
 
-def _require_iterate(name: str, iterate: Any, p: PyTree) -> None:
+def _require_iterate(name: str, iterate: Any, p: PyTree, *, fresh: bool = False) -> None:
     """Refuse what cannot be compiled, saved and resumed."""
     if not isinstance(iterate, Iterate):
         raise AssertionError(f"check_contract({name}): returned {type(iterate).__name__}, needs an Iterate.")
@@ -92,5 +92,5 @@ def _require_iterate(name: str, iterate: Any, p: PyTree) -> None:
             f"check_contract({name}): iterate.p has structure {jax.tree.structure(iterate.p)}, needs "
             f"{jax.tree.structure(p)}, that of p."
         )
-    if iterate.value.shape != () or not np.isfinite(float(iterate.value)):
+    if iterate.value.shape != () or not (fresh or np.isfinite(float(iterate.value))):
         raise AssertionError(f"check_contract({name}): iterate.value is {iterate.value}, needs a finite scalar.")
