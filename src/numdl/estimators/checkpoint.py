@@ -19,6 +19,7 @@ import numpy as np
 from numdl.container import read_container, write_container
 from numdl.contracts import Iterate, Result, Status
 from numdl.estimators.runs import Run, Trainer
+from numdl.estimators.settings import Start
 from numdl.models import ResNet
 from numdl.optimize import Best, Progress
 from numdl.regularize import Precisions
@@ -79,7 +80,8 @@ class Checkpoint:
         for i, stored in enumerate(header["runs"]):
             net = ResNet(**stored["net"])
             leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
-            trainer.runs[net, stored["seed"]] = _unpack(trainer, net, stored, leaves)
+            start = Start(*stored["start"])
+            trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
         trainer.began -= header["elapsed"]
 
     def remove(self) -> None:
@@ -109,7 +111,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
     table = np.asarray([progress.history[name] for name in names])
     header = {
         "net": dataclasses.asdict(run.net),
-        "seed": run.seed,
+        "start": list(run.start),
         "history": names,
         "status": list(run.result.status),
         "score": progress.best.score if np.isfinite(progress.best.score) else None,
@@ -119,8 +121,8 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
     return [*jax.tree.leaves(_tree(progress, run.result)), table], header
 
 
-def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[Any]) -> Run:
-    problem, method, follow, theta, algebra = trainer.setup(net, stored["seed"])
+def _unpack(trainer: Trainer, net: ResNet, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
+    problem, method, follow, theta, algebra = trainer.setup(net, start)
     head = problem.first_head(theta)
     blank = method.init(problem, theta, head)
     memory = follow.start()
@@ -136,7 +138,7 @@ def _unpack(trainer: Trainer, net: ResNet, stored: dict[str, Any], leaves: list[
     progress = Progress(Iterate(p, aux, value, state, {}), _memory(memory), best, history, stored["seconds"])
     arrays = {name: np.asarray(column) for name, column in history.items()}
     result = Result(best.p, head, Status(*stored["status"]), arrays)
-    return Run(net, stored["seed"], progress, result, algebra, trainer.settings.grouping)
+    return Run(net, start, progress, result, algebra, trainer.settings.grouping)
 
 
 def _memory(memory: Any) -> tuple[Precisions, int]:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl.contracts import PyTree
-from numdl.estimators.runs import Data, Run
+from numdl.estimators.runs import Run
+from numdl.estimators.settings import Data
 from numdl.estimators.uncertainty import Posterior, laplace_posterior
 from numdl.models import ResNet
 from numdl.regularize import group_labels
@@ -57,7 +58,7 @@ def member_of(run: Run, data: Data | None = None) -> Member:
         posterior = laplace_posterior(
             run.net, theta, head, diagonal, alphas["head"], noise, data.total, data.x[:rows], data.w[:rows]
         )
-    return Member(run.net, run.seed, theta, head, alphas, noise, float(best.score), posterior)
+    return Member(run.net, run.start.seed, theta, head, alphas, noise, float(best.score), posterior)
 
 
 @jax.jit(static_argnums=0)

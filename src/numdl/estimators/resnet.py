@@ -36,7 +36,8 @@ from numdl.estimators.inputs import (
 )
 from numdl.estimators.members import member_of, predict_scores
 from numdl.estimators.plan import Architecture, carry_out, search_table
-from numdl.estimators.runs import Data, Settings, Trainer
+from numdl.estimators.runs import Trainer
+from numdl.estimators.settings import Data, Settings
 from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
 
 
@@ -203,7 +204,6 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
                 alpha_head=None if self.alpha_head == "auto" else float(self.alpha_head),
                 solver=self.solver,
                 memory_budget=self.memory_budget,
-                first_seed=seed,
             ),
             deadline=None if self.time_budget is None else began + self.time_budget,
             observe=watch,
@@ -251,7 +251,9 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
     def _warm(self, trainer: Trainer, seed: int) -> None:
         """Hook of ``warm_start``: the members of the last fit are the starts of this one."""
         if self.warm_start and hasattr(self, "members_"):
-            trainer.starts = {(member.net, seed + i): member.theta for i, member in enumerate(self.members_)}
+            for member in self.members_:
+                turn = sum(net == member.net for net, _ in trainer.weights)
+                trainer.weights[member.net, seed + turn] = member.theta
 
     def _architecture(self) -> Architecture:
         return Architecture(

@@ -1,13 +1,12 @@
 """How is one network trained from one random start, a part at a time, and kept for later?
 
-A run is identified by architecture and seed. ``Trainer.advance`` takes it to a given number of iterations; asked again
+A run is identified by architecture and start. ``Trainer.advance`` takes it to a given number of iterations; asked again
 for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored
 runs by simply being executed again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,10 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from numdl.contracts import Result, Status
 from numdl.estimators.costs import Algebra, choose_algebra
+from numdl.estimators.settings import Data, Settings, Start
 from numdl.models import ResNet
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
@@ -32,77 +31,11 @@ CLASS_WINDOW = 5
 """The same for classes: their errors do not change any more when the evidence still creeps."""
 
 
-GAINS = (0.5, 1.0)
-"""Factors on the initial weights, in turn for successive starts.
-
-Smooth maps of many inputs need small weights (surrogate of 55 inputs: relative error 0.0016 with 0.5, 0.05 with 1),
-rugged ones large weights (concrete, six starts: 3.78 with 0.5, 3.54 with 1). Starts that fail are dropped.
-"""
-
-
-class Data(NamedTuple):
-    """Scaled training data (and validation data to watch), as the problem wants them.
-
-    ``total`` is the sum of the weights before they were brought to a mean of 1: the observations they stand for.
-    """
-
-    x: Float[np.ndarray, "n d"]
-    c: Float[np.ndarray, "n k"]
-    w: Float[np.ndarray, " n"]
-    total: float
-    x_val: Float[np.ndarray, "v d"] | None = None
-    c_val: Float[np.ndarray, "v k"] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What all runs of a fit share; ``grouping="auto"`` and ``first_prior=None`` depend on the loss.
-
-    Least squares: a precision for each kind of weights, from 1e-3 (from 1 small rugged tables lose: concrete 4.6
-    instead of 4.1 with two starts). Classes: one precision for all weights, head included, from 1e-2 (from 1 a swiss
-    roll ends as a linear classifier; digits do not care). With precisions of their own the head grows and the opening
-    shrinks towards a linear classifier, because a fitted sample has no curvature left that could object, and the
-    evidence rises on the way.
-    """
-
-    loss: str
-    max_iter: int
-    tol: float
-    grouping: str = "auto"
-    alpha: float | None = None
-    alpha_head: float | None = None
-    solver: str = "auto"
-    memory_budget: int = 2**31
-    first_prior: float | None = None
-    first_seed: int = 0
-
-    @property
-    def squares(self) -> bool:
-        """Whether the misfit is least squares."""
-        return self.loss == "least_squares"
-
-    @property
-    def tied(self) -> bool:
-        """Whether the head shares the precision of the other weights."""
-        return not self.squares and self.grouping == "one" and self.alpha is None and self.alpha_head is None
-
-    @property
-    def prior(self) -> float:
-        """First precision of all weights."""
-        return (1e-3 if self.squares else 1e-2) if self.first_prior is None else self.first_prior
-
-    def filled(self) -> Settings:
-        """The same with the grouping decided."""
-        if self.grouping != "auto":
-            return self
-        return dataclasses.replace(self, grouping="kind" if self.squares else "one")
-
-
 class Run(NamedTuple):
     """One network on its way: what can be resumed, and what came out so far."""
 
     net: ResNet
-    seed: int
+    start: Start
     progress: Progress
     result: Result
     algebra: Algebra
@@ -128,6 +61,10 @@ class Trainer:
         deadline: ``time.perf_counter()`` value at which everything stops, None for never.
         observe: called after each iteration with a dict of the iteration's numbers.
         store: called after each iteration with all runs; decides itself whether it is time to write.
+
+    Attributes:
+        runs: what was trained so far.
+        weights: first weights for an architecture and a seed, instead of random ones.
     """
 
     def __init__(
@@ -141,10 +78,10 @@ class Trainer:
     ) -> None:
         self.data, self.settings, self.deadline = data, settings.filled(), deadline
         self.observe, self.store = observe, store
-        self.runs: dict[tuple[ResNet, int], Run] = {}
+        self.runs: dict[tuple[ResNet, Start], Run] = {}
         self.interrupted = False
         self.began = time.perf_counter()
-        self.starts: dict[tuple[ResNet, int], Any] = {}
+        self.weights: dict[tuple[ResNet, int], Any] = {}
         self._arrays = tuple(jnp.asarray(a) for a in (data.x, data.c, data.w))
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
@@ -183,13 +120,13 @@ class Trainer:
             solver=self.settings.solver,
         )
 
-    def setup(self, net: ResNet, seed: int) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
+    def setup(self, net: ResNet, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
         """Problem, optimiser, adaptation and start of a run."""
         settings, dtype = self.settings, self.data.x.dtype
-        gain = GAINS[(seed - settings.first_seed) % len(GAINS)] if settings.squares else 1.0
-        theta = jax.tree.map(lambda a: jnp.asarray(np.asarray(a) * dtype.type(gain)), net.init(seed, dtype))
-        if (net, seed) in self.starts:
-            theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), self.starts[net, seed])
+        theta = self.weights.get((net, start.seed))
+        if theta is None:
+            theta = jax.tree.map(lambda a: np.asarray(a) * dtype.type(start.gain), net.init(start.seed, dtype))
+        theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), theta)
         labels, names = group_labels(theta, settings.grouping)
         algebra = self.algebra(net)
         k = self.data.c.shape[1]
@@ -215,25 +152,25 @@ class Trainer:
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
         return problem, method, follow, theta, algebra
 
-    def advance(self, net: ResNet, seed: int, iterations: int, phase: str) -> Run | None:
+    def advance(self, net: ResNet, start: Start, iterations: int, phase: str) -> Run | None:
         """Take a run to at least ``iterations`` iterations, or to its end, or to the deadline.
 
         Args:
             net: architecture.
-            seed: of the random start.
+            start: random start.
             iterations: total number of iterations wanted.
             phase: what this is for, shown with the progress.
 
         Returns:
             The run; None if there was no time to begin it.
         """
-        run = self.runs.get((net, seed))
+        run = self.runs.get((net, start))
         if run is not None and (run.ended or run.progress.iteration >= iterations):
             return run
         if self.out_of_time and self.runs:
             return run
-        problem, method, follow, theta, algebra = self.setup(net, seed)
-        key = (net, seed)
+        problem, method, follow, theta, algebra = self.setup(net, start)
+        key = (net, start)
 
         def watch(progress: Progress) -> Status | None:
             validation = self._validation_error(problem, progress)
@@ -242,7 +179,7 @@ class Trainer:
             progress.history["seconds"][-1] = self.elapsed
             growth = self.settings.tol * self.data.total * self.data.c.shape[1]
             status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
-            self.runs[key] = Run(net, seed, progress, _partial(progress, status), algebra, self.settings.grouping)
+            self.runs[key] = Run(net, start, progress, _partial(progress, status), algebra, self.settings.grouping)
             if self.observe is not None:
                 self.observe(self._record(progress, follow, phase))
             if self.store is not None:
@@ -269,7 +206,7 @@ class Trainer:
                 raise
             return self.runs.get(key)
         self.interrupted |= result.status.code == "interrupted"
-        self.runs[key] = Run(net, seed, progress, result, algebra, self.settings.grouping)
+        self.runs[key] = Run(net, start, progress, result, algebra, self.settings.grouping)
         return self.runs[key]
 
     def _validation_error(self, problem: VarPro, progress: Progress) -> float | None:

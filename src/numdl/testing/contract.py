@@ -27,7 +27,8 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
 
     Raises:
         AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; ``init`` has metrics; p
-            changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced more than once.
+            changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced
+            more than once.
     """
     name = type(optimizer).__name__
     traces = 0
