@@ -9,17 +9,18 @@ from numdl.contracts import Result, Status
 from numdl.estimators import plan
 from numdl.estimators.costs import choose_algebra
 from numdl.estimators.plan import Architecture, carry_out, choose_members, name_of
+from numdl.estimators.settings import Start
 from numdl.models import ResNet
 
 OPEN = Architecture(None, None, None, 1.0, "euler", "constant", "tanh")
 
 
-def run(score, misfit=1.0, net=None, seed=0):
+def run(score, misfit=1.0, net=None, start=Start(0), determined=0.0):
     best = SimpleNamespace(score=score, iteration=0)
-    progress = SimpleNamespace(best=best, iteration=1, history={"misfit": [misfit]})
+    progress = SimpleNamespace(best=best, iteration=1, history={"misfit": [misfit], "effective_parameters": [determined]})
     algebra = SimpleNamespace(dense=True, work=1.0, text="")
     result = Result(None, None, Status("converged", ""), {})
-    return SimpleNamespace(net=net, seed=seed, score=score, progress=progress, result=result, algebra=algebra)
+    return SimpleNamespace(net=net, start=start, score=score, progress=progress, result=result, algebra=algebra)
 
 
 class Trainer:
@@ -27,8 +28,9 @@ class Trainer:
 
     squares = True
 
-    def __init__(self, evidence, last=10**6):
-        self.evidence, self.left, self.asked, self.runs = evidence, last, [], {}
+    def __init__(self, evidence, last=10**6, determined=0.0):
+        self.evidence, self.left, self.asked, self.runs, self.weights = evidence, last, [], {}, {}
+        self.determined, self.data = determined, SimpleNamespace(total=100.0, c=np.zeros((100, 2)))
         self.settings = SimpleNamespace(max_iter=100)
 
     def spent(self, share):
@@ -37,13 +39,24 @@ class Trainer:
     def algebra(self, net):
         return SimpleNamespace(dense=True, work=0.0 if net.width <= 64 else np.inf)
 
-    def advance(self, net, seed, iterations, phase):
+    def advance(self, net, start, iterations, phase):
         if self.left <= 0:
-            return self.runs.get((net, seed))
+            return self.runs.get((net, start))
         self.left -= 1
-        self.asked.append((name_of(net), seed, iterations))
-        self.runs[net, seed] = run(self.evidence(net), net=net, seed=seed)
-        return self.runs[net, seed]
+        self.asked.append((name_of(net), start.seed, iterations))
+        score = self.evidence(net, start.gain) if isinstance(self.evidence, Sized) else self.evidence(net)
+        self.runs[net, start] = run(score, net=net, start=start, determined=self.determined)
+        return self.runs[net, start]
+
+
+class Sized:
+    """Evidence that depends on the size of the initial weights too."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __call__(self, net, gain):
+        return self.table[gain]
 
 
 def test_the_network_of_best_evidence_is_trained_to_its_end():
@@ -72,7 +85,33 @@ def test_what_the_user_fixes_is_not_searched():
     trainer = Trainer(lambda net: 0.0)
     carry_out(trainer, fixed, 3, 2, 0)
     net = ResNet(3, 5, 3, 2.0, "plain", "rk4", "linear", "relu")
-    assert {name for name, _, _ in trainer.asked} == {name_of(net)} and set(trainer.runs) == {(net, 0), (net, 1)}
+    assert {name for name, _, _ in trainer.asked} == {name_of(net)} and {net_ for net_, _ in trainer.runs} == {net}
+    assert {start.seed for _, start in trainer.runs} == {0, 1}
+
+
+@pytest.mark.parametrize("small,chosen", [(0.0, plan.ROUGH), (19.0, plan.ROUGH), (21.0, plan.SMOOTH)])
+def test_small_initial_weights_need_decisive_evidence(small, chosen):
+    """200 observed numbers, so 20 nats decide."""
+    trainer = Trainer(Sized({1.0: 0.0, 0.5: 0.0, 0.1: small, 0.25: small}))
+    members = carry_out(trainer, OPEN, 3, 4, 0)
+    assert {member.start.gain for member in members} == set(chosen)
+
+
+def test_weights_of_an_earlier_fit_are_not_compared_with_others():
+    trainer = Trainer(lambda net: 0.0)
+    net = OPEN.candidates(3)[0]
+    trainer.weights[net, 0] = None
+    assert plan.choose_gains(trainer, net, 0) == (1.0,) and not trainer.asked
+
+
+def test_architectures_that_the_evidence_cannot_tell_apart_share_the_starts():
+    def evidence(net):
+        return {"plain": 5.0, "antisymmetric": 3.0}[net.dynamics] - 100 * (net.width > 16)
+
+    members = carry_out(Trainer(evidence, determined=2.5), OPEN, 3, 4, 0)
+    assert sorted(member.net.dynamics for member in members) == ["antisymmetric"] * 2 + ["plain"] * 2
+    members = carry_out(Trainer(evidence, determined=1.5), OPEN, 3, 4, 0)
+    assert {member.net.dynamics for member in members} == {"plain"} and len(members) == 4
 
 
 def test_a_plan_without_time_keeps_the_first_run():

@@ -165,7 +165,8 @@ def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | 
 
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:
     """Book one step: history, best point, memory; refuses a start without a finite objective."""
-    row = {name: float(v) for name, v in jax.device_get(dict(after.metrics)).items() if np.ndim(v) == 0}
+    scalars = {name: v for name, v in after.metrics.items() if name != "aux" and np.ndim(v) == 0}
+    row = {name: float(v) for name, v in jax.device_get(scalars).items()}
     if not state.history and not np.isfinite(row["objective"]):
         raise ValueError(
             f"minimize: the objective is {row['objective']} at the start, needs a finite value. "

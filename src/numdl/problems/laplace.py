@@ -17,7 +17,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree
-from numdl.linalg import lanczos_probe
+from numdl.linalg import lanczos_probe, lower_inverse
 from numdl.problems.heads import NewtonHead, SquaresHead, head_mask
 from numdl.problems.normal import Normal
 
@@ -37,7 +37,7 @@ def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Floa
     Returns:
         ``gamma (G+1,)`` and ``squares (G+1,)`` (the head last), ``logdet ()`` of the full Gauss-Newton matrix.
     """
-    inverse = solve_triangular(factor, jnp.eye(factor.shape[0], dtype=factor.dtype), lower=True)
+    inverse = lower_inverse(factor)
     determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
     k, q = normal.aux.shape
     size = k * (q - problem.intercept)
