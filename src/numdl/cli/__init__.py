@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from numdl.cli.errors import DONE, MISTAKE, OURS, UserError
+from numdl.cli.errors import DONE, INTERRUPTED, MISTAKE, OURS, UserError
 
 __all__ = ["main"]
 
@@ -35,6 +35,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except UserError as error:
         _complain(str(error))
         return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         _apologise(error, debug="--debug" in args or bool(os.environ.get("NUMDL_DEBUG")))
         return OURS

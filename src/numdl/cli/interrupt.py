@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from numdl.cli.errors import INTERRUPTED
 
@@ -17,8 +18,8 @@ from numdl.cli.errors import INTERRUPTED
 def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
     """The first Ctrl-C stays a KeyboardInterrupt; a second ends the process whatever it is doing.
 
-    Python raises KeyboardInterrupt only between its own instructions, so neither is seen while compiled code runs. A
-    thread therefore listens to the signals as they come.
+    Python calls its signal handlers only between its own instructions, so neither is seen while compiled code runs. A
+    thread therefore listens to the signals as they come. Whichever sees the second one first, thread or handler, quits.
 
     Args:
         tell: called at the first Ctrl-C, to say that the end is under way.
@@ -29,12 +30,28 @@ def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
     former = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    handler = signal.signal(signal.SIGINT, _first_raises())
     threading.Thread(target=_listen, args=(ear, tell), daemon=True).start()
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(former)
         mouth.close()  # ends the thread
+
+
+def _first_raises() -> Callable[[int, FrameType | None], None]:
+    """Handler that raises KeyboardInterrupt once and then quits."""
+    heard = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        heard += 1
+        if heard > 1:
+            _quit()
+        raise KeyboardInterrupt
+
+    return handle
 
 
 def _listen(ear: socket.socket, tell: Callable[[], object]) -> None:
