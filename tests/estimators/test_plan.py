@@ -9,15 +9,17 @@ from numdl.contracts import Result, Status
 from numdl.estimators import plan
 from numdl.estimators.costs import choose_algebra
 from numdl.estimators.plan import Architecture, carry_out, choose_members, name_of
-from numdl.estimators.settings import Start
+from numdl.estimators.settings import Data
 from numdl.models import ResNet
 
 OPEN = Architecture(None, None, None, 1.0, "euler", "constant", "tanh")
 
 
-def run(score, misfit=1.0, net=None, start=Start(0), determined=0.0):
+def run(score, misfit=1.0, net=None, start=None, determined=0.0):
     best = SimpleNamespace(score=score, iteration=0)
-    progress = SimpleNamespace(best=best, iteration=1, history={"misfit": [misfit], "effective_parameters": [determined]})
+    progress = SimpleNamespace(
+        best=best, iteration=1, history={"misfit": [misfit], "effective_parameters": [determined]}
+    )
     algebra = SimpleNamespace(dense=True, work=1.0, text="")
     result = Result(None, None, Status("converged", ""), {})
     return SimpleNamespace(net=net, start=start, score=score, progress=progress, result=result, algebra=algebra)
@@ -30,7 +32,8 @@ class Trainer:
 
     def __init__(self, evidence, last=10**6, determined=0.0):
         self.evidence, self.left, self.asked, self.runs, self.weights = evidence, last, [], {}, {}
-        self.determined, self.data = determined, SimpleNamespace(total=100.0, c=np.zeros((100, 2)))
+        x = np.random.default_rng(0).normal(size=(100, 3))
+        self.determined, self.data = determined, Data(x, x[:, :2], np.ones(100), 100.0)
         self.settings = SimpleNamespace(max_iter=100)
 
     def spent(self, share):
@@ -97,11 +100,31 @@ def test_small_initial_weights_need_decisive_evidence(small, chosen):
     assert {member.start.gain for member in members} == set(chosen)
 
 
+def test_rugged_maps_start_from_large_weights_unasked():
+    trainer = Trainer(Sized({1.0: 0.0, 0.5: 0.0, 0.1: 1e6, 0.25: 1e6}))
+    trainer.data = trainer.data._replace(c=trainer.data.c + np.sin(9 * trainer.data.x[:, :2]))
+    members = carry_out(trainer, OPEN, 3, 4, 0)
+    assert {member.start.gain for member in members} == set(plan.ROUGH)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3, 2.0])
+def test_share_that_a_linear_model_leaves(noise):
+    rng = np.random.default_rng(0)
+    x, e = rng.normal(size=(4000, 5)), rng.normal(size=(4000, 1))
+    c = x[:, :1] + 2.0 + noise * e
+    c = (c - c.mean()) / c.std()
+    w = rng.uniform(0.5, 1.5, 4000)
+    data = Data(x, c, w / w.mean(), 4000.0)
+    # The deviation of a share of variances of n values is below 2 / sqrt(n); five of them.
+    assert abs(plan.unexplained(data) - noise**2 / (1 + noise**2)) < 10 / 4000**0.5 * min(noise, 1.0) + 1e-12
+    assert plan.unexplained(data._replace(x=x[:3], c=c[:3], w=w[:3])) == 0.0
+
+
 def test_weights_of_an_earlier_fit_are_not_compared_with_others():
     trainer = Trainer(lambda net: 0.0)
     net = OPEN.candidates(3)[0]
     trainer.weights[net, 0] = None
-    assert plan.choose_gains(trainer, net, 0) == (1.0,) and not trainer.asked
+    assert plan.choose_gains(trainer, net, 0) == plan.ROUGH and not trainer.asked
 
 
 def test_architectures_that_the_evidence_cannot_tell_apart_share_the_starts():

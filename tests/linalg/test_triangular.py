@@ -6,7 +6,6 @@ import pytest
 
 from numdl.linalg import lower_inverse
 
-
 pytestmark = pytest.mark.usefixtures("x64")
 
 

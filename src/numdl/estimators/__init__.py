@@ -1,5 +1,6 @@
 """The scikit-learn front."""
 
-from numdl.estimators.resnet import ResNetClassifier, ResNetRegressor
+from numdl.estimators.classifier import ResNetClassifier
+from numdl.estimators.regressor import ResNetRegressor
 
 __all__ = ["ResNetClassifier", "ResNetRegressor"]

@@ -45,7 +45,8 @@ class Member(NamedTuple):
 
 def member_of(run: Run, data: Data | None = None) -> Member:
     """Best point of a run; with ``data`` (least squares) it can tell how sure it is."""
-    theta, head = jax.tree.map(np.asarray, (run.result.p, run.result.aux))
+    # Contiguous: a product then rounds as it does after the arrays went through a file.
+    theta, head = jax.tree.map(np.ascontiguousarray, (run.result.p, run.result.aux))
     history, best = run.progress.history, run.progress.best
     at = min(best.iteration, run.progress.iteration - 1)
     alphas = {name[6:]: column[at] for name, column in history.items() if name.startswith("alpha:")}

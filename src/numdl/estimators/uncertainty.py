@@ -116,10 +116,10 @@ def laplace_posterior(
     schur += 1e-10 * np.trace(schur) / max(p, 1) * np.eye(p)
     values, vectors = np.linalg.eigh(schur)
     root = vectors.T / np.sqrt(np.maximum(values, 1e-12 * max(values.max(initial=0.0), 1e-300)))[:, None]
-    as32 = lambda a: np.asarray(a, np.float32)  # noqa: E731
-    return Posterior(
-        as32(root), as32(solved.reshape(p, r, q)), as32(inverse), rows, rotation, float(total * noise), float(noise)
-    )
+    # Contiguous: a product then rounds as it does after the arrays went through a file.
+    root, solved, inverse = (np.ascontiguousarray(a, np.float32) for a in (root, solved.reshape(p, r, q), inverse))
+    rows, rotation = (np.ascontiguousarray(a) for a in (rows, rotation))
+    return Posterior(root, solved, inverse, rows, rotation, float(total * noise), float(noise))
 
 
 def _rows(net: ResNet, theta: PyTree, rows: np.ndarray, x: np.ndarray, root: np.ndarray) -> tuple:

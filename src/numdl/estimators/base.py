@@ -1,8 +1,7 @@
-"""Point an estimator at data and get a trained, regularised, checked network: nothing to tune.
+"""What do the estimators share: parameters, the way of the data into a fit, and what is kept of it?
 
-The network (opening, flow, head) is trained by variable projection and Gauss-Newton; the evidence chooses the penalty
-of each group of weights and, where the user leaves them open, width, depth and dynamics; several random starts predict
-together. See ``numdl.estimators.plan`` for the order of events and ``numdl.estimators.costs`` for the linear algebra.
+Data are checked, scaled and handed to ``numdl.estimators.plan``; its members predict together. Regressor and
+classifier differ in their targets only, see the hooks below ``fit``.
 """
 
 from __future__ import annotations
@@ -16,32 +15,24 @@ from typing import Any, Self
 
 import jax
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from numdl.contracts import Status
 from numdl.data import Scaler
 from numdl.estimators.checkpoint import Checkpoint, fingerprint
-from numdl.estimators.inputs import (
-    require_choice,
-    require_finite,
-    require_finite_targets,
-    require_number,
-    require_varying,
-    shown,
-)
+from numdl.estimators.inputs import require_finite, require_finite_targets
 from numdl.estimators.members import member_of, predict_scores
+from numdl.estimators.parameters import check_parameters
 from numdl.estimators.plan import Architecture, carry_out, search_table
 from numdl.estimators.runs import Trainer
 from numdl.estimators.settings import Data, Settings
-from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
 
 
-class _ResNet(CallbackSupportMixin, BaseEstimator):
+class ResNetBase(CallbackSupportMixin, BaseEstimator):
     """What regressor and classifier share."""
 
     def __init__(
@@ -116,7 +107,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
             ValueError: a parameter or the data cannot be used; the message names the column and row.
         """
         call = f"{type(self).__name__}.fit"
-        self._check_parameters(type(self).__name__)
+        check_parameters(self)
         require_finite_targets(call, y)
         X, y = validate_data(
             self,
@@ -140,7 +131,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
         held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
         data = Data(x, c, (weights / weights.mean()).astype(dtype), float(weights.sum()), *held_out)
-        with _precision(dtype):
+        with precision(dtype):
             self._train(data, observe)
         return self
 
@@ -182,17 +173,17 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         data = data._replace(x=data.x[order], c=data.c[order], w=data.w[order])
         context = self._init_callback_context(max_subtasks=None)  # pyright: ignore[reportArgumentType]
         context.call_on_fit_task_begin(estimator=self)
-        stop = []
+        stopped_by = "Ctrl-C"
 
         def watch(record: dict[str, Any]) -> None:
+            nonlocal stopped_by
             if observe is not None:
                 observe(record)
             if self.verbose:
                 _print(record, self.verbose)
             task = context.subcontext(task_name="iteration").call_on_fit_task_begin(estimator=self)
             if task.call_on_fit_task_end(estimator=self, metadata=record):
-                stop.append(True)
-                trainer.interrupted = True
+                stopped_by, trainer.interrupted = "a callback", True
 
         trainer = Trainer(
             data,
@@ -217,7 +208,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         if checkpoint is not None:
             checkpoint.store(trainer, force=True) if trainer.out_of_time else checkpoint.remove()
         self.members_ = [member_of(run, data if trainer.squares else None) for run in runs]
-        self._describe(trainer, runs[0])
+        self._describe(trainer, runs[0], stopped_by)
         context.call_on_fit_task_end(estimator=self)
         if self.status_.code == "max_iter":
             warnings.warn(
@@ -226,15 +217,14 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _describe(self, trainer: Trainer, best: Any) -> None:
+    def _describe(self, trainer: Trainer, best: Any, stopped_by: str) -> None:
         """Fitted attributes that tell what happened."""
         member = self.members_[0]
         self.architecture_ = best.net
         self.status_ = best.result.status
         if trainer.interrupted:
-            self.status_ = Status(
-                "interrupted", f"Interrupted after {trainer.elapsed:.0f} s; the best network is kept."
-            )
+            message = f"Interrupted by {stopped_by} after {trainer.elapsed:.0f} s; the best network is kept."
+            self.status_ = Status("interrupted", message)
         elif trainer.out_of_time:
             self.status_ = Status("time_budget", f"Stopped after {trainer.elapsed:.0f} s, the time that was given.")
         self.history_ = {name: np.asarray(column) for name, column in best.progress.history.items()}
@@ -267,33 +257,13 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         )
 
     def _fingerprint(self, data: Data) -> str:
-        ignored = ("verbose", "checkpoint", "time_budget", "warm_start")
+        # None of these changes the way of a run, only how far it goes.
+        ignored = ("verbose", "checkpoint", "time_budget", "max_iter", "warm_start")
         parameters = {name: value for name, value in self.get_params().items() if name not in ignored}
         if not isinstance(self.random_state, int | np.integer):  # the file's own seed is used
             parameters["random_state"] = None
         parameters |= {"class": type(self).__name__, "total": data.total}
         return fingerprint(parameters, data.x, data.c, data.w, data.x_val, data.c_val)
-
-    def _check_parameters(self, call: str) -> None:
-        """Refuse parameters out of range, before the data are looked at."""
-        for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
-            if getattr(self, name) != "auto":
-                require_number(call, name, getattr(self, name), least=least, whole=True)
-        for name in ("alpha", "alpha_head"):
-            if getattr(self, name) != "auto":
-                require_number(call, name, getattr(self, name), least=0, strict=True)
-        require_number(call, "T", self.T, least=0, strict=True)
-        require_number(call, "max_iter", self.max_iter, least=1, whole=True)
-        require_number(call, "tol", self.tol, least=0)
-        require_number(call, "memory_budget", self.memory_budget, least=2**20)
-        if self.time_budget is not None:
-            require_number(call, "time_budget", self.time_budget, least=0, strict=True)
-        require_choice(call, "dynamics", self.dynamics, ("auto", *FIELDS))
-        require_choice(call, "scheme", self.scheme, tuple(SCHEMES))
-        require_choice(call, "control", self.control, ("constant", "linear"))
-        require_choice(call, "activation", self.activation, tuple(ACTIVATIONS))
-        require_choice(call, "solver", self.solver, ("auto", "dense", "matrix-free"))
-        require_choice(call, "dtype", self.dtype, ("float64", "float32"))
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray) -> np.ndarray:
         return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -317,12 +287,15 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
         return X
 
-    def _member_scores(self, X: Any, call: str) -> np.ndarray:
-        """Scores of each member, (members, n, k)."""
+    def _scaled(self, X: Any, call: str) -> np.ndarray:
+        """Checked rows as the network sees them, (n, d)."""
         check_is_fitted(self, "members_")
-        x = self._scaler.transform(self._inputs(f"{type(self).__name__}.{call}", X))
-        with _precision(np.dtype(self.dtype)):
-            return np.stack([predict_scores(member, x.astype(self.dtype)) for member in self.members_]).astype(float)
+        return self._scaler.transform(self._inputs(f"{type(self).__name__}.{call}", X)).astype(self.dtype)
+
+    def _member_scores(self, x: np.ndarray) -> np.ndarray:
+        """Scores of each member for scaled rows, (members, n, k)."""
+        with precision(x.dtype):
+            return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         from numdl.estimators.state import pack
@@ -377,194 +350,7 @@ class _ResNet(CallbackSupportMixin, BaseEstimator):
         write_page(self.summary(X, y, title=title), path)
 
 
-class ResNetRegressor(MultiOutputMixin, RegressorMixin, _ResNet):
-    """Residual network for smooth maps, trained by Gauss-Newton and variable projection.
-
-    Minimises ``1/(2n) sum ||W [u_i(T); 1] - c_i||^2 + sum_g alpha_g/2 ||theta_g||^2 + alpha_W/2 ||W||^2`` over
-    standardised inputs and targets; every alpha is chosen by the evidence of the Laplace approximation unless given.
-
-    Args:
-        width: features m of the flow, or "auto".
-        depth: steps of the flow, or "auto"; 0 is a single layer.
-        T: final time of the flow; a step has size ``T / depth``.
-        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
-        scheme: "euler", "heun", "rk4".
-        control: weights "constant" on each step or piecewise "linear" in time.
-        activation: key of ``numdl.flow.ACTIVATIONS``.
-        alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
-        alpha_head: penalty on the head, or "auto".
-        solver: "auto", "dense" or "matrix-free" Gauss-Newton.
-        max_iter: iterations of each start at most.
-        tol: stop when ten iterations raise the log evidence by less than tol nats per observed number; 0 never stops.
-        n_restarts: random starts that predict together; "auto" is 8 where a step is cheap, else 4 or 2.
-        time_budget: seconds for the whole fit; None for no limit. What is best by then is kept.
-        dtype: "float64" or "float32".
-        memory_budget: bytes for work arrays; blocks of rows are chosen to fit.
-        warm_start: start from the weights of the last fit where the architecture is the same.
-        checkpoint: file in which an interrupted fit finds its runs again.
-        verbose: 0 silent, k prints every k-th iteration.
-        random_state: seed, generator or None.
-
-    Attributes:
-        members_: networks that predict together, best evidence first.
-        architecture_: their architecture.
-        history_: one array per recorded quantity for the first member.
-        status_: why its training ended.
-        n_iter_: its number of iterations.
-        alpha_: penalty parameter of each group of weights.
-        effective_parameters_: number of parameters the data determine, of ``n_parameters_``.
-        log_evidence_: in nats.
-        search_: every run with its evidence.
-        solver_: linear algebra that was chosen.
-
-    Sources: Newman, Chung, Chung, Ruthotto (2022); MacKay (1992); Foresee and Hagan (1997).
-    """
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Targets of new rows.
-
-        Args:
-            X: rows, (n, d).
-            return_std: whether to return standard deviations too: Laplace approximation of each member, noise, and
-                the spread between members.
-
-        Returns:
-            (n,) or (n, k) as ``y`` was in ``fit``; with ``return_std`` a pair of such arrays.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        scores = self._member_scores(X, "predict")
-        mean = self._shape(self._target_scaler.inverse(scores.mean(axis=0)))
-        if not return_std:
-            return mean
-        from numdl.estimators.uncertainty import predictive_std
-
-        x = self._scaler.transform(self._inputs(f"{type(self).__name__}.predict", X)).astype(self.dtype)
-        with _precision(np.dtype(self.dtype)):
-            std = predictive_std(self.members_, x, scores)
-        return mean, self._shape(std * self._target_scaler.scale)
-
-    def _shape(self, values: np.ndarray) -> np.ndarray:
-        return values[:, 0] if self._flat else values
-
-    def _loss(self, k: int) -> str:
-        return "least_squares"
-
-    def _targets(self, call: str, y: Any) -> np.ndarray:
-        try:
-            y = np.asarray(y, np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{call}: y holds text, a regressor needs numbers. Use ResNetClassifier for labels."
-            ) from None
-        self._flat = y.ndim == 1
-        return y.reshape(len(y), -1)
-
-    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        self._target_scaler = Scaler.fit(c, weights)
-        return self._target_scaler.transform(c)
-
-    def _require_targets(self, call: str, c: np.ndarray) -> None:
-        require_varying(call, c)
-
-    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
-        y = np.asarray(y, np.float64)
-        require_finite(call, "y_val", y)
-        return y.reshape(len(y), -1)
-
-    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
-        return self._target_scaler.transform(c)
-
-
-class ResNetClassifier(ClassifierMixin, _ResNet):
-    """Residual network for classes, trained by Gauss-Newton and variable projection on the cross entropy.
-
-    Same parameters and attributes as ``ResNetRegressor``; two classes use the logistic loss, more the softmax loss. The
-    probabilities of the members are averaged.
-
-    Attributes:
-        classes_: labels in sorted order.
-    """
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, (n, classes).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Rows that sum to 1, columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        from scipy.special import expit, softmax
-
-        scores = self._member_scores(X, "predict_proba")
-        if scores.shape[2] == 1:
-            positive = expit(scores[:, :, 0]).mean(axis=0)
-            return np.stack([1 - positive, positive], axis=1)
-        return softmax(scores, axis=2).mean(axis=0)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable labels, (n,).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Labels of the type given to ``fit``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[np.argmax(probabilities, axis=1)]
-
-    def _loss(self, k: int) -> str:
-        return "logistic" if k == 1 else "softmax"
-
-    def _targets(self, call: str, y: Any) -> np.ndarray:
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            from sklearn.utils.validation import column_or_1d
-
-            y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if y.ndim != 1:
-            raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
-        return self._one_hot(codes)
-
-    def _require_targets(self, call: str, c: np.ndarray) -> None:
-        if (c == c[0]).all():  # a class of several may have weight 0
-            raise ValueError(
-                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
-                "weight to rows of another class."
-            )
-
-    def _one_hot(self, codes: np.ndarray) -> np.ndarray:
-        if len(self.classes_) == 2:
-            return codes.astype(np.float64)[:, None]
-        return np.eye(len(self.classes_))[codes]
-
-    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return c
-
-    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
-        unknown = ~np.isin(y, self.classes_)
-        if unknown.any():
-            raise ValueError(f"{call}: y_val holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
-        return self._one_hot(np.searchsorted(self.classes_, y))
-
-    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
-        return c
-
-
-def _precision(dtype: np.dtype) -> Any:
+def precision(dtype: np.dtype) -> Any:
     """Local float64 arithmetic; the global configuration of JAX is left alone."""
     return jax.enable_x64(True) if dtype == np.float64 else contextlib.nullcontext()
 
