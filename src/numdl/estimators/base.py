@@ -43,6 +43,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
         dynamics: str = "auto",
         scheme: str = "euler",
         control: str = "constant",
+        smoothness: float = 0.0,
         activation: str = "tanh",
         alpha: float | str = "auto",
         alpha_head: float | str = "auto",
@@ -64,6 +65,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
         self.dynamics = dynamics
         self.scheme = scheme
         self.control = control
+        self.smoothness = smoothness
         self.activation = activation
         self.alpha = alpha
         self.alpha_head = alpha_head
@@ -173,7 +175,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
         data = data._replace(x=data.x[order], c=data.c[order], w=data.w[order])
         context = self._init_callback_context(max_subtasks=None)  # pyright: ignore[reportArgumentType]
         context.call_on_fit_task_begin(estimator=self)
-        stopped_by = "Ctrl-C"
+        stopped_by = "Ctrl-C came"
 
         def watch(record: dict[str, Any]) -> None:
             nonlocal stopped_by
@@ -183,7 +185,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
                 _print(record, self.verbose)
             task = context.subcontext(task_name="iteration").call_on_fit_task_begin(estimator=self)
             if task.call_on_fit_task_end(estimator=self, metadata=record):
-                stopped_by, trainer.interrupted = "a callback", True
+                stopped_by, trainer.interrupted = "A callback ended the fit", True
 
         trainer = Trainer(
             data,
@@ -223,7 +225,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
         self.architecture_ = best.net
         self.status_ = best.result.status
         if trainer.interrupted:
-            message = f"Interrupted by {stopped_by} after {trainer.elapsed:.0f} s; the best network is kept."
+            message = f"{stopped_by} after {trainer.elapsed:.0f} s; the best network is kept."
             self.status_ = Status("interrupted", message)
         elif trainer.out_of_time:
             self.status_ = Status("time_budget", f"Stopped after {trainer.elapsed:.0f} s, the time that was given.")
@@ -253,6 +255,7 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
             T=float(self.T),
             scheme=self.scheme,
             control=self.control,
+            smoothness=float(self.smoothness),
             activation=self.activation,
         )
 

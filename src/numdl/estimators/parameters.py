@@ -25,6 +25,7 @@ def check_parameters(estimator: Any) -> None:
         if getattr(estimator, name) != "auto":
             require_number(call, name, getattr(estimator, name), least=0, strict=True)
     require_number(call, "T", estimator.T, least=0, strict=True)
+    require_number(call, "smoothness", estimator.smoothness, least=0)
     require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
     require_number(call, "tol", estimator.tol, least=0)
     require_number(call, "memory_budget", estimator.memory_budget, least=2**20)

@@ -62,6 +62,7 @@ class Architecture:
     scheme: str
     control: str
     activation: str
+    smoothness: float = 0.0
 
     def network(self, d: int, width: int, depth: int, dynamics: str) -> ResNet:
         """Network with the open choices filled in."""
@@ -73,6 +74,7 @@ class Architecture:
             dynamics=self.dynamics or dynamics,
             scheme=self.scheme,
             control=self.control,
+            smoothness=self.smoothness,
             activation=self.activation,
         )
 

@@ -30,6 +30,8 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, ResNetBase):
         dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
         scheme: "euler", "heun", "rk4".
         control: weights "constant" on each step or piecewise "linear" in time.
+        smoothness: correlation time of the flow's weights under their prior, in the unit of T; 0 leaves the layers
+            independent, more makes weights vary slowly over depth.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
         alpha_head: penalty on the head, or "auto".
@@ -37,7 +39,8 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, ResNetBase):
         max_iter: iterations of each start at most.
         tol: stop when ten iterations raise the log evidence by less than tol nats per observed number; 0 never stops.
         n_restarts: random starts that predict together; "auto" is 8 where a step is cheap, else 4 or 2.
-        time_budget: seconds for the whole fit; None for no limit. What is best by then is kept.
+        time_budget: seconds for the whole fit, looked at between steps, so that compiling the first one (some
+            seconds) may exceed it; None for no limit. What is best by then is kept.
         dtype: "float64" or "float32".
         memory_budget: bytes for work arrays; blocks of rows are chosen to fit.
         warm_start: start from the weights of the last fit where the architecture is the same.

@@ -241,7 +241,7 @@ def _judge(progress: Progress, growth: float, window: int) -> Status | None:
         return None
     if np.max(scores[-window:]) - np.max(scores[:-window]) >= growth:
         return None
-    return Status("converged", f"Converged: {window} steps raised the log evidence by less than {growth:.2g} nats.")
+    return Status("converged", f"The last {window} steps raised the log evidence by less than {growth:.2g} nats.")
 
 
 def _partial(progress: Progress, status: Status | None) -> Result:

@@ -38,7 +38,7 @@ def summarize(estimator: Any, X: Any, y: Any, *, title: str | None = None, **fie
         "status": estimator.status_,
         "history": estimator.history_,
         "n_parameters": int(estimator.n_parameters_),
-        "weights": {name: np.asarray(a) for name, a in member.theta["flow"].items() if np.size(a)},
+        "weights": {name: np.asarray(a) for name, a in member.net.layers(member.theta).items() if np.size(a)},
         "score_name": "error %" if classifier else "RMSE",
         "facts": facts(estimator),
     }
@@ -55,7 +55,8 @@ def facts(estimator: Any) -> dict[str, str]:
     net = estimator.architecture_
     return {
         "network": _network(estimator),
-        "scheme": f"{net.scheme}, {net.depth} steps on [0, {net.T:g}], weights {net.control} on each step",
+        "scheme": f"{net.scheme}, {net.depth} steps on [0, {net.T:g}], weights {net.control} on each step"
+        + (f", smooth over a time of {net.smoothness:g}" if net.smoothness else ""),
         "activation": net.activation,
         "inputs": str(estimator.n_features_in_),
         "weights": f"{estimator.n_parameters_}, of which the data determine {estimator.effective_parameters_:.0f}",

@@ -5,6 +5,7 @@ from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.fields import FIELDS, Field, get_field
 from numdl.flow.march import final, serial
 from numdl.flow.schemes import SCHEMES, get_scheme
+from numdl.flow.smooth import SmoothInTime
 
 __all__ = [
     "ACTIVATIONS",
@@ -13,6 +14,7 @@ __all__ = [
     "Field",
     "PiecewiseConstant",
     "PiecewiseLinear",
+    "SmoothInTime",
     "final",
     "get_activation",
     "get_field",

@@ -17,7 +17,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.flow import PiecewiseConstant, PiecewiseLinear, final, get_activation, get_field, get_scheme, serial
+from numdl.flow import (
+    PiecewiseConstant,
+    PiecewiseLinear,
+    SmoothInTime,
+    final,
+    get_activation,
+    get_field,
+    get_scheme,
+    serial,
+)
 from numdl.flow.fields.base import as_weights, generator
 
 CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
@@ -37,6 +46,7 @@ class ResNet:
         control: weights in time, ``"constant"`` or ``"linear"`` on each step.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
+        smoothness: correlation time of the weights under their prior, in the unit of T; 0 leaves layers independent.
     """
 
     d: int
@@ -48,6 +58,7 @@ class ResNet:
     control: str = "constant"
     activation: str = "tanh"
     opening: bool = True
+    smoothness: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built from.
@@ -62,6 +73,10 @@ class ResNet:
                 )
         if not (math.isfinite(self.T) and self.T > 0):
             raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
+        if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
+            raise ValueError(
+                f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for independent layers."
+            )
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
@@ -79,9 +94,12 @@ class ResNet:
         return self.T / self.depth if self.depth else 0.0
 
     @property
-    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear:
+    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear | SmoothInTime:
         """Control of the flow; without steps there are no weights, whatever ``control`` says."""
-        return CONTROLS[self.control](self.depth) if self.depth else PiecewiseConstant(0)
+        if not self.depth:
+            return PiecewiseConstant(0)
+        control = CONTROLS[self.control](self.depth)
+        return SmoothInTime(control, self.smoothness / self.h) if self.smoothness else control
 
     @property
     def n_parameters(self) -> int:
@@ -125,6 +143,18 @@ class ResNet:
             for name in layers[0]
         }
         return theta
+
+    def layers(self, theta: PyTree) -> PyTree:
+        """Weights of the flow at the times of the control's coefficients, smoothed where they are to be.
+
+        Args:
+            theta: weights as from ``init``.
+
+        Returns:
+            The structure of ``theta["flow"]``.
+        """
+        control = self.weights_in_time
+        return control.smooth(theta["flow"]) if isinstance(control, SmoothInTime) else theta["flow"]
 
     def open(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """State at time 0: ``act(K x + b)``, or ``[x; 0]`` without opening.

@@ -151,7 +151,7 @@ def _run(
                 status = Status("time_budget", f"Stopped after {state.seconds:.1f} s, the time that was given.")
                 break
     except KeyboardInterrupt:
-        status = Status("interrupted", f"Interrupted after {state.iteration} iterations; the best iterate is kept.")
+        status = Status("interrupted", f"Ctrl-C came after {state.iteration} iterations; the best iterate is kept.")
     best = state.best
     history = {name: np.asarray(column) for name, column in state.history.items()}
     return Result(best.p, best.aux, status, history), state

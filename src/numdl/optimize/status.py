@@ -24,7 +24,5 @@ def plateau(values: Sequence[float], tol: float, window: int = 5) -> Status:
         return RUNNING
     before, now = values[-window - 1], values[-1]
     if before - now <= tol * abs(before):
-        return Status(
-            "converged", f"Converged: {window} steps lowered the objective by less than {tol:g} of its value."
-        )
+        return Status("converged", f"The last {window} steps lowered the objective by less than {tol:g} of its value.")
     return RUNNING
