@@ -12,6 +12,7 @@ Sources: Marquardt, SIAM J. 11 (1963); Nielsen, Damping Parameter in Marquardt's
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -84,15 +85,8 @@ class LevenbergMarquardt(eqx.Module):
             shrink = jnp.maximum(0.2, 1 - (2 * jnp.minimum(ratio, 2.0) - 1) ** 3)
             mu = jnp.where(good, damping.mu * shrink, damping.mu * damping.growth)
             damping = Damping(jnp.clip(mu, 1e-13, 1e13), jnp.where(good, 2.0, 2 * damping.growth))
-            keep = lambda a, b: jnp.where(good, a, b)  # noqa: E731
-            return (
-                good,
-                damping,
-                jax.tree.map(keep, trial, p),
-                jax.tree.map(keep, new_aux, aux),
-                keep(new, value),
-                count + 1,
-            )
+            kept = jax.tree.map(functools.partial(jnp.where, good), (trial, new_aux, new), (p, aux, value))
+            return (good, damping, *kept, count + 1)
 
         start = (jnp.asarray(False), iterate.state, iterate.p, normal.aux, normal.value, jnp.asarray(0))
         good, damping, p, aux, value, count = jax.lax.while_loop(

@@ -12,6 +12,7 @@ Sources: Steihaug (1983); Nocedal and Wright, Numerical Optimization, alg. 4.1.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -86,26 +87,11 @@ class NewtonCG(eqx.Module):
             length = jnp.linalg.norm(sub.x)
             grown = jnp.where(sub.boundary & (ratio > 0.75), 2.0 * radius, radius)
             radius = jnp.where(good & (ratio > 0.25), grown, 0.25 * jnp.minimum(length, radius))
-            keep = lambda a, b: jnp.where(good, a, b)  # noqa: E731
-            return (
-                good,
-                radius,
-                jax.tree.map(keep, trial, p),
-                jax.tree.map(keep, new_aux, aux),
-                keep(new, value),
-                trials + 1,
-                products + sub.products,
-            )
+            kept = jax.tree.map(functools.partial(jnp.where, good), (trial, new_aux, new), (p, aux, value))
+            return (good, radius, *kept, trials + 1, products + sub.products)
 
-        start = (
-            jnp.asarray(False),
-            iterate.state.radius,
-            iterate.p,
-            lin.aux,
-            lin.value,
-            jnp.asarray(0),
-            jnp.asarray(0),
-        )
+        none = jnp.asarray(0)
+        start = (jnp.asarray(False), iterate.state.radius, iterate.p, lin.aux, lin.value, none, none)
         good, radius, p, aux, value, trials, products = jax.lax.while_loop(
             lambda s: ~s[0] & (s[5] < self.max_trials), attempt, start
         )
