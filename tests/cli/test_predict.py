@@ -37,6 +37,15 @@ def new(tmp_path):
     )
 
 
+def test_values_that_training_did_not_have_are_named(numdl, fitted, tmp_path):
+    columns = table(n=5, seed=1)
+    columns["city"][2] = "Oz"
+    path = write_csv(tmp_path / "far.csv", {k: columns[k] for k in ("city", "kind", "cost", "floor", "area")})
+    end = numdl("predict", fitted("price"), path)
+    assert end.code == 0 and len(rows(end.out)) == 5
+    assert "Column 'city' holds values that training did not have, 'Oz' for one: 1 of 5 rows" in end.err
+
+
 def test_predictions_go_to_standard_output(numdl, fitted, new):
     end = numdl("predict", fitted("price") / "model.numdl", new)
     assert end.code == 0, end.err

@@ -162,3 +162,15 @@ def test_a_closed_pipe_is_no_error_of_ours(tmp_path):
     _, err = process.communicate(timeout=30)
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_device_is_no_error_of_ours(tmp_path):
+    code = (
+        "from numdl.cli.errors import UserError\nfrom numdl.cli.predict import _print\nimport numpy as np\n"
+        "try: _print(['y'], [np.zeros(3)])\nexcept UserError as error: raise SystemExit(str(error))"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "the output cannot be written (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr

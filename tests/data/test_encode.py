@@ -162,7 +162,7 @@ def test_several_targets():
         ("price", "cluster", "'auto', 'regression' or 'classification'"),
         ("kind", "regression", r"target 'kind' is text \(row 1 holds 'oak'\)"),
         ("price", "classification", r"row 1 holds 9\.5; use task='regression'"),
-        ("site", "auto", "all 6 rows of target 'site' hold a, so there is only one class"),
+        ("site", "auto", "every row of target 'site' holds a \\(6 in all\\), so there is nothing to learn"),
     ],
 )
 def test_targets_refused(target, task, says):
@@ -171,7 +171,7 @@ def test_targets_refused(target, task, says):
 
 
 def test_constant_target_and_nothing_to_learn_from():
-    with pytest.raises(ValueError, match=r"all 3 rows of target 'y' hold 2\.5, so the target does not vary"):
+    with pytest.raises(ValueError, match=r"every row of target 'y' holds 2\.5 \(3 in all\), so there is nothing"):
         TableEncoder.fit(table(x=np.arange(3.0), y=[2.5] * 3), "y")
     with pytest.raises(ValueError, match=r"no column is left to learn from\. Column 'x' is dropped: it is constant\."):
         TableEncoder.fit(table(x=[1.0] * 3, y=np.arange(3.0)), "y")

@@ -226,3 +226,15 @@ def test_report_and_summary(fitted, tmp_path):
     assert summary.scores[1]["test"] == pytest.approx(np.std(Y))
     fitted.report(tmp_path / "report.html", X, Y)
     assert "plain 4x1" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-1])
+def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
+    """Their features are tiny and the head is huge, so that normal equations lose all digits."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 4))
+    y = x @ [1.0, 2.0, 3.0, 4.0] + noise * rng.normal(size=150)
+    model = regressor(random_state=1, width=16, depth=2, max_iter=60).fit(x[:100], y[:100])
+    mean, std = model.predict(x[100:], return_std=True)
+    error = np.sqrt(np.mean((mean - y[100:]) ** 2))
+    assert error < 2 * noise and 0.5 * error < np.median(std) < 2 * error

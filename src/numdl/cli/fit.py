@@ -63,6 +63,8 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
             show_start(console, data, prepared, folder.checkpoint if again else None)
             return _train(data, prepared, options, folder, console, errors, quiet)
         except KeyboardInterrupt:
+            if begun:
+                abandon(folder)
             errors.print(Text(_left_behind(folder)), soft_wrap=True)
             return INTERRUPTED
         except UserError:

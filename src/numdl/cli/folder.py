@@ -146,7 +146,7 @@ def begin(folder: RunFolder, options: FitOptions, data: Path, digest: str) -> No
 
 
 def abandon(folder: RunFolder) -> None:
-    """Take back `begin` after a mistake that the training refused, so that the command can simply be repeated."""
+    """Take back `begin` where nothing was trained yet, so that the command can simply be repeated."""
     if folder.model.exists() or folder.checkpoint.exists():
         return
     with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     with blame_input():
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)
+        for note in encoder.unseen(table):
+            print(note, file=sys.stderr)
         names, columns = predictions(estimator, encoder, x, std=std)
     if out is None:
         _print(names, columns)
@@ -100,6 +103,14 @@ def _check_out(out: Path, data: Path, overwrite: bool) -> None:
 def _print(names: list[str], columns: list[np.ndarray]) -> None:
     Table(tuple(names), tuple(columns))  # refuses names that occur twice, as for a file
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    sys.stdout.flush()
+    try:
+        writer.writerow(names)
+        writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has had enough
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered must not fail once more
+        raise UserError(
+            f"numdl predict: the output cannot be written ({error.strerror}); give --out FILE on another device."
+        ) from error

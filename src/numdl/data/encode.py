@@ -113,6 +113,26 @@ class TableEncoder:
                 blocks.append(one_hot(feature, texts(column)))
         return np.hstack(blocks)
 
+    def unseen(self, table: Table) -> list[str]:
+        """One sentence for each column of text with values that training did not have.
+
+        Args:
+            table: rows that ``transform`` accepts.
+
+        Returns:
+            Sentences; none if all is known.
+        """
+        found = []
+        for feature in (feature for feature in self.features if feature.kind == "text"):
+            column = texts(table.column(feature.name))
+            new = ~np.isin(column.astype(str), [*feature.common, *feature.rare])
+            if new.any():
+                found.append(
+                    f"Column {feature.name!r} holds values that training did not have, {column[new][0]!r} for one: "
+                    f"{new.sum()} of {len(column)} rows are predicted as if it said nothing."
+                )
+        return found
+
     def targets(self, table: Table) -> np.ndarray:
         """What the model is to predict.
 
@@ -225,9 +245,9 @@ def _check_labels(call: str, table: Table, targets: tuple[str, ...], task: Task,
         if task == "classification" and not text_target:
             _whole(call, name, values)
         if all(value == values[0] for value in values):
-            what = "the target does not vary" if task == "regression" else "there is only one class"
             raise ValueError(
-                f"{call}: all {len(values)} rows of target {name!r} hold {values[0]}, so {what}; give rows that differ."
+                f"{call}: every row of target {name!r} holds {values[0]} ({len(values)} in all), so there is nothing "
+                "to learn; give rows that differ."
             )
 
 

@@ -228,7 +228,8 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
             message = f"{stopped_by} after {trainer.elapsed:.0f} s; the best network is kept."
             self.status_ = Status("interrupted", message)
         elif trainer.out_of_time:
-            self.status_ = Status("time_budget", f"Stopped after {trainer.elapsed:.0f} s, the time that was given.")
+            message = f"Stopped after {trainer.elapsed:.1f} s; {self.time_budget:g} s were given."
+            self.status_ = Status("time_budget", message)
         self.history_ = {name: np.asarray(column) for name, column in best.progress.history.items()}
         self.n_iter_ = max(best.progress.iteration, 1)
         self.n_parameters_ = best.net.n_parameters + member.head.size

@@ -103,7 +103,7 @@ def _member(i: int, stored: dict[str, Any], arrays: dict[str, np.ndarray]) -> Me
     theta = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     posterior = None
     if "count" in stored:
-        names = ("root", "mixed", "head_inverse", "rows", "rotation")
+        names = ("root", "projected", "head_root", "rows", "rotation")
         parts = {name: arrays[f"member/{i}/posterior/{name}"] for name in names}
         posterior = Posterior(**parts, count=stored["count"], noise=stored["precision"])
     head = arrays[f"member/{i}/head"]

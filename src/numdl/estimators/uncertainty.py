@@ -6,6 +6,10 @@ Laplace approximation of one member, in scaled units, with everything per mean o
 
     var s_j = ( z'A^-1 z + ||L^-1 (g_j - C_j A^-1 z)||^2 ) / (n beta)
 
+Nearly linear maps have tiny features and a huge head, and neither A nor ``J'J - C A^-1 C'`` may be formed: the digits
+would cancel. With ``[Z; sqrt(alpha_W) I] = [Q1; Q2] G^-1``, Q orthonormal, ``A^-1 = G G'`` and ``C A^-1 = P G'`` for
+``P = J'Q1``, and S is a sum of squares, ``||J - Q1 P'||^2 + ||Q2 P'||^2 + diag(alpha)``.
+
 To this come the noise ``1/beta`` and the spread of the members. With ``W = Q R`` only ``r = min(k, m)`` rows R are
 differentiated, whatever the number of outputs.
 
@@ -20,7 +24,6 @@ import jax
 import jax.flatten_util
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import cho_factor, cho_solve
 
 from numdl.contracts import PyTree
 from numdl.models import ResNet
@@ -32,12 +35,12 @@ BLOCK = 256
 
 
 class Posterior(NamedTuple):
-    """What a member keeps to predict its uncertainty (float32: it describes an uncertainty).
+    """What a member keeps to predict its uncertainty; the largest array is float32, as it describes an uncertainty.
 
     Attributes:
         root: (p, p) inverse of L; empty where only the head is kept.
-        mixed: (p, r, q) ``C A^-1`` for each rotated output.
-        head_inverse: (q, q) ``A^-1``.
+        projected: (p, r, q) P for each rotated output.
+        head_root: (q, q) G.
         rows: (r, m) R.
         rotation: (k, r) Q.
         count: n beta.
@@ -45,8 +48,8 @@ class Posterior(NamedTuple):
     """
 
     root: Float[np.ndarray, "p p"]
-    mixed: Float[np.ndarray, "p r q"]
-    head_inverse: Float[np.ndarray, "q q"]
+    projected: Float[np.ndarray, "p r q"]
+    head_root: Float[np.ndarray, "q q"]
     rows: Float[np.ndarray, "r m"]
     rotation: Float[np.ndarray, "k r"]
     count: float
@@ -97,36 +100,39 @@ def laplace_posterior(
     rotation, rows = np.linalg.qr(weights) if k > m else (np.eye(k), weights)
     dense = len(penalty) <= LARGEST
     p, r = (len(penalty) if dense else 0), len(rows)
-    gram, mixed, inner = np.zeros((p, p)), np.zeros((p, r * q)), np.zeros((q, q))
-    share = w / w.sum()
-    for start in range(0, len(x), BLOCK):
-        u, j, root = _rows(net, theta, rows, x[start : start + BLOCK], np.sqrt(share[start : start + BLOCK]))
-        z = np.column_stack([u * root[:, None], root])
-        inner += z.T @ z
-        if dense:
-            j = j * root[:, None, None]
-            wide = j.transpose(2, 1, 0).reshape(p, -1)
-            gram += wide @ wide.T
-            mixed += np.einsum("brp,bq->prq", j, z, optimize=True).reshape(p, -1)
-    inner[range(m), range(m)] += alpha_head
-    inner += 1e-12 * np.trace(inner) / q * np.eye(q)
-    inverse = cho_solve(cho_factor(inner), np.eye(q))
-    solved = (mixed.reshape(p, r, q) @ inverse).reshape(p, -1)
-    schur = gram - solved @ mixed.T + np.diag(penalty[:p])
-    schur += 1e-10 * np.trace(schur) / max(p, 1) * np.eye(p)
+    share = np.sqrt(w / w.sum())
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(x), BLOCK)]
+    u = np.concatenate([_rows(net, theta, rows, x[block])[0] for block in blocks])
+    z = share[:, None] * np.column_stack([u, np.ones(len(u))])
+    ridge = np.sqrt(alpha_head) * np.eye(m, q)
+    _, sigma, vt = np.linalg.svd(np.linalg.qr(np.vstack([z, ridge]), mode="r"), full_matrices=False)
+    seen = sigma > max(len(z), q) * np.finfo(float).eps * sigma[0]
+    head_root = vt.T * np.where(seen, 1 / np.where(seen, sigma, 1.0), 0.0)
+    basis, spill = z @ head_root, ridge @ head_root
+    projected, schur = np.zeros((p, r, q)), np.diag(np.asarray(penalty[:p], float))
+    if dense:
+        for block in blocks:
+            j = share[block, None, None] * _rows(net, theta, rows, x[block])[1]
+            projected += np.einsum("brp,bq->prq", j, basis[block], optimize=True)
+        for block in blocks:
+            j = share[block, None, None] * _rows(net, theta, rows, x[block])[1]
+            j -= np.einsum("prq,bq->brp", projected, basis[block], optimize=True)
+            schur += np.einsum("brp,brs->ps", j, j, optimize=True)
+        lost = (projected @ spill.T).reshape(p, -1)
+        schur += lost @ lost.T
     values, vectors = np.linalg.eigh(schur)
-    root = vectors.T / np.sqrt(np.maximum(values, 1e-12 * max(values.max(initial=0.0), 1e-300)))[:, None]
+    root = vectors.T / np.sqrt(np.maximum(values, 1e-13 * max(values.max(initial=0.0), 1e-300)))[:, None]
     # Contiguous: a product then rounds as it does after the arrays went through a file.
-    root, solved, inverse = (np.ascontiguousarray(a, np.float32) for a in (root, solved.reshape(p, r, q), inverse))
-    rows, rotation = (np.ascontiguousarray(a) for a in (rows, rotation))
-    return Posterior(root, solved, inverse, rows, rotation, float(total * noise), float(noise))
+    parts = (np.ascontiguousarray(a) for a in (root.astype(np.float32), projected, head_root, rows, rotation))
+    root, projected, head_root, rows, rotation = parts
+    return Posterior(root, projected, head_root, rows, rotation, float(total * noise), float(noise))
 
 
-def _rows(net: ResNet, theta: PyTree, rows: np.ndarray, x: np.ndarray, root: np.ndarray) -> tuple:
-    """One block, padded to a fixed size so that one shape is compiled."""
+def _rows(net: ResNet, theta: PyTree, rows: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features and derivatives of one block, padded to a fixed size so that one shape is compiled."""
     b = len(x)
     u, j = _pull(net, theta, rows, np.pad(x, ((0, BLOCK - b), (0, 0))))
-    return np.asarray(u)[:b], np.asarray(j)[:b], root
+    return np.asarray(u, float)[:b], np.asarray(j, float)[:b]
 
 
 def predictive_std(members: list[Any], x: Float[np.ndarray, "n d"], scores: Float[np.ndarray, "e n k"]) -> np.ndarray:
@@ -150,12 +156,12 @@ def _variance(member: Any, x: np.ndarray) -> np.ndarray:
     parts = []
     for start in range(0, len(x), BLOCK):
         block = x[start : start + BLOCK]
-        u, j, _ = _rows(member.net, member.theta, posterior.rows, block, np.ones(len(block)))
-        z = np.column_stack([u, np.ones(len(u))])
-        inner = np.einsum("bq,qs,bs->b", z, posterior.head_inverse, z)[:, None]
+        u, j = _rows(member.net, member.theta, posterior.rows, block)
+        t = np.column_stack([u, np.ones(len(u))]) @ posterior.head_root
+        inner = np.sum(t**2, axis=1, keepdims=True)
         outer = np.zeros((len(block), len(posterior.rotation)))
         if p:
-            d = j - np.einsum("prq,bq->brp", posterior.mixed, z, optimize=True)
+            d = j - np.einsum("prq,bq->brp", posterior.projected, t, optimize=True)
             e = d.reshape(-1, p) @ posterior.root.T
             e = e.reshape(len(block), -1, p)
             cross = np.einsum("brp,bsp->brs", e, e, optimize=True)

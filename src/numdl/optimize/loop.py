@@ -148,7 +148,7 @@ def _run(
                 status = ended
                 break
             if time_budget is not None and state.seconds >= time_budget:
-                status = Status("time_budget", f"Stopped after {state.seconds:.1f} s, the time that was given.")
+                status = Status("time_budget", f"Stopped after {state.seconds:.1f} s; {time_budget:g} s were given.")
                 break
     except KeyboardInterrupt:
         status = Status("interrupted", f"Ctrl-C came after {state.iteration} iterations; the best iterate is kept.")
