@@ -50,7 +50,7 @@ class ResNetRegressor(MultiOutputMixin, RegressorMixin, ResNetBase):
 
     Attributes:
         members_: networks that predict together, best evidence first.
-        architecture_: their architecture.
+        architecture_: architecture of the first; the others have it too, or one that the evidence cannot tell from it.
         history_: one array per recorded quantity for the first member.
         status_: why its training ended.
         n_iter_: its number of iterations.

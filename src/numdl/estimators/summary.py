@@ -71,7 +71,8 @@ def _network(estimator: Any) -> str:
     from numdl.estimators.plan import name_of
 
     count = len(estimator.members_)
-    return f"{name_of(estimator.architecture_)}" + (f", mean of {count} starts" if count > 1 else "")
+    networks = " and ".join(dict.fromkeys(name_of(member.net) for member in estimator.members_))
+    return networks + (f", mean of {count} starts" if count > 1 else "")
 
 
 def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str, Any]:

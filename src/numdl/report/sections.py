@@ -75,7 +75,7 @@ def regularisation(summary: FitSummary) -> str:
         draw = partial(convergence.draw_effective, effective=effective, n_parameters=total)
         title = "Effective number of parameters"
         figures.append(figure(title, note, draw_svg("effective", f"{title} over iterations", draw)))
-    for name, heading in (("log_evidence", "Log evidence"), ("noise", "Noise level"), ("damping", "Damping")):
+    for name, heading in (("log_evidence", "Log evidence"), ("noise", "Noise precision"), ("damping", "Damping")):
         values = measures.column(summary, name)
         if values is not None:
             lines, label = {name: values}, heading.lower()
