@@ -63,6 +63,19 @@ def test_resume_before_the_first_checkpoint_starts_again(interrupted, numdl, tmp
     assert "iteration 1 " in end.err
 
 
+def test_ctrl_c_before_training_leaves_nothing_behind(numdl, csv_file, tmp_path, stand_in, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    args = ("fit", csv_file, "--target", "price", "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(stand_in.Regressor, "fit", interrupt)
+        end = numdl(*args)
+    assert end.code == 130 and "nothing is saved" in end.err
+    assert not (tmp_path / "run").exists()
+    assert numdl(*args).code == 0, "the command can simply be repeated"
+
+
 def test_resume_without_a_run_starts_one(numdl, csv_file, tmp_path):
     assert numdl("fit", csv_file, "--target", "price", "--out", tmp_path / "run", "--resume").code == 0
 
