@@ -1,0 +1,220 @@
+"""What has to be computed once, so that a regularised least-squares problem is solved for every alpha?
+
+    min over X:   1/(2n) sum_i w_i ||a_i X + b0 - b_i||^2  +  alpha/2 ||L (X - X0)||_F^2
+
+with n the sum of the sample weights and a free intercept b0. One factorisation finds directions in which data and
+penalty decouple: ``Z b_j = c_j u_j`` with orthonormal u_j and ``||L b_j|| = s_j``, where Z is A, centred, its rows
+scaled by ``sqrt(w_i / n)``. The solution for every alpha is then a weighted sum of the b_j.
+
+For ``L = I`` this is the singular value decomposition, otherwise the generalised one, from a QR factorisation of Z and
+L stacked and the CS decomposition of its orthogonal factor. Products ``A'A`` are never formed: their condition is the
+square.
+
+Cost: ``2 n p^2`` for the triangle of Z (n > p), then about ``20 p^3``, with L ``2 (p + q) p^2`` more. Memory: one copy
+of A.
+
+Sources: Hansen, Discrete Inverse Problems, SIAM 2010, ch. 3, 4 and 8; Paige and Saunders, SIAM J. Numer. Anal. 18
+(1981) 398-405; Golub and Van Loan, Matrix Computations, 2013, sec. 6.1.6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import solve_triangular
+
+from numdl.regularize.ridge.filters import Filter, tikhonov
+
+
+class RidgeDecomposition(NamedTuple):
+    """Directions in which data and penalty decouple.
+
+    Attributes:
+        c: strengths in the data, descending in ``c / s``; numbers below rounding are zero, (r,).
+        s: strengths in the penalty; zero where nothing is penalised, (r,).
+        coefficients: ``u_j' Y``: what the targets say along each direction, (r, k).
+        basis: the directions b_j as columns, (p, r).
+        dual: ``dual @ basis`` is the identity, (r, p).
+        outside: squares of the scaled targets that no X can reach, (k,).
+        offset: where unknowns are without data (X0), (p, k).
+        x_mean: weighted means of the columns of A, (p,); zero without intercept.
+        y_mean: weighted means of the targets, (k,); zero without intercept.
+        n: sum of the sample weights: number of observations of each target.
+        intercept: whether there is a free intercept.
+        left: the u_j as columns, (rows, r); None if they were not asked for.
+        rest: what the targets have outside, (rows, k); None if ``left`` is.
+        weights: sample weights, (rows,); None if ``left`` is.
+    """
+
+    c: Float[np.ndarray, " r"]
+    s: Float[np.ndarray, " r"]
+    coefficients: Float[np.ndarray, "r k"]
+    basis: Float[np.ndarray, "p r"]
+    dual: Float[np.ndarray, "r p"]
+    outside: Float[np.ndarray, " k"]
+    offset: Float[np.ndarray, "p k"]
+    x_mean: Float[np.ndarray, " p"]
+    y_mean: Float[np.ndarray, " k"]
+    n: float
+    intercept: bool
+    left: Float[np.ndarray, "rows r"] | None = None
+    rest: Float[np.ndarray, "rows k"] | None = None
+    weights: Float[np.ndarray, " rows"] | None = None
+
+    @property
+    def scale(self) -> float:
+        """Largest ``(c / s)^2`` among penalised directions: above it alpha holds everything; 0 if there is none."""
+        held = (self.s > 0) & (self.c > 0)
+        return float(np.max((self.c[held] / self.s[held]) ** 2, initial=0.0))
+
+    def solution(
+        self, alpha: float, filter: Filter = tikhonov
+    ) -> tuple[Float[np.ndarray, "p k"], Float[np.ndarray, " k"]]:
+        """Minimiser for one alpha.
+
+        Args:
+            alpha: penalty of the mean misfit, not negative. For zero, directions that data do not see stay at X0.
+            filter: how directions are kept.
+
+        Returns:
+            Unknowns (p, k) and intercept (k,).
+        """
+        kept = filter(self.c, self.s, np.array([float(alpha)])).kept[0]
+        gain = np.divide(kept, self.c, out=np.zeros_like(kept), where=self.c > 0)
+        unknowns = self.offset + self.basis @ (gain[:, None] * self.coefficients)
+        return unknowns, self.y_mean - self.x_mean @ unknowns
+
+
+def decompose(
+    a: Float[np.ndarray, "n p"],
+    b: Float[np.ndarray, "n k"],
+    operator: Float[np.ndarray, "q p"] | None = None,
+    *,
+    weights: Float[np.ndarray, " n"] | None = None,
+    reference: Float[np.ndarray, "p k"] | None = None,
+    intercept: bool = False,
+    keep_left: bool = False,
+) -> RidgeDecomposition:
+    """Factorise a regularised least-squares problem.
+
+    Args:
+        a: matrix, (n, p), finite.
+        b: targets, (n, k), finite.
+        operator: L, (q, p); None for the identity.
+        weights: observations each row stands for, positive, (n,); None for one each.
+        reference: X0, (p, k); None for zero.
+        intercept: whether a free intercept is added.
+        keep_left: whether to keep what leave-one-out needs, n (r + k) numbers.
+
+    Returns:
+        The decomposition.
+
+    Raises:
+        ValueError: there is a direction that neither A nor L sees, or L is zero.
+    """
+    n, p = a.shape
+    weights = np.ones(n) if weights is None else weights
+    total = float(weights.sum())
+    root = np.sqrt(weights / total)[:, None]
+    offset = np.zeros((p, b.shape[1])) if reference is None else reference
+    x_mean = weights @ a / total if intercept else np.zeros(p)
+    y_mean = weights @ b / total if intercept else np.zeros(b.shape[1])
+    z = root * (a - x_mean)
+    y = root * (b - y_mean - (a - x_mean) @ offset) if reference is not None else root * (b - y_mean)
+    size = float(np.sqrt(weights @ np.einsum("ij,ij->i", a, a) / total))  # of A as it is: constant columns must vanish
+    top, head, outside, q = _reduce(z, y, keep_left)
+    c, s, left, basis, dual = _identity(top) if operator is None else _generalised(top, operator)
+    floor = max(n, p) * np.finfo(float).eps
+    c = np.where(c > floor * (size if operator is None else np.max(c, initial=0.0)), c, 0.0)
+    coefficients = left.T @ head
+    if outside is None:
+        outside = np.sum((head - left @ coefficients) ** 2, axis=0)
+    kept = RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, x_mean, y_mean, total, intercept)
+    if not keep_left:
+        return kept
+    left = left if q is None else q @ left
+    return kept._replace(left=left, rest=y - left @ coefficients, weights=weights)
+
+
+def decompose_triangle(
+    r: Float[np.ndarray, "q q"], p: int, n: float, operator: Float[np.ndarray, "l p"] | None = None
+) -> RidgeDecomposition:
+    """The same from the triangle of ``[1 A B]`` (rows scaled by the square roots of their weights), as TSQR leaves it.
+
+    With ones in the first column, the triangle below its first row belongs to the centred problem.
+
+    Args:
+        r: upper triangle of the QR factorisation of the ones, the p columns of A and the k targets, (1+p+k, 1+p+k).
+        p: number of unknowns.
+        n: sum of the weights.
+        operator: L, (q, p); None for the identity.
+
+    Returns:
+        The decomposition of the problem with intercept.
+    """
+    first = np.sign(r[0, 0]) * r[0] / np.sqrt(n)
+    x_mean, y_mean = first[1 : p + 1], first[p + 1 :]
+    below = r[1:, 1:] / np.sqrt(n)
+    top, head = below[:p, :p], below[:p, p:]
+    c, s, left, basis, dual = _identity(top) if operator is None else _generalised(top, operator)
+    size = np.hypot(np.linalg.norm(top), np.linalg.norm(x_mean)) if operator is None else np.max(c, initial=0.0)
+    c = np.where(c > max(n, p) * np.finfo(float).eps * size, c, 0.0)
+    outside = np.sum(below[p:, p:] ** 2, axis=0)
+    offset = np.zeros((p, len(y_mean)))
+    return RidgeDecomposition(c, s, left.T @ head, basis, dual, outside, offset, x_mean, y_mean, float(n), True)
+
+
+def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
+    """Rows of the problem that matter: Z and Y, or their triangles where there are many more rows than columns."""
+    n, p = z.shape
+    k = y.shape[1]
+    if n <= p + k:
+        return z, y, None, None
+    if keep_left:
+        q, r = np.linalg.qr(z)
+        head = q.T @ y
+        return r, head, np.sum((y - q @ head) ** 2, axis=0), q
+    r = np.asarray(np.linalg.qr(np.hstack([z, y]), mode="r"))
+    return r[:p, :p], r[:p, p:], np.sum(r[p : p + k, p:] ** 2, axis=0), None
+
+
+def _identity(z: np.ndarray) -> tuple:
+    left, c, right = np.linalg.svd(z, full_matrices=False)
+    return c, np.ones_like(c), left, right.T, right
+
+
+def _generalised(z: np.ndarray, operator: np.ndarray) -> tuple:
+    """Generalised singular value decomposition by stacking; both parts are brought to the same size first."""
+    size = np.linalg.norm(operator)
+    if size == 0:
+        raise ValueError("decompose: the operator is zero, so nothing is penalised. Give another, or alpha = 0.")
+    balance = (np.linalg.norm(z) or 1.0) / size
+    rows = len(z)
+    stack = np.vstack([z, balance * operator])
+    if len(stack) < stack.shape[1]:
+        _refuse_common_null_space(stack)
+    q, t = np.linalg.qr(stack)
+    spread = np.linalg.svd(t, compute_uv=False)
+    if spread[-1] <= max(stack.shape) * np.finfo(float).eps * spread[0]:
+        _refuse_common_null_space(t)
+    left, c, w = np.linalg.svd(q[:rows], full_matrices=False)
+    # Directions beyond the rank of Z are not seen by the data: they stay at the reference and need no basis vector.
+    s = np.linalg.norm(q[rows:] @ w.T, axis=0)
+    s = np.where(s > len(stack) * np.finfo(float).eps, s, 0.0) / balance
+    basis = solve_triangular(t, w.T)
+    return c, s, left, basis, w @ t
+
+
+def _refuse_common_null_space(stack: np.ndarray) -> None:
+    """Name a direction that data and penalty leave free together."""
+    direction = np.linalg.svd(stack)[2][-1]
+    direction = direction / direction[np.argmax(np.abs(direction))]
+    constant = np.ptp(direction) < 1e-6
+    largest = np.argsort(-np.abs(direction))[:3]
+    named = "the constant vector" if constant else ", ".join(f"{direction[j]:.2g} in column {j}" for j in largest)
+    raise ValueError(
+        f"decompose: the null spaces of the data and of the operator meet ({named}), so no alpha makes the solution "
+        "unique. Add a row to the operator that sees it, drop a column, or use operator='identity'."
+    )

@@ -1,0 +1,103 @@
+"""What happens to fit, size and complexity of the solution as alpha changes?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from numdl.regularize.ridge.decomposition import RidgeDecomposition
+from numdl.regularize.ridge.filters import Filter, tikhonov
+
+
+class RidgePath(NamedTuple):
+    """Regularised solutions at m ascending penalty parameters, by their numbers.
+
+    Attributes:
+        alphas: penalty parameters of the mean misfit, ascending, (m,).
+        residuals: ``||A X - B||`` with sample weights, over all targets, in the units of the targets, (m,).
+        seminorms: ``||L (X - X0)||`` over all targets, (m,).
+        freedom: trace of the influence matrix (effective degrees of freedom) for one target, intercept included, (m,).
+        squared_freedom: trace of its square, (m,).
+        n: observations of each target.
+        k: number of targets.
+        limits: residual for alpha -> 0 and for alpha -> infinity.
+        errors: squared errors on parts left out (leave-one-out: each observation; folds: means), (m, parts); None if
+            they were not computed.
+        weights: observations in each part, (parts,); None if ``errors`` is.
+    """
+
+    alphas: Float[np.ndarray, " m"]
+    residuals: Float[np.ndarray, " m"]
+    seminorms: Float[np.ndarray, " m"]
+    freedom: Float[np.ndarray, " m"]
+    squared_freedom: Float[np.ndarray, " m"]
+    n: float
+    k: int
+    limits: tuple[float, float]
+    errors: Float[np.ndarray, "m parts"] | None = None
+    weights: Float[np.ndarray, " parts"] | None = None
+
+
+def ridge_path(
+    decomposition: RidgeDecomposition, alphas: Float[np.ndarray, " m"], filter: Filter = tikhonov
+) -> RidgePath:
+    """The path at given alphas; ``O(m r)`` operations after the decomposition.
+
+    Args:
+        decomposition: from ``decompose``.
+        alphas: penalty parameters, positive, ascending, (m,).
+        filter: how directions are kept.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: alphas that are not finite, not positive or not ascending.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.4-4.6.
+    """
+    alphas = np.asarray(alphas, float)
+    if alphas.ndim != 1 or not len(alphas) or not np.all(np.isfinite(alphas) & (alphas > 0)):
+        raise ValueError("ridge_path(alphas): needs positive finite numbers, (m,). Leave out zero and NaN.")
+    if np.any(np.diff(alphas) <= 0):
+        raise ValueError("ridge_path(alphas): must ascend. Sort them and drop duplicates.")
+    d = decomposition
+    kept, lost = filter(d.c, d.s, alphas)
+    squares = np.sum(d.coefficients**2, axis=1)
+    outside = float(np.sum(d.outside))
+    size = np.divide(d.s, d.c, out=np.zeros_like(d.c), where=d.c > 0) ** 2
+    free = float(d.intercept)
+    penalised = (d.s > 0) | (d.c == 0)
+    unreachable = float(np.sum(squares[d.c == 0])) + outside
+    heaviest = float(np.sum(squares[penalised])) + outside
+    return RidgePath(
+        alphas=alphas,
+        residuals=np.sqrt(d.n * (lost**2 @ squares + outside)),
+        seminorms=np.sqrt(kept**2 @ (size * squares)),
+        freedom=kept.sum(axis=1) + free,
+        squared_freedom=(kept**2).sum(axis=1) + free,
+        n=d.n,
+        k=d.coefficients.shape[1],
+        limits=(float(np.sqrt(d.n * unreachable)), float(np.sqrt(d.n * heaviest))),
+    )
+
+
+def alpha_grid(decomposition: RidgeDecomposition, m: int = 100) -> Float[np.ndarray, " m"]:
+    """Alphas from where rounding ends to where everything is held, equidistant in the logarithm.
+
+    Args:
+        decomposition: from ``decompose``.
+        m: number of alphas, at least 2.
+
+    Returns:
+        Ascending alphas: from the square of the smallest ``c / s`` above rounding to ten times the largest.
+    """
+    d = decomposition
+    held = (d.s > 0) & (d.c > 0)
+    if not held.any():
+        return np.geomspace(1e-8, 1.0, m)
+    ratios = (d.c[held] / d.s[held]) ** 2
+    low = max(float(ratios.min()) / 10, np.finfo(float).eps ** 1.5 * d.scale)
+    return np.geomspace(low, 10 * d.scale, m)

@@ -1,0 +1,105 @@
+"""How well would each alpha predict observations that were left out?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Float
+
+from numdl.regularize.ridge.decomposition import RidgeDecomposition, decompose
+from numdl.regularize.ridge.filters import Filter, tikhonov
+from numdl.regularize.ridge.path import RidgePath, ridge_path
+
+
+def leave_one_out(
+    decomposition: RidgeDecomposition, alphas: Float[np.ndarray, " m"], filter: Filter = tikhonov
+) -> RidgePath:
+    """The path with exact leave-one-out errors from one decomposition, without refitting.
+
+    ``e_i = r_i / (1 - h_i)`` with h the diagonal of the influence matrix; a row of weight w counts as w observations,
+    of which one is left out: ``e_i = r_i / (1 - h_i / w_i)``. Where the fit passes through an observation whatever
+    its value (h = 1), the error is infinite.
+
+    Cost: ``2 n r m (1 + k)`` operations for m alphas.
+
+    Args:
+        decomposition: from ``decompose(keep_left=True)``.
+        alphas: penalty parameters, positive, ascending, (m,).
+        filter: how directions are kept.
+
+    Returns:
+        The path with ``errors (m, n)``, mean over the targets.
+
+    Raises:
+        ValueError: the decomposition was made without its left vectors.
+
+    Source: Golub, Heath and Wahba, Technometrics 21 (1979) 215-223; Allen, Technometrics 16 (1974) 125-127 (PRESS).
+    """
+    d = decomposition
+    if d.left is None or d.rest is None or d.weights is None:
+        raise ValueError("leave_one_out: the decomposition has no left vectors. Use decompose(keep_left=True).")
+    path = ridge_path(d, alphas, filter)
+    kept, lost = filter(d.c, d.s, path.alphas)
+    share = d.weights / d.n
+    leverage = (d.left**2 @ kept.T).T + share * float(d.intercept)
+    inside = 1.0 - leverage / d.weights
+    errors = np.zeros_like(inside)
+    for j in range(path.k):
+        errors += (d.rest[:, j] + (lost * d.coefficients[:, j]) @ d.left.T) ** 2
+    exact = inside <= d.left.shape[1] * np.finfo(float).eps
+    errors = np.where(exact, np.inf, errors / (share * path.k * np.where(exact, 1.0, inside) ** 2))
+    return path._replace(errors=errors, weights=d.weights)
+
+
+def fold_errors(
+    path: RidgePath,
+    a: Float[np.ndarray, "n p"],
+    b: Float[np.ndarray, "n k"],
+    folds: Iterable[tuple[np.ndarray, np.ndarray]],
+    operator: Float[np.ndarray, "q p"] | None = None,
+    *,
+    weights: Float[np.ndarray, " n"] | None = None,
+    reference: Float[np.ndarray, "p k"] | None = None,
+    intercept: bool = False,
+    filter: Filter = tikhonov,
+) -> RidgePath:
+    """The path with the errors of cross validation: one decomposition for each fold, all alphas at once.
+
+    Args:
+        path: at the wanted alphas, from all rows.
+        a: matrix, (n, p).
+        b: targets, (n, k).
+        folds: pairs of row numbers: to fit on, to check on; as scikit-learn's splitters give.
+        operator: L, (q, p); None for the identity.
+        weights: observations each row stands for, positive, (n,).
+        reference: X0, (p, k).
+        intercept: whether there is a free intercept.
+        filter: how directions are kept.
+
+    Returns:
+        The path with ``errors (m, folds)``: mean squared errors of the rows left out, over all targets.
+
+    Raises:
+        ValueError: no fold.
+
+    Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, sec. 7.10.
+    """
+    weights = np.ones(len(a)) if weights is None else weights
+    errors, sizes = [], []
+    for fit, check in folds:
+        d = decompose(a[fit], b[fit], operator, weights=weights[fit], reference=reference, intercept=intercept)
+        kept, _ = filter(d.c, d.s, path.alphas)
+        gain = np.divide(kept, d.c, out=np.zeros_like(kept), where=d.c > 0)
+        rows = a[check] - d.x_mean
+        known = b[check] - d.y_mean - rows @ d.offset
+        reach = rows @ d.basis
+        error = np.zeros(len(path.alphas))
+        for j in range(path.k):
+            missed = known[:, j] - (gain * d.coefficients[:, j]) @ reach.T
+            error += missed**2 @ weights[check]
+        sizes.append(weights[check].sum())
+        errors.append(error / (sizes[-1] * path.k))
+    if not errors:
+        raise ValueError("fold_errors(folds): there is no fold. Give at least one pair of row numbers.")
+    return path._replace(errors=np.array(errors).T, weights=np.array(sizes))
