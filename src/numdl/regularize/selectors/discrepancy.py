@@ -1,0 +1,49 @@
+"""Which alpha leaves a residual that the noise explains, and no smaller one: the discrepancy principle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numdl.regularize.ridge.path import RidgePath
+from numdl.regularize.selectors.choice import Choice, edge_of
+
+
+def discrepancy(path: RidgePath, noise: float, tau: float = 1.01) -> Choice:
+    """Index of the largest alpha whose residual the noise explains (Morozov).
+
+    Args:
+        path: ``residuals[i] = ||A x_i - b||`` at ascending ``alphas[i]``, both (m,).
+        noise: Euclidean norm of the error in all targets, in their units. Not a variance, not one per observation.
+        tau: safety factor, no unit, at least 1.
+
+    Returns:
+        The largest i with ``residuals[i] <= tau * noise``; its interval holds the alphas that noise levels 10 %
+        smaller and larger would choose.
+
+    Raises:
+        ValueError: no alpha reaches the noise level, or the noise is larger than what there is to explain.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 5.2.
+    """
+    if not (np.isfinite(noise) and noise >= 0) or not tau >= 1:
+        raise ValueError(f"discrepancy(noise={noise}, tau={tau}): needs a norm, finite and not negative, and tau >= 1.")
+    least, most = path.limits
+    goal = tau * noise
+    if most <= goal:
+        raise ValueError(
+            f"discrepancy(noise={noise:g}): without any unknowns the residual is {most:.3g}, which is not above "
+            f"tau * noise = {goal:.3g}: there is nothing to explain. Check that noise is the norm of the error in the "
+            "targets, not larger than the targets themselves."
+        )
+    explained = path.residuals <= goal
+    if not explained.any():
+        smaller = f"As no alpha goes below {least:.3g}" if least > goal else "Add smaller alphas"
+        raise ValueError(
+            f"discrepancy(noise={noise:g}): the smallest residual on this path is {path.residuals.min():.3g}, above "
+            f"tau * noise = {goal:.3g}. {smaller}, and check that noise is a norm and not a variance."
+        )
+    index = int(np.flatnonzero(explained)[-1])
+    low, high = (float(path.alphas[max(int(np.sum(path.residuals <= x * goal)) - 1, 0)]) for x in (0.9, 1.1))
+    meaning = "noise levels 10 % smaller and larger choose"
+    edge = edge_of(index, len(path.alphas))
+    return Choice("discrepancy", index, float(path.alphas[index]), path.residuals, (low, high), meaning, edge)

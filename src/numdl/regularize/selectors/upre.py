@@ -1,0 +1,29 @@
+"""Which alpha predicts the noise-free targets best, when the noise is known: unbiased predictive risk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numdl.regularize.ridge.path import RidgePath
+from numdl.regularize.selectors.choice import Choice, least
+
+
+def upre(path: RidgePath, noise: float) -> Choice:
+    """Index of the least ``||r||^2 / (n k) + 2 noise^2 freedom / n``, the predictive risk plus ``noise^2``.
+
+    Args:
+        path: residuals and degrees of freedom.
+        noise: standard deviation of the error of one observation, in the units of the targets. Not a variance.
+
+    Returns:
+        The choice; its interval holds the alphas within 1 % of the minimum.
+
+    Raises:
+        ValueError: noise is negative or not finite.
+
+    Source: Vogel, Computational Methods for Inverse Problems, SIAM 2002, sec. 7.1; Mallows, Technometrics 15 (1973).
+    """
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ValueError(f"upre(noise={noise}): needs a standard deviation, finite and not negative.")
+    values = path.residuals**2 / (path.n * path.k) + 2 * noise**2 * path.freedom / path.n
+    return least("UPRE", path, values, 0.01 * float(np.min(values)), "within 1 % of its minimum")

@@ -1,0 +1,61 @@
+"""Which alpha predicts the parts that were left out best?"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from numdl.regularize.ridge.path import RidgePath
+from numdl.regularize.selectors.choice import Choice, edge_of, least
+
+
+def cross_validation(path: RidgePath) -> Choice:
+    """Index of the least mean squared error of the parts left out.
+
+    Args:
+        path: with errors, from ``fold_errors`` (k-fold) or ``leave_one_out``.
+
+    Returns:
+        The choice; its interval holds the alphas within one standard error of the minimum.
+
+    Raises:
+        ValueError: the path has no errors.
+    """
+    mean, spread = _mean_and_error(path, "cross_validation")
+    finite = np.where(np.isfinite(mean), mean, np.inf)
+    return least("cross validation", path, mean, float(spread[np.argmin(finite)]), "within one standard error")
+
+
+def one_standard_error(path: RidgePath) -> Choice:
+    """Index of the largest alpha whose error is within one standard error of the least.
+
+    Args:
+        path: with errors, from ``fold_errors`` or ``leave_one_out``.
+
+    Returns:
+        The choice; its interval reaches down to the alpha of the least error.
+
+    Raises:
+        ValueError: the path has no errors.
+
+    Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, sec. 3.4.3.
+    """
+    best = cross_validation(path)
+    high = int(np.searchsorted(path.alphas, best.interval[1]))
+    interval = (best.alpha, float(path.alphas[high]))
+    edge = edge_of(high, len(path.alphas))
+    return Choice("one standard error", high, interval[1], best.criterion, interval, "within one standard error", edge)
+
+
+def _mean_and_error(path: RidgePath, call: str) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Mean error at each alpha and its standard error over the parts."""
+    if path.errors is None or path.weights is None:
+        raise ValueError(f"{call}: the path has no errors of parts left out. Use fold_errors or leave_one_out first.")
+    share = path.weights / path.weights.sum()
+    mean = path.errors @ share
+    parts = len(share)
+    if parts < 2:
+        return mean, np.zeros_like(mean)
+    with np.errstate(invalid="ignore"):
+        variance = ((path.errors - mean[:, None]) ** 2) @ share
+    return mean, np.sqrt(variance / (parts - 1))
