@@ -1,0 +1,102 @@
+"""How do the pixels of an image change from neighbour to neighbour?"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.linalg.operators.base import LinearMap
+from numdl.linalg.operators.blocks import Kronecker
+from numdl.linalg.operators.difference import Difference
+
+
+class _ImageDifference(LinearMap):
+    """The two operators ``D_1 kron I`` and ``I kron D_2`` of an image."""
+
+    image: eqx.AbstractVar[tuple[int, int]]
+    h: eqx.AbstractVar[float | Array | np.ndarray]
+    boundary: eqx.AbstractVar[str]
+
+    @property
+    @abc.abstractmethod
+    def _order(self) -> int: ...
+
+    def __check_init__(self) -> None:
+        _ = self._parts  # Difference refuses
+
+    @property
+    def _parts(self) -> tuple[Kronecker, Kronecker]:
+        down, along = (Difference(n, self.h, order=self._order, boundary=self.boundary) for n in self.image)
+        kept = [lx.IdentityLinearOperator(jax.ShapeDtypeStruct((n,), self.dtype)) for n in self.image]
+        return Kronecker(down, kept[1]), Kronecker(kept[0], along)
+
+
+class ImageGradient(_ImageDifference):
+    """``[D_1 kron I; I kron D_2]``: all differences down the columns, then all along the rows, over h.
+
+    Attributes:
+        image: rows and columns, (n1, n2).
+        h: distance of neighbours, positive, in units of length.
+        boundary: "neumann", "dirichlet" or "periodic", as for `Difference`.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 8.3.
+    """
+
+    image: tuple[int, int] = eqx.field(static=True)
+    h: float | Float[Array, ""] | Float[np.ndarray, ""] = 1.0
+    boundary: str = eqx.field(static=True, default="neumann", kw_only=True)
+
+    @property
+    def _order(self) -> int:
+        return 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of pairs of neighbours, and of pixels."""
+        down, along = self._parts
+        return down.shape[0] + along.shape[0], down.shape[1]
+
+    def mv(self, vector: Float[Array, " n"]) -> Float[Array, " m"]:
+        """All differences."""
+        return jnp.concatenate([part.mv(vector) for part in self._parts])
+
+
+class ImageLaplacian(_ImageDifference):
+    """``D_1 kron I + I kron D_2`` with second differences: five points, ``-G' G`` of `ImageGradient`.
+
+    Attributes:
+        image: rows and columns, (n1, n2).
+        h: distance of neighbours, positive, in units of length.
+        boundary: "neumann", "dirichlet" or "periodic", as for `Difference`.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 8.3.
+    """
+
+    image: tuple[int, int] = eqx.field(static=True)
+    h: float | Float[Array, ""] | Float[np.ndarray, ""] = 1.0
+    boundary: str = eqx.field(static=True, default="neumann", kw_only=True)
+
+    @property
+    def _order(self) -> int:
+        return 2
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of pixels, twice."""
+        return self._parts[0].shape
+
+    @property
+    def tags(self) -> frozenset[object]:
+        """Symmetric."""
+        return frozenset({lx.symmetric_tag})
+
+    def mv(self, vector: Float[Array, " n"]) -> Float[Array, " n"]:
+        """Sum of the second differences both ways."""
+        down, along = self._parts
+        return down.mv(vector) + along.mv(vector)
