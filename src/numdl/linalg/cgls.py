@@ -1,0 +1,77 @@
+"""Which x minimises ``||A x - b||^2 + shift ||x||^2``, found by conjugate gradients without forming A'A?
+
+``r`` is the residual of the data and ``s = A' r - shift x`` half the negative gradient; recurring r and not s keeps the
+accuracy of a method that never squares A.
+
+Source: Hestenes and Stiefel, J. Res. Nat. Bur. Standards 49 (1952), sec. 10; Bjorck, Numerical Methods for Least
+Squares Problems, SIAM 1996, alg. 7.4.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numdl.contracts import Status
+from numdl.linalg.krylov import KrylovResult, Record, Stop
+from numdl.linalg.products import as_operator, as_vector
+
+
+def cgls(
+    A: Any,
+    b: Any,
+    *,
+    x0: Any = None,
+    max_iter: int | None = None,
+    stop: Stop | None = None,
+    shift: float = 0.0,
+    tol: float = 1e-12,
+    keep_iterates: bool = False,
+) -> KrylovResult:
+    """Conjugate gradients on the normal equations ``(A'A + shift I) x = A' b``.
+
+    The objective ``1/(2n) ||A x - b||^2 + alpha/2 ||x||^2`` of the library has ``shift = n alpha``. From ``x0 = 0`` and
+    without shift the iterates themselves are regularised: ``||x_k||`` grows, ``||r_k||`` falls, and an early end is a
+    filter (semi-convergence).
+
+    Args:
+        A: anything `as_operator` takes, (m, n).
+        b: data, (m,).
+        x0: start, (n,); None for zero. It moves the path, not the minimiser.
+        max_iter: iterations at most, two products each; None for ``2 min(m, n)``.
+        stop: rule that sees the history after each iteration.
+        shift: not negative, in units of A'A.
+        tol: ends when the gradient falls to this part of its first size, no unit; 0 leaves it to the rule.
+        keep_iterates: whether all iterates are returned.
+
+    Returns:
+        Last iterate, status and history.
+
+    Raises:
+        ValueError: bad shapes, an entry that is not finite, or a negative shift.
+    """
+    A = as_operator(A)
+    m, n = A.shape
+    b = as_vector(b, m, name="b", call="cgls")
+    if not 0.0 <= shift < float("inf"):
+        raise ValueError(f"cgls(shift={shift}): needs a finite shift >= 0. Give n alpha, which is not negative.")
+    record = Record("cgls", 2 * min(m, n) if max_iter is None else max_iter, tol, stop, keep_iterates)
+    x = np.zeros(n) if x0 is None else as_vector(x0, n, name="x0", call="cgls")
+    r = b - A.matvec(x) if x0 is not None else b
+    s = A.rmatvec(r) - shift * x
+    d, gamma = s, float(s @ s)
+    status = record.add(x, float(np.linalg.norm(r)), gamma**0.5)
+    while status is None:
+        q = A.matvec(d)
+        curvature = float(q @ q + shift * (d @ d))
+        if curvature == 0.0:
+            status = Status("stalled", "A d vanished in floating point along the next direction d. Scale A and b.")
+            break
+        length = gamma / curvature
+        x, r = x + length * d, r - length * q
+        s = A.rmatvec(r) - shift * x
+        before, gamma = gamma, float(s @ s)
+        d = s + (gamma / before) * d
+        status = record.add(x, float(np.linalg.norm(r)), gamma**0.5)
+    return record.result(x, status)
