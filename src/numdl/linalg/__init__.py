@@ -13,6 +13,7 @@ from numdl.linalg.lsqr import lsqr
 from numdl.linalg.products import as_operator
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
+from numdl.linalg.tsqr import TSQR, Fit, Reduced, tsqr_reduce, tsqr_solve, tsqr_start, tsqr_update
 
 if TYPE_CHECKING:
     from numdl.linalg.operators import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "TSQR",
     "Bidiagonalization",
     "BlockDiagonal",
     "Circulant",
@@ -38,6 +40,7 @@ __all__ = [
     "Convolution2D",
     "Diagonal",
     "Difference",
+    "Fit",
     "ImageGradient",
     "ImageLaplacian",
     "Kronecker",
@@ -46,6 +49,7 @@ __all__ = [
     "MMatrix",
     "Mask",
     "Probe",
+    "Reduced",
     "Subproblem",
     "as_operator",
     "bidiagonalise",
@@ -55,6 +59,10 @@ __all__ = [
     "lower_inverse",
     "lsqr",
     "steihaug",
+    "tsqr_reduce",
+    "tsqr_solve",
+    "tsqr_start",
+    "tsqr_update",
 ]
 
 
