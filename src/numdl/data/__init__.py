@@ -1,5 +1,6 @@
 """How do raw files and known formulas become ``x (n, d)`` and ``c (n, k)`` that a model can learn from?"""
 
+from numdl.data.chunks import row_chunks
 from numdl.data.column import guess_task
 from numdl.data.dataset import Dataset, split
 from numdl.data.encode import TableEncoder
@@ -20,6 +21,7 @@ __all__ = [
     "read_cifar10",
     "read_idx",
     "read_table",
+    "row_chunks",
     "split",
     "write_predictions",
 ]

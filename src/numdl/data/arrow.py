@@ -10,8 +10,8 @@ import numpy as np
 
 from numdl.data.table import Table
 
-# pandas writes a row index under this name; it is not a measurement
-_INDEX = re.compile(r"__index_level_\d+__")
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+"""Name under which pandas writes a row index, which is no measurement."""
 
 
 def from_arrow(call: str, arrow: Any) -> Table:
@@ -27,7 +27,7 @@ def from_arrow(call: str, arrow: Any) -> Table:
     Raises:
         ValueError: a column is neither numbers nor text, or is text in another encoding than UTF-8.
     """
-    keep = [i for i, name in enumerate(arrow.column_names) if not _INDEX.fullmatch(name)]
+    keep = [i for i, name in enumerate(arrow.column_names) if not PANDAS_INDEX.fullmatch(name)]
     names = [arrow.column_names[i] for i in keep]
     return Table(tuple(names), tuple(_values(call, arrow.column_names[i], arrow.column(i)) for i in keep))
 
