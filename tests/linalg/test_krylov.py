@@ -185,6 +185,11 @@ def test_an_operator_that_overflows_is_named(solve):
     assert found.status.code == "failed" and "not finite" in found.status.message
 
 
+def test_a_direction_that_vanishes_in_floating_point_is_named():
+    found = cgls(1e-100 * np.eye(3), np.ones(3))
+    assert found.status.code == "stalled" and "Scale A and b" in found.status.message
+
+
 @methods
 def test_sees_rank_zero(solve):
     found = solve(np.zeros((5, 3)), np.ones(5))

@@ -1,8 +1,5 @@
 """Operators against matrices written entry by entry, adjoints, null spaces, derivatives, and lineax's questions."""
 
-import subprocess
-import sys
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -296,16 +293,3 @@ def test_pytrees_are_refused_as_factors():
 
 def test_mirroring_reads_each_point_twice():
     assert [beyond(i, 3, "neumann") for i in range(-4, 7)] == [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]
-
-
-def test_the_room_offers_every_operator_and_loads_none_before():
-    code = "import sys, numdl.linalg as room; assert 'lineax' not in sys.modules; "
-    code += "from numdl.linalg import Difference; assert Difference is room.operators.Difference"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    import numdl.linalg
-    from numdl.linalg import operators
-
-    for name in set(operators.__all__) - {"Transpose"}:
-        assert getattr(numdl.linalg, name) is getattr(operators, name) and name in numdl.linalg.__all__
-    with pytest.raises(AttributeError, match="no attribute 'Matrix'"):
-        numdl.linalg.Matrix  # noqa: B018

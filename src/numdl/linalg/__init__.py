@@ -1,21 +1,16 @@
 """Solve ``A x = b``, from products where A is not at hand.
 
-The operators of `numdl.linalg.operators` are offered here too; they are loaded when they are first used.
+What needs SciPy or lineax is loaded when it is first used: the rooms that train networks do not wait for it.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from numdl.linalg.cgls import cgls
-from numdl.linalg.golub_kahan import Bidiagonalization, bidiagonalise, golub_kahan
-from numdl.linalg.krylov import KrylovResult
 from numdl.linalg.lanczos import Probe, lanczos_probe
-from numdl.linalg.lsqr import lsqr
-from numdl.linalg.products import as_operator
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
-from numdl.linalg.tsqr import TSQR, Fit, Reduced, tsqr_reduce, tsqr_solve, tsqr_start, tsqr_update
 
 if TYPE_CHECKING:
+    from numdl.linalg.krylov import Bidiagonalization, KrylovResult, bidiagonalise, cgls, golub_kahan, lsqr
     from numdl.linalg.operators import (
         BlockDiagonal,
         Circulant,
@@ -30,6 +25,29 @@ if TYPE_CHECKING:
         Mask,
         MMatrix,
     )
+    from numdl.linalg.products import as_operator
+    from numdl.linalg.tsqr import TSQR, Fit, Reduced, tsqr_reduce, tsqr_solve, tsqr_start, tsqr_update
+
+# No name may be that of a module of this room: importing the module would put it in the name's place.
+_HOMES = {
+    "krylov": ("Bidiagonalization", "KrylovResult", "bidiagonalise", "cgls", "golub_kahan", "lsqr"),
+    "operators": (
+        "BlockDiagonal",
+        "Circulant",
+        "Convolution1D",
+        "Convolution2D",
+        "Diagonal",
+        "Difference",
+        "ImageGradient",
+        "ImageLaplacian",
+        "Kronecker",
+        "LinearMap",
+        "MMatrix",
+        "Mask",
+    ),
+    "products": ("as_operator",),
+    "tsqr": ("TSQR", "Fit", "Reduced", "tsqr_reduce", "tsqr_solve", "tsqr_start", "tsqr_update"),
+}
 
 __all__ = [
     "TSQR",
@@ -67,9 +85,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load an operator when it is first used."""
-    if name not in __all__:
-        raise AttributeError(f"module 'numdl.linalg' has no attribute {name!r}")
-    from numdl.linalg import operators
+    """Load a public name when it is first used."""
+    from importlib import import_module
 
-    return getattr(operators, name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"numdl.linalg.{home}"), name)
+    raise AttributeError(f"module 'numdl.linalg' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 _KINDS = "a 2-D array, a SciPy sparse matrix, a scipy.sparse.linalg.LinearOperator or a lineax operator"
 
@@ -48,7 +48,7 @@ def as_operator(A: Any, *, name: str = "A") -> LinearOperator:
         _require_matrix(name, A)
         A = A.tocsr().astype(np.float64)
         _require_finite(name, A.tocoo())
-        return _Matrix(A)
+        return aslinearoperator(A)
     if hasattr(A, "in_structure"):
         return _from_lineax(name, A)
     try:
@@ -62,27 +62,7 @@ def as_operator(A: Any, *, name: str = "A") -> LinearOperator:
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(_not_finite(name, array[row, column], row, column))
-    return _Matrix(array)
-
-
-class _Matrix(LinearOperator):
-    """A matrix whose products are the matrix's own."""
-
-    def __init__(self, matrix: Any) -> None:
-        super().__init__(np.dtype(np.float64), matrix.shape)
-        self.matrix = matrix
-
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return self.matrix @ x
-
-    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
-        return self.matrix.T @ x
-
-    def _matmat(self, X: np.ndarray) -> np.ndarray:
-        return self.matrix @ X
-
-    def _rmatmat(self, X: np.ndarray) -> np.ndarray:
-        return self.matrix.T @ X
+    return aslinearoperator(array)
 
 
 def _from_lineax(name: str, A: Any) -> LinearOperator:

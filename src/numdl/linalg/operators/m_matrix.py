@@ -19,7 +19,7 @@ class MMatrix(LinearMap):
     """``A = diag(s + W 1) - W`` with ``W_ij = softplus(coupling_ij)``, ``W_ii = 0``, ``s = least + softplus(margin)``.
 
     So ``(A v)_i = s_i v_i + sum_j W_ij (v_i - v_j)``: every entry is pulled to the others and to zero. Each parameter
-    gives a strictly diagonally dominant M-matrix, and each such matrix with couplings has a parameter.
+    gives a strictly diagonally dominant M-matrix, and each one with ``A_ij < 0`` and row sums above ``least`` has one.
 
     Attributes:
         coupling: (n, n), any real numbers; the diagonal has no effect.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from numdl.contracts import Status
-from numdl.linalg.krylov import KrylovResult, Record, Stop
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop
 from numdl.linalg.products import as_operator, as_vector
 
 

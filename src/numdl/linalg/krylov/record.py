@@ -19,7 +19,7 @@ class KrylovResult(NamedTuple):
 
     Attributes:
         x: last iterate, (n,).
-        status: ``converged``, ``max_iter``, ``failed``, or what the rule said.
+        status: ``converged``, ``max_iter``, ``stalled``, ``failed``, or what the rule said.
         history: ``residual`` ``||b - A x_k||``, ``solution`` ``||x_k||`` and ``normal`` ``||A' (b - A x_k) - shift
             x_k||`` for k = 0, ..., iterations, each (iterations + 1,).
         iterates: ``x_k`` in rows, (iterations + 1, n), if they were kept.

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numdl.linalg.golub_kahan import golub_kahan
-from numdl.linalg.krylov import KrylovResult, Record, Stop
+from numdl.linalg.krylov.golub_kahan import golub_kahan
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop
 from numdl.linalg.products import as_operator, as_vector
 
 
