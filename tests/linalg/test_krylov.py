@@ -134,22 +134,23 @@ def test_semi_convergence_and_the_discrepancy_principle(solve):
 
 @methods
 def test_priorconditioning_is_the_standard_form(solve):
-    """``x = L^-1 z``: the penalty on L x is one on z, and the path leads over what L finds small."""
-    A, b, x, _ = deblurring(n=40)
-    L = 40 * (np.eye(40) - np.eye(40, k=-1)) / 10
+    """``x = L^-1 z``: the penalty on L x is one on z, and early iterates are what L finds small: here, smooth."""
+    A, *_ = deblurring(n=40)
+    t = (np.arange(40) + 0.5) / 40
+    x = np.sin(np.pi * t / 2) + 0.3 * np.sin(2 * np.pi * t)
+    b = A @ x + 0.03 * np.random.default_rng(3).normal(size=40)
+    L = 4 * (np.eye(40) - np.eye(40, k=-1))
     M = LinearOperator(
         L.shape, matvec=lambda z: np.linalg.solve(L, z), rmatvec=lambda v: np.linalg.solve(L.T, v), dtype=float
     )
     found = solve(as_operator(A) @ M, b, 1e-3, max_iter=200)
     expected = np.linalg.solve(A.T @ A + 1e-3 * L.T @ L, A.T @ b)
     np.testing.assert_allclose(M @ found.x, expected, rtol=1e-8, atol=1e-8)
-    paths = [
-        np.min(np.linalg.norm(solve(A, b, max_iter=20, keep_iterates=True).iterates - x, axis=1)),
-        np.min(
-            np.linalg.norm((M @ solve(as_operator(A) @ M, b, max_iter=20, keep_iterates=True).iterates.T).T - x, axis=1)
-        ),
-    ]
-    assert paths[1] != pytest.approx(paths[0], rel=1e-3)
+
+    plain = solve(A, b, max_iter=20, keep_iterates=True).iterates
+    prior = (M @ solve(as_operator(A) @ M, b, max_iter=20, keep_iterates=True).iterates.T).T
+    best = [np.min(np.linalg.norm(iterates - x, axis=1)) for iterates in (prior, plain)]
+    assert best[0] < 0.6 * best[1]
 
 
 def test_start_moves_the_path_and_not_the_minimiser():

@@ -170,14 +170,20 @@ def test_second_differences_are_the_first_ones_twice(boundary):
     check_matrix(ImageLaplacian((3, 4), 0.2, boundary=boundary), -gradient.T @ gradient)
 
 
-def test_difference_quotients_converge_to_derivatives():
-    """Second order in h inside, and with an even function also at the mirrored ends."""
+def observed_orders(first_point):
     errors = []
     for n in (20, 40, 80):
-        x = (np.arange(n) + 0.5) / n
+        x = (np.arange(n) + first_point) / n
         found = Difference(n, 1 / n, order=2).mv(jnp.cos(np.pi * x))
         errors.append(np.max(np.abs(found + np.pi**2 * np.cos(np.pi * x))))
-    np.testing.assert_allclose(np.log2(np.divide(errors[:-1], errors[1:])), 2, atol=0.1)
+    return np.log2(np.divide(errors[:-1], errors[1:]))
+
+
+def test_difference_quotients_converge_to_derivatives():
+    """Second order in h inside and, for an even function, at ends that are mirrored half a step beyond the points."""
+    np.testing.assert_allclose(observed_orders(0.5), 2, atol=0.1)
+    # planted mistake: the first point on the boundary, where this mirror does not stand
+    assert np.all(observed_orders(0.0) < 1)
 
 
 @pytest.mark.parametrize("scale", [0.1, 3.0, 30.0, 1000.0])
@@ -234,6 +240,19 @@ def test_taylor_in_the_parameters(name, transposed):
     fun, parameters = value_and_gradient(PARAMETRIC[name], transposed)
     # 20 halvings: the terms of the sum cancel, so its rounding error is larger than its value tells
     check_gradient(fun, parameters, jax.random.key(0), steps=20)
+
+
+@pytest.mark.parametrize("name", ["m-matrix", "circulant", "diagonal"])
+def test_taylor_through_a_solve(name):
+    """Implicit layers: the solution of ``A(p) x = b`` by lineax is differentiable in p."""
+    b = jnp.asarray(np.random.default_rng(7).normal(size=5))
+
+    def loss(p):
+        return jnp.sum(jnp.sin(lx.linear_solve(p, b).value))
+
+    shifted = {"circulant": Circulant(np.array([5.0, 1, 0, -1, 1]))}.get(name, PARAMETRIC[name])
+    parameters = jax.tree.map(jnp.asarray, shifted)
+    check_gradient(jax.jit(jax.value_and_grad(loss)), parameters, jax.random.key(0), steps=20)
 
 
 def test_a_planted_gradient_is_seen():

@@ -72,6 +72,23 @@ def test_operators_from_outside_the_context_compute_in_float64():
     assert not jax.config.jax_enable_x64
 
 
+def test_products_of_one_structure_are_compiled_once():
+    traces = []
+
+    def double(v):
+        traces.append(v)
+        return 2 * v
+
+    with jax.enable_x64(True):
+        linear = lx.FunctionLinearOperator(double, jax.ShapeDtypeStruct((3,), np.float64), lx.symmetric_tag)
+    for _ in range(2):
+        operator = as_operator(linear)
+        for i in range(3):
+            np.testing.assert_array_equal(operator.matvec(np.eye(3)[i]), 2 * np.eye(3)[i])
+            np.testing.assert_array_equal(operator.rmatvec(np.eye(3)[i]), 2 * np.eye(3)[i])
+    assert len(traces) == 1
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 def test_empty(shape):
     operator = as_operator(np.zeros(shape))
