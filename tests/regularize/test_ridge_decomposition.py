@@ -5,14 +5,17 @@ import pytest
 from ridge_problems import dense, difference, influence, problem
 from sklearn.linear_model import Ridge
 
+from numdl.linalg import tsqr_start, tsqr_update
 from numdl.regularize.ridge import (
     decompose,
-    decompose_triangle,
+    decompose_condensed,
     fold_errors,
     leave_one_out,
+    prepare_folds,
     ridge_path,
     tikhonov,
     truncated,
+    truncation_grid,
 )
 
 SHAPES = [(12, 5), (5, 12), (6, 6), (7, 6), (1, 3), (3, 1), (40, 3)]
@@ -175,6 +178,8 @@ def test_truncation_keeps_the_leading_directions():
         x, _ = d.solution(threshold, truncated)
         np.testing.assert_allclose(x, vt[:keep].T @ (u[:, :keep].T @ b / sigma[:keep, None]), rtol=1e-10)
         assert ridge_path(d, np.array([threshold]), truncated).freedom[0] == keep
+    np.testing.assert_array_equal(ridge_path(d, truncation_grid(d), truncated).freedom, [5, 4, 3, 2, 1, 0])
+    assert len(truncation_grid(decompose(np.zeros((3, 2)), np.ones((3, 1))))) == 1
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -223,7 +228,7 @@ def test_fold_errors_are_those_of_separate_fits():
     reference = np.full((3, 2), 0.2)
     options = {"weights": weights, "reference": reference, "intercept": True}
     path = ridge_path(decompose(a, b, difference(3), **options), alphas)
-    path = fold_errors(path, a, b, folds, difference(3), **options)
+    path = fold_errors(path, prepare_folds(a, b, folds, difference(3), **options))
     for f, (fit, check) in enumerate(folds):
         for j, alpha in enumerate(alphas):
             x, b0 = dense(a[fit], b[fit], alpha, difference(3), weights[fit], reference, True)
@@ -231,20 +236,23 @@ def test_fold_errors_are_those_of_separate_fits():
             wanted = weights[check] @ missed / weights[check].sum() / 2
             np.testing.assert_allclose(path.errors[j, f], wanted, rtol=1e-9)
     with pytest.raises(ValueError, match="no fold"):
-        fold_errors(path, a, b, [])
+        prepare_folds(a, b, [])
 
 
 @pytest.mark.parametrize("name", ["identity", "difference"])
-def test_the_triangle_of_the_table_is_enough(name):
+def test_a_table_condensed_piece_by_piece_is_enough(name):
     a, b = problem(30, 4)
     operator = OPERATORS[name](4)
     weights = np.linspace(0.5, 2, 30)
-    rows = np.sqrt(weights)[:, None] * np.hstack([np.ones((30, 1)), a, b])
-    r = np.linalg.qr(rows, mode="r")
-    one = decompose_triangle(r, 4, weights.sum(), operator)
+    state = tsqr_start(4, 2)
+    for rows in np.split(np.arange(30), [3, 17]):
+        state = tsqr_update(state, a[rows], b[rows], weights[rows])
+    one = decompose_condensed(state, operator)
     whole = decompose(a, b, operator, weights=weights, intercept=True)
     for got, wanted in zip(one.solution(0.1), whole.solution(0.1), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-10)
     alphas = np.array([1e-3, 1.0])
     for got, wanted in zip(ridge_path(one, alphas)[1:5], ridge_path(whole, alphas)[1:5], strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-10)
+    with pytest.raises(ValueError, match="no row of positive weight"):
+        decompose_condensed(tsqr_start(4, 2))

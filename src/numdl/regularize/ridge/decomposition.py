@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
+from numdl.linalg import TSQR, tsqr_reduce
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
 
@@ -42,7 +43,7 @@ class RidgeDecomposition(NamedTuple):
         x_mean: weighted means of the columns of A, (p,); zero without intercept.
         y_mean: weighted means of the targets, (k,); zero without intercept.
         n: sum of the sample weights: number of observations of each target.
-        intercept: whether there is a free intercept.
+        free: directions beside these that nothing penalises: 1 for an intercept, else 0.
         left: the u_j as columns, (rows, r); None if they were not asked for.
         rest: what the targets have outside, (rows, k); None if ``left`` is.
         weights: sample weights, (rows,); None if ``left`` is.
@@ -58,7 +59,7 @@ class RidgeDecomposition(NamedTuple):
     x_mean: Float[np.ndarray, " p"]
     y_mean: Float[np.ndarray, " k"]
     n: float
-    intercept: bool
+    free: int
     left: Float[np.ndarray, "rows r"] | None = None
     rest: Float[np.ndarray, "rows k"] | None = None
     weights: Float[np.ndarray, " rows"] | None = None
@@ -123,47 +124,48 @@ def decompose(
     y_mean = weights @ b / total if intercept else np.zeros(b.shape[1])
     z = root * (a - x_mean)
     y = root * (b - y_mean - (a - x_mean) @ offset) if reference is not None else root * (b - y_mean)
-    size = float(np.sqrt(weights @ np.einsum("ij,ij->i", a, a) / total))  # of A as it is: constant columns must vanish
     top, head, outside, q = _reduce(z, y, keep_left)
-    c, s, left, basis, dual = _identity(top) if operator is None else _generalised(top, operator)
-    floor = max(n, p) * np.finfo(float).eps
-    c = np.where(c > floor * (size if operator is None else np.max(c, initial=0.0)), c, 0.0)
+    c, s, left, basis, dual = _factors(top, operator, float(np.linalg.norm(x_mean)))
     coefficients = left.T @ head
     if outside is None:
         outside = np.sum((head - left @ coefficients) ** 2, axis=0)
-    kept = RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, x_mean, y_mean, total, intercept)
+    kept = RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, x_mean, y_mean, total, int(intercept))
     if not keep_left:
         return kept
     left = left if q is None else q @ left
     return kept._replace(left=left, rest=y - left @ coefficients, weights=weights)
 
 
-def decompose_triangle(
-    r: Float[np.ndarray, "q q"], p: int, n: float, operator: Float[np.ndarray, "l p"] | None = None
-) -> RidgeDecomposition:
-    """The same from the triangle of ``[1 A B]`` (rows scaled by the square roots of their weights), as TSQR leaves it.
-
-    With ones in the first column, the triangle below its first row belongs to the centred problem.
+def decompose_condensed(state: TSQR, operator: Float[np.ndarray, "q p"] | None = None) -> RidgeDecomposition:
+    """The same from a table condensed piece by piece, with intercept.
 
     Args:
-        r: upper triangle of the QR factorisation of the ones, the p columns of A and the k targets, (1+p+k, 1+p+k).
-        p: number of unknowns.
-        n: sum of the weights.
+        state: from ``numdl.linalg.tsqr_update``.
         operator: L, (q, p); None for the identity.
 
     Returns:
-        The decomposition of the problem with intercept.
+        The decomposition.
+
+    Raises:
+        ValueError: no row was added, there is a direction that neither A nor L sees, or L is zero.
     """
-    first = np.sign(r[0, 0]) * r[0] / np.sqrt(n)
-    x_mean, y_mean = first[1 : p + 1], first[p + 1 :]
-    below = r[1:, 1:] / np.sqrt(n)
-    top, head = below[:p, :p], below[:p, p:]
-    c, s, left, basis, dual = _identity(top) if operator is None else _generalised(top, operator)
-    size = np.hypot(np.linalg.norm(top), np.linalg.norm(x_mean)) if operator is None else np.max(c, initial=0.0)
-    c = np.where(c > max(n, p) * np.finfo(float).eps * size, c, 0.0)
-    outside = np.sum(below[p:, p:] ** 2, axis=0)
-    offset = np.zeros((p, len(y_mean)))
-    return RidgeDecomposition(c, s, left.T @ head, basis, dual, outside, offset, x_mean, y_mean, float(n), True)
+    n = float(state.triangle[0, 0] ** 2)
+    if not n > 0:
+        raise ValueError("decompose_condensed: no row of positive weight was added. Use tsqr_update first.")
+    small, root = tsqr_reduce(state), np.sqrt(n)
+    c, s, left, basis, dual = _factors(small.matrix / root, operator, float(np.linalg.norm(small.mean_x)))
+    outside = (small.rest / root) ** 2
+    offset = np.zeros_like(small.targets)
+    coefficients = left.T @ (small.targets / root)
+    return RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, small.mean_x, small.mean_c, n, 1)
+
+
+def _factors(z: np.ndarray, operator: np.ndarray | None, mean: float) -> tuple:
+    """Strengths and directions; strengths that are rounding of the table before centring become zero."""
+    c, s, left, basis, dual = _identity(z) if operator is None else _generalised(z, operator)
+    size = np.hypot(np.linalg.norm(z), mean) if operator is None else np.max(c, initial=0.0)
+    # Not in proportion to the number of rows: what a million rows add to the rounding of a factorisation is far less.
+    return np.where(c > 4 * (len(c) + 1) * np.finfo(float).eps * size, c, 0.0), s, left, basis, dual
 
 
 def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
@@ -191,7 +193,7 @@ def _generalised(z: np.ndarray, operator: np.ndarray) -> tuple:
     if size == 0:
         raise ValueError("decompose: the operator is zero, so nothing is penalised. Give another, or alpha = 0.")
     balance = (np.linalg.norm(z) or 1.0) / size
-    rows = len(z)
+    rows, p = z.shape
     stack = np.vstack([z, balance * operator])
     if len(stack) < stack.shape[1]:
         _refuse_common_null_space(stack)
@@ -201,8 +203,10 @@ def _generalised(z: np.ndarray, operator: np.ndarray) -> tuple:
         _refuse_common_null_space(t)
     left, c, w = np.linalg.svd(q[:rows], full_matrices=False)
     # Directions beyond the rank of Z are not seen by the data: they stay at the reference and need no basis vector.
-    s = np.linalg.norm(q[rows:] @ w.T, axis=0)
-    s = np.where(s > len(stack) * np.finfo(float).eps, s, 0.0) / balance
+    s = np.linalg.norm(q[rows:] @ w.T, axis=0) / balance
+    # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
+    free = p - np.linalg.matrix_rank(operator)
+    s[np.argsort(s)[: min(free, len(s))]] = 0.0
     basis = solve_triangular(t, w.T)
     return c, s, left, basis, w @ t
 

@@ -89,7 +89,7 @@ def bias_variance(
     kept, lost = filter(d.c, d.s, np.asarray(alphas, float))
     k = d.coefficients.shape[1]
     bias = (lost**2 @ np.sum(d.coefficients**2, axis=1) + np.sum(d.outside)) / k
-    return BiasVariance(bias, noise**2 / d.n * ((kept**2).sum(axis=1) + d.intercept))
+    return BiasVariance(bias, noise**2 / d.n * ((kept**2).sum(axis=1) + d.free))
 
 
 def sampled_bias_variance(predictions: Float[np.ndarray, "draws n k"], truth: Float[np.ndarray, "n k"]) -> BiasVariance:

@@ -68,7 +68,6 @@ def ridge_path(
     squares = np.sum(d.coefficients**2, axis=1)
     outside = float(np.sum(d.outside))
     size = np.divide(d.s, d.c, out=np.zeros_like(d.c), where=d.c > 0) ** 2
-    free = float(d.intercept)
     penalised = (d.s > 0) | (d.c == 0)
     unreachable = float(np.sum(squares[d.c == 0])) + outside
     heaviest = float(np.sum(squares[penalised])) + outside
@@ -76,8 +75,8 @@ def ridge_path(
         alphas=alphas,
         residuals=np.sqrt(d.n * (lost**2 @ squares + outside)),
         seminorms=np.sqrt(kept**2 @ (size * squares)),
-        freedom=kept.sum(axis=1) + free,
-        squared_freedom=(kept**2).sum(axis=1) + free,
+        freedom=kept.sum(axis=1) + d.free,
+        squared_freedom=(kept**2).sum(axis=1) + d.free,
         n=d.n,
         k=d.coefficients.shape[1],
         limits=(float(np.sqrt(d.n * unreachable)), float(np.sqrt(d.n * heaviest))),
@@ -101,3 +100,21 @@ def alpha_grid(decomposition: RidgeDecomposition, m: int = 100) -> Float[np.ndar
     ratios = (d.c[held] / d.s[held]) ** 2
     low = max(float(ratios.min()) / 10, np.finfo(float).eps ** 1.5 * d.scale)
     return np.geomspace(low, 10 * d.scale, m)
+
+
+def truncation_grid(decomposition: RidgeDecomposition) -> Float[np.ndarray, " m"]:
+    """One alpha for each truncation: between every two neighbours among the squares of ``c / s``, and beyond both ends.
+
+    Args:
+        decomposition: from ``decompose``.
+
+    Returns:
+        Ascending alphas for the filter ``truncated``; the first keeps all directions, the last only those that nothing
+        penalises.
+    """
+    d = decomposition
+    held = (d.s > 0) & (d.c > 0)
+    ratios = np.unique((d.c[held] / d.s[held]) ** 2)
+    if not len(ratios):
+        return np.array([1.0])
+    return np.concatenate([[ratios[0] / 2], np.sqrt(ratios[:-1] * ratios[1:]), [2 * ratios[-1]]])

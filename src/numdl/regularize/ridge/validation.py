@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -42,7 +43,7 @@ def leave_one_out(
     path = ridge_path(d, alphas, filter)
     kept, lost = filter(d.c, d.s, path.alphas)
     share = d.weights / d.n
-    leverage = (d.left**2 @ kept.T).T + share * float(d.intercept)
+    leverage = (d.left**2 @ kept.T).T + share * d.free
     inside = 1.0 - leverage / d.weights
     errors = np.zeros_like(inside)
     for j in range(path.k):
@@ -52,8 +53,23 @@ def leave_one_out(
     return path._replace(errors=errors, weights=d.weights)
 
 
-def fold_errors(
-    path: RidgePath,
+class Fold(NamedTuple):
+    """One fold of cross validation, ready for all alphas.
+
+    Attributes:
+        decomposition: of the rows to fit on.
+        reach: rows left out along its directions, (rows, r).
+        known: what they should predict beyond means and reference, (rows, k).
+        weights: observations they stand for, (rows,).
+    """
+
+    decomposition: RidgeDecomposition
+    reach: Float[np.ndarray, "rows r"]
+    known: Float[np.ndarray, "rows k"]
+    weights: Float[np.ndarray, " rows"]
+
+
+def prepare_folds(
     a: Float[np.ndarray, "n p"],
     b: Float[np.ndarray, "n k"],
     folds: Iterable[tuple[np.ndarray, np.ndarray]],
@@ -62,44 +78,57 @@ def fold_errors(
     weights: Float[np.ndarray, " n"] | None = None,
     reference: Float[np.ndarray, "p k"] | None = None,
     intercept: bool = False,
-    filter: Filter = tikhonov,
-) -> RidgePath:
-    """The path with the errors of cross validation: one decomposition for each fold, all alphas at once.
+) -> list[Fold]:
+    """One decomposition for each fold.
 
     Args:
-        path: at the wanted alphas, from all rows.
         a: matrix, (n, p).
         b: targets, (n, k).
         folds: pairs of row numbers: to fit on, to check on; as scikit-learn's splitters give.
         operator: L, (q, p); None for the identity.
-        weights: observations each row stands for, positive, (n,).
+        weights: observations each row stands for, not negative, (n,).
         reference: X0, (p, k).
         intercept: whether there is a free intercept.
+
+    Returns:
+        The folds in which a row of positive weight is left out.
+
+    Raises:
+        ValueError: there is none.
+    """
+    weights = np.ones(len(a)) if weights is None else weights
+    prepared = []
+    for fit, check in folds:
+        if not weights[check].any():
+            continue
+        d = decompose(a[fit], b[fit], operator, weights=weights[fit], reference=reference, intercept=intercept)
+        rows = a[check] - d.x_mean
+        known = b[check] - d.y_mean - rows @ d.offset
+        prepared.append(Fold(d, rows @ d.basis, known, weights[check]))
+    if not prepared:
+        raise ValueError("prepare_folds(folds): there is no fold. Give at least one pair of row numbers.")
+    return prepared
+
+
+def fold_errors(path: RidgePath, folds: list[Fold], filter: Filter = tikhonov) -> RidgePath:
+    """The path with the errors of cross validation, all alphas at once.
+
+    Args:
+        path: at the wanted alphas, from all rows.
+        folds: from ``prepare_folds``.
         filter: how directions are kept.
 
     Returns:
         The path with ``errors (m, folds)``: mean squared errors of the rows left out, over all targets.
 
-    Raises:
-        ValueError: no fold.
-
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, sec. 7.10.
     """
-    weights = np.ones(len(a)) if weights is None else weights
-    errors, sizes = [], []
-    for fit, check in folds:
-        d = decompose(a[fit], b[fit], operator, weights=weights[fit], reference=reference, intercept=intercept)
+    errors = []
+    for d, reach, known, weights in folds:
         kept, _ = filter(d.c, d.s, path.alphas)
         gain = np.divide(kept, d.c, out=np.zeros_like(kept), where=d.c > 0)
-        rows = a[check] - d.x_mean
-        known = b[check] - d.y_mean - rows @ d.offset
-        reach = rows @ d.basis
-        error = np.zeros(len(path.alphas))
+        squares = np.zeros(len(path.alphas))
         for j in range(path.k):
-            missed = known[:, j] - (gain * d.coefficients[:, j]) @ reach.T
-            error += missed**2 @ weights[check]
-        sizes.append(weights[check].sum())
-        errors.append(error / (sizes[-1] * path.k))
-    if not errors:
-        raise ValueError("fold_errors(folds): there is no fold. Give at least one pair of row numbers.")
-    return path._replace(errors=np.array(errors).T, weights=np.array(sizes))
+            squares += (known[:, j] - (gain * d.coefficients[:, j]) @ reach.T) ** 2 @ weights
+        errors.append(squares / (weights.sum() * path.k))
+    return path._replace(errors=np.array(errors).T, weights=np.array([fold.weights.sum() for fold in folds]))

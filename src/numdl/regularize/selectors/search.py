@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -20,35 +21,43 @@ def search(
     alphas: Float[np.ndarray, " m"],
     *,
     extensions: int = 3,
-    refine: int = 20,
+    levels: int = 3,
 ) -> tuple[RidgePath, Choice]:
     """Choose on a grid; extend the grid where the choice is at its edge, then refine it around the choice.
 
     Args:
-        paths: path at given alphas, for example ``partial(ridge_path, decomposition)``.
+        paths: path at given alphas, for example ``partial(ridge_path, decomposition)``; asked once for each alpha.
         selector: rule.
         alphas: first grid, ascending, (m,).
         extensions: times that an edge is moved out, by four decades each.
-        refine: alphas put on each side of the choice up to its neighbours; 0 for none.
+        levels: times that nine alphas are put between the choice and each of its neighbours: each level finds alpha
+            ten times more precisely.
 
     Returns:
         The path on the final grid, and the choice. A choice that is still at an edge says so.
     """
-    path, choice = _ask(paths, selector, alphas)
+    path = paths(alphas)
+    choice = selector(path)
     for _ in range(extensions):
         if not choice.edge:
             break
-        end, way = (alphas[0], -1) if choice.edge == "low" else (alphas[-1], 1)
-        alphas = np.union1d(alphas, end * 10.0 ** (way * np.linspace(0, 4, 21)[1:]))
-        path, choice = _ask(paths, selector, alphas)
-    if not refine or len(alphas) < 2:
-        return path, choice
-    around = np.log(alphas[[max(choice.index - 1, 0), choice.index, min(choice.index + 1, len(alphas) - 1)]])
-    finer = np.exp(np.concatenate([np.linspace(around[i], around[i + 1], refine + 2)[1:-1] for i in (0, 1)]))
-    finer = finer[(finer > alphas[0]) & (finer < alphas[-1])]
-    return _ask(paths, selector, np.union1d(alphas, finer))
+        end, way = (path.alphas[0], -1) if choice.edge == "low" else (path.alphas[-1], 1)
+        path = _merged(path, paths(np.sort(end * 10.0 ** (way * np.linspace(0, 4, 21)[1:]))))
+        choice = selector(path)
+    for _ in range(levels):
+        at = np.log(path.alphas[max(choice.index - 1, 0) : choice.index + 2])
+        finer = np.concatenate([np.linspace(low, high, 11)[1:-1] for low, high in itertools.pairwise(at)] or [at[:0]])
+        finer = np.setdiff1d(np.exp(finer), path.alphas)
+        if not len(finer):
+            break
+        path = _merged(path, paths(finer))
+        choice = selector(path)
+    return path, choice
 
 
-def _ask(paths: Callable, selector: Selector, alphas: np.ndarray) -> tuple[RidgePath, Choice]:
-    path = paths(alphas)
-    return path, selector(path)
+def _merged(one: RidgePath, other: RidgePath) -> RidgePath:
+    """Both paths as one, alphas ascending."""
+    order = np.argsort(np.concatenate([one.alphas, other.alphas]))
+    names = ("alphas", "residuals", "seminorms", "freedom", "squared_freedom", "errors")
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names if getattr(one, name) is not None}
+    return one._replace(**{name: np.concatenate(pair)[order] for name, pair in pairs.items()})
