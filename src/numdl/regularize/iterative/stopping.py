@@ -1,0 +1,116 @@
+"""When should an iteration stop that regularises by stopping?
+
+CGLS and LSQR find the strong directions first: the error of the solution falls, then rises again as noise comes in
+(semi-convergence). The number of iterations is the regularisation parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from numdl.contracts import Status
+from numdl.linalg import KrylovResult
+
+Method = Callable[..., KrylovResult]
+"""``cgls`` or ``lsqr``."""
+
+
+def stop_discrepancy(noise: float, tau: float = 1.01) -> Callable[[Mapping[str, list[float]]], Status | None]:
+    """Rule: stop at the first residual that the noise explains (Morozov).
+
+    Args:
+        noise: Euclidean norm of the error in b, in the units of b. Not a variance.
+        tau: safety factor, no unit, at least 1.
+
+    Returns:
+        ``stop(history)`` for ``cgls`` and ``lsqr``.
+
+    Raises:
+        ValueError: noise or tau out of range.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
+    """
+    if not (np.isfinite(noise) and noise >= 0) or not tau >= 1:
+        raise ValueError(f"stop_discrepancy(noise={noise}, tau={tau}): needs a norm, not negative, and tau >= 1.")
+
+    def stop(history: Mapping[str, list[float]]) -> Status | None:
+        k, residual = len(history["residual"]) - 1, history["residual"][-1]
+        if residual > tau * noise:
+            return None
+        return Status("converged", f"The residual {residual:.3g} is explained by the noise after {k} iterations.")
+
+    return stop
+
+
+def gcv_of_iterates(residuals: Any, n: int, *, weight: float = 1.0, free: int = 0) -> np.ndarray:
+    """``n r_k^2 / (n - free - weight k)^2``: an iteration counts as one degree of freedom.
+
+    Args:
+        residuals: norms for k = 0, 1, ..., in the units of b.
+        n: number of rows.
+        weight: of an iteration, positive, no unit.
+        free: degrees of freedom spent before (intercept).
+
+    Returns:
+        The criterion for each k; infinite where no degree of freedom is left.
+
+    Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
+    """
+    residuals = np.asarray(residuals, float)
+    left = n - free - weight * np.arange(len(residuals))
+    return np.where(left > 0, n * residuals**2 / np.where(left > 0, left, 1.0) ** 2, np.inf)
+
+
+def stop_gcv(
+    n: int, *, weight: float = 1.0, free: int = 0, patience: int = 5
+) -> Callable[[Mapping[str, list[float]]], Status | None]:
+    """Rule: stop when generalised cross validation has not fallen for some iterations; the best lies that far back.
+
+    Args:
+        n: number of rows.
+        weight: as for ``gcv_of_iterates``.
+        free: as for ``gcv_of_iterates``.
+        patience: iterations without a new minimum, at least 1.
+
+    Returns:
+        ``stop(history)`` for ``cgls`` and ``lsqr``.
+    """
+
+    def stop(history: Mapping[str, list[float]]) -> Status | None:
+        values = gcv_of_iterates(history["residual"], n, weight=weight, free=free)
+        best = int(np.argmin(values))
+        if len(values) - 1 - best < patience:
+            return None
+        return Status("converged", f"Generalised cross validation is least after {best} iterations.")
+
+    return stop
+
+
+def iterate_by_gcv(
+    method: Method, A: Any, b: Any, *, max_iter: int = 200, weight: float = 1.0, free: int = 0, patience: int = 5
+) -> tuple[KrylovResult, int]:
+    """Run a method, find the best number of iterations by GCV, and return that iterate.
+
+    The run is repeated up to the best iteration: keeping all iterates would take their memory.
+
+    Args:
+        method: ``cgls`` or ``lsqr``.
+        A: whatever ``numdl.linalg.as_operator`` takes, (n, p).
+        b: targets, (n,).
+        max_iter: iterations at most.
+        weight: as for ``gcv_of_iterates``.
+        free: as for ``gcv_of_iterates``.
+        patience: as for ``stop_gcv``.
+
+    Returns:
+        The iterate with the history of the first run, and its number.
+    """
+    n = len(b)
+    run = method(A, b, max_iter=max_iter, stop=stop_gcv(n, weight=weight, free=free, patience=patience))
+    best = int(np.argmin(gcv_of_iterates(run.history["residual"], n, weight=weight, free=free)))
+    if best == len(run.history["residual"]) - 1:
+        return run, best
+    return method(A, b, max_iter=best, stop=None)._replace(status=run.status, history=run.history), best
