@@ -18,8 +18,9 @@ ALLOWED = {
     "optimize": {"contracts", "linalg"},
     "models": {"contracts", "flow"},
     "problems": {"contracts", "linalg", "regularize", "optimize"},
-    # container: checkpoints are files; flow: the names of fields, schemes and activations that parameters may take.
-    "estimators": {"contracts", "container", "data", "flow", "models", "problems", "optimize", "regularize"},
+    # container: checkpoints are files; flow: the names of fields, schemes and activations that parameters may take;
+    # linalg: operators are parameters, and linear models are solved by products.
+    "estimators": {"contracts", "container", "linalg", "data", "flow", "models", "problems", "optimize", "regularize"},
     "report": {"contracts"},
     "io": {"contracts", "container", "estimators"},
     "testing": {"contracts"},

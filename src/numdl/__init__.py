@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from numdl.estimators import ResNetClassifier, ResNetRegressor
+    from numdl.estimators import ResNetClassifier, ResNetRegressor, TikhonovRegressor
     from numdl.io import load, save
 
 _HOMES = {
     "ResNetClassifier": "numdl.estimators",
     "ResNetRegressor": "numdl.estimators",
+    "TikhonovRegressor": "numdl.estimators",
     "load": "numdl.io",
     "save": "numdl.io",
 }
 
-__all__ = ["ResNetClassifier", "ResNetRegressor", "load", "save"]
+__all__ = ["ResNetClassifier", "ResNetRegressor", "TikhonovRegressor", "load", "save"]
 
 
 def __getattr__(name: str) -> Any:

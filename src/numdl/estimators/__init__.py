@@ -2,5 +2,6 @@
 
 from numdl.estimators.classifier import ResNetClassifier
 from numdl.estimators.regressor import ResNetRegressor
+from numdl.estimators.tikhonov import TikhonovRegressor
 
-__all__ = ["ResNetClassifier", "ResNetRegressor"]
+__all__ = ["ResNetClassifier", "ResNetRegressor", "TikhonovRegressor"]

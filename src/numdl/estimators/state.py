@@ -45,7 +45,7 @@ def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             header |= {"count": posterior.pop("count"), "precision": posterior.pop("noise")}
             arrays |= {f"member/{i}/posterior/{name}": a for name, a in posterior.items()}
         members.append(header)
-    parameters = {name: _plain(name, value) for name, value in estimator.get_params().items()}
+    parameters = {name: plain(name, value) for name, value in estimator.get_params().items()}
     header = {"parameters": parameters, "members": members, "status": list(estimator.status_)}
     header |= {name: getattr(estimator, name) for name in PLAIN}
     if hasattr(estimator, "feature_names_in_"):
@@ -110,10 +110,18 @@ def _member(i: int, stored: dict[str, Any], arrays: dict[str, np.ndarray]) -> Me
     return Member(net, stored["seed"], theta, head, stored["alphas"], stored["noise"], stored["score"], posterior)
 
 
-def _plain(name: str, value: Any) -> Any:
-    """A parameter as JSON; generators and paths become what can be stored of them."""
+def plain(name: str, value: Any) -> Any:
+    """A parameter as JSON; generators and paths become what can be stored of them.
+
+    Args:
+        name: of the parameter.
+        value: as given by the user.
+
+    Returns:
+        A JSON type.
+    """
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float, str, tuple)):
         return value
     return None if name == "random_state" else str(value)

@@ -1,0 +1,139 @@
+"""How is a regularised linear problem solved that fits in memory: one decomposition, then any alpha?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.model_selection import check_cv
+
+from numdl.contracts import Status
+from numdl.estimators.solved import NEED_NOISE, Solved, selector_of
+from numdl.regularize.ridge import (
+    Filter,
+    RidgeDecomposition,
+    RidgePath,
+    alpha_grid,
+    decompose,
+    fold_errors,
+    leave_one_out,
+    noise_level,
+    prepare_folds,
+    ridge_path,
+    tikhonov,
+    truncated,
+    truncation_grid,
+)
+from numdl.regularize.selectors import search
+
+Paths = Callable[[np.ndarray], RidgePath]
+
+
+class Table(NamedTuple):
+    """A linear problem with its penalty.
+
+    Attributes:
+        a: (n, p).
+        b: (n, k).
+        weights: observations each row stands for, positive, (n,).
+        operator: L, (q, p); None for the identity.
+        reference: where the penalty is zero, (p, k); None for the origin.
+        intercept: whether there is a free intercept.
+    """
+
+    a: Float[np.ndarray, "n p"]
+    b: Float[np.ndarray, "n k"]
+    weights: Float[np.ndarray, " n"]
+    operator: Float[np.ndarray, "q p"] | None
+    reference: Float[np.ndarray, "p k"] | None
+    intercept: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keywords of ``decompose`` and ``prepare_folds``."""
+        return {"weights": self.weights, "reference": self.reference, "intercept": self.intercept}
+
+    def of_targets(self, targets: list[int]) -> Table:
+        """The same problem for some of the targets."""
+        reference = None if self.reference is None else self.reference[:, targets]
+        return self._replace(b=self.b[:, targets], reference=reference)
+
+
+def solve_directly(
+    table: Table, alpha: float | str, noise: float | None, *, truncate: bool, per_target: bool, cv: Any
+) -> tuple[RidgeDecomposition, list[Solved], float | None]:
+    """Decompose once, choose, and solve.
+
+    Args:
+        table: the problem.
+        alpha: number, or name of the criterion.
+        noise: standard deviation of the error of one target value; None estimates it where it is needed.
+        truncate: whether directions are dropped instead of filtered.
+        per_target: whether each target gets its own alpha.
+        cv: folds for "cv".
+
+    Returns:
+        The decomposition, the solutions, and the noise level where it was needed.
+
+    Raises:
+        ValueError: a criterion cannot be met, or null spaces meet.
+    """
+    whole = decompose(table.a, table.b, table.operator, keep_left=alpha == "loo", **table.options)
+    k = table.b.shape[1]
+    filter = truncated if truncate else tikhonov
+    if alpha in NEED_NOISE and noise is None:
+        noise = _estimated(whole, str(alpha))
+    solutions = []
+    for targets in [[j] for j in range(k)] if per_target else [list(range(k))]:
+        part = _of_targets(whole, targets)
+        path = choice = None
+        chosen = alpha
+        if isinstance(chosen, str):
+            paths = _paths(part, table.of_targets(targets), chosen, cv, filter)
+            selector = selector_of(chosen, noise or 0.0, part.n * len(targets))
+            if truncate:  # every truncation is on the grid
+                path, choice = search(paths, selector, truncation_grid(part), extensions=0, levels=0)
+            else:
+                path, choice = search(paths, selector, alpha_grid(part))
+            chosen = choice.alpha
+        unknowns, intercept = part.solution(chosen, filter)
+        freedom = float(filter(part.c, part.s, np.array([float(chosen)])).kept.sum() + part.free)
+        message = choice.message if choice else f"Solved with the given alpha = {chosen:.3g}."
+        status = Status("converged", message)
+        solutions.append(Solved(targets, unknowns, intercept, float(chosen), freedom, choice, path, status, 0))
+    return whole, solutions, noise if alpha in NEED_NOISE else None
+
+
+def _paths(part: RidgeDecomposition, table: Table, criterion: str, cv: Any, filter: Filter) -> Paths:
+    """The path as a function of alphas, with what the criterion needs."""
+    if criterion == "loo":
+        return lambda alphas: leave_one_out(part, alphas, filter)
+    if criterion != "cv":
+        return lambda alphas: ridge_path(part, alphas, filter)
+    splitter: Any = check_cv(cv)
+    rows = splitter.split(table.a, table.b)
+    folds = prepare_folds(table.a, table.b, rows, table.operator, **table.options)
+    return lambda alphas: fold_errors(ridge_path(part, alphas, filter), folds, filter)
+
+
+def _estimated(whole: RidgeDecomposition, criterion: str) -> float:
+    noise = noise_level(whole)
+    if not noise > 0:
+        raise ValueError(
+            f"TikhonovRegressor(alpha={criterion!r}): the data do not tell their noise level. Give noise, the standard "
+            "deviation of the error of a target value, or use alpha='gcv'."
+        )
+    return noise
+
+
+def _of_targets(whole: RidgeDecomposition, targets: list[int]) -> RidgeDecomposition:
+    """The same decomposition for some of the targets."""
+    return whole._replace(
+        coefficients=whole.coefficients[:, targets],
+        outside=whole.outside[targets],
+        offset=whole.offset[:, targets],
+        y_mean=whole.y_mean[targets],
+        rest=None if whole.rest is None else whole.rest[:, targets],
+    )

@@ -1,0 +1,317 @@
+"""Linear regression whose penalty is chosen by the theory of regularisation, not by hand."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from numdl.contracts import Status
+from numdl.estimators.by_products import solve_by_products
+from numdl.estimators.direct import Table, solve_directly
+from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.linear_state import pack, unpack
+from numdl.estimators.penalised import as_matrix, penalty_operator
+from numdl.estimators.solved import CRITERIA, NEED_NOISE, Solved
+from numdl.linalg import as_operator
+
+METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
+"""Ways to the solution."""
+
+DENSE_COLUMNS, DENSE_ENTRIES = 4000, 2**27
+"""Smaller side and number of entries up to which "auto" factorises: a minute and 1 GiB."""
+
+
+class TikhonovRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
+
+    One decomposition gives the solutions for all alphas; a criterion chooses among them. The intercept b is free.
+    scikit-learn's ``Ridge(alpha)`` is ``n alpha`` here, n the sum of the sample weights.
+
+    Args:
+        alpha: "gcv" (generalised cross validation, degrees of freedom weighted by 1.4), "discrepancy", "l-curve",
+            "upre", "loo" (leave-one-out), "cv" (folds), or a number, not negative.
+        operator: L: "identity", "difference" of neighbouring coefficients, "gradient", "laplacian", an array (q, d), a
+            sparse matrix, or a linear operator of SciPy or lineax.
+        operator_shape: image that the coefficients form, (rows, columns), for "gradient" and "laplacian"; None for a
+            signal, where "gradient" is "difference" and "laplacian" the second difference.
+        method: "svd" filters all directions, "tsvd" keeps the leading ones whole and drops the others; "hybrid-lsqr"
+            needs products only and chooses alpha on a projected problem; "cgls" and "lsqr" regularise by stopping
+            ("gcv", "discrepancy") or solve for a given alpha. "auto" is "svd" where it takes less than a minute.
+        noise: standard deviation of the error of one target value, in its unit, for "discrepancy" and "upre"; None
+            estimates it.
+        p_ref: W0, what the penalty pulls to, shape of ``coef_``; None for zero.
+        fit_intercept: whether b is fitted.
+        standardize: whether the penalty is on coefficients of columns scaled to unit variance.
+        alpha_per_target: whether each target gets its own alpha; with methods by products it always does.
+        cv: folds of "cv": a number or a splitter of scikit-learn.
+        max_iter: iterations of methods by products at most.
+
+    Attributes:
+        coef_: W', (d,) or (k, d).
+        intercept_: b, a number or (k,).
+        alpha_: penalty of the mean misfit, a number, or (k,) with an alpha per target; 0 where stopping regularises.
+        choices_: how each alpha was chosen and how sharply, a tuple of `Choice`; empty for a given number.
+        paths_: the paths they were chosen from, a tuple of `RidgePath`.
+        freedom_: effective degrees of freedom, as ``alpha_``.
+        noise_: noise level given or estimated; None if it was not needed.
+        method_: that was used.
+        n_iter_: iterations of methods by products, else 1.
+        decomposition_: for ``numdl.regularize.ridge``: resolution, covariance, Picard plot. Not stored in files.
+        status_: the choice in a sentence.
+
+    Sources: Hansen, Discrete Inverse Problems, SIAM 2010; Golub, Heath and Wahba, Technometrics 21 (1979).
+    """
+
+    def __init__(
+        self,
+        alpha: float | str = "gcv",
+        operator: Any = "identity",
+        *,
+        operator_shape: tuple[int, int] | None = None,
+        method: str = "auto",
+        noise: float | None = None,
+        p_ref: Any = None,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        alpha_per_target: bool = False,
+        cv: Any = 5,
+        max_iter: int = 200,
+    ) -> None:
+        self.alpha = alpha
+        self.operator = operator
+        self.operator_shape = operator_shape
+        self.method = method
+        self.noise = noise
+        self.p_ref = p_ref
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.alpha_per_target = alpha_per_target
+        self.cv = cv
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Solve for all alphas and choose one.
+
+        Args:
+            X: samples, (n, d): a table, a sparse matrix, or a linear operator of SciPy or lineax.
+            y: targets, (n,) or (n, k).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        call = f"{type(self).__name__}.fit"
+        self._check_parameters()
+        require_finite_targets(call, y)
+        x, y = self._table(call, X, y)
+        weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
+        c = np.asarray(y, np.float64).reshape(len(y), -1)
+        used = weights > 0
+        if isinstance(self.alpha, str) and used.sum() < 2:
+            raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
+        if not isinstance(x, LinearOperator) and self.alpha != "cv":  # folds are numbers of rows
+            x, c, weights = x[used], c[used], weights[used]
+        self._solve(call, x, c, weights)
+        if np.ndim(y) == 1:
+            self.coef_, self.intercept_ = self.coef_[0], float(np.ravel(self.intercept_)[0])
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Targets of new rows, (n,) or (n, k).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            ``X W + b``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        check_is_fitted(self, "coef_")
+        if _matrix_free(X):
+            return as_operator(X, name="X") @ self.coef_.T + self.intercept_
+        X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite=False, dtype=np.float64)
+        self._require_finite(f"{type(self).__name__}.predict", X)
+        return X @ self.coef_.T + self.intercept_
+
+    def __sklearn_tags__(self) -> Any:
+        """Sparse samples are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to one file, atomically.
+
+        Args:
+            path: of the file; its folder must exist.
+        """
+        from numdl.io import save
+
+        save(self, path)
+
+    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        check_is_fitted(self, "coef_")
+        return pack(self)
+
+    @classmethod
+    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
+        return unpack(cls(), arrays, header)
+
+    def _table(self, call: str, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        """Checked samples, an array, a sparse matrix or an operator, and targets."""
+        if _matrix_free(X):
+            X, y = as_operator(X, name="X"), np.asarray(check_array(y, ensure_2d=False), np.float64)
+            if X.shape[0] != len(y):
+                raise ValueError(f"{call}: X has {X.shape[0]} rows and y {len(y)}. Give one target per row.")
+            self.n_features_in_ = X.shape[1]
+            return X, y
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=True,
+            ensure_all_finite=False,
+            dtype=np.float64,
+        )
+        self._require_finite(call, X)
+        return X, y
+
+    def _require_finite(self, call: str, X: Any) -> None:
+        if scipy.sparse.issparse(X):
+            as_operator(X, name="X")  # refuses what is not finite, naming row and column
+        else:
+            require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+
+    def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
+        """Solve, and keep the coefficients in the units of the data."""
+        d, k = x.shape[1], c.shape[1]
+        operator = penalty_operator(call, self.operator, self.operator_shape, d)
+        reference = self._reference(call, d, k)
+        self.method_ = self._method(call, x)
+        if self.method_ in ("svd", "tsvd"):
+            x = x.toarray() if scipy.sparse.issparse(x) else x
+            scale = _deviations(x, weights) if self.standardize else np.ones(d)
+            reference = None if reference is None else reference * scale[:, None]
+            table = Table(x / scale, c, weights, as_matrix(operator), reference, self.fit_intercept)
+            self.decomposition_, solutions, self.noise_ = solve_directly(
+                table,
+                self.alpha,
+                self.noise,
+                truncate=self.method_ == "tsvd",
+                per_target=self.alpha_per_target,
+                cv=self.cv,
+            )
+        else:
+            scale = np.ones(d)
+            self.noise_ = self.noise if self.alpha in NEED_NOISE else None
+            solutions = solve_by_products(
+                self.method_,
+                x,
+                c,
+                weights,
+                operator,
+                reference,
+                self.alpha,
+                float(self.noise or 0.0),
+                intercept=self.fit_intercept,
+                max_iter=self.max_iter,
+            )
+        self.coef_, self.intercept_ = np.empty((k, d)), np.empty(k)
+        for solved in solutions:
+            self.coef_[solved.targets], self.intercept_[solved.targets] = solved.unknowns.T / scale, solved.intercept
+        one = len(solutions) == 1
+        alphas, freedom = ([getattr(solved, name) for solved in solutions] for name in ("alpha", "freedom"))
+        self.alpha_, self.freedom_ = (alphas[0], freedom[0]) if one else (np.array(alphas), np.array(freedom))
+        self.choices_ = tuple(solved.choice for solved in solutions if solved.choice is not None)
+        self.paths_ = tuple(solved.path for solved in solutions if solved.path is not None)
+        self.n_iter_ = max(1, *(solved.iterations for solved in solutions)) if solutions else 1
+        self._conclude(solutions)
+
+    def _method(self, call: str, x: Any) -> str:
+        """The method, or why it cannot be used."""
+        small = (
+            not isinstance(x, LinearOperator) and min(x.shape) <= DENSE_COLUMNS and np.prod(x.shape) <= DENSE_ENTRIES
+        )
+        method = ("svd" if small else "hybrid-lsqr") if self.method == "auto" else self.method
+        if method in ("svd", "tsvd"):
+            if isinstance(x, LinearOperator):
+                raise ValueError(f"{call}(method={method!r}): X is known by its products only. Use 'hybrid-lsqr'.")
+            return method
+        refused = ("loo", "cv") if method == "hybrid-lsqr" else ("loo", "cv", "l-curve", "upre")
+        if self.alpha in refused:
+            raise ValueError(f"{call}(alpha={self.alpha!r}): not with method {method!r}. Use 'gcv' or 'discrepancy'.")
+        if self.alpha in NEED_NOISE and self.noise is None:
+            raise ValueError(f"{call}(alpha={self.alpha!r}): needs noise with method {method!r}. Give noise.")
+        if method != "hybrid-lsqr" and isinstance(self.alpha, str) and not _is_identity(self.operator):
+            raise ValueError(
+                f"{call}(method={method!r}): stopping regularises without operator. Give alpha, or use 'hybrid-lsqr'."
+            )
+        if self.standardize:
+            raise ValueError(f"{call}(standardize=True): needs a table that fits in memory. Scale X before.")
+        return method
+
+    def _conclude(self, solutions: list[Solved]) -> None:
+        """Status, and a warning where the choice should not be trusted."""
+        doubtful = [choice for choice in self.choices_ if choice.edge]
+        unfinished = [solved.status for solved in solutions if not solved.status.converged]
+        self.status_ = unfinished[0] if unfinished else solutions[0].status
+        if doubtful and not unfinished:
+            self.status_ = Status("converged", doubtful[0].message)
+        if doubtful or unfinished:
+            warnings.warn(f"{type(self).__name__}: {self.status_.message}", ConvergenceWarning, stacklevel=4)
+
+    def _reference(self, call: str, d: int, k: int) -> np.ndarray | None:
+        """W0 as (d, k)."""
+        if self.p_ref is None:
+            return None
+        reference = np.asarray(self.p_ref, float)
+        if reference.size != d * k or reference.shape[-1:] != (d,) or not np.isfinite(reference).all():
+            raise ValueError(
+                f"{call}(p_ref): shape {reference.shape}, needs finite numbers in the shape of coef_, "
+                f"{(d,) if k == 1 else (k, d)}."
+            )
+        return reference.reshape(k, d).T
+
+    def _check_parameters(self) -> None:
+        call = type(self).__name__
+        if isinstance(self.alpha, str):
+            require_choice(call, "alpha", self.alpha, CRITERIA)
+        else:
+            require_number(call, "alpha", self.alpha, least=0)
+        if self.noise is not None:
+            require_number(call, "noise", self.noise, least=0)
+        require_number(call, "max_iter", self.max_iter, least=1, whole=True)
+        require_choice(call, "method", self.method, METHODS)
+
+
+def _deviations(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted standard deviations of the columns, 1 for constant ones, (d,)."""
+    share = weights / weights.sum()
+    mean = share @ x
+    spread = np.sqrt(share @ (x - mean) ** 2)
+    return np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
+
+
+def _is_identity(operator: Any) -> bool:
+    return isinstance(operator, str) and operator == "identity"
+
+
+def _matrix_free(X: Any) -> bool:
+    """Whether X is known by its products only."""
+    return isinstance(X, LinearOperator) or hasattr(X, "in_structure")

@@ -1,0 +1,216 @@
+"""The regressor of linear inverse problems: scikit-learn's checks, every method and criterion, edges and refusals."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.sparse.linalg import aslinearoperator
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import numdl
+from numdl import TikhonovRegressor
+from numdl.linalg import Difference
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([TikhonovRegressor(), TikhonovRegressor(1e-3, method="lsqr"), TikhonovRegressor("cv", cv=2)])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def data(n=40, d=6, k=1, noise=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) + 1.0
+    y = x @ rng.normal(size=(d, k)) + 2.0 + noise * rng.normal(size=(n, k))
+    return x, y[:, 0] if k == 1 else y
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_given_alpha_is_ridge(k):
+    x, y = data(k=k)
+    weights = np.linspace(0, 2, 40)
+    model = TikhonovRegressor(0.1).fit(x, y, sample_weight=weights)
+    ridge = Ridge(0.1 * weights.sum()).fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(model.coef_, ridge.coef_, rtol=1e-9)
+    np.testing.assert_allclose(model.intercept_, ridge.intercept_, rtol=1e-9)
+    np.testing.assert_allclose(model.predict(x), ridge.predict(x), rtol=1e-9)
+    assert np.shape(model.predict(x)) == np.shape(y) and model.choices_ == ()
+
+
+@pytest.mark.parametrize("alpha", ["gcv", "discrepancy", "l-curve", "upre", "loo", "cv"])
+@pytest.mark.parametrize("method", ["svd", "tsvd"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_criterion_predicts_as_well_as_ridgecv(alpha, method):
+    x, y = data()
+    model = TikhonovRegressor(alpha, method=method).fit(x, y)
+    assert model.choices_[0].alpha == model.alpha_ and model.paths_[0].alphas[model.choices_[0]] == model.alpha_
+    assert 1 < model.freedom_ <= 7 + 1e-9
+    best = RidgeCV(np.geomspace(1e-4, 1e2, 50)).fit(x, y).score(x, y)
+    # The L-curve is made for ill-posed problems: here all singular values are large, and its corner is not where
+    # prediction is best.
+    assert model.score(x, y) > best - (0.1 if alpha == "l-curve" else 0.02)
+
+
+@pytest.mark.parametrize("operator", ["identity", "difference", "laplacian", "array", "sparse", "lineax"])
+@pytest.mark.parametrize("method", ["cgls", "lsqr", "hybrid-lsqr"])
+@pytest.mark.parametrize("kind", ["table", "sparse", "operator"])
+def test_methods_by_products_solve_the_same_problem(operator, method, kind):
+    x, y = data(k=2)
+    maps = {"array": np.diff(np.eye(6), axis=0), "lineax": Difference(6, 0.5)}
+    maps["sparse"] = scipy.sparse.csr_array(maps["array"])
+    operator = maps.get(operator, operator)
+    options = {"operator": operator, "p_ref": np.full((2, 6), 0.3)}
+    weights = np.linspace(0.5, 1.5, 40)
+    direct = TikhonovRegressor(0.1, method="svd", **options).fit(x, y, sample_weight=weights)
+    given = {"table": x, "sparse": scipy.sparse.csr_array(x), "operator": aslinearoperator(x)}[kind]
+    model = TikhonovRegressor(0.1, method=method, **options).fit(given, y, sample_weight=weights)
+    np.testing.assert_allclose(model.coef_, direct.coef_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(model.predict(given), direct.predict(x), rtol=1e-6)
+
+
+def test_image_operators_know_the_shape():
+    x, y = data(d=6)
+    for name in ("gradient", "laplacian"):
+        one = TikhonovRegressor(1.0, name, operator_shape=(2, 3)).fit(x, y)
+        two = TikhonovRegressor(1.0, name, operator_shape=(3, 2)).fit(x, y)
+        assert np.abs(one.coef_ - two.coef_).max() > 1e-3
+    # Infinitely held, neighbours are equal: the model is a multiple of the sum.
+    stiff = TikhonovRegressor(1e12, "gradient", operator_shape=(2, 3)).fit(x, y)
+    np.testing.assert_allclose(stiff.coef_, stiff.coef_[0], rtol=1e-6)
+
+
+def test_hybrid_chooses_as_the_direct_method_does():
+    x, y = data(n=60, d=30, noise=2.0)
+    direct, hybrid = (TikhonovRegressor(method=method).fit(x, y) for method in ("svd", "hybrid-lsqr"))
+    assert hybrid.alpha_ == pytest.approx(direct.alpha_, rel=0.05)
+    np.testing.assert_allclose(hybrid.coef_, direct.coef_, rtol=0.05, atol=0.02)
+    assert hybrid.freedom_ == pytest.approx(direct.freedom_, rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["cgls", "lsqr"])
+@pytest.mark.parametrize("alpha", ["gcv", "discrepancy"])
+def test_stopping_regularises(method, alpha):
+    x, y = data(n=60, d=30, noise=2.0)
+    model = TikhonovRegressor(alpha, method=method, noise=2.0).fit(x, y)
+    assert model.alpha_ == 0 and 1 < model.freedom_ < 31 and model.n_iter_ < 30
+    assert 0 < np.linalg.norm(model.coef_) < np.linalg.norm(Ridge(1e-10).fit(x, y).coef_)
+
+
+def test_each_target_may_have_its_own_alpha():
+    x, y = data(k=2)
+    y[:, 1] += 5 * np.random.default_rng(1).normal(size=40)
+    model = TikhonovRegressor(alpha_per_target=True).fit(x, y)
+    for j in range(2):
+        alone = TikhonovRegressor().fit(x, y[:, j])
+        np.testing.assert_allclose(model.coef_[j], alone.coef_, rtol=1e-9)
+        assert model.alpha_[j] == pytest.approx(alone.alpha_)
+    assert model.alpha_[1] > model.alpha_[0]
+
+
+def test_standardize_makes_units_irrelevant():
+    x, y = data()
+    units = 10.0 ** np.arange(-12, 12, 4)
+    one, other = (TikhonovRegressor(0.1, standardize=True).fit(a, y) for a in (x, x * units))
+    np.testing.assert_allclose(other.coef_ * units, one.coef_, rtol=1e-8)
+
+
+def test_more_columns_than_rows_and_tiny_problems():
+    x, y = data(n=5, d=20)
+    assert np.isfinite(TikhonovRegressor(1e-3).fit(x, y).predict(x)).all()
+    for n in (1, 2):
+        assert np.isfinite(TikhonovRegressor(1.0).fit(x[:n], y[:n]).coef_).all()
+    one = TikhonovRegressor(0.0).fit(x[:, :1], y)
+    np.testing.assert_allclose(one.coef_, np.polyfit(x[:, 0], y, 1)[:1], rtol=1e-9)
+
+
+def test_wide_and_constant_inputs_do_not_break_the_choice():
+    x, y = data(n=20, d=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = TikhonovRegressor().fit(np.hstack([x, np.ones((20, 2))]), y)
+        np.testing.assert_allclose(model.coef_[-2:], 0, atol=1e-12)
+        flat = TikhonovRegressor().fit(x, np.full(20, 3.0))
+    np.testing.assert_allclose(flat.predict(x), 3.0)
+
+
+def test_pure_noise_warns_at_the_edge():
+    x, _ = data()
+    x = x - x.mean(axis=0)
+    y = np.random.default_rng(0).normal(size=40)
+    y -= x @ np.linalg.lstsq(x, y)[0]
+    with pytest.warns(ConvergenceWarning, match="edge of the grid"):
+        TikhonovRegressor().fit(x, y)
+
+
+def test_noise_is_estimated_where_it_is_needed():
+    x, y = data(n=400, noise=0.3)
+    assert TikhonovRegressor("upre").fit(x, y).noise_ == pytest.approx(0.3, rel=0.15)
+    assert TikhonovRegressor("upre", noise=0.5).fit(x, y).noise_ == 0.5
+    assert TikhonovRegressor("gcv").fit(x, y).noise_ is None
+    with pytest.raises(ValueError, match="do not tell their noise level"):
+        TikhonovRegressor("upre").fit(x[:7], y[:7])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": "best"}, "Use one of 'gcv', 'discrepancy'"),
+        ({"alpha": np.nan}, "needs a number"),
+        ({"method": "qr"}, "unknown. Use one of 'auto'"),
+        ({"noise": -1.0}, "noise=-1.0"),
+        ({"operator": "smooth"}, "unknown. Use one of 'identity'"),
+        ({"operator": np.eye(4)}, "4 columns for 6 unknowns"),
+        ({"operator": "gradient", "operator_shape": (2, 2)}, "two numbers with product 6"),
+        ({"p_ref": np.ones(5)}, r"needs finite numbers in the shape of coef_, \(6,\)"),
+        ({"alpha": "cv", "method": "lsqr"}, "Use 'gcv' or 'discrepancy'"),
+        ({"alpha": "discrepancy", "method": "lsqr"}, "Give noise"),
+        ({"operator": "difference", "method": "cgls"}, "stopping regularises without operator"),
+        ({"standardize": True, "method": "hybrid-lsqr"}, "Scale X before"),
+        ({"alpha": "discrepancy", "noise": 100.0}, r"noise=632.*nothing to explain"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TikhonovRegressor(**options).fit(*data())
+
+
+def test_bad_data_are_refused_by_name():
+    x, y = data()
+    bad = x.copy()
+    bad[3, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN at column 2, row 4"):
+        TikhonovRegressor().fit(bad, y)
+    with pytest.raises(ValueError, match="row 3, column 2"):
+        TikhonovRegressor().fit(scipy.sparse.csr_array(bad), y)
+    with pytest.raises(ValueError, match="one target per row"):
+        TikhonovRegressor().fit(aslinearoperator(x), y[:-1])
+    with pytest.raises(ValueError, match="by its products only"):
+        TikhonovRegressor(method="svd").fit(aslinearoperator(x), y)
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        TikhonovRegressor().fit(x, y, sample_weight=np.zeros(40))
+    centred = x - x.mean(axis=1, keepdims=True)
+    with pytest.raises(ValueError, match=r"null spaces .* meet"):
+        TikhonovRegressor(1.0, "difference", fit_intercept=False).fit(centred, y)
+
+
+def test_clone_and_operators_as_parameters():
+    model = TikhonovRegressor(0.1, Difference(6), p_ref=np.zeros(6))
+    x, y = data()
+    np.testing.assert_array_equal(clone(model).fit(x, y).coef_, model.fit(x, y).coef_)
+
+
+def test_model_files_keep_the_predictions(tmp_path):
+    x, y = data(k=2)
+    model = TikhonovRegressor(operator="difference", alpha_per_target=True).fit(x, y)
+    numdl.save(model, tmp_path / "a.numdl")
+    again = numdl.load(tmp_path / "a.numdl")
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    assert again.choices_[0].message == model.choices_[0].message
+    assert again.paths_[1].limits == model.paths_[1].limits
+    assert again.get_params()["operator"] == "difference"
+    np.testing.assert_array_equal(again.paths_[0].residuals, model.paths_[0].residuals)
