@@ -2,16 +2,22 @@
 
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
 from numdl.regularize.groups import GROUPINGS, group_labels
+from numdl.regularize.operator_penalty import OperatorPenalty
 from numdl.regularize.penalty import GroupPenalty
+from numdl.regularize.prox import L1, Box, non_negative
 from numdl.regularize.time import TimeSmoothness
 
 __all__ = [
     "GROUPINGS",
+    "L1",
+    "Box",
     "GroupPenalty",
+    "OperatorPenalty",
     "Precisions",
     "Sizes",
     "TimeSmoothness",
     "group_labels",
     "log_evidence",
+    "non_negative",
     "reestimate",
 ]
