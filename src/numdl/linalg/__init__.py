@@ -6,6 +6,7 @@ What needs SciPy or lineax is loaded when it is first used: the rooms that train
 from typing import TYPE_CHECKING, Any
 
 from numdl.linalg.lanczos import Probe, lanczos_probe
+from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
 
@@ -53,6 +54,7 @@ __all__ = [
     "TSQR",
     "Bidiagonalization",
     "BlockDiagonal",
+    "CGSolution",
     "Circulant",
     "Convolution1D",
     "Convolution2D",
@@ -76,6 +78,7 @@ __all__ = [
     "lanczos_probe",
     "lower_inverse",
     "lsqr",
+    "preconditioned_cg",
     "steihaug",
     "tsqr_reduce",
     "tsqr_solve",

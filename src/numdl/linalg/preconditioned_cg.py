@@ -1,0 +1,78 @@
+"""How far along is ``H x = b`` after a few products with H, if something cheap looks like its inverse?
+
+Preconditioned conjugate gradients from 0, stopped at a relative residual, after a number of products, or along a
+direction in which H is not positive: what is returned is then still a direction of descent for ``1/2 x'Hx - b'x``.
+
+Source: Nocedal and Wright, Numerical Optimization, alg. 5.3 and 7.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class CGSolution(NamedTuple):
+    """What conjugate gradients found.
+
+    Attributes:
+        x: approximate solution, (p,).
+        residual: ``b - H x`` as the recurrence knows it, (p,).
+        products: number of products with H, ().
+        definite: whether H was positive along every direction, ().
+    """
+
+    x: Float[Array, " p"]
+    residual: Float[Array, " p"]
+    products: Int[Array, ""]
+    definite: Bool[Array, ""]
+
+
+def preconditioned_cg(
+    product: Callable[[Array], Array],
+    b: Float[Array, " p"],
+    *,
+    inverse: Callable[[Array], Array] | None = None,
+    forcing: Float[Array, ""] | float = 1e-8,
+    max_products: int = 200,
+) -> CGSolution:
+    """Truncated preconditioned conjugate gradients.
+
+    Args:
+        product: ``v -> H v``, symmetric.
+        b: right-hand side, (p,).
+        inverse: ``r -> M^-1 r``, symmetric and positive; None for the identity.
+        forcing: relative residual ``||r||_{M^-1} / ||b||_{M^-1}`` at which to stop, no unit.
+        max_products: products at most.
+
+    Returns:
+        The solution with its residual. Where the first direction already meets no positive curvature, ``x = M^-1 b``.
+    """
+    solve = inverse or (lambda r: r)
+    first = solve(b)
+    energy = b @ first
+    target = forcing**2 * energy
+
+    def running(state: tuple) -> Array:
+        _, _, _, rz, count, definite = state
+        return definite & (count < max_products) & (rz > target)
+
+    def step(state: tuple) -> tuple:
+        x, r, d, rz, count, _ = state
+        hd = product(d)
+        curvature = d @ hd
+        definite = curvature > 0
+        length = jnp.where(definite, rz / curvature, 0.0)
+        x, r = x + length * d, r - length * hd
+        z = solve(r)
+        new = r @ z
+        return x, r, z + (new / rz) * d, new, count + 1, definite
+
+    state = (jnp.zeros_like(b), b, first, energy, jnp.asarray(0), jnp.asarray(True))
+    x, r, _, _, count, definite = jax.lax.while_loop(running, step, state)
+    x = jnp.where(definite | (count > 1), x, first)
+    return CGSolution(x, r, count, definite)

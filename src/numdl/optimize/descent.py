@@ -1,0 +1,98 @@
+"""What do methods that go along a direction share: where they stand, which step they book, when they are done?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from numdl.contracts import Iterate, Linearization, PyTree, Status
+from numdl.optimize.line_search import Found, Line, Trial, line_of
+from numdl.optimize.status import RUNNING
+
+
+class Point(NamedTuple):
+    """A linearised problem in flat coordinates.
+
+    Attributes:
+        lin: the linearisation.
+        p: unknowns, (p,).
+        g: gradient, (p,).
+        unravel: vector to unknowns.
+        product: curvature on vectors.
+    """
+
+    lin: Linearization
+    p: Float[Array, " p"]
+    g: Float[Array, " p"]
+    unravel: Callable[[Array], PyTree]
+    product: Callable[[Array], Array]
+
+
+def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
+    """The problem at p."""
+    vector, unravel = ravel_pytree(p)
+    lin = problem.linearize(p, aux)
+    product = lambda v: ravel_pytree(lin.curvature(unravel(v)))[0]  # noqa: E731
+    return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product)
+
+
+def line_and_start(problem: Any, point: Point, d: Float[Array, " p"]) -> tuple[Line, Trial]:
+    """The objective along d, and the trial at 0, which is known already."""
+    start = Trial(point.lin.value, point.g @ d, point.lin.aux)
+    return line_of(problem, point.p, d, point.lin.aux, point.unravel), start
+
+
+def arrive(point: Point, d: Float[Array, " p"], found: Found, state: PyTree, **extra: Array) -> Iterate:
+    """The iterate after a step along d.
+
+    Args:
+        point: that was left.
+        d: direction.
+        found: the step; a length of 0 stays.
+        state: new memory of the method.
+        **extra: more scalars for the history.
+
+    Returns:
+        The iterate; its metrics belong to the point that was left.
+    """
+    return Iterate(
+        point.unravel(point.p + found.t * d),
+        found.trial.aux,
+        found.trial.value,
+        state,
+        departure(point, accepted=found.good, trials=found.trials, step_length=found.t, **extra),
+    )
+
+
+def departure(point: Point, **extra: Array) -> dict[str, PyTree]:
+    """Metrics of the point that is left; numbers of things become floating-point numbers."""
+    value = point.lin.value
+    known = {"aux": point.lin.aux, "objective": value, "gradient_norm": jnp.linalg.norm(point.g)}
+    return {**point.lin.metrics, **known} | {name: jnp.asarray(a, value.dtype) for name, a in extra.items()}
+
+
+def gradient_target(value: Float[Array, ""], tol: float) -> Float[Array, ""]:
+    """The norm of a gradient that counts as zero: ``tol * max(1, |f|)``."""
+    return tol * jnp.maximum(1.0, jnp.abs(value))
+
+
+def gradient_status(history: Mapping[str, Sequence[float]], tol: float) -> Status:
+    """``converged`` when the gradient is small, ``stalled`` when no step helps.
+
+    Args:
+        history: columns ``objective``, ``gradient_norm`` and ``accepted``.
+        tol: see ``gradient_target``.
+
+    Returns:
+        ``running``, or why to stop.
+    """
+    norm, value = history["gradient_norm"][-1], history["objective"][-1]
+    if norm <= tol * max(1.0, abs(value)):
+        return Status("converged", f"The gradient has a norm of {norm:.1e}; {tol:g} max(1, |objective|) was asked for.")
+    if not any(history["accepted"][-2:]):
+        return Status("stalled", f"No step lowers the objective any more; the gradient has a norm of {norm:.1e}.")
+    return RUNNING
