@@ -10,18 +10,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from numdl.estimators import ResNetClassifier, ResNetRegressor, TikhonovRegressor
+    from numdl.estimators import (
+        LogisticClassifier,
+        ResNetClassifier,
+        ResNetRegressor,
+        SoftmaxClassifier,
+        TikhonovRegressor,
+    )
     from numdl.io import load, save
 
 _HOMES = {
+    "LogisticClassifier": "numdl.estimators",
     "ResNetClassifier": "numdl.estimators",
     "ResNetRegressor": "numdl.estimators",
+    "SoftmaxClassifier": "numdl.estimators",
     "TikhonovRegressor": "numdl.estimators",
     "load": "numdl.io",
     "save": "numdl.io",
 }
 
-__all__ = ["ResNetClassifier", "ResNetRegressor", "TikhonovRegressor", "load", "save"]
+__all__ = [
+    "LogisticClassifier",
+    "ResNetClassifier",
+    "ResNetRegressor",
+    "SoftmaxClassifier",
+    "TikhonovRegressor",
+    "load",
+    "save",
+]
 
 
 def __getattr__(name: str) -> Any:

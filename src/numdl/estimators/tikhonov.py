@@ -18,9 +18,9 @@ from numdl.contracts import Status
 from numdl.estimators.by_products import solve_by_products
 from numdl.estimators.direct import Table, solve_directly
 from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
-from numdl.estimators.linear_state import pack, unpack
 from numdl.estimators.penalised import as_matrix, penalty_operator
 from numdl.estimators.solved import CRITERIA, NEED_NOISE, Solved
+from numdl.estimators.tikhonov_state import pack, unpack
 from numdl.linalg import as_operator
 
 METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")

@@ -57,13 +57,13 @@ class LinearEmpirical(eqx.Module):
 
     def value(self, p: Head, aux: None = None) -> tuple[Float[Array, ""], None]:
         """``f(W)``; one pass."""
-        return self._misfit(self.scores(p)) + self.penalty.value(p), aux
+        return self.misfit(self.scores(p)) + self.penalty.value(p), aux
 
     def linearize(self, p: Head, aux: None = None) -> Linearization:
         """Value, gradient and the exact Hessian by its products."""
         s = self.scores(p)
         share = self._share()[:, None]
-        data = self._misfit(s)
+        data = self.misfit(s)
         gradient = self._pull(share * jax.vmap(self.loss.residual)(s, self.c), self.z) + self.penalty.gradient(p)
         features = self.z if self.light is None else self.light
         narrow = lambda a: a.astype(features.dtype)  # noqa: E731
@@ -95,7 +95,7 @@ class LinearEmpirical(eqx.Module):
             moved, W = s + t * ds, p + t * d
             slope = share @ jnp.sum(jax.vmap(self.loss.residual)(moved, self.c) * ds, axis=1)
             slope = slope + jnp.sum(self.penalty.gradient(W) * d)
-            return self._misfit(moved) + self.penalty.value(W), slope, aux
+            return self.misfit(moved) + self.penalty.value(W), slope, aux
 
         return point
 
@@ -132,7 +132,8 @@ class LinearEmpirical(eqx.Module):
     def _share(self) -> Float[Array, " n"]:
         return self.w / self.z.shape[1]
 
-    def _misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
+    def misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
+        """Weighted mean misfit of given scores."""
         return self._share() @ jax.vmap(self.loss.value)(s, self.c)
 
 
