@@ -106,6 +106,26 @@ def predict(
 
 
 @app.command()
+def select(
+    data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
+    target: Annotated[list[str], typer.Option(help="Column of numbers to predict; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="File for the page.")] = Path("selection.html"),
+    operator: Annotated[
+        str, typer.Option(help="What is penalised: identity, difference, gradient or laplacian of the coefficients.")
+    ] = "identity",
+    noise: Annotated[
+        float | None, typer.Option(help="Standard deviation of the target's error.", show_default="estimated")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds.", min=0)] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+) -> None:
+    """Compare the criteria that choose the penalty of a linear model, and recommend one."""
+    from numdl.cli.select import run_select
+
+    run_select(data, tuple(target), out, operator=operator, noise=noise, seed=seed, overwrite=overwrite)
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")],
     out: Annotated[Path | None, typer.Option(help="File for the page; the run's report if not given.")] = None,

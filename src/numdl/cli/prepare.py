@@ -58,12 +58,7 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     Raises:
         UserError: the file, a column or a target cannot be used.
     """
-    with blame_input():
-        table = read_table(data)
-        encoder = TableEncoder.fit(table, options.target, options.task)
-        x, y = encoder.transform(table), encoder.targets(table)
-    if encoder.task == "regression" and y.shape[1] == 1:
-        y = y[:, 0]
+    encoder, x, y, columns = read_encoded(data, options)
     shares = {"validation": options.validation, "test": options.test}
     wanted = {name: share for name, share in shares.items() if share > 0}
     notes = list(encoder.notes)
@@ -74,4 +69,26 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     classes = y if encoder.task == "classification" else None
     index = split(len(x), list(fractions.values()), options.seed, stratify=classes)
     parts = {name: Part(x[rows], y[rows]) for name, rows in zip(fractions, index, strict=True) if len(rows)}
-    return Prepared(encoder, parts, len(x), len(table.names), notes)
+    return Prepared(encoder, parts, len(x), columns, notes)
+
+
+def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndarray, np.ndarray, int]:
+    """Read a file and turn its columns into numbers.
+
+    Args:
+        data: the file.
+        options: targets and task.
+
+    Returns:
+        The encoder, inputs (n, d), targets (n,) or (n, k) or labels (n,), and the number of columns of the file.
+
+    Raises:
+        UserError: the file, a column or a target cannot be used.
+    """
+    with blame_input():
+        table = read_table(data)
+        encoder = TableEncoder.fit(table, options.target, options.task)
+        x, y = encoder.transform(table), encoder.targets(table)
+    if encoder.task == "regression" and y.shape[1] == 1:
+        y = y[:, 0]
+    return encoder, x, y, len(table.names)

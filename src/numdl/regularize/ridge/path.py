@@ -91,14 +91,15 @@ def alpha_grid(decomposition: RidgeDecomposition, m: int = 100) -> Float[np.ndar
         m: number of alphas, at least 2.
 
     Returns:
-        Ascending alphas: from the square of the smallest ``c / s`` above rounding to ten times the largest.
+        Ascending alphas: from 1e-4 of the square of the smallest ``c / s`` above rounding, where the solution no longer
+        moves, to ten times the largest.
     """
     d = decomposition
     held = (d.s > 0) & (d.c > 0)
     if not held.any():
         return np.geomspace(1e-8, 1.0, m)
     ratios = (d.c[held] / d.s[held]) ** 2
-    low = max(float(ratios.min()) / 10, np.finfo(float).eps ** 1.5 * d.scale)
+    low = max(1e-4 * float(ratios.min()), np.finfo(float).eps ** 1.5 * d.scale)
     return np.geomspace(low, 10 * d.scale, m)
 
 

@@ -6,7 +6,7 @@ from numdl.regularize.selectors.gcv import GUARD, gcv
 from numdl.regularize.selectors.l_curve import l_curve
 from numdl.regularize.selectors.search import Selector, search
 from numdl.regularize.selectors.upre import upre
-from numdl.regularize.selectors.validation import cross_validation, one_standard_error
+from numdl.regularize.selectors.validation import cross_validation, mean_error, one_standard_error
 
 __all__ = [
     "GUARD",
@@ -16,6 +16,7 @@ __all__ = [
     "discrepancy",
     "gcv",
     "l_curve",
+    "mean_error",
     "one_standard_error",
     "search",
     "upre",

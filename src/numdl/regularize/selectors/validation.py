@@ -21,7 +21,7 @@ def cross_validation(path: RidgePath) -> Choice:
     Raises:
         ValueError: the path has no errors.
     """
-    mean, spread = _mean_and_error(path, "cross_validation")
+    mean, spread = mean_error(path)
     finite = np.where(np.isfinite(mean), mean, np.inf)
     return least("cross validation", path, mean, float(spread[np.argmin(finite)]), "within one standard error")
 
@@ -47,10 +47,20 @@ def one_standard_error(path: RidgePath) -> Choice:
     return Choice("one standard error", high, interval[1], best.criterion, interval, "within one standard error", edge)
 
 
-def _mean_and_error(path: RidgePath, call: str) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-    """Mean error at each alpha and its standard error over the parts."""
+def mean_error(path: RidgePath) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Mean squared error of the parts left out at each alpha, and its standard error over the parts.
+
+    Args:
+        path: with errors, from ``fold_errors`` or ``leave_one_out``.
+
+    Returns:
+        Both (m,); the standard error of a single part is zero.
+
+    Raises:
+        ValueError: the path has no errors.
+    """
     if path.errors is None or path.weights is None:
-        raise ValueError(f"{call}: the path has no errors of parts left out. Use fold_errors or leave_one_out first.")
+        raise ValueError("cross validation: the path has no errors. Use fold_errors or leave_one_out first.")
     share = path.weights / path.weights.sum()
     mean = path.errors @ share
     parts = len(share)

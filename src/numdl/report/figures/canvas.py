@@ -111,14 +111,15 @@ def logarithmic(ax: Axes, values: np.ndarray) -> None:
         return
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(numticks=8))
-    ax.yaxis.set_major_formatter(FuncFormatter(_power))
+    ax.yaxis.set_major_formatter(FuncFormatter(power))
     if values.max() < 100 * values.min():
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _power(value: float, _: int) -> str:
+def power(value: float, _: int) -> str:
+    """A power of ten as plain text, for a logarithmic axis."""
     exponent = round(np.log10(value)) if value > 0 else 0
     if -3 < exponent < 4:
         return f"{10.0**exponent:g}"

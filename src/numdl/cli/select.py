@@ -1,0 +1,66 @@
+"""How does ``numdl select`` get from a file to a recommended alpha?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from numdl.cli.errors import UserError, blame_input
+from numdl.cli.options import FitOptions
+from numdl.cli.prepare import read_encoded
+from numdl.report import selection_table, write_selection
+
+
+def run_select(
+    data: Path, target: tuple[str, ...], out: Path, *, operator: str, noise: float | None, seed: int, overwrite: bool
+) -> None:
+    """Compare the criteria for alpha of a linear model on a file, print them, and write a page.
+
+    Args:
+        data: the file.
+        target: names of the target columns, of numbers.
+        out: file for the page.
+        operator: name of the penalty's operator.
+        noise: standard deviation of the error of one target value; None estimates it.
+        seed: of the folds.
+        overwrite: replace ``out`` if it exists.
+
+    Raises:
+        UserError: something the user gave cannot be used.
+    """
+    if out.is_file() and not overwrite:
+        raise UserError(f"numdl select --out {out}: the file exists; give another name, or add --overwrite.")
+    encoder, x, y, _ = read_encoded(data, FitOptions(target=target, task="regression"))
+    from numdl.data import Scaler
+    from numdl.estimators.selection import compare_criteria
+
+    console = Console()
+    c = y.reshape(len(y), -1)
+    several = c.shape[1] > 1
+    with blame_input():
+        scaled = Scaler.fit(c).transform(c) if several else c
+        found = compare_criteria(x, scaled, operator, noise=noise, random_state=seed)
+    unit = "standard deviations of each target" if several else f"the unit of {encoder.target_names[0]}"
+    facts = {
+        "File": data.name,
+        "Target": ", ".join(encoder.target_names),
+        "Rows": f"{len(x):,}",
+        "Inputs": f"{x.shape[1]:,}, scaled to unit variance",
+        "Penalty": f"alpha/2 ||L w||² of the mean squared error halved, L = {operator}",
+        "Noise": (f"{found.noise:.3g}, " if found.noise > 0 else "not known, ")
+        + ("given" if noise is not None else "estimated")
+        + f", in {unit}",
+        "Errors": f"root mean square of five folds, in {unit}",
+    }
+    summary = found.summary(f"Alpha for {', '.join(encoder.target_names)} from {data.name}", facts)
+    with blame_input():
+        write_selection(summary, out)
+    for note in encoder.notes:
+        console.print(Text(note), soft_wrap=True)
+    console.print(selection_table(summary))
+    for row in found.rows:
+        console.print(Text(row.message, style="dim"), soft_wrap=True)
+    console.print(Text(summary.recommendation), soft_wrap=True)
+    console.print(Text(f"Page  {out}"), soft_wrap=True)

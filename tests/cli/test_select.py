@@ -1,0 +1,65 @@
+"""``numdl select`` prints the criteria, recommends one, writes a page, and refuses in one sentence."""
+
+import numpy as np
+import pytest
+from flats import table, write_csv
+
+from numdl.estimators.selection import NAMES
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 4))
+    y = x @ [1.0, -1, 0.5, 0] + rng.normal(size=50)
+    path = tmp_path / "numbers.csv"
+    header = "a,b,c,d,y,z,flat"
+    rows = np.column_stack([x, y, y**2, np.ones(50)])
+    np.savetxt(path, rows, delimiter=",", header=header, comments="", fmt="%.17g")
+    return path
+
+
+def test_select_prints_and_writes(numdl, numbers, tmp_path):
+    page = tmp_path / "page.html"
+    result = numdl("select", numbers, "--target", "y", "--out", page)
+    assert result.code == 0, result.err
+    for name in NAMES.values():
+        assert name in result.out
+    assert "Recommended: alpha = " in result.out and "Page" in result.out
+    html = page.read_text()
+    assert (
+        html.count("<svg") == 4
+        and "Picard plot" in html
+        and "http" not in html.split("</style>")[1].replace("http://www.w3.org", "")
+    )
+
+
+def test_several_targets_operators_and_noise(numdl, numbers, tmp_path):
+    page = tmp_path / "page.html"
+    words = ["--target", "y", "--target", "z", "--operator", "difference", "--noise", "0.5", "--out", page]
+    result = numdl("select", numbers, *words)
+    assert result.code == 0, result.err
+    assert "given, in standard deviations" in page.read_text()
+    assert numdl("select", numbers, *words).code == 1  # the page exists
+    assert numdl("select", numbers, *words, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--target", "nothing"], "nothing"),
+        (["--target", "y", "--operator", "smooth"], "Use one of 'identity'"),
+        (["--target", "flat"], "nothing to learn"),
+        (["--target", "y", "--out", "/nowhere/page.html"], "does not exist"),
+    ],
+)
+def test_mistakes_are_one_sentence(numdl, numbers, tmp_path, words, message):
+    out = [] if "--out" in words else ["--out", tmp_path / "page.html"]
+    result = numdl("select", numbers, *words, *out)
+    assert result.code == 1 and message in result.err and "Traceback" not in result.err
+
+
+def test_classes_are_refused(numdl, tmp_path):
+    path = write_csv(tmp_path / "flats.csv", table())
+    result = numdl("select", path, "--target", "town", "--out", tmp_path / "page.html")
+    assert result.code == 1 and "town" in result.err
