@@ -43,6 +43,7 @@ def fit(
     data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
     target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
+    model: Annotated[str, typer.Option(help="resnet or linear.")] = "resnet",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -60,7 +61,7 @@ def fit(
     dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Train a network on a table; write model and report.
+    """Train a network, or a linear model, on a table; write model and report.
 
     Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
     """
@@ -69,6 +70,7 @@ def fit(
     options = FitOptions(
         target=tuple(target),
         task=task,
+        model=model,
         time=seconds(time),
         test=test,
         validation=validation,

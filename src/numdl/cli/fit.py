@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.baselines import baselines, score_name, score_rows
-from numdl.cli.errors import DONE, INTERRUPTED, UserError, blame_input
+from numdl.cli.errors import DONE, INTERRUPTED, UserError
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
 from numdl.cli.interrupt import two_interrupts
+from numdl.cli.models import check_model, fit_model, label
+from numdl.cli.models import facts as of_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.show import Progress, show_end, show_start
@@ -25,7 +26,7 @@ from numdl.report import FitSummary, write_page
 
 
 def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> int:
-    """Fit a network to a file: check everything, train, compare, write.
+    """Fit a model to a file: check everything, train, compare, write.
 
     Args:
         data: the file.
@@ -44,6 +45,7 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
     folder = RunFolder(out)
     console, errors = Console(quiet=quiet), Console(stderr=True)
     options.check()
+    check_model(options)
     check_folder(folder, resume=resume, overwrite=overwrite)
     begun = False
     with two_interrupts(lambda: errors.print("Interrupted: stopping after this step. Ctrl-C again quits at once.")):
@@ -85,7 +87,7 @@ def _train(
     from numdl.io import save
 
     began = time.perf_counter()
-    model = _fitted(prepared, options, folder.checkpoint, Progress(errors, quiet))
+    model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet))
     facts = _facts(data, prepared, model)
     extra = {"encoder": prepared.encoder.to_json(), "facts": facts, "options": options.to_json()}
     save(model, folder.model, extra)
@@ -95,33 +97,17 @@ def _train(
             Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume goes on."), soft_wrap=True
         )
     facts["Seconds"] = f"{getattr(model, 'seconds_', time.perf_counter() - began):.1f}"
-    summary = _summary(data, prepared, model, facts)
+    summary = _summary(data, prepared, options, model, facts)
     write_summary(summary, folder.summary)
     write_page(summary, folder.report)
     show_end(console, summary, folder)
     return INTERRUPTED if interrupted else DONE
 
 
-def _fitted(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
-    from sklearn.exceptions import ConvergenceWarning
-
-    from numdl.estimators import ResNetClassifier, ResNetRegressor
-
-    kind = ResNetRegressor if prepared.encoder.task == "regression" else ResNetClassifier
-    train, watched = prepared.parts["train"], prepared.parts.get("validation")
-    more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
-    with warnings.catch_warnings(), progress, blame_input():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
-        model: Any = kind(**options.parameters(), checkpoint=str(checkpoint))
-        model.fit(train.x, train.y, observe=progress.observe, **more)
-    model.checkpoint = None  # the model may be copied to where this path means nothing
-    return model
-
-
-def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str]) -> FitSummary:
+def _summary(data: Path, prepared: Prepared, options: FitOptions, model: Any, facts: dict[str, str]) -> FitSummary:
     encoder, parts = prepared.encoder, prepared.parts
     own: Callable[[np.ndarray], np.ndarray] = model.predict
-    models = {"numdl ResNet": own} | baselines(encoder.task, parts["train"])
+    models = {label(options): own} | baselines(encoder.task, parts["train"])
     name = next(part for part in ("test", "validation", "train") if part in parts)
     held_out: Part = parts[name]
     base = model.summary(held_out.x, held_out.y)
@@ -141,20 +127,12 @@ def _facts(data: Path, prepared: Prepared, model: Any) -> dict[str, str]:
     names = {"train": "training", "validation": "validation", "test": "test"}
     text = sum(feature.kind == "text" for feature in encoder.features)
     kinds = [f"{len(encoder.features) - text} of numbers"] + ([f"{text} of text"] if text else [])
-    net = model.architecture_
     return {
         "File": data.name,
         "Target": ", ".join(encoder.target_names),
         "Rows": ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()),
-        "Columns": f"{' and '.join(kinds)}, {len(encoder.feature_names)} inputs of the network",
-        "Network": f"{net.dynamics}, width {net.width}, depth {net.depth}; {_count(len(model.members_), 'network')}",
-        "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
-        "Solver": str(model.solver_),
-    }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+        "Columns": f"{' and '.join(kinds)}, {len(encoder.feature_names)} inputs of the model",
+    } | of_model(model)
 
 
 def _left_behind(folder: RunFolder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
         raise UserError(
             f"{path}: --std is for numbers, and this model predicts classes; their probabilities are always given."
         )
+    if std and "return_std" not in inspect.signature(estimator.predict).parameters:
+        raise UserError(f"{path}: --std is for networks; this model, {type(estimator).__name__}, has no deviations.")
     with blame_input():
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)

@@ -11,9 +11,9 @@ from numdl.container import read_container, write_container
 from numdl.contracts import Status
 from numdl.report import FitSummary
 
-_TEXT = ("title", "task", "score_name", "n_parameters", "held_out_name")
+_TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
 _ROWS = ("c", "prediction", "interval")
-_COLUMNS = ("history", "weights")
+_COLUMNS = ("history", "weights", "path")
 
 
 def write_summary(summary: FitSummary, path: str | os.PathLike[str]) -> None:

@@ -25,6 +25,7 @@ from numdl.contracts import Status
 from numdl.data import Scaler
 from numdl.estimators.checkpoint import Checkpoint, fingerprint
 from numdl.estimators.inputs import require_finite, require_finite_targets
+from numdl.estimators.kept import Kept
 from numdl.estimators.members import member_of, predict_scores
 from numdl.estimators.parameters import check_parameters
 from numdl.estimators.plan import Architecture, carry_out, search_table
@@ -32,7 +33,7 @@ from numdl.estimators.runs import Trainer
 from numdl.estimators.settings import Data, Settings
 
 
-class ResNetBase(CallbackSupportMixin, BaseEstimator):
+class ResNetBase(Kept, CallbackSupportMixin, BaseEstimator):
     """What regressor and classifier share."""
 
     def __init__(
@@ -313,45 +314,10 @@ class ResNetBase(CallbackSupportMixin, BaseEstimator):
 
         return unpack(cls(), arrays, header)
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
-
-    def summary(self, X: Any = None, y: Any = None, *, title: str | None = None, **facts: Any) -> Any:
-        """What a report shows, as plain arrays.
-
-        Args:
-            X: held-out rows, (n, d); None leaves out everything that needs rows.
-            y: their targets.
-            title: heading.
-            **facts: more fields of ``numdl.report.FitSummary``.
-
-        Returns:
-            ``numdl.report.FitSummary``.
-        """
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
         from numdl.estimators.summary import summarize
 
-        check_is_fitted(self, "members_")
-        return summarize(self, X, y, title=title, **facts)
-
-    def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:
-        """Write one self-contained HTML page about the fit.
-
-        Args:
-            path: of the page.
-            X: rows to judge the fit by, (n, d); best rows that were not trained on.
-            y: their targets.
-            title: heading.
-        """
-        from numdl.report import write_page
-
-        write_page(self.summary(X, y, title=title), path)
+        return summarize(self, X, y, **fields)
 
 
 def precision(dtype: np.dtype) -> Any:

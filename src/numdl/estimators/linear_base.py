@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any, Self
 
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from numdl.data import Scaler
 from numdl.estimators.base import precision
 from numdl.estimators.inputs import require_finite, require_finite_targets, shown
+from numdl.estimators.kept import Kept
 from numdl.estimators.linear_alpha import (
     Choice,
     Criterion,
@@ -38,7 +38,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(ClassifierMixin, BaseEstimator):
+class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -230,16 +230,6 @@ class LinearClassifier(ClassifierMixin, BaseEstimator):
         from numdl.estimators.linear_state import unpack
 
         return unpack(cls(), arrays, header)
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
 
 
 def _only(alpha: float, solved: Solved) -> Choice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from numdl.contracts import Status
 from numdl.estimators.by_products import solve_by_products
 from numdl.estimators.direct import Table, solve_directly
 from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.kept import Kept
 from numdl.estimators.penalised import as_matrix, penalty_operator
 from numdl.estimators.solved import CRITERIA, NEED_NOISE, Solved
 from numdl.estimators.tikhonov_state import pack, unpack
@@ -30,7 +30,7 @@ DENSE_COLUMNS, DENSE_ENTRIES = 4000, 2**27
 """Smaller side and number of entries up to which "auto" factorises: a minute and 1 GiB."""
 
 
-class TikhonovRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
 
     One decomposition gives the solutions for all alphas; a criterion chooses among them. The intercept b is free.
@@ -152,16 +152,6 @@ class TikhonovRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
 
     def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         check_is_fitted(self, "coef_")

@@ -45,7 +45,7 @@ def advise(summary: FitSummary) -> list[str]:
         One sentence group per finding, the most important first; a single one if the fit is good.
     """
     judgement = judge(summary)
-    rules = (_ended_badly, _not_finite, _no_held_out, _no_signal, _linear, _overfit, _saturated, _more_time)
+    rules = (_ended_badly, _not_finite, _no_held_out, _no_signal, _linear, _curved, _overfit, _saturated, _more_time)
     rules += (_residual_shape, _confused_pair, _intervals, _few_rows)
     findings = [sentence for rule in rules if (sentence := rule(summary, judgement)) is not None]
     return findings or [_good(summary, judgement)]
@@ -112,7 +112,19 @@ def _no_signal(summary: FitSummary, j: Judgement) -> str | None:
     )
 
 
+def _curved(summary: FitSummary, j: Judgement) -> str | None:
+    ratio = _ratio(j.own, j.trivial)
+    if summary.model != "linear" or ratio is None or not NEGLIGIBLE < ratio < NO_SIGNAL:
+        return None
+    return (
+        f"A linear model leaves {100 * ratio:.0f} % of the error of {_the(j.trivial_name)}: if the relation may bend, "
+        "fit a network (--model resnet) and compare."
+    )
+
+
 def _linear(summary: FitSummary, j: Judgement) -> str | None:
+    if summary.model == "linear":
+        return None
     ratio, trivial = _ratio(j.own, j.linear), _ratio(j.own, j.trivial)
     if ratio is None or ratio < LINEAR_ENOUGH or (trivial is not None and trivial >= NO_SIGNAL):
         return None
@@ -137,15 +149,22 @@ def _overfit(summary: FitSummary, j: Judgement) -> str | None:
     if not _overfits(j) or j.train is None or j.own is None:
         return None
     gap = "zero" if j.train <= 0 else f"{factor(j.own / j.train)} times smaller"
+    what, more = ("model", "") if summary.model == "linear" else ("network", " or more restarts")
     return (
-        f"The network overfits: the {_part(j)} error is {number(j.own)}, the training error {number(j.train)} "
-        f"({gap}). More rows help most; then a larger alpha or more restarts."
+        f"The {what} overfits: the {_part(j)} error is {number(j.own)}, the training error {number(j.train)} "
+        f"({gap}). More rows help most; then a larger alpha{more}."
     )
 
 
 def _saturated(summary: FitSummary, j: Judgement) -> str | None:
     effective, trivial = last(summary, "effective_parameters"), _ratio(j.own, j.trivial)
-    if effective is None or summary.n_parameters <= 0 or effective <= SATURATED * summary.n_parameters or _overfits(j):
+    if (
+        summary.model == "linear"
+        or effective is None
+        or summary.n_parameters <= 0
+        or effective <= SATURATED * summary.n_parameters
+        or _overfits(j)
+    ):
         return None
     if trivial is not None and trivial < 1e-3:
         return None

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from numdl.report import measures
-from numdl.report.figures import convergence, fit, weights
+from numdl.report.figures import convergence, fit, selection, weights
 from numdl.report.figures.canvas import MAX_POINTS, draw_svg
 from numdl.report.summary import FitSummary
 from numdl.report.template import card, element, figure, grid, table
@@ -60,6 +60,16 @@ def training(summary: FitSummary) -> str:
 def regularisation(summary: FitSummary) -> str:
     """Path of the alphas, effective number of parameters, and what else steers the training."""
     figures = []
+    if summary.path:
+        chosen = float(summary.path["chosen"][0])
+        draw = partial(
+            selection.draw_criteria,
+            alphas=summary.path["alpha"],
+            criteria={"criterion": summary.path["criterion"]},
+            marks=[("chosen", chosen)],
+        )
+        note = f"Dashed: the choice, alpha = {number(chosen)}."
+        figures.append(figure("Criterion for alpha", note, draw_svg("path", "Criterion over alpha", draw)))
     paths = measures.alphas(summary)
     if paths:
         draw = partial(convergence.draw_history, lines=paths, x=_steps(paths), x_label="iteration", y_label="alpha")

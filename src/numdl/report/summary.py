@@ -45,6 +45,8 @@ class FitSummary:
         target_names: k names, or empty.
         class_names: one name per class, or empty.
         weights: arrays whose leading axis is the layers, (nt, ...).
+        model: what was fitted, in a word: ``"network"`` or ``"linear"``.
+        path: how alpha was chosen: ``alpha`` and ``criterion``, (m,), and ``chosen``, (1,); or empty.
         interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only.
     """
 
@@ -63,6 +65,8 @@ class FitSummary:
     class_names: Sequence[str] = ()
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     interval: np.ndarray | None = None
+    model: str = "network"
+    path: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
@@ -82,7 +86,15 @@ class FitSummary:
                     f"FitSummary(weights[{name!r}]): a scalar has no axis of layers. Pass an array of shape (nt, ...)."
                 )
         c, prediction, interval = self._rows()
-        changes = {"history": history, "weights": weights, "c": c, "prediction": prediction, "interval": interval}
+        path = {name: _floats(f"path[{name!r}]", values) for name, values in (self.path or {}).items()}
+        changes = {
+            "history": history,
+            "weights": weights,
+            "path": path,
+            "c": c,
+            "prediction": prediction,
+            "interval": interval,
+        }
         changes |= {"facts": dict(self.facts or {}), "scores": tuple(self.scores or ())}
         changes |= {"target_names": self._target_names(c), "class_names": self._class_names(c, prediction)}
         for name, value in changes.items():

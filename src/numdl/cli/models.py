@@ -1,0 +1,104 @@
+"""Which estimator does ``--model`` mean, and how is its fit described?"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from numdl.cli.errors import UserError, blame_input
+from numdl.cli.options import FitOptions
+from numdl.cli.prepare import Prepared
+from numdl.cli.show import Progress
+
+NETWORK = "resnet"
+LINEAR = "linear"
+MODELS = (NETWORK, LINEAR)
+
+_OF_NETWORKS = ("width", "depth", "T", "dynamics", "restarts", "time")
+"""Options that say nothing about a linear model."""
+
+
+def check_model(options: FitOptions) -> None:
+    """Refuse an unknown model, and options that it does not have.
+
+    Args:
+        options: of the command.
+
+    Raises:
+        UserError: with the reason.
+    """
+    if options.model not in MODELS:
+        raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
+    if options.model == NETWORK:
+        return
+    for name in (*_OF_NETWORKS, "dtype"):
+        if getattr(options, name) is not None:
+            raise UserError(f"numdl fit --{name}: a {options.model} model has no such setting; leave it out.")
+
+
+def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
+    """Fit the estimator that the options name to the training rows.
+
+    Args:
+        prepared: the file.
+        options: of the command.
+        checkpoint: where a network's fit keeps its progress.
+        progress: what shows it.
+
+    Returns:
+        The fitted estimator.
+
+    Raises:
+        UserError: a parameter or the data cannot be used.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    train = prepared.parts["train"]
+    with warnings.catch_warnings(), blame_input():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
+        if options.model == LINEAR:
+            return _linear(prepared.encoder.task, options).fit(train.x, train.y)
+        return _network(prepared, options, checkpoint, progress)
+
+
+def label(options: FitOptions) -> str:
+    """Name of the model in the table of scores."""
+    return {NETWORK: "numdl ResNet", LINEAR: "numdl linear"}[options.model]
+
+
+def facts(model: Any) -> dict[str, str]:
+    """What was fitted, name and value."""
+    if hasattr(model, "members_"):
+        net, count = model.architecture_, len(model.members_)
+        networks = f"{count} network" + ("" if count == 1 else "s")
+        return {
+            "Network": f"{net.dynamics}, width {net.width}, depth {net.depth}; {networks}",
+            "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
+            "Solver": str(model.solver_),
+        }
+    from numdl.estimators.linear_summary import facts as of_linear
+
+    return of_linear(model)
+
+
+def _linear(task: str, options: FitOptions) -> Any:
+    from numdl.estimators import SoftmaxClassifier, TikhonovRegressor
+
+    if task == "regression":
+        return TikhonovRegressor("gcv" if options.alpha is None else options.alpha, standardize=True)
+    alpha = "auto" if options.alpha is None else options.alpha
+    return SoftmaxClassifier(alpha, random_state=options.seed)
+
+
+def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
+    from numdl.estimators import ResNetClassifier, ResNetRegressor
+
+    kind = ResNetRegressor if prepared.encoder.task == "regression" else ResNetClassifier
+    train, watched = prepared.parts["train"], prepared.parts.get("validation")
+    more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
+    with progress:
+        model: Any = kind(**options.parameters(), checkpoint=str(checkpoint))
+        model.fit(train.x, train.y, observe=progress.observe, **more)
+    model.checkpoint = None  # the model may be copied to where this path means nothing
+    return model

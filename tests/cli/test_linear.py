@@ -1,0 +1,58 @@
+"""``numdl fit --model linear``: the same folder, page and commands as for a network, in a second."""
+
+import pytest
+
+from numdl import load
+from numdl.cli.summaries import read_summary
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"), [("price", "TikhonovRegressor"), ("kind", "SoftmaxClassifier"), ("city", "SoftmaxClassifier")]
+)
+def test_fit_predict_and_report(numdl, csv_file, tmp_path, target, kind):
+    run = tmp_path / "run"
+    result = numdl("fit", csv_file, "--target", target, "--model", "linear", "--out", run)
+    assert result.code == 0, result.err
+    assert "numdl linear" in result.out and "Penalty" in result.out and kind in result.out
+    model = load(run / "model.numdl")
+    assert type(model).__name__ == kind
+    predictions = numdl("predict", run, csv_file)
+    assert predictions.code == 0 and predictions.out.startswith(target) and predictions.out.count("\n") == 61
+    summary = read_summary(run / "summary.numdl")
+    assert summary.model == "linear" and summary.path["alpha"].size > 10
+    page = (run / "report.html").read_text()
+    assert "Criterion for alpha" in page and "network" not in page.split("</style>")[1].replace("fit a network", "")
+    again = tmp_path / "again.html"
+    assert numdl("report", run, "--out", again).code == 0 and "Criterion for alpha" in again.read_text()
+
+
+def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
+    run = tmp_path / "run"
+    words = ["--target", "price", "--target", "cost", "--model", "linear", "--alpha", "0.01", "--out", run]
+    result = numdl("fit", csv_file, *words)
+    assert result.code == 0, result.err
+    assert load(run / "model.numdl").alpha_ == 0.01
+    assert "Criterion for alpha" not in (run / "report.html").read_text()
+    finished = numdl("fit", csv_file, *words, "--resume")
+    assert finished.code == 0 and "nothing to resume" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "forest"], "unknown; use one of resnet, linear"),
+        (["--model", "linear", "--width", "3"], "--width: a linear model has no such setting"),
+        (["--model", "linear", "--time", "5"], "--time: a linear model has no such setting"),
+        (["--model", "linear", "--alpha", "-1"], "alpha=-1.0"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(numdl, csv_file, tmp_path, words, message):
+    result = numdl("fit", csv_file, "--target", "price", *words, "--out", tmp_path / "run")
+    assert result.code == 1 and message in result.err and not (tmp_path / "run").exists()
+
+
+def test_deviations_are_refused_in_a_sentence(numdl, csv_file, tmp_path):
+    run = tmp_path / "run"
+    numdl("fit", csv_file, "--target", "price", "--model", "linear", "--out", run)
+    result = numdl("predict", run, csv_file, "--std")
+    assert result.code == 1 and "has no deviations" in result.err
