@@ -151,6 +151,48 @@ def test_a_best_alpha_at_the_edge_is_told():
         LogisticClassifier(alpha="loo").fit(rng.normal(size=(40, 8)), np.arange(40) % 2)
 
 
+@pytest.mark.parametrize("calls", [0, 3])
+def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
+    x, y = table()
+    seen = []
+
+    def criterion(total):
+        def judge(problem, solved):
+            if len(seen) == calls:
+                raise KeyboardInterrupt
+            seen.append(float(problem.penalty.alpha))
+            return -len(seen)
+
+        return judge
+
+    monkeypatch.setattr("numdl.estimators.linear_base.leave_one_out", criterion)
+    if calls == 0:
+        with pytest.raises(KeyboardInterrupt):
+            SoftmaxClassifier(alpha="loo").fit(x, y)
+        return
+    model = SoftmaxClassifier(alpha="loo").fit(x, y)
+    assert model.status_.code == "interrupted" and "after 3 alphas" in model.status_.message
+    np.testing.assert_allclose(model.alpha_, seen[-1])
+    assert np.all(np.isfinite(model.predict_proba(x)))
+
+
+def test_a_fit_that_is_interrupted_is_kept(monkeypatch):
+    from numdl.optimize import Newton
+
+    x, y = table()
+    step, count = Newton.status, []
+
+    def status(self, history):
+        count.append(1)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return step(self, history)
+
+    monkeypatch.setattr(Newton, "status", status)
+    model = SoftmaxClassifier(alpha=1e-3).fit(x, y)
+    assert model.status_.code == "interrupted" and model.n_iter_ == 2 and np.all(np.isfinite(model.coef_))
+
+
 def test_huge_scores():
     x, y = table()
     model = SoftmaxClassifier(alpha=0.01, standardize=False).fit(x, y)

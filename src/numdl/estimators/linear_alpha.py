@@ -1,6 +1,6 @@
 """Which alpha does a linear classifier get: by cross validation, by leaving one out approximately, by the evidence?
 
-All three judge a path of alphas, four for each factor of 100, from large to small, each fit started from its
+All three judge a path of alphas, two for each factor of 10, from large to small, each fit started from its
 predecessor. The path goes on while its best alpha is the last one but for a few, down to 1e-10; then the minimum of a
 parabola through the best three points in log alpha is tried as well.
 """
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl.contracts import Status
 from numdl.estimators.linear_fit import Solved, Solver
 from numdl.problems import LinearEmpirical
 from numdl.problems.loo import approximate_loo, laplace_evidence
@@ -55,30 +56,29 @@ def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion,
         start: weights to begin from, (k, q).
 
     Returns:
-        The choice.
+        The choice. After Ctrl-C it is made among the alphas judged so far, with status ``interrupted``.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came before the first alpha was judged.
     """
     tried: dict[float, tuple[float, Solved]] = {}
 
     def attempt(alpha: float, W: Float[Array, "k q"]) -> None:
         there = problem.with_alpha(jnp.asarray(np.asarray(alpha, W.dtype)))
-        solved = solver.solve(there, W)
+        solved = _finished(solver.solve(there, W))
         score = criterion(there, solved)
         tried[alpha] = (score if np.isfinite(score) else np.inf, solved)
 
-    alpha, since = LARGEST, 0
-    while alpha > 0.9 * SMALLEST and since <= PATIENCE:
-        attempt(alpha, tried[min(tried)][1].W if tried else start)
-        best = min(tried, key=lambda a: tried[a][0])
-        since = sum(a < best for a in tried)
-        alpha /= STEP
-    grid = sorted(tried)
-    best = min(grid, key=lambda a: tried[a][0])
-    edge = {grid[0]: "smallest", grid[-1]: "largest"}.get(best, "")
-    if not edge:
-        i = grid.index(best)
-        attempt(_parabola(grid[i - 1 : i + 2], [tried[a][0] for a in grid[i - 1 : i + 2]]), tried[best][1].W)
-        best = min(tried, key=lambda a: tried[a][0])
-    order = sorted(tried, reverse=True)
+    try:
+        edge = _follow(tried, attempt, start)
+    except KeyboardInterrupt:
+        if not tried:
+            raise
+        edge = ""
+        message = f"Ctrl-C came after {len(tried)} alphas; the best of them is kept."
+        best = _best(tried)
+        tried[best] = (tried[best][0], tried[best][1]._replace(status=Status("interrupted", message)))
+    best, order = _best(tried), sorted(tried, reverse=True)
     path = {
         "alpha": np.array(order),
         "criterion": np.array([tried[a][0] for a in order]),
@@ -86,6 +86,33 @@ def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion,
         "iterations": np.array([tried[a][1].iterations for a in order]),
     }
     return Choice(best, tried[best][1], path, edge)
+
+
+def _follow(tried: dict[float, tuple[float, Solved]], attempt: Callable, start: Float[Array, "k q"]) -> str:
+    """Attempt the alphas of the path, then the one between; returns at which edge the best one is."""
+    alpha, since = LARGEST, 0
+    while alpha > 0.9 * SMALLEST and since <= PATIENCE:
+        attempt(alpha, tried[min(tried)][1].W if tried else start)
+        since = sum(a < _best(tried) for a in tried)
+        alpha /= STEP
+    grid, best = sorted(tried), _best(tried)
+    edge = {grid[0]: "smallest", grid[-1]: "largest"}.get(best, "")
+    if not edge:
+        i = grid.index(best)
+        attempt(_parabola(grid[i - 1 : i + 2], [tried[a][0] for a in grid[i - 1 : i + 2]]), tried[best][1].W)
+    return edge
+
+
+def _best(tried: dict[float, tuple[float, Solved]]) -> float:
+    """The alpha of the smallest criterion; the larger one of two alike."""
+    return min(sorted(tried, reverse=True), key=lambda a: tried[a][0])
+
+
+def _finished(solved: Solved) -> Solved:
+    """The same, unless Ctrl-C ended it: a half-done fit is not judged."""
+    if solved.status.code == "interrupted":
+        raise KeyboardInterrupt
+    return solved
 
 
 def _parabola(alphas: list[float], scores: list[float]) -> float:
@@ -134,7 +161,7 @@ def cross_validation(solver: Solver, fold: np.ndarray) -> Criterion:
         for i in np.unique(fold):
             kept = np.where(fold == i, 0.0, w)
             part = dataclasses.replace(problem, w=jnp.asarray((kept / kept.mean()).astype(w.dtype)))
-            starts[i] = solver.solve(part, starts.get(i, solved.W)).W
+            starts[i] = _finished(solver.solve(part, starts.get(i, solved.W))).W
             held = jnp.asarray(np.where(fold == i, w, 0.0).astype(w.dtype))
             total += float(_misfit(dataclasses.replace(problem, w=held), starts[i]))
         return total

@@ -90,7 +90,8 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         codes = self._codes(call, y)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weights > 0
-        X, codes, weights = X[used], codes[used], weights[used]
+        if not used.all():  # no copy of a large table without need
+            X, codes, weights = X[used], codes[used], weights[used]
         if len(codes) == 0 or np.all(codes == codes[0]):
             raise ValueError(
                 f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
@@ -176,7 +177,7 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         self.intercept_ = W[:, -1] - self.coef_ @ mean
         self.alpha_ = choice.alpha
         self.path_ = choice.path
-        self.status_ = solver.spent(solved)
+        self.status_ = solved.status
         self.history_ = solved.history
         self.n_iter_ = max(solved.iterations, 1)
         self.solver_ = solver.name

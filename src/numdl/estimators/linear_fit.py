@@ -95,11 +95,8 @@ class Solver:
         result, progress = minimize(problem, method, W, max_iter=self.max_iter, observe=observe)
         # The best value is not the best point once values differ by rounding only.
         best = progress.iterate.p if result.status.converged else result.p
-        return Solved(_centred(problem, best), result.status, result.history)
-
-    def spent(self, solved: Solved) -> Status:
-        """The status with the name of the solver in its sentence."""
-        return solved.status._replace(message=f"{self.name}: {solved.status.message}")
+        status = result.status._replace(message=f"{self.name}: {result.status.message}")
+        return Solved(_centred(problem, best), status, result.history)
 
 
 def _centred(problem: LinearEmpirical, W: Float[Array, "k q"]) -> Float[Array, "k q"]:

@@ -28,6 +28,8 @@ from numdl.problems.spectral import SpectralBasis, spectral_basis, spectral_inve
 from numdl.regularize.operator_penalty import OperatorPenalty
 
 Head = Float[Array, "k q"]
+BLOCK = 256
+"""Rows that are transposed together."""
 
 
 class LinearEmpirical(eqx.Module):
@@ -172,9 +174,9 @@ def linear_empirical(
             "Give both the same value."
         )
     n, d = x.shape
-    z = np.empty((d + intercept, n), x.dtype)
-    z[:d] = x.T
-    z[d:] = 1.0
+    z = np.ones((d + intercept, n), x.dtype)
+    for first in range(0, n, BLOCK):  # block by block: a transpose in one go misses the cache at every entry
+        z[:d, first : first + BLOCK] = x[first : first + BLOCK].T
     small = z.astype(np.float32) if light or precondition else None
     basis = spectral_basis(small, w) if precondition and small is not None else None
     return LinearEmpirical(
