@@ -11,6 +11,7 @@ from sklearn.model_selection import check_cv
 
 from numdl.contracts import Status
 from numdl.estimators.solved import NEED_NOISE, Solved, selector_of
+from numdl.linalg import least_squares
 from numdl.regularize.ridge import (
     Filter,
     RidgeDecomposition,
@@ -98,12 +99,30 @@ def solve_directly(
             else:
                 path, choice = search(paths, selector, alpha_grid(part))
             chosen = choice.alpha
-        unknowns, intercept = part.solution(chosen, filter)
-        freedom = float(filter(part.c, part.s, np.array([float(chosen)])).kept.sum() + part.free)
+        refined = _unpenalised(table.of_targets(targets)) if chosen == 0 and not truncate else None
+        unknowns, intercept = refined or part.solution(chosen, filter)
+        kept = len(unknowns) if refined else filter(part.c, part.s, np.array([float(chosen)])).kept.sum()
+        freedom = float(kept + part.free)
         message = choice.message if choice else f"Solved with the given alpha = {chosen:.3g}."
         status = Status("converged", message)
         solutions.append(Solved(targets, unknowns, intercept, float(chosen), freedom, choice, path, status, 0))
     return whole, solutions, noise if alpha in NEED_NOISE else None
+
+
+def _unpenalised(table: Table) -> tuple[np.ndarray, np.ndarray] | None:
+    """Unknowns and intercept to all digits of the table; None where the table leaves a choice."""
+    ones = np.ones((len(table.a), int(table.intercept)))
+    if table.a.shape[1] + ones.shape[1] > len(table.a):
+        return None
+    a, b = np.hstack([ones, table.a]), table.b
+    if np.ptp(table.weights):  # equal weights say nothing, and their root would round every entry
+        root = np.sqrt(table.weights)[:, None]
+        a, b = root * a, root * b
+    found = least_squares(a, b)
+    if len(found.dependent):
+        return None
+    free, unknowns = np.split(found.coefficients, [ones.shape[1]])
+    return unknowns, free.sum(axis=0)  # the sum of no row is zero
 
 
 def _paths(part: RidgeDecomposition, table: Table, criterion: str, cv: Any, filter: Filter) -> Paths:

@@ -11,6 +11,7 @@ from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
 
 if TYPE_CHECKING:
+    from numdl.linalg.compensated import compensated_product
     from numdl.linalg.krylov import Bidiagonalization, KrylovResult, bidiagonalise, cgls, golub_kahan, lsqr
     from numdl.linalg.operators import (
         BlockDiagonal,
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
         MMatrix,
     )
     from numdl.linalg.products import as_operator
+    from numdl.linalg.refinement import LeastSquares, least_squares
     from numdl.linalg.tsqr import TSQR, Fit, Reduced, tsqr_reduce, tsqr_solve, tsqr_start, tsqr_update
 
 # No name may be that of a module of this room: importing the module would put it in the name's place.
 _HOMES = {
+    "compensated": ("compensated_product",),
     "krylov": ("Bidiagonalization", "KrylovResult", "bidiagonalise", "cgls", "golub_kahan", "lsqr"),
     "operators": (
         "BlockDiagonal",
@@ -47,6 +50,7 @@ _HOMES = {
         "Mask",
     ),
     "products": ("as_operator",),
+    "refinement": ("LeastSquares", "least_squares"),
     "tsqr": ("TSQR", "Fit", "Reduced", "tsqr_reduce", "tsqr_solve", "tsqr_start", "tsqr_update"),
 }
 
@@ -65,6 +69,7 @@ __all__ = [
     "ImageLaplacian",
     "Kronecker",
     "KrylovResult",
+    "LeastSquares",
     "LinearMap",
     "MMatrix",
     "Mask",
@@ -74,8 +79,10 @@ __all__ = [
     "as_operator",
     "bidiagonalise",
     "cgls",
+    "compensated_product",
     "golub_kahan",
     "lanczos_probe",
+    "least_squares",
     "lower_inverse",
     "lsqr",
     "preconditioned_cg",
