@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeCV
 
 from numdl.regularize.ridge import RidgePath, alpha_grid, decompose, leave_one_out, ridge_path
 from numdl.regularize.selectors import (
+    GUARD,
     cross_validation,
     discrepancy,
     gcv,
@@ -32,16 +33,18 @@ def noisy(n=30, p=6, noise=1.0, seed=0, k=1):
 def test_gcv_is_its_definition(operator, k):
     a, b = noisy(k=k)
     path = ridge_path(decompose(a, b, operator, intercept=True), ALPHAS)
-    values, robust, weighted = [], [], []
+    values, robust, weighted, guarded = [], [], [], []
     for alpha in ALPHAS:
         h = influence(a, alpha, operator, intercept=True)
         misfit = np.sum((b - h @ b) ** 2) / (30 * k)
         values.append(misfit / (1 - np.trace(h) / 30) ** 2)
         robust.append(values[-1] * (0.3 + 0.7 * np.trace(h @ h) / 30))
         weighted.append(misfit / (1 - 0.8 * np.trace(h) / 30) ** 2)
+        guarded.append(misfit / (1 - np.trace(h) / 30) ** 2.8)
     np.testing.assert_allclose(gcv(path).criterion, values, rtol=1e-9)
     np.testing.assert_allclose(gcv(path, robust=0.3).criterion, robust, rtol=1e-9)
     np.testing.assert_allclose(gcv(path, weight=0.8).criterion, weighted, rtol=1e-9)
+    np.testing.assert_allclose(gcv(path, guard=1.4).criterion, guarded, rtol=1e-9)
     assert gcv(path).index == np.argmin(values)
     assert path.alphas[gcv(path)] == gcv(path).alpha
     # mutant: the intercept's degree of freedom is forgotten
@@ -176,15 +179,16 @@ def test_no_freedom_left_anywhere_is_refused():
     path = ridge_path(decompose(a, b), np.array([1e-30, 1e-29]))
     with pytest.raises(ValueError, match="as many degrees of freedom as observations"):
         gcv(path)
-    for options in ({"weight": 0.0}, {"robust": 2.0}):
-        with pytest.raises(ValueError, match="robust <= 1"):
+    for options in ({"weight": 0.0}, {"robust": 2.0}, {"guard": 0.9}):
+        with pytest.raises(ValueError, match="robust <= 1 and guard"):
             gcv(path, **options)
 
 
 RULES = {
     "gcv": (gcv, 1.1),
     "robust": (partial(gcv, robust=0.5), 1.1),
-    "guarded": (partial(gcv, weight=1.4), 1.1),
+    "weighted": (partial(gcv, weight=1.4), 1.1),
+    "guarded": (partial(gcv, guard=GUARD), 1.1),
     "upre": (partial(upre, noise=0.01), 1.1),
     "discrepancy": (partial(discrepancy, noise=8 * 0.01), 1.1),
     "l-curve": (l_curve, 1.4),
@@ -212,5 +216,23 @@ def test_rules_come_near_the_best_alpha_on_deblurring(deblurring, name):
     assert np.median(deblurring[name]) < RULES[name][1]
 
 
-def test_a_weight_above_one_guards_gcv_against_its_failures(deblurring):
-    assert max(deblurring["guarded"]) < 1.3 < 3 < max(deblurring["gcv"])
+@pytest.mark.parametrize("guarded", ["weighted", "guarded"])
+def test_a_higher_price_guards_gcv_against_its_failures(deblurring, guarded):
+    assert max(deblurring[guarded]) < 1.3 < 3 < max(deblurring["gcv"])
+
+
+def test_the_guard_costs_little_where_there_are_many_degrees_of_freedom():
+    """As many columns as rows and little noise: three quarters of the degrees of freedom are of use."""
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=(120, 120)) * np.geomspace(1, 0.01, 120)
+    truth = a @ rng.normal(size=(120, 1))
+    ratios = {"guard": [], "weight": []}
+    for _ in range(20):
+        d = decompose(a, truth + 0.05 * truth.std() * rng.normal(size=truth.shape))
+        path = ridge_path(d, alpha_grid(d))
+        errors = [np.linalg.norm(a @ d.solution(alpha)[0] - truth) for alpha in path.alphas]
+        assert 0.6 < path.freedom[np.argmin(errors)] / 120 < 0.9
+        for name in ratios:
+            ratios[name].append(errors[gcv(path, **{name: GUARD})] / min(errors))
+    assert np.median(ratios["guard"]) < 1.1
+    assert np.median(ratios["weight"]) > 1.3  # what the guard replaces

@@ -54,10 +54,10 @@ def selector_of(criterion: str, noise: float, observations: float) -> Selector:
         observations: number of target values.
 
     Returns:
-        The selector; "gcv" weights the degrees of freedom by 1.4, see ``numdl.regularize.selectors.gcv``.
+        The selector; "gcv" charges 1.4 times for a degree of freedom, see ``numdl.regularize.selectors.gcv``.
     """
     selectors: dict[str, Selector] = {
-        "gcv": partial(gcv, weight=GUARD),
+        "gcv": partial(gcv, guard=GUARD),
         "discrepancy": partial(discrepancy, noise=noise * float(np.sqrt(observations))),
         "upre": partial(upre, noise=noise),
         "l-curve": l_curve,

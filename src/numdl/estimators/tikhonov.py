@@ -37,7 +37,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
     scikit-learn's ``Ridge(alpha)`` is ``n alpha`` here, n the sum of the sample weights.
 
     Args:
-        alpha: "gcv" (generalised cross validation, degrees of freedom weighted by 1.4), "discrepancy", "l-curve",
+        alpha: "gcv" (generalised cross validation, guarded against undersmoothing), "discrepancy", "l-curve",
             "upre", "loo" (leave-one-out), "cv" (folds), or a number, not negative.
         operator: L: "identity", "difference" of neighbouring coefficients, "gradient", "laplacian", an array (q, d), a
             sparse matrix, or a linear operator of SciPy or lineax.

@@ -77,7 +77,7 @@ def hybrid_lsqr(
         b: targets, (n,).
         operator: L, (q, p), in the same forms; None for the identity. It is made a sparse matrix.
         alpha: penalty of the mean misfit; None lets the selector choose at every step.
-        selector: criterion; None for GCV with degrees of freedom weighted by 1.4.
+        selector: criterion; None for GCV that charges 1.4 times for a degree of freedom.
         free: degrees of freedom spent before: 1 where A and b were centred for an intercept.
         max_iter: steps at most.
         tol: relative change of the solution below which a step counts as standing still, no unit.
@@ -104,7 +104,7 @@ def hybrid_lsqr(
         return found._replace(x=form.lift(found.x))
     A = as_operator(A)
     n, p = A.shape
-    selector = partial(gcv, weight=GUARD) if selector is None else selector
+    selector = partial(gcv, guard=GUARD) if selector is None else selector
     size = float(np.linalg.norm(b))
     history: dict[str, list[float]] = {"alpha": [], "residual": [], "change": []}
     steps: list[Step] = []
