@@ -2,7 +2,17 @@
 
 from numdl.estimators.classifier import ResNetClassifier
 from numdl.estimators.linear_classifier import LogisticClassifier, SoftmaxClassifier
+from numdl.estimators.random_classifier import RandomFeaturesClassifier
+from numdl.estimators.random_regressor import RandomFeaturesRegressor
 from numdl.estimators.regressor import ResNetRegressor
 from numdl.estimators.tikhonov import TikhonovRegressor
 
-__all__ = ["LogisticClassifier", "ResNetClassifier", "ResNetRegressor", "SoftmaxClassifier", "TikhonovRegressor"]
+__all__ = [
+    "LogisticClassifier",
+    "RandomFeaturesClassifier",
+    "RandomFeaturesRegressor",
+    "ResNetClassifier",
+    "ResNetRegressor",
+    "SoftmaxClassifier",
+    "TikhonovRegressor",
+]

@@ -136,12 +136,15 @@ def decompose(
     return kept._replace(left=left, rest=y - left @ coefficients, weights=weights)
 
 
-def decompose_condensed(state: TSQR, operator: Float[np.ndarray, "q p"] | None = None) -> RidgeDecomposition:
-    """The same from a table condensed piece by piece, with intercept.
+def decompose_condensed(
+    state: TSQR, operator: Float[np.ndarray, "q p"] | None = None, *, intercept: bool = True
+) -> RidgeDecomposition:
+    """The same from a table condensed piece by piece.
 
     Args:
         state: from ``numdl.linalg.tsqr_update``.
         operator: L, (q, p); None for the identity.
+        intercept: whether there is a free intercept.
 
     Returns:
         The decomposition.
@@ -152,12 +155,13 @@ def decompose_condensed(state: TSQR, operator: Float[np.ndarray, "q p"] | None =
     n = float(state.triangle[0, 0] ** 2)
     if not n > 0:
         raise ValueError("decompose_condensed: no row of positive weight was added. Use tsqr_update first.")
-    small, root = tsqr_reduce(state), np.sqrt(n)
+    small, root = tsqr_reduce(state, intercept=intercept), np.sqrt(n)
     c, s, left, basis, dual = _factors(small.matrix / root, operator, float(np.linalg.norm(small.mean_x)))
     outside = (small.rest / root) ** 2
     offset = np.zeros_like(small.targets)
     coefficients = left.T @ (small.targets / root)
-    return RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, small.mean_x, small.mean_c, n, 1)
+    means = (small.mean_x, small.mean_c)
+    return RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, *means, n, int(intercept))
 
 
 def _factors(z: np.ndarray, operator: np.ndarray | None, mean: float) -> tuple:
