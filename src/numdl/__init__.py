@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from numdl.estimators import (
         LogisticClassifier,
+        RandomFeaturesClassifier,
+        RandomFeaturesRegressor,
         ResNetClassifier,
         ResNetRegressor,
         SoftmaxClassifier,
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "LogisticClassifier": "numdl.estimators",
+    "RandomFeaturesClassifier": "numdl.estimators",
+    "RandomFeaturesRegressor": "numdl.estimators",
     "ResNetClassifier": "numdl.estimators",
     "ResNetRegressor": "numdl.estimators",
     "SoftmaxClassifier": "numdl.estimators",
@@ -31,6 +35,8 @@ _HOMES = {
 
 __all__ = [
     "LogisticClassifier",
+    "RandomFeaturesClassifier",
+    "RandomFeaturesRegressor",
     "ResNetClassifier",
     "ResNetRegressor",
     "SoftmaxClassifier",

@@ -1,4 +1,4 @@
-"""``numdl fit --model linear``: the same folder, page and commands as for a network, in a second."""
+"""``numdl fit --model linear|random-features``: the same folder, page and commands as for a network, in a second."""
 
 import pytest
 
@@ -7,19 +7,27 @@ from numdl.cli.summaries import read_summary
 
 
 @pytest.mark.parametrize(
-    ("target", "kind"), [("price", "TikhonovRegressor"), ("kind", "SoftmaxClassifier"), ("city", "SoftmaxClassifier")]
+    ("model", "target", "kind"),
+    [
+        ("linear", "price", "TikhonovRegressor"),
+        ("linear", "kind", "SoftmaxClassifier"),
+        ("linear", "city", "SoftmaxClassifier"),
+        ("random-features", "price", "RandomFeaturesRegressor"),
+        ("random-features", "kind", "RandomFeaturesClassifier"),
+    ],
 )
-def test_fit_predict_and_report(numdl, csv_file, tmp_path, target, kind):
+def test_fit_predict_and_report(numdl, csv_file, tmp_path, model, target, kind):
     run = tmp_path / "run"
-    result = numdl("fit", csv_file, "--target", target, "--model", "linear", "--out", run)
+    words = ["--width", "20"] if model == "random-features" else []
+    result = numdl("fit", csv_file, "--target", target, "--model", model, *words, "--out", run)
     assert result.code == 0, result.err
-    assert "numdl linear" in result.out and "Penalty" in result.out and kind in result.out
-    model = load(run / "model.numdl")
-    assert type(model).__name__ == kind
+    words = model.replace("-", " ")
+    assert f"numdl {words}" in result.out and "Penalty" in result.out and kind in result.out
+    assert type(load(run / "model.numdl")).__name__ == kind
     predictions = numdl("predict", run, csv_file)
     assert predictions.code == 0 and predictions.out.startswith(target) and predictions.out.count("\n") == 61
     summary = read_summary(run / "summary.numdl")
-    assert summary.model == "linear" and summary.path["alpha"].size > 10
+    assert summary.model == words and summary.path["alpha"].size > 10
     page = (run / "report.html").read_text()
     assert "Criterion for alpha" in page and "network" not in page.split("</style>")[1].replace("fit a network", "")
     again = tmp_path / "again.html"
@@ -40,9 +48,10 @@ def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "forest"], "unknown; use one of resnet, linear"),
-        (["--model", "linear", "--width", "3"], "--width: a linear model has no such setting"),
-        (["--model", "linear", "--time", "5"], "--time: a linear model has no such setting"),
+        (["--model", "forest"], "unknown; use one of resnet, linear, random-features"),
+        (["--model", "linear", "--width", "3"], "--width: --model linear has no such setting"),
+        (["--model", "linear", "--time", "5"], "--time: --model linear has no such setting"),
+        (["--model", "random-features", "--max-iter", "5"], "--max-iter: --model random-features has no such setting"),
         (["--model", "linear", "--alpha", "-1"], "alpha=-1.0"),
     ],
 )

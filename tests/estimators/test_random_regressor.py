@@ -50,14 +50,14 @@ def test_gcv_is_that_of_the_dense_influence_matrix():
     z = model.features_(x)
     z, centred, n = z - z.mean(axis=0), y - y.mean(), len(y)
 
-    def score(alpha, weight):
+    def score(alpha, guard):
         influence = z @ np.linalg.solve(z.T @ z + n * alpha * np.eye(30), z.T) + 1 / n
-        return n * np.sum((centred - influence @ centred) ** 2) / (n - weight * np.trace(influence)) ** 2
+        return np.sum((centred - influence @ centred) ** 2) / n / (1 - np.trace(influence) / n) ** (2 * guard)
 
     near = [score(model.alpha_ * factor, 1.4) for factor in (0.8, 1.0, 1.25)]
     assert np.argmin(near) == 1
     np.testing.assert_allclose(near[1], model.choice_.criterion[model.choice_.index], rtol=1e-6)
-    assert abs(score(model.alpha_, 1.0) / near[1] - 1) > 0.05  # mutant: degrees of freedom not weighted
+    assert abs(score(model.alpha_, 1.0) / near[1] - 1) > 0.05  # mutant: GCV without guard
 
 
 @pytest.mark.parametrize("cuts", [[60], [59, 61], [60, 61, 62, 90]])

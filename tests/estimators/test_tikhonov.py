@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import numdl
 from numdl import TikhonovRegressor
+from numdl.data.chunks import row_chunks
 from numdl.linalg import Difference
 
 
@@ -214,3 +215,44 @@ def test_model_files_keep_the_predictions(tmp_path):
     assert again.paths_[1].limits == model.paths_[1].limits
     assert again.get_params()["operator"] == "difference"
     np.testing.assert_array_equal(again.paths_[0].residuals, model.paths_[0].residuals)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"operator": "difference"}, {"standardize": True}, {"alpha": 0.1}, {"method": "tsvd"}]
+)
+@pytest.mark.parametrize("k", [1, 2])
+def test_rows_that_come_in_pieces_are_rows_at_once(options, k):
+    x, y = data(n=90, k=k)
+    weights = np.linspace(2, 0, 90)
+    whole = TikhonovRegressor(**options).fit(x, y, sample_weight=weights)
+    model = TikhonovRegressor(**options)
+    for rows in np.split(np.arange(90), [20, 21, 60]):
+        model.partial_fit(x[rows], y[rows], sample_weight=weights[rows])
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-4)
+    np.testing.assert_allclose(model.intercept_, whole.intercept_, rtol=1e-4)
+    np.testing.assert_allclose(model.freedom_, whole.freedom_, rtol=1e-4)
+    assert model.fit(x, y).condensed_ is None
+
+
+def test_a_table_on_disk_is_fitted_piece_by_piece(tmp_path):
+    x, y = data(n=300)
+    np.save(tmp_path / "table.npy", np.column_stack([x, y]))
+    model = TikhonovRegressor()
+    for rows, targets in row_chunks(tmp_path / "table.npy", 6, rows=50):
+        model.partial_fit(rows, targets[:, 0])
+    np.testing.assert_allclose(model.coef_, TikhonovRegressor().fit(x, y).coef_, rtol=1e-4)
+
+
+def test_what_pieces_cannot_do_is_refused():
+    x, y = data()
+    with pytest.raises(AttributeError, match="partial_fit"):
+        TikhonovRegressor("cv").partial_fit(x, y)
+    with pytest.raises(ValueError, match="are gone"):
+        TikhonovRegressor(p_ref=np.ones(6)).partial_fit(x, y)
+    model = TikhonovRegressor().partial_fit(x, y)
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(x[:, :5], y)
+    with pytest.raises(ValueError, match="targets"):
+        model.partial_fit(x, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="n_samples = 1"):
+        TikhonovRegressor().partial_fit(x[:1], y[:1])

@@ -43,7 +43,7 @@ def fit(
     data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
     target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
-    model: Annotated[str, typer.Option(help="resnet or linear.")] = "resnet",
+    model: Annotated[str, typer.Option(help="resnet, linear or random-features.")] = "resnet",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -51,7 +51,9 @@ def fit(
     test: Annotated[float, typer.Option(help="Share of the rows held out to measure the error.")] = 0.1,
     validation: Annotated[float, typer.Option(help="Share of the rows held out to watch the error.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0)] = 0,
-    width: Annotated[str, typer.Option(help="Units of the flow.", metavar="INT|auto")] = "auto",
+    width: Annotated[
+        str, typer.Option(help="Units of the flow, or number of random features.", metavar="INT|auto")
+    ] = "auto",
     depth: Annotated[str, typer.Option(help="Steps of the flow.", metavar="INT|auto")] = "auto",
     final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
     dynamics: Annotated[str, typer.Option(help="Right-hand side of the flow: plain, antisymmetric, ...")] = "auto",
@@ -61,7 +63,7 @@ def fit(
     dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Train a network, or a linear model, on a table; write model and report.
+    """Train a network, a linear model or random features on a table; write model and report.
 
     Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
     """

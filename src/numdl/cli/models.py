@@ -13,10 +13,11 @@ from numdl.cli.show import Progress
 
 NETWORK = "resnet"
 LINEAR = "linear"
-MODELS = (NETWORK, LINEAR)
+RANDOM = "random-features"
+MODELS = (NETWORK, LINEAR, RANDOM)
 
-_OF_NETWORKS = ("width", "depth", "T", "dynamics", "restarts", "time")
-"""Options that say nothing about a linear model."""
+_OF_NETWORKS = ("depth", "T", "dynamics", "restarts", "time", "max_iter", "dtype")
+"""Options of networks only."""
 
 
 def check_model(options: FitOptions) -> None:
@@ -32,9 +33,10 @@ def check_model(options: FitOptions) -> None:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
     if options.model == NETWORK:
         return
-    for name in (*_OF_NETWORKS, "dtype"):
+    for name in (*_OF_NETWORKS, *(["width"] if options.model == LINEAR else [])):
         if getattr(options, name) is not None:
-            raise UserError(f"numdl fit --{name}: a {options.model} model has no such setting; leave it out.")
+            flag = name.replace("_", "-")
+            raise UserError(f"numdl fit --{flag}: --model {options.model} has no such setting; leave it out.")
 
 
 def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
@@ -57,14 +59,15 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     train = prepared.parts["train"]
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
-        if options.model == LINEAR:
-            return _linear(prepared.encoder.task, options).fit(train.x, train.y)
+        if options.model != NETWORK:
+            make = _linear if options.model == LINEAR else _random
+            return make(prepared.encoder.task, options).fit(train.x, train.y)
         return _network(prepared, options, checkpoint, progress)
 
 
 def label(options: FitOptions) -> str:
     """Name of the model in the table of scores."""
-    return {NETWORK: "numdl ResNet", LINEAR: "numdl linear"}[options.model]
+    return {NETWORK: "numdl ResNet", LINEAR: "numdl linear", RANDOM: "numdl random features"}[options.model]
 
 
 def facts(model: Any) -> dict[str, str]:
@@ -89,6 +92,14 @@ def _linear(task: str, options: FitOptions) -> Any:
         return TikhonovRegressor("gcv" if options.alpha is None else options.alpha, standardize=True)
     alpha = "auto" if options.alpha is None else options.alpha
     return SoftmaxClassifier(alpha, random_state=options.seed)
+
+
+def _random(task: str, options: FitOptions) -> Any:
+    from numdl.estimators import RandomFeaturesClassifier, RandomFeaturesRegressor
+
+    kind = RandomFeaturesRegressor if task == "regression" else RandomFeaturesClassifier
+    given = {"width": options.width, "alpha": options.alpha}
+    return kind(**{name: value for name, value in given.items() if value is not None}, random_state=options.seed)
 
 
 def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:

@@ -19,12 +19,12 @@ class FitOptions:
     Attributes:
         target: names of the target columns.
         task: "auto", "regression" or "classification".
-        model: "resnet" or "linear".
+        model: "resnet", "linear" or "random-features".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
         validation: share of the rows held out to watch the error during the fit.
         seed: of the split and of the random starts.
-        width: units of the flow.
+        width: units of the flow, or number of random features.
         depth: steps of the flow.
         T: final time of the flow.
         dynamics: name of the flow's right-hand side.

@@ -91,7 +91,7 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
     console.print()
     console.print(score_table(summary))
     print_status(summary.status, console)
-    for name in ("Network", "Penalty", "Parameters", "Solver", "Seconds"):
+    for name in ("Network", "Features", "Penalty", "Parameters", "Solver", "Seconds"):
         if name in summary.facts:
             _row(console, name, summary.facts[name])
     for name, path in (("Model", folder.model), ("Report", folder.report), ("Summary", folder.summary)):

@@ -139,7 +139,7 @@ def best_scale(
 
     def criterion(scale: float) -> float:
         decomposition = decompose_condensed(add_rows(None, build(scale), X, c, weights))
-        return float(np.nanmin(gcv(ridge_path(decomposition, alpha_grid(decomposition)), weight=GUARD).criterion))
+        return float(np.nanmin(gcv(ridge_path(decomposition, alpha_grid(decomposition)), guard=GUARD).criterion))
 
     return min(SCALES, key=criterion)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from numdl.estimators.feature_map import FeatureMap, draw_map
 from numdl.estimators.inputs import require_choice, require_finite, require_number
+from numdl.estimators.kept import Kept
 from numdl.models import RandomFeatures, RandomWeights
 
 ACTIVATIONS = ("sine", "tanh", "relu")
 
 
-class RandomFeaturesBase(BaseEstimator):
+class RandomFeaturesBase(Kept, BaseEstimator):
     """What regressor and classifier share; see there for the parameters."""
 
     width: int
@@ -58,16 +58,6 @@ class RandomFeaturesBase(BaseEstimator):
         X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
         require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
         return X
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
 
     def _pack_map(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         found = self.features_

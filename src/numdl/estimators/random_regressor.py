@@ -35,7 +35,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
     Args:
         width: number m of features.
         activation: "sine" (approximates a Gaussian kernel), "tanh" or "relu".
-        alpha: "gcv" (generalised cross validation, degrees of freedom weighted by 1.4), "l-curve", or a number, not
+        alpha: "gcv" (generalised cross validation, guarded against undersmoothing), "l-curve", or a number, not
             negative.
         scale: standard deviation of ``K x`` on scaled inputs: the larger, the finer the features vary. "auto" takes the
             power of two from 1/16 to 16 with the least GCV on at most 2000 rows.

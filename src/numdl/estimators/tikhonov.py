@@ -11,23 +11,26 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from numdl.contracts import Status
 from numdl.estimators.by_products import solve_by_products
-from numdl.estimators.direct import Table, solve_directly
-from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.direct import Table, choose, scaled, solve_directly
+from numdl.estimators.inputs import require_finite, require_finite_targets
 from numdl.estimators.kept import Kept
 from numdl.estimators.penalised import as_matrix, penalty_operator
-from numdl.estimators.solved import CRITERIA, NEED_NOISE, Solved
+from numdl.estimators.solved import NEED_NOISE, Solved
+from numdl.estimators.tikhonov_checks import (
+    can_condense,
+    check_tikhonov,
+    matrix_free,
+    method_for,
+    reference_of,
+)
 from numdl.estimators.tikhonov_state import pack, unpack
-from numdl.linalg import as_operator
-
-METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
-"""Ways to the solution."""
-
-DENSE_COLUMNS, DENSE_ENTRIES = 4000, 2**27
-"""Smaller side and number of entries up to which "auto" factorises: a minute and 1 GiB."""
+from numdl.linalg import as_operator, tsqr_start, tsqr_update
+from numdl.regularize.ridge import decompose_condensed
 
 
 class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -66,6 +69,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         method_: that was used.
         n_iter_: iterations of methods by products, else 1.
         decomposition_: for ``numdl.regularize.ridge``: resolution, covariance, Picard plot. Not stored in files.
+        condensed_: all rows of ``partial_fit`` as a triangle; None after ``fit``.
         status_: the choice in a sentence.
 
     Sources: Hansen, Discrete Inverse Problems, SIAM 2010; Golub, Heath and Wahba, Technometrics 21 (1979).
@@ -113,18 +117,67 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
             ValueError: a parameter or the data cannot be used.
         """
         call = f"{type(self).__name__}.fit"
-        self._check_parameters()
+        check_tikhonov(self)
         require_finite_targets(call, y)
         x, y = self._table(call, X, y)
         weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         used = weights > 0
+        self.condensed_ = None
         if isinstance(self.alpha, str) and used.sum() < 2:
             raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
         if not isinstance(x, LinearOperator) and self.alpha != "cv":  # folds are numbers of rows
             x, c, weights = x[used], c[used], weights[used]
         self._solve(call, x, c, weights)
-        if np.ndim(y) == 1:
+        return self._flattened(np.ndim(y) == 1)
+
+    @available_if(can_condense)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add rows and choose alpha again, for tables that do not fit in memory: only a triangle of (d + k)^2 is kept.
+
+        The result is that of all rows at once, but for rounding: rows are condensed by QR factorisations, never to
+        ``X'X``, whose condition is the square. A ``fit`` forgets all rows.
+
+        Args:
+            X: samples, (n, d), a table.
+            y: targets, (n,) or (n, k).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used; ``p_ref`` is not possible here.
+            AttributeError: alpha is "loo" or "cv", which need the rows.
+        """
+        call = f"{type(self).__name__}.partial_fit"
+        check_tikhonov(self)
+        if self.p_ref is not None:
+            raise ValueError(f"{call}(p_ref): rows that are gone cannot be shifted. Fit y - X p_ref instead.")
+        require_finite_targets(call, y)
+        state = getattr(self, "condensed_", None)
+        x, y = self._table(call, X, y, reset=state is None)
+        weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
+        c = np.asarray(y, np.float64).reshape(len(y), -1)
+        x = x.toarray() if scipy.sparse.issparse(x) else x
+        d, k = x.shape[1], c.shape[1]
+        self.condensed_ = tsqr_update(tsqr_start(d, k) if state is None else state, x, c, weights)
+        if isinstance(self.alpha, str) and self.condensed_.rows < 2:
+            raise ValueError(f"{call}: n_samples = 1, alpha={self.alpha!r} needs at least 2. Give alpha, or more rows.")
+        operator = as_matrix(penalty_operator(call, self.operator, self.operator_shape, d))
+        self.method_ = "tsvd" if self.method == "tsvd" else "svd"
+        state, scale = scaled(self.condensed_) if self.standardize else (self.condensed_, np.ones(d))
+        whole = decompose_condensed(state, operator, intercept=self.fit_intercept)
+        solutions, self.noise_ = choose(
+            whole, self.alpha, self.noise, truncate=self.method_ == "tsvd", per_target=self.alpha_per_target
+        )
+        self.decomposition_ = whole
+        self._keep(solutions, scale, k)
+        return self._flattened(np.ndim(y) == 1)
+
+    def _flattened(self, flat: bool) -> Self:
+        """One target given as (n,) has coefficients (d,)."""
+        if flat:
             self.coef_, self.intercept_ = self.coef_[0], float(np.ravel(self.intercept_)[0])
         return self
 
@@ -141,7 +194,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
             ValueError: wrong columns, or entries that are not finite.
         """
         check_is_fitted(self, "coef_")
-        if _matrix_free(X):
+        if matrix_free(X):
             return as_operator(X, name="X") @ self.coef_.T + self.intercept_
         X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite=False, dtype=np.float64)
         self._require_finite(f"{type(self).__name__}.predict", X)
@@ -161,9 +214,9 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         return unpack(cls(), arrays, header)
 
-    def _table(self, call: str, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+    def _table(self, call: str, X: Any, y: Any, *, reset: bool = True) -> tuple[Any, np.ndarray]:
         """Checked samples, an array, a sparse matrix or an operator, and targets."""
-        if _matrix_free(X):
+        if matrix_free(X):
             X, y = as_operator(X, name="X"), np.asarray(check_array(y, ensure_2d=False), np.float64)
             if X.shape[0] != len(y):
                 raise ValueError(f"{call}: X has {X.shape[0]} rows and y {len(y)}. Give one target per row.")
@@ -173,6 +226,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
             self,
             X,
             y,
+            reset=reset,
             accept_sparse="csr",
             multi_output=True,
             y_numeric=True,
@@ -192,8 +246,8 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Solve, and keep the coefficients in the units of the data."""
         d, k = x.shape[1], c.shape[1]
         operator = penalty_operator(call, self.operator, self.operator_shape, d)
-        reference = self._reference(call, d, k)
-        self.method_ = self._method(call, x)
+        reference = reference_of(call, self.p_ref, d, k)
+        self.method_ = method_for(self, call, x)
         if self.method_ in ("svd", "tsvd"):
             x = x.toarray() if scipy.sparse.issparse(x) else x
             scale = _deviations(x, weights) if self.standardize else np.ones(d)
@@ -222,7 +276,11 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
                 intercept=self.fit_intercept,
                 max_iter=self.max_iter,
             )
-        self.coef_, self.intercept_ = np.empty((k, d)), np.empty(k)
+        self._keep(solutions, scale, k)
+
+    def _keep(self, solutions: list[Solved], scale: np.ndarray, k: int) -> None:
+        """Fitted attributes, in the units of the data."""
+        self.coef_, self.intercept_ = np.empty((k, len(scale))), np.empty(k)
         for solved in solutions:
             self.coef_[solved.targets], self.intercept_[solved.targets] = solved.unknowns.T / scale, solved.intercept
         one = len(solutions) == 1
@@ -232,29 +290,6 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.paths_ = tuple(solved.path for solved in solutions if solved.path is not None)
         self.n_iter_ = max(1, *(solved.iterations for solved in solutions)) if solutions else 1
         self._conclude(solutions)
-
-    def _method(self, call: str, x: Any) -> str:
-        """The method, or why it cannot be used."""
-        small = (
-            not isinstance(x, LinearOperator) and min(x.shape) <= DENSE_COLUMNS and np.prod(x.shape) <= DENSE_ENTRIES
-        )
-        method = ("svd" if small else "hybrid-lsqr") if self.method == "auto" else self.method
-        if method in ("svd", "tsvd"):
-            if isinstance(x, LinearOperator):
-                raise ValueError(f"{call}(method={method!r}): X is known by its products only. Use 'hybrid-lsqr'.")
-            return method
-        refused = ("loo", "cv") if method == "hybrid-lsqr" else ("loo", "cv", "l-curve", "upre")
-        if self.alpha in refused:
-            raise ValueError(f"{call}(alpha={self.alpha!r}): not with method {method!r}. Use 'gcv' or 'discrepancy'.")
-        if self.alpha in NEED_NOISE and self.noise is None:
-            raise ValueError(f"{call}(alpha={self.alpha!r}): needs noise with method {method!r}. Give noise.")
-        if method != "hybrid-lsqr" and isinstance(self.alpha, str) and not _is_identity(self.operator):
-            raise ValueError(
-                f"{call}(method={method!r}): stopping regularises without operator. Give alpha, or use 'hybrid-lsqr'."
-            )
-        if self.standardize:
-            raise ValueError(f"{call}(standardize=True): needs a table that fits in memory. Scale X before.")
-        return method
 
     def _conclude(self, solutions: list[Solved]) -> None:
         """Status, and a warning where the choice should not be trusted."""
@@ -266,29 +301,6 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         if doubtful or unfinished:
             warnings.warn(f"{type(self).__name__}: {self.status_.message}", ConvergenceWarning, stacklevel=4)
 
-    def _reference(self, call: str, d: int, k: int) -> np.ndarray | None:
-        """W0 as (d, k)."""
-        if self.p_ref is None:
-            return None
-        reference = np.asarray(self.p_ref, float)
-        if reference.size != d * k or reference.shape[-1:] != (d,) or not np.isfinite(reference).all():
-            raise ValueError(
-                f"{call}(p_ref): shape {reference.shape}, needs finite numbers in the shape of coef_, "
-                f"{(d,) if k == 1 else (k, d)}."
-            )
-        return reference.reshape(k, d).T
-
-    def _check_parameters(self) -> None:
-        call = type(self).__name__
-        if isinstance(self.alpha, str):
-            require_choice(call, "alpha", self.alpha, CRITERIA)
-        else:
-            require_number(call, "alpha", self.alpha, least=0)
-        if self.noise is not None:
-            require_number(call, "noise", self.noise, least=0)
-        require_number(call, "max_iter", self.max_iter, least=1, whole=True)
-        require_choice(call, "method", self.method, METHODS)
-
 
 def _deviations(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted standard deviations of the columns, 1 for constant ones, (d,)."""
@@ -296,12 +308,3 @@ def _deviations(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     mean = share @ x
     spread = np.sqrt(share @ (x - mean) ** 2)
     return np.where(spread > 1e-12 * np.abs(mean), spread, 1.0)
-
-
-def _is_identity(operator: Any) -> bool:
-    return isinstance(operator, str) and operator == "identity"
-
-
-def _matrix_free(X: Any) -> bool:
-    """Whether X is known by its products only."""
-    return isinstance(X, LinearOperator) or hasattr(X, "in_structure")

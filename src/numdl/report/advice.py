@@ -73,6 +73,10 @@ def _the(name: str) -> str:
     return short(name, 40) if bare else f"the {short(name, 40)}"
 
 
+def _what(summary: FitSummary) -> str:
+    return "network" if summary.model == "network" else "model"
+
+
 def _ratio(own: float | None, other: float | None) -> float | None:
     return None if own is None or other is None or other <= 0 else own / other
 
@@ -134,10 +138,9 @@ def _linear(summary: FitSummary, j: Judgement) -> str | None:
             f"{name} does as well ({number(j.linear)} against {number(j.own)}): the relation is linear "
             "as far as these rows can tell. Use the linear model, or bring columns that interact."
         )
-    return (
-        f"{name} does better ({number(j.linear)} against {number(j.own)}): use it, "
-        "or give the network more rows, a larger alpha or more restarts."
-    )
+    else_try = "more rows, a larger alpha or more restarts" if summary.model == "network" else "more rows"
+    better = f"{name} does better ({number(j.linear)} against {number(j.own)})"
+    return f"{better}: use it, or give the {_what(summary)} {else_try}."
 
 
 def _overfits(j: Judgement) -> bool:
@@ -149,9 +152,9 @@ def _overfit(summary: FitSummary, j: Judgement) -> str | None:
     if not _overfits(j) or j.train is None or j.own is None:
         return None
     gap = "zero" if j.train <= 0 else f"{factor(j.own / j.train)} times smaller"
-    what, more = ("model", "") if summary.model == "linear" else ("network", " or more restarts")
+    more = " or more restarts" if summary.model == "network" else ""
     return (
-        f"The {what} overfits: the {_part(j)} error is {number(j.own)}, the training error {number(j.train)} "
+        f"The {_what(summary)} overfits: the {_part(j)} error is {number(j.own)}, the training error {number(j.train)} "
         f"({gap}). More rows help most; then a larger alpha{more}."
     )
 

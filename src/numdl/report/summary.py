@@ -45,7 +45,7 @@ class FitSummary:
         target_names: k names, or empty.
         class_names: one name per class, or empty.
         weights: arrays whose leading axis is the layers, (nt, ...).
-        model: what was fitted, in a word: ``"network"`` or ``"linear"``.
+        model: what was fitted, in a word: ``"network"``, ``"linear"`` or ``"random features"``.
         path: how alpha was chosen: ``alpha`` and ``criterion``, (m,), and ``chosen``, (1,); or empty.
         interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only.
     """
