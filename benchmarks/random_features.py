@@ -1,9 +1,9 @@
 """How well and how fast do 1530 random features with softmax classify digits and clothing?
 
 Test error and fit time on MNIST and Fashion-MNIST, with the first 10 000 rows for training and 2000 for testing, and
-with all 60 000 and 10 000. Pixels go in as they are; the estimator gives them one common factor. The bandwidth is chosen
-by it, the penalty is fixed at 1e-4, and the fit runs in float32 to a relative gradient of 1e-3. The published course
-code needs 75 s for 8.65 % (MNIST) and 98 s for 15.10 % (Fashion-MNIST) with 10 000 rows, on another machine. The
+with all 60 000 and 10 000. Pixels go in as they are; the estimator gives them one common factor. The bandwidth is
+chosen by it, the penalty is fixed at 1e-4, and the fit runs in float32 to a relative gradient of 1e-3. The course code
+needs 75 s for 8.65 % (MNIST) and 98 s for 15.10 % (Fashion-MNIST) with 10 000 rows, on another machine. The
 alternative is a pipeline of scikit-learn: Gaussian random features of the same number, their bandwidth by the median of
 distances, and softmax by L-BFGS at the same penalty.
 """

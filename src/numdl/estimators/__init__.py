@@ -1,6 +1,7 @@
 """The scikit-learn front."""
 
 from numdl.estimators.classifier import ResNetClassifier
+from numdl.estimators.graph_classifier import GraphRegularizedClassifier
 from numdl.estimators.linear_classifier import LogisticClassifier, SoftmaxClassifier
 from numdl.estimators.random_classifier import RandomFeaturesClassifier
 from numdl.estimators.random_regressor import RandomFeaturesRegressor
@@ -8,6 +9,7 @@ from numdl.estimators.regressor import ResNetRegressor
 from numdl.estimators.tikhonov import TikhonovRegressor
 
 __all__ = [
+    "GraphRegularizedClassifier",
     "LogisticClassifier",
     "RandomFeaturesClassifier",
     "RandomFeaturesRegressor",

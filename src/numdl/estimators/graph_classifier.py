@@ -1,0 +1,203 @@
+"""Which class, if few points have labels and neighbours rarely differ?"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from numdl.contracts import Status
+from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.state import plain
+from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
+
+
+class GraphRegularizedClassifier(ClassifierMixin, BaseEstimator):
+    """Least squares on the labelled points, smooth along the graph of all points.
+
+        min_f  1/(2 l) sum over the l labelled ||f_i - c_i||^2  +  alpha/2 trace(f' L f)
+
+    with one-hot c and the graph Laplacian L of the nearest neighbours. Rows with the label -1 have none, as in
+    scikit-learn's ``semi_supervised``.
+
+    Args:
+        n_neighbors: points that each point is joined with.
+        alpha: positive; small values keep the given labels.
+        weights: "gaussian" with local scaling, or "connectivity".
+        normalized: whether L is ``I - D^-1/2 W D^-1/2`` instead of ``D - W``: of digits with one label for each class
+            (median of ten draws) 90 % are right instead of 86 %, of two moons 99.5 % with both.
+        method: "direct", "cg" or "auto", see ``numdl.regularize.graph.spread_labels``.
+
+    Attributes:
+        classes_: labels in sorted order, -1 left out.
+        label_distributions_: shares of the classes at the points of ``fit``, (n, k).
+        transduction_: their labels, (n,).
+        status_: whether all points are joined to a label.
+
+    Sources: Zhu, Ghahramani and Lafferty, ICML 2003; Belkin, Matveeva and Niyogi, COLT 2004.
+    """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    def __init__(
+        self,
+        n_neighbors: int = 10,
+        alpha: float = 1e-3,
+        *,
+        weights: str = "gaussian",
+        normalized: bool = True,
+        method: str = "auto",
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.alpha = alpha
+        self.weights = weights
+        self.normalized = normalized
+        self.method = method
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Spread the labels over all rows.
+
+        Args:
+            X: points, (n, d), labelled or not, in columns of comparable units.
+            y: labels, (n,); -1 for none.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        call = type(self).__name__
+        require_number(call, "n_neighbors", self.n_neighbors, least=1, whole=True)
+        require_number(call, "alpha", self.alpha, least=0, strict=True)
+        require_choice(call, "weights", self.weights, ("gaussian", "connectivity"))
+        require_choice(call, "method", self.method, ("auto", "direct", "cg"))
+        require_finite_targets(f"{call}.fit", y)
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=False, ensure_all_finite=False)
+        require_finite(f"{call}.fit", "X", X, getattr(self, "feature_names_in_", None))
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        labelled = y != -1 if y.dtype.kind in "iufb" else np.ones(len(y), bool)
+        if len(X) < 2 or not labelled.any():
+            raise ValueError(
+                f"{call}.fit: n_samples = {len(X)}, {labelled.sum()} of them labelled, needs at least 2 and 1. Add "
+                "rows, or labels other than -1."
+            )
+        self.classes_, codes = np.unique(y[labelled], return_inverse=True)
+        c = np.zeros((len(X), len(self.classes_)))
+        c[labelled, codes] = 1.0
+        self._build(X)
+        distances, neighbours = self._index.kneighbors()
+        W = neighbour_weights(neighbours, distances, self.weights)
+        f = spread_labels(graph_laplacian(W, normalized=self.normalized), c, labelled, self.alpha, method=self.method)
+        unknown = np.isnan(f[:, 0])
+        f[unknown] = c[labelled].mean(axis=0)
+        self.label_distributions_ = _shares(f)
+        self.transduction_ = self.classes_[np.argmax(self.label_distributions_, axis=1)]
+        self.n_iter_ = 1
+        self.status_ = Status("converged", "All points are joined to a label.")
+        if unknown.any():
+            self.status_ = Status(
+                "converged",
+                f"{unknown.sum()} of {len(X)} points are in parts of the graph without a label and got the shares of "
+                "the labels. Label one there, or raise n_neighbors.",
+            )
+            warnings.warn(f"{call}: {self.status_.message}", ConvergenceWarning, stacklevel=2)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Shares of the classes at new points: those of their neighbours in ``fit``, weighted as the graph is.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Rows that sum to 1, columns in the order of ``classes_``, (n, k).
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        check_is_fitted(self, "label_distributions_")
+        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        require_finite(f"{type(self).__name__}.predict", "X", X, getattr(self, "feature_names_in_", None))
+        distances, neighbours = self._index.kneighbors(X)
+        w = np.ones_like(distances)
+        if self.weights == "gaussian":
+            scales = local_scales(distances)[:, None] * self._scales[neighbours]
+            # relative to the nearest: far from all points every weight would vanish
+            w = np.exp((distances[:, :1] ** 2 - distances**2) / scales)
+        f = np.einsum("nq,nqk->nk", w, self.label_distributions_[neighbours])
+        return f / w.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Labels of new points: the class with the largest share among their neighbours.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            (n,).
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        shares = self.predict_proba(X)
+        return self.classes_[np.argmax(shares, axis=1)]
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to one file, atomically.
+
+        Args:
+            path: of the file; its folder must exist.
+        """
+        from numdl.io import save
+
+        save(self, path)
+
+    def _build(self, X: Float[np.ndarray, "n d"]) -> None:
+        """Index of the points, and their local scales."""
+        self._points = X
+        self._index = NearestNeighbors(n_neighbors=min(int(self.n_neighbors), len(X) - 1)).fit(X)
+        self._scales = local_scales(self._index.kneighbors()[0])
+
+    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        check_is_fitted(self, "label_distributions_")
+        arrays = {"points": self._points, "shares": self.label_distributions_}
+        text = self.classes_.dtype.kind not in "biuf"
+        header: dict[str, Any] = {"classes": [str(label) for label in self.classes_] if text else None}
+        if not text:
+            arrays["classes"] = self.classes_
+        header["parameters"] = {name: plain(name, value) for name, value in self.get_params().items()}
+        header["status"] = list(self.status_)
+        if hasattr(self, "feature_names_in_"):
+            header["feature_names"] = [str(name) for name in self.feature_names_in_]
+        return arrays, header
+
+    @classmethod
+    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
+        self = cls(**header["parameters"])
+        self.classes_ = arrays["classes"] if header["classes"] is None else np.asarray(header["classes"])
+        self.label_distributions_ = arrays["shares"]
+        self.transduction_ = self.classes_[np.argmax(self.label_distributions_, axis=1)]
+        self.n_iter_, self.status_ = 1, Status(*header["status"])
+        self._build(arrays["points"])
+        self.n_features_in_ = self._points.shape[1]
+        if "feature_names" in header:
+            self.feature_names_in_ = np.asarray(header["feature_names"], object)
+        return self
+
+
+def _shares(f: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Rows that sum to 1; for ``D - W`` they do but for rounding, which may leave negative zeros."""
+    f = np.maximum(f, 0.0)
+    total = f.sum(axis=1, keepdims=True)
+    return np.where(total > 0, f / np.where(total > 0, total, 1.0), 1 / f.shape[1])
