@@ -1,5 +1,6 @@
 """The scikit-learn front."""
 
+from numdl.estimators.basis import BasisFeatures
 from numdl.estimators.classifier import ResNetClassifier
 from numdl.estimators.graph_classifier import GraphRegularizedClassifier
 from numdl.estimators.linear_classifier import LogisticClassifier, SoftmaxClassifier
@@ -9,6 +10,7 @@ from numdl.estimators.regressor import ResNetRegressor
 from numdl.estimators.tikhonov import TikhonovRegressor
 
 __all__ = [
+    "BasisFeatures",
     "GraphRegularizedClassifier",
     "LogisticClassifier",
     "RandomFeaturesClassifier",
