@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from ridge_problems import blur, difference
 
-from numdl.linalg import cgls, lsqr
+from numdl.data.inverse_problems import image_deblurring, tomography
+from numdl.linalg import bidiagonalise, cgls, lsqr
 from numdl.regularize.iterative import gcv_of_iterates, hybrid_lsqr, iterate_by_gcv, stop_discrepancy, stop_gcv
 from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
-from numdl.regularize.selectors import discrepancy, gcv, l_curve, search
+from numdl.regularize.selectors import GUARD, discrepancy, gcv, l_curve, search
 
 NOISE = 1e-2
 OPERATORS = {"identity": None, "difference": difference(100), "second": np.diff(np.eye(100), 2, axis=0)}
@@ -48,6 +49,50 @@ def test_the_choice_on_the_projected_problem_is_that_of_the_whole(name, rule):
         assert found.alpha == pytest.approx(choice.alpha, rel=0.1)
     assert len(found.history["alpha"]) < 80 and found.status.converged
     np.testing.assert_allclose(found.history["residual"][-1], np.linalg.norm(a @ found.x - b), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_degrees_of_freedom_are_those_of_the_whole_problem(seed):
+    """Tomography: of 400 directions most are of use, far more than b shows in a few steps."""
+    problem = tomography(20, 16)
+    n = len(problem.b)
+    d = decompose(problem.A.toarray(), problem.b[:, None])
+    alpha = 1e-4 * d.scale
+    kept = ridge_path(d, np.array([alpha]))
+    found = hybrid_lsqr(problem.A, problem.noisy(0.01, seed), alpha=alpha)
+    steps = found.history["step"][-1]
+    # The sign vector's quadratic form deviates by at most sqrt(2 tr(H^2)), four times that is hardly ever exceeded;
+    # the space of b takes part of it away.
+    assert abs(found.freedom - kept.freedom[0]) < 2 * np.sqrt(2 * kept.squared_freedom[0])
+    assert steps < 0.8 * kept.freedom[0] < n  # mutant: those of the projected problem are no more than its steps
+    assert kept.freedom[0] - steps > 2 * np.sqrt(2 * kept.squared_freedom[0])
+    assert np.isnan(hybrid_lsqr(problem.A, problem.b, alpha=alpha, probe=False).freedom)
+
+
+@pytest.mark.parametrize("make", [partial(tomography, 20, 16), partial(image_deblurring, 20)])
+@pytest.mark.parametrize("level", [1e-3, 1e-2])
+def test_gcv_by_products_errs_as_gcv_of_the_whole_problem(make, level):
+    problem = make()
+    b = problem.noisy(level, 0)
+    d = decompose(problem.A.toarray(), b[:, None])
+    _, choice = search(partial(ridge_path, d), partial(gcv, guard=GUARD), alpha_grid(d))
+    found, wanted = hybrid_lsqr(problem.A, b).x, d.solution(choice.alpha)[0][:, 0]
+    assert np.linalg.norm(found - problem.x) < 1.05 * np.linalg.norm(wanted - problem.x)
+
+
+def test_gcv_with_the_projected_degrees_of_freedom_fails():
+    """What the probe replaces: it takes a far smaller alpha, as the space follows the noise."""
+    problem = tomography(20, 16)
+    b = problem.noisy(0.01, 0)
+
+    form = bidiagonalise(problem.A, b, 250)
+    size = np.sqrt(251 / len(b))
+    small = decompose(size * form.B, size * np.linalg.norm(b) * np.eye(251, 1))._replace(n=float(len(b)))
+    paths = partial(ridge_path, small)
+    _, choice = search(paths, partial(gcv, guard=1.4), alpha_grid(small))
+    x = form.V @ small.solution(choice.alpha)[0][:, 0]
+    ours = hybrid_lsqr(problem.A, b).x
+    assert np.linalg.norm(x - problem.x) > 2 * np.linalg.norm(ours - problem.x)
 
 
 def test_hybrid_does_not_semi_converge_where_lsqr_does():

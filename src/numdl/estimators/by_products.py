@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator
 
-from numdl.estimators.solved import Solved, selector_of
+from numdl.estimators.solved import NEED_FREEDOM, Solved, selector_of
 from numdl.linalg import KrylovResult, as_operator, cgls, lsqr
 from numdl.regularize.iterative import hybrid_lsqr, iterate_by_gcv, stop_discrepancy
 from numdl.regularize.selectors import GUARD
@@ -89,8 +89,10 @@ def _one(
     given = None if isinstance(alpha, str) else float(alpha)
     if method == "hybrid-lsqr":
         selector = selector_of(alpha if isinstance(alpha, str) else "gcv", noise, n)
-        h = hybrid_lsqr(problem, b, operator, alpha=given, selector=selector, free=free, max_iter=max_iter)
-        steps = len(h.history["alpha"])
+        probe = alpha in NEED_FREEDOM
+        options = {"alpha": given, "selector": selector, "free": free, "max_iter": max_iter, "probe": probe}
+        h = hybrid_lsqr(problem, b, operator, **options)
+        steps = int(h.history["step"][-1]) if len(h.history["step"]) else 0
         return Solved([], h.x[:, None], np.zeros(1), h.alpha, h.freedom, h.choice, h.path, h.status, steps)
     solver = STOPPED[method]
     if given is not None:

@@ -19,6 +19,10 @@ NEED_NOISE = ("discrepancy", "upre")
 """Criteria that use the noise level."""
 
 
+NEED_FREEDOM = ("gcv", "upre")
+"""Criteria that use the degrees of freedom."""
+
+
 class Solved(NamedTuple):
     """Solution for targets that share an alpha.
 
