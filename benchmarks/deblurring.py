@@ -55,6 +55,14 @@ def relative(x: np.ndarray, truth: np.ndarray) -> float:
     return float(np.linalg.norm(x - truth) / np.linalg.norm(truth))
 
 
+def fitted(model: Any, a: np.ndarray, b: np.ndarray) -> Any:
+    """The fitted estimator; None where the criterion cannot be met (a draw whose noise is above its expected norm)."""
+    try:
+        return model.fit(a, b)
+    except ValueError:
+        return None
+
+
 def choices(run: Run, name: str, draws: int) -> None:
     """All criteria on all draws."""
     from numdl import TikhonovRegressor
@@ -72,8 +80,8 @@ def choices(run: Run, name: str, draws: int) -> None:
     for (side, method), make in makers.items():
         if not run.wants(side, method, set=name):
             continue
-        found, seconds = timed(lambda make=make: [make().fit(p.A, b) for b in data])
-        errors = np.array([relative(model.coef_, p.x) for model in found])
+        found, seconds = timed(lambda make=make: [fitted(make(), p.A, b) for b in data])
+        errors = np.array([relative(model.coef_, p.x) if model else np.inf for model in found])
         ratios = errors / best
         edges = [model.alpha_ in (THEIRS[method][0], THEIRS[method][-1]) for model in found] if side == "theirs" else []
         run.record(
@@ -86,6 +94,7 @@ def choices(run: Run, name: str, draws: int) -> None:
             ratio=median(ratios),
             ratio_90=np.quantile(ratios, 0.9),
             ratio_worst=ratios.max(),
+            refused=found.count(None),
             at_edge=float(np.mean(edges)) if edges else None,
             seconds=seconds / draws,
         )
@@ -130,7 +139,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     sets, rows, hybrid = {}, [], {}
     for name in [name for name in SETS if any(r["set"] == name for r in records)]:
         found = {r["method"]: r for r in records if r["set"] == name}
-        keys = ("error", "ratio", "ratio_90", "ratio_worst", "seconds")
+        keys = ("error", "ratio", "ratio_90", "ratio_worst", "refused", "seconds")
         sets[name] = {method: {key: r[key] for key in keys if key in r} for method, r in found.items()}
         if name in PRODUCTS and len(found) == 2:
             direct, ours = found["svd"], found["hybrid-lsqr"]
