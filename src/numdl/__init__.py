@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from numdl.estimators import (
+        BasisFeatures,
+        GraphRegularizedClassifier,
         LogisticClassifier,
         RandomFeaturesClassifier,
         RandomFeaturesRegressor,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from numdl.io import load, save
 
 _HOMES = {
+    "BasisFeatures": "numdl.estimators",
+    "GraphRegularizedClassifier": "numdl.estimators",
     "LogisticClassifier": "numdl.estimators",
     "RandomFeaturesClassifier": "numdl.estimators",
     "RandomFeaturesRegressor": "numdl.estimators",
@@ -34,6 +38,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "BasisFeatures",
+    "GraphRegularizedClassifier",
     "LogisticClassifier",
     "RandomFeaturesClassifier",
     "RandomFeaturesRegressor",
