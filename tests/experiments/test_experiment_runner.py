@@ -31,7 +31,7 @@ def quiet():
 
 def test_every_registered_experiment_has_one_line():
     titles = experiments.names()
-    assert list(titles) == list(experiments.REGISTRY) == ["peaks", "swiss-roll"]
+    assert list(titles) == list(experiments.REGISTRY) and list(titles)[:2] == ["peaks", "swiss-roll"]
     for title in titles.values():
         assert "\n" not in title and not title.endswith(".") and len(title) < 100
 

@@ -14,6 +14,15 @@ __all__ = ["REGISTRY", "names", "run"]
 REGISTRY: dict[str, str] = {
     "peaks": "numdl.experiments.peaks",
     "swiss-roll": "numdl.experiments.swiss_roll",
+    "bias-variance": "numdl.experiments.bias_variance",
+    "picard-condition": "numdl.experiments.picard_condition",
+    "semi-convergence": "numdl.experiments.semi_convergence",
+    "choosing-alpha": "numdl.experiments.choosing_alpha",
+    "cross-validation": "numdl.experiments.cross_validation",
+    "cross-entropy": "numdl.experiments.cross_entropy",
+    "newton-softmax": "numdl.experiments.newton_softmax",
+    "inpainting": "numdl.experiments.inpainting",
+    "random-features": "numdl.experiments.random_features",
 }
 """Name to module; a module is imported when it is first asked for."""
 

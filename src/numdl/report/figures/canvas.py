@@ -118,6 +118,16 @@ def logarithmic(ax: Axes, values: np.ndarray) -> None:
     ax.yaxis.set_minor_locator(NullLocator())
 
 
+def logarithmic_x(ax: Axes) -> None:
+    """Make the x axis logarithmic, with labels of plain text."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(numticks=8))
+    ax.xaxis.set_major_formatter(FuncFormatter(power))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
 def power(value: float, _: int) -> str:
     """A power of ten as plain text, for a logarithmic axis."""
     exponent = round(np.log10(value)) if value > 0 else 0
