@@ -23,6 +23,7 @@ REGISTRY: dict[str, str] = {
     "newton-softmax": "numdl.experiments.newton_softmax",
     "inpainting": "numdl.experiments.inpainting",
     "random-features": "numdl.experiments.random_features",
+    "spectral-clustering": "numdl.experiments.spectral_clustering",
 }
 """Name to module; a module is imported when it is first asked for."""
 
