@@ -92,7 +92,7 @@ def test_impossible_discrepancies_name_both_numbers():
 def test_zero_noise_is_met_only_by_exact_fits():
     a, _ = problem(6, 6)
     path = ridge_path(decompose(a, a @ np.ones((6, 1))), np.geomspace(1e-3, 1, 9))
-    with pytest.raises(ValueError, match="As no alpha goes below"):
+    with pytest.raises(ValueError, match="No alpha goes below"):
         discrepancy(path, 0.0)
     with pytest.raises(ValueError, match="Add smaller alphas"):
         discrepancy(path, float(path.residuals[0]) / 2)

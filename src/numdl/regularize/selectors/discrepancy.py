@@ -37,10 +37,10 @@ def discrepancy(path: RidgePath, noise: float, tau: float = 1.01) -> Choice:
         )
     explained = path.residuals <= goal
     if not explained.any():
-        smaller = f"As no alpha goes below {least:.3g}" if least > goal else "Add smaller alphas"
+        try_next = f"No alpha goes below {least:.3g}: check" if least > goal else "Add smaller alphas, and check"
         raise ValueError(
             f"discrepancy(noise={noise:g}): the smallest residual on this path is {path.residuals.min():.3g}, above "
-            f"tau * noise = {goal:.3g}. {smaller}, and check that noise is a norm and not a variance."
+            f"tau * noise = {goal:.3g}. {try_next} that noise is a norm and not a variance."
         )
     index = int(np.flatnonzero(explained)[-1])
     low, high = (float(path.alphas[max(int(np.sum(path.residuals <= x * goal)) - 1, 0)]) for x in (0.9, 1.1))
