@@ -147,6 +147,15 @@ def test_pure_noise_warns_at_the_edge():
         TikhonovRegressor().fit(x, y)
 
 
+def test_exact_data_need_no_penalty_and_no_warning():
+    x, y = data(noise=0.0)
+    model = TikhonovRegressor().fit(x, y)
+    assert "the data need none" in model.status_.message and model.alpha_ < 1e-10
+    np.testing.assert_allclose(model.predict(x), y, rtol=1e-8)
+    both = np.column_stack([y, y + x[:, 0]])
+    assert "the data need none" in TikhonovRegressor(alpha_per_target=True).fit(x, both).status_.message
+
+
 def test_noise_is_estimated_where_it_is_needed():
     x, y = data(n=400, noise=0.3)
     assert TikhonovRegressor("upre").fit(x, y).noise_ == pytest.approx(0.3, rel=0.15)

@@ -293,11 +293,15 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _conclude(self, solutions: list[Solved]) -> None:
         """Status, and a warning where the choice should not be trusted."""
-        doubtful = [choice for choice in self.choices_ if choice.edge]
+        pairs = list(zip(self.choices_, self.paths_, strict=True))
+        # At the low edge alpha may be so small that it changes nothing: then the data need no penalty, as exact ones.
+        idle = [c for c, path in pairs if c.edge == "low" and path.freedom[c] > (1 - 1e-6) * path.freedom.max()]
+        doubtful = [choice for choice in self.choices_ if choice.edge and choice not in idle]
         unfinished = [solved.status for solved in solutions if not solved.status.converged]
         self.status_ = unfinished[0] if unfinished else solutions[0].status
-        if doubtful and not unfinished:
-            self.status_ = Status("converged", doubtful[0].message)
+        if not unfinished and (doubtful or idle):
+            needless = "The less penalty the better, down to alphas that change nothing: the data need none."
+            self.status_ = Status("converged", doubtful[0].message if doubtful else needless)
         if doubtful or unfinished:
             warnings.warn(f"{type(self).__name__}: {self.status_.message}", ConvergenceWarning, stacklevel=4)
 

@@ -17,7 +17,7 @@ FLAT = 6.0
 """Decades of alpha from which on a criterion is called flat."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Choice:
     """The alpha that a criterion chooses from a path.
 
