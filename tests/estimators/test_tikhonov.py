@@ -258,6 +258,8 @@ def test_what_pieces_cannot_do_is_refused():
         TikhonovRegressor("cv").partial_fit(x, y)
     with pytest.raises(ValueError, match="are gone"):
         TikhonovRegressor(p_ref=np.ones(6)).partial_fit(x, y)
+    with pytest.raises(ValueError, match="needs a table"):
+        TikhonovRegressor().partial_fit(aslinearoperator(x), y)
     model = TikhonovRegressor().partial_fit(x, y)
     with pytest.raises(ValueError, match="features"):
         model.partial_fit(x[:, :5], y)

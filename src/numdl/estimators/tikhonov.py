@@ -10,23 +10,24 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from numdl.contracts import Status
 from numdl.estimators.by_products import solve_by_products
 from numdl.estimators.direct import Table, choose, scaled, solve_directly
-from numdl.estimators.inputs import require_finite, require_finite_targets
+from numdl.estimators.inputs import require_finite_targets
 from numdl.estimators.kept import Kept
 from numdl.estimators.penalised import as_matrix, penalty_operator
 from numdl.estimators.solved import NEED_NOISE, Solved
 from numdl.estimators.tikhonov_checks import (
     can_condense,
     check_tikhonov,
+    checked_samples,
     matrix_free,
     method_for,
     reference_of,
+    require_finite_samples,
 )
 from numdl.estimators.tikhonov_state import pack, unpack
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
@@ -119,7 +120,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         call = f"{type(self).__name__}.fit"
         check_tikhonov(self)
         require_finite_targets(call, y)
-        x, y = self._table(call, X, y)
+        x, y = checked_samples(self, call, X, y, reset=True)
         weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         used = weights > 0
@@ -154,9 +155,11 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_tikhonov(self)
         if self.p_ref is not None:
             raise ValueError(f"{call}(p_ref): rows that are gone cannot be shifted. Fit y - X p_ref instead.")
+        if matrix_free(X):
+            raise ValueError(f"{call}: X is known by its products only, needs a table. Use fit.")
         require_finite_targets(call, y)
         state = getattr(self, "condensed_", None)
-        x, y = self._table(call, X, y, reset=state is None)
+        x, y = checked_samples(self, call, X, y, reset=state is None)
         weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         x = x.toarray() if scipy.sparse.issparse(x) else x
@@ -197,7 +200,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         if matrix_free(X):
             return as_operator(X, name="X") @ self.coef_.T + self.intercept_
         X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite=False, dtype=np.float64)
-        self._require_finite(f"{type(self).__name__}.predict", X)
+        require_finite_samples(self, f"{type(self).__name__}.predict", X)
         return X @ self.coef_.T + self.intercept_
 
     def __sklearn_tags__(self) -> Any:
@@ -213,34 +216,6 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
     @classmethod
     def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         return unpack(cls(), arrays, header)
-
-    def _table(self, call: str, X: Any, y: Any, *, reset: bool = True) -> tuple[Any, np.ndarray]:
-        """Checked samples, an array, a sparse matrix or an operator, and targets."""
-        if matrix_free(X):
-            X, y = as_operator(X, name="X"), np.asarray(check_array(y, ensure_2d=False), np.float64)
-            if X.shape[0] != len(y):
-                raise ValueError(f"{call}: X has {X.shape[0]} rows and y {len(y)}. Give one target per row.")
-            self.n_features_in_ = X.shape[1]
-            return X, y
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=True,
-            ensure_all_finite=False,
-            dtype=np.float64,
-        )
-        self._require_finite(call, X)
-        return X, y
-
-    def _require_finite(self, call: str, X: Any) -> None:
-        if scipy.sparse.issparse(X):
-            as_operator(X, name="X")  # refuses what is not finite, naming row and column
-        else:
-            require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
 
     def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
         """Solve, and keep the coefficients in the units of the data."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
-from numdl.estimators.inputs import require_choice, require_number
+from numdl.estimators.inputs import require_choice, require_finite, require_number
 from numdl.estimators.solved import CRITERIA, NEED_NOISE
+from numdl.linalg import as_operator
 
 METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
 """Ways to the solution."""
@@ -48,6 +52,51 @@ def check_tikhonov(estimator: Any) -> None:
 def matrix_free(X: Any) -> bool:
     """Whether X is known by its products only."""
     return isinstance(X, LinearOperator) or hasattr(X, "in_structure")
+
+
+def checked_samples(estimator: Any, call: str, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
+    """Samples as an array, a sparse matrix or an operator, and targets.
+
+    Args:
+        estimator: gets ``n_features_in_`` and column names if ``reset``.
+        call: the call to name.
+        X: as given, (n, d).
+        y: as given, (n,) or (n, k).
+        reset: whether these are the first rows.
+
+    Returns:
+        Both, checked.
+
+    Raises:
+        ValueError: wrong shape, or not finite.
+    """
+    if matrix_free(X):
+        X, y = as_operator(X, name="X"), np.asarray(check_array(y, ensure_2d=False), np.float64)
+        if X.shape[0] != len(y):
+            raise ValueError(f"{call}: X has {X.shape[0]} rows and y {len(y)}. Give one target per row.")
+        estimator.n_features_in_ = X.shape[1]
+        return X, y
+    options = {"accept_sparse": "csr", "multi_output": True, "y_numeric": True, "ensure_all_finite": False}
+    X, y = validate_data(estimator, X, y, reset=reset, dtype=np.float64, **options)
+    require_finite_samples(estimator, call, X)
+    return X, y
+
+
+def require_finite_samples(estimator: Any, call: str, X: Any) -> None:
+    """Refuse NaN and infinity in a table or a sparse matrix, naming row and column.
+
+    Args:
+        estimator: may know the names of the columns.
+        call: the call to name.
+        X: (n, d).
+
+    Raises:
+        ValueError: an entry is not finite.
+    """
+    if scipy.sparse.issparse(X):
+        as_operator(X, name="X")
+    else:
+        require_finite(call, "X", X, getattr(estimator, "feature_names_in_", None))
 
 
 def method_for(estimator: Any, call: str, x: Any) -> str:
