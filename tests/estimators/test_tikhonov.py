@@ -92,6 +92,22 @@ def test_hybrid_chooses_as_the_direct_method_does():
     assert hybrid.freedom_ == pytest.approx(direct.freedom_, rel=0.05)
 
 
+@pytest.mark.parametrize("alpha", ["gcv", "upre"])
+def test_products_count_observations_as_the_direct_method_does(alpha):
+    x, y = data(n=60, d=12, noise=2.0)
+    weights = np.random.default_rng(0).integers(0, 4, 60)  # some rows count for nothing
+    options = {"noise": 2.0 if alpha == "upre" else None}
+    direct = TikhonovRegressor(alpha, method="svd", **options).fit(x, y, weights)
+    for a in (x, aslinearoperator(x)):
+        hybrid = TikhonovRegressor(alpha, method="hybrid-lsqr", **options).fit(a, y, weights)
+        assert hybrid.alpha_ == pytest.approx(direct.alpha_, rel=0.02)
+        assert hybrid.paths_[0].n == weights.sum()
+    # planted: rows instead of observations
+    mean = weights / weights.mean()
+    rows = TikhonovRegressor(alpha, method="hybrid-lsqr", **options).fit(aslinearoperator(x), y, mean)
+    assert abs(np.log(rows.alpha_ / direct.alpha_)) > 0.1
+
+
 @pytest.mark.parametrize("method", ["cgls", "lsqr"])
 @pytest.mark.parametrize("alpha", ["gcv", "discrepancy"])
 def test_stopping_regularises(method, alpha):

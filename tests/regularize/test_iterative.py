@@ -1,5 +1,6 @@
 """Regularisation by products: hybrid LSQR is the direct method, early stopping finds the dip of semi-convergence."""
 
+import importlib
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from numdl.regularize.iterative import gcv_of_iterates, hybrid_lsqr, iterate_by_
 from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
 from numdl.regularize.selectors import GUARD, discrepancy, gcv, l_curve, search
 
+iteration = importlib.import_module("numdl.regularize.iterative.hybrid_lsqr")  # hidden by the function of its name
 NOISE = 1e-2
 OPERATORS = {"identity": None, "difference": difference(100), "second": np.diff(np.eye(100), 2, axis=0)}
 
@@ -67,6 +69,29 @@ def test_degrees_of_freedom_are_those_of_the_whole_problem(seed):
     assert steps < 0.8 * kept.freedom[0] < n  # mutant: those of the projected problem are no more than its steps
     assert kept.freedom[0] - steps > 2 * np.sqrt(2 * kept.squared_freedom[0])
     assert np.isnan(hybrid_lsqr(problem.A, problem.b, alpha=alpha, probe=False).freedom)
+
+
+def test_degrees_of_freedom_are_exact_where_the_rows_outnumber_the_unknowns(monkeypatch):
+    rng = np.random.default_rng(2)
+    a = rng.normal(size=(60, 12)) * np.geomspace(1, 1e-2, 12)
+    b = a @ rng.normal(size=12) + 3 + NOISE * rng.normal(size=60)
+    values = np.linalg.svd(a, compute_uv=False) ** 2 / 60
+    for alpha in (1e-9, 1e-6, 1e-3):
+        exact = np.sum(values / (values + alpha))
+        assert hybrid_lsqr(a, b, alpha=alpha).freedom == pytest.approx(exact, rel=1e-9)
+    # planted: Gauss quadrature that leaves out the node at zero keeps what lies outside the range of a
+    monkeypatch.setattr(iteration, "_nodes", lambda probes: iteration._bidiagonal(probes)[: len(probes)])
+    assert hybrid_lsqr(a, b, alpha=1e-9).freedom > 50
+
+
+def test_degrees_of_freedom_do_not_end_with_data_in_a_small_space(monkeypatch):
+    a = np.random.default_rng(3).normal(size=(60, 12))
+    left, c, _ = np.linalg.svd(a, full_matrices=False)
+    kept = c**2 / (c**2 + 60 * 1e-3)
+    spread = 3 * np.sqrt(2 * np.sum(kept**2))  # of the one random vector
+    assert abs(hybrid_lsqr(a, left[:, 0], alpha=1e-3).freedom - kept.sum()) < spread
+    monkeypatch.setattr(iteration, "EXACT", 0)  # planted: the random vector stops with the data
+    assert hybrid_lsqr(a, left[:, 0], alpha=1e-3).freedom - kept.sum() > spread
 
 
 @pytest.mark.parametrize("make", [partial(tomography, 20, 16), partial(image_deblurring, 20)])

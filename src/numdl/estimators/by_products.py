@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from numdl.estimators.solved import NEED_FREEDOM, Solved, selector_of
 from numdl.linalg import KrylovResult, as_operator, cgls, lsqr
 from numdl.regularize.iterative import hybrid_lsqr, iterate_by_gcv, stop_discrepancy
+from numdl.regularize.ridge import RidgePath
 from numdl.regularize.selectors import GUARD
 
 STOPPED = {"cgls": cgls, "lsqr": lsqr}
@@ -68,7 +69,7 @@ def solve_by_products(
         start = np.zeros(p) if reference is None else reference[:, j]
         center = weights @ b[:, j] / total if intercept else 0.0
         right = root * (b[:, j] - center) - problem.matvec(start)
-        found = _one(method, problem, right, operator, alpha, noise, int(intercept), max_iter)
+        found = _one(method, problem, right, operator, alpha, noise, int(intercept), max_iter, float(total))
         unknowns = found.unknowns + start[:, None]
         solutions.append(found._replace(targets=[j], unknowns=unknowns, intercept=center - mean @ unknowns))
     return solutions
@@ -83,17 +84,20 @@ def _one(
     noise: float,
     free: int,
     max_iter: int,
+    observations: float,
 ) -> Solved:
-    """The centred problem for one target."""
+    """The centred problem for one target; its weights have mean 1, and criteria count observations."""
     n = len(b)
     given = None if isinstance(alpha, str) else float(alpha)
     if method == "hybrid-lsqr":
-        selector = selector_of(alpha if isinstance(alpha, str) else "gcv", noise, n)
+        judge = selector_of(alpha if isinstance(alpha, str) else "gcv", noise, observations)
+        selector = lambda path: judge(_counted(path, observations))  # noqa: E731
         probe = alpha in NEED_FREEDOM
         options = {"alpha": given, "selector": selector, "free": free, "max_iter": max_iter, "probe": probe}
         h = hybrid_lsqr(problem, b, operator, **options)
         steps = int(h.history["step"][-1]) if len(h.history["step"]) else 0
-        return Solved([], h.x[:, None], np.zeros(1), h.alpha, h.freedom, h.choice, h.path, h.status, steps)
+        path = None if h.path is None else _counted(h.path, observations)
+        return Solved([], h.x[:, None], np.zeros(1), h.alpha, h.freedom, h.choice, path, h.status, steps)
     solver = STOPPED[method]
     if given is not None:
         run, best = _penalised(solver, problem, b, operator, n * given, max_iter), np.nan
@@ -101,9 +105,18 @@ def _one(
         run = solver(problem, b, max_iter=max_iter, stop=stop_discrepancy(noise * np.sqrt(n)))
         best = len(run.history["residual"]) - 1
     else:
-        run, best = iterate_by_gcv(solver, problem, b, max_iter=max_iter, weight=GUARD, free=free)
+        run, best = iterate_by_gcv(
+            solver, problem, b, max_iter=max_iter, weight=GUARD, free=free, observations=observations
+        )
     steps = len(run.history["residual"]) - 1
     return Solved([], run.x[:, None], np.zeros(1), given or 0.0, best + free, None, None, run.status, steps)
+
+
+def _counted(path: RidgePath, observations: float) -> RidgePath:
+    """The path of n rows, whose weights have mean 1, as that of the observations they stand for."""
+    root = float(np.sqrt(observations / path.n))
+    limits = (root * path.limits[0], root * path.limits[1])
+    return path._replace(n=observations, residuals=root * path.residuals, limits=limits)
 
 
 def _penalised(

@@ -35,6 +35,7 @@ Simula. 19 (1990) 433-450 (signs).
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,6 +134,8 @@ def hybrid_lsqr(
         steps.append(step)
         probes += [found for found in (next(probing, None),) if found is not None]
         status, k = step.status, len(steps)
+        if status.code != "running":  # b lies in a small space, z need not
+            probes += islice(probing, max(EXACT - k, 0))
         if status.code == "running" and k < min(next_look, last):
             continue
         next_look = k + max(1, k // 10)
@@ -192,10 +195,10 @@ class _Projected:
         self.problem = both._replace(**one, y_mean=both.y_mean[:1], free=free)
         self.probe = None
         if probes is not None:
-            square = _bidiagonal(probes)[: len(probes)] if probes else np.zeros((1, 1))  # square for Gauss
-            start = np.zeros((len(square), 1))
+            nodes = _nodes(probes)
+            start = np.zeros((len(nodes), 1))
             start[0] = np.linalg.norm(signs)
-            self.probe = _decomposed(square, start, n)
+            self.probe = _decomposed(nodes, start, n)
 
     def choose(self, alpha: float | None, selector: Selector) -> Answer:
         """Alpha by the selector, or the given one."""
@@ -229,8 +232,8 @@ class _Projected:
         """Quadrature of ``z' (I - H^power) z``; zeros without probe."""
         if self.probe is None:
             return np.zeros(len(alphas))
-        form = self.probe.n * self.probe.coefficients[:, 0] ** 2
-        return (1 - tikhonov(self.probe.c, self.probe.s, alphas).kept ** power) @ form
+        form, outside = self.probe.n * self.probe.coefficients[:, 0] ** 2, self.probe.n * self.probe.outside[0]
+        return (1 - tikhonov(self.probe.c, self.probe.s, alphas).kept ** power) @ form + outside
 
     def solution(self, alpha: float) -> Float[np.ndarray, " k"]:
         """Coordinates of the solution."""
@@ -258,6 +261,18 @@ def _bidiagonal(steps: list[Step]) -> Float[np.ndarray, "k1 k"]:
     matrix[np.arange(k), np.arange(k)] = [step.alpha for step in steps]
     matrix[np.arange(1, k + 1), np.arange(k)] = [step.beta for step in steps]
     return matrix
+
+
+def _nodes(probes: list[Step]) -> np.ndarray:
+    """Matrix whose decomposition gives the quadrature: square for Gauss, while there is more to come.
+
+    A breakdown of alpha says that z has a part outside the range of A, with a node at zero that only the last row has.
+    Without that row it is counted at the least of the other nodes, and for small alpha as if H kept it.
+    """
+    if not probes:
+        return np.zeros((1, 1))
+    complete = probes[-1].status.converged and probes[-1].beta > 0
+    return _bidiagonal(probes)[: len(probes) + complete]
 
 
 def _decomposed(matrix: np.ndarray, right: np.ndarray, n: int) -> RidgeDecomposition:

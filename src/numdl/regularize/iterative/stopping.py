@@ -45,12 +45,12 @@ def stop_discrepancy(noise: float, tau: float = 1.01) -> Callable[[Mapping[str, 
     return stop
 
 
-def gcv_of_iterates(residuals: Any, n: int, *, weight: float = 1.0, free: int = 0) -> np.ndarray:
+def gcv_of_iterates(residuals: Any, n: int | float, *, weight: float = 1.0, free: int = 0) -> np.ndarray:
     """``n r_k^2 / (n - free - weight k)^2``: an iteration counts as one degree of freedom.
 
     Args:
         residuals: norms for k = 0, 1, ..., in the units of b.
-        n: number of rows.
+        n: number of observations.
         weight: of an iteration, positive, no unit.
         free: degrees of freedom spent before (intercept).
 
@@ -65,12 +65,12 @@ def gcv_of_iterates(residuals: Any, n: int, *, weight: float = 1.0, free: int = 
 
 
 def stop_gcv(
-    n: int, *, weight: float = 1.0, free: int = 0, patience: int = 5
+    n: int | float, *, weight: float = 1.0, free: int = 0, patience: int = 5
 ) -> Callable[[Mapping[str, list[float]]], Status | None]:
     """Rule: stop when generalised cross validation has not fallen for some iterations; the best lies that far back.
 
     Args:
-        n: number of rows.
+        n: number of observations.
         weight: as for ``gcv_of_iterates``.
         free: as for ``gcv_of_iterates``.
         patience: iterations without a new minimum, at least 1.
@@ -90,7 +90,15 @@ def stop_gcv(
 
 
 def iterate_by_gcv(
-    method: Method, A: Any, b: Any, *, max_iter: int = 200, weight: float = 1.0, free: int = 0, patience: int = 5
+    method: Method,
+    A: Any,
+    b: Any,
+    *,
+    max_iter: int = 200,
+    weight: float = 1.0,
+    free: int = 0,
+    patience: int = 5,
+    observations: float | None = None,
 ) -> tuple[KrylovResult, int]:
     """Run a method, find the best number of iterations by GCV, and return that iterate.
 
@@ -104,11 +112,12 @@ def iterate_by_gcv(
         weight: as for ``gcv_of_iterates``.
         free: as for ``gcv_of_iterates``.
         patience: as for ``stop_gcv``.
+        observations: how many the rows stand for; None for one each.
 
     Returns:
         The iterate with the history of the first run, and its number.
     """
-    n = len(b)
+    n = len(b) if observations is None else observations
     run = method(A, b, max_iter=max_iter, stop=stop_gcv(n, weight=weight, free=free, patience=patience))
     best = int(np.argmin(gcv_of_iterates(run.history["residual"], n, weight=weight, free=free)))
     if best == len(run.history["residual"]) - 1:
