@@ -3,6 +3,7 @@
 from numdl.optimize.inexact_newton import InexactNewton
 from numdl.optimize.lbfgs import LBFGS
 from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
+from numdl.optimize.levenberg_marquardt_qr import LevenbergMarquardtQR
 from numdl.optimize.line_search import armijo, strong_wolfe
 from numdl.optimize.loop import Adapt, Adapted, Best, Progress, minimize
 from numdl.optimize.nesterov import nesterov
@@ -20,6 +21,7 @@ __all__ = [
     "Best",
     "InexactNewton",
     "LevenbergMarquardt",
+    "LevenbergMarquardtQR",
     "Newton",
     "NewtonCG",
     "NonlinearCG",

@@ -5,6 +5,7 @@ from numdl.problems.evidence import FollowEvidence
 from numdl.problems.laplace import laplace_metrics, probed_metrics
 from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
+from numdl.problems.nonlinear_squares import NonlinearLeastSquares
 from numdl.problems.normal import Normal, normal_equations
 from numdl.problems.varpro import VarPro
 
@@ -17,6 +18,7 @@ __all__ = [
     "FollowEvidence",
     "LinearEmpirical",
     "Loss",
+    "NonlinearLeastSquares",
     "Normal",
     "VarPro",
     "get_loss",
