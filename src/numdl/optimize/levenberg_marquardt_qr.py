@@ -6,8 +6,8 @@ Each step solves the damped linear least-squares problem
 
 from a QR factorisation of ``J D^-1`` and the singular values of its triangle: ``J'J`` is never formed, so the condition
 is not squared, and every further damping costs only ``P^2``. D makes the method blind to the units of the parameters
-(Moré). With ``acceleration`` a trial moves along ``d + a/2``, where a solves the same problem with the second derivative
-``r''(d, d)`` on the right-hand side; a trial whose a is large compared with d is refused, because the curve bends away
+(Moré). With ``acceleration`` a trial moves along ``d + a/2``, where a solves the same problem with the second
+derivative ``r''(d, d)`` on the right-hand side; a trial whose a is large compared with d is refused, because the curve bends away
 from the model (Transtrum and Sethna).
 
 Near a minimum the decrease of the objective drowns in its rounding long before the parameters stop to improve. There, a
@@ -66,8 +66,8 @@ class LevenbergMarquardtQR(eqx.Module):
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
-        value, *state = scalars_like(p, np.inf, self.first_damping, 2.0)
-        return Iterate(p, aux, value, ScaledDamping(*state, jnp.zeros_like(ravel_pytree(p)[0])), {})
+        value, mu, growth = scalars_like(p, np.inf, self.first_damping, 2.0)
+        return Iterate(p, aux, value, ScaledDamping(mu, growth, jnp.zeros_like(ravel_pytree(p)[0])), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` damping values did not help.
@@ -93,6 +93,8 @@ class LevenbergMarquardtQR(eqx.Module):
         unit = jnp.where(scale > 0, scale, 1.0)
         solve, seen = _damped_solver(j / unit, eps)
         offset = jnp.linalg.norm(seen(r))
+        # Rounding p alone changes r by eps ||J diag(p)||: a decrease below this cannot be seen in the objective.
+        rounding = 10 * eps * jnp.linalg.norm(r) * (jnp.linalg.norm(r) + jnp.linalg.norm(j * vector))
 
         def attempt(carry: tuple) -> tuple:
             _, damping, p, new_value, count = carry
@@ -109,9 +111,8 @@ class LevenbergMarquardtQR(eqx.Module):
             image = j @ (d / unit)
             predicted = 0.5 * image @ image + damping.mu * (d @ d)
             ratio = 0.5 * (r - s) @ (r + s) / predicted
-            rounding = 100 * eps * value
             lower = straight & (new <= value) & (ratio > 1e-4)
-            level = (predicted <= rounding) & (new <= value + rounding)
+            level = straight & (predicted <= rounding) & (new <= value + 10 * rounding)
             good = jnp.isfinite(new) & jnp.all(jnp.isfinite(trial)) & (lower | level)
             shrink = jnp.where(level, 0.1, jnp.maximum(1 / 3, 1 - (2 * jnp.minimum(ratio, 2.0) - 1) ** 3))
             mu = jnp.where(good, damping.mu * shrink, damping.mu * damping.growth)
@@ -142,7 +143,7 @@ class LevenbergMarquardtQR(eqx.Module):
             history: columns ``offset``, ``accepted``, ``moved`` and ``damping``.
 
         Returns:
-            ``running``, or why to stop. The offset has no unit: it does not change with the units of parameters or data.
+            ``running``, or why to stop. The offset does not change with the units of parameters or data.
         """
         if history["offset"][-1] <= self.tol:
             return Status("converged", f"The linear model can remove less than {self.tol:g} of the residual.")
