@@ -7,8 +7,8 @@ Each step solves the damped linear least-squares problem
 from a QR factorisation of ``J D^-1`` and the singular values of its triangle: ``J'J`` is never formed, so the condition
 is not squared, and every further damping costs only ``P^2``. D makes the method blind to the units of the parameters
 (Moré). With ``acceleration`` a trial moves along ``d + a/2``, where a solves the same problem with the second
-derivative ``r''(d, d)`` on the right-hand side; a trial whose a is large compared with d is refused, because the curve bends away
-from the model (Transtrum and Sethna).
+derivative ``r''(d, d)`` on the right-hand side; a trial whose a is large compared with d is refused, because the curve
+bends away from the model (Transtrum and Sethna).
 
 Near a minimum the decrease of the objective drowns in its rounding long before the parameters stop to improve. There, a
 step is accepted if it keeps the objective to rounding; the iteration ends when the model sees nothing to remove.
