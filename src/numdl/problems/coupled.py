@@ -74,4 +74,5 @@ def coupled(problem: VarPro, theta: PyTree) -> Empirical:
         problem.x,
         problem.c,
         problem.w,
+        problem.chunk,
     )
