@@ -3,6 +3,7 @@
 from numdl.problems.coupled import Separable, coupled
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
+from numdl.problems.exact_hessian import ExactHessian
 from numdl.problems.laplace import laplace_metrics, probed_metrics
 from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
@@ -16,6 +17,7 @@ __all__ = [
     "LOSSES",
     "SOFTMAX",
     "Empirical",
+    "ExactHessian",
     "FollowEvidence",
     "LinearEmpirical",
     "Loss",
