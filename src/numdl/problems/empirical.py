@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, PyTree, Work
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import error_of, misfit_metrics
 from numdl.problems.nonlinear_squares import SquaresNormal
@@ -130,6 +130,12 @@ class Empirical(eqx.Module):
             raise ValueError(f"Empirical.residual: the loss is {self.loss.name!r}, needs least_squares. Use normal.")
         rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(p) - self.c)
         return jnp.concatenate([rest.reshape(-1), self.penalty.root(p).reshape(-1)])
+
+    def work(self, p: PyTree) -> Work:
+        """A matrix costs one pass backward for each score; in blocks of rows products repeat the pass forward."""
+        n, k = self.c.shape
+        again = 1.0 if self.chunk is not None and self.chunk < n else 0.0
+        return Work(linearize=2.0 + again, trial=2.0 + again, product=2.0 + 2.0 * again, matrix=1.0 + k)
 
     def rows(self, index: Int[Array, " m"]) -> Empirical:
         """The same problem on a part of the samples; their weights keep their mean of 1."""

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, PyTree, Work
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.varpro import VarPro
 
@@ -51,6 +51,12 @@ class ExactHessian(eqx.Module):
 
         gradient, product, (value, aux, metrics) = jax.linearize(slope, p, has_aux=True)
         return Linearization(value, gradient, product, aux, metrics)
+
+    def work(self, p: PyTree) -> Work:
+        """Tangents of passes count twice; that the head of a reduced problem moves along doubles it again."""
+        inner: Work = self.problem.work(p) if hasattr(self.problem, "work") else Work()
+        times = 4.0 if isinstance(self.problem, VarPro) else 2.0
+        return inner._replace(product=times * inner.product, matrix=None)
 
     def rows(self, index: Array) -> ExactHessian:
         """The same problem on a part of the samples."""

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, PyTree, Work
 from numdl.problems.heads import NewtonHead, SquaresHead, head_mask, newton_head, squares_head, squares_inverse
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
@@ -189,6 +189,24 @@ class VarPro(eqx.Module):
     def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
         """Value, gradient and curvature as a matrix."""
         return normal_equations(self, p, aux)
+
+    def work(self, p: PyTree) -> Work:
+        """Passes through the features; what is solved for the head afterwards has no part in it.
+
+        In blocks of rows the features are evaluated again for each derivative.
+        """
+        n, k = self.c.shape
+        again = 1.0 if self.chunk is not None and self.chunk < n else 0.0
+        squares = self.loss.name == LEAST_SQUARES.name
+        m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
+        backward = min(k, m) if squares else (1 if self.sampled else k) + 1
+        seen = n if self.curvature_rows is None else min(n, self.curvature_rows)
+        gradient = 0.0 if seen == n else 2.0
+        return Work(
+            linearize=2.0 + again,
+            product=2.0 + 2.0 * again,
+            matrix=1.0 + gradient + (1.0 + backward) * seen / n,
+        )
 
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
