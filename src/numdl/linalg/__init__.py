@@ -5,6 +5,7 @@ What needs SciPy or lineax is loaded when it is first used: the rooms that train
 
 from typing import TYPE_CHECKING, Any
 
+from numdl.linalg.krylov_ball import KrylovModel, krylov_model, lowest_in_ball
 from numdl.linalg.lanczos import Probe, lanczos_probe
 from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
 from numdl.linalg.steihaug import Subproblem, steihaug
@@ -68,6 +69,7 @@ __all__ = [
     "ImageGradient",
     "ImageLaplacian",
     "Kronecker",
+    "KrylovModel",
     "KrylovResult",
     "LeastSquares",
     "LinearMap",
@@ -81,9 +83,11 @@ __all__ = [
     "cgls",
     "compensated_product",
     "golub_kahan",
+    "krylov_model",
     "lanczos_probe",
     "least_squares",
     "lower_inverse",
+    "lowest_in_ball",
     "lsqr",
     "preconditioned_cg",
     "steihaug",

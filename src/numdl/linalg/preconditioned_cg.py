@@ -24,12 +24,14 @@ class CGSolution(NamedTuple):
         residual: ``b - H x`` as the recurrence knows it, (p,).
         products: number of products with H, ().
         definite: whether H was positive along every direction, ().
+        bent: the direction at which the iteration ended along which H is not positive; zero where ``definite``, (p,).
     """
 
     x: Float[Array, " p"]
     residual: Float[Array, " p"]
     products: Int[Array, ""]
     definite: Bool[Array, ""]
+    bent: Float[Array, " p"]
 
 
 def preconditioned_cg(
@@ -58,11 +60,11 @@ def preconditioned_cg(
     target = forcing**2 * energy
 
     def running(state: tuple) -> Array:
-        _, _, _, rz, count, definite = state
+        _, _, _, rz, count, definite, _ = state
         return definite & (count < max_products) & (rz > target)
 
     def step(state: tuple) -> tuple:
-        x, r, d, rz, count, _ = state
+        x, r, d, rz, count, _, _ = state
         hd = product(d)
         curvature = d @ hd
         definite = curvature > 0
@@ -70,9 +72,9 @@ def preconditioned_cg(
         x, r = x + length * d, r - length * hd
         z = solve(r)
         new = r @ z
-        return x, r, z + (new / rz) * d, new, count + 1, definite
+        return x, r, z + (new / rz) * d, new, count + 1, definite, jnp.where(definite, 0.0, d)
 
-    state = (jnp.zeros_like(b), b, first, energy, jnp.asarray(0), jnp.asarray(True))
-    x, r, _, _, count, definite = jax.lax.while_loop(running, step, state)
+    state = (jnp.zeros_like(b), b, first, energy, jnp.asarray(0), jnp.asarray(True), jnp.zeros_like(b))
+    x, r, _, _, count, definite, bent = jax.lax.while_loop(running, step, state)
     x = jnp.where(definite | (count > 1), x, first)
-    return CGSolution(x, r, count, definite)
+    return CGSolution(x, r, count, definite, bent)

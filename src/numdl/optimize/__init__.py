@@ -1,5 +1,7 @@
 """Lower a Problem: one loop, one file per method."""
 
+from numdl.optimize.bfgs import BFGS
+from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
 from numdl.optimize.inexact_newton import InexactNewton
 from numdl.optimize.lbfgs import LBFGS
 from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
@@ -8,17 +10,20 @@ from numdl.optimize.line_search import armijo, strong_wolfe
 from numdl.optimize.loop import Adapt, Adapted, Best, Progress, minimize
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
-from numdl.optimize.newton_cg import NewtonCG
 from numdl.optimize.nonlinear_cg import NonlinearCG
+from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
 from numdl.optimize.projected_gradient import ProjectedGradient
 from numdl.optimize.proximal_gradient import ProximalGradient
 from numdl.optimize.steepest_descent import SteepestDescent
+from numdl.optimize.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
+    "BFGS",
     "LBFGS",
     "Adapt",
     "Adapted",
     "Best",
+    "BlockCoordinateDescent",
     "InexactNewton",
     "LevenbergMarquardt",
     "LevenbergMarquardtQR",
@@ -26,9 +31,11 @@ __all__ = [
     "NewtonCG",
     "NonlinearCG",
     "Progress",
+    "ProjectedGaussNewton",
     "ProjectedGradient",
     "ProximalGradient",
     "SteepestDescent",
+    "TrustRegion",
     "armijo",
     "minimize",
     "nesterov",

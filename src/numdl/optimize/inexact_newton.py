@@ -8,9 +8,14 @@ forcing falls with the gradient, so the convergence is superlinear without solvi
 
 With the gradient already at ``tol`` no product is spent.
 
+Where conjugate gradients meet a direction n of negative curvature (``ExactHessian``), it is used: with the sign of
+descent and the length of the step x found so far, d = x + n. The search along it doubles its length until the objective
+rises again, by the strong Wolfe conditions, for the model gives no length.
+
 Cost of a step: one linearisation, at most ``max_products`` products, one value and slope per trial.
 
-Source: Eisenstat and Walker, SIAM J. Sci. Comput. 17 (1996) 16-32, choice 1 with its safeguard.
+Sources: Eisenstat and Walker, SIAM J. Sci. Comput. 17 (1996) 16-32, choice 1 with its safeguard; Gould, Lucidi, Roma,
+Toint, Optim. Methods Softw. 14 (2000) 75-98 (linesearches with negative curvature).
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
@@ -28,7 +34,7 @@ from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import preconditioned_cg
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.descent import arrive, gradient_status, gradient_target, line_and_start, linearized
-from numdl.optimize.line_search import armijo
+from numdl.optimize.line_search import armijo, strong_wolfe
 
 LARGEST = 0.5
 """Forcing term at most, and at the start."""
@@ -82,13 +88,17 @@ class InexactNewton(eqx.Module):
             max_products=self.max_products,
         )
         d = jnp.where(solved.products > 0, solved.x, -point.g)
+        d = d + _as_long(solved.bent, d, point.g)
         line, start = line_and_start(problem, point, d)
-        found = armijo(line, start, jnp.ones_like(size))
+        one = jnp.ones_like(size)
+        found = jax.lax.cond(solved.definite, lambda: armijo(line, start, one), lambda: strong_wolfe(line, start, one))
         # g + t H d = (1 - t) g - t r with the residual r of H d = -g.
         foretold = jnp.linalg.norm((1 - found.t) * point.g - found.t * solved.residual)
         state = Forecast(eta, size, foretold)
         inner = solved.products * point.work.product
-        return arrive(point, d, found, state, inner=inner, products=solved.products, forcing=eta)
+        return arrive(
+            point, d, found, state, inner=inner, products=solved.products, forcing=eta, definite=solved.definite
+        )
 
     def _eta(self, size: Array, target: Array, last: Forecast) -> Array:
         """Forcing term of this step."""
@@ -105,3 +115,10 @@ class InexactNewton(eqx.Module):
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""
         return gradient_status(history, self.tol)
+
+
+def _as_long(bent: Float[Array, " p"], d: Float[Array, " p"], g: Float[Array, " p"]) -> Float[Array, " p"]:
+    """A direction of negative curvature, turned downhill and as long as d; zero where there is none."""
+    size = jnp.linalg.norm(bent)
+    turned = jnp.where(bent @ g > 0, -bent, bent)
+    return turned * jnp.where(size > 0, jnp.linalg.norm(d) / jnp.where(size > 0, size, 1.0), 0.0)

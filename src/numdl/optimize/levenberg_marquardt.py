@@ -12,7 +12,6 @@ Sources: Marquardt, SIAM J. 11 (1963); Nielsen, Damping Parameter in Marquardt's
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,8 +24,8 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
+from numdl.optimize.accept import judge, kept_if, trial_status
 from numdl.optimize.compiled import scalars_like
-from numdl.optimize.status import plateau
 from numdl.optimize.work import work_of
 
 
@@ -81,12 +80,12 @@ class LevenbergMarquardt(eqx.Module):
             predicted = -(normal.gradient @ move + 0.5 * move @ (matrix @ move))
             trial = unravel(vector + move)
             new, new_aux = problem.value(trial, iterate.aux)
-            ratio = (normal.value - new) / predicted
-            good = jnp.isfinite(new) & (new <= normal.value) & (ratio > 1e-4) & jnp.all(jnp.isfinite(move))
+            good, ratio = judge(normal.value, new, predicted)
+            good &= jnp.all(jnp.isfinite(move))
             shrink = jnp.maximum(0.2, 1 - (2 * jnp.minimum(ratio, 2.0) - 1) ** 3)
             mu = jnp.where(good, damping.mu * shrink, damping.mu * damping.growth)
             damping = Damping(jnp.clip(mu, 1e-13, 1e13), jnp.where(good, 2.0, 2 * damping.growth))
-            kept = jax.tree.map(functools.partial(jnp.where, good), (trial, new_aux, new), (p, aux, value))
+            kept = kept_if(good, (trial, new_aux, new), (p, aux, value))
             return (good, damping, *kept, count + 1)
 
         start = (jnp.asarray(False), iterate.state, iterate.p, normal.aux, normal.value, jnp.asarray(0))
@@ -120,10 +119,7 @@ class LevenbergMarquardt(eqx.Module):
         Returns:
             ``running``, or why to stop.
         """
-        accepted = history["accepted"]
-        if len(accepted) >= 3 and not any(accepted[-3:]):
-            return Status("stalled", "No damping lowers the objective any more: it is minimal to rounding.")
-        return plateau(history["objective"], self.tol)
+        return trial_status(history, self.tol, "damping")
 
 
 def _safe_factor(matrix: Float[Array, "p p"]) -> Float[Array, "p p"]:
