@@ -11,6 +11,7 @@ from numdl.optimize.loop import Adapt, Adapted, Best, Progress, minimize
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
+from numdl.optimize.optax import Optax
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
 from numdl.optimize.projected_gradient import ProjectedGradient
 from numdl.optimize.proximal_gradient import ProximalGradient
@@ -30,6 +31,7 @@ __all__ = [
     "Newton",
     "NewtonCG",
     "NonlinearCG",
+    "Optax",
     "Progress",
     "ProjectedGaussNewton",
     "ProjectedGradient",
