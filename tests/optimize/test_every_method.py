@@ -1,10 +1,14 @@
 """What every method owes: the contract, any model, one unknown, honest passes, and no step out of the domain."""
 
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_problems as sp
 
+from numdl.contracts import Work
 from numdl.optimize import (
     BFGS,
     LBFGS,
@@ -108,3 +112,45 @@ def test_a_step_that_is_no_number_is_refused(name, apply, start):
     assert np.all(np.isfinite(seen))
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(progress.iterate.state))
     np.testing.assert_allclose(result.p, 1.0 if apply is logarithm else 1 - np.exp(0.5), atol=5e-2)
+
+
+CALLS = collections.Counter()
+PRICES = {"value": 1.0, "linearize": 1e2, "product": 1e4, "matrix": 1e7}
+
+
+class Counted(sp.Residuals):
+    """Counts on the host what is really evaluated, also within compiled loops; prices tell the operations apart."""
+
+    def _count(self, what):
+        jax.debug.callback(lambda: CALLS.update([what]))
+
+    def value(self, p, aux):
+        self._count("value")
+        return super().value(p, aux)
+
+    def linearize(self, p, aux):
+        self._count("linearize")
+        lin = sp.Residuals(self.residual, self.alpha).linearize(p, aux)
+
+        def curvature(v):
+            self._count("product")
+            return lin.curvature(v)
+
+        return lin._replace(curvature=curvature)
+
+    def normal(self, p, aux):
+        self._count("matrix")
+        return sp.Residuals(self.residual, self.alpha).normal(p, aux)
+
+    def work(self, p):
+        return Work(trial=PRICES["linearize"], **PRICES)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.endswith("by qr")])
+def test_the_passes_are_those_that_run(name):
+    problem = Counted(sp.rosenbrock, jnp.asarray(1e-3))
+    CALLS.clear()
+    result, _ = minimize(problem, METHODS[name](), jnp.asarray([-1.2, 1.0]), max_iter=6)
+    jax.effects_barrier()
+    assert result.history["work"][-1] == sum(PRICES[what] * count for what, count in CALLS.items())
+    assert CALLS["linearize"] + CALLS["matrix"] >= len(result.history["work"])
