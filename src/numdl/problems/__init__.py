@@ -1,7 +1,9 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
+from numdl.problems.coupled import Separable, coupled
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
+from numdl.problems.exact_hessian import ExactHessian
 from numdl.problems.laplace import laplace_metrics, probed_metrics
 from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
@@ -15,12 +17,15 @@ __all__ = [
     "LOSSES",
     "SOFTMAX",
     "Empirical",
+    "ExactHessian",
     "FollowEvidence",
     "LinearEmpirical",
     "Loss",
     "NonlinearLeastSquares",
     "Normal",
+    "Separable",
     "VarPro",
+    "coupled",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",

@@ -5,7 +5,8 @@
 The curvature is the Gauss-Newton matrix ``1/n sum_i w_i J_i' H_i J_i`` plus the penalty's Hessian, ``J_i`` the
 derivative of the scores and ``H_i`` the loss's Hessian there. Where ``apply`` is linear in p it is the exact Hessian.
 
-Cost: a linearisation is a pass forward and one backward over the samples, as is a product with the curvature.
+Cost: a linearisation is a pass forward and one backward over the samples, as is a product with the curvature. The
+dense matrix is gathered in blocks of rows, one pass forward and k backward, and ``n k p^2`` flops.
 
 Source: Schraudolph, Neural Computation 14 (2002) 1723-1738, sec. 3 (the generalised Gauss-Newton matrix).
 """
@@ -19,11 +20,19 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, PyTree
-from numdl.problems.losses import Loss
-from numdl.problems.metrics import misfit_metrics
+from numdl.problems.losses import LEAST_SQUARES, Loss
+from numdl.problems.metrics import error_of, misfit_metrics
+from numdl.problems.nonlinear_squares import SquaresNormal
+from numdl.problems.normal import pulled_rows
+from numdl.problems.passes import linear_passes
+from numdl.problems.rows import map_rows, sum_rows
+
+BLOCK = 2**22
+"""Numbers in a block of the Jacobian where no chunk is given."""
 
 
 class Empirical(eqx.Module):
@@ -37,6 +46,7 @@ class Empirical(eqx.Module):
         x: samples, (n, d).
         c: targets, (n, k).
         w: sample weights of mean 1, no unit, (n,).
+        chunk: rows in a block of a pass over the data; None for all.
     """
 
     apply: Callable = eqx.field(static=True)
@@ -45,10 +55,11 @@ class Empirical(eqx.Module):
     x: Float[Array, "n d"]
     c: Float[Array, "n k"]
     w: Float[Array, " n"]
+    chunk: int | None = eqx.field(static=True, default=None)
 
     def scores(self, p: PyTree) -> Float[Array, "n k"]:
         """``apply(p, x_i)`` for all samples."""
-        return jax.vmap(self.apply, (None, 0))(p, self.x)
+        return map_rows(lambda x: jax.vmap(self.apply, (None, 0))(p, x), self.chunk, self.x)
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
         """``f(p)``; the companion passes through."""
@@ -56,19 +67,69 @@ class Empirical(eqx.Module):
 
     def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
-        s, pull = jax.vjp(self.scores, p)
+        s, push, pull = linear_passes(self.apply, p, self.x, self.chunk)
         share = (self.w / self.x.shape[0])[:, None]
         data = self._misfit(s)
         rest = share * jax.vmap(self.loss.residual)(s, self.c)
-        gradient = jax.tree.map(jnp.add, pull(rest)[0], self.penalty.gradient(p))
+        gradient = jax.tree.map(jnp.add, pull(rest), self.penalty.gradient(p))
 
         def curvature(v: PyTree) -> PyTree:
-            ds = jax.jvp(self.scores, (p,), (v,))[1]
-            bent = share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, ds)
-            return jax.tree.map(jnp.add, pull(bent)[0], self.penalty.product(v))
+            bent = share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, push(v))
+            return jax.tree.map(jnp.add, pull(bent), self.penalty.product(v))
 
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
+
+    def normal(self, p: PyTree, aux: PyTree) -> SquaresNormal:
+        """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; one block of the Jacobian in memory.
+
+        A penalty that has no ``diagonal`` is part of ``matrix``.
+        """
+        vector, unravel = ravel_pytree(p)
+        (n, k), size = self.c.shape, vector.size
+        chunk = min(n, self.chunk or max(1, BLOCK // max(k * size, 1)))
+
+        def block(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array, Array]:
+            s, jt = pulled_rows(self.apply, p, jnp.broadcast_to(jnp.eye(k, dtype=c.dtype), (x.shape[0], k, k)), x)
+            gradient = jt.reshape(size, -1) @ (w[:, None] * jax.vmap(self.loss.residual)(s, c)).T.reshape(-1)
+            factor = jnp.sqrt(w)[:, None, None] * jax.vmap(self.loss.factor)(s, c)
+            wide = jnp.einsum("pkb,brk->prb", jt, factor).reshape(size, -1)
+            wrong = s.shape[0] * error_of(self.loss, s, c, w) ** power
+            return w @ jax.vmap(self.loss.value)(s, c), gradient, wide @ wide.T, wrong
+
+        power = 2 if self.loss.name == LEAST_SQUARES.name else 1  # a mean of squares adds up over blocks, its root not
+        sums = sum_rows(block, chunk, self.w, self.x, self.c)
+        data, gradient, matrix, wrong = (part / n for part in sums)
+        if hasattr(self.penalty, "diagonal"):
+            diagonal = self.penalty.diagonal
+        else:
+            columns = jax.vmap(lambda e: ravel_pytree(self.penalty.product(unravel(e)))[0])
+            matrix, diagonal = matrix + columns(jnp.eye(size, dtype=vector.dtype)), jnp.zeros_like(vector)
+        return SquaresNormal(
+            data + self.penalty.value(p),
+            gradient + ravel_pytree(self.penalty.gradient(p))[0],
+            matrix,
+            diagonal,
+            aux,
+            {"misfit": data, "train_error": wrong ** (1 / power)},
+        )
+
+    def residual(self, p: PyTree) -> Float[Array, " N"]:
+        """Stacked residual whose half square norm is the objective, for ``LevenbergMarquardtQR``.
+
+        Args:
+            p: parameters.
+
+        Returns:
+            ``sqrt(w_i/n) (apply(p, x_i) - c_i)`` sample by sample, then the penalty's root.
+
+        Raises:
+            ValueError: the loss is not least squares.
+        """
+        if self.loss.name != LEAST_SQUARES.name:
+            raise ValueError(f"Empirical.residual: the loss is {self.loss.name!r}, needs least_squares. Use normal.")
+        rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(p) - self.c)
+        return jnp.concatenate([rest.reshape(-1), self.penalty.root(p).reshape(-1)])
 
     def rows(self, index: Int[Array, " m"]) -> Empirical:
         """The same problem on a part of the samples; their weights keep their mean of 1."""

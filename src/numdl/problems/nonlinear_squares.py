@@ -23,13 +23,13 @@ from numdl.contracts import Linearization, PyTree
 
 
 class SquaresNormal(NamedTuple):
-    """Normal equations of a sum of squares, as ``LevenbergMarquardt`` reads them.
+    """Normal equations of a problem without a head, as ``LevenbergMarquardt`` reads them.
 
     Attributes:
         value: objective.
         gradient: (P,).
-        matrix: (P, P) ``J'J``.
-        diagonal: (P,) of the penalty: zero.
+        matrix: (P, P) Gauss-Newton matrix of the misfit, ``J'J`` for a sum of squares.
+        diagonal: (P,) of the penalty.
         aux: the companion, unchanged.
         metrics: scalars for the history.
     """

@@ -12,6 +12,7 @@ Memory: one block of rows ``chunk * r * p`` and a few (p, p) matrices. Flops: ``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -118,17 +119,19 @@ def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s
     return sum_rows(block, problem.chunk, problem.w, problem.x, du)
 
 
-def pulled_rows(problem: VarPro, theta: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]) -> Array:
-    """``rows_i du_i/dtheta`` for every sample of a block, laid out (p, r, b).
+def pulled_rows(
+    apply: Callable[[PyTree, Array], Array], p: PyTree, rows: Float[Array, "b r m"], x: Float[Array, "b d"]
+) -> tuple[Float[Array, "b m"], Float[Array, "p r b"]]:
+    """``u_i = apply(p, x_i)`` and ``rows_i du_i/dp`` for every sample of a block.
 
-    The samples run fastest: products over samples then stream through memory.
+    The samples run fastest in the latter: products over samples then stream through memory.
     """
 
-    def one(x: Array, rows: Array) -> Array:
-        _, pull = jax.vjp(lambda q: problem.features(q, x), theta)
-        return jax.vmap(lambda row: ravel_pytree(pull(row)[0])[0], out_axes=-1)(rows)
+    def one(x: Array, rows: Array) -> tuple[Array, Array]:
+        u, pull = jax.vjp(lambda q: apply(q, x), p)
+        return u, jax.vmap(lambda row: ravel_pytree(pull(row)[0])[0], out_axes=-1)(rows)
 
-    return jax.vmap(one, (0, 0), out_axes=-1)(x, rows)
+    return jax.vmap(one, (0, 0), out_axes=(0, -1))(x, rows)
 
 
 def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
@@ -143,7 +146,7 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
 
     def block(w: Array, x: Array, rest: Array, basis: Array) -> tuple[Array, Array, Array]:
         root = jnp.sqrt(w / n)
-        jt = pulled_rows(problem, theta, jnp.broadcast_to(weights, (x.shape[0], r, m)), x) * root
+        jt = pulled_rows(problem.features, theta, jnp.broadcast_to(weights, (x.shape[0], r, m)), x)[1] * root
         p = jt.shape[0]
         wide = jt.reshape(p, -1)
         gradient = wide @ (root[:, None] * rest).T.reshape(-1)
@@ -169,7 +172,7 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
         root = jnp.sqrt(w / n)
         f = f * root[:, None, None]  # (b, r, k)
         rows = jnp.concatenate([f @ weights, ((root[:, None] * rest) @ weights)[:, None]], axis=1)
-        jt = pulled_rows(problem, theta, rows, x)  # (p, r + 1, b)
+        jt = pulled_rows(problem.features, theta, rows, x)[1]  # (p, r + 1, b)
         p = jt.shape[0]
         gradient = jt[:, -1] @ root
         jt = jt[:, :-1]

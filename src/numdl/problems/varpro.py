@@ -31,7 +31,8 @@ from numdl.problems.heads import NewtonHead, SquaresHead, head_mask, newton_head
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.normal import Normal, normal_equations
-from numdl.problems.rows import map_rows, sum_rows
+from numdl.problems.passes import linear_passes
+from numdl.problems.rows import map_rows
 from numdl.regularize.penalty import GroupPenalty
 
 
@@ -151,7 +152,7 @@ class VarPro(eqx.Module):
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
         n = self.x.shape[0]
-        u, pull, push = _linear_embed(self, p)
+        u, push, pull = linear_passes(self.features, p, self.x, self.chunk)
         solved = self.solve(u, aux)
         head = jax.lax.stop_gradient(solved.W)
         s = self.scores(u, head)
@@ -199,23 +200,3 @@ class VarPro(eqx.Module):
         return dataclasses.replace(
             self, penalty=dataclasses.replace(self.penalty, alpha=alpha), alpha_head=jnp.asarray(alpha_head)
         )
-
-
-def _linear_embed(problem: VarPro, p: PyTree) -> tuple[Array, Callable, Callable]:
-    """Features with their derivative in theta: ``pull(du) -> dtheta`` and ``push(dtheta) -> du``, block by block."""
-    one_block = jax.vmap(problem.features, (None, 0))
-
-    def push(v: PyTree) -> Array:
-        return map_rows(lambda x: jax.jvp(lambda q: one_block(q, x), (p,), (v,))[1], problem.chunk, problem.x)
-
-    def pull(du: Array) -> PyTree:
-        def block(_: Array, x: Array, du: Array) -> PyTree:
-            return jax.vjp(lambda q: one_block(q, x), p)[1](du)[0]
-
-        if problem.chunk is None or problem.chunk >= problem.x.shape[0]:
-            return block(du, problem.x, du)
-        return sum_rows(
-            lambda w, x, du: block(w, x, w[:, None] * du), problem.chunk, jnp.ones_like(problem.w), problem.x, du
-        )
-
-    return problem.embed(p), pull, push

@@ -1,0 +1,78 @@
+"""What if the curvature is the derivative of the gradient instead of a Gauss-Newton matrix?
+
+    H v = d/dt grad f(p + t v) at t = 0
+
+Gauss-Newton leaves out the residuals times the second derivatives of the model, which matter where the fit is poor. H
+is symmetric but may be indefinite: for ``InexactNewton`` and ``TrustRegion``, which make use of negative curvature.
+
+Of a reduced problem, ``phi(theta) = f(theta, W(theta))``, H is ``f_tt + f_tW W'`` with ``W' = -f_WW^-1 f_Wt`` by the
+implicit function theorem: the gradient is differentiated along the optimal head.
+
+Cost of a product: the tangents of a pass forward and of a pass backward, each about twice as dear as the pass itself.
+
+Source: Pearlmutter, Neural Computation 6 (1994) 147-160; Ruhe and Wedin, SIAM Rev. 22 (1980) 318-337, sec. 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from numdl.contracts import Linearization, PyTree
+from numdl.problems.metrics import misfit_metrics
+from numdl.problems.varpro import VarPro
+
+
+class ExactHessian(eqx.Module):
+    """A problem with its own Hessian as curvature; value, gradient and companion are the problem's.
+
+    Attributes:
+        problem: ``VarPro``, or any problem whose ``linearize`` can be differentiated, such as ``Empirical``.
+    """
+
+    problem: Any
+
+    def value(self, p: PyTree, aux: PyTree = None) -> tuple[Float[Array, ""], PyTree]:
+        """Objective and companion."""
+        return self.problem.value(p, aux)
+
+    def linearize(self, p: PyTree, aux: PyTree = None) -> Linearization:
+        """Value, gradient and products with the Hessian; forward quantities are kept, not computed again."""
+        if isinstance(self.problem, VarPro):
+            return _reduced(self.problem, p, aux)
+
+        def slope(q: PyTree) -> tuple[PyTree, tuple]:
+            lin = self.problem.linearize(q, aux)
+            return lin.gradient, (lin.value, lin.aux, dict(lin.metrics))
+
+        gradient, product, (value, aux, metrics) = jax.linearize(slope, p, has_aux=True)
+        return Linearization(value, gradient, product, aux, metrics)
+
+    def rows(self, index: Array) -> ExactHessian:
+        """The same problem on a part of the samples."""
+        return ExactHessian(self.problem.rows(index))
+
+
+def _reduced(problem: VarPro, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
+    """``ExactHessian.linearize`` of a reduced problem."""
+    solved = jax.lax.stop_gradient(problem.solve(problem.embed(p), aux))
+
+    def full(theta: PyTree, head: Array) -> tuple[Array, tuple[Array, Array]]:
+        s = problem.scores(problem.embed(theta), head)
+        data = problem.misfit(s)
+        return data, (data, s)
+
+    def slope(theta: PyTree) -> tuple[PyTree, tuple[Array, Array]]:
+        # The partial derivative in theta, at a head that moves with theta.
+        gradient, rest = jax.grad(full, has_aux=True)(theta, problem.moving_head(theta, solved))
+        return jax.tree.map(jnp.add, gradient, problem.penalty.gradient(theta)), rest
+
+    gradient, product, (data, s) = jax.linearize(slope, p, has_aux=True)
+    value = data + problem.head_penalty(solved.W) + problem.penalty.value(p)
+    return Linearization(
+        value, gradient, product, solved.W, misfit_metrics(problem.loss, s, problem.c, problem.w, data)
+    )

@@ -1,0 +1,50 @@
+"""How do the scores of all samples move with the parameters, and what does a change of scores say about them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from numdl.contracts import PyTree
+from numdl.problems.rows import map_rows, sum_rows
+
+Push = Callable[[PyTree], Float[Array, "n k"]]
+Pull = Callable[[Float[Array, "n k"]], PyTree]
+
+
+def linear_passes(
+    apply: Callable[[PyTree, Array], Array], p: PyTree, x: Float[Array, "n d"], chunk: int | None
+) -> tuple[Float[Array, "n k"], Push, Pull]:
+    """Scores at p with their derivative J and its transpose, as products.
+
+    All rows at once: the states of the forward pass are kept, and each product is one pass. In blocks of rows nothing
+    is kept, and each product repeats the forward pass of its block.
+
+    Args:
+        apply: ``apply(p, x_i) -> (k,)`` for one sample.
+        p: parameters.
+        x: samples, (n, d).
+        chunk: rows in a block; None for all.
+
+    Returns:
+        ``apply(p, x_i)`` for all samples, ``v -> J v`` and ``r -> J' r``.
+    """
+    rows = jax.vmap(apply, (None, 0))
+    if chunk is None or chunk >= x.shape[0]:
+        s, push = jax.linearize(lambda q: rows(q, x), p)
+        transposed = jax.linear_transpose(push, p)
+        return s, push, lambda r: transposed(r)[0]
+
+    def push_blocks(v: PyTree) -> Array:
+        return map_rows(lambda x: jax.jvp(lambda q: rows(q, x), (p,), (v,))[1], chunk, x)
+
+    def pull_blocks(r: Array) -> PyTree:
+        def block(w: Array, x: Array, r: Array) -> PyTree:
+            return jax.vjp(lambda q: rows(q, x), p)[1](w[:, None] * r)[0]
+
+        return sum_rows(block, chunk, jnp.ones(x.shape[0], r.dtype), x, r)
+
+    return map_rows(lambda x: rows(p, x), chunk, x), push_blocks, pull_blocks

@@ -1,0 +1,80 @@
+"""Any model of one sample, for the methods that need a matrix or a residual, and in blocks of rows."""
+
+import dataclasses
+
+import convex_samples as cs
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from numdl.testing import check_adjoint, check_gradient
+
+pytestmark = pytest.mark.usefixtures("x64")
+losses = pytest.mark.parametrize("name", cs.LOSSES)
+
+
+@jax.jit
+def everything(problem, p):
+    lin, normal = problem.linearize(p, None), problem.normal(p, None)
+    vector, unravel = ravel_pytree(p)
+    columns = jax.vmap(lambda e: ravel_pytree(lin.curvature(unravel(e)))[0])(jnp.eye(vector.size))
+    return problem.value(p, None)[0], lin[:2], lin.metrics, columns.T, normal
+
+
+@losses
+@pytest.mark.parametrize("chunk", [None, 1, 7, 30])
+def test_the_matrix_is_that_of_the_products_whatever_the_block(name, chunk):
+    problem, p = cs.nonlinear(name)
+    value, lin, metrics, dense, _ = everything(problem, p)
+    blocks = everything(dataclasses.replace(problem, chunk=chunk), p)
+    for found in (blocks[0], blocks[1][0], blocks[-1].value):
+        np.testing.assert_allclose(found, value, rtol=1e-13)
+    for gradient in (ravel_pytree(blocks[1][1])[0], blocks[-1].gradient):
+        np.testing.assert_allclose(gradient, ravel_pytree(lin[1])[0], atol=1e-13)
+    np.testing.assert_allclose(blocks[3], dense, atol=1e-13)
+    np.testing.assert_allclose(blocks[-1].matrix + jnp.diag(blocks[-1].diagonal), dense, atol=1e-12)
+    for key in ("misfit", "train_error"):
+        np.testing.assert_allclose(blocks[-1].metrics[key], metrics[key], rtol=1e-12)
+
+
+def test_a_penalty_that_is_no_diagonal_is_in_the_matrix():
+    p = cs.weights("softmax")
+    problem = cs.general("softmax", operator=np.eye(cs.D) - 0.5 * np.eye(cs.D, k=1))
+    *_, dense, normal = everything(problem, p)
+    np.testing.assert_allclose(normal.matrix, dense, atol=1e-12)
+    assert not np.any(normal.diagonal)
+
+
+def test_half_the_square_of_the_residual_is_the_objective_and_its_jacobian_the_matrix():
+    for problem, p in (cs.nonlinear("least_squares"), (cs.general("least_squares"), cs.weights("least_squares"))):
+        vector, unravel = ravel_pytree(p)
+        value, lin, _, dense, _ = everything(problem, p)
+        r, j = problem.residual(p), jax.jacfwd(lambda v, u=unravel, q=problem: q.residual(u(v)))(vector)
+        np.testing.assert_allclose(r @ r / 2, value, rtol=1e-13)
+        np.testing.assert_allclose(r @ j, ravel_pytree(lin[1])[0], atol=1e-12)
+        np.testing.assert_allclose(j.T @ j, dense, atol=1e-12)
+    with pytest.raises(ValueError, match=r"Empirical\.residual: the loss is 'softmax', needs least_squares"):
+        cs.nonlinear("softmax")[0].residual({})
+
+
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
+    from numdl.problems.passes import linear_passes
+
+    problem, p = cs.nonlinear("softmax")
+    s, push, pull = linear_passes(problem.apply, p, problem.x, chunk)
+    v = jax.tree.map(jnp.cos, p)
+    check_adjoint(push, pull, v, s)
+    np.testing.assert_allclose(push(v), jax.jvp(problem.scores, (p,), (v,))[1], atol=1e-13)
+    check_gradient(lambda q: dataclasses.replace(problem, chunk=chunk).linearize(q, None)[:2], p, jax.random.key(1))
+
+
+def test_a_planted_row_that_counts_twice_is_seen(monkeypatch):
+    problem, p = cs.nonlinear("softmax")
+    *_, dense, _ = everything(problem, p)
+    monkeypatch.setattr("numdl.problems.rows._starts", lambda n, chunk: (jnp.arange(0, n, chunk), 0))
+    normal = dataclasses.replace(problem, chunk=7).normal(p, None)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(normal.matrix + jnp.diag(normal.diagonal), dense, atol=1e-12)
