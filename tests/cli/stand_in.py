@@ -11,7 +11,7 @@ from numdl.report import FitSummary
 
 
 class Net:
-    dynamics, width, depth = "plain", 4, 1
+    title = "plain 4x1"
 
 
 class _StandIn:

@@ -8,11 +8,12 @@ import pytest
 from numdl.contracts import Result, Status
 from numdl.estimators import plan
 from numdl.estimators.costs import choose_algebra
-from numdl.estimators.plan import Architecture, carry_out, choose_members, name_of
+from numdl.estimators.families import CLASS_HEAD, ResNets
+from numdl.estimators.plan import carry_out, choose_members
 from numdl.estimators.settings import Data
 from numdl.models import ResNet
 
-OPEN = Architecture(None, None, None, 1.0, "euler", "constant", "tanh")
+OPEN = ResNets()
 
 
 def run(score, misfit=1.0, net=None, start=None, determined=0.0):
@@ -46,7 +47,7 @@ class Trainer:
         if self.left <= 0:
             return self.runs.get((net, start))
         self.left -= 1
-        self.asked.append((name_of(net), start.seed, iterations))
+        self.asked.append((net.title, start.seed, iterations))
         score = self.evidence(net, start.gain) if isinstance(self.evidence, Sized) else self.evidence(net)
         self.runs[net, start] = run(score, net=net, start=start, determined=self.determined)
         return self.runs[net, start]
@@ -68,7 +69,7 @@ def test_the_network_of_best_evidence_is_trained_to_its_end():
     final = [entry for entry in trainer.asked if entry[2] == 100]
     assert {seed for _, seed, _ in final} == {7, 8} and len(members) == 2
     best = max(trainer.runs.values(), key=lambda run: run.score).net
-    assert {name for name, _, _ in final} == {name_of(best)} and all(member.net == best for member in members)
+    assert {name for name, _, _ in final} == {best.title} and all(member.net == best for member in members)
 
 
 def test_width_grows_while_the_evidence_does():
@@ -84,11 +85,11 @@ def test_growth_ends_where_steps_become_dear():
 
 
 def test_what_the_user_fixes_is_not_searched():
-    fixed = Architecture(5, 3, "plain", 2.0, "rk4", "linear", "relu")
+    fixed = ResNets(5, 3, "plain", 2.0, "rk4", "linear", "relu")
     trainer = Trainer(lambda net: 0.0)
     carry_out(trainer, fixed, 3, 2, 0)
     net = ResNet(3, 5, 3, 2.0, "plain", "rk4", "linear", "relu")
-    assert {name for name, _, _ in trainer.asked} == {name_of(net)} and {net_ for net_, _ in trainer.runs} == {net}
+    assert {name for name, _, _ in trainer.asked} == {net.title} and {net_ for net_, _ in trainer.runs} == {net}
     assert {start.seed for _, start in trainer.runs} == {0, 1}
 
 
@@ -150,13 +151,13 @@ def test_members_fit_about_as_well_as_the_best_evidence():
 
 
 def test_names_of_networks():
-    assert name_of(ResNet(3, 16, 2)) == "plain 16x2" and name_of(ResNet(3, 16, 0)) == "single layer 16"
+    assert ResNet(3, 16, 2).title == "plain 16x2" and ResNet(3, 16, 0).title == "single layer 16"
 
 
 @pytest.mark.parametrize("classes", [1, 3, 10, 1000])
 def test_heads_of_classifiers_stay_small(classes):
     for net in OPEN.candidates(20, classes):
-        assert net.width * classes <= max(plan.CLASS_HEAD, 8 * classes) and net.width >= 8
+        assert net.width * classes <= max(CLASS_HEAD, 8 * classes) and net.width >= 8
 
 
 def algebra(n, net, k=1, squares=True, memory_budget=2**31, **options):

@@ -43,7 +43,7 @@ def fit(
     data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
     target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
-    model: Annotated[str, typer.Option(help="resnet, linear or random-features.")] = "resnet",
+    model: Annotated[str, typer.Option(help="resnet, mlp, single-layer, linear or random-features.")] = "resnet",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -52,7 +52,8 @@ def fit(
     validation: Annotated[float, typer.Option(help="Share of the rows held out to watch the error.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0)] = 0,
     width: Annotated[
-        str, typer.Option(help="Units of the flow, or number of random features.", metavar="INT|auto")
+        str,
+        typer.Option(help="Units of the flow, of each layer (32,16), or random features.", metavar="INT[,INT...]|auto"),
     ] = "auto",
     depth: Annotated[str, typer.Option(help="Steps of the flow.", metavar="INT|auto")] = "auto",
     final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
@@ -67,7 +68,7 @@ def fit(
 
     Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
     """
-    from numdl.cli.options import FitOptions, number_or_auto, seconds
+    from numdl.cli.options import FitOptions, number_or_auto, seconds, widths_or_auto
 
     options = FitOptions(
         target=tuple(target),
@@ -77,7 +78,7 @@ def fit(
         test=test,
         validation=validation,
         seed=seed,
-        width=number_or_auto("--width", width, int),
+        width=widths_or_auto(width),
         depth=number_or_auto("--depth", depth, int),
         T=final_time,
         dynamics=None if dynamics == "auto" else dynamics,

@@ -11,12 +11,21 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Prepared
 from numdl.cli.show import Progress
 
-NETWORK = "resnet"
 LINEAR = "linear"
 RANDOM = "random-features"
-MODELS = (NETWORK, LINEAR, RANDOM)
+_NETWORKS = {
+    "resnet": ("ResNetRegressor", "ResNetClassifier"),
+    "mlp": ("MLPRegressor", "MLPClassifier"),
+    "single-layer": ("SingleLayerRegressor", "SingleLayerClassifier"),
+}
+"""Networks by name: estimators for numbers and for classes."""
 
-_OF_NETWORKS = ("depth", "T", "dynamics", "restarts", "time", "max_iter", "dtype")
+MODELS = (*_NETWORKS, LINEAR, RANDOM)
+
+_OF_FLOWS = ("depth", "T", "dynamics")
+"""Options of residual networks only."""
+
+_OF_NETWORKS = (*_OF_FLOWS, "restarts", "time", "max_iter", "dtype")
 """Options of networks only."""
 
 
@@ -31,12 +40,13 @@ def check_model(options: FitOptions) -> None:
     """
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
-    if options.model == NETWORK:
-        return
-    for name in (*_OF_NETWORKS, *(["width"] if options.model == LINEAR else [])):
+    missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}
+    for name in missing.get(options.model, _OF_NETWORKS):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
             raise UserError(f"numdl fit --{flag}: --model {options.model} has no such setting; leave it out.")
+    if isinstance(options.width, tuple) and options.model != "mlp":
+        raise UserError(f"numdl fit --width: --model {options.model} takes one number; several are for --model mlp.")
 
 
 def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
@@ -59,7 +69,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     train = prepared.parts["train"]
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
-        if options.model != NETWORK:
+        if options.model not in _NETWORKS:
             make = _linear if options.model == LINEAR else _random
             return make(prepared.encoder.task, options).fit(train.x, train.y)
         return _network(prepared, options, checkpoint, progress)
@@ -67,7 +77,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
 
 def label(options: FitOptions) -> str:
     """Name of the model in the table of scores."""
-    return {NETWORK: "numdl ResNet", LINEAR: "numdl linear", RANDOM: "numdl random features"}[options.model]
+    return {"resnet": "numdl ResNet", "mlp": "numdl MLP"}.get(options.model, f"numdl {options.model.replace('-', ' ')}")
 
 
 def facts(model: Any) -> dict[str, str]:
@@ -76,7 +86,7 @@ def facts(model: Any) -> dict[str, str]:
         net, count = model.architecture_, len(model.members_)
         networks = f"{count} network" + ("" if count == 1 else "s")
         return {
-            "Network": f"{net.dynamics}, width {net.width}, depth {net.depth}; {networks}",
+            "Network": f"{net.title}; {networks}",
             "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
             "Solver": str(model.solver_),
         }
@@ -103,13 +113,16 @@ def _random(task: str, options: FitOptions) -> Any:
 
 
 def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
-    from numdl.estimators import ResNetClassifier, ResNetRegressor
+    from numdl import estimators
 
-    kind = ResNetRegressor if prepared.encoder.task == "regression" else ResNetClassifier
+    kind = getattr(estimators, _NETWORKS[options.model][prepared.encoder.task != "regression"])
     train, watched = prepared.parts["train"], prepared.parts.get("validation")
     more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
     with progress:
-        model: Any = kind(**options.parameters(), checkpoint=str(checkpoint))
+        given = options.parameters()
+        if options.model == "mlp" and "width" in given:
+            given["widths"] = given.pop("width")
+        model: Any = kind(**given, checkpoint=str(checkpoint))
         model.fit(train.x, train.y, observe=progress.observe, **more)
     model.checkpoint = None  # the model may be copied to where this path means nothing
     return model

@@ -19,12 +19,12 @@ class FitOptions:
     Attributes:
         target: names of the target columns.
         task: "auto", "regression" or "classification".
-        model: "resnet", "linear" or "random-features".
+        model: "resnet", "mlp", "single-layer", "linear" or "random-features".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
         validation: share of the rows held out to watch the error during the fit.
         seed: of the split and of the random starts.
-        width: units of the flow, or number of random features.
+        width: units of the flow or the layer, units of several layers, or number of random features.
         depth: steps of the flow.
         T: final time of the flow.
         dynamics: name of the flow's right-hand side.
@@ -41,7 +41,7 @@ class FitOptions:
     test: float = 0.1
     validation: float = 0.1
     seed: int = 0
-    width: int | None = None
+    width: int | tuple[int, ...] | None = None
     depth: int | None = None
     T: float | None = None
     dynamics: str | None = None
@@ -83,7 +83,8 @@ class FitOptions:
 
     def to_json(self) -> dict[str, Any]:
         """The options as a dict of JSON types."""
-        return dataclasses.asdict(self) | {"target": list(self.target)}
+        several = {"width": list(self.width)} if isinstance(self.width, tuple) else {}
+        return dataclasses.asdict(self) | {"target": list(self.target)} | several
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
@@ -152,3 +153,21 @@ def number_or_auto(flag: str, text: str | None, kind: type[int] | type[float]) -
     except ValueError:
         what = "a whole number" if kind is int else "a number"
         raise UserError(f"numdl fit {flag} {text}: needed is {what} or auto.") from None
+
+
+def widths_or_auto(text: str) -> int | tuple[int, ...] | None:
+    """The units behind ``--width``: a number, or one for each layer with commas between.
+
+    Args:
+        text: what stands after it.
+
+    Returns:
+        One number, several, or None for ``auto``.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    several = [number_or_auto("--width", part, int) for part in text.split(",")]
+    if len(several) > 1 and None in several:
+        raise UserError(f"numdl fit --width {text}: needed is a whole number for each layer, such as 32,16.")
+    return several[0] if len(several) == 1 else tuple(several)

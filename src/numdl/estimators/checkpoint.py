@@ -6,7 +6,6 @@ of other data or other parameters is refused.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
@@ -20,7 +19,7 @@ from numdl.container import read_container, write_container
 from numdl.contracts import Iterate, Result, Status
 from numdl.estimators.runs import Run, Trainer
 from numdl.estimators.settings import Start
-from numdl.models import ResNet
+from numdl.models import Network, from_header, to_header
 from numdl.optimize import Best, Progress
 from numdl.regularize import Precisions
 
@@ -78,7 +77,7 @@ class Checkpoint:
             return
         arrays, header = self._read()
         for i, stored in enumerate(header["runs"]):
-            net = ResNet(**stored["net"])
+            net = from_header(stored["net"])
             leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
             start = Start(*stored["start"])
             trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
@@ -110,7 +109,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
     names = sorted(progress.history)
     table = np.asarray([progress.history[name] for name in names])
     header = {
-        "net": dataclasses.asdict(run.net),
+        "net": to_header(run.net),
         "start": list(run.start),
         "history": names,
         "status": list(run.result.status),
@@ -121,7 +120,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
     return [*jax.tree.leaves(_tree(progress, run.result)), table], header
 
 
-def _unpack(trainer: Trainer, net: ResNet, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
+def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
     problem, method, follow, theta, algebra = trainer.setup(net, start)
     head = problem.first_head(theta)
     blank = method.init(problem, theta, head)

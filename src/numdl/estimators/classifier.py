@@ -1,4 +1,4 @@
-"""The same for classes: cross entropy instead of squares, probabilities instead of values."""
+"""What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?"""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from numdl.estimators.base import ResNetBase
+from numdl.estimators.base import NetworkBase
 from numdl.estimators.inputs import shown
 
 
-class ResNetClassifier(ClassifierMixin, ResNetBase):
-    """Residual network for classes, trained by Gauss-Newton and variable projection on the cross entropy.
-
-    Same parameters and attributes as ``ResNetRegressor``; two classes use the logistic loss, more the softmax loss. The
-    probabilities of the members are averaged.
-
-    Attributes:
-        classes_: labels in sorted order.
-    """
+class NetworkClassifier(ClassifierMixin, NetworkBase):
+    """Networks for classes, whatever their family; the probabilities of the members are averaged."""
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, (n, classes).

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numdl.models import ResNet
+from numdl.models import Network
 
 PULLED_PER_WEIGHT = 8
 LEAST_PULLED = 6000
@@ -40,7 +40,7 @@ class Algebra(NamedTuple):
 
 
 def choose_algebra(
-    n: int, k: int, net: ResNet, *, squares: bool, memory_budget: int, itemsize: int, solver: str = "auto"
+    n: int, k: int, net: Network, *, squares: bool, memory_budget: int, itemsize: int, solver: str = "auto"
 ) -> Algebra:
     """Dense, dense in blocks, on a part of the rows, or matrix-free.
 
@@ -63,7 +63,7 @@ def choose_algebra(
     sampled = not squares and k > 2
     r = min(k, m) if squares else 1
     need = 6 * p * p * itemsize
-    state_rows = _rows_that_fit(n, memory_budget // 2, itemsize * (4 * m * (net.depth + 2) + 4 * k))
+    state_rows = _rows_that_fit(n, memory_budget // 2, itemsize * (4 * net.n_states + 4 * k))
     if solver == "dense" and need > memory_budget:
         raise ValueError(
             f"solver='dense': {p} weights need {need / 2**20:.0f} MiB, above memory_budget={memory_budget}. "

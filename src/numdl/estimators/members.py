@@ -12,7 +12,7 @@ from numdl.contracts import PyTree
 from numdl.estimators.runs import Run
 from numdl.estimators.settings import Data
 from numdl.estimators.uncertainty import Posterior, laplace_posterior
-from numdl.models import ResNet
+from numdl.models import Network
 from numdl.regularize import group_labels
 
 ROWS = 8192
@@ -33,7 +33,7 @@ class Member(NamedTuple):
         posterior: Laplace approximation; None for classifiers.
     """
 
-    net: ResNet
+    net: Network
     seed: int
     theta: PyTree
     head: Float[np.ndarray, "k q"]
@@ -63,7 +63,7 @@ def member_of(run: Run, data: Data | None = None) -> Member:
 
 
 @jax.jit(static_argnums=0)
-def _embed(net: ResNet, theta: PyTree, x: Any) -> Any:
+def _embed(net: Network, theta: PyTree, x: Any) -> Any:
     return net.batch(theta, x)
 
 

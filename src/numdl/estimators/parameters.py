@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from numdl.estimators.inputs import require_choice, require_number
 from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
@@ -12,28 +15,51 @@ def check_parameters(estimator: Any) -> None:
     """Refuse parameters out of range, before the data are looked at.
 
     Args:
-        estimator: has the parameters of ``ResNetRegressor``.
+        estimator: of networks; the parameters that its family does not have are not asked for.
 
     Raises:
         ValueError: names the parameter, its value and what is needed.
     """
-    call = type(estimator).__name__
+    call, given = type(estimator).__name__, estimator.get_params(deep=False)
     for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
-        if getattr(estimator, name) != "auto":
-            require_number(call, name, getattr(estimator, name), least=least, whole=True)
+        if given.get(name, "auto") != "auto":
+            require_number(call, name, given[name], least=least, whole=True)
     for name in ("alpha", "alpha_head"):
-        if getattr(estimator, name) != "auto":
-            require_number(call, name, getattr(estimator, name), least=0, strict=True)
-    require_number(call, "T", estimator.T, least=0, strict=True)
-    require_number(call, "smoothness", estimator.smoothness, least=0)
-    require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
-    require_number(call, "tol", estimator.tol, least=0)
-    require_number(call, "memory_budget", estimator.memory_budget, least=2**20)
-    if estimator.time_budget is not None:
-        require_number(call, "time_budget", estimator.time_budget, least=0, strict=True)
-    require_choice(call, "dynamics", estimator.dynamics, ("auto", *FIELDS))
-    require_choice(call, "scheme", estimator.scheme, tuple(SCHEMES))
-    require_choice(call, "control", estimator.control, ("constant", "linear"))
-    require_choice(call, "activation", estimator.activation, tuple(ACTIVATIONS))
-    require_choice(call, "solver", estimator.solver, ("auto", "dense", "matrix-free"))
-    require_choice(call, "dtype", estimator.dtype, ("float64", "float32"))
+        if given[name] != "auto":
+            require_number(call, name, given[name], least=0, strict=True)
+    if "widths" in given:
+        _require_widths(call, given["widths"])
+    require_number(call, "T", given.get("T", 1.0), least=0, strict=True)
+    require_number(call, "smoothness", given.get("smoothness", 0.0), least=0)
+    require_number(call, "max_iter", given["max_iter"], least=1, whole=True)
+    require_number(call, "tol", given["tol"], least=0)
+    require_number(call, "memory_budget", given["memory_budget"], least=2**20)
+    if given["time_budget"] is not None:
+        require_number(call, "time_budget", given["time_budget"], least=0, strict=True)
+    for name, allowed in _WORDS.items():
+        if name in given:
+            require_choice(call, name, given[name], allowed)
+
+
+_WORDS = {
+    "dynamics": ("auto", *FIELDS),
+    "scheme": tuple(SCHEMES),
+    "control": ("constant", "linear"),
+    "activation": tuple(ACTIVATIONS),
+    "solver": ("auto", "dense", "matrix-free"),
+    "dtype": ("float64", "float32"),
+}
+
+
+def _require_widths(call: str, widths: Any) -> None:
+    """Refuse what is neither "auto" nor the units of at least one layer."""
+    if isinstance(widths, str) and widths == "auto":
+        return
+    several = isinstance(widths, (Sequence, np.ndarray)) and not isinstance(widths, str)
+    if (several and len(widths) == 0) or isinstance(widths, str):
+        raise ValueError(
+            f"{call}(widths={widths!r}): needs 'auto' or whole numbers >= 1, one for each layer. "
+            "Give for example (16, 16)."
+        )
+    for width in widths if several else (widths,):
+        require_number(call, "widths", width, least=1, whole=True)

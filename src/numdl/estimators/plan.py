@@ -14,14 +14,14 @@ an interruption repeats no work.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
+from numdl.estimators.families import Family, doubled
 from numdl.estimators.runs import Run, Trainer
 from numdl.estimators.settings import Data, Start
-from numdl.models import ResNet
+from numdl.models import Network
 
 ROUGH, SMOOTH = (1.0, 0.5), (0.1, 0.25)
 """Factors on the initial weights, in turn for successive starts.
@@ -44,60 +44,6 @@ DECISIVE = 0.1
 SCREEN = 25
 """Iterations that a candidate gets before its evidence is compared."""
 
-CLASS_WIDTH = 64
-"""Features of a classifier: 32 err more on digits and spambase, 128 cost more and gain nothing sure."""
-
-CLASS_HEAD = 1500
-"""Entries of a classifier's head at most: every step factors its Hessian, which has one row for each of them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """What the user asks of the network; None where the evidence chooses."""
-
-    width: int | None
-    depth: int | None
-    dynamics: str | None
-    T: float
-    scheme: str
-    control: str
-    activation: str
-    smoothness: float = 0.0
-
-    def network(self, d: int, width: int, depth: int, dynamics: str) -> ResNet:
-        """Network with the open choices filled in."""
-        return ResNet(
-            d=d,
-            width=self.width or width,
-            depth=depth if self.depth is None else self.depth,
-            T=self.T,
-            dynamics=self.dynamics or dynamics,
-            scheme=self.scheme,
-            control=self.control,
-            smoothness=self.smoothness,
-            activation=self.activation,
-        )
-
-    def candidates(self, d: int, classes: int | None = None) -> list[ResNet]:
-        """Networks to screen, cheapest first.
-
-        Args:
-            d: number of inputs.
-            classes: number of scores of a classifier; None for regression.
-
-        Returns:
-            One wide layer for classes: its evidence does not predict which width or depth errs least, and a narrow
-            state is a bottleneck for ten classes. Several networks for regression.
-        """
-        if classes is not None:
-            return [self.network(d, min(CLASS_WIDTH, max(CLASS_HEAD // classes, 8)), 0, "plain")]
-        nets = [
-            self.network(d, 8, 4, "antisymmetric"),
-            self.network(d, 16, 2, "plain"),
-        ]
-        return list(dict.fromkeys(nets))
-
-
 SEARCH_SHARE = 0.3
 """Share of the time budget after which no new architecture is begun: compiling and screening it would be in vain."""
 
@@ -112,7 +58,7 @@ GROWTH = 4e10
 """Operations of one iteration beyond which wider networks are not tried: a few seconds on two cores."""
 
 
-def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | None, seed: int) -> list[Run]:
+def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, seed: int) -> list[Run]:
     """Execute the plan as far as time allows.
 
     Args:
@@ -131,14 +77,14 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | 
     first = Start(seed, gains[0])
     if len(candidates) > 1:
         screened = [
-            trainer.advance(net, first, min(SCREEN, limit), f"screening {name_of(net)}")
+            trainer.advance(net, first, min(SCREEN, limit), f"screening {net.title}")
             for i, net in enumerate(candidates)
             if i == 0 or not trainer.spent(SEARCH_SHARE)
         ]
         tried = [run for run in screened if run is not None]
         leaders = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=_score), first))
     else:
-        run = trainer.advance(candidates[0], first, 1, f"training {name_of(candidates[0])}")
+        run = trainer.advance(candidates[0], first, 1, f"training {candidates[0].title}")
         assert run is not None  # the first run always begins
         leaders = [run]
     starts = n_restarts or affordable_restarts(leaders)
@@ -146,11 +92,11 @@ def carry_out(trainer: Trainer, wanted: Architecture, d: int, n_restarts: int | 
     for i in range(starts):
         net, turn = leaders[i % len(leaders)].net, i // len(leaders)
         start = Start(seed + turn, gains[turn % len(gains)])
-        runs.append(trainer.advance(net, start, limit, f"training {name_of(net)}, start {i + 1} of {starts}"))
+        runs.append(trainer.advance(net, start, limit, f"training {net.title}, start {i + 1} of {starts}"))
     return choose_members([run for run in runs if run is not None])
 
 
-def choose_gains(trainer: Trainer, net: ResNet, seed: int) -> tuple[float, ...]:
+def choose_gains(trainer: Trainer, net: Network, seed: int) -> tuple[float, ...]:
     """Sizes of the initial weights that the evidence prefers; asked only where the map is nearly linear.
 
     Args:
@@ -203,16 +149,16 @@ def indistinguishable(runs: list[Run]) -> list[Run]:
     return [run for run in ordered if _score(run) >= _score(best) - max(_determined(run), _determined(best))] or [best]
 
 
-def _grow(trainer: Trainer, wanted: Architecture, best: Run, first: Start) -> list[Run]:
+def _grow(trainer: Trainer, wanted: Family, best: Run, first: Start) -> list[Run]:
     """Runs of double width each, while the evidence grows and a step stays affordable."""
     grown: list[Run] = []
-    while wanted.width is None and not trainer.spent(SEARCH_SHARE):
-        wider = dataclasses.replace(best.net, width=2 * best.net.width)
+    while wanted.grows and not trainer.spent(SEARCH_SHARE):
+        wider = doubled(best.net)
         algebra = trainer.algebra(wider)
         if not algebra.dense or algebra.work > GROWTH:
             break
         iterations = min(SCREEN, trainer.settings.max_iter)
-        run = trainer.advance(wider, first, iterations, f"growing to {name_of(wider)}")
+        run = trainer.advance(wider, first, iterations, f"growing to {wider.title}")
         if run is None:
             break
         grown.append(run)
@@ -245,7 +191,7 @@ def search_table(trainer: Trainer) -> list[dict[str, Any]]:
     """Every run with what became of it."""
     return [
         {
-            "network": name_of(run.net),
+            "network": run.net.title,
             "seed": run.start.seed,
             "gain": run.start.gain,
             "weights": run.net.n_parameters,
@@ -254,13 +200,6 @@ def search_table(trainer: Trainer) -> list[dict[str, Any]]:
         }
         for run in trainer.runs.values()
     ]
-
-
-def name_of(net: ResNet) -> str:
-    """Architecture in a few words."""
-    if net.depth == 0:
-        return f"single layer {net.width}"
-    return f"{net.dynamics} {net.width}x{net.depth}"
 
 
 def _score(run: Run) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from numdl.contracts import Result, Status
 from numdl.estimators.costs import Algebra, choose_algebra
 from numdl.estimators.settings import Data, Settings, Start
-from numdl.models import ResNet
+from numdl.models import Network
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.metrics import error_of
@@ -34,7 +34,7 @@ CLASS_WINDOW = 5
 class Run(NamedTuple):
     """One network on its way: what can be resumed, and what came out so far."""
 
-    net: ResNet
+    net: Network
     start: Start
     progress: Progress
     result: Result
@@ -78,10 +78,10 @@ class Trainer:
     ) -> None:
         self.data, self.settings, self.deadline = data, settings.filled(), deadline
         self.observe, self.store = observe, store
-        self.runs: dict[tuple[ResNet, Start], Run] = {}
+        self.runs: dict[tuple[Network, Start], Run] = {}
         self.interrupted = False
         self.began = time.perf_counter()
-        self.weights: dict[tuple[ResNet, int], Any] = {}
+        self.weights: dict[tuple[Network, int], Any] = {}
         self._arrays = tuple(jnp.asarray(a) for a in (data.x, data.c, data.w))
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
@@ -107,7 +107,7 @@ class Trainer:
         """Seconds since the fit began, over all its sessions."""
         return time.perf_counter() - self.began
 
-    def algebra(self, net: ResNet) -> Algebra:
+    def algebra(self, net: Network) -> Algebra:
         """Linear algebra for a network on these data."""
         n, k = self.data.c.shape
         return choose_algebra(
@@ -120,7 +120,7 @@ class Trainer:
             solver=self.settings.solver,
         )
 
-    def setup(self, net: ResNet, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
+    def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
         """Problem, optimiser, adaptation and start of a run."""
         settings, dtype = self.settings, self.data.x.dtype
         theta = self.weights.get((net, start.seed))
@@ -152,7 +152,7 @@ class Trainer:
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
         return problem, method, follow, theta, algebra
 
-    def advance(self, net: ResNet, start: Start, iterations: int, phase: str) -> Run | None:
+    def advance(self, net: Network, start: Start, iterations: int, phase: str) -> Run | None:
         """Take a run to at least ``iterations`` iterations, or to its end, or to the deadline.
 
         Args:

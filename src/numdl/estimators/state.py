@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from numdl.contracts import Status
 from numdl.data import Scaler
 from numdl.estimators.members import Member
 from numdl.estimators.uncertainty import Posterior
-from numdl.models import ResNet
+from numdl.models import from_header, to_header
 
 PLAIN = ("n_features_in_", "n_iter_", "n_parameters_", "alpha_", "log_evidence_", "effective_parameters_", "solver_")
 PLAIN += ("search_", "seconds_")
@@ -38,7 +37,7 @@ def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         leaves = jax.tree.leaves(member.theta)
         arrays |= {f"member/{i}/{j}": leaf for j, leaf in enumerate(leaves)}
         arrays[f"member/{i}/head"] = member.head
-        header = {"net": dataclasses.asdict(member.net), "seed": member.seed, "alphas": member.alphas}
+        header = {"net": to_header(member.net), "seed": member.seed, "alphas": member.alphas}
         header |= {"noise": member.noise, "score": member.score}
         if member.posterior is not None:
             posterior = member.posterior._asdict()
@@ -97,7 +96,7 @@ def _scaler(arrays: dict[str, np.ndarray], prefix: str) -> Scaler:
 
 
 def _member(i: int, stored: dict[str, Any], arrays: dict[str, np.ndarray]) -> Member:
-    net = ResNet(**stored["net"])
+    net = from_header(stored["net"])
     shapes = net.init(0)
     leaves = [arrays[f"member/{i}/{j}"] for j in range(len(jax.tree.leaves(shapes)))]
     theta = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
@@ -122,6 +121,8 @@ def plain(name: str, value: Any) -> Any:
     """
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
-    if value is None or isinstance(value, (bool, int, float, str, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(name, part) for part in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return None if name == "random_state" else str(value)

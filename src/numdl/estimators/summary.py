@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numdl.estimators.inputs import shown
+from numdl.models import Network, ResNet
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary
@@ -55,8 +56,7 @@ def facts(estimator: Any) -> dict[str, str]:
     net = estimator.architecture_
     return {
         "network": _network(estimator),
-        "scheme": f"{net.scheme}, {net.depth} steps on [0, {net.T:g}], weights {net.control} on each step"
-        + (f", smooth over a time of {net.smoothness:g}" if net.smoothness else ""),
+        **_flow(net),
         "activation": net.activation,
         "inputs": str(estimator.n_features_in_),
         "weights": f"{estimator.n_parameters_}, of which the data determine {estimator.effective_parameters_:.0f}",
@@ -67,11 +67,17 @@ def facts(estimator: Any) -> dict[str, str]:
     }
 
 
-def _network(estimator: Any) -> str:
-    from numdl.estimators.plan import name_of
+def _flow(net: Network) -> dict[str, str]:
+    """How a residual network moves in time; other networks, and those without steps, have no time."""
+    if not isinstance(net, ResNet) or not net.depth:
+        return {}
+    smooth = f", smooth over a time of {net.smoothness:g}" if net.smoothness else ""
+    return {"scheme": f"{net.scheme}, {net.depth} steps on [0, {net.T:g}], weights {net.control} on each step{smooth}"}
 
+
+def _network(estimator: Any) -> str:
     count = len(estimator.members_)
-    networks = " and ".join(dict.fromkeys(name_of(member.net) for member in estimator.members_))
+    networks = " and ".join(dict.fromkeys(member.net.title for member in estimator.members_))
     return networks + (f", mean of {count} starts" if count > 1 else "")
 
 
@@ -87,7 +93,7 @@ def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str
             raise ValueError(f"report: y holds {shown(unknown)}, which is no class of the fit. Drop these rows.")
         predicted = np.searchsorted(estimator.classes_, estimator.predict(X))
         error, trivial = 100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes))
-        scores = [ScoreRow(name="numdl ResNet", test=float(error))]
+        scores = [ScoreRow(name=estimator._label, test=float(error))]
         scores.append(ScoreRow(name="most frequent class", test=float(trivial)))
         return {"c": codes, "prediction": predicted, "scores": scores}
     c = y.reshape(len(y), -1).astype(float)
@@ -95,7 +101,7 @@ def _judged(estimator: Any, X: Any, y: np.ndarray, classifier: bool) -> dict[str
     mean, std = mean.reshape(c.shape), std.reshape(c.shape)
     error, trivial = np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2))
     scores = [
-        ScoreRow(name="numdl ResNet", test=float(error)),
+        ScoreRow(name=estimator._label, test=float(error)),
         ScoreRow(name="mean of the targets", test=float(trivial)),
     ]
     return {"c": c, "prediction": mean, "interval": std, "scores": scores}

@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl.contracts import PyTree
-from numdl.models import ResNet
+from numdl.models import Network
 
 LARGEST = 2500
 """Weights beyond which only the head's uncertainty is kept: the factor would make the model file large."""
@@ -57,7 +57,7 @@ class Posterior(NamedTuple):
 
 
 @jax.jit(static_argnums=0)
-def _pull(net: ResNet, theta: PyTree, rows: Any, x: Any) -> tuple[Any, Any]:
+def _pull(net: Network, theta: PyTree, rows: Any, x: Any) -> tuple[Any, Any]:
     """Features (b, m) and ``rows du/dtheta`` (b, r, p)."""
 
     def one(x: Any) -> tuple[Any, Any]:
@@ -68,7 +68,7 @@ def _pull(net: ResNet, theta: PyTree, rows: Any, x: Any) -> tuple[Any, Any]:
 
 
 def laplace_posterior(
-    net: ResNet,
+    net: Network,
     theta: PyTree,
     head: Float[np.ndarray, "k q"],
     penalty: Float[np.ndarray, " p"],
@@ -128,7 +128,7 @@ def laplace_posterior(
     return Posterior(root, projected, head_root, rows, rotation, float(total * noise), float(noise))
 
 
-def _rows(net: ResNet, theta: PyTree, rows: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rows(net: Network, theta: PyTree, rows: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features and derivatives of one block, padded to a fixed size so that one shape is compiled."""
     b = len(x)
     u, j = _pull(net, theta, rows, np.pad(x, ((0, BLOCK - b), (0, 0))))

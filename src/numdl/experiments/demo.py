@@ -194,10 +194,8 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
 
 
 def _network(model: Any) -> str:
-    from numdl.estimators.plan import name_of
-
     count = len(model.members_)
-    return name_of(model.architecture_) + (f", {count} starts" if count > 1 else "")
+    return model.architecture_.title + (f", {count} starts" if count > 1 else "")
 
 
 def _show(line: Any, record: dict[str, Any]) -> None:

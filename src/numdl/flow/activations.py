@@ -28,9 +28,25 @@ def smooth_relu(z: Float[Array, "*shape"], width: float = 0.1) -> Float[Array, "
     Returns:
         Same shape as z.
     """
-    # Clipping makes the parabola exact at both ends and keeps its slope finite for large |z|.
-    corner = (jnp.clip(z, -width, width) + width) ** 2 / (4 * width)
-    return jnp.where(z > width, z, corner)
+    # No z outside the corner enters the parabola, whose slope there may overflow; clipping would halve the slope at its
+    # ends, where JAX takes the mean of both sides.
+    inside = jnp.abs(z) < width
+    corner = (jnp.where(inside, z, 0.0) + width) ** 2 / (4 * width)
+    return jnp.where(inside, corner, jnp.where(z > 0, z, 0.0))
+
+
+def gelu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """``act(z) = z Phi(z)``, Phi the normal distribution function; not its approximation by tanh, which errs by 5e-4.
+
+    Args:
+        z: any shape.
+
+    Returns:
+        Same shape as z.
+
+    Source: Hendrycks and Gimpel, Gaussian error linear units, arXiv:1606.08415, sec. 2.
+    """
+    return jax.nn.gelu(z, approximate=False)
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -39,7 +55,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "smooth_relu": smooth_relu,
     "sine": jnp.sin,
     "softplus": jax.nn.softplus,
-    "gelu": jax.nn.gelu,
+    "gelu": gelu,
     "silu": jax.nn.silu,
     "identity": identity,
 }

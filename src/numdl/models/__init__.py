@@ -1,6 +1,10 @@
 """Which parameters does a model have, and how does it map one sample to features?"""
 
+from numdl.models.chain import Chain
+from numdl.models.header import from_header, to_header
+from numdl.models.mlp import MLP
+from numdl.models.network import Network
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.resnet import ResNet
 
-__all__ = ["RandomFeatures", "RandomWeights", "ResNet"]
+__all__ = ["MLP", "Chain", "Network", "RandomFeatures", "RandomWeights", "ResNet", "from_header", "to_header"]

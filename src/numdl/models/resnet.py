@@ -7,11 +7,9 @@ head is not part of the model: it belongs to the problem, which may eliminate it
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -27,13 +25,14 @@ from numdl.flow import (
     get_scheme,
     serial,
 )
-from numdl.flow.fields.base import as_weights, generator
+from numdl.flow.fields.base import generator
+from numdl.models.network import Network, apply_layer, draw_layer
 
 CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
 
 
 @dataclasses.dataclass(frozen=True)
-class ResNet:
+class ResNet(Network):
     """Architecture of a residual network; holds no arrays, so it is static under ``jit``.
 
     Attributes:
@@ -67,10 +66,7 @@ class ResNet:
             ValueError: a size is out of range or a name is unknown.
         """
         for name, least in (("d", 1), ("width", 1), ("depth", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"ResNet({name}={getattr(self, name)}): needs {name} >= {least}. Give a larger {name}."
-                )
+            self._require_size(name, least, getattr(self, name))
         if not (math.isfinite(self.T) and self.T > 0):
             raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
         if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
@@ -102,15 +98,19 @@ class ResNet:
         return SmoothInTime(control, self.smoothness / self.h) if self.smoothness else control
 
     @property
-    def n_parameters(self) -> int:
-        """Number of weights in ``init``; the head is not among them."""
-        return _count(self)
+    def n_states(self) -> int:
+        """Numbers that a pass forward keeps for one sample."""
+        return self.width * (self.depth + 2)
+
+    @property
+    def title(self) -> str:
+        """The architecture in a few words."""
+        return f"{self.dynamics} {self.width}x{self.depth}" if self.depth else f"single layer {self.width}"
 
     def init(self, key: Any, dtype: Any = None) -> PyTree:
         """Random weights for inputs of mean 0 and variance 1.
 
-        Opening: ``K ~ N(0, 1/d)`` and ``b ~ U(-1, 1)``, so that K x has variance 1 and the bends of the units, at
-        ``K x + b = 0``, are spread over the data instead of all passing through its mean.
+        Opening: ``K ~ N(0, 1/d)`` and ``b ~ U(-1, 1)``, see ``draw_layer``.
 
         Flow: each coefficient is drawn by itself from ``Field.init`` with ``scale = min(1, 1 / (2 h))``. A square
         random matrix then has a spectral norm of about ``2 scale``, hence ``h ||K||`` is about 1 at most: a step moves
@@ -126,14 +126,11 @@ class ResNet:
         Raises:
             ValueError: dtype is not available, as float64 outside the x64 context.
         """
-        _require_dtype(dtype)
+        self._require_dtype(dtype)
         rng = generator(key)
         theta: dict[str, Any] = {}
         if self.opening:
-            theta["opening"] = {
-                "K": as_weights(rng.standard_normal((self.width, self.d)) / self.d**0.5, dtype),
-                "b": as_weights(rng.uniform(-1.0, 1.0, self.width), dtype),
-            }
+            theta["opening"] = draw_layer(rng, self.width, self.d, dtype)
         field, scale = get_field(self.dynamics), min(1.0, 0.5 / self.h) if self.depth else 1.0
         layers = [field.init(rng, self.width, scale, dtype) for _ in range(self.weights_in_time.n_coeffs)]
         empty = not layers  # the structure of a layer, without one
@@ -169,13 +166,10 @@ class ResNet:
         Raises:
             ValueError: x has another length than d.
         """
-        if x.shape[0] != self.d:
-            raise ValueError(
-                f"ResNet(d={self.d}).open(x): x has {x.shape[0]} entries, needs {self.d}. Check the columns."
-            )
+        self._require_inputs("open", x)
         if not self.opening:
             return jnp.pad(x, (0, self.width - self.d))
-        return get_activation(self.activation)(theta["opening"]["K"] @ x + theta["opening"]["b"])
+        return apply_layer(theta["opening"], self.activation, x)
 
     def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """Features ``u(T)`` of one sample.
@@ -192,10 +186,6 @@ class ResNet:
         """
         return final(*self._flow(theta, x))
 
-    def __call__(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
-        """``features``: a network is the feature map of a separable problem."""
-        return self.features(theta, x)
-
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
         """States of one sample at all times; the last one is ``features``.
 
@@ -211,37 +201,7 @@ class ResNet:
         """
         return serial(*self._flow(theta, x))
 
-    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
-        """Features of n samples, row by row.
-
-        Args:
-            theta: weights as from ``init``.
-            x: (n, d).
-
-        Returns:
-            (n, m).
-
-        Raises:
-            ValueError: x has another number of columns than d.
-        """
-        return jax.vmap(lambda row: self.features(theta, row))(x)
-
     def _flow(self, theta: PyTree, x: Array) -> tuple[Any, ...]:
         """What every way to march asks for."""
         f = get_field(self.dynamics).dynamics(get_activation(self.activation))
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], self.open(theta, x), 0.0, self.h
-
-
-@functools.lru_cache(maxsize=256)
-def _count(net: ResNet) -> int:
-    """Number of weights."""
-    return sum(leaf.size for leaf in jax.tree.leaves(net.init(0)))
-
-
-def _require_dtype(dtype: Any) -> None:
-    """Refuse a dtype that JAX would silently replace by a shorter one."""
-    if dtype is not None and jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):
-        raise ValueError(
-            f"ResNet.init(dtype={jnp.dtype(dtype).name}): 64-bit arrays are off. Call it inside "
-            "`with jax.enable_x64(True):`, or use float32."
-        )

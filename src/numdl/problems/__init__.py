@@ -1,5 +1,6 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
+from numdl.problems.any_model import empirical, split_module
 from numdl.problems.coupled import Separable, coupled
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
@@ -26,9 +27,11 @@ __all__ = [
     "Separable",
     "VarPro",
     "coupled",
+    "empirical",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",
     "normal_equations",
     "probed_metrics",
+    "split_module",
 ]

@@ -2,13 +2,18 @@
 
 from numdl.flow.fields.antisymmetric import ANTISYMMETRIC
 from numdl.flow.fields.base import Field
+from numdl.flow.fields.circulant import CIRCULANT
 from numdl.flow.fields.double import DOUBLE
 from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
+from numdl.flow.fields.low_rank import LOW_RANK
 from numdl.flow.fields.plain import PLAIN
+from numdl.flow.fields.symmetric import SYMMETRIC
 
 __all__ = ["FIELDS", "Field", "get_field"]
 
-FIELDS: dict[str, Field] = {field.name: field for field in (PLAIN, ANTISYMMETRIC, DOUBLE, DOUBLE_SYMMETRIC)}
+FIELDS: dict[str, Field] = {
+    field.name: field for field in (PLAIN, ANTISYMMETRIC, SYMMETRIC, LOW_RANK, CIRCULANT, DOUBLE, DOUBLE_SYMMETRIC)
+}
 """Name to field; a new one is one file and one entry here."""
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields import plain
 from numdl.flow.fields.base import Field, generator
+from numdl.flow.fields.plain import PLAIN
 
 
 def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
@@ -25,7 +25,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
         ``{"K1": (m, m), "b1": (m,), "K2": (m, m), "b2": (m,)}``.
     """
     rng = generator(key)
-    first, second = (plain.init(rng, m, scale, dtype) for _ in range(2))
+    first, second = (PLAIN.init(rng, m, scale, dtype) for _ in range(2))
     return {"K1": first["K"], "b1": first["b"], "K2": second["K"], "b2": second["b"]}
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields import plain
 from numdl.flow.fields.base import Field
+from numdl.flow.fields.plain import PLAIN
 
 
 def dynamics(activation: Activation) -> Dynamics:
@@ -34,4 +34,4 @@ def dynamics(activation: Activation) -> Dynamics:
     return f
 
 
-DOUBLE_SYMMETRIC = Field("double_symmetric", plain.init, dynamics)
+DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics)

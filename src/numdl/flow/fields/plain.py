@@ -1,51 +1,38 @@
-"""What is the plain layer of a residual network, ``f(t, u, theta) = act(K u + b)``?"""
+"""What is the plain layer of a residual network: ``act(K u + b)``, every entry of K a weight of its own?"""
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
-from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, generator
+from numdl.flow.fields.affine import affine
 
 
-def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
-    """Random weights of one layer.
+def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
+    """Random K.
 
     Args:
-        key: seed, JAX random key or NumPy generator.
+        rng: source of random numbers.
         m: width.
         scale: size of the weights, no unit; see ``Field``.
-        dtype: of the weights; None for JAX's default.
 
     Returns:
-        ``{"K": (m, m), "b": (m,)}``.
+        ``{"K": (m, m)}``.
     """
-    rng = generator(key)
-    return {
-        "K": as_weights(scale / m**0.5 * rng.standard_normal((m, m)), dtype),
-        "b": as_weights(scale * rng.uniform(-1.0, 1.0, m), dtype),
-    }
+    return {"K": scale / m**0.5 * rng.standard_normal((m, m))}
 
 
-def dynamics(activation: Activation) -> Dynamics:
-    """Right-hand side ``act(K u + b)``.
+def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+    """``K u``.
 
     Args:
-        activation: acts on each entry.
+        theta: with ``K (m, m)``.
+        u: (m,).
 
     Returns:
-        ``f(t, u, theta)``.
-
-    Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2.
+        (m,).
     """
-
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        return activation(theta["K"] @ u + theta["b"])
-
-    return f
+    return theta["K"] @ u
 
 
-PLAIN = Field("plain", init, dynamics)
+PLAIN = affine("plain", draw, product)

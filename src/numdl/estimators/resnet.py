@@ -1,0 +1,101 @@
+"""Point an estimator at smooth data and get a trained, regularised, checked network: nothing to tune.
+
+The network (opening, flow, head) is trained by variable projection and Gauss-Newton; the evidence chooses the penalty
+of each group of weights and, where the user leaves them open, width, depth and dynamics; several random starts predict
+together. See ``numdl.estimators.plan`` for the order of events and ``numdl.estimators.costs`` for the linear algebra.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from numdl.estimators.base import NetworkBase
+from numdl.estimators.classifier import NetworkClassifier
+from numdl.estimators.families import Family, ResNets
+from numdl.estimators.regressor import NetworkRegressor
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class ResNetBase(NetworkBase):
+    """Parameters of residual networks."""
+
+    width: int | str = "auto"
+    depth: int | str = "auto"
+    T: float = 1.0
+    dynamics: str = "auto"
+    scheme: str = "euler"
+    control: str = "constant"
+    smoothness: float = 0.0
+
+    _label: ClassVar[str] = "numdl ResNet"
+
+    def _family(self) -> Family:
+        return ResNets(
+            width=None if self.width == "auto" else int(self.width),
+            depth=None if self.depth == "auto" else int(self.depth),
+            dynamics=None if self.dynamics == "auto" else self.dynamics,
+            T=float(self.T),
+            scheme=self.scheme,
+            control=self.control,
+            smoothness=float(self.smoothness),
+            activation=self.activation,
+        )
+
+
+class ResNetRegressor(NetworkRegressor, ResNetBase):
+    """Residual network for smooth maps, trained by Gauss-Newton and variable projection.
+
+    Minimises ``1/(2n) sum ||W [u_i(T); 1] - c_i||^2 + sum_g alpha_g/2 ||theta_g||^2 + alpha_W/2 ||W||^2`` over
+    standardised inputs and targets; every alpha is chosen by the evidence of the Laplace approximation unless given.
+
+    Args:
+        width: features m of the flow, or "auto".
+        depth: steps of the flow, or "auto"; 0 is a single layer.
+        T: final time of the flow; a step has size ``T / depth``.
+        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
+        scheme: "euler", "heun", "rk4".
+        control: weights "constant" on each step or piecewise "linear" in time.
+        smoothness: correlation time of the flow's weights under their prior, in the unit of T; 0 leaves the layers
+            independent, more makes weights vary slowly over depth.
+        activation: key of ``numdl.flow.ACTIVATIONS``.
+        alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
+        alpha_head: penalty on the head, or "auto".
+        solver: "auto", "dense" or "matrix-free" Gauss-Newton.
+        max_iter: iterations of each start at most.
+        tol: stop when ten iterations raise the log evidence by less than tol nats per observed number; 0 never stops.
+        n_restarts: random starts that predict together; "auto" is 8 where a step is cheap, else 4 or 2.
+        time_budget: seconds for the whole fit, looked at between steps, so that compiling the first one (some
+            seconds) may exceed it; None for no limit. What is best by then is kept.
+        dtype: "float64" or "float32".
+        memory_budget: bytes for work arrays; blocks of rows are chosen to fit.
+        warm_start: start from the weights of the last fit where the architecture is the same.
+        checkpoint: file in which an interrupted fit finds its runs again.
+        verbose: 0 silent, k prints every k-th iteration.
+        random_state: seed, generator or None.
+
+    Attributes:
+        members_: networks that predict together, best evidence first.
+        architecture_: architecture of the first; the others have it too, or one that the evidence cannot tell from it.
+        history_: one array per recorded quantity for the first member.
+        status_: why its training ended.
+        n_iter_: its number of iterations.
+        alpha_: penalty parameter of each group of weights.
+        effective_parameters_: number of parameters the data determine, of ``n_parameters_``.
+        log_evidence_: in nats.
+        search_: every run with its evidence.
+        solver_: linear algebra that was chosen.
+
+    Sources: Newman, Chung, Chung, Ruthotto (2022); MacKay (1992); Foresee and Hagan (1997).
+    """
+
+
+class ResNetClassifier(NetworkClassifier, ResNetBase):
+    """Residual network for classes, trained by Gauss-Newton and variable projection on the cross entropy.
+
+    Same parameters and attributes as ``ResNetRegressor``; two classes use the logistic loss, more the softmax loss. The
+    probabilities of the members are averaged.
+
+    Attributes:
+        classes_: labels in sorted order.
+    """

@@ -1,0 +1,155 @@
+"""What do all networks share: features row by row, a number of weights, and a name in files?"""
+
+from __future__ import annotations
+
+import abc
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.contracts import PyTree
+from numdl.flow import get_activation
+from numdl.flow.fields.base import as_weights
+
+
+class Network(abc.ABC):
+    """Architecture without arrays; frozen, so it is static under ``jit``.
+
+    Attributes:
+        d: number of inputs.
+        width: number m of features.
+        activation: key of ``numdl.flow.ACTIVATIONS``.
+    """
+
+    d: int
+    width: int
+    activation: str
+
+    @property
+    @abc.abstractmethod
+    def title(self) -> str:
+        """The architecture in a few words."""
+
+    @property
+    @abc.abstractmethod
+    def n_states(self) -> int:
+        """Numbers that a pass forward keeps for one sample."""
+
+    @abc.abstractmethod
+    def init(self, key: Any, dtype: Any = None) -> PyTree:
+        """Random weights for inputs of mean 0 and variance 1.
+
+        Args:
+            key: seed, JAX random key or NumPy generator; not traceable, weights are drawn by NumPy.
+            dtype: of the weights; None for JAX's default.
+        """
+
+    @abc.abstractmethod
+    def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """Features of one sample.
+
+        Args:
+            theta: weights as from ``init``.
+            x: one sample, (d,).
+        """
+
+    def layers(self, theta: PyTree) -> dict[str, Array]:
+        """Weights that vary over depth, leading axis the layers; none unless the network says so.
+
+        Args:
+            theta: weights as from ``init``.
+
+        Returns:
+            Arrays by name.
+        """
+        return {}
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights in ``init``; the head is not among them."""
+        return _count(self)
+
+    def __call__(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """``features``: a network is the feature map of a separable problem."""
+        return self.features(theta, x)
+
+    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, row by row.
+
+        Args:
+            theta: weights as from ``init``.
+            x: (n, d).
+
+        Returns:
+            (n, m).
+
+        Raises:
+            ValueError: x has another number of columns than d.
+        """
+        return jax.vmap(lambda row: self.features(theta, row))(x)
+
+    def _require_size(self, name: str, least: int, value: Any) -> None:
+        """Refuse a size that is too small."""
+        if value < least:
+            raise ValueError(f"{type(self).__name__}({name}={value}): needs {name} >= {least}. Give a larger {name}.")
+
+    def _require_dtype(self, dtype: Any) -> None:
+        """Refuse a dtype that JAX would silently replace by a shorter one."""
+        if dtype is not None and jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):
+            raise ValueError(
+                f"{type(self).__name__}.init(dtype={jnp.dtype(dtype).name}): 64-bit arrays are off. Call it inside "
+                "`with jax.enable_x64(True):`, or use float32."
+            )
+
+    def _require_inputs(self, call: str, x: Float[Array, " entries"]) -> None:
+        """Refuse a sample of the wrong length."""
+        if x.shape[0] != self.d:
+            raise ValueError(
+                f"{type(self).__name__}(d={self.d}).{call}(x): x has {x.shape[0]} entries, needs {self.d}. "
+                "Check the columns."
+            )
+
+
+def draw_layer(rng: np.random.Generator, rows: int, columns: int, dtype: Any) -> dict[str, Array]:
+    """Random layer for inputs of mean 0 and variance 1.
+
+    ``K ~ N(0, 1/columns)`` and ``b ~ U(-1, 1)``, so that K x has variance 1 and the bends of the units, at
+    ``K x + b = 0``, are spread over the data instead of all passing through its mean.
+
+    Args:
+        rng: source of random numbers.
+        rows: number of units.
+        columns: number of inputs.
+        dtype: of the weights; None for JAX's default.
+
+    Returns:
+        ``{"K": (rows, columns), "b": (rows,)}``.
+    """
+    return {
+        "K": as_weights(rng.standard_normal((rows, columns)) / columns**0.5, dtype),
+        "b": as_weights(rng.uniform(-1.0, 1.0, rows), dtype),
+    }
+
+
+def apply_layer(layer: dict[str, Array], activation: str, x: Float[Array, " d"]) -> Float[Array, " m"]:
+    """``act(K x + b)``.
+
+    Args:
+        layer: K (m, d) and b (m,).
+        activation: key of ``numdl.flow.ACTIVATIONS``.
+        x: (d,).
+
+    Returns:
+        (m,).
+    """
+    return get_activation(activation)(layer["K"] @ x + layer["b"])
+
+
+@functools.lru_cache(maxsize=256)
+def _count(net: Network) -> int:
+    """Number of weights."""
+    return sum(leaf.size for leaf in jax.tree.leaves(net.init(0)))
