@@ -2,6 +2,7 @@
 
 from numdl.optimize.bfgs import BFGS
 from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
+from numdl.optimize.compare import Curve, Entry, compare
 from numdl.optimize.inexact_newton import InexactNewton
 from numdl.optimize.lbfgs import LBFGS
 from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
@@ -15,7 +16,10 @@ from numdl.optimize.optax import Optax
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
 from numdl.optimize.projected_gradient import ProjectedGradient
 from numdl.optimize.proximal_gradient import ProximalGradient
+from numdl.optimize.resampled import minimize_resampled, sample_gap
 from numdl.optimize.steepest_descent import SteepestDescent
+from numdl.optimize.stochastic import StochasticProgress, minimize_stochastic
+from numdl.optimize.stochastic_gradient import StochasticGradient
 from numdl.optimize.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
@@ -25,6 +29,8 @@ __all__ = [
     "Adapted",
     "Best",
     "BlockCoordinateDescent",
+    "Curve",
+    "Entry",
     "InexactNewton",
     "LevenbergMarquardt",
     "LevenbergMarquardtQR",
@@ -37,9 +43,15 @@ __all__ = [
     "ProjectedGradient",
     "ProximalGradient",
     "SteepestDescent",
+    "StochasticGradient",
+    "StochasticProgress",
     "TrustRegion",
     "armijo",
+    "compare",
     "minimize",
+    "minimize_resampled",
+    "minimize_stochastic",
     "nesterov",
+    "sample_gap",
     "strong_wolfe",
 ]

@@ -10,6 +10,7 @@ from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
 from numdl.problems.nonlinear_squares import NonlinearLeastSquares
 from numdl.problems.normal import Normal, normal_equations
+from numdl.problems.slim_train import SlimTrain
 from numdl.problems.varpro import VarPro
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "NonlinearLeastSquares",
     "Normal",
     "Separable",
+    "SlimTrain",
     "VarPro",
     "coupled",
     "empirical",

@@ -65,6 +65,10 @@ class Empirical(eqx.Module):
         """``f(p)``; the companion passes through."""
         return self._misfit(self.scores(p)) + self.penalty.value(p), aux
 
+    def held_out(self, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+        """Mean misfit without the penalty: for samples that nothing is fitted to."""
+        return self._misfit(self.scores(p))
+
     def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
         s, push, pull = linear_passes(self.apply, p, self.x, self.chunk)

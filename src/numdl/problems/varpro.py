@@ -95,6 +95,10 @@ class VarPro(eqx.Module):
         """Weighted mean misfit of given scores."""
         return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]
 
+    def held_out(self, theta: PyTree, head: Float[Array, "k q"]) -> Float[Array, ""]:
+        """Mean misfit with a given head, without penalties: for samples that nothing is fitted to."""
+        return self.misfit(self.scores(self.embed(theta), head))
+
     def scores(self, u: Float[Array, "n m"], head: Float[Array, "k q"]) -> Float[Array, "n k"]:
         """``W [u; 1]`` for each row."""
         m = u.shape[1]
