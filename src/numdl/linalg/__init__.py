@@ -5,7 +5,7 @@ What needs SciPy or lineax is loaded when it is first used: the rooms that train
 
 from typing import TYPE_CHECKING, Any
 
-from numdl.linalg.lanczos import Probe, lanczos_probe
+from numdl.linalg.lanczos import Probe, Tridiagonal, lanczos_probe, tridiagonalise
 from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
@@ -76,6 +76,7 @@ __all__ = [
     "Probe",
     "Reduced",
     "Subproblem",
+    "Tridiagonal",
     "as_operator",
     "bidiagonalise",
     "cgls",
@@ -87,6 +88,7 @@ __all__ = [
     "lsqr",
     "preconditioned_cg",
     "steihaug",
+    "tridiagonalise",
     "tsqr_reduce",
     "tsqr_solve",
     "tsqr_start",
