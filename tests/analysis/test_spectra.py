@@ -52,6 +52,8 @@ def test_trace_and_ends():
     assert EIGENVALUES[0] - 1e-12 <= found.smallest <= EIGENVALUES[0] + 0.1
     assert np.min(np.abs(EIGENVALUES - found.smallest)) <= found.smallest_error
     assert 0 < found.smallest_error < 0.5
+    share, error = spectrum(quadratic, jnp.zeros(40), probes=30, steps=40).share_below(2.0)
+    assert abs(share - 30 / 40) < 4 * error < 0.2
 
 
 def test_few_distinct_eigenvalues_break_the_iteration_down_and_stay_exact():

@@ -96,6 +96,16 @@ class Spectrum(NamedTuple):
         error = _standard_error(each) + np.abs(values - shorter.mean(axis=0))
         return Density(grid, values, error, width)
 
+    def share_below(self, value: float) -> tuple[float, float]:
+        """Share of the eigenvalues below a value and its standard error over the probes.
+
+        A step function has no Gauss rule of high order: beside the standard error there is one of about the weight of
+        the node next to the value.
+        """
+        nodes, weights = _gauss(self.diagonal, self.beside[:, :-1])
+        each = np.sum(weights, axis=1, where=nodes < value)
+        return float(each.mean()), float(_standard_error(each))
+
     def _blurred(self, grid: np.ndarray, width: float, steps: int) -> np.ndarray:
         """Density of each probe from its first steps, (probes, points)."""
         nodes, weights = _gauss(self.diagonal[:, :steps], self.beside[:, : steps - 1])
