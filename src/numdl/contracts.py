@@ -59,6 +59,29 @@ class Linearization(NamedTuple):
     metrics: Mapping[str, Array]
 
 
+class Work(NamedTuple):
+    """What the operations of a problem cost in passes: a forward or a backward pass over all n samples counts one.
+
+    So methods can be compared by what they ask of the model, whatever the machine. Problems of unknown cost count as
+    models whose derivatives come from one forward and one backward pass.
+
+    Attributes:
+        value: the objective.
+        line: what a line search costs once, before its first trial.
+        trial: value and slope at one point of a line.
+        linearize: value and gradient, and the curvature ready for products.
+        product: the curvature times one vector.
+        matrix: the curvature as a matrix, with value and gradient; None where it comes from products.
+    """
+
+    value: float = 1.0
+    line: float = 0.0
+    trial: float = 2.0
+    linearize: float = 2.0
+    product: float = 2.0
+    matrix: float | None = None
+
+
 class Iterate(NamedTuple):
     """Where an optimiser stands; arrays only, so it can be compiled, saved and resumed.
 
@@ -70,8 +93,8 @@ class Iterate(NamedTuple):
         aux: the problem's companion at ``p``.
         value: objective at ``p``, (); infinite from ``init``, which evaluates nothing.
         state: the optimiser's own memory (damping, directions, ...).
-        metrics: named arrays about the step that led here and the point it left, with ``objective`` and ``aux`` there;
-            scalars go to the history.
+        metrics: named arrays about the step that led here and the point it left, with ``objective`` and ``aux`` there,
+            and ``work``, the passes of the step; scalars go to the history.
     """
 
     p: PyTree

@@ -72,8 +72,21 @@ def _checked(call: str, pieces: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iter
         yield x, c
 
 
-def _choose(call: str, known: Sequence[Any], target: Any, columns: Any) -> tuple[list[Any], list[Any]]:
-    """Columns of the samples and of the targets."""
+def choose(call: str, known: Sequence[Any], target: Any, columns: Any) -> tuple[list[Any], list[Any]]:
+    """Columns of the samples and of the targets.
+
+    Args:
+        call: to name in an error.
+        known: columns that there are.
+        target: one column or several.
+        columns: of the samples; None for all but the target.
+
+    Returns:
+        Columns of the samples, columns of the targets.
+
+    Raises:
+        ValueError: there is no such column.
+    """
     targets = [target] if isinstance(target, str | int) else list(target)
     chosen = [name for name in known if name not in targets] if columns is None else list(columns)
     for name in [*targets, *chosen]:
@@ -85,16 +98,9 @@ def _choose(call: str, known: Sequence[Any], target: Any, columns: Any) -> tuple
 
 def _parquet(call: str, path: Path, target: Any, columns: Any, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(
-            f"{call}: the file is truncated or is not Parquet ({first_line(error)}); write or copy it again."
-        ) from None
-    known = [name for name in file.schema_arrow.names if not PANDAS_INDEX.fullmatch(name)]
-    chosen, targets = _choose(call, known, target, columns)
+    file, known = open_parquet(call, path)
+    chosen, targets = choose(call, known, target, columns)
 
     def pieces() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with file:
@@ -107,12 +113,50 @@ def _parquet(call: str, path: Path, target: Any, columns: Any, rows: int) -> Ite
                 if batch is None:
                     return
                 table = from_arrow(call, pa.Table.from_batches([batch]))
-                yield _numbers(call, table, chosen), _numbers(call, table, targets)
+                yield numbers(call, table, chosen), numbers(call, table, targets)
 
     return pieces()
 
 
-def _numbers(call: str, table: Any, names: list[str]) -> np.ndarray:
+def open_parquet(call: str, path: Path) -> tuple[Any, list[str]]:
+    """Open a Parquet file.
+
+    Args:
+        call: to name in an error.
+        path: the file.
+
+    Returns:
+        The file, and its columns without those that hold an index of pandas.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{call}: the file is truncated or is not Parquet ({first_line(error)}); write or copy it again."
+        ) from None
+    return file, [name for name in file.schema_arrow.names if not PANDAS_INDEX.fullmatch(name)]
+
+
+def numbers(call: str, table: Any, names: list[str]) -> np.ndarray:
+    """Columns of a table as one array.
+
+    Args:
+        call: to name in an error.
+        table: the table.
+        names: columns, in this order.
+
+    Returns:
+        (n, len(names)) in float64.
+
+    Raises:
+        ValueError: a column holds text.
+    """
     found = [table.column(name) for name in names]
     for name, values in zip(names, found, strict=True):
         if values.dtype != np.float64:
@@ -121,14 +165,14 @@ def _numbers(call: str, table: Any, names: list[str]) -> np.ndarray:
 
 
 def _npy(call: str, path: Path, target: Any, columns: Any, rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    x = c = _map(call, path)
+    x = c = map_array(call, path)
     if isinstance(target, str | os.PathLike):
-        c = _map(call, Path(target))
+        c = map_array(call, Path(target))
         if len(c) != len(x):
             raise ValueError(f"{call}: has {len(x)} rows but {str(target)!r} {len(c)}; give files of the same samples.")
-        chosen, targets = _choose(call, range(x.shape[1]), (), columns)[0], list(range(c.shape[1]))
+        chosen, targets = choose(call, range(x.shape[1]), (), columns)[0], list(range(c.shape[1]))
     else:
-        chosen, targets = _choose(call, range(x.shape[1]), target, columns)
+        chosen, targets = choose(call, range(x.shape[1]), target, columns)
 
     def pieces() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(x), rows):
@@ -138,7 +182,19 @@ def _npy(call: str, path: Path, target: Any, columns: Any, rows: int) -> Iterato
     return pieces()
 
 
-def _map(call: str, path: Path) -> np.ndarray:
+def map_array(call: str, path: Path) -> np.ndarray:
+    """Map an NPY file without loading it.
+
+    Args:
+        call: to name in an error.
+        path: the file.
+
+    Returns:
+        (n, d); a column (n,) becomes (n, 1).
+
+    Raises:
+        ValueError: the file is damaged or holds something else than real numbers (n, d).
+    """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, Linearization, PyTree, Status
+from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
 from numdl.optimize.line_search import Found, Line, Trial, line_of
 from numdl.optimize.status import RUNNING
+from numdl.optimize.work import work_of
 
 
 class Point(NamedTuple):
@@ -23,6 +24,7 @@ class Point(NamedTuple):
         g: gradient, (p,).
         unravel: vector to unknowns.
         product: curvature on vectors.
+        work: cost of the problem's operations.
     """
 
     lin: Linearization
@@ -30,6 +32,7 @@ class Point(NamedTuple):
     g: Float[Array, " p"]
     unravel: Callable[[Array], PyTree]
     product: Callable[[Array], Array]
+    work: Work
 
 
 def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
@@ -37,7 +40,7 @@ def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
     vector, unravel = ravel_pytree(p)
     lin = problem.linearize(p, aux)
     product = lambda v: ravel_pytree(lin.curvature(unravel(v)))[0]  # noqa: E731
-    return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product)
+    return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product, work_of(problem, p))
 
 
 def line_and_start(problem: Any, point: Point, d: Float[Array, " p"]) -> tuple[Line, Trial]:
@@ -46,7 +49,15 @@ def line_and_start(problem: Any, point: Point, d: Float[Array, " p"]) -> tuple[L
     return line_of(problem, point.p, d, point.lin.aux, point.unravel), start
 
 
-def arrive(point: Point, d: Float[Array, " p"], found: Found, state: PyTree, **extra: Array) -> Iterate:
+def arrive(
+    point: Point,
+    d: Float[Array, " p"],
+    found: Found,
+    state: PyTree,
+    *,
+    inner: Array | float = 0.0,
+    **extra: Array,
+) -> Iterate:
     """The iterate after a step along d.
 
     Args:
@@ -54,21 +65,23 @@ def arrive(point: Point, d: Float[Array, " p"], found: Found, state: PyTree, **e
         d: direction.
         found: the step; a length of 0 stays.
         state: new memory of the method.
+        inner: passes that led to d, the linearisation left out.
         **extra: more scalars for the history.
 
     Returns:
         The iterate; its metrics belong to the point that was left.
     """
+    work = point.work.linearize + inner + point.work.line + found.trials * point.work.trial
     return Iterate(
         point.unravel(point.p + found.t * d),
         found.trial.aux,
         found.trial.value,
         state,
-        departure(point, accepted=found.good, trials=found.trials, step_length=found.t, **extra),
+        departure(point, work=work, accepted=found.good, trials=found.trials, step_length=found.t, **extra),
     )
 
 
-def departure(point: Point, **extra: Array) -> dict[str, PyTree]:
+def departure(point: Point, **extra: Array | float) -> dict[str, PyTree]:
     """Metrics of the point that is left; numbers of things become floating-point numbers."""
     value = point.lin.value
     known = {"aux": point.lin.aux, "objective": value, "gradient_norm": jnp.linalg.norm(point.g)}

@@ -87,7 +87,8 @@ class InexactNewton(eqx.Module):
         # g + t H d = (1 - t) g - t r with the residual r of H d = -g.
         foretold = jnp.linalg.norm((1 - found.t) * point.g - found.t * solved.residual)
         state = Forecast(eta, size, foretold)
-        return arrive(point, d, found, state, products=solved.products, forcing=eta)
+        inner = solved.products * point.work.product
+        return arrive(point, d, found, state, inner=inner, products=solved.products, forcing=eta)
 
     def _eta(self, size: Array, target: Array, last: Forecast) -> Array:
         """Forcing term of this step."""

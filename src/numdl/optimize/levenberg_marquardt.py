@@ -27,6 +27,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.status import plateau
+from numdl.optimize.work import work_of
 
 
 class Damping(NamedTuple):
@@ -92,6 +93,8 @@ class LevenbergMarquardt(eqx.Module):
         good, damping, p, aux, value, count = jax.lax.while_loop(
             lambda s: ~s[0] & (s[-1] < self.max_trials), attempt, start
         )
+        cost = work_of(problem, iterate.p)
+        matrix_cost = cost.linearize + vector.size * cost.product if cost.matrix is None else cost.matrix
         metrics = {
             **normal.metrics,
             "aux": normal.aux,
@@ -100,6 +103,7 @@ class LevenbergMarquardt(eqx.Module):
             "damping": iterate.state.mu,
             "accepted": good.astype(value.dtype),
             "trials": count.astype(value.dtype),
+            "work": (matrix_cost + count * cost.value).astype(value.dtype),
         }
         if self.diagnose is not None:
             metrics |= self.diagnose(problem, iterate.p, normal, _safe_factor(matrix))

@@ -132,6 +132,8 @@ class LevenbergMarquardtQR(eqx.Module):
             "damping": iterate.state.mu,
             "accepted": good.astype(value.dtype),
             "trials": count.astype(value.dtype),
+            # Forward passes: residual and Jacobian, trials (with their second derivatives), and the companion.
+            "work": (2 + vector.size + count * (3 if self.acceleration else 1)).astype(value.dtype),
         }
         damping = damping._replace(growth=jnp.where(good, damping.growth, 2.0))
         return Iterate(unravel(p), problem.value(unravel(p), iterate.aux)[1], new, damping, metrics)

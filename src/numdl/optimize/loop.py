@@ -35,7 +35,8 @@ class Progress(NamedTuple):
         iterate: where the optimiser stands.
         memory: what ``adapt`` remembers.
         best: best point so far.
-        history: one list per recorded quantity, all of the same length.
+        history: one list per recorded quantity, all of the same length. Entry i of ``objective`` and its like belongs
+            to the point that step i left; ``seconds`` and ``work`` (passes over the data) count all up to its end.
         seconds: time spent so far, over all sessions.
     """
 
@@ -185,6 +186,8 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
         memory = adapted.memory
         row |= adapted.columns
     row["seconds"] = seconds
+    if "work" in row:  # passes since the start, as seconds are
+        row["work"] += state.history["work"][-1] if "work" in state.history else 0.0
     for name, value in row.items():
         state.history.setdefault(name, []).append(value)
     return Progress(after, memory, best, state.history, seconds)

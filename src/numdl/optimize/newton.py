@@ -46,12 +46,13 @@ class Newton(eqx.Module):
         """One step; ``metrics`` belong to the point that was left."""
         point = linearized(problem, iterate.p, iterate.aux)
         if hasattr(problem, "hessian"):
-            matrix = problem.hessian(iterate.p, iterate.aux)
+            matrix, inner = problem.hessian(iterate.p, iterate.aux), point.work.matrix or 0.0
         else:
             matrix = jax.lax.map(point.product, jnp.eye(point.p.size, dtype=point.p.dtype))
+            inner = point.p.size * point.work.product
         d = -cho_solve((shifted_cholesky(matrix), True), point.g)
         line, start = line_and_start(problem, point, d)
-        return arrive(point, d, armijo(line, start, jnp.ones_like(point.lin.value)), ())
+        return arrive(point, d, armijo(line, start, jnp.ones_like(point.lin.value)), (), inner=inner)
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""

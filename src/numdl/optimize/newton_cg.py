@@ -27,6 +27,7 @@ from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import steihaug
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.status import plateau
+from numdl.optimize.work import work_of
 
 
 class Trust(NamedTuple):
@@ -96,6 +97,7 @@ class NewtonCG(eqx.Module):
             lambda s: ~s[0] & (s[5] < self.max_trials), attempt, start
         )
         radius = jnp.maximum(radius, jnp.finfo(value.dtype).eps)
+        cost = work_of(problem, iterate.p)
         metrics = {
             **lin.metrics,
             "aux": lin.aux,
@@ -105,6 +107,7 @@ class NewtonCG(eqx.Module):
             "accepted": good.astype(value.dtype),
             "trials": trials.astype(value.dtype),
             "products": products.astype(value.dtype),
+            "work": (cost.linearize + products * cost.product + trials * cost.value).astype(value.dtype),
         }
         if self.diagnose is not None:
             metrics |= self.diagnose(problem, iterate.p, lin)

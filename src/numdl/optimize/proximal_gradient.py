@@ -85,7 +85,8 @@ class ProximalGradient(eqx.Module):
         objective, left = problem.value(iterate.p, iterate.aux)
         objective = objective + self._value(iterate.p)
         total = jnp.where(good, value + self._value(unravel(new)), objective)
-        metrics = departure(point, accepted=good, trials=count, curvature=L, restart=restart)
+        work = point.work.linearize + (count + 1) * point.work.value
+        metrics = departure(point, work=work, accepted=good, trials=count, curvature=L, restart=restart)
         metrics |= {"objective": objective, "gradient_norm": norm, "aux": left}
         state = Momentum(vector, jnp.where(restart | ~good, 1.0, following), L)
         return Iterate(unravel(new), aux, total, state, metrics)

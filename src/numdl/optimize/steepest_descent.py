@@ -54,6 +54,7 @@ class SteepestDescent(eqx.Module):
         line, start = line_and_start(problem, point, -point.g)
         square = point.g @ point.g
         last = iterate.state.t
+        inner = point.work.product if self.length == "exact" else 0.0
         if self.length == "exact":
             curvature = point.g @ point.product(point.g)
             first = jnp.where(curvature > 0, square / jnp.where(curvature > 0, curvature, 1.0), 1.0)
@@ -61,7 +62,7 @@ class SteepestDescent(eqx.Module):
             first = jnp.where(last > 0, 2 * last, 1 / jnp.sqrt(jnp.maximum(square, 1.0)))
         # On a quadratic of curvature L this is t <= 1.5 / L: from 2 / L on, steps jump to and fro without gain.
         found = armijo(line, start, first, decrease=0.25)
-        return arrive(point, -point.g, found, Length(jnp.where(found.good, found.t, -1.0)))
+        return arrive(point, -point.g, found, Length(jnp.where(found.good, found.t, -1.0)), inner=inner)
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""

@@ -1,5 +1,6 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
+from numdl.problems.coupled import Separable, coupled
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
 from numdl.problems.laplace import laplace_metrics, probed_metrics
@@ -7,6 +8,7 @@ from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, Loss, get_loss
 from numdl.problems.nonlinear_squares import NonlinearLeastSquares
 from numdl.problems.normal import Normal, normal_equations
+from numdl.problems.slim_train import SlimTrain
 from numdl.problems.varpro import VarPro
 
 __all__ = [
@@ -20,7 +22,10 @@ __all__ = [
     "Loss",
     "NonlinearLeastSquares",
     "Normal",
+    "Separable",
+    "SlimTrain",
     "VarPro",
+    "coupled",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",

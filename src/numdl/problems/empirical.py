@@ -54,6 +54,10 @@ class Empirical(eqx.Module):
         """``f(p)``; the companion passes through."""
         return self._misfit(self.scores(p)) + self.penalty.value(p), aux
 
+    def held_out(self, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+        """Mean misfit without the penalty: for samples that nothing is fitted to."""
+        return self._misfit(self.scores(p))
+
     def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
         s, pull = jax.vjp(self.scores, p)

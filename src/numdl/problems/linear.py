@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization
+from numdl.contracts import Linearization, Work
 from numdl.problems.heads import head_hessian
 from numdl.problems.losses import Loss
 from numdl.problems.metrics import misfit_metrics
@@ -106,6 +106,11 @@ class LinearEmpirical(eqx.Module):
         factors = jax.vmap(self.loss.factor)(self.scores(p), self.c)
         square = head_hessian(factors, self._share(), self.z.T)
         return square + jnp.kron(jnp.eye(p.shape[0], dtype=p.dtype), self.penalty.matrix(p.shape[1]))
+
+    def work(self, p: Head) -> Work:
+        """A line costs two passes, its points none; the Hessian as many as its flops are worth."""
+        k, q = p.shape
+        return Work(line=2.0, trial=0.0, matrix=1.0 + q * (k + 1) / 2)
 
     def preconditioner(self, p: Head, aux: None = None) -> Callable[[Head], Head]:
         """An approximate inverse of the Hessian, see ``numdl.problems.spectral``; the identity without a basis."""

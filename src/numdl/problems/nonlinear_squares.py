@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, PyTree, Work
 
 
 class SquaresNormal(NamedTuple):
@@ -111,6 +111,10 @@ class NonlinearLeastSquares(eqx.Module):
         r, j = self.residual(p), jax.jacfwd(lambda q: self.residual(unravel(q)))(vector)
         value = 0.5 * jnp.sum(r**2)
         return SquaresNormal(value, j.T @ r, j.T @ j, jnp.zeros_like(vector), aux, {"misfit": value})
+
+    def work(self, p: PyTree) -> Work:
+        """The matrix costs one pass forward for each parameter."""
+        return Work(matrix=1.0 + sum(leaf.size for leaf in jax.tree.leaves(p)))
 
     def rows(self, index: Array) -> NonlinearLeastSquares:
         """The same problem on a part of the samples; their weights keep their mean of 1."""

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, PyTree, Work
 from numdl.problems.heads import NewtonHead, SquaresHead, head_mask, newton_head, squares_head, squares_inverse
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
@@ -93,6 +93,10 @@ class VarPro(eqx.Module):
     def misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
         """Weighted mean misfit of given scores."""
         return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]
+
+    def held_out(self, theta: PyTree, head: Float[Array, "k q"]) -> Float[Array, ""]:
+        """Mean misfit with a given head, without penalties: for samples that nothing is fitted to."""
+        return self.misfit(self.scores(self.embed(theta), head))
 
     def scores(self, u: Float[Array, "n m"], head: Float[Array, "k q"]) -> Float[Array, "n k"]:
         """``W [u; 1]`` for each row."""
@@ -189,6 +193,24 @@ class VarPro(eqx.Module):
         """Value, gradient and curvature as a matrix."""
         return normal_equations(self, p, aux)
 
+    def work(self, p: PyTree) -> Work:
+        """Passes through the features; what is solved for the head afterwards has no part in it.
+
+        In blocks of rows the features are evaluated again for each derivative.
+        """
+        n, k = self.c.shape
+        again = 1.0 if self.chunk is not None and self.chunk < n else 0.0
+        squares = self.loss.name == LEAST_SQUARES.name
+        m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
+        backward = min(k, m) if squares else (1 if self.sampled else k) + 1
+        seen = n if self.curvature_rows is None else min(n, self.curvature_rows)
+        gradient = 0.0 if seen == n else 2.0
+        return Work(
+            linearize=2.0 + again,
+            product=2.0 + 2.0 * again,
+            matrix=1.0 + gradient + (1.0 + backward) * seen / n,
+        )
+
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
@@ -203,6 +225,11 @@ class VarPro(eqx.Module):
 
 def _linear_embed(problem: VarPro, p: PyTree) -> tuple[Array, Callable, Callable]:
     """Features with their derivative in theta: ``pull(du) -> dtheta`` and ``push(dtheta) -> du``, block by block."""
+    if problem.chunk is None or problem.chunk >= problem.x.shape[0]:
+        # The states of all samples are kept, so that no product evaluates them again.
+        u, push = jax.linearize(problem.embed, p)
+        transpose = jax.linear_transpose(push, p)
+        return u, lambda du: transpose(du)[0], push
     one_block = jax.vmap(problem.features, (None, 0))
 
     def push(v: PyTree) -> Array:
@@ -212,8 +239,6 @@ def _linear_embed(problem: VarPro, p: PyTree) -> tuple[Array, Callable, Callable
         def block(_: Array, x: Array, du: Array) -> PyTree:
             return jax.vjp(lambda q: one_block(q, x), p)[1](du)[0]
 
-        if problem.chunk is None or problem.chunk >= problem.x.shape[0]:
-            return block(du, problem.x, du)
         return sum_rows(
             lambda w, x, du: block(w, x, w[:, None] * du), problem.chunk, jnp.ones_like(problem.w), problem.x, du
         )
