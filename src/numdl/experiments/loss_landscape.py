@@ -82,8 +82,8 @@ def _look(size: Size, random_state: int) -> Outcome:
     planes = []
     for p in minima:
         u, v = (filter_normalised(random_direction(p, key), p) for key in keys)
-        planes.append(plane(problem, p, u, v, a=REACH, b=REACH, points=size.points))
-    between = cut(problem, *minima, points=2 * size.points - 1, margin=0.25)
+        planes.append(plane(problem, p, u, v, a=REACH, b=REACH, points=size.points, batch=32))
+    between = cut(problem, *minima, points=2 * size.points - 1, margin=0.25, batch=32)
     spectra = {
         kind: spectrum(problem, minima[0], kind=kind, probes=size.probes, steps=size.steps)
         for kind in ("hessian", "gauss-newton")

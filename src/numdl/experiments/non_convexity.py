@@ -145,10 +145,10 @@ def _draw(axis: np.ndarray, starts: np.ndarray, seen: dict[str, Seen], figure: F
         parts["values"].plot(np.arange(1, len(order) + 1), np.maximum(order, 1e-16), ".", color=color, label=name)
     # There is room in this one of the two.
     parts["tanh"].legend(loc="lower left")
+    parts["cut"].set_yscale("linear")
     parts["cut"].set(
         title="From a lowest point to its mirror image", ylabel="objective over the barrier", ylim=(-0.05, 2)
     )
-    parts["cut"].set_yscale("linear")
     parts["values"].set(title="Where the runs end", xlabel="run, sorted by its final value", ylabel="final objective")
     for name in ("cut", "values"):
         parts[name].legend(loc="upper left")

@@ -38,7 +38,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(n=1000, widths=(1, 2, 4, 8, 16, 32), starts=2, iterations=120, rate=-0.75, gain=15.0)
-QUICK = Size(n=400, widths=(2, 6, 16), starts=1, iterations=60, rate=-0.5, gain=3.0)
+QUICK = Size(n=400, widths=(2, 6, 16), starts=1, iterations=60, rate=-0.4, gain=2.0)
 
 
 def run(quick: bool, random_state: int) -> Outcome:
