@@ -30,6 +30,7 @@ REGISTRY: dict[str, str] = {
     "adversarial-examples": "numdl.experiments.adversarial_examples",
     "plain-vs-residual": "numdl.experiments.plain_vs_residual",
     "loss-landscape": "numdl.experiments.loss_landscape",
+    "training-peaks": "numdl.experiments.training_peaks",
 }
 """Name to module; a module is imported when it is first asked for."""
 
