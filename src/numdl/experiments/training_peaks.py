@@ -1,8 +1,9 @@
 """What does it bring to eliminate the head, at equal work: coupled Newton-CG, VarPro and SGD on ``peaks`` in 5 classes?
 
-One residual network, one start with its best head for all. Work is counted in passes: a forward or a backward pass over
-all samples counts one, products with the curvature and trial steps included. SGD has momentum 0.9, batches of 10, and
-the better of two rates, chosen by its training misfit; the search for it is not counted.
+One residual network, one start for the flow. The head starts at its best for coupled Newton-CG, and at zero for SGD,
+whose first steps the large best head throws far off. Work is counted in passes: a forward or a backward pass over all
+samples counts one, products with the curvature and trial steps included. SGD has momentum 0.9, batches of 10, and the
+best of three rates, chosen by its training misfit; the search for it is not counted.
 
 Source: Newman, Ruthotto, Hart, van Bloemen Waanders, SIAM J. Math. Data Sci. 3 (2021).
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "Training on peaks in 5 classes: coupled Newton-CG, VarPro and SGD at equal work"
 ALPHA = 1e-5
-RATES = (0.01, 0.1)
+RATES = (0.003, 0.01, 0.03)
 
 
 class Size(NamedTuple):
@@ -34,7 +35,7 @@ class Size(NamedTuple):
     error: float
 
 
-FULL = Size(n=1000, depth=8, work=1500.0, error=6.0)
+FULL = Size(n=1000, depth=8, work=1000.0, error=8.0)
 QUICK = Size(n=200, depth=2, work=150.0, error=40.0)
 
 
@@ -77,7 +78,7 @@ def _train(size: Size, random_state: int) -> Outcome:
     reduced, held_out = on(slice(0, size.n)), on(slice(size.n, None))
     full, full_held_out = coupled(reduced, theta), coupled(held_out, theta)
     head = jax.jit(lambda problem, p: problem.value(p, problem.first_head(p))[1])(reduced, theta)
-    start = {"theta": theta, "W": head}
+    start, still = {"theta": theta, "W": head}, {"theta": theta, "W": jnp.zeros_like(head)}
     sgd = StochasticGradient(optax.sgd(1.0, momentum=0.9))
 
     def joint(method: Any, **how: Any) -> Entry:
@@ -88,13 +89,11 @@ def _train(size: Size, random_state: int) -> Outcome:
         "coupled Newton-CG": joint(method),
         "VarPro Newton-CG": Entry(method, problem=reduced, p=theta, aux=head, validation=held_out),
     }
-    methods |= {f"SGD, rate {rate:g}": joint(sgd, batch=10, rate=rate) for rate in RATES}
+    methods |= {f"SGD, rate {rate:g}": joint(sgd, batch=10, rate=rate)._replace(p=still) for rate in RATES}
     curves = compare(reduced, methods, theta, head, work=size.work, validation=held_out, key=random_state)
-    slow = max(
-        (f"SGD, rate {rate:g}" for rate in RATES), key=lambda name: np.nan_to_num(curves[name].training[-1], nan=np.inf)
-    )
-    del curves[slow]
-
+    tried = {name: np.nan_to_num(curves[name].training[-1], nan=np.inf) for name in curves if "SGD" in name}
+    for name in sorted(tried, key=lambda name: tried[name])[1:]:
+        del curves[name]
     errors = {}
     for name, curve in curves.items():
         p, W = (
