@@ -16,7 +16,7 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg")
+ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg", "analysis")
 install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 

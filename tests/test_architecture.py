@@ -16,6 +16,7 @@ ALLOWED = {
     "flow": {"contracts"},
     "regularize": {"contracts", "linalg"},
     "optimize": {"contracts", "linalg"},
+    "analysis": {"contracts", "linalg"},
     "models": {"contracts", "flow"},
     "problems": {"contracts", "linalg", "regularize", "optimize"},
     # container: checkpoints are files; flow: the names of fields, schemes and activations that parameters may take;

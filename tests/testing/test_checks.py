@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.contracts import Iterate, Status
+from numdl.contracts import Iterate, Linearization, Status
 from numdl.testing import check_adjoint, check_contract, check_curvature, check_gradient, check_order
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -267,3 +267,68 @@ def test_contract():
 def test_contract_sees_mutants(mutant, message):
     with pytest.raises(AssertionError, match=message):
         check_contract(mutant(), Quadratic(jnp.ones(2)), jnp.zeros(2))
+
+
+# Problems
+
+
+class Curve(NamedTuple):
+    """A problem by its contract, with mistakes that can be planted."""
+
+    wrong_slope: float = 0.0
+    wrong_value: float = 0.0
+    wrong_curvature: float = 0.0
+
+    def value(self, p, aux):
+        return value(p), aux
+
+    def linearize(self, p, aux):
+        f, g = jax.value_and_grad(value)(p)
+
+        def curvature(v):
+            Hv = jax.jvp(jax.grad(value), (p,), (v,))[1]
+            return {**Hv, "w": Hv["w"] + self.wrong_curvature * v["u"][:2]}
+
+        g = {**g, "u": g["u"] + self.wrong_slope}
+        return Linearization(f * (1 + self.wrong_value), g, curvature, aux, {})
+
+    def rows(self, index):
+        return self
+
+
+def test_a_problem_is_checked_and_shows_its_table(capsys):
+    result = check_gradient(Curve(), point())
+    np.testing.assert_allclose(result.orders[-3:], 2, atol=0.1)
+    assert capsys.readouterr().out == f"{result}\n"
+    assert check_adjoint(Curve(), point()) < 1e-14
+    assert "<H x, y> and <x, H y>" in capsys.readouterr().out
+    check_gradient(Curve(), point(), KEY, show=False)
+    check_gradient(FUN, point(), KEY)
+    assert capsys.readouterr().out == ""
+    check_gradient(FUN, point(), show=True)
+    assert "without slope" in capsys.readouterr().out
+
+
+def test_problems_with_mistakes_are_seen():
+    with pytest.raises(AssertionError, match="gradient is wrong"):
+        check_gradient(Curve(wrong_slope=1e-5), point())
+    with pytest.raises(AssertionError, match="Let both compute the same objective"):
+        check_gradient(Curve(wrong_value=1e-6), point())
+    with pytest.raises(AssertionError, match="not the transpose"):
+        check_adjoint(Curve(wrong_curvature=1e-6), point())
+
+
+class Headed(Curve):
+    """Needs a companion, and offers the first one."""
+
+    def first_head(self, p):
+        return jnp.zeros(2)
+
+    def value(self, p, aux):
+        return value(p) + jnp.sum(aux), aux
+
+
+def test_the_companion_is_the_first_head_or_the_one_given():
+    assert check_gradient(Headed(), point(), show=False).with_slope[0] > 0
+    with pytest.raises(AssertionError, match="value gives"):
+        check_gradient(Headed(), point(), aux=jnp.ones(2), show=False)

@@ -24,6 +24,13 @@ REGISTRY: dict[str, str] = {
     "inpainting": "numdl.experiments.inpainting",
     "random-features": "numdl.experiments.random_features",
     "spectral-clustering": "numdl.experiments.spectral_clustering",
+    "universal-approximation": "numdl.experiments.universal_approximation",
+    "extreme-learning": "numdl.experiments.extreme_learning",
+    "non-convexity": "numdl.experiments.non_convexity",
+    "adversarial-examples": "numdl.experiments.adversarial_examples",
+    "plain-vs-residual": "numdl.experiments.plain_vs_residual",
+    "loss-landscape": "numdl.experiments.loss_landscape",
+    "training-peaks": "numdl.experiments.training_peaks",
 }
 """Name to module; a module is imported when it is first asked for."""
 

@@ -6,7 +6,7 @@ What needs SciPy or lineax is loaded when it is first used: the rooms that train
 from typing import TYPE_CHECKING, Any
 
 from numdl.linalg.krylov_ball import KrylovModel, krylov_model, lowest_in_ball
-from numdl.linalg.lanczos import Probe, lanczos_probe
+from numdl.linalg.lanczos import Probe, Tridiagonal, lanczos_probe, tridiagonalise
 from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
@@ -78,6 +78,7 @@ __all__ = [
     "Probe",
     "Reduced",
     "Subproblem",
+    "Tridiagonal",
     "as_operator",
     "bidiagonalise",
     "cgls",
@@ -91,6 +92,7 @@ __all__ = [
     "lsqr",
     "preconditioned_cg",
     "steihaug",
+    "tridiagonalise",
     "tsqr_reduce",
     "tsqr_solve",
     "tsqr_start",

@@ -1,7 +1,8 @@
-"""What do a few products tell about the inverse and the logarithm of a symmetric positive definite matrix?
+"""What do a few products tell about the spectrum, the inverse and the logarithm of a symmetric matrix?
 
-Lanczos with full reorthogonalisation from z gives ``H V = V T + rest``; then ``H^-1 z ~ ||z|| V T^-1 e_1`` and
-``z' log(H) z ~ ||z||^2 e_1' log(T) e_1`` (Gauss quadrature). With random signs z the latter's mean is log det H.
+Lanczos with full reorthogonalisation from z gives ``H V = V T + rest``. Then ``z' f(H) z ~ ||z||^2 e_1' f(T) e_1``
+(Gauss quadrature), and for positive definite H ``H^-1 z ~ ||z|| V T^-1 e_1``. With random signs z the mean of
+``z' log(H) z`` is log det H.
 
 Source: Ubaru, Chen, Saad, SIAM J. Matrix Anal. Appl. 38 (2017), alg. 1; Golub and Meurant, Matrices, Moments and
 Quadrature, 2010.
@@ -17,6 +18,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+class Tridiagonal(NamedTuple):
+    """What Lanczos leaves of a matrix.
+
+    Attributes:
+        basis: orthonormal rows, (steps, p); zero after a breakdown.
+        diagonal: of T, (steps,); after a breakdown the first entry again, which stays within the spectrum.
+        beside: ``beside[i]`` couples row i with the next one, (steps,); the last one is the size of what is left, and
+            zero from a breakdown on: the rest of T is a decoupled block that nothing sees from e_1.
+    """
+
+    basis: Float[Array, "steps p"]
+    diagonal: Float[Array, " steps"]
+    beside: Float[Array, " steps"]
+
+    def matrix(self) -> Float[Array, "steps steps"]:
+        """T."""
+        return jnp.diag(self.diagonal) + jnp.diag(self.beside[:-1], 1) + jnp.diag(self.beside[:-1], -1)
+
+
 class Probe(NamedTuple):
     """What one start vector reveals.
 
@@ -29,8 +49,42 @@ class Probe(NamedTuple):
     log: Float[Array, ""]
 
 
+def tridiagonalise(product: Callable[[Array], Array], z: Float[Array, " p"], steps: int) -> Tridiagonal:
+    """Lanczos from one vector, each new vector made orthogonal to all before, twice.
+
+    Args:
+        product: ``v -> H v``, symmetric.
+        z: start, not zero, (p,).
+        steps: products; capped at p. Memory: ``steps`` vectors.
+
+    Returns:
+        T and the basis in which it was found.
+    """
+    p = z.shape[0]
+    steps = min(steps, p)
+    tiny = jnp.finfo(z.dtype).eps
+
+    def step(carry: tuple, i: Array) -> tuple:
+        basis, v, scale = carry
+        basis = basis.at[i].set(v)
+        w = product(v)
+        diagonal = v @ w
+        scale = jnp.maximum(scale, jnp.linalg.norm(w))
+        for _ in range(2):  # twice is enough
+            w = w - basis.T @ (basis @ w)
+        beside = jnp.linalg.norm(w)
+        # Relative to the largest product so far: that of an indefinite matrix may have a zero diagonal.
+        alive = beside > 1e3 * tiny * scale
+        return (basis, jnp.where(alive, w / jnp.where(alive, beside, 1.0), 0.0), scale), (diagonal, beside * alive)
+
+    start = (jnp.zeros((steps, p), z.dtype), z / jnp.linalg.norm(z), jnp.zeros((), z.dtype))
+    (basis, *_), (diagonal, beside) = jax.lax.scan(step, start, jnp.arange(steps))
+    diagonal = jnp.where(jnp.any(basis != 0, axis=1), diagonal, diagonal[0])
+    return Tridiagonal(basis, diagonal, beside)
+
+
 def lanczos_probe(product: Callable[[Array], Array], z: Float[Array, " p"], steps: int) -> Probe:
-    """Lanczos from one vector.
+    """Inverse and logarithm from one vector.
 
     Args:
         product: ``v -> H v``, symmetric positive definite.
@@ -40,28 +94,9 @@ def lanczos_probe(product: Callable[[Array], Array], z: Float[Array, " p"], step
     Returns:
         Solve and quadratic form of the logarithm.
     """
-    p = z.shape[0]
-    steps = min(steps, p)
     size = jnp.linalg.norm(z)
-    tiny = jnp.finfo(z.dtype).eps
-
-    def step(carry: tuple, i: Array) -> tuple:
-        basis, v = carry
-        basis = basis.at[i].set(v)
-        w = product(v)
-        diagonal = v @ w
-        for _ in range(2):  # twice is enough
-            w = w - basis.T @ (basis @ w)
-        beside = jnp.linalg.norm(w)
-        alive = beside > 1e3 * tiny * jnp.abs(diagonal)
-        return (basis, jnp.where(alive, w / jnp.where(alive, beside, 1.0), 0.0)), (diagonal, beside * alive)
-
-    start = (jnp.zeros((steps, p), z.dtype), z / size)
-    (basis, _), (diagonal, beside) = jax.lax.scan(step, start, jnp.arange(steps))
-    # After a breakdown the rest of T is a decoupled block; ones keep it regular without being seen from e_1.
-    diagonal = jnp.where(jnp.any(basis != 0, axis=1), diagonal, 1.0)
-    t = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
-    values, vectors = jnp.linalg.eigh(t)
-    values = jnp.maximum(values, tiny * jnp.max(jnp.abs(values)))
+    found = tridiagonalise(product, z, steps)
+    values, vectors = jnp.linalg.eigh(found.matrix())
+    values = jnp.maximum(values, jnp.finfo(z.dtype).eps * jnp.max(jnp.abs(values)))
     first = vectors[0]
-    return Probe(size * basis.T @ (vectors @ (first / values)), size**2 * jnp.sum(first**2 * jnp.log(values)))
+    return Probe(size * found.basis.T @ (vectors @ (first / values)), size**2 * jnp.sum(first**2 * jnp.log(values)))

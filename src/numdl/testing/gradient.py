@@ -8,8 +8,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from numdl.contracts import PyTree
-from numdl.testing import trees
+from numdl.contracts import Problem, PyTree
+from numdl.testing import problems, trees
 
 
 class TaylorResult(NamedTuple):
@@ -37,13 +37,15 @@ class TaylorResult(NamedTuple):
 
 
 def check_gradient(
-    fun: Callable[[PyTree], tuple[jax.Array, PyTree]],
+    fun: Callable[[PyTree], tuple[jax.Array, PyTree]] | Problem,
     p: PyTree,
-    key: jax.Array,
+    key: jax.Array | None = None,
     *,
+    aux: PyTree = None,
     steps: int = 26,
     tolerance: float = 0.1,
     orders: int = 3,
+    show: bool | None = None,
 ) -> TaylorResult:
     """Taylor test: the error of value plus slope falls with order 2 down to the rounding level.
 
@@ -52,20 +54,43 @@ def check_gradient(
     down to about the square root of the machine epsilon are seen.
 
     Args:
-        fun: ``p -> (value (), gradient with the structure of p)``, as from ``jax.value_and_grad`` or a linearisation.
+        fun: a ``Problem``, whose ``value`` is held against the slope of its ``linearize``; or ``p -> (value (),
+            gradient with the structure of p)``, as from ``jax.value_and_grad`` or a linearisation.
         p: where to expand; use float64.
-        key: JAX random key of the direction.
+        key: JAX random key of the direction; None for a fixed one.
+        aux: companion of a problem; None for its first head, if it has one.
         steps: number of steps ``h = 1, 1/2, 1/4, ...``.
         tolerance: largest distance of an observed order from 2.
         orders: how many observed orders must agree.
+        show: whether the table is printed; None for yes where a problem is given.
 
     Returns:
         Table of the errors. An ``f`` that is linear along the direction has no orders, and passes.
 
     Raises:
-        AssertionError: an order is off, or the errors fell to the rounding level before enough orders were seen.
+        AssertionError: an order is off, the errors fell to the rounding level before enough orders were seen, or
+            ``value`` and ``linearize`` of a problem differ at p.
         ValueError: the gradient does not have the structure or the shapes of p.
     """
+    key = jax.random.key(0) if key is None else key
+    asked = isinstance(fun, Problem)
+    if asked:
+        fun = problems.value_and_slope("check_gradient", fun, p, problems.companion(fun, p, aux))
+    result = _taylor(fun, p, key, steps, tolerance, orders)
+    if asked if show is None else show:
+        print(result)
+    return result
+
+
+def _taylor(
+    fun: Callable[[PyTree], tuple[jax.Array, PyTree]],
+    p: PyTree,
+    key: jax.Array,
+    steps: int,
+    tolerance: float,
+    orders: int,
+) -> TaylorResult:
+    """The test itself, see ``check_gradient``."""
     value, gradient = fun(p)
     _require_like(p, gradient)
     v = trees.random_like(p, key)
