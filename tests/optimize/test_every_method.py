@@ -42,6 +42,7 @@ METHODS = {
     "trust region, lanczos": lambda: TrustRegion(subspace="lanczos"),
     "trust region, arnoldi": lambda: TrustRegion(subspace="arnoldi"),
     "levenberg-marquardt": LevenbergMarquardt,
+    "levenberg-marquardt, accelerated": lambda: LevenbergMarquardt(acceleration=True),
     "levenberg-marquardt by qr": LevenbergMarquardtQR,
     "projected gradient": lambda: ProjectedGradient(EVERYWHERE),
     "projected gauss-newton": lambda: ProjectedGaussNewton(-jnp.inf, jnp.inf),
@@ -114,6 +115,11 @@ def test_a_step_that_is_no_number_is_refused(name, apply, start):
     np.testing.assert_allclose(result.p, 1.0 if apply is logarithm else 1 - np.exp(0.5), atol=5e-2)
 
 
+def test_acceleration_needs_a_problem_that_bends():
+    with pytest.raises(ValueError, match=r"acceleration=True\): Residuals has no method bend"):
+        minimize(sp.Residuals(sp.rosenbrock), LevenbergMarquardt(acceleration=True), jnp.zeros(2))
+
+
 CALLS = collections.Counter()
 PRICES = {"value": 1.0, "linearize": 1e2, "product": 1e4, "matrix": 1e7}
 
@@ -146,7 +152,7 @@ class Counted(sp.Residuals):
         return Work(trial=PRICES["linearize"], **PRICES)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if not name.endswith("by qr")])
+@pytest.mark.parametrize("name", [name for name in METHODS if not name.endswith(("by qr", "accelerated"))])
 def test_the_passes_are_those_that_run(name):
     problem = Counted(sp.rosenbrock, jnp.asarray(1e-3))
     CALLS.clear()

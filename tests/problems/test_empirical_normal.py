@@ -78,3 +78,19 @@ def test_a_planted_row_that_counts_twice_is_seen(monkeypatch):
     normal = dataclasses.replace(problem, chunk=7).normal(p, None)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(normal.matrix + jnp.diag(normal.diagonal), dense, atol=1e-12)
+
+
+@losses
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_bend_is_the_second_derivative_of_the_scores_pulled_back(name, chunk):
+    problem, p = cs.nonlinear(name)
+    vector, unravel = ravel_pytree(p)
+    d = jnp.cos(jnp.arange(vector.size))
+    scores = lambda v: problem.scores(unravel(v))  # noqa: E731
+    j = jax.jacfwd(scores)(vector)
+    second = jax.jvp(lambda v: jax.jacfwd(scores)(v) @ d, (vector,), (d,))[1]
+    bend = jax.vmap(jax.hessian(problem.loss.value))(scores(vector), problem.c)
+    oracle = jnp.einsum("nap,n,nab,nb->p", j, problem.w / cs.N, bend, second)
+    found = dataclasses.replace(problem, chunk=chunk).bend(p, unravel(d))
+    np.testing.assert_allclose(ravel_pytree(found)[0], oracle, atol=1e-12)
+    assert np.max(np.abs(oracle)) > 1e-3

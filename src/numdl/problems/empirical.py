@@ -118,6 +118,28 @@ class Empirical(eqx.Module):
             {"misfit": data, "train_error": wrong ** (1 / power)},
         )
 
+    def bend(self, p: PyTree, d: PyTree) -> PyTree:
+        """``1/n sum_i w_i J_i' H_i s_i''(d, d)``, what a straight path along d overlooks, structure of p.
+
+        Args:
+            p: parameters.
+            d: direction.
+
+        Returns:
+            Two passes forward and one backward.
+        """
+        rows = jax.vmap(self.apply, (None, 0))
+
+        def block(w: Array, x: Array, c: Array) -> PyTree:
+            def along(q: PyTree) -> tuple[Array, Array]:
+                return jax.jvp(lambda r: rows(r, x), (q,), (d,))
+
+            (s, _), (_, second) = jax.jvp(along, (p,), (d,))
+            bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, c, second)
+            return jax.vjp(lambda q: rows(q, x), p)[1]((w / self.x.shape[0])[:, None] * bent)[0]
+
+        return sum_rows(block, self.chunk, self.w, self.x, self.c)
+
     def residual(self, p: PyTree) -> Float[Array, " N"]:
         """Stacked residual whose half square norm is the objective, for ``LevenbergMarquardtQR``.
 
