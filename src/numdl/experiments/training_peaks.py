@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "Training on peaks in 5 classes: coupled Newton-CG, VarPro and SGD at equal work"
 ALPHA = 1e-5
-RATES = (0.003, 0.01, 0.03)
+RATES = (0.001, 0.003, 0.01)
 
 
 class Size(NamedTuple):
