@@ -67,7 +67,7 @@ def compare(
     p: PyTree,
     aux: PyTree = None,
     *,
-    work: float,
+    work: float | int,
     validation: Any = None,
     key: int | Array = 0,
 ) -> dict[str, Curve]:
@@ -99,7 +99,7 @@ def compare(
     return curves
 
 
-def _curve(name: str, entry: Entry, work: float, key: int | Array) -> Curve:
+def _curve(name: str, entry: Entry, work: float | int, key: int | Array) -> Curve:
     columns: dict[str, list[float]] = {"work": [], "seconds": [], "training": [], "validation": []}
 
     def record(history: Mapping[str, list[float]], p: PyTree, aux: PyTree) -> Status | None:
