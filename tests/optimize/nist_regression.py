@@ -6,6 +6,7 @@ sums of squares to 11 digits, computed there with 128-bit numbers. The numbers s
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -124,6 +125,53 @@ MODELS = {
     "Rat43": rat43,
     "Bennett5": bennett5,
 }
+
+
+# Parameters in which a model is linear without a remainder, so that variable projection needs no start for them.
+LINEAR = {
+    **dict.fromkeys(["Misra1a", "Misra1b", "Misra1c", "Misra1d", "DanWood", "BoxBOD", "MGH09", "MGH10"], (0,)),
+    **dict.fromkeys(["Rat42", "Rat43", "Eckerle4", "Bennett5"], (0,)),
+    **dict.fromkeys(["Lanczos1", "Lanczos2", "Lanczos3"], (0, 2, 4)),
+    **dict.fromkeys(["Gauss1", "Gauss2", "Gauss3"], (0, 2, 5)),
+    **dict.fromkeys(["Hahn1", "Thurber"], (0, 1, 2, 3)),
+    **dict.fromkeys(["Kirby2", "MGH17"], (0, 1, 2)),
+    "Nelson": (0, 1),
+    "ENSO": (0, 1, 2, 4, 5, 7, 8),
+}
+
+# Certified standard deviations of the estimates.
+DEVIATIONS = {
+    "Misra1a": "2.7070075241E+00 7.2668688436E-06",
+    "MGH10": "1.5687892471E-04 2.3309021107E+01 7.8486103508E-01",
+    "MGH17": "2.0723153551E-03 2.2031669222E-01 2.2175707739E-01 4.4861358114E-04 8.9471996575E-04",
+    "Lanczos3": "1.7197908859E-02 9.7041624475E-02 4.1488663282E-02 1.0766312506E-01 5.8371576281E-02 3.4436403035E-02",
+}
+
+
+@dataclass(frozen=True)
+class Separable:
+    """Columns of a model that is linear in some parameters: its value where one of these is 1 and the others are 0."""
+
+    model: Callable
+    linear: tuple[int, ...]
+    size: int
+
+    @property
+    def nonlinear(self):
+        """Which parameters are left."""
+        return tuple(j for j in range(self.size) if j not in self.linear)
+
+    def __call__(self, theta, x):
+        """Features (m,) of one sample."""
+        full = jnp.zeros((len(self.linear), self.size)).at[:, list(self.nonlinear)].set(theta)
+        full = full.at[np.arange(len(self.linear)), list(self.linear)].set(1.0)
+        return jnp.stack([jnp.sum(self.model(b, x)) for b in full])
+
+    def whole(self, theta, head):
+        """All parameters in their order."""
+        b = np.zeros(self.size)
+        b[list(self.nonlinear)], b[list(self.linear)] = np.asarray(theta), np.asarray(head)[0]
+        return b
 
 
 class Regression(NamedTuple):

@@ -27,24 +27,28 @@ def test_certified_sums_of_squares_belong_to_the_certified_parameters(name, x64)
     np.testing.assert_allclose(squares, found.squares, rtol=1e-9, atol=1e-20)
 
 
-# From these far starts the method ends in another minimum or on a plateau.
-ASTRAY = {("BoxBOD", 0), ("MGH10", 0)}
-
-
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_levenberg_marquardt_by_qr_finds_the_certified_parameters(name, x64):
     found, problem = PROBLEMS[name], posed(name)
     for which, start in enumerate(found.starts):
-        result, _ = minimize(problem, LevenbergMarquardtQR(tol=1e-12), jnp.asarray(start), max_iter=3000)
-        least = 7.5 if name == "MGH09" else 8.0  # its residual is small and its valley flat: 7.8 digits are reached
-        assert (digits(result.p, found.certified) >= least) == ((name, which) not in ASTRAY), (which, result.p)
+        result, _ = minimize(problem, LevenbergMarquardtQR(tol=1e-12), jnp.asarray(start), max_iter=1000)
+        assert result.status.converged and digits(result.p, found.certified) >= 10, (which, result)
 
 
-def test_acceleration_finds_the_way_from_a_far_start(x64):
-    found, problem = PROBLEMS["BoxBOD"], posed("BoxBOD")
-    method = LevenbergMarquardtQR(acceleration=True, tol=1e-12)
-    result, _ = minimize(problem, method, jnp.asarray(found.starts[0]), max_iter=3000)
-    assert digits(result.p, found.certified) >= 8
+@pytest.mark.parametrize("name", ["BoxBOD", "MGH10"])
+def test_without_acceleration_far_starts_lead_astray(name, x64):
+    found, problem = PROBLEMS[name], posed(name)
+    method = LevenbergMarquardtQR(acceleration=False, tol=1e-12)
+    result, _ = minimize(problem, method, jnp.asarray(found.starts[0]), max_iter=1000)
+    assert digits(result.p, found.certified) < 1
+
+
+def test_of_points_that_are_level_to_rounding_the_last_is_returned(x64):
+    found, problem = PROBLEMS["ENSO"], posed("ENSO")
+    result, progress = minimize(problem, LevenbergMarquardtQR(tol=1e-12), jnp.asarray(found.starts[1]), max_iter=1000)
+    np.testing.assert_array_equal(result.p, progress.iterate.p)
+    # mutant: the least value that was computed belongs to an earlier point, of 7 digits
+    assert float(progress.iterate.value) < float(problem.value(result.p)[0])
 
 
 def test_normal_equations_find_the_same_minimum_with_fewer_digits(x64):
@@ -57,7 +61,7 @@ def test_contract_and_gradient(x64):
     found, problem = PROBLEMS["Misra1a"], posed("Misra1a")
     p = jnp.asarray(found.starts[1])
     check_contract(LevenbergMarquardtQR(), problem, p)
-    check_contract(LevenbergMarquardtQR(acceleration=True), problem, p)
+    check_contract(LevenbergMarquardtQR(acceleration=False), problem, p)
     lin, normal = problem.linearize(p), problem.normal(p)
     slope = jax.grad(lambda q: problem.value(q)[0])(p)
     np.testing.assert_allclose(lin.gradient, slope, rtol=1e-10)

@@ -12,7 +12,7 @@ from numdl.regularize import GroupPenalty
 
 N, D, M = 20, 2, 3
 KINDS = {"squares": ("least_squares", 2), "wide squares": ("least_squares", 5), "logistic": ("logistic", 1)}
-KINDS["softmax"] = ("softmax", 3)
+KINDS |= {"softmax": ("softmax", 3), "huber": ("pseudo_huber", 2), "poisson": ("poisson", 2)}
 
 
 def features(theta, x):
@@ -34,6 +34,8 @@ def separable(kind, *, chunk=None, weighted=True, **options):
         target = (target + rng.normal(size=target.shape) > 0).astype(float)
     if name == "softmax":
         target = np.eye(k)[np.argmax(target + rng.normal(size=target.shape), axis=1)]
+    if name == "poisson":
+        target = rng.poisson(np.exp(target)).astype(float)
     w = rng.uniform(0.2, 2.0, N) if weighted else np.ones(N)
     labels = np.repeat([0, 1], [M * D, M])
     return VarPro(

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, SOFTMAX, get_loss
+from numdl.problems.loss_from import loss_from
+from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, get_loss
 from numdl.testing import check_curvature, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -16,7 +17,9 @@ FILES = {"softmax_loss": SOFTMAX, "logregression_loss": LOGISTIC, "regression_lo
 
 
 def target(name, k, seed=0):
-    if name == "least_squares":
+    if name == "poisson":
+        return jnp.arange(k) + float(seed)
+    if name in ("least_squares", "pseudo_huber"):
         return jax.random.normal(jax.random.key(seed), (k,))
     if name == "softmax":
         return jnp.eye(k)[seed % k]
@@ -24,7 +27,7 @@ def target(name, k, seed=0):
 
 
 def sizes(name):
-    return {"least_squares": [1, 2, 5], "softmax": [2, 3, 10], "logistic": [1]}[name]
+    return {"softmax": [2, 3, 10], "logistic": [1]}.get(name, [1, 2, 5])
 
 
 CASES = [(name, k, seed) for name in LOSSES for k in sizes(name) for seed in (0, 1)]
@@ -122,6 +125,31 @@ def test_logistic_is_softmax_of_two_classes():
             np.testing.assert_allclose(LOGISTIC.value(*one), SOFTMAX.value(*pair), rtol=1e-12)
             np.testing.assert_allclose(LOGISTIC.residual(*one), SOFTMAX.residual(*pair)[1:], rtol=1e-12, atol=1e-15)
             np.testing.assert_allclose(LOGISTIC.predict(one[0]), SOFTMAX.predict(pair[0])[1:], rtol=1e-14)
+
+
+def test_poisson_is_half_the_deviance_of_scikit_learn():
+    from sklearn.metrics import mean_poisson_deviance
+
+    rng = np.random.default_rng(0)
+    s, c = rng.normal(size=(50, 1)), rng.poisson(2.0, size=(50, 1)).astype(float)
+    ours = jnp.mean(jax.vmap(POISSON.value)(jnp.asarray(s), jnp.asarray(c)))
+    np.testing.assert_allclose(2 * ours, mean_poisson_deviance(c, np.exp(s)), rtol=1e-12)
+
+
+def test_pseudo_huber_is_quadratic_near_and_linear_far():
+    near, far = jnp.array([1e-4]), jnp.array([1e6])
+    np.testing.assert_allclose(PSEUDO_HUBER.value(near, 0 * near), 0.5e-8, rtol=1e-8)
+    np.testing.assert_allclose(PSEUDO_HUBER.value(far, 0 * far), 1e6, rtol=2e-6)
+
+
+def test_a_loss_from_its_value_alone_is_the_loss():
+    made = loss_from("made", SOFTMAX.value, SOFTMAX.predict, classes=True)
+    s, c = jax.random.normal(jax.random.key(1), (4,)), jnp.eye(4)[2]
+    np.testing.assert_allclose(made.residual(s, c), SOFTMAX.residual(s, c), atol=1e-15)
+    np.testing.assert_allclose(made.hessian(s, c), SOFTMAX.hessian(s, c), atol=1e-15)
+    factor = made.factor(s, c)  # one eigenvalue is zero to rounding, and may be negative
+    np.testing.assert_allclose(factor.T @ factor, SOFTMAX.hessian(s, c), atol=1e-15)
+    np.testing.assert_array_equal(loss_from("itself", LEAST_SQUARES.value).predict(s), s)
 
 
 def test_refusals():

@@ -207,3 +207,29 @@ def test_a_reference_moves_the_centre_of_the_penalty():
     head = problem.first_head(theta)
     difference = problem.value(theta, head)[0] - dataclasses.replace(problem, penalty=moved).value(theta, head)[0]
     close(difference, problem.penalty.value(theta), 1e-10)
+
+
+def test_the_residual_carries_its_second_derivative():
+    problem, theta = sp.separable("squares"), sp.weights()
+    vector, unravel = ravel_pytree(theta)
+    v = jnp.asarray(np.random.default_rng(5).normal(size=P))
+
+    def second(residual):
+        def first(z):
+            return jax.jvp(residual, (z,), (v,))[1]
+
+        return jax.jit(first), jax.jit(lambda z: jax.jvp(first, (z,), (v,))[1])
+
+    first, found = second(lambda z: problem.residual(unravel(z)))
+    h = 1e-3
+    differences = 8 * (first(vector + h * v) - first(vector - h * v))
+    differences = (differences - (first(vector + 2 * h * v) - first(vector - 2 * h * v))) / (12 * h)
+    close(found(vector), differences, 1e-7)
+
+    def one_step(z):  # mutant: the head moves by one Newton step, which is exact to first order only
+        solved = jax.lax.stop_gradient(problem.solve(problem.embed(unravel(z)), problem.first_head(theta)))
+        head = problem.moving_head(unravel(z), solved)
+        rest = problem.scores(problem.embed(unravel(z)), head) - problem.c
+        return (jnp.sqrt(problem.w / sp.N)[:, None] * rest).reshape(-1)
+
+    assert np.linalg.norm(second(one_step)[1](vector) - found(vector)[: sp.N * 2]) > 1e-3 * np.linalg.norm(differences)

@@ -202,6 +202,11 @@ def newton_head(
     return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
 
 
+def head_metrics(head: SquaresHead | NewtonHead) -> dict[str, Array]:
+    """``head_gradient``, the norm of the gradient that an iterative inner solver left; nothing for a direct one."""
+    return {"head_gradient": head.gradient_norm} if isinstance(head, NewtonHead) else {}
+
+
 def head_mask(k: int, m: int, intercept: bool, dtype: Any) -> Float[Array, "k q"]:
     """1 for penalised entries of W, 0 for the intercepts."""
     ones = jnp.ones((k, m), dtype)
@@ -233,8 +238,8 @@ def factorise(
 ) -> Float[Array, "kq kq"]:
     """Cholesky factor of the head's Hessian with its penalty.
 
-    A loss that does not see a common shift of all scores (softmax) leaves the mean of the intercepts free; the
-    Hessian gets the ones of that direction, which changes neither the minimiser nor any step.
+    A loss that does not see a common shift of all scores (softmax: its factors are zero there, to rounding) leaves the
+    mean of the intercepts free; the Hessian gets the ones of that direction, which changes neither minimiser nor steps.
 
     Args:
         f: factors of the loss's Hessians, ``f_i'f_i`` the Hessian in the scores, (n, r, k).
@@ -250,6 +255,7 @@ def factorise(
     h = head_hessian(f, share, z) + jnp.diag(alpha * head_mask(k, q - intercept, intercept, z.dtype).reshape(-1))
     if intercept and k > 1:
         free = jnp.zeros((k, q), z.dtype).at[:, -1].set(1.0).reshape(-1)
-        h = h + jnp.outer(free, free)
+        blind = jnp.sum(jnp.sum(f, axis=2) ** 2) <= (100 * jnp.finfo(z.dtype).eps) ** 2 * jnp.sum(f**2)
+        h = h + jnp.where(blind, 1.0, 0.0) * jnp.outer(free, free)
     shift = 10 * jnp.finfo(z.dtype).eps * jnp.trace(h) / h.shape[0]
     return jnp.linalg.cholesky(h + shift * jnp.eye(h.shape[0], dtype=h.dtype))

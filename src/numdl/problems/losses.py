@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softplus
+from jax.scipy.special import xlogy
 from jaxtyping import Array, Float
 
 Scores = Float[Array, " k"]
@@ -27,7 +28,8 @@ class Loss(NamedTuple):
         residual: ``residual(s, c) -> (k,)``, the derivative of value with respect to s.
         hessian: ``hessian(s, c) -> (k, k)``, the second derivative, symmetric positive semidefinite.
         factor: ``factor(s, c) -> (r, k)`` with ``factor' factor = hessian``; here r = k.
-        predict: ``predict(s) -> (k,)``: the scores themselves, or probabilities.
+        predict: ``predict(s) -> (k,)``: what the scores say about the target, in the target's units or probabilities.
+        classes: whether targets are classes, so that an error is a wrong class and not a distance.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Loss(NamedTuple):
     hessian: Callable[[Array, Array], Array]
     factor: Callable[[Array, Array], Array]
     predict: Callable[[Array], Array]
+    classes: bool = False
 
 
 # Least squares: 1/2 ||s - c||^2.
@@ -123,24 +126,91 @@ def _logistic_predict(s: Scores) -> Scores:
     return sigmoid(s)
 
 
+# Pseudo-Huber: sum_j sqrt(1 + (s_j - c_j)^2) - 1, quadratic near the target and linear far from it.
+
+
+def _huber_value(s: Scores, c: Scores) -> Float[Array, ""]:
+    # sqrt(1 + r^2) - 1 without cancellation for small r.
+    square = (s - c) ** 2
+    return jnp.sum(square / (jnp.sqrt(1 + square) + 1))
+
+
+def _huber_residual(s: Scores, c: Scores) -> Scores:
+    return (s - c) / jnp.sqrt(1 + (s - c) ** 2)
+
+
+def _huber_hessian(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag((1 + (s - c) ** 2) ** -1.5)
+
+
+def _huber_factor(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag((1 + (s - c) ** 2) ** -0.75)
+
+
+# Poisson: half the deviance of counts c with means exp(s).
+FARTHEST = 50.0
+"""Beyond this score the exponential continues as its quadratic: no count is near ``exp(50)``, and Newton's trials may
+be anywhere."""
+
+
+def _growing(s: Scores) -> Scores:
+    beyond = jnp.maximum(s - FARTHEST, 0.0)
+    return jnp.exp(jnp.minimum(s, FARTHEST)) * (1 + beyond + beyond**2 / 2)
+
+
+def _growth(s: Scores) -> Scores:
+    return jnp.exp(jnp.minimum(s, FARTHEST)) * (1 + jnp.maximum(s - FARTHEST, 0.0))
+
+
+def _poisson_value(s: Scores, c: Scores) -> Float[Array, ""]:
+    return jnp.sum(_growing(s) - c * s + xlogy(c, c) - c)
+
+
+def _poisson_residual(s: Scores, c: Scores) -> Scores:
+    return _growth(s) - c
+
+
+def _poisson_hessian(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag(jnp.exp(jnp.minimum(s, FARTHEST)))
+
+
+def _poisson_factor(s: Scores, c: Scores) -> Float[Array, "k k"]:
+    return jnp.diag(jnp.exp(jnp.minimum(s, FARTHEST) / 2))
+
+
 LEAST_SQUARES = Loss(
     "least_squares", _square_value, _square_residual, _square_hessian, _square_hessian, _square_predict
 )
 """``1/2 ||s - c||^2``, any k >= 1."""
 
-SOFTMAX = Loss("softmax", _softmax_value, _softmax_residual, _softmax_hessian, _softmax_factor, _softmax_predict)
+SOFTMAX = Loss("softmax", _softmax_value, _softmax_residual, _softmax_hessian, _softmax_factor, _softmax_predict, True)
 """``-c' log softmax(s)``, k >= 2, c one-hot (or any probabilities that sum to one).
 
 Source: Bishop, Pattern recognition and machine learning, Springer 2006, sec. 4.3.4.
 """
 
-LOGISTIC = Loss("logistic", _logistic_value, _logistic_residual, _logistic_hessian, _logistic_factor, _logistic_predict)
+LOGISTIC = Loss(
+    "logistic", _logistic_value, _logistic_residual, _logistic_hessian, _logistic_factor, _logistic_predict, True
+)
 """``-c log p - (1 - c) log(1 - p)`` with ``p = sigmoid(s)``, k = 1, c in {0, 1} (or a probability).
 
 Source: Bishop, Pattern recognition and machine learning, Springer 2006, sec. 4.3.2.
 """
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (LEAST_SQUARES, SOFTMAX, LOGISTIC)}
+PSEUDO_HUBER = Loss("pseudo_huber", _huber_value, _huber_residual, _huber_hessian, _huber_factor, _square_predict)
+"""``sum_j sqrt(1 + (s_j - c_j)^2) - 1``, any k >= 1: outliers pull with at most unit force. Scale the targets so that
+an ordinary error is about 1.
+
+Source: Charbonnier, Blanc-Féraud, Aubert, Barlaud, IEEE Trans. Image Process. 6 (1997) 298-311.
+"""
+
+POISSON = Loss("poisson", _poisson_value, _poisson_residual, _poisson_hessian, _poisson_factor, _growing)
+"""``sum_j exp(s_j) - c_j s_j + c_j log c_j - c_j``, half the deviance of counts c >= 0 with means ``exp(s)``, k >= 1.
+
+Source: McCullagh and Nelder, Generalized Linear Models, 1989, sec. 2.3 and 6.2.
+"""
+
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (LEAST_SQUARES, SOFTMAX, LOGISTIC, PSEUDO_HUBER, POISSON)}
 """Name to loss."""
 
 

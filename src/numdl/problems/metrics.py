@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.problems.losses import LEAST_SQUARES, Loss
+from numdl.problems.losses import Loss
 
 
 def misfit_metrics(
@@ -43,8 +44,8 @@ def error_of(loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], w: Floa
     Returns:
         (), in the units of c, or no unit.
     """
-    if loss.name == LEAST_SQUARES.name:
-        return jnp.sqrt(jnp.mean(w[:, None] * (s - c) ** 2))
+    if not loss.classes:
+        return jnp.sqrt(jnp.mean(w[:, None] * (jax.vmap(loss.predict)(s) - c) ** 2))
     if c.shape[1] == 1:
         return jnp.mean(w * ((s[:, 0] > 0) != (c[:, 0] > 0.5)))
     return jnp.mean(w * (jnp.argmax(s, axis=1) != jnp.argmax(c, axis=1)))

@@ -22,7 +22,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, squares_head
+from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics, squares_head
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.rows import sum_rows
 
@@ -94,7 +94,7 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
         coupling,
         head_trace,
         head_logdet,
-        misfit_metrics(problem.loss, s, problem.c, problem.w, data),
+        misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(head),
     )
 
 

@@ -27,7 +27,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.heads import NewtonHead, SquaresHead, head_mask, newton_head, squares_head, squares_inverse
+from numdl.problems.heads import (
+    NewtonHead,
+    SquaresHead,
+    head_mask,
+    head_metrics,
+    newton_head,
+    squares_head,
+    squares_inverse,
+)
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.normal import Normal, normal_equations
@@ -109,19 +117,18 @@ class VarPro(eqx.Module):
         k, q = head.shape
         return 0.5 * self.alpha_head * jnp.sum(head_mask(k, q - self.intercept, self.intercept, head.dtype) * head**2)
 
-    def moving_head(self, theta: PyTree, solved: SquaresHead | NewtonHead) -> Float[Array, "k q"]:
+    def moving_head(self, theta: PyTree, solved: SquaresHead | NewtonHead, steps: int = 1) -> Float[Array, "k q"]:
         """The optimal head as a differentiable function of theta, near where it was solved.
 
-        One Newton step from the solution with the Hessian held fixed does not move W but carries, by the implicit
-        function theorem, its exact first derivative.
+        A Newton step from the solution with the Hessian held fixed does not move W but carries, by the implicit
+        function theorem, its exact first derivative. Each further step carries one derivative more, because its error
+        is that of the step before times the change of the Hessian.
         """
-        fixed = jax.lax.stop_gradient(solved.W)
-
-        def slope_of(theta: PyTree) -> Array:
-            u = self.embed(theta)
-            return jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))(fixed)
-
-        return fixed - self.inner_inverse(solved, slope_of(theta))
+        u, head = self.embed(theta), jax.lax.stop_gradient(solved.W)
+        slope = jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))
+        for _ in range(steps):
+            head = head - self.inner_inverse(solved, slope(head))
+        return head
 
     def inner_inverse(self, solved: SquaresHead | NewtonHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
         """Inverse Hessian of the inner problem times g."""
@@ -130,7 +137,7 @@ class VarPro(eqx.Module):
         return jax.scipy.linalg.cho_solve((solved.factor, True), g.reshape(-1)).reshape(g.shape)
 
     def residual(self, theta: PyTree) -> Float[Array, " N"]:
-        """Stacked residual of the reduced least-squares problem; its derivative is the full Golub-Pereyra one.
+        """Stacked residual of the reduced least-squares problem; its first two derivatives are exact (Golub-Pereyra).
 
         ``[sqrt(w/n) (W [u; 1] - c); sqrt(alpha) theta; sqrt(alpha_W) W_m]``, half its square norm is the objective.
 
@@ -146,7 +153,7 @@ class VarPro(eqx.Module):
         if self.loss.name != LEAST_SQUARES.name:
             raise ValueError(f"VarPro.residual: the loss is {self.loss.name!r}, needs least_squares. Use linearize.")
         solved = jax.tree.map(jax.lax.stop_gradient, self.solve(self.embed(theta), self.first_head(theta)))
-        head = self.moving_head(theta, solved)
+        head = self.moving_head(theta, solved, steps=2)
         rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(self.embed(theta), head) - self.c)
         free = head[:, : head.shape[1] - self.intercept]
         return jnp.concatenate(
@@ -188,7 +195,8 @@ class VarPro(eqx.Module):
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
 
         curvature = kaufman if self.derivative == "kaufman" else golub_pereyra
-        return Linearization(value, gradient, curvature, head, misfit_metrics(self.loss, s, self.c, self.w, data))
+        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | head_metrics(solved)
+        return Linearization(value, gradient, curvature, head, metrics)
 
     def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
         """Value, gradient and curvature as a matrix."""
