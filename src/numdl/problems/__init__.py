@@ -1,5 +1,6 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
+from numdl.problems.coupled import Separable, coupled
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
 from numdl.problems.laplace import laplace_metrics, probed_metrics
@@ -20,7 +21,9 @@ __all__ = [
     "Loss",
     "NonlinearLeastSquares",
     "Normal",
+    "Separable",
     "VarPro",
+    "coupled",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",
