@@ -47,7 +47,7 @@ def measure(run: Run, method: str, net: Any, seed: int, **settings: Any) -> None
         jax.clear_caches()
         (error, passes, steps), cold = timed(lambda: fit(net, seed, **settings))
         _, warm = timed(lambda: fit(net, seed, **settings))
-    values = {"error": error, "cold": cold, "seconds": warm, "passes": passes, "iterations": steps}
+    values = {"error": error, "cold": cold, "seconds": warm, "passes": passes, "steps": steps}
     run.record("ours", method, {"seed": seed}, **values, ms_per_pass=1e3 * warm / passes, **settings)
 
 
