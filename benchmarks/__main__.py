@@ -10,7 +10,19 @@ from pathlib import Path
 
 from benchmarks._common import RESULTS, BenchmarkError, Run, command_line
 
-NAMES = ("peaks", "surrogate", "classification", "uci", "memory", "softmax", "ridge", "deblurring", "random_features")
+NAMES = (
+    "peaks",
+    "surrogate",
+    "classification",
+    "uci",
+    "memory",
+    "softmax",
+    "ridge",
+    "deblurring",
+    "random_features",
+    "peaks_classes",
+    "meganet",
+)
 
 
 def arguments() -> argparse.Namespace:
