@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_problems as sp
+import analysis_problems as sp
 
 from numdl.analysis import OverfittingCurve, Watch, over_complexity
 from numdl.optimize import LevenbergMarquardt, minimize

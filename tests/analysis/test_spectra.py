@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_problems as sp
+import analysis_problems as sp
 from jax.flatten_util import ravel_pytree
 
 from numdl.analysis import eigenpairs, spectrum

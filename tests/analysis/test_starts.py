@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_problems as sp
+import analysis_problems as sp
 
 from numdl.analysis import MultiStart, multistart
 from numdl.contracts import Result, Status
