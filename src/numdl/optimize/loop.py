@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
@@ -142,7 +143,10 @@ def _run(
     try:
         while state.iteration < max_iter:
             current = problem if adapt is None else adapt.apply(problem, state.memory)
-            after = jax.block_until_ready(compiled_step(optimizer, current, state.iterate._replace(metrics={})))
+            iterate = state.iterate._replace(metrics={})
+            if adapt is not None:  # the value belongs to the problem as it was
+                iterate = iterate._replace(value=jnp.asarray(np.full_like(iterate.value, np.inf)))
+            after = jax.block_until_ready(compiled_step(optimizer, current, iterate))
             state = _advance(state, after, adapt, elapsed + time.perf_counter() - began)
             ended = (observe(state) if observe else None) or optimizer.status(state.history)
             if ended.code != "running":
