@@ -13,6 +13,7 @@ from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
 from numdl.optimize.optax import Optax
+from numdl.optimize.optimistix import Optimistix
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
 from numdl.optimize.projected_gradient import ProjectedGradient
 from numdl.optimize.proximal_gradient import ProximalGradient
@@ -38,6 +39,7 @@ __all__ = [
     "NewtonCG",
     "NonlinearCG",
     "Optax",
+    "Optimistix",
     "Progress",
     "ProjectedGaussNewton",
     "ProjectedGradient",
