@@ -21,6 +21,7 @@ from numdl.optimize.resampled import minimize_resampled, sample_gap
 from numdl.optimize.steepest_descent import SteepestDescent
 from numdl.optimize.stochastic import StochasticProgress, minimize_stochastic
 from numdl.optimize.stochastic_gradient import StochasticGradient
+from numdl.optimize.subsampled import minimize_subsampled
 from numdl.optimize.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "minimize",
     "minimize_resampled",
     "minimize_stochastic",
+    "minimize_subsampled",
     "nesterov",
     "sample_gap",
     "strong_wolfe",
