@@ -91,7 +91,8 @@ class Iterate(NamedTuple):
     Attributes:
         p: the unknowns.
         aux: the problem's companion at ``p``.
-        value: objective at ``p``, (); infinite from ``init``, which evaluates nothing.
+        value: objective at ``p``, (); infinite where nothing is known of it: from ``init``, which evaluates nothing,
+            and after the problem has changed.
         state: the optimiser's own memory (damping, directions, ...).
         metrics: named arrays about the step that led here and the point it left, with ``objective`` and ``aux`` there,
             and ``work``, the passes of the step; scalars go to the history.

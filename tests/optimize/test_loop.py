@@ -188,3 +188,17 @@ def test_changing_penalties_and_data_compiles_once():
 )
 def test_plateau(values, tol, code):
     assert plateau(values, tol).code == code
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        ({}, "p has no arrays"),
+        ({"a": jnp.ones(2), "b": np.arange(2)}, r"p\['b'\] is int"),
+        ([1.0], r"p\[0\] is float"),
+        (np.ones(2, complex), "p is complex128"),
+    ],
+)
+def test_unknowns_that_cannot_be_moved_are_refused(p, message):
+    with pytest.raises(ValueError, match=message):
+        minimize(None, NewtonCG(), p)

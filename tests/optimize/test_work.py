@@ -8,7 +8,18 @@ import pytest
 import small_problems as sp
 
 from numdl.contracts import Work
-from numdl.optimize import LBFGS, InexactNewton, LevenbergMarquardt, Newton, NewtonCG, SteepestDescent, minimize
+from numdl.optimize import (
+    BFGS,
+    LBFGS,
+    Adapted,
+    InexactNewton,
+    LevenbergMarquardt,
+    Newton,
+    NewtonCG,
+    NonlinearCG,
+    SteepestDescent,
+    minimize,
+)
 from numdl.optimize.work import work_of
 
 START = np.array([-1.2, 1.0])
@@ -31,9 +42,47 @@ PROBLEM = Charged(sp.rosenbrock, jnp.asarray(0.0))
 
 
 def test_line_search_methods_pay_for_lines_and_trials():
-    for method in (SteepestDescent(), LBFGS()):
+    history, work = spent(SteepestDescent("exact"), PROBLEM)
+    np.testing.assert_array_equal(work, 1e4 + 1e6 + 10 + 100 * history["trials"])
+    for method in (SteepestDescent(), NonlinearCG(), LBFGS(), BFGS()):
         history, work = spent(method, PROBLEM)
-        np.testing.assert_array_equal(work, 1e4 + 10 + 100 * history["trials"])
+        start = 1e4 * (np.arange(4) == 0)  # later the last trial knows the point
+        np.testing.assert_array_equal(work, start + 10 + 100 * history["trials"])
+
+
+class Tightened:
+    """A penalty that grows with every step."""
+
+    def apply(self, problem, memory):
+        return dataclasses.replace(problem, alpha=jnp.asarray(memory))
+
+    def update(self, memory, after):
+        return Adapted(memory + 1.0, -float(after.metrics["objective"]), {})
+
+
+@pytest.mark.parametrize("method", [SteepestDescent(), NonlinearCG(), LBFGS(), BFGS()])
+def test_nothing_is_kept_of_a_problem_that_has_changed(method):
+    points, start = [], jnp.asarray(START)
+    result, _ = minimize(
+        PROBLEM, method, start, max_iter=4, adapt=Tightened(), memory=0.0,
+        observe=lambda now: points.append(now.iterate.p),
+    )  # fmt: skip
+    for i, (left, reached) in enumerate(zip([start, *points], points, strict=False)):
+        here = Tightened().apply(PROBLEM, float(i)).linearize(left, None)
+        assert result.history["objective"][i] == pytest.approx(float(here.value), rel=1e-12)
+        assert result.history["gradient_norm"][i] == pytest.approx(float(jnp.linalg.norm(here.gradient)), rel=1e-12)
+        # Planted: what the last trial knew belongs to the last penalty.
+        kept = Tightened().apply(PROBLEM, float(max(i - 1, 0))).linearize(left, None).value
+        assert i == 0 or abs(kept - here.value) > 1e-3
+        assert np.all(np.isfinite(reached))
+
+
+def test_a_point_that_is_known_leads_to_the_same_step():
+    for method in (SteepestDescent(), NonlinearCG(), LBFGS(), BFGS()):
+        _, progress = minimize(PROBLEM, method, jnp.asarray(START), max_iter=3)
+        known = progress.iterate._replace(metrics={})
+        anew = method.step(PROBLEM, known._replace(value=jnp.asarray(jnp.inf)))
+        np.testing.assert_allclose(method.step(PROBLEM, known).p, anew.p, rtol=1e-12)
 
 
 def test_newton_methods_pay_for_products():

@@ -13,6 +13,7 @@ from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
 from numdl.optimize.optax import Optax
+from numdl.optimize.optimistix import Optimistix
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
 from numdl.optimize.projected_gradient import ProjectedGradient
 from numdl.optimize.proximal_gradient import ProximalGradient
@@ -20,6 +21,7 @@ from numdl.optimize.resampled import minimize_resampled, sample_gap
 from numdl.optimize.steepest_descent import SteepestDescent
 from numdl.optimize.stochastic import StochasticProgress, minimize_stochastic
 from numdl.optimize.stochastic_gradient import StochasticGradient
+from numdl.optimize.subsampled import minimize_subsampled
 from numdl.optimize.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "NewtonCG",
     "NonlinearCG",
     "Optax",
+    "Optimistix",
     "Progress",
     "ProjectedGaussNewton",
     "ProjectedGradient",
@@ -51,6 +54,7 @@ __all__ = [
     "minimize",
     "minimize_resampled",
     "minimize_stochastic",
+    "minimize_subsampled",
     "nesterov",
     "sample_gap",
     "strong_wolfe",

@@ -8,7 +8,8 @@ the first one from ``B = s'y / y'y I``, which has the size of the inverse curvat
 conditions keep ``s'y > 0`` and so B positive; a pair without it (after a change of the problem, or by rounding) is left
 out.
 
-Cost of a step: one linearisation, one value and slope per trial, ``6 p^2`` flops and ``p^2`` numbers.
+Cost of a step: one value and slope per trial, of which the last is kept for the next step, ``6 p^2`` flops
+and ``p^2`` numbers.
 
 Source: Nocedal and Wright, Numerical Optimization, alg. 6.1, eqs. 6.17 and 6.20.
 """
@@ -26,20 +27,22 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
-from numdl.optimize.descent import arrive, gradient_status, line_and_start, linearized
-from numdl.optimize.line_search import strong_wolfe
+from numdl.optimize.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
+from numdl.optimize.line_search import Known, strong_wolfe
 
 
 class Inverse(NamedTuple):
     """State of the method: B, and the point that was left with its gradient.
 
     ``learnt`` is 0 until B has seen a pair; p, g complete the next pair when the next gradient is known.
+    ``known`` is what the last search found out where it ended.
     """
 
     B: Float[Array, "p p"]
     learnt: Float[Array, ""]
     p: Float[Array, " p"]
     g: Float[Array, " p"]
+    known: Known | None
 
 
 class BFGS(eqx.Module):
@@ -57,11 +60,12 @@ class BFGS(eqx.Module):
         vector = ravel_pytree(p)[0]
         B, g = np.eye(vector.size, dtype=vector.dtype), np.zeros_like(vector)
         # The gradient is not known yet: the first pair has s = 0, so s'y = 0, and is left out.
-        return Iterate(p, aux, value, Inverse(jnp.asarray(B), learnt, vector, jnp.asarray(g)), {})
+        known = nothing_known(problem, p, aux)
+        return Iterate(p, aux, value, Inverse(jnp.asarray(B), learnt, vector, jnp.asarray(g), known), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
-        point = linearized(problem, iterate.p, iterate.aux)
+        point = revisited(problem, iterate, iterate.state.known)
         B, learnt = _updated(iterate.state, point.p, point.g)
         d = -(B @ point.g)
         d = jnp.where(point.g @ d < 0, d, -point.g)
@@ -70,7 +74,7 @@ class BFGS(eqx.Module):
         found = strong_wolfe(line, start, first)
         # A search that failed forgets B: the next step is one of steepest descent.
         B = jnp.where(found.good, B, jnp.eye(B.shape[0], dtype=B.dtype))
-        return arrive(point, d, found, Inverse(B, learnt * found.good, point.p, point.g))
+        return arrive(point, d, found, Inverse(B, learnt * found.good, point.p, point.g, found.trial.known))
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""

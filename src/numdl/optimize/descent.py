@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
-from numdl.optimize.line_search import Found, Line, Trial, line_of
+from numdl.optimize.line_search import Found, Known, Line, Trial, line_of
 from numdl.optimize.status import RUNNING
 from numdl.optimize.work import work_of
 
@@ -25,6 +27,7 @@ class Point(NamedTuple):
         unravel: vector to unknowns.
         product: curvature on vectors.
         work: cost of the problem's operations.
+        paid: passes that it took to know all this.
     """
 
     lin: Linearization
@@ -33,6 +36,7 @@ class Point(NamedTuple):
     unravel: Callable[[Array], PyTree]
     product: Callable[[Array], Array]
     work: Work
+    paid: Array | float
 
 
 def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
@@ -40,12 +44,56 @@ def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
     vector, unravel = ravel_pytree(p)
     lin = problem.linearize(p, aux)
     product = lambda v: ravel_pytree(lin.curvature(unravel(v)))[0]  # noqa: E731
-    return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product, work_of(problem, p))
+    work = work_of(problem, p)
+    return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product, work, work.linearize)
+
+
+def nothing_known(problem: Any, p: PyTree, aux: PyTree) -> Known | None:
+    """Zeros in place of what a trial of ``line_of`` will know; None where its trials know values and slopes only."""
+    if hasattr(problem, "along"):
+        return None
+
+    def known(p: PyTree, aux: PyTree) -> Known:
+        lin = problem.linearize(p, aux)
+        return Known(ravel_pytree(lin.gradient)[0], dict(lin.metrics))
+
+    return jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape, a.dtype)), jax.eval_shape(known, p, aux))
+
+
+def revisited(problem: Any, iterate: Iterate, known: Known | None) -> Point:
+    """The problem where a search has ended, from what its last trial knew; the trial is not evaluated again.
+
+    Args:
+        problem: as the search saw it.
+        iterate: its value is infinite where nothing is known: at the start, or since the problem has changed.
+        known: kept from ``Found.trial``.
+
+    Returns:
+        The point. Its curvature linearises anew: it is not for methods that need one.
+    """
+    if known is None:
+        return linearized(problem, iterate.p, iterate.aux)
+    vector, unravel = ravel_pytree(iterate.p)
+
+    def anew() -> tuple[Array, PyTree, Known]:
+        point = linearized(problem, iterate.p, iterate.aux)
+        return point.lin.value, point.lin.aux, Known(point.g, dict(point.lin.metrics))
+
+    old = jnp.isfinite(iterate.value)
+    value, aux, (g, metrics) = jax.lax.cond(old, lambda: (iterate.value, iterate.aux, known), anew)
+
+    def curvature(v: PyTree) -> PyTree:
+        return problem.linearize(iterate.p, aux).curvature(v)
+
+    lin, work = Linearization(value, unravel(g), curvature, aux, metrics), work_of(problem, iterate.p)
+    product = lambda v: ravel_pytree(curvature(unravel(v)))[0]  # noqa: E731
+    return Point(lin, vector, g, unravel, product, work, jnp.where(old, 0.0, work.linearize))
 
 
 def line_and_start(problem: Any, point: Point, d: Float[Array, " p"]) -> tuple[Line, Trial]:
     """The objective along d, and the trial at 0, which is known already."""
-    start = Trial(point.lin.value, point.g @ d, point.lin.aux)
+    known = None if hasattr(problem, "along") else Known(point.g, dict(point.lin.metrics))
+    start = Trial(point.lin.value, point.g @ d, point.lin.aux, known)
     return line_of(problem, point.p, d, point.lin.aux, point.unravel), start
 
 
@@ -71,7 +119,7 @@ def arrive(
     Returns:
         The iterate; its metrics belong to the point that was left.
     """
-    work = point.work.linearize + inner + point.work.line + found.trials * point.work.trial
+    work = point.paid + inner + point.work.line + found.trials * point.work.trial
     return Iterate(
         point.unravel(point.p + found.t * d),
         found.trial.aux,

@@ -4,7 +4,7 @@ L-BFGS: ``d = -B g`` by the two-loop recursion over at most ``memory`` pairs ``s
 ``B_0 = s'y / y'y``. The strong Wolfe conditions keep ``s'y > 0``; a pair without it (after a change of the problem, or
 by rounding) is left out.
 
-Cost of a step: one linearisation, one value and slope per trial, ``4 memory`` inner products.
+Cost of a step: one value and slope per trial, of which the last is kept for the next step, ``4 memory`` inner products.
 
 Source: Nocedal and Wright, Numerical Optimization, alg. 7.4 and 7.5.
 """
@@ -23,21 +23,22 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
-from numdl.optimize.descent import arrive, gradient_status, line_and_start, linearized
-from numdl.optimize.line_search import strong_wolfe
+from numdl.optimize.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
+from numdl.optimize.line_search import Known, strong_wolfe
 
 
 class Pairs(NamedTuple):
     """State of the method: steps and changes of the gradient, newest last; zeros where there is none yet.
 
     ``p`` and ``g`` are the point that was left and its gradient: the newest pair is completed when the next gradient
-    is known.
+    is known. ``known`` is what the last search found out where it ended.
     """
 
     s: Float[Array, "memory p"]
     y: Float[Array, "memory p"]
     p: Float[Array, " p"]
     g: Float[Array, " p"]
+    known: Known | None
 
 
 class LBFGS(eqx.Module):
@@ -57,12 +58,14 @@ class LBFGS(eqx.Module):
         vector = ravel_pytree(p)[0]
         empty = jnp.asarray(np.zeros((self.memory, vector.size), vector.dtype))
         # The gradient is not known yet: the first pair has s = 0, so s'y = 0, and is left out.
-        return Iterate(p, aux, value, Pairs(empty, empty, vector, jnp.asarray(np.zeros_like(vector))), {})
+        zero = jnp.asarray(np.zeros_like(vector))
+        return Iterate(p, aux, value, Pairs(empty, empty, vector, zero, nothing_known(problem, p, aux)), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
-        point = linearized(problem, iterate.p, iterate.aux)
-        g, (steps, changes, last, before) = point.g, iterate.state
+        steps, changes, last, before, known = iterate.state
+        point = revisited(problem, iterate, known)
+        g = point.g
         s, y = point.p - last, g - before
         valid = s @ y > jnp.finfo(g.dtype).eps * (y @ y)
         steps, changes = (
@@ -76,7 +79,7 @@ class LBFGS(eqx.Module):
         found = strong_wolfe(line, start, first)
         # A search that failed forgets all pairs: the next step is one of steepest descent.
         steps, changes = (jnp.where(found.good, rows, 0.0) for rows in (steps, changes))
-        return arrive(point, d, found, Pairs(steps, changes, point.p, g))
+        return arrive(point, d, found, Pairs(steps, changes, point.p, g, found.trial.known))
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""

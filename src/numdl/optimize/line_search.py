@@ -11,22 +11,38 @@ eq. 4.1 (approximate decrease).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl.contracts import PyTree
 
 
+class Known(NamedTuple):
+    """What a linearisation says of a point besides its value: the gradient (p,) and the metrics."""
+
+    g: Float[Array, " p"]
+    metrics: Mapping[str, Array]
+
+
 class Trial(NamedTuple):
-    """A point on the line: value, slope ``phi'(t)`` and the problem's companion there."""
+    """A point on the line.
+
+    Attributes:
+        value: objective there.
+        slope: ``phi'(t)``.
+        aux: the problem's companion there.
+        known: what else the trial found out, for the step that starts there; None where it found out no more.
+    """
 
     value: Float[Array, ""]
     slope: Float[Array, ""]
     aux: PyTree
+    known: Known | None = None
 
 
 Line = Callable[[Array], Trial]
@@ -67,8 +83,8 @@ def line_of(problem: Any, p: Float[Array, " p"], d: Float[Array, " p"], aux: PyT
 
     def trial(t: Array) -> Trial:
         lin = problem.linearize(unravel(p + t * d), aux)
-        slopes = jax.tree.map(jnp.vdot, lin.gradient, unravel(d))
-        return Trial(lin.value, sum(jax.tree.leaves(slopes), jnp.zeros_like(lin.value)), lin.aux)
+        g = ravel_pytree(lin.gradient)[0]
+        return Trial(lin.value, g @ d, lin.aux, Known(g, dict(lin.metrics)))
 
     return trial
 

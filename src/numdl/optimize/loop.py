@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
@@ -108,14 +109,14 @@ def minimize(
             score is minus its objective.
         memory: first memory of ``adapt``.
         observe: called after each step; a Status it returns ends the run.
-        resume: go on from here instead of from ``p``.
+        resume: go on from here instead of from ``p``, with the same problem.
 
     Returns:
         The best point as a Result, and the Progress to resume from. Ctrl-C ends the run with status ``interrupted``;
         nothing is lost.
 
     Raises:
-        ValueError: the objective is not finite at the start.
+        ValueError: the objective is not finite at the start, or p is no tree of real floating-point arrays.
     """
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
@@ -142,7 +143,10 @@ def _run(
     try:
         while state.iteration < max_iter:
             current = problem if adapt is None else adapt.apply(problem, state.memory)
-            after = jax.block_until_ready(compiled_step(optimizer, current, state.iterate._replace(metrics={})))
+            iterate = state.iterate._replace(metrics={})
+            if adapt is not None:  # the value belongs to the problem as it was
+                iterate = iterate._replace(value=jnp.asarray(np.full_like(iterate.value, np.inf)))
+            after = jax.block_until_ready(compiled_step(optimizer, current, iterate))
             state = _advance(state, after, adapt, elapsed + time.perf_counter() - began)
             ended = (observe(state) if observe else None) or optimizer.status(state.history)
             if ended.code != "running":
@@ -160,8 +164,24 @@ def _run(
 
 def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | None, memory: PyTree) -> Progress:
     """First progress."""
+    _require_unknowns(p)
     iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
+
+
+def _require_unknowns(p: PyTree) -> None:
+    """Refuse a start that has nothing to move, or something that cannot be moved."""
+    leaves = jax.tree_util.tree_leaves_with_path(p)
+    if not leaves:
+        raise ValueError("minimize: p has no arrays, needs at least one. Give the unknowns as a tree of arrays.")
+    for path, leaf in leaves:
+        kind = getattr(leaf, "dtype", None)
+        if kind is None or not jnp.issubdtype(kind, jnp.floating):
+            kind = type(leaf).__name__ if kind is None else kind
+            raise ValueError(
+                f"minimize: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
+                "Convert it (complex unknowns to real and imaginary parts), or leave out of p what is no unknown."
+            )
 
 
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:

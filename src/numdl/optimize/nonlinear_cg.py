@@ -6,7 +6,7 @@ Hager and Zhang's nonlinear conjugate gradients: ``d = -g + beta d_old`` with ``
 
 With any line search ``g'd <= -7/8 |g|^2``. On quadratics with exact steps this is the linear method.
 
-Cost of a step: one linearisation, one value and slope per trial.
+Cost of a step: one value and slope per trial, of which the last is kept for the next step.
 
 Source: Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192, eqs. 1.3, 1.6 and 1.7.
 """
@@ -24,16 +24,20 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
-from numdl.optimize.descent import arrive, gradient_status, line_and_start, linearized
-from numdl.optimize.line_search import strong_wolfe
+from numdl.optimize.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
+from numdl.optimize.line_search import Known, strong_wolfe
 
 
 class Remembered(NamedTuple):
-    """State of the method: last direction and gradient, and the decrease ``t g'd`` the last slope promised."""
+    """State of the method: last direction and gradient, and the decrease ``t g'd`` the last slope promised.
+
+    ``known`` is what the last search found out where it ended.
+    """
 
     d: Float[Array, " p"]
     g: Float[Array, " p"]
     promised: Float[Array, ""]
+    known: Known | None
 
 
 class NonlinearCG(eqx.Module):
@@ -51,12 +55,13 @@ class NonlinearCG(eqx.Module):
         """First iterate; nothing is evaluated."""
         value, none = scalars_like(p, np.inf, 0.0)
         zero = jnp.asarray(np.zeros_like(ravel_pytree(p)[0]))
-        return Iterate(p, aux, value, Remembered(zero, zero, none), {})
+        return Iterate(p, aux, value, Remembered(zero, zero, none, nothing_known(problem, p, aux)), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
-        point = linearized(problem, iterate.p, iterate.aux)
-        g, (old, before, promised) = point.g, iterate.state
+        old, before, promised, last = iterate.state
+        point = revisited(problem, iterate, last)
+        g = point.g
         known = promised < 0
         d = jnp.where(known, -g + self._beta(g, old, before) * old, -g)
         d = jnp.where(g @ d < 0, d, -g)
@@ -65,7 +70,7 @@ class NonlinearCG(eqx.Module):
         first = jnp.where(known & (start.slope < 0), promised / start.slope, 1 / size)
         found = strong_wolfe(line, start, jnp.clip(first, 1e-12, 1e12), flatness=self.flatness)
         # A search that failed forgets the direction: the next step is one of steepest descent.
-        state = Remembered(d, g, jnp.where(found.good, found.t * start.slope, 0.0))
+        state = Remembered(d, g, jnp.where(found.good, found.t * start.slope, 0.0), found.trial.known)
         return arrive(point, d, found, state)
 
     @staticmethod

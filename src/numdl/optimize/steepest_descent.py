@@ -4,7 +4,8 @@
 with the curvature). On a quadratic of condition kappa the exact step contracts f - f* at least by the factor
 ``((kappa - 1)/(kappa + 1))^2``.
 
-Cost of a step: one linearisation, one product (exact), one value and slope per trial.
+Cost of a step: one value and slope per trial, of which the last is kept for the next step; with the exact length
+a linearisation and a product instead.
 
 Source: Nocedal and Wright, Numerical Optimization, sec. 3.3.
 """
@@ -21,14 +22,15 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
-from numdl.optimize.descent import arrive, gradient_status, line_and_start, linearized
-from numdl.optimize.line_search import armijo
+from numdl.optimize.descent import arrive, gradient_status, line_and_start, linearized, nothing_known, revisited
+from numdl.optimize.line_search import Known, armijo
 
 
 class Length(NamedTuple):
-    """State of the method: the last step length; negative before the first step."""
+    """State of the method: the last step length, negative before the first step, and what its trial found out."""
 
     t: Float[Array, ""]
+    known: Known | None
 
 
 class SteepestDescent(eqx.Module):
@@ -46,11 +48,14 @@ class SteepestDescent(eqx.Module):
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, t = scalars_like(p, np.inf, -1.0)
-        return Iterate(p, aux, value, Length(t), {})
+        return Iterate(p, aux, value, Length(t, self._keeps(nothing_known(problem, p, aux))), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
-        point = linearized(problem, iterate.p, iterate.aux)
+        if self.length == "exact":
+            point = linearized(problem, iterate.p, iterate.aux)
+        else:
+            point = revisited(problem, iterate, iterate.state.known)
         line, start = line_and_start(problem, point, -point.g)
         square = point.g @ point.g
         last = iterate.state.t
@@ -62,7 +67,12 @@ class SteepestDescent(eqx.Module):
             first = jnp.where(last > 0, 2 * last, 1 / jnp.sqrt(jnp.maximum(square, 1.0)))
         # On a quadratic of curvature L this is t <= 1.5 / L: from 2 / L on, steps jump to and fro without gain.
         found = armijo(line, start, first, decrease=0.25)
-        return arrive(point, -point.g, found, Length(jnp.where(found.good, found.t, -1.0)), inner=inner)
+        state = Length(jnp.where(found.good, found.t, -1.0), self._keeps(found.trial.known))
+        return arrive(point, -point.g, found, state, inner=inner)
+
+    def _keeps(self, known: Known | None) -> Known | None:
+        """The exact length needs the curvature, which nobody keeps."""
+        return None if self.length == "exact" else known
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no step lowers the objective."""
