@@ -8,9 +8,12 @@ step, the head ``W`` becomes ``W - S``,
 
 D the identity without the intercept. If the memory holds all batches and the features stand still, W is after every
 step the Tikhonov head of all rows seen, with the parameter ``Lambda_k``, whatever came before. The parameter comes from
-generalised cross validation on the batch (sampled GCV): with ``T`` the influence of its targets on their own fit,
+generalised cross validation of that Tikhonov problem: with the N rows A and targets b in memory, this batch included,
 
-    G(Lambda) = B ||A_k W_new' - b_k||^2 / (B - trace T)^2 ,    T = A_k (sum_j A_j'A_j + Lambda D)^-1 A_k' .
+    G(Lambda) = N ||A X' - b||^2 / (N - trace T)^2 ,    T = A (A'A + Lambda D)^-1 A' ,    A X' = T b .
+
+The source takes the rows of the batch alone. From few rows that says little, and from one row nothing: the residual of
+its fit is ``(1 - T)`` times what it was before, so that G is the same for every Lambda.
 
 The intercept is eliminated by centring, the rest diagonalised once, so that each further Lambda costs a few products.
 
@@ -34,22 +37,22 @@ class SampledSystem(NamedTuple):
         V: (m, m).
         eigenvalues: ascending, not negative, (m,).
         center: weighted mean of the features in memory, (m,); zero without intercept.
-        rows: centred, scaled features of the batch times V, (B, m).
-        rest: ``A_k W' - b_k``, (B, k).
+        pulled: centred features of the batch, in V, times ``A_k W' - b_k``, (k, m).
         shift: change of the scores at the centre, (k,); zero without intercept.
-        root: scale ``sqrt(w/B)`` of each row of the batch, (B,).
-        weight: the batch's share of the weight in memory, which the intercept adds to the trace, (); 0 without.
+        seen: centred features in memory, in V, times their targets, (k, m).
+        energy: square norm of the centred targets in memory, ().
+        count: number of rows in memory that count, less the free constant, ().
     """
 
     W: Float[Array, "k q"]
     V: Float[Array, "m m"]
     eigenvalues: Float[Array, " m"]
     center: Float[Array, " m"]
-    rows: Float[Array, "B m"]
-    rest: Float[Array, "B k"]
+    pulled: Float[Array, "k m"]
     shift: Float[Array, " k"]
-    root: Float[Array, " B"]
-    weight: Float[Array, ""]
+    seen: Float[Array, "k m"]
+    energy: Float[Array, ""]
+    count: Float[Array, ""]
 
 
 def sampled_system(
@@ -58,6 +61,7 @@ def sampled_system(
     c: Float[Array, "B k"],
     root: Float[Array, " B"],
     past: Float[Array, "r B m"],
+    past_c: Float[Array, "r B k"],
     past_root: Float[Array, "r B"],
     *,
     intercept: bool,
@@ -70,6 +74,7 @@ def sampled_system(
         c: targets of the batch.
         root: ``sqrt(w/B)``; 0 leaves a row out.
         past: features of the batches in memory.
+        past_c: their targets.
         past_root: their scales; 0 for what is not there yet.
         intercept: whether the last column of W is a free constant.
 
@@ -78,19 +83,27 @@ def sampled_system(
     """
     m = u.shape[1]
     features = jnp.concatenate([past.reshape(-1, m), u])
+    targets = jnp.concatenate([past_c.reshape(-1, c.shape[1]), c])
     roots = jnp.concatenate([past_root.reshape(-1), root])
     scores = u @ W[:, :m].T + (W[:, m] if intercept else 0.0)
     rest = root[:, None] * (scores - c)
     if intercept:
-        total = jnp.sum(roots**2)
-        center, weight, shift = roots**2 @ features / total, jnp.sum(root**2) / total, root @ rest / total
+        share = roots**2 / jnp.sum(roots**2)
+        center, middle, shift = share @ features, share @ targets, root @ rest / jnp.sum(roots**2)
     else:
-        center, weight, shift = jnp.zeros(m, u.dtype), jnp.zeros((), u.dtype), jnp.zeros(c.shape[1], u.dtype)
-    centred = roots[:, None] * (features - center)
+        center, middle, shift = (jnp.zeros(size, u.dtype) for size in (m, c.shape[1], c.shape[1]))
+    centred, wanted = roots[:, None] * (features - center), roots[:, None] * (targets - middle)
     eigenvalues, V = jnp.linalg.eigh(centred.T @ centred, symmetrize_input=False)
-    # Rounding makes null directions slightly negative.
     return SampledSystem(
-        W, V, jnp.maximum(eigenvalues, 0), center, centred[-u.shape[0] :] @ V, rest, shift, root, weight
+        W,
+        V,
+        jnp.maximum(eigenvalues, 0),  # rounding makes null directions slightly negative
+        center,
+        rest.T @ centred[-u.shape[0] :] @ V,
+        shift,
+        wanted.T @ centred @ V,
+        jnp.sum(wanted**2),
+        (jnp.sum(roots > 0) - intercept).astype(u.dtype),
     )
 
 
@@ -115,32 +128,26 @@ def sampled_step(
     return system.W - jnp.concatenate([inner, free[:, None]], axis=1)
 
 
-def sampled_gcv(
-    system: SampledSystem, before: Float[Array, ""], trials: Float[Array, " t"], count: Float[Array, ""]
-) -> Float[Array, " t"]:
-    """Criterion ``G`` for trial values of the sum of the parameters.
+def sampled_gcv(system: SampledSystem, trials: Float[Array, " t"]) -> Float[Array, " t"]:
+    """Criterion ``G / N`` for trial values of the sum of the parameters.
 
     Args:
         system: from ``sampled_system``.
-        before: sum of the parameters before this step, ().
         trials: sums with this step's, positive, (t,).
-        count: number of rows of the batch that count, ().
 
     Returns:
-        ``G``, (t,); 0 where the fit follows its targets whatever the parameter, which says nothing.
+        (t,); infinite where the fit follows its targets, which says nothing.
     """
-    change = _rotated(system, before, trials)
-    left = system.rest - system.root[:, None] * system.shift - jnp.einsum("bm,tkm->tbk", system.rows, change)
-    energy = jnp.sum(system.rows**2, axis=0)
-    trace = system.weight + jnp.sum(energy / (system.eigenvalues + trials[:, None]), axis=1)
-    free = count - trace
-    seen = free > 1e3 * jnp.finfo(free.dtype).eps * count
-    return jnp.where(seen, count * jnp.sum(left**2, axis=(1, 2)) / jnp.where(seen, free, 1.0) ** 2, 0.0)
+    shrunk = system.eigenvalues + trials[:, None]
+    explained = jnp.sum(system.seen**2, axis=0) * (system.eigenvalues + 2 * trials[:, None]) / shrunk**2
+    misfit = jnp.maximum(system.energy - jnp.sum(explained, axis=1), 0)
+    free = system.count - jnp.sum(system.eigenvalues / shrunk, axis=1)
+    told = free > 1e-6 * (system.count + 1)
+    return jnp.where(told, misfit / jnp.where(told, free, 1.0) ** 2, jnp.inf)
 
 
 def _rotated(system: SampledSystem, before: Array, trials: Float[Array, " t"]) -> Float[Array, "t k m"]:
     """Change of the penalised columns in the eigenvectors, for each trial."""
-    m = system.V.shape[0]
-    pulled, held = system.rest.T @ system.rows, system.W[:, :m] @ system.V
+    held = system.W[:, : system.V.shape[0]] @ system.V
     step = trials[:, None, None] - before
-    return (pulled + step * held) / (system.eigenvalues + trials[:, None, None])
+    return (system.pulled + step * held) / (system.eigenvalues + trials[:, None, None])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
 from numdl.flow.fields.base import Field, as_weights, generator
+from numdl.flow.fields.lower import lower
 
 
 def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
@@ -41,7 +41,7 @@ def matrix(a: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
     Returns:
         A with ``A[j, i] = -A[i, j]``.
     """
-    below = jnp.zeros((m, m), a.dtype).at[jnp.tril_indices(m, -1)].set(a)
+    below = lower(a, m, -1)
     return below - below.T
 
 

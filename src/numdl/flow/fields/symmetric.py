@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
+from numdl.flow.fields.lower import lower
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -42,7 +43,7 @@ def matrix(s: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
     Returns:
         K with ``K[j, i] = K[i, j]``.
     """
-    below = jnp.zeros((m, m), s.dtype).at[jnp.tril_indices(m)].set(s)
+    below = lower(s, m)
     return below + jnp.tril(below, -1).T
 
 
