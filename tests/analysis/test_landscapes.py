@@ -1,10 +1,10 @@
 """Cuts and planes show the values of the objective, barriers their height, and directions the size of the filters."""
 
+import analysis_problems as sp
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import analysis_problems as sp
 
 from numdl.analysis import cut, eigenpairs, filter_normalised, on_grid, plane, random_direction
 from numdl.analysis.batches import batch_size

@@ -1,10 +1,10 @@
 """Slopes by layer agree with derivatives from another definition."""
 
+import analysis_problems as sp
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import analysis_problems as sp
 
 from numdl.analysis import gradient_by_layer, gradient_by_state
 

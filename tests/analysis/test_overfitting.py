@@ -1,9 +1,9 @@
 """Curves of overfitting hold what a loop passed, and find where the validation error turns."""
 
+import analysis_problems as sp
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import analysis_problems as sp
 
 from numdl.analysis import OverfittingCurve, Watch, over_complexity
 from numdl.optimize import LevenbergMarquardt, minimize

@@ -1,10 +1,10 @@
 """Spectra from products agree with dense eigenvalues, within the errors they state."""
 
+import analysis_problems as sp
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import analysis_problems as sp
 from jax.flatten_util import ravel_pytree
 
 from numdl.analysis import eigenpairs, spectrum

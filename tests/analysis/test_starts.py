@@ -1,10 +1,10 @@
 """Many starts find the minima that are known, as often as runs one by one."""
 
+import analysis_problems as sp
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import analysis_problems as sp
 
 from numdl.analysis import MultiStart, multistart
 from numdl.contracts import Result, Status

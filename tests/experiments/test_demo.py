@@ -23,7 +23,7 @@ class StandIn:
         observe({"iteration": 1, "objective": 0.5, "phase": "training", "train_error": 0.1, "seconds": 0.1})
         self.model = (Ridge() if y.dtype.kind == "f" else LogisticRegression(max_iter=2000)).fit(x, y)
         self.status_, self.seconds_, self.members_ = self.status, 2.0, [0, 1]
-        self.architecture_ = type("Net", (), {"dynamics": "plain", "width": 8, "depth": 2})
+        self.architecture_ = type("Net", (), {"title": "plain 8x2"})
         return self
 
     def predict(self, x):

@@ -87,7 +87,8 @@ def test_the_residual_falls_by_the_forcing_factor(forcing):
     rest = h @ found.x + g
     assert rest @ (rest / scale) <= forcing**2 * (g @ (g / scale))
     exact = solve(h, g, jnp.asarray(1e6), scale)
-    assert found.products < exact.products and 0 < found.predicted < exact.predicted
+    # Where the factor is small, both predictions agree to rounding.
+    assert found.products < exact.products and 0 < found.predicted <= exact.predicted * (1 + 1e-13)
 
 
 def test_products_are_limited():

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Work
+from numdl.problems.heads import head_metrics
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.varpro import VarPro
 
@@ -65,20 +66,20 @@ class ExactHessian(eqx.Module):
 
 def _reduced(problem: VarPro, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
     """``ExactHessian.linearize`` of a reduced problem."""
-    solved = jax.lax.stop_gradient(problem.solve(problem.embed(p), aux))
+    u = problem.embed(p)
+    solved = jax.lax.stop_gradient(problem.solve(u, aux))
 
-    def full(theta: PyTree, head: Array) -> tuple[Array, tuple[Array, Array]]:
-        s = problem.scores(problem.embed(theta), head)
-        data = problem.misfit(s)
-        return data, (data, s)
+    def full(theta: PyTree, head: Array) -> Array:
+        return problem.misfit(problem.scores(problem.embed(theta), head))
 
-    def slope(theta: PyTree) -> tuple[PyTree, tuple[Array, Array]]:
+    def slope(theta: PyTree) -> PyTree:
         # The partial derivative in theta, at a head that moves with theta.
-        gradient, rest = jax.grad(full, has_aux=True)(theta, problem.moving_head(theta, solved))
-        return jax.tree.map(jnp.add, gradient, problem.penalty.gradient(theta)), rest
+        gradient = jax.grad(full)(theta, problem.moving_head(theta, solved))
+        return jax.tree.map(jnp.add, gradient, problem.penalty.gradient(theta))
 
-    gradient, product, (data, s) = jax.linearize(slope, p, has_aux=True)
+    gradient, product = jax.linearize(slope, p)
+    s = problem.scores(u, solved.W)
+    data = problem.misfit(s)
+    metrics = misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(solved)
     value = data + problem.head_penalty(solved.W) + problem.penalty.value(p)
-    return Linearization(
-        value, gradient, product, solved.W, misfit_metrics(problem.loss, s, problem.c, problem.w, data)
-    )
+    return Linearization(value, gradient, product, solved.W, metrics)
