@@ -108,8 +108,8 @@ def reduced(net: Any, seed: int, alpha: float, alpha_head: float) -> tuple[Any, 
     x, y, x_val, y_val = parts(seed)
     theta = jax.tree.map(jnp.asarray, net.init(seed, np.float64))
     penalty = GroupPenalty(jnp.asarray(np.array([alpha])), jnp.asarray(np.zeros(net.n_parameters, int)))
-    data = (jnp.asarray(a) for a in (x, np.eye(CLASSES)[y], np.ones(len(x))))
-    problem = VarPro(net, SOFTMAX, *data, penalty, jnp.asarray(np.array(alpha_head)))
+    x, c, w = (jnp.asarray(a) for a in (x, np.eye(CLASSES)[y], np.ones(len(x))))
+    problem = VarPro(net, SOFTMAX, x, c, w, penalty, jnp.asarray(np.array(alpha_head)))
     return problem, theta, (jnp.asarray(x_val), y_val)
 
 

@@ -94,7 +94,7 @@ def methods(given: Task) -> Iterator[tuple[str, dict[str, Any]]]:
     from numdl.problems import SlimTrain, coupled
 
     theta, head = given.theta, given.head
-    full = {"problem": coupled(given.training, theta), "validation": coupled(given.validation, theta)}
+    full: dict[str, Any] = {"problem": coupled(given.training, theta), "validation": coupled(given.validation, theta)}
     start, still = {"theta": theta, "W": head}, {"theta": theta, "W": 0 * head}
     joint = {
         "steepest descent": SteepestDescent(tol=0.0),
