@@ -22,6 +22,7 @@ NAMES = (
     "random_features",
     "peaks_classes",
     "meganet",
+    "equal_work",
 )
 
 

@@ -134,11 +134,13 @@ def origin(command: str) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cpu": _cpu(), "cores": cores, "system": f"{platform.system()} {platform.machine()}"},
-        "load_at_start": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_at_start": None if load is None else round(load, 2),
+        "loaded": None if load is None else load > 1.0,  # others were at work: times are upper bounds
         "threads": {name: os.environ.get(name, "default") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")},
         "commit": _commit(),
         "versions": versions,

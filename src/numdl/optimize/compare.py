@@ -70,6 +70,7 @@ def compare(
     work: float | int,
     validation: Any = None,
     key: int | Array = 0,
+    time_budget: float | None = None,
 ) -> dict[str, Curve]:
     """Run methods on the same data for the same number of passes.
 
@@ -81,6 +82,8 @@ def compare(
         work: passes over the training data for each method; the step or epoch that exceeds them is the last.
         validation: held-out data as a problem; None for none.
         key: of the batches of the stochastic methods.
+        time_budget: seconds for each method, compilation and recordings included; None for no limit. Where it is spent
+            before the passes, the status of the result says so.
 
     Returns:
         Name to curve.
@@ -95,11 +98,11 @@ def compare(
         entry = method if isinstance(method, Entry) else Entry(method)
         if entry.problem is None:
             entry = entry._replace(problem=problem, p=p, aux=aux, validation=validation)
-        curves[name] = _curve(name, entry, work, key)
+        curves[name] = _curve(name, entry, work, key, time_budget)
     return curves
 
 
-def _curve(name: str, entry: Entry, work: float | int, key: int | Array) -> Curve:
+def _curve(name: str, entry: Entry, work: float | int, key: int | Array, time_budget: float | None) -> Curve:
     columns: dict[str, list[float]] = {"work": [], "seconds": [], "training": [], "validation": []}
 
     def record(history: Mapping[str, list[float]], p: PyTree, aux: PyTree) -> Status | None:
@@ -123,8 +126,9 @@ def _curve(name: str, entry: Entry, work: float | int, key: int | Array) -> Curv
             return record(progress.history, progress.iterate.p, progress.iterate.aux)
 
         result, _ = minimize(
-            entry.problem, entry.method, entry.p, entry.aux, max_iter=math.ceil(work), observe=after_step
-        )
+            entry.problem, entry.method, entry.p, entry.aux,
+            max_iter=math.ceil(work), observe=after_step, time_budget=time_budget,
+        )  # fmt: skip
     else:
 
         def after_epoch(progress: StochasticProgress) -> Status | None:
@@ -134,6 +138,7 @@ def _curve(name: str, entry: Entry, work: float | int, key: int | Array) -> Curv
         result, _ = minimize_stochastic(
             entry.problem, entry.method, entry.p, entry.aux,
             batch=entry.batch, epochs=math.ceil(work), rate=entry.rate, key=key, observe=after_epoch,
+            time_budget=time_budget,
         )  # fmt: skip
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     return Curve(**arrays, result=result)
