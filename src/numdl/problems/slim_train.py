@@ -122,8 +122,8 @@ class SlimTrain(eqx.Module):
         p, transform = moved(self.transform, theta, gradient, state.transform, rate)
         r = state.past.shape[0]
         new = ((state.past, u), (state.past_c, problem.c), (state.past_root, root))
-        memory = (jnp.concatenate([old, last[None]])[-r:] if r else old for old, last in new)
-        state = SlimState(transform, *memory, after, chosen)
+        past, past_c, past_root = (jnp.concatenate([old, last[None]])[-r:] if r else old for old, last in new)
+        state = SlimState(transform, past, past_c, past_root, after, chosen)
         return Iterate(p, head, value, state, {"gradient_norm": tree_norm(gradient)})
 
     def evaluate(self, problem: Any, p: PyTree, aux: Float[Array, "k q"]) -> Float[Array, ""]:
