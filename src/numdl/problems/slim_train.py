@@ -9,13 +9,14 @@ What the rows in memory say about the parameter is noisy, and a sum ``Lambda`` t
 factor of at most ``2^(rows / 64)``, and at most 2.
 
 On peaks (2000 rows, Adam for the flow; mean of 5 seeds that chose nothing) the validation loss after 3 epochs in
-batches of 10 at rate 1e-2 was 0.17 against 0.33 of Adam on all weights. After one epoch in batches of one row it was
-0.85, 0.69, 1.11 at rates 1e-3, 1e-2, 1e-1 against 1.02, 0.65, 1.62: milder in the rate, no better at the best one.
-There a long memory is needed: with 45 rows instead of 200 it was 0.90 instead of 0.69 on the 3 seeds that chose.
+batches of 10 at rate 1e-2 was 0.17 against 0.33 of Adam on all weights, lower on 3 of the 5. After one epoch in batches
+of one row it was 0.85, 0.69, 1.11 at rates 1e-3, 1e-2, 1e-1 against 1.02, 0.65, 1.62: milder in the rate, no better at
+the best one. There a long memory is needed: with 45 rows instead of 200 it was 0.90 instead of 0.68 on the 3 seeds that
+chose.
 
 Source: Newman, Chung, Chung, Ruthotto, slimTrain - a stochastic approximation method for training separable deep neural
-networks, SIAM J. Sci. Comput. 44 (2022) A2322-A2348, sec. 3; the rows of
-the criterion (see ``limited_memory``) and the bound on the factor are ours.
+networks, SIAM J. Sci. Comput. 44 (2022) A2322-A2348, sec. 3; the rows of the
+criterion (see ``limited_memory``) and the bound on the factor are ours.
 """
 
 from __future__ import annotations
