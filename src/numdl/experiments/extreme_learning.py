@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.data import TOYS, Scaler
+from numdl.data import Scaler
 from numdl.data.toys import peaks
 from numdl.experiments.outcome import Outcome, at_least
 
@@ -58,13 +58,10 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 
 def _compare(size: Size, random_state: int) -> Outcome:
-    from numdl.experiments.training import train
+    from numdl.experiments.training import peaks_surface, train
     from numdl.models import ResNet
 
-    data = TOYS["peaks-regression"](size.n + 1000, random_state)
-    inputs, target = Scaler.fit(data.x[: size.n]), Scaler.fit(data.c[: size.n])
-    x, c = inputs.transform(data.x), target.transform(data.c)
-    training, held_out = ((x[rows], c[rows]) for rows in (slice(0, size.n), slice(size.n, None)))
+    training, held_out, inputs, _ = peaks_surface(size.n, random_state)
     how: dict[str, Any] = {"alpha": 1e-12, "iterations": size.iterations, "seed": random_state}
     runs = {m: train(ResNet(2, m, 0), "least_squares", training, held_out, _rms, **how) for m in size.trained}
     seeds = range(random_state, random_state + size.draws)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.data import TOYS, Scaler
 from numdl.data.toys import peaks
 from numdl.experiments.outcome import Outcome, at_least, at_most
 
@@ -64,13 +63,10 @@ def run(quick: bool, random_state: int) -> Outcome:
 def _compare(size: Size, random_state: int) -> Outcome:
     from sklearn.linear_model import RidgeCV
 
-    from numdl.experiments.training import train
+    from numdl.experiments.training import peaks_surface, train
     from numdl.models import ResNet
 
-    data = TOYS["peaks-regression"](size.n + 1000, random_state)
-    inputs, target = Scaler.fit(data.x[: size.n]), Scaler.fit(data.c[: size.n])
-    x, c = inputs.transform(data.x), target.transform(data.c)
-    training, held_out = (x[: size.n], c[: size.n]), (x[size.n :], c[size.n :])
+    training, held_out, inputs, target = peaks_surface(size.n, random_state)
     variance = float(target.scale[0] ** 2)
 
     def error(scores: np.ndarray, c: np.ndarray) -> float:

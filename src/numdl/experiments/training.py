@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import PyTree, Result
+from numdl.data import TOYS, Scaler
 from numdl.models import ResNet
 from numdl.optimize import LevenbergMarquardt, Progress, minimize
 from numdl.problems import VarPro, get_loss
@@ -34,6 +35,22 @@ class Trained(NamedTuple):
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Scores (n, k) of samples (n, d)."""
         return scores(self.problem, self.result.p, self.result.aux, x)
+
+
+def peaks_surface(n: int, seed: int) -> tuple[Arrays, Arrays, Scaler, Scaler]:
+    """Points of the peaks surface, standardised by those that are trained on, and 1000 more to watch.
+
+    Args:
+        n: points to train on.
+        seed: of the points.
+
+    Returns:
+        Training and held-out samples and targets, and the scalings of inputs and targets.
+    """
+    data = TOYS["peaks-regression"](n + 1000, seed)
+    inputs, target = Scaler.fit(data.x[:n]), Scaler.fit(data.c[:n])
+    x, c = inputs.transform(data.x), target.transform(data.c)
+    return (x[:n], c[:n]), (x[n:], c[n:]), inputs, target
 
 
 def train(

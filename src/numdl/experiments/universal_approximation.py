@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.data import TOYS, Scaler
 from numdl.data.toys import peaks
 from numdl.experiments.outcome import Outcome, at_least, at_most
 
@@ -58,13 +57,10 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 
 def _approximate(size: Size, random_state: int) -> Outcome:
-    from numdl.experiments.training import train
+    from numdl.experiments.training import peaks_surface, train
     from numdl.models import ResNet
 
-    data = TOYS["peaks-regression"](size.n + 1000, random_state)
-    inputs, target = Scaler.fit(data.x[: size.n]), Scaler.fit(data.c[: size.n])
-    x, c = inputs.transform(data.x), target.transform(data.c)
-    training, held_out = ((x[rows], c[rows]) for rows in (slice(0, size.n), slice(size.n, None)))
+    training, held_out, inputs, target = peaks_surface(size.n, random_state)
     axis = np.linspace(-3, 3, GRID)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
     how: dict[str, Any] = {"alpha": 1e-12, "iterations": size.iterations}
