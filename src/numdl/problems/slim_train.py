@@ -80,6 +80,9 @@ class SlimTrain(eqx.Module):
     def init(self, problem: Any, p: PyTree, aux: Float[Array, "k q"]) -> Iterate:
         """First iterate for batches as large as the problem.
 
+        The head begins at zero, and ``aux`` gives only its shape: a part of it that no batch determines would be kept
+        by the penalty and grow as ``Lambda`` falls, in proportion to ``1 / Lambda``.
+
         Raises:
             ValueError: a setting is out of range, or the loss is not least squares.
         """
@@ -103,7 +106,7 @@ class SlimTrain(eqx.Module):
         )
         past, past_c, past_root, alpha, chosen = map(jnp.asarray, arrays)
         state = SlimState(self.transform.init(p), past, past_c, past_root, alpha, chosen)
-        return Iterate(p, aux, unknown_value(p), state, {})
+        return Iterate(p, jnp.asarray(np.zeros(aux.shape, aux.dtype)), unknown_value(p), state, {})
 
     def step(self, problem: Any, iterate: Iterate, rate: Float[Array, ""]) -> Iterate:
         """Head, then flow; ``value`` is the batch's objective at the new head, before the flow moves."""
