@@ -31,6 +31,7 @@ REGISTRY: dict[str, str] = {
     "plain-vs-residual": "numdl.experiments.plain_vs_residual",
     "loss-landscape": "numdl.experiments.loss_landscape",
     "training-peaks": "numdl.experiments.training_peaks",
+    "inexact-varpro": "numdl.experiments.inexact_varpro",
 }
 """Name to module; a module is imported when it is first asked for."""
 
