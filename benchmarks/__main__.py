@@ -24,6 +24,7 @@ NAMES = (
     "meganet",
     "equal_work",
     "slim_train",
+    "inexact_varpro",
 )
 
 

@@ -33,6 +33,7 @@ REGISTRY: dict[str, str] = {
     "training-peaks": "numdl.experiments.training_peaks",
     "saa-sample-size": "numdl.experiments.saa_sample_size",
     "slim-train": "numdl.experiments.slim_train",
+    "inexact-varpro": "numdl.experiments.inexact_varpro",
 }
 """Name to module; a module is imported when it is first asked for."""
 
