@@ -158,8 +158,8 @@ class Scheme(NamedTuple):
     Attributes:
         order: declared order of accuracy.
         step: ``step(f, t, h, u, theta) -> u(t + h)``, where ``theta(c)`` are the weights at time ``t + c h``.
-        inverse: ``inverse(f, t, h, u(t + h), theta) -> u(t)``, exact but for rounding; None where a step cannot be
-            undone.
+        inverse: ``inverse(f, t, h, u(t + h), theta) -> u(t)`` (carries, where there are), exact but for rounding;
+            None where a step cannot be undone.
         stability: ``R(z)`` with ``u(t + h) = R(h lambda) u(t)`` on ``u' = lambda u``, for complex arrays; None where
             there is no such function of one argument.
         start: ``start(u) -> carry`` for schemes that remember more than the state (``step`` then maps carries); None
@@ -169,7 +169,7 @@ class Scheme(NamedTuple):
 
     order: int
     step: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any]
-    inverse: Callable[[Dynamics, Any, Any, Array, Callable[[float], PyTree]], Array] | None = None
+    inverse: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
     stability: Callable[[Any], Any] | None = None
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None
