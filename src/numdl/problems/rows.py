@@ -73,9 +73,7 @@ def _block(arrays: tuple[Array, ...], start: Array | int, chunk: int) -> list[Ar
     return [jax.lax.dynamic_slice_in_dim(a, start, chunk) for a in arrays]
 
 
-def over_samples(
-    apply: Callable[[PyTree, Array], Array],
-) -> Callable[[PyTree, Float[Array, "n d"]], Float[Array, "n k"]]:
+def over_samples(apply: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, Array], Array]:
     """A function of parameters and one sample, for all rows at once.
 
     Args:
