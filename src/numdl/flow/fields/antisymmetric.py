@@ -73,4 +73,4 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     return f
 
 
-ANTISYMMETRIC = Field("antisymmetric", init, dynamics)
+ANTISYMMETRIC = Field("antisymmetric", init, dynamics, "eigenvalues stay imaginary")
