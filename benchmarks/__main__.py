@@ -24,6 +24,7 @@ NAMES = (
     "meganet",
     "equal_work",
     "nist",
+    "mgh",
 )
 
 
