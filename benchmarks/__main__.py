@@ -25,6 +25,8 @@ NAMES = (
     "equal_work",
     "nist",
     "mgh",
+    "slim_train",
+    "inexact_varpro",
 )
 
 
