@@ -23,6 +23,8 @@ NAMES = (
     "peaks_classes",
     "meganet",
     "equal_work",
+    "nist",
+    "mgh",
     "slim_train",
     "inexact_varpro",
 )
