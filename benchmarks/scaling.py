@@ -229,9 +229,10 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     for n, p in sorted({(r["n"], r["weights"]) for r in records}):
         cell = {r["method"]: r for r in records if (r["n"], r["weights"]) == (n, p)}
         seconds = {name: r["seconds"] for name, r in cell.items() if r.get("seconds")}
-        chosen = next(name for name, r in cell.items() if r["chosen"])
+        chosen = next((name for name, r in cell.items() if r["chosen"]), None)  # None: the cell is not finished
         best = min(seconds, key=lambda name: seconds[name]) if seconds else None
-        loss = ratio(seconds.get(chosen), seconds.get(best))
+        rivals = chosen is not None and len(cell) > sum("skipped" in r for r in cell.values()) + 1
+        loss = ratio(seconds.get(chosen), seconds.get(best)) if rivals and best else None
         summary[f"n={n} weights={p}"] = {"chosen": chosen, "best": best, "chosen_over_best": loss}
         for name, r in cell.items():
             keys = ("step_seconds", "seconds", "products", "peak_MiB", "skipped")
