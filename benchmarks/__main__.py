@@ -24,6 +24,8 @@ NAMES = (
     "meganet",
     "equal_work",
     "scaling",
+    "slim_train",
+    "inexact_varpro",
 )
 
 

@@ -171,5 +171,13 @@ def test_an_empty_group_keeps_its_precision():
     np.testing.assert_allclose(after.prior, 1.0)
 
 
+def test_an_empty_group_determines_nothing():
+    empty, without = Sizes(100.0, 1, np.array([0, 2, 4]), 1, True), Sizes(100.0, 1, np.array([2, 4]), 1, True)
+    after = reestimate(Precisions(np.ones(3), 1.0), empty, 0.4, np.array([0.0, 1.5, 3.0]), np.array([0.0, 2.0, 4.0]))
+    wanted = reestimate(Precisions(np.ones(2), 1.0), without, 0.4, np.array([1.5, 3.0]), np.array([2.0, 4.0]))
+    assert after.noise == wanted.noise
+    np.testing.assert_array_equal(after.prior[1:], wanted.prior)
+
+
 def test_penalties_of_the_mean_misfit():
     np.testing.assert_allclose(Precisions(np.array([2.0, 8.0]), 4.0).penalties(10.0), [0.05, 0.2])

@@ -114,7 +114,8 @@ def reestimate(
     Source: MacKay 1992, eqs. 2.20-2.21 of his sec. 2.4; the clipping is ours.
     """
     gamma = np.where(np.isfinite(gamma), gamma, sizes.counts)
-    gamma, squares = np.clip(gamma, 1e-3, None), np.maximum(squares, SMALLEST)
+    # Empty groups (the flow of depth 0) determine nothing and keep what they have.
+    gamma, squares = np.where(sizes.counts > 0, np.clip(gamma, 1e-3, None), 0.0), np.maximum(squares, SMALLEST)
     if merge_head:
         gamma, squares = gamma.copy(), squares.copy()
         gamma[0] = gamma[-1] = gamma[0] + gamma[-1]
@@ -122,7 +123,6 @@ def reestimate(
         determined = gamma[:-1].sum()
     else:
         determined = gamma.sum()
-    # Empty groups (an antisymmetric flow of width 1) keep what they have.
     wanted = np.where(sizes.counts > 0, gamma / squares, precisions.prior)
     prior = precisions.prior * np.exp(np.clip(np.log(wanted / precisions.prior), -1.0, 2.3))
     prior = np.clip(prior, 1e-10, 1e16)
