@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks._common import Run, median, ratio, table
+from benchmarks._common import Run, median, table
 from benchmarks.memory import peak
 
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
@@ -31,14 +31,16 @@ WIDTHS = (5, 10, 19, 35, 67, 220)
 COLUMNS = 10
 STEPS = 10
 TURNS = 3
-SECONDS = 12.0
+SECONDS = 25.0
 """Of a single iteration, beyond which a cell is left out."""
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a fit is no longer continued and no further turn is begun."""
 ALLOWED = 10 * 2**30
 """Bytes that a method may need by prediction."""
 RATE = 1e10
 """Operations in a second, for the predictions alone."""
+MISS = 1.3
+"""Ratio of the choice's seconds to the best's above which it counts as a miss."""
 BLOCK = 2048
 """Rows in a block where the cost model would take all of them at once."""
 
@@ -60,28 +62,41 @@ def data(n: int) -> tuple[np.ndarray, np.ndarray, float]:
     return x, y[:, None], 0.05**2
 
 
-def contenders(n: int, net: Any) -> tuple[dict[str, Contender], str]:
-    """All ways to take a step, and the name of the one that the cost model chooses."""
-    import jax.numpy as jnp
+def network(width: int) -> Any:
+    """Plain network of two steps."""
+    from numdl.models import ResNet
 
+    return ResNet(COLUMNS, width, 2)
+
+
+def algebra(n: int, net: Any, solver: str = "auto") -> Any:
+    """Choice of the cost model for one output and the default memory, more where the matrix would not fit."""
     from numdl.estimators.costs import choose_algebra
     from numdl.estimators.settings import Settings
+
+    budget = Settings.memory_budget if solver == "auto" else max(Settings.memory_budget, 6 * 8 * net.n_parameters**2)
+    return choose_algebra(n, 1, net, squares=True, memory_budget=budget, itemsize=8, solver=solver)
+
+
+def choice(n: int, net: Any) -> str:
+    """The contender that the cost model chooses as it is now."""
+    chosen = algebra(n, net)
+    if not chosen.dense:
+        return "matrix-free"
+    return "part" if chosen.curvature_rows is not None else "dense" if chosen.chunk is None else "blocks"
+
+
+def contenders(n: int, net: Any) -> dict[str, Contender]:
+    """All ways to take a step."""
+    import jax.numpy as jnp
+
     from numdl.optimize import LevenbergMarquardt, NewtonCG
     from numdl.problems import LEAST_SQUARES, VarPro, laplace_metrics, probed_metrics
     from numdl.regularize import GroupPenalty
 
     x, c, noise = data(n)
     p, alpha = net.n_parameters, noise / n
-    budget = Settings.memory_budget
-
-    def model(solver: str, budget: int) -> Any:
-        return choose_algebra(n, 1, net, squares=True, memory_budget=budget, itemsize=8, solver=solver)
-
-    chosen, free, dense = (
-        model("auto", budget),
-        model("matrix-free", budget),
-        model("dense", max(budget, 6 * 8 * p**2)),
-    )
+    free, dense = (algebra(n, net, solver) for solver in ("matrix-free", "dense"))
     x, c, w = (jnp.asarray(a) for a in (x, c, np.ones(n)))
     penalty = GroupPenalty(jnp.asarray(np.array([alpha])), jnp.asarray(np.zeros(p, np.int32)))
     formed, products = LevenbergMarquardt(laplace_metrics, tol=0.0), NewtonCG(probed_metrics, tol=0.0)
@@ -105,9 +120,7 @@ def contenders(n: int, net: Any) -> tuple[dict[str, Contender], str]:
         work = 2.0 * dense.curvature_rows * p**2 + factors
         found["part"] = contender(formed, dense.chunk, dense.curvature_rows, matrices, work)
     found["matrix-free"] = contender(products, free.chunk, None, 0.0, 4.0 * 70 * n * p)
-    if not chosen.dense:
-        return found, "matrix-free"
-    return found, "part" if chosen.curvature_rows is not None else "dense" if chosen.chunk is None else "blocks"
+    return found
 
 
 class Fit(NamedTuple):
@@ -155,15 +168,13 @@ def resident() -> int:
 
 def measure(run: Run, n: int, width: int) -> None:
     """One cell: all contenders in turns."""
-    from numdl.models import ResNet
-
-    net = ResNet(COLUMNS, width, 2)
+    net = network(width)
     keys = {"n": n, "weights": net.n_parameters}
-    found, chosen = contenders(n, net)
+    found = contenders(n, net)
     theta = net.init(0, np.float64)
     able = {name: c for name, c in found.items() if c.skipped is None}
     for name in found.keys() - able.keys():
-        run.record("ours", name, keys, skipped=found[name].skipped, chosen=name == chosen)
+        run.record("ours", name, keys, skipped=found[name].skipped)
     memory = {}
     for name, c in able.items():
         fit(c, theta, 1)  # compiles
@@ -198,49 +209,66 @@ def measure(run: Run, n: int, width: int) -> None:
             dense_steps=steps,
             peak_MiB=memory[name],
             turns=len(fits[name]),
-            chosen=name == chosen,
         )
 
 
 def cells(run: Run) -> Iterator[tuple[int, int]]:
-    """Numbers of samples and widths, the cheap ones first."""
-    rows = [int(name) for name in run.chosen([str(n) for n in ROWS], quick=1)]
-    yield from sorted(((n, width) for n in rows for width in (WIDTHS[:2] if run.quick else WIDTHS)), key=np.prod)
+    """Numbers of samples and widths, the cheap ones first; ``--sets`` names samples, or cells as ``10000x969``."""
+    widths = WIDTHS[:2] if run.quick else WIDTHS
+    known = {str(n): [(n, width) for width in widths] for n in ROWS}
+    known |= {f"{n}x{network(width).n_parameters}": [(n, width)] for n in ROWS for width in widths}
+    named = run.chosen(list(known), quick=1) if run.sets or run.quick else known
+    yield from sorted({cell for name in named for cell in known[name]}, key=np.prod)
 
 
 def run(run: Run) -> None:
     """Our side; there is no other."""
     import jax
 
-    from numdl.models import ResNet
-
     with jax.enable_x64(True):
         for n, width in cells(run):
-            if run.wants("ours", "matrix-free", n=n, weights=ResNet(COLUMNS, width, 2).n_parameters):
+            if run.wants("ours", "matrix-free", n=n, weights=network(width).n_parameters):
                 measure(run, n, width)
                 jax.clear_caches()
     draw(run.records, run.path.with_suffix(".svg"))
 
 
-def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Seconds and memory for each cell, and how far the choice is from the best."""
-    summary: dict[str, Any] = {}
-    rows = []
+def grouped(records: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, dict[str, Any]], str]]:
+    """Samples, weights, records by method, and the method that the cost model chooses, for each cell."""
+    nets = {net.n_parameters: net for net in map(network, WIDTHS)}
     for n, p in sorted({(r["n"], r["weights"]) for r in records}):
-        cell = {r["method"]: r for r in records if (r["n"], r["weights"]) == (n, p)}
+        yield n, p, {r["method"]: r for r in records if (r["n"], r["weights"]) == (n, p)}, choice(n, nets[p])
+
+
+def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Seconds and memory for each cell, and how far the choice is from the best.
+
+    A choice that does not get where another one gets is infinitely far (null in the file, and ``reached`` is false).
+    """
+    cells: dict[str, Any] = {}
+    rows, losses = [], []
+    for n, p, cell, chosen in grouped(records):
         seconds = {name: r["seconds"] for name, r in cell.items() if r.get("seconds")}
-        chosen = next((name for name, r in cell.items() if r["chosen"]), None)  # None: the cell is not finished
         best = min(seconds, key=lambda name: seconds[name]) if seconds else None
-        rivals = chosen is not None and len(cell) > sum("skipped" in r for r in cell.values()) + 1
-        loss = ratio(seconds.get(chosen), seconds.get(best)) if rivals and best else None
-        summary[f"n={n} weights={p}"] = {"chosen": chosen, "best": best, "chosen_over_best": loss}
+        tried = [name for name, r in cell.items() if "skipped" not in r]
+        loss = None
+        if best and chosen in tried and len(tried) > 1:
+            loss = seconds[chosen] / seconds[best] if chosen in seconds else np.inf
+            losses.append(loss)
+        cells[f"n={n} weights={p}"] = {
+            "chosen": chosen,
+            "best": best,
+            "chosen_over_best": loss,
+            "reached": None if loss is None else chosen in seconds,
+        }
         for name, r in cell.items():
             keys = ("step_seconds", "seconds", "products", "peak_MiB", "skipped")
-            rows.append((n, p, name + " *" * r["chosen"], *(r.get(key) for key in keys), loss if r["chosen"] else None))
+            mark = " *" if name == chosen else ""
+            rows.append((n, p, name + mark, *(r.get(key) for key in keys), loss if mark else None))
     header = ("n", "weights", "method", "s/step", "s/dense step", "products", "MiB", "skipped", "over best")
     table("Scaling: the choice is marked *", header, rows)
-    found = [cell["chosen_over_best"] for cell in summary.values() if cell["chosen_over_best"]]
-    return {"cells": summary, "measured": len(found), "worst": max(found, default=None)}
+    misses = sum(loss > MISS for loss in losses)
+    return {"cells": cells, "measured": len(losses), "misses": misses, "worst": max(losses, default=None)}
 
 
 def draw(records: list[dict[str, Any]], path: Path) -> None:
@@ -249,6 +277,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = sorted({r["n"] for r in records})
+    chosen = {(n, p): name for n, p, _, name in grouped(records)}
     names = {"dense": "o", "blocks": "s", "part": "^", "matrix-free": "D"}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scaling", "font.size": 8}):
         figure = Figure(figsize=(2.4 * len(rows), 4.6), layout="constrained")
@@ -262,7 +291,7 @@ def draw(records: list[dict[str, Any]], path: Path) -> None:
                     )
                     x, y = ([r[field] for r in mine] for field in ("weights", key))
                     axes.plot(x, y, f"{marker}-", color=f"C{i}", ms=3, lw=1, label=name)
-                    taken = [r for r in mine if r["chosen"]]
+                    taken = [r for r in mine if chosen[n, r["weights"]] == name]
                     x, y = ([r[field] for r in taken] for field in ("weights", key))
                     axes.plot(x, y, "o", color="k", mfc="none", ms=8, label="chosen" if i == 0 else None)
                 axes.set(xscale="log", yscale="log")
