@@ -25,6 +25,7 @@ NAMES = (
     "equal_work",
     "nist",
     "mgh",
+    "scaling",
     "slim_train",
     "inexact_varpro",
 )
