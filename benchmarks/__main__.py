@@ -23,6 +23,8 @@ NAMES = (
     "peaks_classes",
     "meganet",
     "equal_work",
+    "slim_train",
+    "inexact_varpro",
 )
 
 

@@ -11,6 +11,7 @@ from numdl.optimize import (
     Entry,
     LevenbergMarquardt,
     NewtonCG,
+    SteepestDescent,
     StochasticGradient,
     compare,
     minimize_resampled,
@@ -131,6 +132,37 @@ def test_methods_are_compared_on_the_same_passes():
     assert last.validation[-1] > 0 and last.training[-1] < curves["adam"].training[-1]
     with pytest.raises(ValueError, match="work=0"):
         compare(problem, {}, theta, head, work=0)
+
+
+class Clock:
+    """A clock that goes on by one second whenever it is read."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def test_a_time_budget_ends_each_method(monkeypatch):
+    problem, start = linear(60), jnp.zeros((1, 21))
+    methods = {
+        "descent": SteepestDescent(tol=0.0),
+        "sgd": Entry(StochasticGradient(optax.sgd(1.0)), batch=20, rate=1e-2),
+    }
+    for name, curve in compare(problem, methods, start, work=200, time_budget=0.0).items():
+        assert curve.result.status.code == "time_budget", name
+        assert len(curve.work) <= 1 and "0 s were given" in curve.result.status.message
+    monkeypatch.setattr("time.perf_counter", Clock())
+    ended = {}
+    for budget in (8.0, 16.0, None):
+        for name, curve in compare(problem, methods, start, work=200, time_budget=budget).items():
+            assert (curve.result.status.code == "time_budget") == (budget is not None), name
+            assert budget is None or np.all(curve.seconds[:-1] < budget)
+            ended.setdefault(name, []).append(curve.work[-1])
+    for name, work in ended.items():
+        assert 0 < work[0] < work[1] < work[2], name
 
 
 def test_a_method_that_does_not_count_is_refused():

@@ -13,7 +13,9 @@ from jaxtyping import Array
 
 from numdl.contracts import Status
 from numdl.optimize import StochasticGradient, minimize_stochastic
+from numdl.optimize.packing import packing
 from numdl.optimize.stochastic_epoch import run_epoch, shuffled, take
+from numdl.optimize.stochastic_feed import check_pieces
 
 pytestmark = pytest.mark.usefixtures("x64")
 SGD = optax.sgd(1.0)
@@ -227,3 +229,79 @@ def test_ends_for_a_reason():
     assert result.status.code == "interrupted" and progress.epoch == 1
     np.testing.assert_array_equal(result.p, run(problem(), epochs=1)[0].p)
     np.testing.assert_array_equal(run(problem(), epochs=0)[0].p, START)
+
+
+def test_an_epoch_broken_between_two_pieces_goes_on_with_the_same_stream():
+    parts, broken = cut(np.asarray(problem().x), np.asarray(problem().c), [8, 8, 7]), [True]
+
+    def pieces():
+        for number, part in enumerate(parts):
+            if number == 2 and broken:
+                broken.clear()
+                raise KeyboardInterrupt
+            yield part
+
+    result, progress = run(problem(1), pieces=pieces)
+    assert result.status.code == "interrupted" and (progress.epoch, progress.part, progress.steps) == (0, 2, 4)
+    resumed = run(problem(1), pieces=pieces, resume=progress)[0]
+    whole = run(problem(1), pieces=lambda: iter(parts))[0]
+    np.testing.assert_array_equal(resumed.p, whole.p)
+    np.testing.assert_array_equal(resumed.history["objective"], whole.history["objective"])
+
+
+def test_a_run_is_not_resumed_by_another_method():
+    progress = run(problem(), epochs=1)[1]
+    for other in ({"transform": optax.adam(1.0)}, {"average_from": 0}):
+        with pytest.raises(ValueError, match=r"resume\): that run had another method, batch size, averaging"):
+            run(problem(), resume=progress, **other)
+
+
+def test_what_cannot_be_asked_is_refused_before_any_work():
+    with pytest.raises(TypeError, match=r"pieces=list_iterator.*it ends after one epoch"):
+        check_pieces(iter([(np.ones((2, 3)), np.ones((2, 2)))]))
+    with pytest.raises(ValueError, match=r"ended after piece -1 and 0 rows, needs 1"):
+        run(problem(), pieces=[])
+    method = StochasticGradient(SGD)
+    for p, what in ((jnp.zeros((3, 2), int), "p is int64"), ({}, "p has no arrays")):
+        with pytest.raises(ValueError, match=f"minimize_stochastic: {what}"):
+            minimize_stochastic(problem(), method, p, batch=5, epochs=1, rate=0.1)
+
+
+def test_one_row_is_enough():
+    one = problem(1)
+    np.testing.assert_allclose(run(one, batch=1)[0].p, by_hand(one, 1, 3, 0.1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [jnp.nan, jnp.inf, -0.1])
+def test_a_schedule_that_goes_wrong_names_the_step(wrong):
+    with pytest.raises(ValueError, match=rf"rate\(7\) = {wrong}, needs a finite rate >= 0"):
+        run(problem(), rate=lambda step: jnp.where(step < 7, 0.1, wrong))
+
+
+def test_single_precision_stays_single():
+    with jax.enable_x64(False):
+        single = problem()
+        assert single.x.dtype == np.float32
+        result, _ = run(single, optax.adam(1.0), average_from=1, validation=single)
+    assert result.p.dtype == np.float32
+    double = run(problem(), optax.adam(1.0), average_from=1)[0]
+    np.testing.assert_allclose(result.p, double.p, atol=1e-3)
+
+
+def test_packing_joins_small_arrays_and_parts_them_again():
+    tree = {
+        "a": jnp.arange(6.0).reshape(2, 3),
+        "b": (jnp.asarray(2, jnp.int32), jnp.zeros((0, 4)), None),
+        "large": jnp.ones((90, 90)),
+        "single": jnp.float32(1.5),
+        "flag": jnp.asarray(True),
+        "key": jax.random.key(0),
+        "c": jnp.asarray(7.0),
+    }
+    pack, unpack = packing(tree)
+    joined, alone = jax.eval_shape(pack, tree)
+    assert sorted(part.size for part in joined) == [1, 1, 7] and len(alone) == 3
+    back = unpack(pack(tree))
+    assert jax.tree.structure(back) == jax.tree.structure(tree)
+    for given, found in zip(*map(jax.tree.leaves, (tree, back)), strict=True):
+        assert given.dtype == found.dtype and given.shape == found.shape and bool(jnp.all(given == found))

@@ -160,3 +160,38 @@ def test_newton_starts_anywhere():
     arrays = [jnp.asarray(a) for a in (u, c, w, 0.1)]
     near, far = newton(SOFTMAX, *arrays, jnp.zeros((3, M + 1))), newton(SOFTMAX, *arrays, jnp.asarray(start))
     np.testing.assert_allclose(near.W[:, :M], far.W[:, :M], atol=1e-8)
+
+
+def stopped(enough):
+    u, labels, w = classes(1)
+    c = labels[:, None].astype(float)
+
+    def definition(W, alpha=1e-2):
+        s = u @ W[0, :M] + W[0, M]
+        return jnp.mean(w * jax.vmap(LOGISTIC.value)(s[:, None], c)) + alpha / 2 * jnp.sum(W[0, :M] ** 2)
+
+    arrays = map(jnp.asarray, (u, c, w, 1e-2, np.zeros((1, M + 1))))
+    return newton(LOGISTIC, *arrays, enough=enough), definition
+
+
+@pytest.mark.parametrize("enough", [0.0, 0.1])
+def test_newton_says_where_its_hessian_belongs_to(enough):
+    found, definition = stopped(enough)
+    h = jax.hessian(definition)(found.base)[0, :, 0]
+    np.testing.assert_allclose(found.factor @ found.factor.T, h, rtol=1e-10)
+    g = jax.grad(definition)(found.W)[0]
+    np.testing.assert_allclose(found.gradient[0], g, atol=1e-14)
+    np.testing.assert_allclose(found.decrement, np.sqrt(g @ np.linalg.solve(h, g)), rtol=1e-6, atol=1e-12)
+    assert np.array_equal(found.base, found.W) == (enough == 0)
+
+
+def test_newton_ends_where_the_decrement_is_enough():
+    exact, near = stopped(0.0)[0], stopped(0.1)[0]
+    assert near.steps < exact.steps
+    assert near.decrement < 0.1 and exact.decrement < 1e-9
+
+
+def test_newton_ends_on_features_that_are_not_finite():
+    u, labels, w = classes(1)
+    arrays = (u * np.nan, labels[:, None].astype(float), w, 1e-2, np.zeros((1, M + 1)))
+    assert not np.isfinite(newton(LOGISTIC, *map(jnp.asarray, arrays)).decrement)

@@ -84,6 +84,18 @@ def test_the_initial_alpha_does_not_matter_over_ten_decades():
     assert abs(fixed[1][-1] / fixed[0][-1] - 1) > 0.1  # planted: without sampled GCV it matters
 
 
+def test_the_head_it_is_given_does_not_matter():
+    problem, theta = peaks(60)
+    given = jnp.asarray(np.random.default_rng(0).standard_normal(problem.first_head(theta).shape))
+    method, settings = SlimTrain(ADAM), {"batch": 10, "epochs": 2, "rate": 1e-2}
+    ends = [minimize_stochastic(problem, method, theta, head, **settings)[0].aux for head in (given, 0 * given)]
+    np.testing.assert_array_equal(*ends)
+    method = SlimTrain(ADAM, alpha=1.0, fixed=True)
+    start = method.init(problem, theta, given)
+    kept = [method.step(problem, start._replace(aux=head), jnp.asarray(0.0)).aux for head in (given, 0 * given)]
+    assert np.abs(kept[0] - kept[1]).max() > 0.1  # planted: a head that is kept does matter
+
+
 def test_it_lowers_the_objective_and_compiles_once():
     problem, theta = peaks(103)
     run_epoch.clear_cache()

@@ -31,6 +31,9 @@ REGISTRY: dict[str, str] = {
     "plain-vs-residual": "numdl.experiments.plain_vs_residual",
     "loss-landscape": "numdl.experiments.loss_landscape",
     "training-peaks": "numdl.experiments.training_peaks",
+    "saa-sample-size": "numdl.experiments.saa_sample_size",
+    "slim-train": "numdl.experiments.slim_train",
+    "inexact-varpro": "numdl.experiments.inexact_varpro",
 }
 """Name to module; a module is imported when it is first asked for."""
 

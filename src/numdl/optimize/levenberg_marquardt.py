@@ -103,7 +103,7 @@ class LevenbergMarquardt(eqx.Module):
                 straight = 4 * (a @ (weight * a)) <= self.most_bent**2 * (move @ (weight * move))
                 move = move + jnp.where(straight, 0.5 * a, 0.0)
             trial = unravel(vector + move)
-            new, new_aux = problem.value(trial, iterate.aux)
+            new, new_aux = problem.value(trial, normal.aux)
             good, ratio = judge(normal.value, new, predicted)
             good &= straight & jnp.all(jnp.isfinite(move))
             shrink = jnp.maximum(0.2, 1 - (2 * jnp.minimum(ratio, 2.0) - 1) ** 3)

@@ -164,22 +164,30 @@ def _run(
 
 def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | None, memory: PyTree) -> Progress:
     """First progress."""
-    _require_unknowns(p)
+    require_unknowns("minimize", p)
     iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
 
 
-def _require_unknowns(p: PyTree) -> None:
-    """Refuse a start that has nothing to move, or something that cannot be moved."""
+def require_unknowns(call: str, p: PyTree) -> None:
+    """Refuse a start that has nothing to move, or something that cannot be moved.
+
+    Args:
+        call: name for the message.
+        p: start.
+
+    Raises:
+        ValueError: there is no array, or one that is not of real floating-point numbers.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(p)
     if not leaves:
-        raise ValueError("minimize: p has no arrays, needs at least one. Give the unknowns as a tree of arrays.")
+        raise ValueError(f"{call}: p has no arrays, needs at least one. Give the unknowns as a tree of arrays.")
     for path, leaf in leaves:
         kind = getattr(leaf, "dtype", None)
         if kind is None or not jnp.issubdtype(kind, jnp.floating):
             kind = type(leaf).__name__ if kind is None else kind
             raise ValueError(
-                f"minimize: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
+                f"{call}: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
                 "Convert it (complex unknowns to real and imaginary parts), or leave out of p what is no unknown."
             )
 

@@ -22,8 +22,18 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Result, Status
 from numdl.optimize.compiled import one_blas_thread, scalars_like
-from numdl.optimize.stochastic_epoch import Chain, Point, Tally, run_epoch, take
-from numdl.optimize.stochastic_feed import CALL, Part, Pieces, check_problem, first_length, from_pieces, in_memory
+from numdl.optimize.loop import require_unknowns
+from numdl.optimize.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
+from numdl.optimize.stochastic_feed import (
+    CALL,
+    Part,
+    Pieces,
+    check_pieces,
+    check_problem,
+    first_length,
+    from_pieces,
+    in_memory,
+)
 
 
 class StochasticProgress(NamedTuple):
@@ -117,13 +127,18 @@ def minimize_stochastic(
         raise ValueError(f"{CALL}(batch={batch}, epochs={epochs}): needs batch >= 1 and epochs >= 0. Use batch=10.")
     if not callable(rate) and not (math.isfinite(rate) and rate >= 0):
         raise ValueError(f"{CALL}(rate={rate}): needs a finite rate >= 0. Use rate=1e-2.")
+    require_unknowns(CALL, p)
     check_problem(problem)
-    key = jax.random.key(key) if isinstance(key, int) else key
-    settings = Settings(batch, epochs, rate, key, validation, pieces, average_from, time_budget)
+    check_pieces(pieces)
+    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
+    settings = Settings(int(batch), int(epochs), rate, key, validation, pieces, average_from, time_budget)
     with one_blas_thread():
-        progress = _start(problem, method, p, aux, settings) if resume is None else resume
+        progress = _start(problem, method, p, aux, settings)
+        if resume is not None:
+            _require_like(resume, progress)
+            progress = resume
         status, progress, last = _run(problem, method, progress, settings, observe)
-        point = progress.chain.now if last is None else _verified(method, last, progress.chain, batch=batch)
+        point = progress.chain.now if last is None else verified(method, last, progress.chain, batch=batch)
     p, aux = _answer(point)
     history = {name: np.asarray(column) for name, column in progress.history.items()}
     return Result(p, aux, status, history), progress
@@ -131,8 +146,7 @@ def minimize_stochastic(
 
 def _start(problem: Any, method: Any, p: PyTree, aux: PyTree, settings: Settings) -> StochasticProgress:
     p, aux = jax.tree.map(jnp.asarray, (p, aux))
-    sample = take(problem, jnp.zeros(settings.batch, jnp.int32), jnp.ones(settings.batch, bool))
-    iterate = method.init(sample, p, aux)
+    iterate = method.init(blank(problem, settings.batch), p, aux)
     none = jnp.asarray(np.int32(0))
     one, zero, unknown = scalars_like(p, 1.0, 0.0, np.inf)
     point = Point(iterate, None if settings.average_from is None else (iterate.p, iterate.aux), none)
@@ -142,6 +156,16 @@ def _start(problem: Any, method: Any, p: PyTree, aux: PyTree, settings: Settings
     else:
         capacity = first_length(settings.pieces) or 0
     return StochasticProgress(chain, {}, 0, 0, 0, 0, capacity, 0.0)
+
+
+def _require_like(resume: StochasticProgress, fresh: StochasticProgress) -> None:
+    """Refuse to go on from a run whose memory is not that of this method on these unknowns and batches."""
+    kinds = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), one.chain) for one in (resume, fresh)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"{CALL}(resume): that run had another method, batch size, averaging or other unknowns, needs the same. "
+            "Give the same arguments as there, or start anew from its result."
+        )
 
 
 def _run(
@@ -218,7 +242,12 @@ def _rates(rate: Any, first: int, count: int, dtype: Any) -> Float[Array, " coun
     """The schedule at the steps from ``first`` on."""
     if not callable(rate):
         return jnp.asarray(np.full(count, rate, dtype))
-    return jnp.asarray(jax.vmap(rate)(jnp.arange(first, first + count, dtype=jnp.int32)), dtype)
+    rates = np.asarray(jax.vmap(rate)(jnp.arange(first, first + count, dtype=jnp.int32)), dtype)
+    wrong = ~(np.isfinite(rates) & (rates >= 0))
+    if wrong.any():
+        step, value = first + int(np.argmax(wrong)), rates[np.argmax(wrong)]
+        raise ValueError(f"{CALL}: the schedule says rate({step}) = {value}, needs a finite rate >= 0. Correct it.")
+    return jnp.asarray(rates)
 
 
 def _book(
@@ -269,18 +298,3 @@ def _over_time(progress: StochasticProgress, settings: Settings) -> Status | Non
         return None
     message = f"Stopped after {progress.seconds:.1f} s; {settings.time_budget:g} s were given."
     return Status("time_budget", message)
-
-
-@jax.jit
-def evaluate(method: Any, problem: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:
-    """Objective of a problem at a point, as the method sees it."""
-    return method.evaluate(problem, p, aux)
-
-
-@partial(jax.jit, static_argnames=("batch",))
-def _verified(method: Any, problem: Any, chain: Chain, *, batch: int) -> Point:
-    """The last point, or the one before where the objective is not finite on a batch: no batch has seen it yet."""
-    index = jnp.arange(batch) % problem.x.shape[0]
-    sample = take(problem, index, jnp.arange(batch) < problem.x.shape[0])
-    value = method.evaluate(sample, chain.now.iterate.p, chain.now.iterate.aux)
-    return jax.tree.map(lambda a, b: jnp.where(jnp.isfinite(value), a, b), chain.now, chain.safe)

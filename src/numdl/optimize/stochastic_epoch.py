@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl.contracts import Iterate, PyTree
+from numdl.optimize.packing import packing
 
 SHORTER = 0.5  # what a rejection does to the damping
 LONGER = 2.0 ** (1 / 64)  # 64 accepted steps make up for one rejection
@@ -105,6 +107,13 @@ def take(problem: Any, index: Int[Array, " b"], inside: Bool[Array, " b"]) -> An
     return dataclasses.replace(problem, x=problem.x[index], c=problem.c[index], w=weights)
 
 
+def blank(problem: Any, batch: int) -> Any:
+    """The problem on a batch of zeros: the shapes that ``method.init`` looks at, without compiling anything."""
+    arrays = ((name, getattr(problem, name)) for name in "xcw")
+    rows = {name: jnp.asarray(np.zeros((batch, *array.shape[1:]), array.dtype)) for name, array in arrays}
+    return dataclasses.replace(problem, **rows)
+
+
 @partial(jax.jit, static_argnames=("batch",))
 def run_epoch(
     method: Any,
@@ -136,15 +145,17 @@ def run_epoch(
     order = shuffled(key, problem.x.shape[0], valid)
     order = jnp.pad(order, (0, rates.shape[0] * batch - order.shape[0]))
     place = jnp.arange(batch)
+    pack, unpack = packing(chain.now)
 
     def body(i: Array, chain: Chain) -> Chain:
         index = jax.lax.dynamic_slice_in_dim(order, i * batch, batch)
         inside = i * batch + place < valid
-        iterate = chain.now.iterate
+        now = unpack(chain.now)
+        iterate = now.iterate
         after = method.step(take(problem, index, inside), iterate, rates[i] * chain.damping)
         norm = after.metrics["gradient_norm"]
         good = jnp.isfinite(after.value) & jnp.isfinite(norm)
-        moved = _averaged(chain.now, after._replace(value=iterate.value, metrics={}), average)
+        moved = pack(_averaged(now, after._replace(value=iterate.value, metrics={}), average))
         return Chain(
             _choose(good, moved, chain.safe),
             _choose(good, chain.now, chain.safe),
@@ -153,7 +164,34 @@ def run_epoch(
             _add(chain.tally, good, jnp.sum(inside, dtype=jnp.int32), after.value, norm),
         )
 
-    return jax.lax.fori_loop(0, (valid + batch - 1) // batch, body, chain)
+    chain = chain._replace(now=pack(chain.now), safe=pack(chain.safe))
+    chain = jax.lax.fori_loop(0, (valid + batch - 1) // batch, body, chain)
+    return chain._replace(now=unpack(chain.now), safe=unpack(chain.safe))
+
+
+@jax.jit
+def evaluate(method: Any, problem: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+    """Objective of a problem at a point, as the method sees it."""
+    return method.evaluate(problem, p, aux)
+
+
+@partial(jax.jit, static_argnames=("batch",))
+def verified(method: Any, problem: Any, chain: Chain, *, batch: int) -> Point:
+    """The last point, or the one before where the objective is not finite on a batch: no batch has seen it yet.
+
+    Args:
+        method: has ``evaluate``.
+        problem: data; the first rows are the batch.
+        chain: where the run ended.
+        batch: rows of a batch.
+
+    Returns:
+        ``chain.now`` or ``chain.safe``.
+    """
+    index = jnp.arange(batch) % problem.x.shape[0]
+    sample = take(problem, index, jnp.arange(batch) < problem.x.shape[0])
+    value = method.evaluate(sample, chain.now.iterate.p, chain.now.iterate.aux)
+    return jax.tree.map(lambda a, b: jnp.where(jnp.isfinite(value), a, b), chain.now, chain.safe)
 
 
 def _averaged(before: Point, iterate: Iterate, average: Array) -> Point:

@@ -51,6 +51,23 @@ def check_problem(problem: Any) -> None:
         raise ValueError(f"{CALL}: the problem has 0 samples, needs at least 1. Give data.")
 
 
+def check_pieces(pieces: Any) -> None:
+    """Refuse pieces that can be read only once.
+
+    Args:
+        pieces: what ``minimize_stochastic`` was given; None for data in memory.
+
+    Raises:
+        TypeError: neither a callable nor a sequence.
+    """
+    if pieces is None or callable(pieces) or (hasattr(pieces, "__len__") and hasattr(pieces, "__getitem__")):
+        return
+    raise TypeError(
+        f"{CALL}(pieces={type(pieces).__name__}): it ends after one epoch, needs a callable that makes an iterator, "
+        "or a sequence. Use pieces=lambda: row_chunks(path, target), or row_pieces(path, target)."
+    )
+
+
 def _check_finite(name: str, values: np.ndarray, first: int) -> None:
     if np.isfinite(values).all():
         return
@@ -112,7 +129,7 @@ def from_pieces(problem: Any, pieces: Pieces, key: Array, capacity: int | None, 
 
 def first_length(pieces: Pieces) -> int | None:
     """Rows of the piece of index 0 of a sequence, where the drawn order may begin with a shorter one."""
-    return None if callable(pieces) else len(pieces[0][0]) or None
+    return None if callable(pieces) or not len(pieces) else len(pieces[0][0]) or None
 
 
 def _in_order(pieces: Pieces, key: Array) -> Iterator[tuple[int, Piece]]:

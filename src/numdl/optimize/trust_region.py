@@ -92,7 +92,7 @@ class TrustRegion(eqx.Module):
             _, radius, p, aux, value, trials, products = carry
             sub, more = inside(radius)
             trial = unravel(vector + sub.x)
-            new, new_aux = problem.value(trial, iterate.aux)
+            new, new_aux = problem.value(trial, lin.aux)
             good, ratio = judge(lin.value, new, sub.predicted)
             length = jnp.linalg.norm(sub.x)
             grown = jnp.where(sub.boundary & (ratio > 0.75), 2.0 * radius, radius)

@@ -6,6 +6,7 @@ from numdl.problems.covariance import Confidence, confidence
 from numdl.problems.empirical import Empirical
 from numdl.problems.evidence import FollowEvidence
 from numdl.problems.exact_hessian import ExactHessian
+from numdl.problems.inexact_varpro import InexactHead, InexactVarPro
 from numdl.problems.laplace import laplace_metrics, probed_metrics
 from numdl.problems.linear import LinearEmpirical, linear_empirical
 from numdl.problems.loss_from import loss_from
@@ -27,6 +28,8 @@ __all__ = [
     "Empirical",
     "ExactHessian",
     "FollowEvidence",
+    "InexactHead",
+    "InexactVarPro",
     "LinearEmpirical",
     "Loss",
     "NonlinearLeastSquares",

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float, Int
 
 from numdl.problems.losses import Loss
 
@@ -44,11 +45,31 @@ class SquaresHead(NamedTuple):
 
 
 class NewtonHead(NamedTuple):
-    """Head of a smooth convex loss with the Cholesky factor of its Hessian (unknowns ordered as ``W.reshape(-1)``)."""
+    """Head of a smooth convex loss with the Cholesky factor of its Hessian (unknowns ordered as ``W.reshape(-1)``).
+
+    Attributes:
+        W: (k, m+1), or (k, m) without intercept.
+        factor: lower triangle of the factor at ``base``, (kq, kq).
+        base: where the Hessian belongs to: W itself, or the head before the last step if W was already good enough.
+        gradient: of the inner problem at W, (k, m+1) or (k, m).
+        steps: number of Hessians that were formed and factorised.
+    """
 
     W: Float[Array, "k q"]
     factor: Float[Array, "kq kq"]
-    gradient_norm: Float[Array, ""]
+    base: Float[Array, "k q"]
+    gradient: Float[Array, "k q"]
+    steps: Int[Array, ""]
+
+    @property
+    def gradient_norm(self) -> Float[Array, ""]:
+        """Norm of the gradient that is left."""
+        return jnp.linalg.norm(self.gradient)
+
+    @property
+    def decrement(self) -> Float[Array, ""]:
+        """``sqrt(g' H^-1 g)``: to first order the distance of W from the best head in the norm of H."""
+        return jnp.linalg.norm(solve_triangular(self.factor, self.gradient.reshape(-1), lower=True))
 
 
 def squares_head(
@@ -117,6 +138,20 @@ def squares_inverse(head: SquaresHead, g: Float[Array, "k q"]) -> Float[Array, "
     return jnp.concatenate([inner, g[:, m:] - inner @ head.center[:, None]], axis=1)
 
 
+class _Search(NamedTuple):
+    """State of ``newton_head``: the best head so far, and the trial ``W + t direction`` that comes next."""
+
+    W: Float[Array, "k q"]
+    value: Float[Array, ""]
+    gradient: Float[Array, "k q"]
+    base: Float[Array, "k q"]
+    factor: Float[Array, "kq kq"]
+    direction: Float[Array, "k q"]
+    t: Float[Array, ""]
+    steps: Int[Array, ""]
+    done: Bool[Array, ""]
+
+
 def newton_head(
     loss: Loss,
     u: Float[Array, "n m"],
@@ -127,6 +162,7 @@ def newton_head(
     *,
     intercept: bool,
     tol: float = 1e-10,
+    enough: Float[Array, ""] | float = 0.0,
     max_iter: int = 30,
 ) -> NewtonHead:
     """Head of a smooth convex loss by Newton's method with an Armijo line search, from the better of ``start`` and 0.
@@ -140,10 +176,13 @@ def newton_head(
         start: first guess, (k, m+1) or (k, m).
         intercept: whether a free column of ones is added.
         tol: on the norm of the gradient relative to 1 + the loss, no unit.
+        enough: decrement after a step, with the Hessian before it, that suffices as well, if it is at most a quarter of
+            that before the step (the quadratic phase, where decrements can be trusted); 0 for none. A head that is left
+            for this reason has no Hessian of its own.
         max_iter: Newton steps at most.
 
     Returns:
-        The head, its Hessian's Cholesky factor and the norm of the gradient that is left.
+        The head with the last Hessian's Cholesky factor and the gradient that is left.
 
     Source: Newman, Chung, Chung, Ruthotto, Train Like a (Var)Pro, SIAM J. Sci. Comput. 44 (2022), sec. 3.
     """
@@ -152,54 +191,51 @@ def newton_head(
     penalised = head_mask(start.shape[0], u.shape[1], intercept, u.dtype)
     share = w / n
 
-    def objective(weights: Array) -> Array:
-        return share @ jax.vmap(loss.value)(z @ weights.T, c) + 0.5 * alpha * jnp.sum(penalised * weights**2)
-
-    def slope(weights: Array) -> Array:
-        rest = jax.vmap(loss.residual)(z @ weights.T, c)
-        return (share[:, None] * rest).T @ z + alpha * penalised * weights
+    def evaluate(weights: Array) -> tuple[Array, Array]:
+        s = z @ weights.T
+        value = share @ jax.vmap(loss.value)(s, c) + 0.5 * alpha * jnp.sum(penalised * weights**2)
+        return value, (share[:, None] * jax.vmap(loss.residual)(s, c)).T @ z + alpha * penalised * weights
 
     def curve(weights: Array) -> Array:
         return factorise(jax.vmap(loss.factor)(z @ weights.T, c), share, z, alpha, intercept=intercept)
 
-    def step(state: tuple) -> tuple:
-        weights, value, gradient, factor, it, _ = state
-        direction = -jax.scipy.linalg.cho_solve((factor, True), gradient.reshape(-1)).reshape(weights.shape)
-        descent = jnp.sum(direction * gradient)
+    def attempt(last: _Search) -> _Search:
+        first = last.steps == 0
+        trial = last.W + last.t * last.direction
+        value, gradient = evaluate(trial)
         # Near the minimum the decrease drowns in rounding long before the gradient does.
-        rounding = 10 * jnp.finfo(u.dtype).eps * (1 + value)
-
-        def trial(t: Array) -> Array:
-            return objective(weights + t * direction)
-
-        t, new = jax.lax.while_loop(
-            lambda s: ~(s[1] <= value + 1e-4 * s[0] * descent + rounding) & (s[0] > 1e-8),
-            lambda s: (s[0] / 2, trial(s[0] / 2)),
-            (jnp.ones((), u.dtype), trial(jnp.ones((), u.dtype))),
-        )
-        moved = weights + t * direction
-        new_gradient = slope(moved)
-        flatter = jnp.linalg.norm(new_gradient) < 0.5 * jnp.linalg.norm(gradient)
-        better = (new < value - rounding) | ((new <= value + rounding) & flatter)
-        keep = lambda a, b: jnp.where(better, a, b)  # noqa: E731
-        return (
-            keep(moved, weights),
-            keep(new, value),
-            keep(new_gradient, gradient),
-            keep(curve(moved), factor),
-            it + 1,
-            ~better,
-        )
-
-    def running(state: tuple) -> Array:
-        _, value, gradient, _, it, stuck = state
-        return (it < max_iter) & ~stuck & (jnp.linalg.norm(gradient) > tol * (1 + value))
+        rounding = 10 * jnp.finfo(u.dtype).eps * (1 + last.value)
+        falls = value <= last.value + 1e-4 * last.t * jnp.sum(last.direction * last.gradient) + rounding
+        flatter = jnp.linalg.norm(gradient) < 0.5 * jnp.linalg.norm(last.gradient)
+        good = falls & (first | flatter | (value < last.value - rounding))
+        # In the first trial the start is held against 0: if it is worse, the second trial is 0 itself.
+        shorter = jnp.where(first, 0.0, last.t / 2)
+        stuck = ~good & (falls | (last.t <= 1e-8))
+        pairs = zip((trial, value, gradient), (last.W, last.value, last.gradient), strict=True)
+        W, value, gradient = (jnp.where(good, new, old) for new, old in pairs)
+        known = NewtonHead(W, last.factor, last.base, gradient, last.steps)
+        before = jnp.linalg.norm(last.factor.T @ (W - last.base).reshape(-1))
+        near = ~first & (known.decrement < enough) & (known.decrement <= before / 4)
+        anew = good & ~near
+        factor = jax.lax.cond(anew, lambda: curve(W), lambda: last.factor)
+        newton = -jax.scipy.linalg.cho_solve((factor, True), gradient.reshape(-1)).reshape(W.shape)
+        steps = last.steps + anew
+        flat = jnp.linalg.norm(gradient) <= tol * (1 + value)
+        done = stuck | (good & (near | flat | (steps > max_iter)))
+        direction, t = jnp.where(good, newton, last.direction), jnp.where(good, 1.0, shorter)
+        return _Search(W, value, gradient, jnp.where(anew, W, last.base), factor, direction, t, steps, done)
 
     # Where the features moved far, an old head may saturate every score: nothing bends there, no Newton step helps.
-    start = jnp.where(objective(start) <= objective(jnp.zeros_like(start)), start, jnp.zeros_like(start))
-    state = (start, objective(start), slope(start), curve(start), 0, jnp.asarray(False))
-    weights, _, gradient, factor, _, _ = jax.lax.while_loop(running, step, state)
-    return NewtonHead(weights, factor, jnp.linalg.norm(gradient))
+    zero = jnp.zeros_like(start)
+    value = share @ jax.vmap(loss.value)(jnp.zeros_like(c), c)
+    first = _Search(
+        zero, value, zero, zero, jnp.eye(start.size, dtype=u.dtype), start, jnp.ones((), u.dtype), jnp.asarray(0),
+        jnp.asarray(False),
+    )  # fmt: skip
+    last = jax.lax.while_loop(lambda s: ~s.done, attempt, first)
+    # Features that are not finite have no trial that is good, and nothing that may look like a solution.
+    gradient = jnp.where(last.steps > 0, last.gradient, jnp.nan)
+    return NewtonHead(last.W, last.factor, last.base, gradient, last.steps)
 
 
 def head_metrics(head: SquaresHead | NewtonHead) -> dict[str, Array]:

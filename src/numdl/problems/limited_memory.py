@@ -6,8 +6,8 @@ step, the head ``W`` becomes ``W - S``,
 
     (sum_{j=k-r}^{k} A_j'A_j + Lambda_k D) S' = A_k' (A_k W' - b_k) + (Lambda_k - Lambda_{k-1}) D W' ,
 
-D the identity without the intercept. If the memory holds all batches and the features stand still, W is after every
-step the Tikhonov head of all rows seen, with the parameter ``Lambda_k``, whatever came before. The parameter comes from
+D the identity without the intercept. If the memory holds all batches, the features stand still and W was zero at first,
+W is after every step the Tikhonov head of all rows seen, with the parameter ``Lambda_k``. The parameter comes from
 generalised cross validation of that Tikhonov problem: with the N rows A and targets b in memory, this batch included,
 
     G(Lambda) = N ||A X' - b||^2 / (N - trace T)^2 ,    T = A (A'A + Lambda D)^-1 A' ,    A X' = T b .

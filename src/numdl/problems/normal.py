@@ -68,22 +68,26 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     Returns:
         The pieces of the normal equations, everything per mean over samples.
     """
-    n = problem.x.shape[0]
     u = problem.embed(theta)
-    head = problem.solve(u, aux)
+    return normal_at(problem, theta, u, problem.solve(u, aux))
+
+
+def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: SquaresHead | NewtonHead) -> Normal:
+    """``normal_equations`` from features (n, m) and a head, with its own Hessian, that are known already."""
+    n = problem.x.shape[0]
     s = problem.scores(u, head.W)
     data = problem.misfit(s)
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
     used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
     if used == n:
-        gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s)
+        gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s, whole=True)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
         part = problem.rows(jnp.arange(used))
         if isinstance(head, SquaresHead):
             seen = squares_head(u[:used], part.c, part.w, problem.alpha_head, intercept=problem.intercept)
             head = seen._replace(W=head.W)
-        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u[:used], s[:used])
+        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u[:used], s[:used], whole=False)
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -98,11 +102,16 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     )
 
 
-def _blocks(problem: VarPro, theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array) -> tuple:
-    """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head."""
+def _blocks(
+    problem: VarPro, theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array, *, whole: bool
+) -> tuple:
+    """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head.
+
+    ``whole``: whether these are the rows that the head was solved on.
+    """
     if isinstance(head, SquaresHead):
         return _squares_blocks(problem, theta, head, u, s)
-    return _newton_blocks(problem, theta, head, u, s)
+    return _newton_blocks(problem, theta, head, u, s, whole=whole)
 
 
 def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
@@ -159,7 +168,7 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
     return gradient, gram - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
 
 
-def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array) -> tuple:
+def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool) -> tuple:
     n, m = u.shape
     k, q = head.W.shape
     weights = head.W[:, :m]
@@ -183,7 +192,8 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
 
     gradient, gram, mixed = sum_rows(block, problem.chunk, problem.w, problem.x, rest, f, z)
     # Mixed block and head's Hessian from the same factors: only then is the Schur complement semidefinite.
-    factor = factorise(f, problem.w / n, z, problem.alpha_head, intercept=problem.intercept)
+    same = whole and not problem.sampled
+    factor = head.factor if same else factorise(f, problem.w / n, z, problem.alpha_head, intercept=problem.intercept)
     b = solve_triangular(factor, mixed.T, lower=True).T
     penalised = head_mask(k, m, problem.intercept, u.dtype).reshape(-1)
     inverse_root = solve_triangular(factor, jnp.eye(k * q, dtype=u.dtype), lower=True)

@@ -39,7 +39,7 @@ from numdl.problems.heads import (
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.normal import Normal, normal_equations
-from numdl.problems.passes import linear_passes
+from numdl.problems.passes import Pull, Push, linear_passes
 from numdl.problems.rows import map_rows
 from numdl.regularize.penalty import GroupPenalty
 
@@ -90,7 +90,14 @@ class VarPro(eqx.Module):
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
         if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
             return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept)
-        return newton_head(self.loss, u, self.c, self.w, self.alpha_head, aux, intercept=self.intercept)
+        return self.iterate(u, aux)
+
+    def iterate(
+        self, u: Float[Array, "n m"], start: Float[Array, "k q"], enough: Float[Array, ""] | float = 0.0
+    ) -> NewtonHead:
+        """Head by Newton's method, whatever the loss; see ``newton_head`` for ``enough``."""
+        intercept = self.intercept
+        return newton_head(self.loss, u, self.c, self.w, self.alpha_head, start, intercept=intercept, enough=enough)
 
     def value(self, p: PyTree, aux: Float[Array, "k q"]) -> tuple[Float[Array, ""], Float[Array, "k q"]]:
         """Reduced objective and the head that belongs to it; one pass forward."""
@@ -162,9 +169,15 @@ class VarPro(eqx.Module):
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
+        passes = linear_passes(self.features, p, self.x, self.chunk)
+        return self.linearize_at(p, passes, self.solve(passes[0], aux))
+
+    def linearize_at(
+        self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: SquaresHead | NewtonHead
+    ) -> Linearization:
+        """``linearize`` from the features with their passes and a head that are known already."""
         n = self.x.shape[0]
-        u, push, pull = linear_passes(self.features, p, self.x, self.chunk)
-        solved = self.solve(u, aux)
+        u, push, pull = passes
         head = jax.lax.stop_gradient(solved.W)
         s = self.scores(u, head)
         m = u.shape[1]
