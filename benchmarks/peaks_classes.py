@@ -49,8 +49,9 @@ def run(run: Run) -> None:
     from numdl.models import ResNet
 
     nets = {"layer": ResNet(2, 40, 0), "resnet": ResNet(2, 8, 16, T=4.0, activation="sine")}
+    order = sorted(COURSE, key=lambda method: method.startswith("features"))  # these search longest
     for seed in range(run.seeds or (1 if run.quick else 5)):
-        for method in COURSE:
+        for method in order:
             model, trainer = method.split("_", 1)
             if model == "features":
                 measure(run, method, seed, partial(features, trainer), width=200)
