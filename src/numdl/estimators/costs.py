@@ -27,7 +27,7 @@ weights, 1.3e9 to 3.8e9 matrix-free at 1000 to 100 000 samples and 330 or 969 we
 CLEARLY = 3.0
 """Factor by which matrix-free steps must be the faster ones, at one output: with more they have not been measured."""
 LOGISTIC_WEIGHTS = 500
-"""``DENSE_WEIGHTS`` for two classes: a step takes 80 products of ``12 n p`` flops, the matrix must cost ``1000 n p``."""
+"""``DENSE_WEIGHTS`` for two classes: a step takes 80 products of ``12 n p`` flops, its matrix costs ``1000 n p``."""
 
 
 class Algebra(NamedTuple):

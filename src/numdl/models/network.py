@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
-from numdl.flow.fields.base import as_weights
+from numdl.flow.fields.base import as_weights, times
 
 
 class Network(abc.ABC):
@@ -146,7 +146,7 @@ def apply_layer(layer: dict[str, Array], activation: str, x: Float[Array, " d"])
     Returns:
         (m,).
     """
-    return get_activation(activation)(layer["K"] @ x + layer["b"])
+    return get_activation(activation)(times(layer["K"], x) + layer["b"])
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, generator
+from numdl.flow.fields.base import Field, as_weights, generator, times
 from numdl.flow.fields.lower import lower
 
 
@@ -68,7 +68,8 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
         raise ValueError(f"antisymmetric.dynamics(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
 
     def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        return activation(matrix(theta["a"], u.shape[0]) @ u - gamma * u + theta["b"])
+        z = times(matrix(theta["a"], u.shape[0]), u) + theta["b"]
+        return activation(z - gamma * u if gamma else z)
 
     return f
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 
@@ -63,3 +63,19 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
         The same numbers.
     """
     return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
+
+
+def times(K: Float[Array, "rows columns"], u: Float[Array, " columns"]) -> Float[Array, " rows"]:
+    """``K u``, written as the row ``u' K'``.
+
+    Under ``vmap`` over samples the row leaves them on the leading axis; ``K @ u`` moves them to the last one, and every
+    step of a flow transposes its state back.
+
+    Args:
+        K: matrix, shared by the samples.
+        u: one sample.
+
+    Returns:
+        The product.
+    """
+    return u @ K.T

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, generator
+from numdl.flow.fields.base import Field, generator, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -42,7 +42,8 @@ def dynamics(activation: Activation) -> Dynamics:
     """
 
     def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        return activation(theta["K2"] @ activation(theta["K1"] @ u + theta["b1"]) + theta["b2"])
+        inner = activation(times(theta["K1"], u) + theta["b1"])
+        return activation(times(theta["K2"], inner) + theta["b2"])
 
     return f
 

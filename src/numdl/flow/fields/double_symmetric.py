@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -29,7 +29,7 @@ def dynamics(activation: Activation) -> Dynamics:
     """
 
     def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        return -theta["K"].T @ activation(theta["K"] @ u + theta["b"])
+        return -activation(times(theta["K"], u) + theta["b"]) @ theta["K"]
 
     return f
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
@@ -51,7 +51,7 @@ def dynamics(activation: Activation) -> Dynamics:
     """
 
     def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        by_y, by_z = halves(theta["K"].T @ activation(theta["K"] @ u + theta["b"]))
+        by_y, by_z = halves(times(theta["K"].T, activation(times(theta["K"], u) + theta["b"])))
         return jnp.concatenate([by_z, -by_y])
 
     return f

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
+from numdl.flow.fields.base import times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -42,7 +43,7 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
     Returns:
         (m,).
     """
-    return theta["U"] @ (theta["V"].T @ u)
+    return times(theta["U"], u @ theta["V"])
 
 
 LOW_RANK = affine("low_rank", draw, product)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
+from numdl.flow.fields.base import times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -52,7 +53,7 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
     Source: Berman and Plemmons, Nonnegative matrices in the mathematical sciences, SIAM 1994, chapter 6; Haber and
     Ruthotto, Inverse Problems 34, 2018, sec. 3 (the stability toy).
     """
-    return -matrix(theta["a"]) @ u
+    return -times(matrix(theta["a"]), u)
 
 
 M_MATRIX = affine("m_matrix", draw, product)._replace(conserves="no growth in the maximum norm")

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
+from numdl.flow.fields.base import times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -32,7 +33,7 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
     Returns:
         (m,).
     """
-    return theta["K"] @ u
+    return times(theta["K"], u)
 
 
 PLAIN = affine("plain", draw, product)

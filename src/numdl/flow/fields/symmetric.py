@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
+from numdl.flow.fields.base import times
 from numdl.flow.fields.lower import lower
 
 
@@ -57,7 +58,7 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
     Returns:
         (m,).
     """
-    return matrix(theta["s"], u.shape[0]) @ u
+    return times(matrix(theta["s"], u.shape[0]), u)
 
 
 SYMMETRIC = affine("symmetric", draw, product)
