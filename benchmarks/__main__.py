@@ -23,6 +23,9 @@ NAMES = (
     "peaks_classes",
     "meganet",
     "equal_work",
+    "nist",
+    "mgh",
+    "scaling",
     "slim_train",
     "inexact_varpro",
 )

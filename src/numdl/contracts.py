@@ -158,10 +158,21 @@ class Scheme(NamedTuple):
     Attributes:
         order: declared order of accuracy.
         step: ``step(f, t, h, u, theta) -> u(t + h)``, where ``theta(c)`` are the weights at time ``t + c h``.
+        inverse: ``inverse(f, t, h, u(t + h), theta) -> u(t)`` (carries, where there are), exact but for rounding;
+            None where a step cannot be undone.
+        stability: ``R(z)`` with ``u(t + h) = R(h lambda) u(t)`` on ``u' = lambda u``, for complex arrays; None where
+            there is no such function of one argument.
+        start: ``start(u) -> carry`` for schemes that remember more than the state (``step`` then maps carries); None
+            else.
+        finish: ``finish(carry) -> u``, given with ``start``.
     """
 
     order: int
-    step: Callable[[Dynamics, Any, Any, Array, Callable[[float], PyTree]], Array]
+    step: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any]
+    inverse: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
+    stability: Callable[[Any], Any] | None = None
+    start: Callable[[Array], PyTree] | None = None
+    finish: Callable[[PyTree], Array] | None = None
 
 
 @runtime_checkable
@@ -172,7 +183,7 @@ class Control(Protocol):
         """What each of the ``nt`` steps needs to know, leading axis ``nt``."""
         ...
 
-    def at(self, cell: PyTree, c: float) -> PyTree:
+    def at(self, cell: PyTree, c: Any) -> PyTree:
         """Weights at the fraction ``c`` in [0, 1] of the step that owns ``cell``."""
         ...
 

@@ -238,3 +238,12 @@ def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
     mean, std = model.predict(x[100:], return_std=True)
     error = np.sqrt(np.mean((mean - y[100:]) ** 2))
     assert error < 2 * noise and 0.5 * error < np.median(std) < 2 * error
+
+
+def test_a_reversible_march_fits_the_same_network():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (40, 2))
+    y = np.sin(2 * X[:, 0]) + X[:, 1]
+    options = {"width": 4, "depth": 3, "dynamics": "hamiltonian", "scheme": "verlet", "n_restarts": 1, "max_iter": 4}
+    fits = [regressor(**options, march=march).fit(X, y) for march in ("stored", "reversible")]
+    np.testing.assert_allclose(fits[0].predict(X), fits[1].predict(X), rtol=1e-6)

@@ -8,7 +8,7 @@ from numdl.experiments import REGISTRY, peaks, run, swiss_roll, training
 from numdl.models import ResNet
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize("name", REGISTRY)
 def test_quick_experiments_hold_their_claims(tmp_path, name, capsys):
     record = run(name, tmp_path, quick=True)

@@ -19,6 +19,10 @@ def jacobian(f, theta, u):
 @pytest.mark.parametrize("name", FIELDS)
 def test_shapes_and_dtype(name, m):
     field = get_field(name)
+    if name in ("hamiltonian", "double_hamiltonian", "h1", "second_order", "hyperbolic"):
+        m += 1
+        with pytest.raises(ValueError, match=f"width {m - 1} has no two halves.*Use width={m}"):
+            field.init(0, m - 1, 1.0)
     for dtype in (jnp.float32, jnp.float64):
         theta = field.init(0, m, 1.0, dtype)
         assert all(leaf.dtype == dtype for leaf in theta.values())
@@ -111,9 +115,7 @@ def test_double_symmetric_never_expands():
 def test_names():
     for name in FIELDS:
         assert get_field(name).name == name
-    with pytest.raises(
-        ValueError, match="plain, antisymmetric, symmetric, low_rank, circulant, double, double_symmetric"
-    ):
-        get_field("parabolic")
+    with pytest.raises(ValueError, match="plain, antisymmetric, symmetric, low_rank, circulant, convolution, double"):
+        get_field("elliptic")
     with pytest.raises(ValueError, match="tanh, relu"):
         get_activation("swish")

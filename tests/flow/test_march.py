@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from numdl.contracts import Scheme
-from numdl.flow import SCHEMES, PiecewiseConstant, PiecewiseLinear, final, get_field, get_scheme, serial
+from numdl.flow import SCHEMES, PiecewiseConstant, PiecewiseLinear, Separable, final, get_field, get_scheme, serial
+from numdl.flow.march import coupled
 from numdl.flow.schemes.tableau import explicit
 from numdl.testing import check_order
 
@@ -40,24 +41,33 @@ def moving_field(t, u, theta):
     return jnp.tanh(theta["K"] @ u + theta["b"]) * (1 + jnp.sin(4 * t)) - 0.3 * u * u
 
 
+# Two halves that move each other only, each with its own dependence on time.
+HALVES = Separable(
+    lambda t, z, theta: jnp.tanh(theta["K"][0, :1] * z + theta["b"][:1]) * (1 + jnp.sin(4 * t)),
+    lambda t, y, theta: -jnp.sin(theta["K"][1, :1] * y + theta["b"][1:]) * jnp.cos(2 * t) - 0.2 * y,
+)
+NEEDS_HALVES = ("symplectic_euler", "verlet")
+
+
 # NumPy, because arrays made on import would be float32.
 COEFFS = {"K": np.array([[0.4, -1.0], [1.3, 0.2]]), "b": np.array([0.3, -0.2])}
 U0 = np.array([0.5, -0.4])
 
 
-def solve(scheme):
-    return lambda nt: final(scheme, moving_field, Moving(nt, 1.0), COEFFS, jnp.asarray(U0), 0.0, 1.0 / nt)
+def solve(scheme, f=moving_field):
+    return lambda nt: final(scheme, f, Moving(nt, 1.0), COEFFS, jnp.asarray(U0), 0.0, 1.0 / nt)
 
 
-def exact():
-    return solve(get_scheme("rk4"))(1024)
+def exact(f=moving_field):
+    return solve(get_scheme("rk4"), f)(1024)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", [*SCHEMES, "coupled rk4", "coupled heun"])
 def test_observed_order(name):
-    scheme = get_scheme(name)
+    scheme = coupled(get_scheme(name.split()[1])) if " " in name else get_scheme(name)
     nts = [64, 128, 256] if scheme.order == 4 else [128, 256, 512]
-    check_order(solve(scheme), exact(), nts, scheme.order)
+    f = HALVES if name in NEEDS_HALVES else moving_field
+    check_order(solve(scheme, f), exact(f), nts, scheme.order)
 
 
 def wrong_stage_time(f, t, h, u, theta):
@@ -91,7 +101,7 @@ def test_tableau_is_checked():
         explicit(2, a=[[], [1.0, 0.0]], b=[0.5, 0.5])
     with pytest.raises(ValueError, match=r"needs 1"):
         explicit(2, a=[[], [1.0]], b=[0.5, 0.6])
-    with pytest.raises(ValueError, match="euler, heun, rk4"):
+    with pytest.raises(ValueError, match="euler, heun, rk3, rk4"):
         get_scheme("midpoint")
 
 
@@ -103,14 +113,17 @@ def test_serial_and_final_agree_and_equal_a_plain_loop(name, kind, nt, m):
     f = get_field("plain").dynamics(jnp.tanh)
     rng = np.random.default_rng(0)
     coeffs = {"K": rng.normal(size=(control.n_coeffs, m, m)), "b": rng.normal(size=(control.n_coeffs, m))}
+    if name in NEEDS_HALVES:
+        f, m = get_field("second_order").dynamics(jnp.tanh), 2 * m
     u0, h = np.linspace(-1, 1, m), np.linspace(0.1, 0.3, nt)
 
     @jax.jit
     def loop(coeffs, u):
-        states, cells = [u], control.cells(coeffs)
+        states, cells, carry = [u], control.cells(coeffs), scheme.start(u) if scheme.start else u
         for i in range(nt):
             cell = jax.tree.map(lambda leaf, i=i: leaf[i], cells)
-            states.append(scheme.step(f, 0.5 + sum(h[:i]), h[i], states[-1], lambda c, cell=cell: control.at(cell, c)))
+            carry = scheme.step(f, 0.5 + sum(h[:i]), h[i], carry, lambda c, cell=cell: control.at(cell, c))
+            states.append(scheme.finish(carry) if scheme.finish else carry)
         return jnp.stack(states)
 
     states = serial(scheme, f, control, coeffs, jnp.asarray(u0), 0.5, h)

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES
+from numdl.flow import FIELDS, SCHEMES, Field
 from numdl.models import ResNet
+from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
+HALVES = ("hamiltonian", "double_hamiltonian", "h1", "second_order", "hyperbolic")
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -30,6 +32,7 @@ def draw(model, seed=0):
 @pytest.mark.parametrize("control", ["constant", "linear"])
 @pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
 def test_shapes(dynamics, control, d, width, depth, opening):
+    width += width % 2 if dynamics in HALVES else 0
     model = ResNet(d, width, depth, dynamics=dynamics, control=control, opening=opening)
     theta = model.init(0)
     assert ("opening" in theta) is opening
@@ -42,14 +45,15 @@ def test_shapes(dynamics, control, d, width, depth, opening):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_batch_is_features_row_by_row_and_the_end_of_the_trajectory(scheme):
-    model = ResNet(2, 3, 2, T=1.5, scheme=scheme, control="linear", dynamics="antisymmetric")
+    dynamics = "hamiltonian" if scheme in ("symplectic_euler", "verlet") else "antisymmetric"
+    model = ResNet(2, 4, 2, T=1.5, scheme=scheme, control="linear", dynamics=dynamics)
     theta = draw(model)
     x = jax.random.normal(jax.random.key(1), (3, 2))
     u = run(model, theta, x)
     for row, end in zip(x, u, strict=True):
         np.testing.assert_allclose(jax.jit(model.features)(theta, row), end, rtol=1e-13, atol=1e-15)
     states = jax.jit(model.trajectory)(theta, x[0])
-    assert states.shape == (3, 3)
+    assert states.shape == (3, 4)
     np.testing.assert_allclose(states[-1], u[0], rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(states[0], jnp.tanh(theta["opening"]["K"] @ x[0] + theta["opening"]["b"]), rtol=1e-13)
 
@@ -71,7 +75,7 @@ def test_without_opening_and_depth_the_features_are_the_padded_inputs():
 
 @pytest.mark.parametrize("dynamics", FIELDS)
 def test_derivatives(dynamics):
-    model = ResNet(2, 3, 2, dynamics=dynamics, scheme="heun", control="linear")
+    model = ResNet(2, 4, 2, dynamics=dynamics, scheme="heun", control="linear")
     theta, x = draw(model), jax.random.normal(jax.random.key(1), (4, 2))
     check_gradient(jax.jit(jax.value_and_grad(lambda p: jnp.sum(model.batch(p, x) ** 2))), theta, jax.random.key(2))
 
@@ -80,7 +84,7 @@ def test_derivatives(dynamics):
 
     jvp = jax.jit(lambda v: jax.jvp(batch, (theta,), (v,))[1])
     vjp = jax.jit(lambda w: jax.vjp(batch, theta)[1](w)[0])
-    check_adjoint(jvp, vjp, draw(model, 3), jax.random.normal(jax.random.key(4), (4, 3)))
+    check_adjoint(jvp, vjp, draw(model, 3), jax.random.normal(jax.random.key(4), (4, 4)))
 
 
 def test_initial_units_cover_standardised_data():
@@ -147,3 +151,67 @@ def test_wrong_inputs_are_refused():
         ResNet(2, 3, 2).batch(theta, jnp.ones((4, 2)))
     with jax.enable_x64(False), pytest.raises(ValueError, match=r"dtype=float64.*enable_x64"):
         model.init(jax.random.key(0), "float64")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"width": 3, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
+        ({"scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"march": "reversible"}, "needs a step that can be undone"),
+        ({"march": "backwards"}, "unknown march"),
+        ({"steps": "random"}, "Use 'equal' or 'learned'"),
+        ({"control": "spline", "coefficients": 3}, "needs at least 4"),
+        ({"control": "spline", "smoothness": 0.1}, "smooth by itself"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        ResNet(**{"d": 2, "width": 4, "depth": 3} | options)
+
+
+def test_learned_steps_are_positive_with_the_sum_T():
+    net = ResNet(2, 4, 5, T=2.0, scheme="heun", steps="learned")
+    theta, x = net.init(0), jnp.asarray([0.3, -1.0])
+    np.testing.assert_allclose(net.step_sizes(theta), 0.4, rtol=1e-6)
+    np.testing.assert_allclose(
+        net.features(theta, x), ResNet(2, 4, 5, T=2.0, scheme="heun").features(theta, x), rtol=1e-6
+    )
+    uneven = theta | {"steps": jnp.asarray([0.0, 1.0, -1.0, 2.0, 0.0])}
+    sizes = net.step_sizes(uneven)
+    assert jnp.all(sizes > 0) and float(sizes.sum()) == pytest.approx(2.0)
+    slope = jax.grad(lambda theta: net.features(theta, x).sum())(uneven)["steps"]
+    assert float(jnp.abs(slope).max()) > 1e-4
+
+
+@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+def test_few_weights_for_many_steps(control):
+    net = ResNet(2, 4, 20, control=control, scheme="rk4")
+    theta = net.init(0)
+    assert theta["flow"]["K"].shape == (4, 4, 4)
+    finer = ResNet(2, 4, 40, control=control, scheme="rk4")
+    x = jnp.asarray([0.3, -1.0])
+    np.testing.assert_allclose(net.features(theta, x), finer.features(theta, x), atol=1e-3)
+
+
+@pytest.mark.parametrize("march", ["stored", "reversible"])
+def test_a_batch_is_its_rows(march):
+    net = ResNet(2, 4, 5, dynamics="hamiltonian", scheme="verlet", march=march)
+    theta, x = net.init(0), jnp.asarray([[0.3, -1.0], [1.0, 0.5], [0.0, 0.0]])
+    rows = jnp.stack([net.features(theta, row) for row in x])
+    np.testing.assert_allclose(net.batch(theta, x), rows, rtol=1e-6)
+
+
+def test_dynamics_of_your_own():
+    def init(key, m, scale, dtype=None):
+        return {"rate": jnp.full((m,), scale, dtype)}
+
+    own = Field("decay", init, lambda activation: lambda t, u, theta: -activation(theta["rate"] * u))
+    net = ResNet(2, 3, 4, dynamics=own)
+    assert net.title == "decay 3x4" and net.init(0)["flow"]["rate"].shape == (4, 3)
+    assert net.features(net.init(0), jnp.ones(2)).shape == (3,)
+    with pytest.raises(ValueError, match="cannot hold functions"):
+        to_header(net)
+    wrong = Field("wrong", init, lambda activation: lambda t, u, theta: u[:2])
+    with pytest.raises((ValueError, TypeError)):
+        ResNet(2, 3, 4, dynamics=wrong)

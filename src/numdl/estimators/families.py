@@ -44,6 +44,7 @@ class ResNets:
     control: str = "constant"
     activation: str = "tanh"
     smoothness: float = 0.0
+    march: str = "stored"
 
     def candidates(self, d: int, classes: int | None = None) -> list[Network]:
         """Networks to screen, cheapest first.
@@ -82,6 +83,7 @@ class ResNets:
             control=self.control,
             smoothness=self.smoothness,
             activation=self.activation,
+            march=self.march,
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl.estimators.costs import AFFORDABLE
 from numdl.estimators.families import Family, doubled
 from numdl.estimators.runs import Run, Trainer
 from numdl.estimators.settings import Data, Start
@@ -53,9 +54,6 @@ CHEAP, DEAR = 4e9, 4e10
 FREE = 1e10
 """The same for matrix-free steps, up to which a fit has four starts (digits, three splits: 2.52 % with two starts,
 2.44 % with four or six)."""
-
-GROWTH = 4e10
-"""Operations of one iteration beyond which wider networks are not tried: a few seconds on two cores."""
 
 
 def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, seed: int) -> list[Run]:
@@ -155,7 +153,7 @@ def _grow(trainer: Trainer, wanted: Family, best: Run, first: Start) -> list[Run
     while wanted.grows and not trainer.spent(SEARCH_SHARE):
         wider = doubled(best.net)
         algebra = trainer.algebra(wider)
-        if not algebra.dense or algebra.work > GROWTH:
+        if not algebra.dense or algebra.work > AFFORDABLE:
             break
         iterations = min(SCREEN, trainer.settings.max_iter)
         run = trainer.advance(wider, first, iterations, f"growing to {wider.title}")

@@ -27,6 +27,7 @@ class ResNetBase(NetworkBase):
     scheme: str = "euler"
     control: str = "constant"
     smoothness: float = 0.0
+    march: str = "stored"
 
     _label: ClassVar[str] = "numdl ResNet"
 
@@ -39,6 +40,7 @@ class ResNetBase(NetworkBase):
             scheme=self.scheme,
             control=self.control,
             smoothness=float(self.smoothness),
+            march=self.march,
             activation=self.activation,
         )
 
@@ -54,10 +56,13 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         depth: steps of the flow, or "auto"; 0 is a single layer.
         T: final time of the flow; a step has size ``T / depth``.
         dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
-        scheme: "euler", "heun", "rk4".
-        control: weights "constant" on each step or piecewise "linear" in time.
+        scheme: "euler", "heun", "rk4", ... (keys of ``numdl.flow.SCHEMES``).
+        control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a "spline", of
+            "legendre" or of "chebyshev" polynomials over all steps.
         smoothness: correlation time of the flow's weights under their prior, in the unit of T; 0 leaves the layers
             independent, more makes weights vary slowly over depth.
+        march: how the flow is differentiated: "stored", "remat", "checkpointed", "reversible" or "coupled"; the last
+            four save memory where the network is deep.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
         alpha_head: penalty on the head, or "auto".

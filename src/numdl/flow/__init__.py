@@ -1,23 +1,35 @@
 """How does one sample move through the network, read as ``du/dt = f(t, u, theta(t))``?"""
 
 from numdl.flow.activations import ACTIVATIONS, get_activation
+from numdl.flow.basis import BasisInTime
 from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
+from numdl.flow.energy import POTENTIALS, energy
 from numdl.flow.fields import FIELDS, Field, get_field
-from numdl.flow.march import final, serial
-from numdl.flow.schemes import SCHEMES, get_scheme
+from numdl.flow.march import MARCHES, final, get_march, serial
+from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
+from numdl.flow.separable import Separable
 from numdl.flow.smooth import SmoothInTime
 
 __all__ = [
     "ACTIVATIONS",
     "FIELDS",
+    "MARCHES",
+    "POTENTIALS",
     "SCHEMES",
+    "BasisInTime",
     "Field",
     "PiecewiseConstant",
     "PiecewiseLinear",
+    "Separable",
     "SmoothInTime",
+    "energy",
+    "explicit",
     "final",
     "get_activation",
     "get_field",
+    "get_march",
     "get_scheme",
+    "imex",
+    "imex_circulant",
     "serial",
 ]

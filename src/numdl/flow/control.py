@@ -7,6 +7,7 @@ separately, as a pytree whose leaves have a leading axis of length ``n_coeffs``.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ class PiecewiseConstant:
     nt: int
 
     def __post_init__(self) -> None:
-        _require_steps(self)
+        require_steps(self)
 
     @property
     def n_coeffs(self) -> int:
@@ -44,10 +45,10 @@ class PiecewiseConstant:
         Raises:
             ValueError: a leaf has another leading axis.
         """
-        _require_coeffs(self, coeffs, "cells")
+        require_coeffs(self, coeffs, "cells")
         return coeffs
 
-    def at(self, cell: PyTree, c: float) -> PyTree:
+    def at(self, cell: PyTree, c: Any) -> PyTree:
         """Weights at the fraction c of a step: the same everywhere.
 
         Args:
@@ -71,7 +72,7 @@ class PiecewiseConstant:
         Raises:
             ValueError: a leaf has another leading axis.
         """
-        _require_coeffs(self, coeffs, "refine")
+        require_coeffs(self, coeffs, "refine")
         return jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), 2, axis=0), coeffs)
 
     def refined(self) -> PiecewiseConstant:
@@ -92,7 +93,7 @@ class PiecewiseLinear:
     nt: int
 
     def __post_init__(self) -> None:
-        _require_steps(self)
+        require_steps(self)
 
     @property
     def n_coeffs(self) -> int:
@@ -111,10 +112,10 @@ class PiecewiseLinear:
         Raises:
             ValueError: a leaf has another leading axis.
         """
-        _require_coeffs(self, coeffs, "cells")
+        require_coeffs(self, coeffs, "cells")
         return jax.tree.map(lambda leaf: leaf[:-1], coeffs), jax.tree.map(lambda leaf: leaf[1:], coeffs)
 
-    def at(self, cell: PyTree, c: float) -> PyTree:
+    def at(self, cell: PyTree, c: Any) -> PyTree:
         """Weights at the fraction c of a step: ``(1 - c) start + c end``.
 
         Args:
@@ -153,15 +154,31 @@ class PiecewiseLinear:
         return PiecewiseLinear(2 * self.nt)
 
 
-def _require_steps(control: PiecewiseConstant | PiecewiseLinear) -> None:
-    """Refuse a number of steps that is no count."""
+def require_steps(control: Any) -> None:
+    """Refuse a number of steps that is no count.
+
+    Args:
+        control: with a number of steps ``nt``.
+
+    Raises:
+        ValueError: nt is negative.
+    """
     if control.nt < 0:
         name = type(control).__name__
         raise ValueError(f"{name}(nt={control.nt}): needs nt >= 0. Use 0 for a network without flow.")
 
 
-def _require_coeffs(control: PiecewiseConstant | PiecewiseLinear, coeffs: PyTree, call: str) -> None:
-    """Refuse coefficients whose leading axis does not belong to this control."""
+def require_coeffs(control: Any, coeffs: PyTree, call: str) -> None:
+    """Refuse coefficients whose leading axis does not belong to this control.
+
+    Args:
+        control: with a number of coefficients ``n_coeffs``.
+        coeffs: leaves (n_coeffs, ...).
+        call: name of the method, for the message.
+
+    Raises:
+        ValueError: a leaf has another leading axis.
+    """
     for path, leaf in jax.tree.leaves_with_path(coeffs):
         shape = jnp.shape(leaf)
         if not shape or shape[0] != control.n_coeffs:

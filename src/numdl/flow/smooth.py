@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +71,7 @@ class SmoothInTime:
         """What each step needs to know, see the inner control."""
         return self.control.cells(self.smooth(coeffs))
 
-    def at(self, cell: PyTree, c: float) -> PyTree:
+    def at(self, cell: PyTree, c: Any) -> PyTree:
         """Weights at the fraction c of a step."""
         return self.control.at(cell, c)
 

@@ -21,8 +21,14 @@ def to_header(net: Network) -> dict[str, Any]:
 
     Returns:
         Its fields, and its class as ``"kind"``.
+
+    Raises:
+        ValueError: the dynamics are functions, not a name.
     """
-    return {"kind": type(net).__name__} | dataclasses.asdict(net)  # pyright: ignore[reportArgumentType]
+    header = {"kind": type(net).__name__} | dataclasses.asdict(net)  # pyright: ignore[reportArgumentType]
+    if not isinstance(getattr(net, "dynamics", ""), str):
+        raise ValueError("to_header(net with dynamics of your own): a file names dynamics, it cannot hold functions.")
+    return header
 
 
 def from_header(header: dict[str, Any]) -> Network:

@@ -10,25 +10,29 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow import (
+    BasisInTime,
+    Field,
     PiecewiseConstant,
     PiecewiseLinear,
     SmoothInTime,
-    final,
     get_activation,
     get_field,
+    get_march,
     get_scheme,
     serial,
 )
-from numdl.flow.fields.base import generator
+from numdl.flow.fields.base import as_weights, generator
+from numdl.flow.march import over_samples
 from numdl.models.network import Network, apply_layer, draw_layer
 
-CONTROLS = {"constant": PiecewiseConstant, "linear": PiecewiseLinear}
+CONTROLS = ("constant", "linear", "spline", "legendre", "chebyshev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,24 +44,31 @@ class ResNet(Network):
         width: number m of features, at least 1; at least d without opening.
         depth: number of steps, at least 0; with 0 the network is a single layer (or, without opening, linear).
         T: final time, positive, in the unit of time of the flow; the step is ``T / depth``.
-        dynamics: key of ``numdl.flow.FIELDS``.
+        dynamics: key of ``numdl.flow.FIELDS``, or a ``Field`` of yours.
         scheme: key of ``numdl.flow.SCHEMES``.
-        control: weights in time, ``"constant"`` or ``"linear"`` on each step.
+        control: weights in time, ``"constant"`` or ``"linear"`` on each step, or ``coefficients`` of a cubic
+            ``"spline"``, of ``"legendre"`` or of ``"chebyshev"`` polynomials over all steps.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
         smoothness: correlation time of the weights under their prior, in the unit of T; 0 leaves layers independent.
+        march: key of ``numdl.flow.MARCHES``, how a sample travels and how that is differentiated.
+        coefficients: number of weights of the flow, for a control over all steps.
+        steps: ``"equal"``, or ``"learned"``: sizes ``T softmax(theta["steps"])``, positive with the sum T.
     """
 
     d: int
     width: int
     depth: int
     T: float | int = 1.0
-    dynamics: str = "plain"
+    dynamics: str | Field = "plain"
     scheme: str = "euler"
     control: str = "constant"
     activation: str = "tanh"
     opening: bool = True
     smoothness: float = 0.0
+    march: str = "stored"
+    coefficients: int = 4
+    steps: str = "equal"
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built from.
@@ -80,9 +91,42 @@ class ResNet(Network):
             )
         if self.control not in CONTROLS:
             raise ValueError(f"ResNet(control={self.control!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
-        get_field(self.dynamics)
-        get_scheme(self.scheme)
+        if self.steps not in ("equal", "learned"):
+            raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
+        if self.control not in ("constant", "linear"):
+            if self.smoothness:
+                raise ValueError(
+                    f"ResNet(control={self.control!r}, smoothness={self.smoothness}): a basis is smooth by itself. "
+                    "Use smoothness=0."
+                )
+            BasisInTime(self.depth, self.coefficients, self._basis)
         get_activation(self.activation)
+        self._try_a_step()
+
+    def _try_a_step(self) -> None:
+        """Refuse dynamics, scheme and march that do not go together, by shapes alone."""
+        field, scheme, march = self.field, get_scheme(self.scheme), get_march(self.march)
+        if not self.depth:
+            return
+        f = field.dynamics(get_activation(self.activation))
+        one = PiecewiseConstant(1)
+
+        def go(theta: PyTree, u: Array) -> Array:
+            return march(scheme, f, one, theta, u, 0.0, 1.0)
+
+        layer = field.init(0, self.width, 1.0)
+        found = jax.eval_shape(go, jax.tree.map(lambda leaf: leaf[None], layer), jnp.zeros(self.width))
+        if found.shape != (self.width,):
+            raise ValueError(f"ResNet(dynamics): f maps width {self.width} to {found.shape}, needs ({self.width},).")
+
+    @property
+    def field(self) -> Field:
+        """The dynamics."""
+        return self.dynamics if isinstance(self.dynamics, Field) else get_field(self.dynamics)
+
+    @property
+    def _basis(self) -> str:
+        return "cubic" if self.control == "spline" else self.control
 
     @property
     def h(self) -> float:
@@ -90,11 +134,13 @@ class ResNet(Network):
         return self.T / self.depth if self.depth else 0.0
 
     @property
-    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear | SmoothInTime:
+    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear | BasisInTime | SmoothInTime:
         """Control of the flow; without steps there are no weights, whatever ``control`` says."""
         if not self.depth:
             return PiecewiseConstant(0)
-        control = CONTROLS[self.control](self.depth)
+        if self.control not in ("constant", "linear"):
+            return BasisInTime(self.depth, self.coefficients, self._basis)
+        control = (PiecewiseConstant if self.control == "constant" else PiecewiseLinear)(self.depth)
         return SmoothInTime(control, self.smoothness / self.h) if self.smoothness else control
 
     @property
@@ -105,7 +151,7 @@ class ResNet(Network):
     @property
     def title(self) -> str:
         """The architecture in a few words."""
-        return f"{self.dynamics} {self.width}x{self.depth}" if self.depth else f"single layer {self.width}"
+        return f"{self.field.name} {self.width}x{self.depth}" if self.depth else f"single layer {self.width}"
 
     def init(self, key: Any, dtype: Any = None) -> PyTree:
         """Random weights for inputs of mean 0 and variance 1.
@@ -121,7 +167,8 @@ class ResNet(Network):
             dtype: of the weights; None for JAX's default.
 
         Returns:
-            ``{"opening": {"K": (m, d), "b": (m,)}, "flow": leaves (n_coeffs, ...)}``; no ``"opening"`` without one.
+            ``{"opening": {"K": (m, d), "b": (m,)}, "flow": leaves (n_coeffs, ...)}``; no ``"opening"`` without one;
+            with learned steps also ``"steps": (depth,)``.
 
         Raises:
             ValueError: dtype is not available, as float64 outside the x64 context.
@@ -131,7 +178,7 @@ class ResNet(Network):
         theta: dict[str, Any] = {}
         if self.opening:
             theta["opening"] = draw_layer(rng, self.width, self.d, dtype)
-        field, scale = get_field(self.dynamics), min(1.0, 0.5 / self.h) if self.depth else 1.0
+        field, scale = self.field, min(1.0, 0.5 / self.h) if self.depth else 1.0
         layers = [field.init(rng, self.width, scale, dtype) for _ in range(self.weights_in_time.n_coeffs)]
         empty = not layers  # the structure of a layer, without one
         layers = layers or [field.init(rng, self.width, scale, dtype)]
@@ -139,6 +186,8 @@ class ResNet(Network):
             name: jnp.asarray(np.stack([np.asarray(layer[name]) for layer in layers])[: 0 if empty else None])
             for name in layers[0]
         }
+        if self.steps == "learned":
+            theta["steps"] = as_weights(np.zeros(self.depth), dtype)
         return theta
 
     def layers(self, theta: PyTree) -> PyTree:
@@ -184,7 +233,23 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return final(*self._flow(theta, x))
+        return get_march(self.march)(*self._flow(theta, self.open(theta, x)))
+
+    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, row by row; a reversible march adds up the derivatives by the weights as it goes.
+
+        Args:
+            theta: weights as from ``init``.
+            x: (n, d).
+
+        Returns:
+            (n, m).
+
+        Raises:
+            ValueError: as ``features``.
+        """
+        opened = jax.vmap(self.open, (None, 0))(theta, x)
+        return over_samples(get_march(self.march), *self._flow(theta, opened))
 
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
         """States of one sample at all times; the last one is ``features``.
@@ -199,9 +264,20 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return serial(*self._flow(theta, x))
+        return serial(*self._flow(theta, self.open(theta, x)))
 
-    def _flow(self, theta: PyTree, x: Array) -> tuple[Any, ...]:
+    def step_sizes(self, theta: PyTree) -> float | Float[Array, " depth"]:
+        """Size of each step, in time: one number, or (depth,) where they are learned.
+
+        Args:
+            theta: weights as from ``init``.
+
+        Returns:
+            Positive, with the sum T.
+        """
+        return self.T * jax.nn.softmax(theta["steps"]) if self.steps == "learned" else self.h
+
+    def _flow(self, theta: PyTree, u0: Array) -> tuple[Any, ...]:
         """What every way to march asks for."""
-        f = get_field(self.dynamics).dynamics(get_activation(self.activation))
-        return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], self.open(theta, x), 0.0, self.h
+        f, h = self.field.dynamics(get_activation(self.activation)), self.step_sizes(theta)
+        return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h

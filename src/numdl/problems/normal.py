@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import PyTree
 from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics, squares_head
 from numdl.problems.metrics import misfit_metrics
-from numdl.problems.rows import sum_rows
+from numdl.problems.rows import over_samples, sum_rows
 
 if TYPE_CHECKING:
     from numdl.problems.varpro import VarPro
@@ -121,7 +121,7 @@ def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s
 
     def block(w: Array, x: Array, du: Array) -> Array:
         def weighted(q: PyTree) -> Array:
-            return jnp.sum(jax.vmap(problem.features, (None, 0))(q, x) * (w[:, None] * du))
+            return jnp.sum(over_samples(problem.features)(q, x) * (w[:, None] * du))
 
         return ravel_pytree(jax.grad(weighted)(theta))[0]
 

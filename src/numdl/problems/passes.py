@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.problems.rows import map_rows, sum_rows
+from numdl.problems.rows import map_rows, over_samples, sum_rows
 
 Push = Callable[[PyTree], Float[Array, "n k"]]
 Pull = Callable[[Float[Array, "n k"]], PyTree]
@@ -32,7 +32,7 @@ def linear_passes(
     Returns:
         ``apply(p, x_i)`` for all samples, ``v -> J v`` and ``r -> J' r``.
     """
-    rows = jax.vmap(apply, (None, 0))
+    rows = over_samples(apply)
     if chunk is None or chunk >= x.shape[0]:
         s, push = jax.linearize(lambda q: rows(q, x), p)
         transposed = jax.linear_transpose(push, p)

@@ -71,3 +71,16 @@ def _starts(n: int, chunk: int) -> tuple[Array, int]:
 
 def _block(arrays: tuple[Array, ...], start: Array | int, chunk: int) -> list[Array]:
     return [jax.lax.dynamic_slice_in_dim(a, start, chunk) for a in arrays]
+
+
+def over_samples(apply: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, Array], Array]:
+    """A function of parameters and one sample, for all rows at once.
+
+    Args:
+        apply: ``apply(p, x_i) -> (k,)``; where it has a method ``batch(p, x) -> (n, k)``, as networks do, that is used.
+
+    Returns:
+        ``(p, x) -> (n, k)``.
+    """
+    batch = getattr(apply, "batch", None)
+    return jax.vmap(apply, (None, 0)) if batch is None else batch

@@ -40,7 +40,7 @@ from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.normal import Normal, normal_equations
 from numdl.problems.passes import Pull, Push, linear_passes
-from numdl.problems.rows import map_rows
+from numdl.problems.rows import map_rows, over_samples
 from numdl.regularize.penalty import GroupPenalty
 
 
@@ -84,7 +84,7 @@ class VarPro(eqx.Module):
 
     def embed(self, theta: PyTree) -> Float[Array, "n m"]:
         """Features of all samples."""
-        return map_rows(lambda x: jax.vmap(self.features, (None, 0))(theta, x), self.chunk, self.x)
+        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x)
 
     def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""

@@ -3,16 +3,42 @@
 from numdl.flow.fields.antisymmetric import ANTISYMMETRIC
 from numdl.flow.fields.base import Field
 from numdl.flow.fields.circulant import CIRCULANT
+from numdl.flow.fields.contractive import CONTRACTIVE
+from numdl.flow.fields.convolution import CONVOLUTION
 from numdl.flow.fields.double import DOUBLE
-from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
+from numdl.flow.fields.double_hamiltonian import DOUBLE_HAMILTONIAN
+from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC, PARABOLIC
+from numdl.flow.fields.h1 import H1
+from numdl.flow.fields.hamiltonian import HAMILTONIAN
+from numdl.flow.fields.hyperbolic import HYPERBOLIC
 from numdl.flow.fields.low_rank import LOW_RANK
+from numdl.flow.fields.m_matrix import M_MATRIX
 from numdl.flow.fields.plain import PLAIN
+from numdl.flow.fields.second_order import SECOND_ORDER
 from numdl.flow.fields.symmetric import SYMMETRIC
 
 __all__ = ["FIELDS", "Field", "get_field"]
 
 FIELDS: dict[str, Field] = {
-    field.name: field for field in (PLAIN, ANTISYMMETRIC, SYMMETRIC, LOW_RANK, CIRCULANT, DOUBLE, DOUBLE_SYMMETRIC)
+    field.name: field
+    for field in (
+        PLAIN,
+        ANTISYMMETRIC,
+        SYMMETRIC,
+        LOW_RANK,
+        CIRCULANT,
+        CONVOLUTION,
+        DOUBLE,
+        DOUBLE_SYMMETRIC,
+        PARABOLIC,
+        CONTRACTIVE,
+        M_MATRIX,
+        HAMILTONIAN,
+        DOUBLE_HAMILTONIAN,
+        H1,
+        SECOND_ORDER,
+        HYPERBOLIC,
+    )
 }
 """Name to field; a new one is one file and one entry here."""
 

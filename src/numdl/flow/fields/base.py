@@ -23,11 +23,15 @@ class Field(NamedTuple):
             Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
             matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
         dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,).
+        conserves: what the flow of it keeps or bounds, in words; empty where nothing is promised.
+        energy: ``energy(potential, u, theta) -> ()``, conserved where the weights do not move; None without one.
     """
 
     name: str
     init: Callable[..., dict[str, Array]]
     dynamics: Callable[..., Dynamics]
+    conserves: str = ""
+    energy: Callable[..., Array] | None = None
 
 
 def generator(key: Any) -> np.random.Generator:

@@ -34,4 +34,7 @@ def dynamics(activation: Activation) -> Dynamics:
     return f
 
 
-DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics)
+DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, "distances never grow")
+
+PARABOLIC = DOUBLE_SYMMETRIC._replace(name="parabolic")
+"""The same by the name that the literature on networks as partial differential equations uses."""

@@ -1,13 +1,28 @@
-"""Which one-step schemes are there, by name?"""
+"""Which schemes are there, by name?"""
 
 from numdl.contracts import Scheme
+from numdl.flow.schemes.adams_bashforth import ADAMS_BASHFORTH
 from numdl.flow.schemes.euler import EULER
 from numdl.flow.schemes.heun import HEUN
+from numdl.flow.schemes.imex import imex, imex_circulant
+from numdl.flow.schemes.implicit_midpoint import IMPLICIT_MIDPOINT
+from numdl.flow.schemes.rk3 import RK3
 from numdl.flow.schemes.rk4 import RK4
+from numdl.flow.schemes.symplectic import SYMPLECTIC_EULER, VERLET
+from numdl.flow.schemes.tableau import explicit
 
-__all__ = ["SCHEMES", "get_scheme"]
+__all__ = ["SCHEMES", "explicit", "get_scheme", "imex", "imex_circulant"]
 
-SCHEMES: dict[str, Scheme] = {"euler": EULER, "heun": HEUN, "rk4": RK4}
+SCHEMES: dict[str, Scheme] = {
+    "euler": EULER,
+    "heun": HEUN,
+    "rk3": RK3,
+    "rk4": RK4,
+    "adams_bashforth": ADAMS_BASHFORTH,
+    "symplectic_euler": SYMPLECTIC_EULER,
+    "verlet": VERLET,
+    "implicit_midpoint": IMPLICIT_MIDPOINT,
+}
 """Name to scheme; a new one is one file and one entry here."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics, PyTree, Scheme
@@ -46,7 +48,24 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
             slopes.append(f(t + c * h, _move(u, h, row, slopes), theta(c)))
         return _move(u, h, b, slopes)
 
-    return Scheme(order, step)
+    return Scheme(order, step, stability=functools.partial(_stability, _coefficients(a, b)))
+
+
+def _coefficients(a: Sequence[Sequence[float]], b: Sequence[float]) -> np.ndarray:
+    """Coefficients ``1, b'1, b'A1, b'A^2 1, ...`` of the polynomial ``R(z) = 1 + z b'(I - z A)^(-1) 1``."""
+    stages = len(b)
+    matrix, powers = np.zeros((stages, stages)), np.ones(stages)
+    for i, row in enumerate(a):
+        matrix[i, :i] = row
+    coefficients = [1.0]
+    for _ in range(stages):
+        coefficients.append(float(np.asarray(b) @ powers))
+        powers = matrix @ powers
+    return np.array(coefficients)
+
+
+def _stability(coefficients: np.ndarray, z: Any) -> Any:
+    return np.polynomial.polynomial.polyval(z, coefficients)
 
 
 def _move(u: Array, h: Any, weights: Sequence[float], slopes: Sequence[Array]) -> Array:

@@ -1,0 +1,44 @@
+"""Which layer forgets where it came from: ``f(t, u, theta) = -gamma u - K' act(K u + b)``?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from numdl.contracts import Dynamics
+from numdl.flow.activations import Activation
+from numdl.flow.fields.base import Field
+from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
+
+
+def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
+    """Right-hand side ``-gamma u - K' act(K u + b)``; ``K (r, m)``, ``b (r,)`` may have any inner width r.
+
+    The symmetric part of its Jacobian is at most ``-gamma I`` for every non-decreasing activation, so two solutions
+    approach each other: ``||u(t) - v(t)|| <= exp(-gamma t) ||u(0) - v(0)||``.
+
+    Args:
+        activation: acts on each entry, non-decreasing.
+        gamma: rate of contraction, in 1 / time, positive.
+
+    Returns:
+        ``f(t, u, theta)``.
+
+    Raises:
+        ValueError: gamma is not positive or not finite.
+
+    Source: Soderlind, The logarithmic norm, BIT 46, 2006, sec. 3; the layer is that of Ruthotto and Haber, JMIV 62,
+    2020.
+    """
+    if not 0.0 < gamma < float("inf"):
+        raise ValueError(f"contractive.dynamics(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0.")
+    smoothing = DOUBLE_SYMMETRIC.dynamics(activation)
+
+    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
+        return smoothing(t, u, theta) - gamma * u
+
+    return f
+
+
+CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, "distances shrink by exp(-gamma t)")

@@ -1,0 +1,94 @@
+"""Which ways are there to march a sample through all steps and to differentiate that?
+
+Every way has one signature, ``(scheme, f, control, coeffs, u0, t0, h)``, and returns the state at the end.
+``"stored"``, ``"remat"``, ``"checkpointed"`` and ``"reversible"`` agree to rounding in value and derivative;
+``"coupled"`` is another discretisation of the same order, with exact derivatives; ``"adjoint"`` has the value of
+``"stored"`` and the gradient of the continuous problem; ``"adaptive"`` solves to a tolerance.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float
+
+from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.flow.march.adaptive import adaptive
+from numdl.flow.march.adjoint import adjoint
+from numdl.flow.march.recomputed import checkpointed, remat
+from numdl.flow.march.reversible import coupled, reversible, reversible_by_coupling
+from numdl.flow.march.stored import final, serial
+
+__all__ = [
+    "MARCHES",
+    "adaptive",
+    "adjoint",
+    "checkpointed",
+    "coupled",
+    "final",
+    "get_march",
+    "over_samples",
+    "remat",
+    "reversible",
+    "serial",
+]
+
+March = Callable[..., Array]
+
+MARCHES: dict[str, March] = {
+    "stored": final,
+    "remat": remat,
+    "checkpointed": checkpointed,
+    "reversible": reversible,
+    "coupled": reversible_by_coupling,
+    "adjoint": adjoint,
+    "adaptive": adaptive,
+}
+"""Name to march; a new one is one file and one entry here."""
+
+
+def over_samples(
+    march: March,
+    scheme: Scheme,
+    f: Dynamics,
+    control: Control,
+    coeffs: PyTree,
+    u0: Float[Array, "n m"],
+    t0: Any,
+    h: Any,
+) -> Float[Array, "n m"]:
+    """States of n samples at the end, by any way to march.
+
+    Args:
+        march: a value of ``MARCHES``.
+        scheme: one step.
+        f: right-hand side of one sample.
+        control: weights in time.
+        coeffs: coefficients of the control, leading axis ``n_coeffs``.
+        u0: states at t0, (n, m).
+        t0: start, in time.
+        h: step size, in time: one number, or (nt,).
+
+    Returns:
+        (n, m).
+    """
+    if march in (reversible, reversible_by_coupling):
+        return march(scheme, f, control, coeffs, u0, t0, h)
+    return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
+
+
+def get_march(name: Any) -> March:
+    """Way to march of that name.
+
+    Args:
+        name: a key of ``MARCHES``.
+
+    Returns:
+        ``(scheme, f, control, coeffs, u0, t0, h) -> u(T)``.
+
+    Raises:
+        ValueError: no march has that name.
+    """
+    if name not in MARCHES:
+        raise ValueError(f"get_march({name!r}): unknown march. Use one of {', '.join(MARCHES)}.")
+    return MARCHES[name]

@@ -1,0 +1,92 @@
+"""What do all ways to march share: the steps, and one step on its own cell?"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from numdl.contracts import Control, Dynamics, PyTree, Scheme
+
+
+class Steps(NamedTuple):
+    """What each step needs to know, leading axis nt.
+
+    Attributes:
+        t: start, in time.
+        h: size, in time.
+        cell: what the control says of the step.
+    """
+
+    t: Array
+    h: Array
+    cell: PyTree
+
+    @property
+    def nt(self) -> int:
+        """Number of steps."""
+        return self.t.shape[0]
+
+
+def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
+    """State in the common dtype, and start time, size and cell of each step.
+
+    Args:
+        call: name of the march, for messages.
+        control: weights in time.
+        coeffs: coefficients of the control, leading axis ``n_coeffs``.
+        u0: state at t0, (m,).
+        t0: start, in time.
+        h: step size, in time: one number, or (nt,) for steps of different length.
+
+    Returns:
+        u0 in the dtype of the march, and the steps.
+
+    Raises:
+        ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
+    """
+    cells = control.cells(coeffs)
+    leaves = jax.tree.leaves(cells)
+    if not leaves:
+        raise ValueError(
+            f"{call}(coeffs without arrays): the number of steps is unknown. Give at least one leaf (nt, 0)."
+        )
+    nt = leaves[0].shape[0]
+    if jnp.shape(h) not in ((), (nt,)):
+        raise ValueError(
+            f"{call}(h of shape {jnp.shape(h)}): needs one step size or {nt} of them, shape () or ({nt},). "
+            "Give T / nt, or the differences of the time nodes."
+        )
+    # The carry of a scan must keep its dtype: promote once, here, instead of in every step. The 1.0 turns integers into
+    # floats and is weak otherwise.
+    dtype = jnp.result_type(u0, *leaves, 1.0)
+    sizes = jnp.asarray(h, dtype)
+    if sizes.ndim == 0:
+        times = t0 + sizes * jnp.arange(nt, dtype=dtype)
+        sizes = jnp.broadcast_to(sizes, (nt,))
+    else:
+        times = t0 + jnp.cumsum(sizes) - sizes
+    return jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
+
+
+def advance(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+    """The carry after one step on its own cell."""
+    return scheme.step(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
+
+
+def retreat(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+    """The carry before one step; only for schemes with an inverse."""
+    assert scheme.inverse is not None
+    return scheme.inverse(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
+
+
+def enter(scheme: Scheme, u: Array) -> PyTree:
+    """What the scheme carries, from a state."""
+    return u if scheme.start is None else scheme.start(u)
+
+
+def leave(scheme: Scheme, carry: PyTree) -> Array:
+    """The state in what the scheme carries."""
+    return carry if scheme.finish is None else scheme.finish(carry)

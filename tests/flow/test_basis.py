@@ -1,0 +1,78 @@
+"""Weights from few coefficients: what the bases reproduce, uneven steps, refinement, errors."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.polynomial import chebyshev, legendre
+from scipy.interpolate import BSpline
+
+from numdl.flow import BasisInTime, final, get_scheme
+from numdl.testing import check_order
+
+pytestmark = pytest.mark.usefixtures("x64")
+COEFFS = np.random.default_rng(0).normal(size=(6, 2))  # NumPy: arrays made on import would be float32
+
+
+def truth(kind, t):
+    if kind in ("legendre", "chebyshev"):
+        return (legendre.legval if kind == "legendre" else chebyshev.chebval)(2 * t - 1, np.asarray(COEFFS)).T
+    degree = 1 if kind == "linear" else 3
+    knots = np.concatenate([np.zeros(degree), np.linspace(0, 1, 7 - degree), np.ones(degree)])
+    return BSpline(knots, np.asarray(COEFFS), degree)(t)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic", "legendre", "chebyshev"])
+@pytest.mark.parametrize("nodes", [None, (0.0, 0.1, 0.4, 1.0)])
+def test_starts_middles_and_ends(kind, nodes):
+    control = BasisInTime(3, 6, kind, nodes)
+    times = np.linspace(0, 1, 4) if nodes is None else np.array(nodes)
+    cells = control.cells({"a": COEFFS})
+    for c in (0.0, 0.5, 1.0):
+        found = control.at(cells, c)["a"]
+        np.testing.assert_allclose(found, truth(kind, times[:-1] + c * np.diff(times)), atol=1e-13)
+
+
+def test_a_parabola_is_exact_everywhere():
+    control = BasisInTime(2, 3, "legendre")
+    cells = control.cells(COEFFS[:3])
+    found = control.at(cells, 0.3)[1]
+    np.testing.assert_allclose(found, legendre.legval(2 * 0.65 - 1, np.asarray(COEFFS[:3])), atol=1e-14)
+
+
+def test_the_same_coefficients_on_more_steps_converge_with_the_order_of_the_scheme():
+    def solve(nt):
+        def f(t, u, theta):
+            return jnp.tanh(theta * u) - t * u
+
+        return final(get_scheme("rk4"), f, BasisInTime(nt, 6, "chebyshev"), COEFFS, jnp.ones(2), 0.0, 1 / nt)
+
+    check_order(solve, solve(1000), [60, 120, 240], 4)
+
+
+def test_refining_keeps_the_function():
+    control = BasisInTime(3, 6, "cubic", (0.0, 0.1, 0.4, 1.0))
+    fine = control.refined()
+    assert fine.nt == 6 and fine.nodes == pytest.approx((0.0, 0.05, 0.1, 0.25, 0.4, 0.7, 1.0))
+    assert fine.refine(control.refine(COEFFS)) is COEFFS
+    middle = control.at(control.cells(COEFFS), 0.5)
+    np.testing.assert_allclose(fine.at(fine.cells(COEFFS), 1.0)[::2], middle, atol=1e-14)
+
+
+def test_no_steps_are_fine():
+    assert BasisInTime(0, 4).cells(COEFFS[:4])[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: BasisInTime(-1, 4), "needs nt >= 0"),
+        (lambda: BasisInTime(3, 3), "needs at least 4"),
+        (lambda: BasisInTime(3, 4, "fourier"), "unknown. Use one of linear"),
+        (lambda: BasisInTime(3, 4, nodes=(0.0, 0.5, 1.0)), "needs 4 increasing numbers"),
+        (lambda: BasisInTime(2, 4, nodes=(0.0, 0.5, 0.5)), "increasing numbers from 0 to 1"),
+        (lambda: BasisInTime(3, 4).cells(COEFFS), "needs a leading axis of 4"),
+    ],
+)
+def test_what_is_no_basis_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

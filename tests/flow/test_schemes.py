@@ -1,0 +1,175 @@
+"""What each scheme promises besides its order: stability function, inverse, conservation, implicit terms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import circulant
+
+from numdl.contracts import Scheme
+from numdl.flow import SCHEMES, PiecewiseConstant, energy, final, get_field, get_scheme, imex, imex_circulant, serial
+from numdl.flow.march import coupled
+from numdl.testing import check_order
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def rotation(t, u, theta):
+    """``u' = lambda u`` with the complex number lambda, in real coordinates."""
+    re, im = theta
+    return jnp.stack([re * u[0] - im * u[1], im * u[0] + re * u[1]])
+
+
+def bending(t, u, theta):
+    return jnp.cos(3 * t) - u**2
+
+
+@pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if scheme.stability is not None])
+def test_the_stability_function_is_that_of_the_step(name):
+    scheme, z = get_scheme(name), np.array([-0.5 + 0.3j, 1.2j, -2.5, 0.4 - 1.0j])
+    for value in z:
+        u = scheme.step(rotation, 0.0, 0.5, jnp.asarray([1.0, 0.0]), lambda c, v=value / 0.5: (v.real, v.imag))
+        assert complex(*np.asarray(u)) == pytest.approx(complex(scheme.stability(value)), rel=1e-12)
+
+
+def test_stability_regions_have_their_known_size():
+    """Left ends on the real axis, and the end on the imaginary one; Hairer and Wanner II, sec. IV.2."""
+    ends = {"euler": (2.0, 0.0), "heun": (2.0, 0.0), "rk3": (2.5127, 1.7321), "rk4": (2.7853, 2.8284)}
+    for name, (real, imaginary) in ends.items():
+        size = get_scheme(name).stability
+        assert abs(size(-real + 1e-3)) < 1 < abs(size(-real - 1e-3))
+        if imaginary:
+            assert abs(size(1j * (imaginary - 1e-3))) < 1 < abs(size(1j * (imaginary + 1e-3)))
+
+
+@pytest.mark.parametrize("name", [n for n, s in SCHEMES.items() if s.inverse is not None] + ["coupled rk4"])
+@pytest.mark.parametrize("dynamics", ["hamiltonian", "hyperbolic"])
+def test_a_step_is_undone(name, dynamics):
+    scheme = coupled(get_scheme("rk4")) if name == "coupled rk4" else get_scheme(name)
+    field = get_field(dynamics)
+    f, weights = field.dynamics(jnp.tanh), [field.init(seed, 6, 1.0) for seed in (0, 1)]
+
+    def theta(c):
+        return jax.tree.map(lambda a, b: (1 - c) * a + c * b, *weights)
+
+    u = jax.random.normal(jax.random.key(0), (6,))
+    carry = scheme.start(u) if scheme.start else u
+    after = scheme.step(f, 0.3, 0.4, carry, theta)
+    found = scheme.inverse(f, 0.3, 0.4, after, theta)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(carry), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-14)
+    wrong = scheme.inverse(f, 0.3, 0.4, after, lambda c: theta(c + 0.2))  # weights read too late
+    assert np.max(np.abs(jax.tree.leaves(wrong)[0] - u)) > 1e-3
+
+
+@pytest.mark.parametrize("dynamics", ["double_hamiltonian", "hyperbolic"])
+def test_symplectic_schemes_keep_the_energy_for_long(dynamics):
+    field, nt = get_field(dynamics), 2000
+    theta, f = field.init(3, 6, 1.0), field.dynamics(jnp.tanh)
+    coeffs = jax.tree.map(lambda a: jnp.broadcast_to(a, (nt, *a.shape)), theta)
+    drift = {}
+    for name in ("verlet", "implicit_midpoint", "euler"):
+        states = serial(get_scheme(name), f, PiecewiseConstant(nt), coeffs, jnp.ones(6), 0.0, 0.05)
+        energies = jax.vmap(lambda u: energy(dynamics, "tanh", u, theta))(states)
+        drift[name] = float(jnp.max(jnp.abs(energies - energies[0])))
+    assert drift["verlet"] < 0.01 and drift["implicit_midpoint"] < 0.01 < 0.3 < drift["euler"]
+
+
+def test_implicit_midpoint_is_stable_where_explicit_schemes_are_not():
+    def stiff(t, u, theta):
+        return -1000.0 * (u - jnp.cos(t))
+
+    args = (stiff, PiecewiseConstant(20), jnp.zeros((20, 1)), jnp.ones(1), 0.0, 0.1)
+    assert abs(final(get_scheme("implicit_midpoint"), *args)[0] - np.cos(2.0)) < 0.05
+    assert abs(final(get_scheme("rk4"), *args)[0]) > 1e6
+
+
+def test_implicit_midpoint_without_a_solution_says_so():
+    u = get_scheme("implicit_midpoint").step(lambda t, u, theta: 1 + u**2, 0.0, 10.0, jnp.ones(1), lambda c: None)
+    assert np.isnan(u).all()
+
+
+def test_implicit_midpoint_differentiates_the_solution_not_the_iteration():
+    scheme = get_scheme("implicit_midpoint")
+
+    def end(k):
+        return scheme.step(lambda t, u, k: jnp.sin(k * u), 0.0, 0.7, jnp.asarray([0.4, 1.1]), lambda c: k)
+
+    k, eps = 1.3, 1e-5
+    slope = (end(k + eps) - end(k - eps)) / (2 * eps)
+    np.testing.assert_allclose(jax.jacfwd(end)(k), slope, rtol=1e-8)
+    np.testing.assert_allclose(jax.jacrev(end)(k), slope, rtol=1e-8)
+
+
+def test_two_steps_on_an_uneven_grid_have_order_two():
+    def solve(nt):
+        h = np.diff(np.linspace(0, 1, nt + 1) ** 1.5)
+        return final(
+            get_scheme("adams_bashforth"), bending, PiecewiseConstant(nt), jnp.zeros((nt, 1)), jnp.ones(1), 0.0, h
+        )
+
+    check_order(solve, solve(20000), [200, 400, 800], 2)
+
+
+def test_two_steps_ignore_the_ratio_in_a_mutant():
+    scheme = get_scheme("adams_bashforth")
+
+    def step(f, t, h, carry, theta):
+        return scheme.step(f, t, h, carry._replace(h=jnp.where(carry.h > 0, h, 0.0)), theta)
+
+    mutant = Scheme(2, step, start=scheme.start, finish=scheme.finish)
+
+    def solve(nt, scheme=mutant):
+        h = np.where(np.arange(nt) % 2, 0.5, 1.5) / nt
+        return final(scheme, bending, PiecewiseConstant(nt), jnp.zeros((nt, 1)), jnp.ones(1), 0.0, h)
+
+    exact = solve(20000, scheme)
+    check_order(lambda nt: solve(nt, scheme), exact, [200, 400, 800], 2)
+    with pytest.raises(AssertionError, match="observed order"):
+        check_order(solve, exact, [200, 400, 800], 2)
+
+
+def test_implicit_terms_by_three_factorisations():
+    m = 8
+    column = np.zeros(m)
+    column[[0, 1, -1]] = -2.0, 1.0, 1.0
+    L = 50 * circulant(column)
+    f, u0 = lambda t, u, theta: jnp.sin(3 * t + u), jnp.linspace(-1, 1, m)
+
+    def solve(scheme, nt):
+        return final(scheme, f, PiecewiseConstant(nt), jnp.zeros((nt, 1)), u0, 0.0, 1 / nt)
+
+    np.testing.assert_allclose(solve(imex(L), 20), solve(imex_circulant(50 * column), 20), atol=1e-13)
+    one = np.linalg.solve(np.eye(m) - 0.1 * L, u0 + 0.1 * np.sin(u0))
+    np.testing.assert_allclose(imex(L).step(f, 0.0, 0.1, u0, lambda c: None), one, atol=1e-13)
+
+    def both(t, u, theta):
+        return f(t, u, theta) + L @ u
+
+    exact = final(get_scheme("rk4"), both, PiecewiseConstant(4000), jnp.zeros((4000, 1)), u0, 0.0, 1 / 4000)
+    check_order(lambda nt: solve(imex(L), nt), exact, [200, 400, 800], 1)
+    np.testing.assert_allclose(imex(-3.0).step(f, 0.0, 0.1, u0, lambda c: None), (u0 + 0.1 * np.sin(u0)) / 1.3)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: imex(np.ones((2, 2, 2))), "symmetric square"),
+        (lambda: imex(np.array([[0.0, 1.0], [0.0, 0.0]])), "symmetric square"),
+        (lambda: imex(np.eye(2)), "eigenvalue 1.0, needs none above 0"),
+        (lambda: imex(0.5), "needs none above 0"),
+        (lambda: imex_circulant(np.array([-1.0, 1.0, 0.0])), "first column of a symmetric"),
+        (lambda: coupled(get_scheme("rk4"), 0.0), r"needs a number in \(0, 1\]"),
+        (lambda: coupled(get_scheme("adams_bashforth")), "from state to state"),
+    ],
+)
+def test_what_is_no_scheme_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("name", ["symplectic_euler", "verlet"])
+def test_symplectic_schemes_need_two_halves(name):
+    f = get_field("plain").dynamics(jnp.tanh)
+    with pytest.raises(ValueError, match=f"scheme '{name}': needs dynamics of two halves.*Use 'rk4'"):
+        get_scheme(name).step(f, 0.0, 0.1, jnp.ones(4), lambda c: get_field("plain").init(0, 4, 1.0))

@@ -1,0 +1,142 @@
+"""All ways to march agree: states, gradients, tangents and curvature products, one sample or many."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import MARCHES, PiecewiseLinear, final, get_field, get_march, get_scheme
+from numdl.flow.march import coupled, over_samples
+
+pytestmark = pytest.mark.usefixtures("x64")
+NT = 7
+X = np.random.default_rng(0).normal(size=(5, 4))
+H = np.linspace(0.05, 0.15, NT)
+
+
+def case(dynamics):
+    field = get_field(dynamics)
+    coeffs = [field.init(seed, 4, 1.0) for seed in range(NT + 1)]
+    return field.dynamics(jnp.tanh), jax.tree.map(lambda *leaves: jnp.stack(leaves), *coeffs)
+
+
+def loss(way, scheme, f):
+    def total(coeffs, x, h):
+        return jnp.sum(jnp.sin(over_samples(way, scheme, f, PiecewiseLinear(NT), coeffs, x, 0.1, h)))
+
+    return total
+
+
+def close(found, expected, atol=1e-13):
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=atol)
+
+
+EXACT = [
+    ("remat", "heun", "plain"),
+    ("checkpointed", "adams_bashforth", "plain"),
+    ("reversible", "symplectic_euler", "hyperbolic"),
+    ("reversible", "verlet", "hamiltonian"),
+    ("reversible", "implicit_midpoint", "antisymmetric"),
+    ("coupled", "heun", "plain"),
+]
+
+
+@pytest.mark.parametrize(("name", "scheme", "dynamics"), EXACT)
+def test_exact_ways_agree_with_stored_states(name, scheme, dynamics):
+    (f, coeffs), scheme = case(dynamics), get_scheme(scheme)
+    at = (coeffs, jnp.asarray(X), jnp.asarray(H))
+    mine, stored = loss(get_march(name), scheme, f), loss(final, coupled(scheme) if name == "coupled" else scheme, f)
+
+    def everything(total):
+        slope = jax.grad(total, (0, 1, 2))
+        return jax.jit(lambda at: (total(*at), jax.jvp(slope, at, at), jax.jvp(total, at, at)[1]))(at)
+
+    close(everything(mine), everything(stored), 1e-11)
+
+
+@pytest.mark.parametrize("name", ["reversible", "coupled"])
+def test_one_sample_under_vmap_agrees_with_many(name):
+    f, coeffs = case("hamiltonian")
+    way, args = get_march(name), (get_scheme("verlet" if name == "reversible" else "heun"), f, PiecewiseLinear(NT))
+
+    def ends(coeffs):
+        return jax.vmap(lambda u: way(*args, coeffs, u, 0.1, H))(jnp.asarray(X))
+
+    many = over_samples(way, *args, coeffs, jnp.asarray(X), 0.1, H)
+    np.testing.assert_allclose(ends(coeffs), many, atol=1e-14)
+    w = jnp.cos(jnp.asarray(X))
+    mine = jax.grad(lambda coeffs: jnp.vdot(w, ends(coeffs)))(coeffs)
+    close(mine, jax.grad(lambda c: jnp.vdot(w, over_samples(way, *args, c, jnp.asarray(X), 0.1, H)))(coeffs))
+
+
+def test_memory_of_a_reversible_gradient_does_not_grow_with_the_states():
+    """Temporary memory of the compiled gradient, as XLA reports it; the gradient itself grows with the depth."""
+    field, n, m = get_field("hamiltonian"), 64, 8
+    f, layer = field.dynamics(jnp.tanh), field.init(0, m, 1.0)
+
+    def temporary(name, nt):
+        control, scheme = PiecewiseLinear(nt), get_scheme("verlet")
+        coeffs = jax.tree.map(lambda a: jnp.zeros((nt + 1, *a.shape)), layer)
+
+        def total(coeffs, u):
+            return jnp.sum(over_samples(get_march(name), scheme, f, control, coeffs, u, 0.0, 1 / nt))
+
+        compiled = jax.jit(jax.grad(total)).lower(coeffs, jnp.zeros((n, m))).compile()
+        weights = sum(leaf.size for leaf in jax.tree.leaves(coeffs)) * 8
+        return compiled.memory_analysis().temp_size_in_bytes, weights
+
+    (small, w_small), (large, w_large) = (temporary("reversible", nt) for nt in (32, 512))
+    states = (512 - 32) * n * m * 8
+    # Slopes of both ends of each step, and the linear weights themselves, are a few copies of the weights.
+    assert large - small < 6 * (w_large - w_small) + 0.02 * states
+    assert temporary("stored", 512)[0] > states
+
+
+def test_the_continuous_adjoint_has_the_value_of_stored_states_and_an_error_of_the_order_of_the_scheme():
+    f, layer = case("plain")[0], get_field("plain").init(0, 4, 1.0)
+
+    def slopes(name, nt):
+        coeffs = jax.tree.map(lambda a: jnp.broadcast_to(a, (nt + 1, *a.shape)), layer)
+        args = get_scheme("heun"), f, PiecewiseLinear(nt)
+
+        def total(scale):
+            moved = jax.tree.map(lambda a: scale * a, coeffs)
+            return jnp.sum(jnp.sin(over_samples(get_march(name), *args, moved, jnp.asarray(X), 0.0, 1 / nt)))
+
+        return jax.value_and_grad(total)(1.0)
+
+    errors = []
+    for nt in (8, 16, 32):
+        (value, slope), (exact_value, exact) = slopes("adjoint", nt), slopes("stored", nt)
+        assert value == exact_value
+        errors.append(abs(slope - exact))
+    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+    assert errors[0] > 1e-8 and np.all(orders > 1.5)
+
+
+def test_adaptive_steps_reach_the_solution():
+    pytest.importorskip("diffrax")
+    f, coeffs = case("plain")
+    args = f, PiecewiseLinear(NT), coeffs, jnp.asarray(X[0]), 0.1, H
+    fine = coeffs, PiecewiseLinear(NT)
+    for _ in range(4):
+        fine = fine[1].refine(fine[0]), fine[1].refined()
+    exact = final(get_scheme("rk4"), f, fine[1], fine[0], jnp.asarray(X[0]), 0.1, np.repeat(H / 16, 16))
+    np.testing.assert_allclose(get_march("adaptive")(get_scheme("euler"), *args), exact, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "words"),
+    [
+        ("reversible", "rk4", "needs a step that can be undone"),
+        ("coupled", "adams_bashforth", "from state to state"),
+        ("adjoint", "adams_bashforth", "from state to state"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(name, scheme, words):
+    f, coeffs = case("plain")
+    with pytest.raises(ValueError, match=words):
+        get_march(name)(get_scheme(scheme), f, PiecewiseLinear(NT), coeffs, jnp.asarray(X[0]), 0.0, 0.1)
+    with pytest.raises(ValueError, match=f"unknown march. Use one of {', '.join(MARCHES)}"):
+        get_march("backwards")
