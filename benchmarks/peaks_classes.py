@@ -8,6 +8,7 @@ machine) are quoted, not measured here.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -49,18 +50,18 @@ def run(run: Run) -> None:
     from numdl.models import ResNet
 
     nets = {"layer": ResNet(2, 40, 0), "resnet": ResNet(2, 8, 16, T=4.0, activation="sine")}
+    seeds = range(run.seeds or (1 if run.quick else 5))
     order = sorted(COURSE, key=lambda method: method.startswith("features"))  # these search longest
-    for seed in range(run.seeds or (1 if run.quick else 5)):
-        for method in order:
-            model, trainer = method.split("_", 1)
-            if model == "features":
-                measure(run, method, seed, partial(features, trainer), width=200)
-            elif trainer == "sgd":
-                measure(run, method, seed, partial(sgd, nets[model]), **PENALTY[model], **SGD)
-            else:
-                eliminate = trainer == "varpro"
-                fit = partial(newton, nets[model], eliminate=eliminate)
-                measure(run, method, seed, fit, **PENALTY[model], iterations=50)
+    for method, seed in itertools.product(order, seeds):
+        model, trainer = method.split("_", 1)
+        if model == "features":
+            measure(run, method, seed, partial(features, trainer), width=200)
+        elif trainer == "sgd":
+            measure(run, method, seed, partial(sgd, nets[model]), **PENALTY[model], **SGD)
+        else:
+            eliminate = trainer == "varpro"
+            fit = partial(newton, nets[model], eliminate=eliminate)
+            measure(run, method, seed, fit, **PENALTY[model], iterations=50)
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
