@@ -1,0 +1,105 @@
+"""What is a network for the analysis of its stability: steps that map what is carried, one layer after the other?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from numdl.contracts import PyTree, Scheme
+from numdl.flow.activations import get_activation
+from numdl.flow.march.common import advance, enter, leave, steps_of
+from numdl.flow.schemes import SCHEMES, get_scheme
+from numdl.flow.separable import Separable
+
+
+class Layers(NamedTuple):
+    """A network, layer by layer. What is carried is flattened to (q,); for schemes of one step it is the state.
+
+    Attributes:
+        name: of the scheme.
+        scheme: one step.
+        separable: whether the dynamics have two halves that move each other only.
+        h: size of each step, in time, (nt,).
+        steps: what each layer is.
+        start: state (m,) to carry (q,).
+        finish: carry (q,) to state (m,).
+        advance: ``advance(carry, step) -> carry``.
+        rate: ``rate(u, step) -> du/dt`` at the start of the step.
+        static: whether the steps are functions instead of arrays.
+    """
+
+    name: str
+    scheme: Scheme
+    separable: bool
+    h: np.ndarray
+    steps: Sequence[Any]
+    start: Callable[[Any], Any]
+    finish: Callable[[Any], Any]
+    advance: Callable[[Any, Any], Any]
+    rate: Callable[[Any, Any], Any]
+    static: bool
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function ``(arrays, step, ...)``, compiled once for all layers of a network."""
+        return jax.jit(function, static_argnums=1) if self.static else jax.jit(function)
+
+
+def layers_of_net(net: Any, theta: PyTree, u0: Any) -> Layers:
+    """Layers of a network with a flow.
+
+    Args:
+        net: with ``field``, ``activation``, ``scheme``, ``weights_in_time`` and ``step_sizes``, as ``ResNet``.
+        theta: its weights.
+        u0: a state at time 0, (m,).
+
+    Returns:
+        The layers.
+
+    Raises:
+        ValueError: the weights do not fit the network.
+    """
+    scheme, control = get_scheme(net.scheme), net.weights_in_time
+    f = net.field.dynamics(get_activation(net.activation))
+    u0, steps = steps_of("stability_report", control, theta["flow"], u0, 0.0, net.step_sizes(theta))
+    _, unflatten = ravel_pytree(enter(scheme, u0))
+    return Layers(
+        name=net.scheme,
+        scheme=scheme,
+        separable=isinstance(f, Separable),
+        h=np.asarray(steps.h, float),
+        steps=[jax.tree.map(lambda leaf, j=j: leaf[j], steps) for j in range(steps.nt)],
+        start=lambda u: ravel_pytree(enter(scheme, u))[0],
+        finish=lambda carry: leave(scheme, unflatten(carry)),
+        advance=lambda carry, step: ravel_pytree(advance(scheme, f, control, unflatten(carry), step))[0],
+        rate=lambda u, step: f(step.t, u, control.at(step.cell, 0.0)),
+        static=False,
+    )
+
+
+def layers_of_maps(maps: Sequence[Callable[[Any], Any]], h: float) -> Layers:
+    """Layers that are any maps ``u -> u + h f(u)``: forward Euler steps of f.
+
+    Args:
+        maps: of states (m,).
+        h: step size that f is to be measured in, in time.
+
+    Returns:
+        The layers.
+    """
+    return Layers(
+        name="euler",
+        scheme=SCHEMES["euler"],
+        separable=False,
+        h=np.full(len(maps), float(h)),
+        steps=list(maps),
+        start=lambda u: u,
+        finish=lambda u: u,
+        advance=lambda u, step: jnp.asarray(step(u)),
+        rate=lambda u, step: (jnp.asarray(step(u)) - u) / h,
+        static=True,
+    )

@@ -1,0 +1,247 @@
+"""What is there to say about the stability of one network on some samples?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numdl.contracts import PyTree
+from numdl.flow.stability.growth import DIRECTIONS, growth, walk
+from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net
+from numdl.flow.stability.promises import energy_changes, pairs
+from numdl.flow.stability.rediscretise import rediscretisation
+from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
+from numdl.flow.stability.spectra import DENSE, spectra
+from numdl.flow.stability.verdict import sentences
+
+SAMPLES = 16
+NEAR = 1e-2
+"""Size of the noise that tests non-expansiveness, as a share of the root mean square of the states."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StabilityReport:
+    """Stability of a network along the trajectories of n samples; layers are counted from 0, times in units of T.
+
+    Arrays over layers have the length nt, or nt + 1 where they say something of the states between; where a trajectory
+    overflows they end before that layer.
+
+    Attributes:
+        scheme: name of the scheme; plain maps are steps of ``"euler"``.
+        h: step sizes, (nt,).
+        eigenvalues: of the Jacobian of f at the start of each step, in 1 / time, (layers, n, m), or those farthest out
+            for wide networks, filled up by NaN.
+        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,).
+        leaves: whether a step makes something grow that decays, that is, leaves the stability region, (layers,).
+        largest_h: largest step size that keeps all that decays in the stability region; 0 or infinite where no bound
+            was found.
+        better_scheme: the first scheme whose region contains all of ``h lambda``, or None.
+        log_norm: largest logarithmic 2-norm over the samples, in 1 / time, (layers,).
+        bound: ``exp(sum h log_norm)``, which bounds the growth of the differential equation as far as the Jacobians
+            at the starts of steps tell, (layers + 1,).
+        growth: largest factor by which a perturbation of the first state grows up to each state, (layers + 1,).
+        gradients: the same for gradients, from the last state back to each state, (layers + 1,).
+        exponents: Lyapunov exponents over the horizon, descending, (n, k), in 1 / time.
+        energy: relative change of the energy within each step, (layers,); empty without an energy.
+        spread: distance of the worst pair of samples over that at time 0, (layers + 1,).
+        promised: what the dynamics promise for that pair, infinite without a promise, (layers + 1,).
+        rediscretised: relative change of the features with other steps, by name; empty for plain maps.
+        noise: gain of random noise in the inputs, ``||D||_F / sqrt(d)`` with D the derivative of the features, (n,).
+        worst: gain in the worst direction, ``||D||_2``, (n,).
+        overflow: first layer whose result is not finite in the dtype of the network; None if there is none.
+        verdict: sentences, the most serious first.
+    """
+
+    scheme: str
+    h: np.ndarray
+    eigenvalues: np.ndarray
+    amplification: np.ndarray
+    leaves: np.ndarray
+    largest_h: float
+    better_scheme: str | None
+    log_norm: np.ndarray
+    bound: np.ndarray
+    growth: np.ndarray
+    gradients: np.ndarray
+    exponents: np.ndarray
+    energy: np.ndarray
+    spread: np.ndarray
+    promised: np.ndarray
+    rediscretised: Mapping[str, float]
+    noise: np.ndarray
+    worst: np.ndarray
+    overflow: int | None
+    verdict: tuple[str, ...] = ()
+
+    @property
+    def stable(self) -> bool:
+        """Whether nothing overflows, no step leaves the stability region and every promise is kept."""
+        return self.overflow is None and not self.leaves.any() and self.keeps_promise
+
+    @property
+    def keeps_promise(self) -> bool:
+        """Whether distances stay within what the dynamics promise; up to a tenth where the bound is linearised."""
+        slack = 1e-9 if np.all(self.promised == self.promised[0]) else 0.1
+        return bool(np.all(self.spread <= (1 + slack) * self.promised))
+
+
+def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
+    """Stability of a residual network along the trajectories of up to 16 samples, in float64.
+
+    Args:
+        net: network with a flow: ``open``, ``field``, ``activation``, ``scheme``, ``weights_in_time`` and
+            ``step_sizes``, as ``ResNet`` has.
+        theta: its weights.
+        x: samples as the network sees them (scaled), (n, d); evenly spaced rows are taken from more than 16.
+
+    Returns:
+        The report.
+
+    Raises:
+        TypeError: the network has no flow.
+        ValueError: it has no steps, or x has another shape, no rows or entries that are not finite.
+
+    Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2-4.
+    """
+    missing = [name for name in ("open", "field", "scheme", "weights_in_time") if not hasattr(net, name)]
+    if missing:
+        raise TypeError(
+            f"stability_report({type(net).__name__}): this network has no flow (no {', '.join(missing)}). Give a "
+            "residual network, or its layers to residual_report."
+        )
+    if net.depth == 0:
+        raise ValueError(
+            "stability_report(net of depth 0): there are no steps to judge. Use a network with depth >= 1."
+        )
+    rows = _rows("stability_report", x, net.depth * net.width**2)
+    limit = float(np.finfo(np.result_type(*(np.asarray(leaf) for leaf in jax.tree.leaves(theta)))).max)
+    with jax.enable_x64(True):
+        theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
+        inputs = jnp.asarray(rows)
+        opened = jax.vmap(lambda row: net.open(theta, row))(inputs)
+        layers = layers_of_net(net, theta, opened[0])
+        return _report(layers, opened, limit, net, theta, inputs)
+
+
+def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 1.0) -> StabilityReport:
+    """Stability of any residual maps, layer by layer, read as forward Euler steps ``u -> u + h f(u)``.
+
+    Args:
+        maps: JAX functions of one state (m,), one for each layer, such as ``lambda u: u + f(u)``.
+        u: states before the first layer, (n, m); evenly spaced rows are taken from more than 16.
+        h: step size that eigenvalues are to be measured in, positive.
+
+    Returns:
+        The report; without energy, promises and other discretisations.
+
+    Raises:
+        ValueError: there are no maps, h is not positive, a map changes the shape, or u has no rows, another shape or
+            entries that are not finite.
+    """
+    if not maps:
+        raise ValueError("residual_report(no maps): there are no layers to judge. Give one function for each layer.")
+    if not 0 < h < np.inf:
+        raise ValueError(f"residual_report(h={h}): needs a finite h > 0. Use 1 for u + f(u).")
+    rows = _rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
+    with jax.enable_x64(True):
+        for j, layer in enumerate(maps):
+            shape = jax.eval_shape(layer, jnp.asarray(rows[0])).shape
+            if shape != rows.shape[1:]:
+                raise ValueError(
+                    f"residual_report: layer {j} maps {rows.shape[1:]} to {shape}. Needs states of one shape (m,)."
+                )
+        return _report(layers_of_maps(maps, h), jnp.asarray(rows), float(np.finfo(float).max))
+
+
+def _rows(call: str, x: Any, work: int) -> np.ndarray:
+    """At most 16 rows, fewer for large networks."""
+    rows = np.asarray(x, float)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"{call}(x of shape {rows.shape}): needs samples in rows, (n, d) with n >= 1.")
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        raise ValueError(
+            f"{call}(x): the entry in row {bad[0, 0]}, column {bad[0, 1]} is {rows[tuple(bad[0])]}. Needs finite "
+            "numbers: remove or impute it."
+        )
+    count = min(len(rows), SAMPLES, max(1, 2**25 // max(work, 1)))
+    return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+
+
+def _report(
+    layers: Layers, u0: Any, limit: float, net: Any = None, theta: PyTree = None, inputs: Any = None
+) -> StabilityReport:
+    carries = walk(layers, u0, limit)
+    overflow = None if len(carries) == len(layers.steps) + 1 else len(carries) - 1
+    finish = jax.vmap(layers.finish)
+    states = [finish(carry) for carry in carries]
+    m = u0.shape[1]
+    # The layer that overflows is judged as well: its Jacobian at the last finite state says why.
+    values, norms = spectra(layers, states[: len(layers.steps)])
+    h = layers.h[: len(values)]
+    z = h[:, None, None] * values
+    factors = np.nanmax(amplification(layers.scheme, z, layers.separable), axis=(1, 2), initial=0.0)
+    mode = [decaying(layer) for layer in values]
+    leaves = np.array(
+        [not inside(layers.scheme, size * own, layers.separable) for size, own in zip(h, mode, strict=True)]
+    )
+    everything = np.concatenate(mode)
+    log_norm = norms.max(axis=1)
+    bound = np.exp(np.concatenate([[0.0], np.cumsum(h * log_norm)]))
+    grown = growth(layers, carries, m if m <= DENSE else DIRECTIONS)
+    path = np.stack([np.asarray(state) for state in states])
+    near = _perturbed(layers, u0, len(path), limit)
+    known = min(len(path), len(near))
+    times = np.concatenate([[0.0], np.cumsum(layers.h)])[:known]
+    omega = float(np.nanmax(np.abs(values), initial=0.0))
+    apart = pairs(path[:known], near[:known], None if net is None else net.field, times, omega)
+    gain = _gains(layers, u0, net, theta, inputs)
+    found = StabilityReport(
+        scheme=layers.name,
+        h=layers.h,
+        eigenvalues=values,
+        amplification=factors,
+        leaves=leaves,
+        largest_h=largest_step(layers.scheme, everything, float(layers.h.max()), layers.separable),
+        better_scheme=first_scheme(
+            np.concatenate([size * own for size, own in zip(h, mode, strict=True)]), layers.separable
+        ),
+        log_norm=log_norm,
+        bound=bound,
+        growth=grown.forward.max(axis=1),
+        gradients=grown.backward.max(axis=1),
+        exponents=grown.exponents,
+        energy=energy_changes(net, theta, layers, states),
+        spread=apart.spread,
+        promised=apart.promised,
+        rediscretised={} if net is None else rediscretisation(net, theta, u0),
+        noise=np.linalg.norm(gain, axis=(1, 2)) / gain.shape[2] ** 0.5,
+        worst=np.linalg.norm(np.where(np.isfinite(gain), gain, 0.0), 2, axis=(1, 2)),
+        overflow=overflow,
+    )
+    return dataclasses.replace(found, verdict=sentences(found))
+
+
+def _perturbed(layers: Layers, u0: Any, count: int, limit: float) -> np.ndarray:
+    """States of slightly perturbed samples."""
+    noise = np.random.default_rng(0).standard_normal(u0.shape)
+    size = NEAR * float(jnp.sqrt(jnp.mean(u0**2)))
+    moved = walk(layers, u0 + (size or NEAR) * noise, limit)[:count]
+    return np.stack([np.asarray(jax.vmap(layers.finish)(carry)) for carry in moved])
+
+
+def _gains(layers: Layers, u0: Any, net: Any, theta: PyTree, inputs: Any) -> np.ndarray:
+    """Derivative of the features by the inputs, (n, m, d); by the first state for plain maps."""
+
+    def features(row: Any) -> Any:
+        carry = layers.start(row if net is None else net.open(theta, row))
+        for step in layers.steps:
+            carry = layers.advance(carry, step)
+        return layers.finish(carry)
+
+    return np.asarray(jax.vmap(jax.jacfwd(features))(u0 if inputs is None else inputs))

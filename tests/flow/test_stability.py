@@ -1,0 +1,104 @@
+"""A stability report against numbers computed by hand, and planted mutants that it must see."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import SCHEMES, get_field
+from numdl.flow.stability import first_scheme, largest_step, residual_report, stability_report
+from numdl.models import ResNet
+
+TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
+
+
+def turning(damping, h, nt=4):
+    """Euler steps of ``u' = (2 TURN - damping I) u``, eigenvalues ``-damping +- 2i``."""
+    step = np.eye(2) + h * (2 * TURN - damping * np.eye(2))
+    return [lambda u: step @ u] * nt
+
+
+def test_turning_without_damping_is_unstable_for_euler_at_every_step():
+    report = residual_report(turning(0.0, 0.5), np.ones((1, 2)), h=0.5)
+    assert not report.stable and report.leaves.all()
+    np.testing.assert_allclose(report.amplification, np.sqrt(2), rtol=1e-12)
+    np.testing.assert_allclose(np.sort(report.eigenvalues[0, 0].imag), [-2, 2], rtol=1e-12)
+    np.testing.assert_allclose(report.growth, np.sqrt(2) ** np.arange(5), rtol=1e-12)
+    np.testing.assert_allclose(report.gradients, np.sqrt(2) ** np.arange(4, -1, -1), rtol=1e-12)
+    np.testing.assert_allclose(report.exponents, np.log(2), rtol=1e-12)  # log(sqrt 2) / h
+    np.testing.assert_allclose(report.bound, 1.0)  # the logarithmic norm of an antisymmetric matrix is 0
+    np.testing.assert_allclose(report.worst, 4.0, rtol=1e-12)
+    assert report.largest_h == 0 and report.better_scheme == "rk3"  # Heun leaves the axis as well
+    assert report.verdict[0].startswith("Forward Euler with h = 0.5 leaves the stability region in layers 0-3; use rk3")
+
+
+def test_with_damping_the_recommended_step_is_that_of_the_formula():
+    report = residual_report(turning(1.0, 0.5), np.ones((1, 2)), h=0.5)
+    assert report.largest_h == pytest.approx(2 * 1.0 / (1.0 + 4.0), rel=1e-9)  # -2 Re / |lambda|^2
+    assert report.verdict[0].endswith("use heun or h <= 0.4.")
+    assert residual_report(turning(1.0, 0.39), np.ones((1, 2)), h=0.39).stable
+
+
+@pytest.mark.parametrize(
+    ("scheme", "values", "separable", "bound"),
+    [
+        ("euler", [-2.0], False, 1.0),
+        ("rk3", [2j], False, np.sqrt(3) / 2),
+        ("rk4", [2j], False, np.sqrt(2)),
+        ("adams_bashforth", [-2.0], False, 0.5),
+        ("verlet", [2j], True, 1.0),
+        ("symplectic_euler", [2j], True, 1.0),
+        ("implicit_midpoint", [2j, -9.0], False, np.inf),
+    ],
+)
+def test_largest_steps_are_those_of_the_books(scheme, values, separable, bound):
+    found = largest_step(SCHEMES[scheme], np.array(values, complex), 0.3, separable)
+    assert found == pytest.approx(bound, rel=1e-3)
+
+
+def test_the_first_scheme_that_contains_all():
+    assert first_scheme(np.array([-1.0 + 0j]), False) == "euler"
+    assert first_scheme(np.array([1.9j]), True) == "rk4"
+    assert first_scheme(np.array([-9.0 + 0j]), False) == "implicit_midpoint"
+
+
+def test_parabolic_never_expands_and_a_flipped_sign_is_seen():
+    x = np.random.default_rng(0).normal(size=(3, 2))
+    net = ResNet(2, 3, 4, T=1.0, dynamics="parabolic")
+    report = stability_report(net, net.init(0), x)
+    assert report.stable and report.spread.max() <= 1 + 1e-12 and (report.promised == 1).all()
+    assert report.log_norm.max() <= 1e-12 and set(report.rediscretised) == {"nt/2", "2 nt", "4 nt", "rk4"}
+    own = get_field("parabolic")
+
+    def flipped(activation):
+        f = own.dynamics(activation)
+        return lambda t, u, theta: -f(t, u, theta)
+
+    mutant = ResNet(2, 3, 4, T=1.0, dynamics=own._replace(dynamics=flipped))
+    report = stability_report(mutant, mutant.init(0), x)
+    assert not report.keeps_promise and any("against the promise" in said for said in report.verdict)
+
+
+def test_an_overflow_names_layer_and_step():
+    maps = [lambda u: 2 * u, lambda u: u * jnp.inf, lambda u: u]
+    report = residual_report(maps, np.ones((1, 2)))
+    assert report.overflow == 1 and report.verdict[0].startswith("Overflow in layer 1, step size h = 1")
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [([[np.nan, 0.0]], "row 0, column 0"), (np.zeros((0, 2)), "n >= 1"), ([1.0, 2.0], "samples in rows")],
+)
+def test_samples_that_cannot_be_used_are_refused(x, message):
+    net = ResNet(2, 2, 1)
+    with pytest.raises(ValueError, match=message):
+        stability_report(net, net.init(0), x)
+
+
+def test_what_has_no_layers_is_refused():
+    net = ResNet(2, 2, 0)
+    with pytest.raises(ValueError, match="depth >= 1"):
+        stability_report(net, net.init(0), np.ones((1, 2)))
+    with pytest.raises(TypeError, match="no flow"):
+        stability_report(object(), {}, np.ones((1, 2)))
+    with pytest.raises(ValueError, match="no maps"):
+        residual_report([], np.ones((1, 2)))
