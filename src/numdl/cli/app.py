@@ -131,6 +131,21 @@ def select(
 
 
 @app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Table with the columns of the training.", show_default="normal samples")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File for the page.")] = Path("check.html"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+) -> None:
+    """Say whether a trained residual network is stable, and what to change."""
+    from numdl.cli.check import run_check
+
+    run_check(model, data, out, overwrite=overwrite)
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")],
     out: Annotated[Path | None, typer.Option(help="File for the page; the run's report if not given.")] = None,

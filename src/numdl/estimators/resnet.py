@@ -8,12 +8,18 @@ together. See ``numdl.estimators.plan`` for the order of events and ``numdl.esti
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from numdl.estimators.base import NetworkBase
 from numdl.estimators.classifier import NetworkClassifier
 from numdl.estimators.families import Family, ResNets
 from numdl.estimators.regressor import NetworkRegressor
+from numdl.flow import get_scheme
+from numdl.flow.stability import StabilityReport, stability_report
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -43,6 +49,35 @@ class ResNetBase(NetworkBase):
             march=self.march,
             activation=self.activation,
         )
+
+    def stability(self, X: Any = None) -> StabilityReport:
+        """Stability of the flow of the first network, with a verdict in sentences.
+
+        Args:
+            X: rows to follow, as for ``predict``; None for 16 standard normal samples of the scaled inputs.
+
+        Returns:
+            Spectra, growth, promises of the dynamics, other discretisations; see ``numdl.flow.stability``.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: the network has no steps, or X is not what it was trained on.
+
+        Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018.
+        """
+        check_is_fitted(self, "members_")
+        member = self.members_[0]
+        if X is None:
+            x = np.random.default_rng(0).standard_normal((16, member.net.d))
+        else:
+            x = self._scaled(X, "stability")
+        return stability_report(member.net, member.theta, x)
+
+    def stability_region(self) -> Callable[[Any], Any] | None:
+        """``|R(z)|`` of the scheme for complex arrays; None where it has no such function."""
+        check_is_fitted(self, "members_")
+        size = get_scheme(self.members_[0].net.scheme).stability
+        return None if size is None else lambda z: np.abs(size(z))
 
 
 class ResNetRegressor(NetworkRegressor, ResNetBase):

@@ -1,0 +1,57 @@
+"""How does ``numdl check`` say whether a trained network is stable?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from numdl.cli.errors import UserError, blame_input
+from numdl.cli.folder import model_file
+from numdl.data import TableEncoder, read_table
+from numdl.report.stability import write_stability
+
+
+def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> None:
+    """Judge the flow of a model, print the verdict, and write a page.
+
+    Args:
+        model: folder of a run, or the model in it.
+        data: file with the columns of the training; None for standard normal samples, as inputs are scaled.
+        out: file for the page.
+        overwrite: replace ``out`` if it exists.
+
+    Raises:
+        UserError: something the user gave cannot be used.
+    """
+    if out.is_file() and not overwrite:
+        raise UserError(f"numdl check --out {out}: the file exists; give another name, or add --overwrite.")
+    path = model_file(model)
+    from numdl.io import load_with_extra
+
+    with blame_input():
+        estimator, extra = load_with_extra(path)
+    if not hasattr(estimator, "stability"):
+        raise UserError(
+            f"{path}: this model, {type(estimator).__name__}, has no flow to judge; residual networks have."
+        )
+    x = None
+    if data is not None:
+        if "encoder" not in extra:
+            raise UserError(f"{path}: this model was not made by numdl fit and does not know the columns of a table.")
+        encoder = TableEncoder.from_json(extra["encoder"])
+        with blame_input():
+            x = encoder.transform(read_table(data, text=encoder.text_columns))
+    with blame_input():
+        found, size = estimator.stability(x), estimator.stability_region()
+        facts = {
+            "Model": str(path),
+            "Network": estimator.members_[0].net.title,
+            "Samples": "standard normal, as inputs are scaled" if data is None else f"up to 16 rows of {data.name}",
+        }
+        write_stability(found, size, f"Stability of {path.name}", facts, out)
+    console = Console()
+    for sentence in found.verdict:
+        console.print(Text(sentence), soft_wrap=True)
+    console.print(Text(f"Page  {out}"), soft_wrap=True)

@@ -1,0 +1,93 @@
+"""How is the stability of a network shown as one HTML page?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from numdl.report.figures import stability as figures
+from numdl.report.figures.canvas import draw_svg
+from numdl.report.files import whole_file
+from numdl.report.template import bullets, card, document, element, figure, grid, terms
+from numdl.report.wording import number
+
+
+def write_stability(
+    found: Any, size: Callable[[Any], Any] | None, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]
+) -> None:
+    """Write a stability report as one self-contained HTML page.
+
+    Args:
+        found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
+        size: ``|R(z)|`` of its scheme for complex arrays; None draws no region.
+        title: heading.
+        facts: what was judged, name and value.
+        path: the file to write or replace; its folder must exist.
+
+    Raises:
+        OSError: the path cannot be written; raised before any drawing.
+    """
+    with whole_file(path, "write_stability") as write:
+        write(stability_html(found, size, title, facts))
+
+
+def stability_html(found: Any, size: Callable[[Any], Any] | None, title: str, facts: Mapping[str, str]) -> str:
+    """The report as the text of an HTML5 document.
+
+    Args:
+        found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
+        size: ``|R(z)|`` of its scheme for complex arrays; None draws no region.
+        title: heading.
+        facts: what was judged, name and value.
+
+    Returns:
+        The whole document.
+    """
+    badge = '<span class="badge good">stable</span>' if found.stable else '<span class="badge bad">not stable</span>'
+    header = f"<header>{element('p', 'numdl check', 'eyebrow')}{element('h1', title)}<p>{badge}</p></header>"
+    known = {
+        "Scheme": f"{found.scheme}, h = {number(float(np.min(found.h)))} to {number(float(np.max(found.h)))}",
+        "Largest stable step": number(found.largest_h),
+        "Largest Lyapunov exponent": number(float(np.max(found.exponents))),
+        "Gain of noise, worst sample": number(float(np.max(found.noise))),
+        "Gain in the worst direction": number(float(np.max(found.worst))),
+    }
+    cards = [
+        card("Verdict", bullets(found.verdict)),
+        card("What was judged", terms([*facts.items(), *known.items()])),
+    ]
+    layers = len(found.amplification)
+    z = found.h[:layers, None, None] * found.eigenvalues
+    curves: dict[str, tuple[str, str, Callable[..., None]]] = {
+        "region": (
+            "Eigenvalues and the stability region",
+            "Red: modes that decay in the differential equation and grow in the network.",
+            partial(figures.draw_region, z=z, size=size),
+        ),
+        "growth": (
+            "Growth of perturbations and gradients",
+            "From the first state to each layer, and from the last one back.",
+            partial(
+                figures.draw_layers,
+                curves={"perturbation": found.growth, "gradient": found.gradients, "bound": found.bound},
+                label="factor",
+            ),
+        ),
+        "spread": (
+            "Distance of the worst pair of samples",
+            "Relative to their distance at the start.",
+            partial(figures.draw_layers, curves={"distance": found.spread}, label="factor"),
+        ),
+    }
+    if found.rediscretised:
+        curves["steps"] = (
+            "The same weights with other steps",
+            "A network that is a differential equation changes little.",
+            partial(figures.draw_changes, changes=found.rediscretised),
+        )
+    drawn = [figure(title, note, draw_svg(name, title, draw)) for name, (title, note, draw) in curves.items()]
+    return document(title, "\n".join([header, grid(cards, "pair"), grid(drawn, "pair")]))
