@@ -23,6 +23,7 @@ NAMES = (
     "peaks_classes",
     "meganet",
     "equal_work",
+    "gradient",
 )
 
 
