@@ -28,6 +28,7 @@ NAMES = (
     "scaling",
     "slim_train",
     "inexact_varpro",
+    "gradient",
 )
 
 
