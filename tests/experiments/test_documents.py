@@ -37,7 +37,7 @@ def test_the_snippets_of_the_readme_run(tmp_path, monkeypatch, capsys):
         program, *words = shlex.split(line)
         assert program == "numdl" and main(words) == 0, capsys.readouterr().err
     written = {"report.html", "model.numdl", "data.csv", "predictions.csv", "again.html", "run/model.numdl"}
-    written |= {"selection.html", "straight/model.numdl", "waves/report.html"}
+    written |= {"selection.html", "straight/model.numdl", "waves/report.html", "check.html"}
     assert all((tmp_path / name).exists() for name in written)
     assert names["result"].p == pytest.approx([-0.35667, 1.38629], abs=1e-3)
 
