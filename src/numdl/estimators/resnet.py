@@ -76,7 +76,8 @@ class ResNetBase(NetworkBase):
     def stability_region(self) -> Callable[[Any], Any] | None:
         """``|R(z)|`` of the scheme for complex arrays; None where it has no such function."""
         check_is_fitted(self, "members_")
-        size = get_scheme(self.members_[0].net.scheme).stability
+        net: Any = self.members_[0].net
+        size = get_scheme(net.scheme).stability
         return None if size is None else lambda z: np.abs(size(z))
 
 

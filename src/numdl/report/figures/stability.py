@@ -29,9 +29,10 @@ def draw_region(ax: Axes, z: np.ndarray, size: Callable[[Any], Any] | None) -> N
         values = size(axis[None, :] + 1j * axis[:, None])
         ax.contourf(axis, axis, np.minimum(values, 2), levels=[0, 1], colors=["#e3ecf7"])
         ax.contour(axis, axis, np.minimum(values, 2), levels=[1], colors=[BLUE], linewidths=1)
-    outside = np.zeros(len(points), bool) if size is None else (np.abs(size(points)) > 1 + 1e-9) & (points.real <= 1e-9)
-    ax.plot(points.real[~outside], points.imag[~outside], ".", color=GREY, markersize=3)
-    ax.plot(points.real[outside], points.imag[outside], ".", color=RED, markersize=4)
+    across, up = np.real(points), np.imag(points)
+    outside = np.zeros(len(points), bool) if size is None else (np.abs(size(points)) > 1 + 1e-9) & (across <= 1e-9)
+    ax.plot(across[~outside], up[~outside], ".", color=GREY, markersize=3)
+    ax.plot(across[outside], up[outside], ".", color=RED, markersize=4)
     ax.axvline(0, color=GREY, linewidth=0.6)
     ax.set(aspect="equal", xlabel="real part of h times eigenvalue", ylabel="imaginary part")
 
