@@ -7,7 +7,9 @@ head is not part of the model: it belongs to the problem, which may eliminate it
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import PyTree, Scheme
 from numdl.flow import (
     BasisInTime,
     Field,
@@ -101,23 +103,9 @@ class ResNet(Network):
                 )
             BasisInTime(self.depth, self.coefficients, self._basis)
         get_activation(self.activation)
-        self._try_a_step()
-
-    def _try_a_step(self) -> None:
-        """Refuse dynamics, scheme and march that do not go together, by shapes alone."""
-        field, scheme, march = self.field, get_scheme(self.scheme), get_march(self.march)
-        if not self.depth:
-            return
-        f = field.dynamics(get_activation(self.activation))
-        one = PiecewiseConstant(1)
-
-        def go(theta: PyTree, u: Array) -> Array:
-            return march(scheme, f, one, theta, u, 0.0, 1.0)
-
-        layer = field.init(0, self.width, 1.0)
-        found = jax.eval_shape(go, jax.tree.map(lambda leaf: leaf[None], layer), jnp.zeros(self.width))
-        if found.shape != (self.width,):
-            raise ValueError(f"ResNet(dynamics): f maps width {self.width} to {found.shape}, needs ({self.width},).")
+        parts = self.field, get_scheme(self.scheme), get_march(self.march)
+        if self.depth:
+            _try_a_step(*parts, self.activation, self.width)
 
     @property
     def field(self) -> Field:
@@ -281,3 +269,17 @@ class ResNet(Network):
         """What every way to march asks for."""
         f, h = self.field.dynamics(get_activation(self.activation)), self.step_sizes(theta)
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h
+
+
+@functools.lru_cache(maxsize=256)
+def _try_a_step(field: Field, scheme: Scheme, march: Callable[..., Array], activation: str, width: int) -> None:
+    """Refuse parts that do not go together, by shapes alone; once for each combination, as tracing takes its time."""
+    f = field.dynamics(get_activation(activation))
+
+    def go(theta: PyTree, u: Array) -> Array:
+        return march(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
+
+    layer = jax.tree.map(lambda leaf: leaf[None], field.init(0, width, 1.0))
+    found = jax.eval_shape(go, layer, jnp.zeros(width))
+    if found.shape != (width,):
+        raise ValueError(f"ResNet(dynamics): f maps width {width} to {found.shape}, needs ({width},).")
