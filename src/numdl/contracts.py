@@ -165,6 +165,7 @@ class Scheme(NamedTuple):
         start: ``start(u) -> carry`` for schemes that remember more than the state (``step`` then maps carries); None
             else.
         finish: ``finish(carry) -> u``, given with ``start``.
+        halves: whether it steps only dynamics of two halves that move each other, such as ``numdl.flow.Separable``.
     """
 
     order: int
@@ -173,6 +174,7 @@ class Scheme(NamedTuple):
     stability: Callable[[Any], Any] | None = None
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None
+    halves: bool = False
 
 
 @runtime_checkable

@@ -46,7 +46,7 @@ HALVES = Separable(
     lambda t, z, theta: jnp.tanh(theta["K"][0, :1] * z + theta["b"][:1]) * (1 + jnp.sin(4 * t)),
     lambda t, y, theta: -jnp.sin(theta["K"][1, :1] * y + theta["b"][1:]) * jnp.cos(2 * t) - 0.2 * y,
 )
-NEEDS_HALVES = ("symplectic_euler", "verlet")
+NEEDS_HALVES = [name for name, scheme in SCHEMES.items() if scheme.halves]
 
 
 # NumPy, because arrays made on import would be float32.

@@ -170,6 +170,7 @@ def test_what_is_no_scheme_is_refused(make, words):
 
 @pytest.mark.parametrize("name", ["symplectic_euler", "verlet"])
 def test_symplectic_schemes_need_two_halves(name):
+    assert get_scheme(name).halves
     f = get_field("plain").dynamics(jnp.tanh)
     with pytest.raises(ValueError, match=f"scheme '{name}': needs dynamics of two halves.*Use 'rk4'"):
         get_scheme(name).step(f, 0.0, 0.1, jnp.ones(4), lambda c: get_field("plain").init(0, 4, 1.0))

@@ -93,5 +93,5 @@ def verlet_back(
     return jnp.concatenate([y, z - h / 2 * parts.second(t, y, theta(0.0))])
 
 
-SYMPLECTIC_EULER = Scheme(1, euler, inverse=euler_back)
-VERLET = Scheme(2, verlet, inverse=verlet_back)
+SYMPLECTIC_EULER = Scheme(1, euler, inverse=euler_back, halves=True)
+VERLET = Scheme(2, verlet, inverse=verlet_back, halves=True)

@@ -119,7 +119,7 @@ def first_scheme(z: np.ndarray, separable: bool) -> str | None:
         Its name, or None.
     """
     for name, scheme in SCHEMES.items():
-        if (separable or name not in ("symplectic_euler", "verlet")) and inside(scheme, z, separable):
+        if (separable or not scheme.halves) and inside(scheme, z, separable):
             return name
     return None
 
