@@ -44,13 +44,13 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
         with blame_input():
             x = encoder.transform(read_table(data, text=encoder.text_columns))
     with blame_input():
-        found, size = estimator.stability(x), estimator.stability_region()
+        found = estimator.stability(x)
         facts = {
             "Model": str(path),
             "Network": estimator.members_[0].net.title,
             "Samples": "standard normal, as inputs are scaled" if data is None else f"up to 16 rows of {data.name}",
         }
-        write_stability(found, size, f"Stability of {path.name}", facts, out)
+        write_stability(found, f"Stability of {path.name}", facts, out)
     console = Console()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)

@@ -8,7 +8,6 @@ together. See ``numdl.estimators.plan`` for the order of events and ``numdl.esti
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from numdl.estimators.base import NetworkBase
 from numdl.estimators.classifier import NetworkClassifier
 from numdl.estimators.families import Family, ResNets
 from numdl.estimators.regressor import NetworkRegressor
-from numdl.flow import get_scheme
 from numdl.flow.stability import StabilityReport, stability_report
 
 
@@ -72,13 +70,6 @@ class ResNetBase(NetworkBase):
         else:
             x = self._scaled(X, "stability")
         return stability_report(member.net, member.theta, x)
-
-    def stability_region(self) -> Callable[[Any], Any] | None:
-        """``|R(z)|`` of the scheme for complex arrays; None where it has no such function."""
-        check_is_fitted(self, "members_")
-        net: Any = self.members_[0].net
-        size = get_scheme(net.scheme).stability
-        return None if size is None else lambda z: np.abs(size(z))
 
 
 class ResNetRegressor(NetworkRegressor, ResNetBase):

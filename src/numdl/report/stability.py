@@ -16,14 +16,11 @@ from numdl.report.template import bullets, card, document, element, figure, grid
 from numdl.report.wording import number
 
 
-def write_stability(
-    found: Any, size: Callable[[Any], Any] | None, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]
-) -> None:
+def write_stability(found: Any, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]) -> None:
     """Write a stability report as one self-contained HTML page.
 
     Args:
         found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
-        size: ``|R(z)|`` of its scheme for complex arrays; None draws no region.
         title: heading.
         facts: what was judged, name and value.
         path: the file to write or replace; its folder must exist.
@@ -32,15 +29,14 @@ def write_stability(
         OSError: the path cannot be written; raised before any drawing.
     """
     with whole_file(path, "write_stability") as write:
-        write(stability_html(found, size, title, facts))
+        write(stability_html(found, title, facts))
 
 
-def stability_html(found: Any, size: Callable[[Any], Any] | None, title: str, facts: Mapping[str, str]) -> str:
+def stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
     """The report as the text of an HTML5 document.
 
     Args:
         found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
-        size: ``|R(z)|`` of its scheme for complex arrays; None draws no region.
         title: heading.
         facts: what was judged, name and value.
 
@@ -66,7 +62,7 @@ def stability_html(found: Any, size: Callable[[Any], Any] | None, title: str, fa
         "region": (
             "Eigenvalues and the stability region",
             "Red: modes that decay in the differential equation and grow in the network.",
-            partial(figures.draw_region, z=z, size=size),
+            partial(figures.draw_region, z=z, size=found.region),
         ),
         "growth": (
             "Growth of perturbations and gradients",
