@@ -22,6 +22,7 @@ from numdl.models import Network
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.metrics import error_of
+from numdl.problems.rows import over_samples
 from numdl.regularize import GroupPenalty, Sizes, group_labels
 
 WINDOW = 10
@@ -230,7 +231,7 @@ class Trainer:
 
 @jax.jit(static_argnums=(0, 1))
 def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: Any) -> Any:
-    u = jax.vmap(features, (None, 0))(theta, x)
+    u = over_samples(features)(theta, x)
     return error_of(get_loss(loss), u @ head[:, :-1].T + head[:, -1], c, jnp.ones(x.shape[0], x.dtype))
 
 

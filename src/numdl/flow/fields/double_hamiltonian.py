@@ -9,7 +9,7 @@ from jaxtyping import Array
 from numdl.flow.activations import Activation
 from numdl.flow.fields.base import Field, times
 from numdl.flow.fields.double import DOUBLE
-from numdl.flow.separable import Separable, half_width
+from numdl.flow.separable import Separable, half_width, halves
 
 
 def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
@@ -62,8 +62,7 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     Returns:
         (), conserved where the weights do not move.
     """
-    half = u.shape[0] // 2
-    y, z = u[:half], u[half:]
+    y, z = halves(u)
     return potential(theta["K1"] @ z + theta["b1"]).sum() + potential(theta["K2"] @ y + theta["b2"]).sum()
 
 

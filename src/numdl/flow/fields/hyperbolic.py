@@ -7,7 +7,7 @@ from jaxtyping import Array
 from numdl.flow.activations import Activation
 from numdl.flow.fields.base import Field, times
 from numdl.flow.fields.hamiltonian import init
-from numdl.flow.separable import Separable
+from numdl.flow.separable import Separable, halves
 
 
 def dynamics(activation: Activation) -> Separable:
@@ -41,8 +41,7 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     Returns:
         (), conserved where the weights do not move.
     """
-    half = u.shape[0] // 2
-    y, v = u[:half], u[half:]
+    y, v = halves(u)
     return 0.5 * v @ v + potential(theta["K"] @ y + theta["b"]).sum()
 
 

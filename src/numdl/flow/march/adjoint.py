@@ -66,10 +66,7 @@ def adjoint(
                 """State, adjoint and gradient move together; ``c`` is where in the step the weights are taken."""
                 u, adjoint, _ = unravel(flat)
                 rate, pull = jax.vjp(lambda u, cell: f(t, u, control.at(cell, c)), u, step.cell)
-                by_state, by_cell = pull(adjoint)
-                return ravel_pytree((rate, jax.tree.map(jnp.negative, by_state), jax.tree.map(jnp.negative, by_cell)))[
-                    0
-                ]
+                return ravel_pytree((rate, *jax.tree.map(jnp.negative, pull(adjoint))))[0]
 
             u, adjoint, slope = unravel(scheme.step(rates, step.t + step.h, -step.h, flat, lambda c: 1.0 - c))
             return (u, adjoint), slope

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import PyTree
+from numdl.flow.schemes import get_scheme
 from numdl.flow.stability.growth import DIRECTIONS, growth, walk
 from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net
 from numdl.flow.stability.promises import energy_changes, pairs
@@ -84,6 +86,12 @@ class StabilityReport:
         return self.overflow is None and not self.leaves.any() and self.keeps_promise
 
     @property
+    def region(self) -> Callable[[Any], Any] | None:
+        """``|R(z)|`` of the scheme for complex arrays; None where it has no such function."""
+        scheme = get_scheme(self.scheme)
+        return None if scheme.stability is None else partial(amplification, scheme, separable=False)
+
+    @property
     def keeps_promise(self) -> bool:
         """Whether distances stay within what the dynamics promise; up to a tenth where the bound is linearised."""
         slack = 1e-9 if np.all(self.promised == self.promised[0]) else 0.1
@@ -94,8 +102,8 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
     """Stability of a residual network along the trajectories of up to 16 samples, in float64.
 
     Args:
-        net: network with a flow: ``open``, ``field``, ``activation``, ``scheme``, ``weights_in_time`` and
-            ``step_sizes``, as ``ResNet`` has.
+        net: network with a flow: ``open``, ``trajectory``, ``field``, ``activation``, ``scheme``, ``weights_in_time``
+            and ``step_sizes``, as ``ResNet`` has.
         theta: its weights.
         x: samples as the network sees them (scaled), (n, d); evenly spaced rows are taken from more than 16.
 
@@ -237,11 +245,13 @@ def _perturbed(layers: Layers, u0: Any, count: int, limit: float) -> np.ndarray:
 
 def _gains(layers: Layers, u0: Any, net: Any, theta: PyTree, inputs: Any) -> np.ndarray:
     """Derivative of the features by the inputs, (n, m, d); by the first state for plain maps."""
+    if net is not None:
+        return np.asarray(jax.vmap(jax.jacfwd(lambda row: net.trajectory(theta, row)[-1]))(inputs))
 
-    def features(row: Any) -> Any:
-        carry = layers.start(row if net is None else net.open(theta, row))
+    def features(u: Any) -> Any:
+        carry = layers.start(u)
         for step in layers.steps:
             carry = layers.advance(carry, step)
         return layers.finish(carry)
 
-    return np.asarray(jax.vmap(jax.jacfwd(features))(u0 if inputs is None else inputs))
+    return np.asarray(jax.vmap(jax.jacfwd(features))(u0))
