@@ -52,7 +52,8 @@ def test_of_a_reduced_problem_with_a_head_that_is_solved_anew(kind):
         return sp.full_value(problem, unravel(v[: vector.size]), v[vector.size :].reshape(head.shape))
 
     full = np.asarray(jax.jit(jax.hessian(objective))(both))
-    outer, mixed, inner = np.split(full[: vector.size], [vector.size], axis=1) + [full[vector.size :, vector.size :]]
+    outer, mixed = np.split(full[: vector.size], [vector.size], axis=1)
+    inner = full[vector.size :, vector.size :]
     oracle = outer - mixed @ np.linalg.pinv(inner, rcond=1e-12, hermitian=True) @ mixed.T  # the Schur complement
     np.testing.assert_allclose(dense, oracle, atol=1e-8)
     np.testing.assert_allclose(dense, dense.T, atol=1e-10)
