@@ -4,7 +4,8 @@ Seven sets of points in the plane with two classes, 513 to train and 513 held ou
 without opening (two inputs, two zeros) flow on [0, 20]; the logistic head is eliminated, Levenberg-Marquardt moves the
 rest and stops when the training part says so: at a mean misfit of 0.005, or after 60 steps. Each step of a flow has
 its own weights up to 640 in all; larger ones have 16 coefficients of cubic splines in time, and from 256 steps on they
-march without storing their states. Octave's seconds on the swiss roll (one core, another machine) are quoted, not measured here.
+march without storing their states. Octave's seconds on the swiss roll (one core, another machine) are quoted, not
+measured here.
 """
 
 from __future__ import annotations
