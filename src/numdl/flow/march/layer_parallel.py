@@ -24,6 +24,9 @@ from numdl.flow.march.all_at_once import Propagate, enter_all, no_source, states
 from numdl.flow.march.common import Steps
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
+COARSEST = 16
+"""Steps on the coarsest level, at most, where the number of levels is left open: more levels take longer to compile."""
+
 
 class Convergence(NamedTuple):
     """What the cycles of a march did.
@@ -45,7 +48,8 @@ class LayerParallel:
 
     Attributes:
         factor: c, coarsening factor, at least 2.
-        levels: number of levels, at least 1; None for as many as leave two steps or more on the coarsest.
+        levels: number of levels, at least 1; None for as many as leave 16 steps at most on the
+            coarsest.
         cycles: cycles to make whatever they leave (inexact mode); None for as many as the tolerance needs, ``nt / (2
             c) + 1`` at most, after which the result is that of the serial march.
         tol: relative defect that ends the cycles; below 10 machine precisions it is that.
@@ -138,8 +142,13 @@ class LayerParallel:
     def _levels(self, steps: Steps) -> list[Steps]:
         """Steps of all levels; idle steps of length 0 at the end make the number divisible."""
         nt, c = steps.nt, self.factor
-        most = 1 + max(0, math.floor(math.log(max(nt, 1) / 2, c) + 1e-9)) if nt >= 2 * c else 1
-        n_levels = most if self.levels is None else min(self.levels, most)
+        most = 1  # two steps or more on the coarsest level
+        while nt >= 2 * c**most:
+            most += 1
+        wanted = 1
+        while wanted < most and (wanted == 1 or nt > COARSEST * c ** (wanted - 1)):
+            wanted += 1
+        n_levels = wanted if self.levels is None else min(self.levels, most)
         idle = -nt % c ** (n_levels - 1)
         if idle:
             last = steps.t[-1] + steps.h[-1]

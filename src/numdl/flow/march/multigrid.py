@@ -104,28 +104,27 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
 
     def cycle(level: int, points: Array, g: Array, again: bool) -> tuple[Array, Array]:
         """Better C-points of a level, and the defects of the given ones behind the relaxation."""
-        ends = sweep(level, points, g)[:, -1]
-        if cycles.fcf:
-            points = jnp.concatenate([points[:1], ends])
-            ends = sweep(level, points, g)[:, -1]
-        right = ends - jax.vmap(propagate)(data[level + 1], points[:-1])
+
+        def relax(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+            return pair[1], jnp.concatenate([start[None], sweep(level, pair[1], g)[:, -1]])
+
+        # One loop instead of two sweeps: each copy of the step in the program takes its time to compile.
+        points, after = jax.lax.fori_loop(0, 2 if cycles.fcf else 1, relax, (points, points))
+        right = after[1:] - jax.vmap(propagate)(data[level + 1], points[:-1])
         if level + 2 == n_levels:
-            better = one_by_one(propagate, data[-1], right, start)
+            coarse = one_by_one(propagate, data[-1], right, start)
         else:
             coarse = points
             for repeat in (again, False) if again else (False,):
                 coarse = fill(level + 1, cycle(level + 1, coarse[::c], right, repeat)[0], right)
-            better = coarse
-        return better, ends - points[1:]
+        return coarse, after[1:] - points[1:]
 
-    def nested(level: int, g: Array) -> Array:
-        """First C-points of a level: the states of the coarser ones, each improved by a cycle."""
-        right = jnp.zeros_like(g, shape=(g.shape[0] // c, *g.shape[1:]))
-        for k in range(c):  # a source acts at the end of the interval
-            right = right + g.reshape(-1, c, *g.shape[1:])[:, k]
+    def first(level: int, g: Array) -> Array:
+        """First C-points of a level: a march on the coarsest one, and sweeps from there."""
+        right = g.reshape(-1, c, *g.shape[1:]).sum(1)  # a source acts at the end of the interval
         if level + 2 == n_levels:
             return one_by_one(propagate, data[-1], right, start)
-        return fill(level + 1, cycle(level + 1, nested(level + 1, right), right, False)[0], right)
+        return fill(level + 1, first(level + 1, right), right)
 
     def better(state: tuple) -> tuple:
         points, residuals, k = state
@@ -138,5 +137,5 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
         return (k < cycles.most) & ~((k > 0) & (residuals[k - 1] <= cycles.tol))
 
     unknown = jnp.full(cycles.most, jnp.nan, start.dtype)
-    points, residuals, _ = jax.lax.while_loop(needed, better, (nested(0, g), unknown, jnp.asarray(0)))
+    points, residuals, _ = jax.lax.while_loop(needed, better, (first(0, g), unknown, jnp.asarray(0)))
     return Recursion(fill(0, points, g), residuals)
