@@ -72,7 +72,7 @@ def over_samples(
     Returns:
         (n, m).
     """
-    if march in (reversible, reversible_by_coupling):
+    if march in (reversible, reversible_by_coupling, adjoint):
         return march(scheme, f, control, coeffs, u0, t0, h)
     return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
 
