@@ -96,6 +96,11 @@ class ResNet(Network):
             raise ValueError(f"ResNet(control={self.control!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
         if self.steps not in ("equal", "learned"):
             raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
+        if self.steps == "learned" and self.march == "adjoint":
+            raise ValueError(
+                "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "
+                "would stay as they are. Use march='checkpointed' or steps='equal'."
+            )
         if self.control not in ("constant", "linear"):
             if self.smoothness:
                 raise ValueError(

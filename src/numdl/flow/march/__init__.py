@@ -56,7 +56,7 @@ MARCHES: dict[str, March] = {
 }
 """Name to march; a new one is one file and one entry here."""
 
-WHOLE = (reversible, reversible_by_coupling)
+WHOLE = (reversible, reversible_by_coupling, adjoint)
 """Marches that take all samples at once, (n, m), as every ``LayerParallel`` and ``ParallelNewton`` does."""
 
 
