@@ -37,6 +37,7 @@ REGISTRY: dict[str, str] = {
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
     "layer-parallel": "numdl.experiments.layer_parallel",
+    "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
 }
 """Name to module; a module is imported when it is first asked for."""
 
