@@ -2,7 +2,7 @@
 
 Optimise-discretise integrates state and adjoint backwards from T by the scheme of the network (``march="adjoint"``).
 Its gradient is not the derivative of the discrete loss: the adjoint equation is discretised by itself, and where the
-flow contracts, what it forgot is wrong in the state that comes back. Discretise-optimise differentiates the steps.
+flow contracts, the way back amplifies every error of the state. Discretise-optimise differentiates the steps.
 
 Source: Gholami, Keutzer and Biros, ANODE, IJCAI 2019, sec. 3; Onken and Ruthotto, arXiv:2005.13420.
 """
@@ -164,12 +164,12 @@ def _taylor(
     p, unravel = ravel_pytree(coeffs)
     v = rng.standard_normal(p.shape)
     v *= float(jnp.linalg.norm(p)) / np.linalg.norm(v) or 1.0
-    u0, h = at
+    (scheme, f, control), (u0, h) = parts, at
 
     @jax.jit
     def values(p: Any, v: Any, u0: Any, h: Any) -> Any:
         def one(s: Any) -> Any:
-            return loss(over_samples(final, *parts, unravel(p + s * v), u0, 0.0, h))
+            return loss(over_samples(final, scheme, f, control, unravel(p + s * v), u0, 0.0, h))
 
         return jax.lax.map(one, jnp.asarray(SIZES))
 
@@ -222,7 +222,7 @@ def _sentences(report: AdjointReport) -> tuple[str, ...]:
     if not back <= USELESS:
         said.append(
             f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {back:.2g} of "
-            "its norm: the flow forgets, and what it forgot cannot be integrated backwards."
+            "its norm: the way back amplifies every error, as it does where the flow contracts."
         )
     else:
         said.append(f"The first state comes back from the end with an error of {back:.2g} of its norm.")
