@@ -25,3 +25,10 @@ def x64():
     """The test runs in JAX's local 64-bit context."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Compiled programs of one module are of no use to the next, but make the process grow to gigabytes and slow."""
+    yield
+    jax.clear_caches()

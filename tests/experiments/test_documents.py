@@ -25,7 +25,7 @@ def shorter(text):
     return short
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_the_snippets_of_the_readme_run(tmp_path, monkeypatch, capsys):
     from numdl.cli import main
 

@@ -42,6 +42,7 @@ METHODS = {
     "trust region, lanczos": lambda: TrustRegion(subspace="lanczos"),
     "trust region, arnoldi": lambda: TrustRegion(subspace="arnoldi"),
     "levenberg-marquardt": LevenbergMarquardt,
+    "levenberg-marquardt, floor 1": lambda: LevenbergMarquardt(floor=1.0),
     "levenberg-marquardt, accelerated": lambda: LevenbergMarquardt(acceleration=True),
     "levenberg-marquardt by qr": LevenbergMarquardtQR,
     "projected gradient": lambda: ProjectedGradient(EVERYWHERE),

@@ -124,3 +124,23 @@ def test_a_semidefinite_matrix_has_a_finite_factor(values):
     factor = _safe_factor(jnp.asarray((matrix + matrix.T) / 2))
     assert np.all(np.isfinite(factor))
     np.testing.assert_allclose(factor @ factor.T, matrix, atol=1e-9)
+
+
+@pytest.mark.parametrize("floor", [1e-3, 1.0])
+def test_the_damping_of_a_weight_that_is_hardly_seen_has_a_floor(floor):
+    """One step in coordinates where the matrix is diagonal; planted: the floor of another method."""
+    sizes, mu = np.array([1.0, 1e-4]), 0.5
+    problem = sp.Residuals(lambda p: jnp.asarray(sizes) * (p - 1.0), jnp.asarray(0.0))
+
+    def moved(floor):
+        return np.asarray(_stepped(LevenbergMarquardt(floor=floor, first_damping=mu), problem).p)
+
+    seen = sizes**2 / np.mean(sizes**2)
+    weights = np.maximum(seen, floor)
+    np.testing.assert_allclose(moved(floor), seen / (seen + mu * weights), rtol=1e-12)
+    assert not np.allclose(moved(1.001 - floor), seen / (seen + mu * weights), rtol=1e-2)
+
+
+def _stepped(method, problem):
+    start = jnp.zeros(2)
+    return method.step(problem, method.init(problem, start, None))

@@ -41,3 +41,21 @@ def test_some_standard_starts_lead_to_a_further_minimum(name, x64):
 def test_where_the_residual_is_large_and_curved_steps_are_small(name, x64):
     squares, status = solved(name, 200)
     assert status.code == "max_iter" and not PROBLEMS[name].reached(squares)
+
+
+@pytest.mark.parametrize("name", ["Freudenstein-Roth", "Jennrich-Sampson"])
+def test_where_the_jacobian_loses_rank_steps_that_help_nothing_end(name, x64):
+    squares, status = solved(name, 200)
+    assert status.code == "stalled"
+    np.testing.assert_allclose(squares, LOCAL.get(name, PROBLEMS[name].minimum), rtol=1e-10)
+
+
+def test_level_steps_go_on_while_they_help():
+    def code(objective, offset):
+        columns = {"objective": objective, "offset": offset, "blur": [1e-16] * 30, "accepted": [1.0] * 30}
+        return LevenbergMarquardtQR().status(columns).code
+
+    level, same = [2.0] * 30, [1e-6] * 30
+    assert code(level, same) == "stalled"
+    assert code(level, [1e-6 * 0.9**k for k in range(30)]) == "running"
+    assert code([2.0 - 1e-12 * k for k in range(30)], same) == "running"

@@ -34,6 +34,9 @@ REGISTRY: dict[str, str] = {
     "saa-sample-size": "numdl.experiments.saa_sample_size",
     "slim-train": "numdl.experiments.slim_train",
     "inexact-varpro": "numdl.experiments.inexact_varpro",
+    "stability-toy": "numdl.experiments.stability_toy",
+    "spiral-ode": "numdl.experiments.spiral_ode",
+    "layer-parallel": "numdl.experiments.layer_parallel",
 }
 """Name to module; a module is imported when it is first asked for."""
 

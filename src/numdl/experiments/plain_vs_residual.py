@@ -6,13 +6,16 @@
 Both with the same small random weights, least squares on ``peaks`` through one fixed head. The slope in u_0 is a
 product of as many Jacobians as there are layers: each has a norm well below 1 in the plain network, and is near to the
 identity in the residual one. Setting: width 8, 6 layers, h = 1, entries of K normal with deviation 0.1 / sqrt(8), b
-uniform in [-0.1, 0.1].
+uniform in [-0.1, 0.1]. A second setting is that of the course: five layers of width 4 and one to a single output, no
+b, entries of K normal with deviation 0.2, and 100 samples whose targets come from the same network with other weights.
+One draw there gave a gradient of norm 1.1e-4 for the plain and of 22.8 for the residual network.
 
 Source: Bengio, Simard, Frasconi, IEEE Trans. Neural Networks 5 (1994); He, Zhang, Ren, Sun, ECCV 2016.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +59,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
         by_depth = over([(depth, SCALE) for depth in depths])
         by_scale = over([(DEPTH, scale) for scale in SCALES])
+        course = {kind: course_gradients(kind, range(random_state, random_state + 20)) for kind in KINDS}
     (plain_u, plain_w), (residual_u, residual_w) = first["plain"], first["residual"]
     numbers = {
         "setting": {"width": WIDTH, "layers": DEPTH, "scale": SCALE, "rows": n},
@@ -65,7 +69,9 @@ def run(quick: bool, random_state: int) -> Outcome:
         "by_depth": by_depth,
         "scales": SCALES,
         "by_scale": by_scale,
+        "course": {kind: {"median": np.median(norms), "each": norms} for kind, norms in course.items()},
     }
+    times = float(np.median(course["residual"] / course["plain"]))
     decay = (by_depth["plain"][-1] / by_depth["plain"][0]) ** (1 / (depths[-1] - depths[0]))
     claims = [
         at_least("In u_0 the residual slope is larger by a factor of", residual_u[0] / plain_u[0], 1e3),
@@ -73,8 +79,46 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_most("Each further layer leaves of the plain slope a share of", decay, 0.3),
         at_least("The residual slope in u_0 is that in the last state times", residual_u[0] / residual_u[-1], 0.5),
         at_most("and times", residual_u[0] / residual_u[-1], 2.0),
+        at_least("In the course's setting the residual gradient is larger by a factor of", times, 1e3),
     ]
     return Outcome(numbers, claims, partial(_draw, first, (np.array(depths), by_depth), (np.array(SCALES), by_scale)))
+
+
+def course_gradients(kind: str, seeds: Iterable[int]) -> np.ndarray:
+    """Norm of the gradient of ``sum_i (f(K, x_i) - f(K', x_i))^2 / 2`` in all weights K, in the course's setting.
+
+    Args:
+        kind: "plain" or "residual"; the last layer is plain in both.
+        seeds: each draws samples and both sets of weights.
+
+    Returns:
+        One norm for each seed.
+
+    Source: NumDL-MATLAB, the example that compares a residual with a plain network.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def f(layers: list[Any], u: Any) -> Any:
+        for K in layers[:-1]:
+            u = jnp.tanh(u @ K.T) + (u if kind == "residual" else 0.0)
+        return jnp.tanh(u @ layers[-1].T)
+
+    def norm(layers: list[Any], others: list[Any], x: Any) -> Any:
+        slopes = jax.grad(lambda layers: 0.5 * jnp.sum((f(layers, x) - f(others, x)) ** 2))(layers)
+        return jnp.sqrt(sum(jnp.sum(slope**2) for slope in slopes))
+
+    draws = [course_draw(seed) for seed in seeds]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *draws)
+    return np.asarray(jax.jit(jax.vmap(norm))(*stacked))
+
+
+def course_draw(seed: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Weights, other weights and samples (100, 4) of the course's setting."""
+    rng = np.random.default_rng(seed)
+    shapes = [(4, 4)] * 5 + [(1, 4)]
+    layers, others = ([0.2 * rng.standard_normal(shape) for shape in shapes] for _ in range(2))
+    return layers, others, rng.standard_normal((100, 4))
 
 
 def _plain_step(theta: Any, u: Any) -> Any:

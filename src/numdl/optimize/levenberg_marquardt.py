@@ -1,9 +1,9 @@
 """How far to trust a Gauss-Newton model when its matrix can be formed?
 
 Each step solves ``(H + mu D) dp = -g`` with H the Gauss-Newton matrix plus the penalty, D its diagonal without the
-penalty, floored at 1e-3 of its mean so that directions the data do not see are held. The damping mu follows the ratio
-of actual to predicted decrease; a step that does not decrease the objective, or yields a number that is not finite,
-is never accepted.
+penalty, floored at a share of its mean so that directions the data do not see are held. The damping mu follows the
+ratio of actual to predicted decrease; a step that does not decrease the objective, or yields a number that is not
+finite, is never accepted.
 
 With ``acceleration`` a trial moves along ``d + a/2``, where a solves the same equations with ``J' H s''(d, d)`` on the
 right-hand side, the second derivative of the scores s along d; a trial whose a is long compared with d is refused,
@@ -53,6 +53,9 @@ class LevenbergMarquardt(eqx.Module):
         tol: see ``status``.
         acceleration: whether trials follow the curvature of the path (geodesic acceleration), for problems with a
             method ``bend(p, d)`` (``Empirical``).
+        floor: least entry of D as a share of the mean entry, in [0, 1]. A unit that saturates is hardly seen any
+            more: a low floor lets its weights grow and keeps it saturated, the floor 1 holds it; the evidence, which
+            prunes, prefers a low one.
         most_bent: with acceleration, the largest ``2 ||a||_D / ||d||_D`` of a trial that is not refused.
     """
 
@@ -61,6 +64,7 @@ class LevenbergMarquardt(eqx.Module):
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
     acceleration: bool = eqx.field(static=True, default=False)
+    floor: float = eqx.field(static=True, default=1e-3)
     most_bent: float = eqx.field(static=True, default=0.75)
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
@@ -90,7 +94,7 @@ class LevenbergMarquardt(eqx.Module):
         normal = problem.normal(iterate.p, iterate.aux)
         matrix = normal.matrix + jnp.diag(normal.diagonal)
         seen = jnp.diag(normal.matrix)
-        weight = jnp.maximum(seen, jnp.maximum(1e-3 * jnp.mean(seen), jnp.finfo(vector.dtype).tiny))
+        weight = jnp.maximum(seen, jnp.maximum(self.floor * jnp.mean(seen), jnp.finfo(vector.dtype).tiny))
 
         def attempt(carry: tuple) -> tuple:
             _, damping, p, aux, value, count = carry

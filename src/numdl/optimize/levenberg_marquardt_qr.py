@@ -14,7 +14,8 @@ bends away from the model (Transtrum and Sethna).
 Near a minimum the decrease of the objective drowns in its rounding long before the parameters stop to improve. There, a
 step is accepted if it keeps the objective to rounding, and its value is booked one unit in the last place below the
 value it came from: the later point has the better parameters, and the loop returns the point of least value. The
-iteration ends when the model sees nothing to remove, or less than rounding the parameters changes the residual.
+iteration ends when the model sees nothing to remove, or less than rounding the parameters changes the residual. Where J
+loses its rank the model always sees something; there, it ends when level steps no longer lessen it.
 
 Cost of a step: a Jacobian (P passes forward), ``2 N P^2`` flops for QR, one pass per trial, two more with acceleration.
 
@@ -38,6 +39,8 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.status import RUNNING
+
+PATIENCE = 10  # steps that neither lower the objective nor lessen what the model sees
 
 
 class ScaledDamping(NamedTuple):
@@ -147,10 +150,10 @@ class LevenbergMarquardtQR(eqx.Module):
         return Iterate(unravel(p), problem.value(unravel(p), iterate.aux)[1], new, damping, metrics)
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
-        """``converged`` by the relative offset, ``stalled`` when no damping helps.
+        """``converged`` by the relative offset, ``stalled`` when no damping helps or no step does.
 
         Args:
-            history: columns ``offset``, ``blur`` and ``accepted``.
+            history: columns ``objective``, ``offset``, ``blur`` and ``accepted``.
 
         Returns:
             ``running``, or why to stop. The offset does not change with the units of parameters or data.
@@ -162,6 +165,10 @@ class LevenbergMarquardtQR(eqx.Module):
         accepted = history["accepted"]
         if len(accepted) >= 3 and not any(accepted[-3:]):
             return Status("stalled", "No damping lowers the objective any more: it is minimal to rounding.")
+        offset, last = history["offset"], history["objective"][-PATIENCE:]
+        level = max(last) - min(last) <= 20 * history["blur"][-1] * min(last)
+        if level and len(offset) > PATIENCE and min(offset[-PATIENCE:]) > 0.5 * min(offset[:-PATIENCE]):
+            return Status("stalled", "Steps neither lower the objective nor lessen what the linear model can remove.")
         return RUNNING
 
 
