@@ -2,7 +2,7 @@
 
 Optimise-discretise integrates state and adjoint backwards from T by the scheme of the network (``march="adjoint"``).
 Its gradient is not the derivative of the discrete loss: the adjoint equation is discretised by itself, and where the
-flow contracts, what it forgot is wrong in the state that comes back. Discretise-optimise differentiates the steps.
+flow contracts, the way back amplifies every error of the state. Discretise-optimise differentiates the steps.
 
 Source: Gholami, Keutzer and Biros, ANODE, IJCAI 2019, sec. 3; Onken and Ruthotto, arXiv:2005.13420.
 """
@@ -222,7 +222,7 @@ def _sentences(report: AdjointReport) -> tuple[str, ...]:
     if not back <= USELESS:
         said.append(
             f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {back:.2g} of "
-            "its norm: the flow forgets, and what it forgot cannot be integrated backwards."
+            "its norm: the way back amplifies every error, as it does where the flow contracts."
         )
     else:
         said.append(f"The first state comes back from the end with an error of {back:.2g} of its norm.")
