@@ -38,6 +38,7 @@ REGISTRY: dict[str, str] = {
     "spiral-ode": "numdl.experiments.spiral_ode",
     "layer-parallel": "numdl.experiments.layer_parallel",
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
+    "stability-regions": "numdl.experiments.stability_regions",
 }
 """Name to module; a module is imported when it is first asked for."""
 
