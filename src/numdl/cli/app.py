@@ -56,6 +56,9 @@ def fit(
         typer.Option(help="Units of the flow, of each layer (32,16), or random features.", metavar="INT[,INT...]|auto"),
     ] = "auto",
     depth: Annotated[str, typer.Option(help="Steps of the flow.", metavar="INT|auto")] = "auto",
+    levels: Annotated[
+        int | None, typer.Option(help="Depths to train on in turn, each twice the one before; needs --depth.")
+    ] = None,
     final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
     dynamics: Annotated[str, typer.Option(help="Right-hand side of the flow: plain, antisymmetric, ...")] = "auto",
     alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
@@ -80,6 +83,7 @@ def fit(
         seed=seed,
         width=widths_or_auto(width),
         depth=number_or_auto("--depth", depth, int),
+        levels=levels,
         T=final_time,
         dynamics=None if dynamics == "auto" else dynamics,
         alpha=number_or_auto("--alpha", alpha, float),

@@ -26,6 +26,7 @@ class FitOptions:
         seed: of the split and of the random starts.
         width: units of the flow or the layer, units of several layers, or number of random features.
         depth: steps of the flow.
+        levels: number of depths on which networks are trained in turn.
         T: final time of the flow.
         dynamics: name of the flow's right-hand side.
         alpha: regularisation parameter.
@@ -43,6 +44,7 @@ class FitOptions:
     seed: int = 0
     width: int | tuple[int, ...] | None = None
     depth: int | None = None
+    levels: int | None = None
     T: float | None = None
     dynamics: str | None = None
     alpha: float | None = None
@@ -70,6 +72,7 @@ class FitOptions:
         given = {
             "width": self.width,
             "depth": self.depth,
+            "levels": self.levels,
             "T": self.T,
             "dynamics": self.dynamics,
             "alpha": self.alpha,
@@ -98,7 +101,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
         The first difference, or None.
     """
     for name, value in now.items():
-        if name != "time" and (name not in before or before[name] != value):
+        if name != "time" and before.get(name) != value:
             return f"{_spelled(name, before.get(name))}, this command {_spelled(name, value)}"
     return None
 

@@ -116,6 +116,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
         "score": progress.best.score if np.isfinite(progress.best.score) else None,
         "iteration": progress.best.iteration,
         "seconds": progress.seconds,
+        "since": progress.since,
     }
     return [*jax.tree.leaves(_tree(progress, run.result)), table], header
 
@@ -134,7 +135,8 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
     best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))
     best = Best(best_p, best_aux, _memory(best_memory), score, stored["iteration"])
     history = {name: list(column) for name, column in zip(stored["history"], table.tolist(), strict=True)}
-    progress = Progress(Iterate(p, aux, value, state, {}), _memory(memory), best, history, stored["seconds"])
+    iterate, since = Iterate(p, aux, value, state, {}), stored.get("since", 0)  # files of version 0.1.0 have no levels
+    progress = Progress(iterate, _memory(memory), best, history, stored["seconds"], since)
     arrays = {name: np.asarray(column) for name, column in history.items()}
     result = Result(best.p, head, Status(*stored["status"]), arrays)
     return Run(net, start, progress, result, algebra, trainer.settings.grouping)

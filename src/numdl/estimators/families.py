@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
-from numdl.models import MLP, Network, ResNet
+from numdl.models import MLP, Network, ResNet, coarsened
 
 CLASS_WIDTH = 64
 """Features of a classifier: 32 err more on digits and spambase, 128 cost more and gain nothing sure."""
@@ -31,6 +31,11 @@ class Family(Protocol):
         """Whether the width is open, so that wider networks may be tried."""
         ...
 
+    @property
+    def levels(self) -> int:
+        """Number of depths on which each network is trained in turn; the candidates have the first."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class ResNets:
@@ -45,6 +50,7 @@ class ResNets:
     activation: str = "tanh"
     smoothness: float = 0.0
     march: str = "stored"
+    levels: int = 1
 
     def candidates(self, d: int, classes: int | None = None) -> list[Network]:
         """Networks to screen, cheapest first.
@@ -73,7 +79,7 @@ class ResNets:
     def _network(self, d: int, width: int, depth: int, dynamics: str) -> Network:
         """Network with the open choices filled in; without steps all dynamics are the same network."""
         depth = depth if self.depth is None else self.depth
-        return ResNet(
+        net = ResNet(
             d=d,
             width=self.width or width,
             depth=depth,
@@ -85,6 +91,7 @@ class ResNets:
             activation=self.activation,
             march=self.march,
         )
+        return coarsened(net, self.levels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +100,11 @@ class MLPs:
 
     widths: tuple[int, ...] | None = None
     activation: str = "tanh"
+
+    @property
+    def levels(self) -> int:
+        """One: there is no depth to be halved."""
+        return 1
 
     def candidates(self, d: int, classes: int | None = None) -> list[Network]:
         """Networks to screen, cheapest first.

@@ -31,6 +31,7 @@ def check_parameters(estimator: Any) -> None:
         _require_widths(call, given["widths"])
     require_number(call, "T", given.get("T", 1.0), least=0, strict=True)
     require_number(call, "smoothness", given.get("smoothness", 0.0), least=0)
+    _require_levels(call, given.get("levels", 1), given.get("depth"))
     require_number(call, "max_iter", given["max_iter"], least=1, whole=True)
     require_number(call, "tol", given["tol"], least=0)
     require_number(call, "memory_budget", given["memory_budget"], least=2**20)
@@ -49,6 +50,21 @@ _WORDS = {
     "solver": ("auto", "dense", "matrix-free"),
     "dtype": ("float64", "float32"),
 }
+
+
+def _require_levels(call: str, levels: Any, depth: Any) -> None:
+    """Refuse levels that are no count, or that the depth cannot be divided into."""
+    require_number(call, "levels", levels, least=1, whole=True)
+    if levels == 1:
+        return
+    factor = 2 ** (int(levels) - 1)
+    if depth == "auto":
+        raise ValueError(f"{call}(levels={levels}, depth='auto'): needs a depth. Give a multiple of {factor}.")
+    if depth % factor or depth < factor:
+        raise ValueError(
+            f"{call}(levels={levels}, depth={depth}): needs a depth that is a positive multiple of {factor}, as each "
+            f"level has twice the steps of the one before. Use depth={max(1, round(depth / factor)) * factor}."
+        )
 
 
 def _require_widths(call: str, widths: Any) -> None:

@@ -4,7 +4,8 @@
 2. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.
 3. Growth: while the evidence grows, the winner's width is doubled.
 4. Training: eight random starts where a step is cheap, fewer where not, are dealt to the winner and to the
-   architectures that the evidence cannot tell from it; each is taken to its end.
+   architectures that the evidence cannot tell from it; each is taken to its end, over several levels of depth where
+   the user wants them. All steps before see the networks of the first level.
 5. Members: starts that fit the data much worse than the one of best evidence are dropped; the others predict
    together.
 
@@ -14,15 +15,16 @@ an interruption repeats no work.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from numdl.estimators.costs import AFFORDABLE
+from numdl.estimators.costs import AFFORDABLE, Algebra
 from numdl.estimators.families import Family, doubled
 from numdl.estimators.runs import Run, Trainer
 from numdl.estimators.settings import Data, Start
-from numdl.models import Network
+from numdl.models import Network, ResNet, refined
 
 ROUGH, SMOOTH = (1.0, 0.5), (0.1, 0.25)
 """Factors on the initial weights, in turn for successive starts.
@@ -80,18 +82,50 @@ def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, 
             if i == 0 or not trainer.spent(SEARCH_SHARE)
         ]
         tried = [run for run in screened if run is not None]
-        leaders = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=_score), first))
+        runs = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=_score), first))
+        leaders = [run.net for run in runs]
     else:
-        run = trainer.advance(candidates[0], first, 1, f"training {candidates[0].title}")
-        assert run is not None  # the first run always begins
-        leaders = [run]
-    starts = n_restarts or affordable_restarts(leaders)
+        leaders = candidates
+    starts = n_restarts or affordable_restarts([trainer.algebra(net) for net in leaders])
     runs = []
     for i in range(starts):
-        net, turn = leaders[i % len(leaders)].net, i // len(leaders)
+        net, turn = leaders[i % len(leaders)], i // len(leaders)
         start = Start(seed + turn, gains[turn % len(gains)])
-        runs.append(trainer.advance(net, start, limit, f"training {net.title}, start {i + 1} of {starts}"))
+        runs.append(to_the_end(trainer, net, start, wanted.levels, f", start {i + 1} of {starts}"))
     return choose_members([run for run in runs if run is not None])
+
+
+def to_the_end(trainer: Trainer, net: Network, start: Start, levels: int, which: str) -> Run | None:
+    """Train from one start, through the levels of depth.
+
+    Args:
+        trainer: holds data and runs.
+        net: of the first level.
+        start: random start.
+        levels: number of depths.
+        which: start this is, for the phase that is shown.
+
+    Returns:
+        Run of the last level that time allowed to begin; None where there was no time for any.
+    """
+    limit, nets = trainer.settings.max_iter, [net]
+    for _ in range(levels - 1):
+        assert isinstance(nets[-1], ResNet)
+        nets.append(refined(nets[-1]))
+    first = 0
+    if (nets[-1], start.seed) in trainer.weights:  # an earlier fit has been through the levels
+        first = levels - 1
+    for level, known in enumerate(nets):
+        if (known, start) in trainer.runs:
+            first = max(first, level)
+    run = trainer.runs.get((nets[first - 1], start)) if first else None
+    for level in range(first, levels):
+        share = math.ceil(limit * (level + 1) / levels)
+        phase = f"training {nets[level].title}{which}"
+        ways = {"coarser": run, "finer": nets[level + 1] if level + 1 < levels else None} if levels > 1 else {}
+        begun = trainer.advance(nets[level], start, share, phase, **ways)
+        run = begun if begun is not None else run
+    return run
 
 
 def choose_gains(trainer: Trainer, net: Network, seed: int) -> tuple[float, ...]:
@@ -166,10 +200,10 @@ def _grow(trainer: Trainer, wanted: Family, best: Run, first: Start) -> list[Run
     return grown
 
 
-def affordable_restarts(leaders: list[Run]) -> int:
+def affordable_restarts(leaders: list[Algebra]) -> int:
     """Eight, four or two starts, by the mean operations of one iteration; a matrix-free one takes longer for them."""
-    work = float(np.mean([run.algebra.work for run in leaders]))
-    if not all(run.algebra.dense for run in leaders):
+    work = float(np.mean([algebra.work for algebra in leaders]))
+    if not all(algebra.dense for algebra in leaders):
         return 4 if work <= FREE else 2
     return 8 if work <= CHEAP else 4 if work <= DEAR else 2
 

@@ -32,6 +32,7 @@ class ResNetBase(NetworkBase):
     control: str = "constant"
     smoothness: float = 0.0
     march: str = "stored"
+    levels: int = 1
 
     _label: ClassVar[str] = "numdl ResNet"
 
@@ -46,6 +47,7 @@ class ResNetBase(NetworkBase):
             smoothness=float(self.smoothness),
             march=self.march,
             activation=self.activation,
+            levels=int(self.levels),
         )
 
     def stability(self, X: Any = None) -> StabilityReport:
@@ -90,6 +92,9 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
             independent, more makes weights vary slowly over depth.
         march: how the flow is differentiated: "stored", "remat", "checkpointed", "reversible" or "coupled"; the last
             four save memory where the network is deep.
+        levels: number of depths on which each network is trained in turn, each twice the one before, up to ``depth``,
+            which must be given and be a multiple of ``2^(levels - 1)``; 1 is training at full depth from the start. A
+            level is left when a finer one promises more, see ``numdl.optimize.cascadic``.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
         alpha_head: penalty on the head, or "auto".

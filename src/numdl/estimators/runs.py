@@ -7,6 +7,7 @@ runs by simply being executed again.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,9 +18,11 @@ import numpy as np
 
 from numdl.contracts import Result, Status
 from numdl.estimators.costs import Algebra, choose_algebra
+from numdl.estimators.levels import OneLevel
 from numdl.estimators.settings import Data, Settings, Start
-from numdl.models import Network
+from numdl.models import Network, ResNet, prolonged
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
+from numdl.optimize.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.metrics import error_of
 from numdl.problems.rows import over_samples
@@ -109,8 +112,11 @@ class Trainer:
         return time.perf_counter() - self.began
 
     def algebra(self, net: Network) -> Algebra:
-        """Linear algebra for a network on these data."""
+        """Linear algebra for a network on these data; all levels share that of the finest."""
         n, k = self.data.c.shape
+        if self.settings.finest is not None:
+            assert isinstance(net, ResNet)
+            net = dataclasses.replace(net, depth=self.settings.finest)
         return choose_algebra(
             n,
             k,
@@ -153,7 +159,16 @@ class Trainer:
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
         return problem, method, follow, theta, algebra
 
-    def advance(self, net: Network, start: Start, iterations: int, phase: str) -> Run | None:
+    def advance(
+        self,
+        net: Network,
+        start: Start,
+        iterations: int,
+        phase: str,
+        *,
+        coarser: Run | None = None,
+        finer: Network | None = None,
+    ) -> Run | None:
         """Take a run to at least ``iterations`` iterations, or to its end, or to the deadline.
 
         Args:
@@ -161,6 +176,8 @@ class Trainer:
             start: random start.
             iterations: total number of iterations wanted.
             phase: what this is for, shown with the progress.
+            coarser: run on half the steps that this one continues; None where it begins from random weights.
+            finer: network on twice the steps, to which this one gives way when the rule says so; None for none.
 
         Returns:
             The run; None if there was no time to begin it.
@@ -171,7 +188,13 @@ class Trainer:
         if self.out_of_time and self.runs:
             return run
         problem, method, follow, theta, algebra = self.setup(net, start)
-        key = (net, start)
+        key, head, resume = (net, start), problem.first_head(theta), None if run is None else run.progress
+        if coarser is not None and resume is None:
+            assert isinstance(coarser.net, ResNet)
+            resume = carried(coarser.progress, problem, method, prolonged(coarser.net, coarser.progress.iterate.p))
+        level = None
+        if self.settings.finest is not None:
+            level = OneLevel(net, self.settings.finest, None if finer is None else self.setup(finer, start)[0])
 
         def watch(progress: Progress) -> Status | None:
             validation = self._validation_error(problem, progress)
@@ -180,6 +203,8 @@ class Trainer:
             progress.history["seconds"][-1] = self.elapsed
             growth = self.settings.tol * self.data.total * self.data.c.shape[1]
             status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
+            if level is not None:
+                status = level.book(progress, follow.apply(problem, progress.memory)) or status
             self.runs[key] = Run(net, start, progress, _partial(progress, status), algebra, self.settings.grouping)
             if self.observe is not None:
                 self.observe(self._record(progress, follow, phase))
@@ -194,12 +219,12 @@ class Trainer:
                 problem,
                 method,
                 theta,
-                problem.first_head(theta),
+                head,
                 max_iter=iterations,
                 adapt=follow,
                 memory=follow.start(self.settings.prior),
                 observe=watch,
-                resume=None if run is None else run.progress,
+                resume=resume,
             )
         except KeyboardInterrupt:  # while something was compiled, outside the loop
             self.interrupted = True
@@ -237,7 +262,7 @@ def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: 
 
 def _judge(progress: Progress, growth: float, window: int) -> Status | None:
     """Converged when the best log evidence grew by less than ``growth`` nats over the window."""
-    scores = progress.history.get("log_evidence", [])
+    scores = progress.recent.get("log_evidence", [])
     if len(scores) <= 2 * window or growth <= 0:
         return None
     if np.max(scores[-window:]) - np.max(scores[:-window]) >= growth:

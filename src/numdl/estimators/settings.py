@@ -44,6 +44,8 @@ class Settings:
     roll ends as a linear classifier; digits do not care). With precisions of their own the head grows and the opening
     shrinks towards a linear classifier, because a fitted sample has no curvature left that could object, and the
     evidence rises on the way.
+
+    ``finest`` is the depth of the last level where training begins on coarser ones.
     """
 
     loss: str
@@ -55,6 +57,7 @@ class Settings:
     solver: str = "auto"
     memory_budget: int = 2**31
     first_prior: float | None = None
+    finest: int | None = None
 
     @property
     def squares(self) -> bool:

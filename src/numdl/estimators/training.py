@@ -79,6 +79,7 @@ def train(estimator: Any, data: Data, observe: Callable[[dict[str, Any]], None] 
             alpha_head=None if estimator.alpha_head == "auto" else float(estimator.alpha_head),
             solver=estimator.solver,
             memory_budget=estimator.memory_budget,
+            finest=int(estimator.depth) if estimator._family().levels > 1 else None,
         ),
         deadline=None if estimator.time_budget is None else began + estimator.time_budget,
         observe=watch,

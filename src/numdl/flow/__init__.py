@@ -6,6 +6,7 @@ from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.energy import POTENTIALS, energy
 from numdl.flow.fields import FIELDS, Field, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
+from numdl.flow.prolong import PROLONGATIONS, prolong
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
 from numdl.flow.separable import Separable
 from numdl.flow.smooth import SmoothInTime
@@ -15,6 +16,7 @@ __all__ = [
     "FIELDS",
     "MARCHES",
     "POTENTIALS",
+    "PROLONGATIONS",
     "SCHEMES",
     "BasisInTime",
     "BiasControl",
@@ -34,5 +36,6 @@ __all__ = [
     "get_scheme",
     "imex",
     "imex_circulant",
+    "prolong",
     "serial",
 ]

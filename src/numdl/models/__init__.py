@@ -2,9 +2,22 @@
 
 from numdl.models.chain import Chain
 from numdl.models.header import from_header, to_header
+from numdl.models.levels import coarsened, prolonged, refined
 from numdl.models.mlp import MLP
 from numdl.models.network import Network
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.resnet import ResNet
 
-__all__ = ["MLP", "Chain", "Network", "RandomFeatures", "RandomWeights", "ResNet", "from_header", "to_header"]
+__all__ = [
+    "MLP",
+    "Chain",
+    "Network",
+    "RandomFeatures",
+    "RandomWeights",
+    "ResNet",
+    "coarsened",
+    "from_header",
+    "prolonged",
+    "refined",
+    "to_header",
+]

@@ -2,6 +2,7 @@
 
 from numdl.optimize.bfgs import BFGS
 from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
+from numdl.optimize.cascadic import Level, Refinement, minimize_cascadic
 from numdl.optimize.compare import Curve, Entry, compare
 from numdl.optimize.inexact_newton import InexactNewton
 from numdl.optimize.lbfgs import LBFGS
@@ -34,6 +35,7 @@ __all__ = [
     "Curve",
     "Entry",
     "InexactNewton",
+    "Level",
     "LevenbergMarquardt",
     "LevenbergMarquardtQR",
     "Newton",
@@ -45,6 +47,7 @@ __all__ = [
     "ProjectedGaussNewton",
     "ProjectedGradient",
     "ProximalGradient",
+    "Refinement",
     "SteepestDescent",
     "StochasticGradient",
     "StochasticProgress",
@@ -52,6 +55,7 @@ __all__ = [
     "armijo",
     "compare",
     "minimize",
+    "minimize_cascadic",
     "minimize_resampled",
     "minimize_stochastic",
     "minimize_subsampled",

@@ -39,6 +39,7 @@ class Progress(NamedTuple):
         history: one list per recorded quantity, all of the same length. Entry i of ``objective`` and its like belongs
             to the point that step i left; ``seconds`` and ``work`` (passes over the data) count all up to its end.
         seconds: time spent so far, over all sessions.
+        since: number of steps before the present problem, where a coarser one came first; see ``cascadic``.
     """
 
     iterate: Iterate
@@ -46,11 +47,19 @@ class Progress(NamedTuple):
     best: Best
     history: dict[str, list[float]]
     seconds: float
+    since: int = 0
 
     @property
     def iteration(self) -> int:
         """Number of steps taken."""
         return len(self.history.get("seconds", ()))
+
+    @property
+    def recent(self) -> dict[str, list[float]]:
+        """History of the present problem."""
+        if not self.since:
+            return self.history
+        return {name: column[self.since :] for name, column in self.history.items()}
 
 
 class Adapted(NamedTuple):
@@ -148,7 +157,7 @@ def _run(
                 iterate = iterate._replace(value=jnp.asarray(np.full_like(iterate.value, np.inf)))
             after = jax.block_until_ready(compiled_step(optimizer, current, iterate))
             state = _advance(state, after, adapt, elapsed + time.perf_counter() - began)
-            ended = (observe(state) if observe else None) or optimizer.status(state.history)
+            ended = (observe(state) if observe else None) or optimizer.status(state.recent)
             if ended.code != "running":
                 status = ended
                 break
@@ -218,4 +227,4 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
         row["work"] += state.history["work"][-1] if "work" in state.history else 0.0
     for name, value in row.items():
         state.history.setdefault(name, []).append(value)
-    return Progress(after, memory, best, state.history, seconds)
+    return state._replace(iterate=after, memory=memory, best=best, seconds=seconds)

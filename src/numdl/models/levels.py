@@ -1,0 +1,74 @@
+"""How does a residual network become one of twice or half the depth, and its weights with it?"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from numdl.contracts import PyTree
+from numdl.flow import prolong
+from numdl.models.resnet import ResNet
+
+
+def coarsened(net: ResNet, levels: int) -> ResNet:
+    """The network on which training over several levels begins.
+
+    Args:
+        net: the finest network.
+        levels: number of depths, at least 1, each twice the one before.
+
+    Returns:
+        The network of depth ``net.depth / 2^(levels - 1)``.
+
+    Raises:
+        ValueError: levels is no count, or the depth cannot be halved so often.
+    """
+    if levels < 1:
+        raise ValueError(f"coarsened(levels={levels}): needs levels >= 1. Use 1 for the network itself.")
+    factor = 2 ** (levels - 1)
+    if net.depth % factor or (levels > 1 and net.depth < factor):
+        raise ValueError(
+            f"coarsened(depth={net.depth}, levels={levels}): needs a depth that is a positive multiple of {factor}. "
+            f"Use depth={max(1, round(net.depth / factor)) * factor}, or fewer levels."
+        )
+    return dataclasses.replace(net, depth=net.depth // factor)
+
+
+def refined(net: ResNet) -> ResNet:
+    """The network of twice the depth, whose steps are half as long.
+
+    Args:
+        net: with at least one step.
+
+    Returns:
+        Another architecture; see ``prolonged`` for its weights.
+
+    Raises:
+        ValueError: there are no steps.
+    """
+    if not net.depth:
+        raise ValueError("refined(depth=0): there are no steps to halve, needs depth >= 1.")
+    return dataclasses.replace(net, depth=2 * net.depth)
+
+
+def prolonged(net: ResNet, theta: PyTree, kind: str = "same") -> PyTree:
+    """Weights of ``refined(net)`` that continue those of net.
+
+    Args:
+        net: the coarser network.
+        theta: its weights.
+        kind: of interpolation in time, see ``numdl.flow.prolong``.
+
+    Returns:
+        The structure of ``theta``: opening unchanged, flow prolonged, learned steps halved.
+
+    Raises:
+        ValueError: the kind is unknown, or the weights have another number of coefficients than the control.
+    """
+    learned = net.steps == "learned"
+    sizes = np.asarray(net.step_sizes(theta)) if learned else None
+    finer = {**theta, "flow": prolong(net.weights_in_time, theta["flow"], kind, sizes)}
+    # exp(s) / sum exp(s) is halved where each s stands twice.
+    return finer | {"steps": jnp.repeat(jnp.asarray(theta["steps"]), 2)} if learned else finer
