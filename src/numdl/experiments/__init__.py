@@ -36,6 +36,7 @@ REGISTRY: dict[str, str] = {
     "inexact-varpro": "numdl.experiments.inexact_varpro",
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
+    "maximum-principle": "numdl.experiments.maximum_principle",
 }
 """Name to module; a module is imported when it is first asked for."""
 
