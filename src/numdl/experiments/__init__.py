@@ -39,6 +39,7 @@ REGISTRY: dict[str, str] = {
     "layer-parallel": "numdl.experiments.layer_parallel",
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
     "stability-regions": "numdl.experiments.stability_regions",
+    "maximum-principle": "numdl.experiments.maximum_principle",
 }
 """Name to module; a module is imported when it is first asked for."""
 
