@@ -5,10 +5,10 @@ and rk4, weights that vary smoothly in time (four Legendre polynomials) or are i
 ``cycles`` and ``factor`` are those of the states to the tolerance 1e-12; ``value`` and ``gradient`` the relative
 differences from stored states. ``adjoint_cycles`` is not measured apart: a linear recursion along the same states.
 
-The speed-up on P processes is predicted by counting: each process holds its share of the intervals, a step costs 1, a
-message between neighbours ``LATENCY`` steps. A cycle costs on each level two relaxations, one coarse step per interval,
-one sweep to fill, and a message for each; the coarsest level is marched in turn by all. Serial: one step for each
-layer. Nothing here is a time: with two cores there is nothing to gain.
+The speed-up of V-cycles on P processes is predicted by counting: each process holds its share of the intervals, a
+step costs 1, a message between neighbours ``LATENCY`` steps. A cycle costs on each level two relaxations, one coarse
+step per interval, one sweep to fill, and a message for each; the coarsest level is marched in turn by all. Serial:
+one step for each layer. Nothing here is a time: with two cores there is nothing to gain.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def measure(scheme: str, weights: str, depth: int, cycle: str) -> dict[str, Any]
         "residuals": [float(r) for r in found.residuals],
         "value": float(abs(value - serial) / abs(serial)),
         "gradient": math.hypot(*gap) / math.hypot(*size),
-        "speed_up": {str(p): depth / critical(depth, levels, cycles, p) for p in PROCESSES},
+        "speed_up": {str(p): depth / critical(depth, levels, cycles, p) for p in PROCESSES if cycle == "V"},
     }
 
 
@@ -93,12 +93,10 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     rows, cycles = [], {}
     for r in records:
         gain = {int(p): s for p, s in r["speed_up"].items()}
-        even = min((p for p, s in gain.items() if s > 1), default=None)
+        even, most = min((p for p, s in gain.items() if s > 1), default="-"), max(gain.values(), default=np.nan)
         cycles.setdefault(f"{r['scheme']}, {r['weights']}, {r['method']}", {})[str(r["layers"])] = r["cycles"]
         name = (r["scheme"], r["weights"], r["method"], str(r["layers"]))
-        rows.append(
-            (*name, r["cycles"], r["factor"] or np.nan, r["value"], r["gradient"], gain[max(gain)], even or "-")
-        )
+        rows.append((*name, r["cycles"], r["factor"] or np.nan, r["value"], r["gradient"], most, even))
     header = (
         "scheme",
         "weights",
@@ -117,7 +115,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         "largest_difference_of_the_gradient": max(r["gradient"] for r in records),
         "cycles": cycles,
         "largest_predicted_speed_up": {
-            str(d): max(max(r["speed_up"].values()) for r in records if r["layers"] == d)
+            str(d): max(max(r["speed_up"].values(), default=0.0) for r in records if r["layers"] == d)
             for d in dict.fromkeys(r["layers"] for r in records)
         },
     }
