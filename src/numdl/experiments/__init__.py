@@ -36,6 +36,7 @@ REGISTRY: dict[str, str] = {
     "inexact-varpro": "numdl.experiments.inexact_varpro",
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
+    "multilevel": "numdl.experiments.multilevel",
 }
 """Name to module; a module is imported when it is first asked for."""
 
