@@ -30,6 +30,7 @@ NAMES = (
     "inexact_varpro",
     "gradient",
     "toys",
+    "multilevel",
 )
 
 
