@@ -29,6 +29,7 @@ NAMES = (
     "slim_train",
     "inexact_varpro",
     "gradient",
+    "layer_parallel",
     "toys",
     "multilevel",
 )

@@ -31,9 +31,9 @@ WIDTHS = (5, 10, 19, 35, 67, 220)
 COLUMNS = 10
 STEPS = 10
 TURNS = 3
-SECONDS = 25.0
+SECONDS = 90.0
 """Of a single iteration, beyond which a cell is left out."""
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which a fit is no longer continued and no further turn is begun."""
 ALLOWED = 10 * 2**30
 """Bytes that a method may need by prediction."""

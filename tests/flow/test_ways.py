@@ -1,12 +1,15 @@
 """All ways to march agree: states, gradients, tangents and curvature products, one sample or many."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import MARCHES, PiecewiseLinear, final, get_field, get_march, get_scheme
+from numdl.flow import MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_field, get_march, get_scheme
 from numdl.flow.march import coupled, over_samples
+from numdl.flow.march.recomputed import segments
 
 pytestmark = pytest.mark.usefixtures("x64")
 NT = 7
@@ -55,7 +58,7 @@ def test_exact_ways_agree_with_stored_states(name, scheme, dynamics):
     close(everything(mine), everything(stored), 1e-11)
 
 
-@pytest.mark.parametrize("name", ["reversible", "coupled"])
+@pytest.mark.parametrize("name", ["reversible", "coupled", "adjoint"])
 def test_one_sample_under_vmap_agrees_with_many(name):
     f, coeffs = case("hamiltonian")
     way, args = get_march(name), (get_scheme("verlet" if name == "reversible" else "heun"), f, PiecewiseLinear(NT))
@@ -91,6 +94,33 @@ def test_memory_of_a_reversible_gradient_does_not_grow_with_the_states():
     # Slopes of both ends of each step, and the linear weights themselves, are a few copies of the weights.
     assert large - small < 6 * (w_large - w_small) + 0.02 * states
     assert temporary("stored", 512)[0] > states
+
+
+def test_the_adjoint_of_a_batch_holds_no_gradient_for_each_sample():
+    m, n, nt = 8, 64, 128
+    f, layer = get_field("plain").dynamics(jnp.tanh), get_field("plain").init(0, m, 1.0)
+    coeffs = jax.tree.map(lambda a: jnp.zeros((nt, *a.shape)), layer)
+
+    def temporary(over):
+        def total(coeffs, u):
+            return jnp.sum(over(get_march("adjoint"), get_scheme("euler"), f, PiecewiseConstant(nt), coeffs, u, 0, 0.1))
+
+        return jax.jit(jax.grad(total)).lower(coeffs, jnp.zeros((n, m))).compile().memory_analysis().temp_size_in_bytes
+
+    def one_by_one(march, scheme, f, control, coeffs, u, t0, h):
+        return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u)
+
+    weights = sum(leaf.size for leaf in jax.tree.leaves(coeffs)) * 8
+    assert temporary(over_samples) < 3 * weights
+    assert temporary(one_by_one) > 0.9 * n * weights  # the mutant
+
+
+def test_checkpoints_come_in_equal_segments_where_the_depth_allows():
+    assert [sum(segments(nt)) for nt in (512, 1000, 2048, 8192)] == [24, 30, 40, 64]
+    for nt in range(1, 400):
+        parts = segments(nt)
+        left = nt - math.prod(parts)
+        assert left >= 0 and sum(parts) + left <= 1.5 * 3 * nt ** (1 / 3) + 1, (nt, parts)
 
 
 def test_the_continuous_adjoint_has_the_value_of_stored_states_and_an_error_of_the_order_of_the_scheme():
@@ -132,6 +162,7 @@ def test_adaptive_steps_reach_the_solution():
         ("reversible", "rk4", "needs a step that can be undone"),
         ("coupled", "adams_bashforth", "from state to state"),
         ("adjoint", "adams_bashforth", "from state to state"),
+        ("adjoint", "verlet", "no halves"),
     ],
 )
 def test_what_does_not_go_together_is_refused(name, scheme, words):

@@ -37,6 +37,10 @@ REGISTRY: dict[str, str] = {
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
     "multilevel": "numdl.experiments.multilevel",
+    "layer-parallel": "numdl.experiments.layer_parallel",
+    "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
+    "stability-regions": "numdl.experiments.stability_regions",
+    "maximum-principle": "numdl.experiments.maximum_principle",
 }
 """Name to module; a module is imported when it is first asked for."""
 

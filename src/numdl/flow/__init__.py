@@ -5,7 +5,7 @@ from numdl.flow.basis import BasisInTime
 from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.energy import POTENTIALS, energy
 from numdl.flow.fields import FIELDS, Field, get_field
-from numdl.flow.march import MARCHES, final, get_march, serial
+from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.prolong import PROLONGATIONS, prolong
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
 from numdl.flow.separable import Separable
@@ -19,7 +19,10 @@ __all__ = [
     "PROLONGATIONS",
     "SCHEMES",
     "BasisInTime",
+    "BiasControl",
     "Field",
+    "LayerParallel",
+    "ParallelNewton",
     "PiecewiseConstant",
     "PiecewiseLinear",
     "Separable",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numdl.linalg.krylov_ball import KrylovModel, krylov_model, lowest_in_ball
 from numdl.linalg.lanczos import Probe, Tridiagonal, lanczos_probe, tridiagonalise
 from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
+from numdl.linalg.riccati import Feedback, LinearQuadratic, follow, riccati
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
 
@@ -65,6 +66,7 @@ __all__ = [
     "Convolution2D",
     "Diagonal",
     "Difference",
+    "Feedback",
     "Fit",
     "ImageGradient",
     "ImageLaplacian",
@@ -73,6 +75,7 @@ __all__ = [
     "KrylovResult",
     "LeastSquares",
     "LinearMap",
+    "LinearQuadratic",
     "MMatrix",
     "Mask",
     "Probe",
@@ -83,6 +86,7 @@ __all__ = [
     "bidiagonalise",
     "cgls",
     "compensated_product",
+    "follow",
     "golub_kahan",
     "krylov_model",
     "lanczos_probe",
@@ -91,6 +95,7 @@ __all__ = [
     "lowest_in_ball",
     "lsqr",
     "preconditioned_cg",
+    "riccati",
     "steihaug",
     "tridiagonalise",
     "tsqr_reduce",

@@ -53,7 +53,8 @@ class ResNet(Network):
         activation: key of ``numdl.flow.ACTIVATIONS``.
         opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
         smoothness: correlation time of the weights under their prior, in the unit of T; 0 leaves layers independent.
-        march: key of ``numdl.flow.MARCHES``, how a sample travels and how that is differentiated.
+        march: key of ``numdl.flow.MARCHES``, how a sample travels and how that is differentiated; or a march with
+            settings of yours, as ``LayerParallel(factor=8)``.
         coefficients: number of weights of the flow, for a control over all steps.
         steps: ``"equal"``, or ``"learned"``: sizes ``T softmax(theta["steps"])``, positive with the sum T.
     """
@@ -68,7 +69,7 @@ class ResNet(Network):
     activation: str = "tanh"
     opening: bool = True
     smoothness: float = 0.0
-    march: str = "stored"
+    march: str | Callable[..., Any] = "stored"
     coefficients: int = 4
     steps: str = "equal"
 
@@ -95,6 +96,11 @@ class ResNet(Network):
             raise ValueError(f"ResNet(control={self.control!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
         if self.steps not in ("equal", "learned"):
             raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
+        if self.steps == "learned" and self.march == "adjoint":
+            raise ValueError(
+                "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "
+                "would stay as they are. Use march='checkpointed' or steps='equal'."
+            )
         if self.control not in ("constant", "linear"):
             if self.smoothness:
                 raise ValueError(
@@ -221,7 +227,7 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return get_march(self.march)(*self._flow(theta, self.open(theta, x)))
+        return get_march(self.march)(*self.flow(theta, self.open(theta, x)))
 
     def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
         """Features of n samples, row by row; a reversible march adds up the derivatives by the weights as it goes.
@@ -237,7 +243,7 @@ class ResNet(Network):
             ValueError: as ``features``.
         """
         opened = jax.vmap(self.open, (None, 0))(theta, x)
-        return over_samples(get_march(self.march), *self._flow(theta, opened))
+        return over_samples(get_march(self.march), *self.flow(theta, opened))
 
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
         """States of one sample at all times; the last one is ``features``.
@@ -252,7 +258,7 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return serial(*self._flow(theta, self.open(theta, x)))
+        return serial(*self.flow(theta, self.open(theta, x)))
 
     def step_sizes(self, theta: PyTree) -> float | Float[Array, " depth"]:
         """Size of each step, in time: one number, or (depth,) where they are learned.
@@ -265,8 +271,16 @@ class ResNet(Network):
         """
         return self.T * jax.nn.softmax(theta["steps"]) if self.steps == "learned" else self.h
 
-    def _flow(self, theta: PyTree, u0: Array) -> tuple[Any, ...]:
-        """What every way to march asks for."""
+    def flow(self, theta: PyTree, u0: Float[Array, "*n m"]) -> tuple[Any, ...]:
+        """What every way to march asks for: ``march(*net.flow(theta, u0))``.
+
+        Args:
+            theta: weights as from ``init``.
+            u0: state at time 0, (m,), or those of n samples where the march takes them, (n, m).
+
+        Returns:
+            ``(scheme, f, control, coeffs, u0, t0, h)``.
+        """
         f, h = self.field.dynamics(get_activation(self.activation)), self.step_sizes(theta)
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h
 

@@ -23,6 +23,7 @@ from numdl.optimize.steepest_descent import SteepestDescent
 from numdl.optimize.stochastic import StochasticProgress, minimize_stochastic
 from numdl.optimize.stochastic_gradient import StochasticGradient
 from numdl.optimize.subsampled import minimize_subsampled
+from numdl.optimize.successive_approximations import SuccessiveApproximations
 from numdl.optimize.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "SteepestDescent",
     "StochasticGradient",
     "StochasticProgress",
+    "SuccessiveApproximations",
     "TrustRegion",
     "armijo",
     "compare",

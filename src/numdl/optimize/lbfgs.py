@@ -58,7 +58,7 @@ class LBFGS(eqx.Module):
         vector = ravel_pytree(p)[0]
         empty = jnp.asarray(np.zeros((self.memory, vector.size), vector.dtype))
         # The gradient is not known yet: the first pair has s = 0, so s'y = 0, and is left out.
-        zero = jnp.asarray(np.zeros_like(vector))
+        zero = jnp.asarray(np.zeros(vector.shape, vector.dtype))
         return Iterate(p, aux, value, Pairs(empty, empty, vector, zero, nothing_known(problem, p, aux)), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:

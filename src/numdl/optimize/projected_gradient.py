@@ -48,7 +48,8 @@ class ProjectedGradient(eqx.Module):
         """First iterate, the projection of p; the objective is not evaluated."""
         value, known = scalars_like(p, np.inf, 0.0)
         p = self.onto.prox(p, 1.0)
-        zero = jnp.asarray(np.zeros_like(ravel_pytree(p)[0]))
+        flat = ravel_pytree(p)[0]
+        zero = jnp.asarray(np.zeros(flat.shape, flat.dtype))  # by its shape: p may be traced
         return Iterate(p, aux, value, Spectral(zero, zero, known), {})
 
     def step(self, problem: Any, iterate: Iterate) -> Iterate:

@@ -1,6 +1,7 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
 from numdl.problems.any_model import empirical, split_module
+from numdl.problems.control import ControlProblem
 from numdl.problems.coupled import Separable, coupled
 from numdl.problems.covariance import Confidence, confidence
 from numdl.problems.empirical import Empirical
@@ -25,6 +26,7 @@ __all__ = [
     "PSEUDO_HUBER",
     "SOFTMAX",
     "Confidence",
+    "ControlProblem",
     "Empirical",
     "ExactHessian",
     "FollowEvidence",

@@ -2,6 +2,7 @@
 
 Every way has one signature, ``(scheme, f, control, coeffs, u0, t0, h)``, and returns the state at the end.
 ``"stored"``, ``"remat"``, ``"checkpointed"`` and ``"reversible"`` agree to rounding in value and derivative;
+so do ``"layer-parallel"`` and ``"parallel-newton"``, which compute all layers at the same time, to their tolerance;
 ``"coupled"`` is another discretisation of the same order, with exact derivatives; ``"adjoint"`` has the value of
 ``"stored"`` and the gradient of the continuous problem; ``"adaptive"`` solves to a tolerance.
 """
@@ -15,12 +16,19 @@ from jaxtyping import Array, Float
 from numdl.contracts import Control, Dynamics, PyTree, Scheme
 from numdl.flow.march.adaptive import adaptive
 from numdl.flow.march.adjoint import adjoint
+from numdl.flow.march.bias import BiasControl, BiasedGradient
+from numdl.flow.march.layer_parallel import LayerParallel
+from numdl.flow.march.parallel_newton import ParallelNewton
 from numdl.flow.march.recomputed import checkpointed, remat
 from numdl.flow.march.reversible import coupled, reversible, reversible_by_coupling
 from numdl.flow.march.stored import final, serial
 
 __all__ = [
     "MARCHES",
+    "BiasControl",
+    "BiasedGradient",
+    "LayerParallel",
+    "ParallelNewton",
     "adaptive",
     "adjoint",
     "checkpointed",
@@ -43,8 +51,13 @@ MARCHES: dict[str, March] = {
     "coupled": reversible_by_coupling,
     "adjoint": adjoint,
     "adaptive": adaptive,
+    "layer-parallel": LayerParallel(),
+    "parallel-newton": ParallelNewton(),
 }
 """Name to march; a new one is one file and one entry here."""
+
+WHOLE = (reversible, reversible_by_coupling, adjoint)
+"""Marches that take all samples at once, (n, m), as every ``LayerParallel`` and ``ParallelNewton`` does."""
 
 
 def over_samples(
@@ -72,7 +85,7 @@ def over_samples(
     Returns:
         (n, m).
     """
-    if march in (reversible, reversible_by_coupling):
+    if isinstance(march, (LayerParallel, ParallelNewton)) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
     return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
 
@@ -81,7 +94,7 @@ def get_march(name: Any) -> March:
     """Way to march of that name.
 
     Args:
-        name: a key of ``MARCHES``.
+        name: a key of ``MARCHES``, or a march with settings of yours, as ``LayerParallel(factor=8)``.
 
     Returns:
         ``(scheme, f, control, coeffs, u0, t0, h) -> u(T)``.
@@ -89,6 +102,8 @@ def get_march(name: Any) -> March:
     Raises:
         ValueError: no march has that name.
     """
+    if isinstance(name, (LayerParallel, ParallelNewton)):
+        return name
     if name not in MARCHES:
         raise ValueError(f"get_march({name!r}): unknown march. Use one of {', '.join(MARCHES)}.")
     return MARCHES[name]

@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, Dynamics, PyTree, Scheme
@@ -23,8 +22,8 @@ from numdl.flow.march.common import Steps, advance, steps_of
 
 
 def adjoint(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m"], t0: Any, h: Any
-) -> Float[Array, " m"]:
+    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+) -> Float[Array, "*n m"]:
     """State of ``final``; its reverse derivative is the adjoint equation, solved backwards by the same scheme.
 
     Args:
@@ -32,25 +31,37 @@ def adjoint(
         f: right-hand side ``f(t, u, theta)``; arrays it closes over are constants.
         control: weights in time.
         coeffs: coefficients of the control, leading axis ``n_coeffs``.
-        u0: state at t0, (m,).
+        u0: state at t0, (m,), or those of many samples, (n, m), whose derivatives by the weights are added up step by
+            step instead of being held for each sample.
         t0: start, in time.
         h: step size, in time: one number, or (nt,); not differentiated.
 
     Returns:
-        (m,); there is no forward derivative.
+        (m,) or (n, m); there is no forward derivative.
 
     Raises:
-        ValueError: the scheme carries more than the state, h has neither shape () nor (nt,), or the coefficients do
-        not fit.
+        ValueError: the scheme carries more than the state or steps only dynamics of two halves, h has neither shape ()
+        nor (nt,), or the coefficients do not fit.
     """
     if scheme.start is not None:
         raise ValueError("adjoint(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
+    if scheme.halves:
+        raise ValueError(
+            "adjoint(scheme for two halves): the adjoint equation has no halves that move each other only. Use heun or "
+            "rk4, or march='reversible', whose gradients are exact."
+        )
     u0, steps = steps_of("adjoint", control, coeffs, u0, t0, h)
+    m = u0.shape[-1]
+
+    def each(one: Any) -> Any:
+        return jax.vmap(one) if u0.ndim == 2 else one
 
     @jax.custom_vjp
     def march(cells: PyTree, u: Array, t: Array, h: Array) -> Array:
-        each = Steps(t, h, cells)
-        return jax.lax.scan(lambda u, step: (advance(scheme, f, control, u, step), None), u, each)[0]
+        def forward(u: Array, step: Steps) -> tuple[Array, None]:
+            return each(lambda u: advance(scheme, f, control, u, step))(u), None
+
+        return jax.lax.scan(forward, u, Steps(t, h, cells))[0]
 
     def forward(cells: PyTree, u: Array, t: Array, h: Array) -> tuple[Array, Any]:
         end = march(cells, u, t, h)
@@ -59,20 +70,33 @@ def adjoint(
     def backward(kept: Any, adjoint: Array) -> Any:
         steps, end = kept
 
-        def back(pair: tuple[Array, Array], step: Steps) -> tuple[tuple[Array, Array], PyTree]:
-            flat, unravel = ravel_pytree((*pair, jax.tree.map(jnp.zeros_like, step.cell)))
+        def back(pair: Array, step: Steps) -> tuple[Array, PyTree]:
+            def moved(v: PyTree) -> tuple[Array, Array]:
+                """State and adjoint one step back, and with them one number: the gradient by the weights, times v.
 
-            def rates(t: Any, flat: Array, c: Any) -> Array:
-                """State, adjoint and gradient move together; ``c`` is where in the step the weights are taken."""
-                u, adjoint, _ = unravel(flat)
-                rate, pull = jax.vjp(lambda u, cell: f(t, u, control.at(cell, c)), u, step.cell)
-                return ravel_pytree((rate, *jax.tree.map(jnp.negative, pull(adjoint))))[0]
+                Its derivative by v is that gradient, summed over the samples by a product of matrices, and an implicit
+                scheme solves for 2 m + 1 numbers instead of 2 m and all weights.
+                """
 
-            u, adjoint, slope = unravel(scheme.step(rates, step.t + step.h, -step.h, flat, lambda c: 1.0 - c))
-            return (u, adjoint), slope
+                def rates(t: Any, flat: Array, c: Any) -> Array:
+                    """``c`` is where in the step the weights are taken."""
+                    u, adjoint = flat[:m], flat[m:-1]
+                    rate, pull = jax.vjp(lambda u: f(t, u, control.at(step.cell, c)), u)
+                    _, slope = jax.jvp(lambda cell: f(t, u, control.at(cell, c)), (step.cell,), (v,))
+                    return jnp.concatenate([rate, -pull(adjoint)[0], -jnp.vdot(adjoint, slope)[None]])
 
-        (_, adjoint), slopes = jax.lax.scan(back, (end, adjoint), steps, reverse=True)
-        return slopes, adjoint, jnp.zeros_like(steps.t), jnp.zeros_like(steps.h)
+                def one(pair: Array) -> Array:
+                    flat = jnp.append(pair, jnp.zeros((), pair.dtype))
+                    return scheme.step(rates, step.t + step.h, -step.h, flat, lambda c: 1.0 - c)
+
+                ends = each(one)(pair)
+                return jnp.sum(ends[..., -1]), ends[..., :-1]
+
+            slope, pair = jax.grad(moved, has_aux=True)(jax.tree.map(jnp.zeros_like, step.cell))
+            return pair, slope
+
+        start, slopes = jax.lax.scan(back, jnp.concatenate([end, adjoint], axis=-1), steps, reverse=True)
+        return slopes, start[..., m:], jnp.zeros_like(steps.t), jnp.zeros_like(steps.h)
 
     march.defvjp(forward, backward)
     return march(steps.cell, u0, steps.t, steps.h)

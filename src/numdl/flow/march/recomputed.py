@@ -5,6 +5,8 @@ Both marches return the state of ``final`` and are differentiated by JAX, forwar
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -36,7 +38,7 @@ def remat(
     Raises:
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    return _nested("remat", 1, scheme, f, control, coeffs, u0, t0, h)
+    return _nested("remat", _flat, scheme, f, control, coeffs, u0, t0, h)
 
 
 def checkpointed(
@@ -44,9 +46,11 @@ def checkpointed(
 ) -> Float[Array, " m"]:
     """State at the end; a reverse derivative keeps about ``3 nt^(1/3)`` states, for at most three more passes forward.
 
-    Checkpoints in three levels: the ends of long segments, inside one those of short ones, inside one every state. The
-    binomial schedule, the best for three repetitions, keeps c states with ``(c + 1)(c + 2)(c + 3) / 6 >= nt``: 13 for
-    512 steps where this keeps 24, but it needs a program whose length grows with the depth.
+    Checkpoints in three levels: the ends of long segments, inside one those of short ones, inside one every state.
+    Steps that do not fit into equal segments come after them, and cost a copy of the weights and of their gradient;
+    depths with small factors have none: 512, 1000, 2048 and 8192 keep 24, 30, 40 and 64 states. The binomial schedule,
+    the best for three repetitions, keeps c states with ``(c + 1)(c + 2)(c + 3) / 6 >= nt``: 13 for 512 steps, but it
+    needs a program whose length grows with the depth.
 
     Args:
         scheme: one step.
@@ -65,12 +69,42 @@ def checkpointed(
 
     Source: Griewank and Walther, Algorithm 799: revolve, ACM Trans. Math. Software 26, 2000, sec. 2.
     """
-    return _nested("checkpointed", 3, scheme, f, control, coeffs, u0, t0, h)
+    return _nested("checkpointed", segments, scheme, f, control, coeffs, u0, t0, h)
+
+
+def segments(nt: int) -> tuple[int, ...]:
+    """Lengths of the three levels of checkpoints; their product is nt, or a little less.
+
+    Args:
+        nt: number of steps.
+
+    Returns:
+        ``(a, b, c)`` with the smallest sum where the product is nt, if that is at most half above ``3 nt^(1/3)``, the
+        least there is for any depth; else with the smallest sum of all three and the steps that are left.
+    """
+    if nt < 2:
+        return _flat(nt)
+    best = 3 * nt ** (1 / 3)
+
+    def split(product: int) -> tuple[int, int, int]:
+        sides = [a for a in range(1, math.ceil(best)) if product % a == 0]
+        triples = [(a, b, product // (a * b)) for a in sides for b in sides if product % (a * b) == 0]
+        return min(triples, key=lambda triple: (sum(triple), triple))
+
+    if sum(split(nt)) <= 1.5 * best:
+        return split(nt)
+    return min(
+        map(split, range(nt, max(1, nt - math.ceil(best)), -1)), key=lambda triple: sum(triple) + nt - math.prod(triple)
+    )
+
+
+def _flat(nt: int) -> tuple[int, ...]:
+    return (nt,)
 
 
 def _nested(
     call: str,
-    levels: int,
+    levels: Callable[[int], tuple[int, ...]],
     scheme: Scheme,
     f: Dynamics,
     control: Control,
@@ -84,19 +118,17 @@ def _nested(
     def forward(carry: PyTree, step: Steps) -> PyTree:
         return advance(scheme, f, control, carry, step)
 
-    def scan(inner: Any, carry: PyTree, xs: Steps) -> PyTree:
-        """Inner on each entry; what it computes is computed again for the derivative."""
-        again = jax.checkpoint(inner, prevent_cse=False)  # inside a scan nothing can be merged
-        return jax.lax.scan(lambda carry, x: (again(carry, x), None), carry, xs)[0]
+    def nested(depth: int) -> Callable[[PyTree, Steps], PyTree]:
+        """March over so many leading axes; what is computed inside is computed again for the derivative."""
+        if depth == 0:
+            return forward
+        again = jax.checkpoint(nested(depth - 1), prevent_cse=False)  # inside a scan nothing can be merged
+        return lambda carry, xs: jax.lax.scan(lambda carry, x: (again(carry, x), None), carry, xs)[0]
 
-    def run(carry: PyTree, part: Steps, levels: int) -> PyTree:
-        if levels == 1:
-            return scan(forward, carry, part)
-        count = max(1, round(part.nt ** (1 / levels)))
-        length = part.nt // count
-        segments = jax.tree.map(lambda leaf: leaf[: count * length].reshape(count, length, *leaf.shape[1:]), part)
-        carry = scan(lambda carry, segment: run(carry, segment, levels - 1), carry, segments)
-        rest = jax.tree.map(lambda leaf: leaf[count * length :], part)
-        return run(carry, rest, levels - 1) if rest.nt else carry
-
-    return leave(scheme, run(enter(scheme, u0), steps, levels))
+    shape = levels(steps.nt)
+    count = math.prod(shape)
+    parts = jax.tree.map(lambda leaf: leaf[:count].reshape(*shape, *leaf.shape[1:]), steps)
+    carry = nested(len(shape))(enter(scheme, u0), parts)
+    if count < steps.nt:
+        carry = nested(1)(carry, jax.tree.map(lambda leaf: leaf[count:], steps))
+    return leave(scheme, carry)

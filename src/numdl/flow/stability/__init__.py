@@ -1,11 +1,14 @@
 """Is a trained network stable, and is it still the differential equation that it was read as?"""
 
+from numdl.flow.stability.adjoint import AdjointReport, check_adjoint
 from numdl.flow.stability.regions import amplification, first_scheme, largest_step
 from numdl.flow.stability.report import StabilityReport, residual_report, stability_report
 
 __all__ = [
+    "AdjointReport",
     "StabilityReport",
     "amplification",
+    "check_adjoint",
     "first_scheme",
     "largest_step",
     "residual_report",

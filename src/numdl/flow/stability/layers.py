@@ -16,6 +16,9 @@ from numdl.flow.march.common import advance, enter, leave, steps_of
 from numdl.flow.schemes import SCHEMES, get_scheme
 from numdl.flow.separable import Separable
 
+SAMPLES = 16
+"""So many samples are judged at most."""
+
 
 class Layers(NamedTuple):
     """A network, layer by layer. What is carried is flattened to (q,); for schemes of one step it is the state.
@@ -103,3 +106,51 @@ def layers_of_maps(maps: Sequence[Callable[[Any], Any]], h: float) -> Layers:
         rate=lambda u, step: (jnp.asarray(step(u)) - u) / h,
         static=True,
     )
+
+
+def require_flow(call: str, net: Any) -> None:
+    """Refuse a network that has no steps to judge.
+
+    Args:
+        call: name of the function that was called, for messages.
+        net: what was given.
+
+    Raises:
+        TypeError: the network has no flow.
+        ValueError: the flow has no steps.
+    """
+    missing = [name for name in ("open", "field", "scheme", "weights_in_time") if not hasattr(net, name)]
+    if missing:
+        raise TypeError(
+            f"{call}({type(net).__name__}): this network has no flow (no {', '.join(missing)}). Give a residual "
+            "network, or its layers to residual_report."
+        )
+    if net.depth == 0:
+        raise ValueError(f"{call}(net of depth 0): there are no steps to judge. Use a network with depth >= 1.")
+
+
+def some_rows(call: str, x: Any, work: int) -> np.ndarray:
+    """At most 16 rows, fewer for large networks.
+
+    Args:
+        call: name of the function that was called, for messages.
+        x: samples or states, (n, d).
+        work: numbers that one sample needs.
+
+    Returns:
+        Evenly spaced rows, (k, d).
+
+    Raises:
+        ValueError: x has no rows, another shape or entries that are not finite.
+    """
+    rows = np.asarray(x, float)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"{call}(x of shape {rows.shape}): needs samples in rows, (n, d) with n >= 1.")
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        raise ValueError(
+            f"{call}(x): the entry in row {bad[0, 0]}, column {bad[0, 1]} is {rows[tuple(bad[0])]}. Needs finite "
+            "numbers: remove or impute it."
+        )
+    count = min(len(rows), SAMPLES, max(1, 2**25 // max(work, 1)))
+    return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]

@@ -14,14 +14,13 @@ import numpy as np
 from numdl.contracts import PyTree
 from numdl.flow.schemes import get_scheme
 from numdl.flow.stability.growth import DIRECTIONS, growth, walk
-from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net
+from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net, require_flow, some_rows
 from numdl.flow.stability.promises import energy_changes, pairs
 from numdl.flow.stability.rediscretise import rediscretisation
 from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
 from numdl.flow.stability.spectra import DENSE, spectra
 from numdl.flow.stability.verdict import sentences
 
-SAMPLES = 16
 NEAR = 1e-2
 """Size of the noise that tests non-expansiveness, as a share of the root mean square of the states."""
 
@@ -116,17 +115,8 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2-4.
     """
-    missing = [name for name in ("open", "field", "scheme", "weights_in_time") if not hasattr(net, name)]
-    if missing:
-        raise TypeError(
-            f"stability_report({type(net).__name__}): this network has no flow (no {', '.join(missing)}). Give a "
-            "residual network, or its layers to residual_report."
-        )
-    if net.depth == 0:
-        raise ValueError(
-            "stability_report(net of depth 0): there are no steps to judge. Use a network with depth >= 1."
-        )
-    rows = _rows("stability_report", x, net.depth * net.width**2)
+    require_flow("stability_report", net)
+    rows = some_rows("stability_report", x, net.depth * net.width**2)
     limit = float(np.finfo(np.result_type(*(np.asarray(leaf) for leaf in jax.tree.leaves(theta)))).max)
     with jax.enable_x64(True):
         theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
@@ -155,7 +145,7 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
         raise ValueError("residual_report(no maps): there are no layers to judge. Give one function for each layer.")
     if not 0 < h < np.inf:
         raise ValueError(f"residual_report(h={h}): needs a finite h > 0. Use 1 for u + f(u).")
-    rows = _rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
+    rows = some_rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
     with jax.enable_x64(True):
         for j, layer in enumerate(maps):
             shape = jax.eval_shape(layer, jnp.asarray(rows[0])).shape
@@ -164,21 +154,6 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
                     f"residual_report: layer {j} maps {rows.shape[1:]} to {shape}. Needs states of one shape (m,)."
                 )
         return _report(layers_of_maps(maps, h), jnp.asarray(rows), float(np.finfo(float).max))
-
-
-def _rows(call: str, x: Any, work: int) -> np.ndarray:
-    """At most 16 rows, fewer for large networks."""
-    rows = np.asarray(x, float)
-    if rows.ndim != 2 or not rows.size:
-        raise ValueError(f"{call}(x of shape {rows.shape}): needs samples in rows, (n, d) with n >= 1.")
-    bad = np.argwhere(~np.isfinite(rows))
-    if len(bad):
-        raise ValueError(
-            f"{call}(x): the entry in row {bad[0, 0]}, column {bad[0, 1]} is {rows[tuple(bad[0])]}. Needs finite "
-            "numbers: remove or impute it."
-        )
-    count = min(len(rows), SAMPLES, max(1, 2**25 // max(work, 1)))
-    return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
 
 
 def _report(

@@ -1,0 +1,136 @@
+"""How is a march differentiated whose unknowns are the states of all layers at once?
+
+The states solve ``u_{j+1} = step_j(u_j)``. Their tangents solve the linear recursion ``du_{j+1} = A_j du_j + b_j``
+along them, adjoints its transpose, backwards. Whoever solves such recursions, by whatever means, has a march with all
+derivatives: the recursion is given to JAX as a linear system, with the solver for it and for its transpose.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.flow.march.common import Steps, advance, steps_of
+
+Propagate = Callable[[Any, Array], Array]
+"""``propagate(data_j, u) -> u`` of the next time."""
+
+Solve = Callable[[Propagate, list, Array, Array], Array]
+"""``solve(propagate, data on each level, g, u_0) -> u (nt + 1, ...)``: ``u_{j+1} = propagate(u_j) + g_j``."""
+
+
+def enter_all(
+    call: str, scheme: Scheme, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any
+) -> tuple[Array, Steps]:
+    """State in the common dtype, and all steps.
+
+    Args:
+        call: name of the march, for messages.
+        scheme: one step from state to state.
+        control: weights in time.
+        coeffs: coefficients of the control.
+        u0: (m,) or (n, m).
+        t0: start, in time.
+        h: step size, in time: one number, or (nt,).
+
+    Returns:
+        As ``steps_of``.
+
+    Raises:
+        ValueError: the scheme carries more than a state, or as ``steps_of``.
+    """
+    if scheme.start is not None:
+        raise ValueError(f"{call}(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
+    return steps_of(call, control, coeffs, u0, t0, h)
+
+
+def step_of(scheme: Scheme, f: Dynamics, control: Control) -> Propagate:
+    """One step of one sample (m,), or of all samples (n, m)."""
+    one = functools.partial(advance, scheme, f, control)
+    return lambda step, u: jax.vmap(one, (0, None))(u, step) if u.ndim == 2 else one(u, step)
+
+
+def no_source(steps: Steps, u: Array) -> Array:
+    """Right-hand side of the recursion of the states."""
+    return jnp.zeros((steps.nt, *u.shape), u.dtype)
+
+
+def one_by_one(propagate: Propagate, data: PyTree, g: Array, start: Array) -> Array:
+    """The recursion, step by step."""
+
+    def forward(u: Array, given: Any) -> tuple[Array, Array]:
+        u = propagate(given[0], u) + given[1]
+        return u, u
+
+    return jnp.concatenate([start[None], jax.lax.scan(forward, start, (data, g))[1]])
+
+
+def states_of(solve: Solve, step: Propagate, levels: list[Steps], factor: int, u0: Array) -> Array:
+    """States at all times, differentiable by steps and start.
+
+    Args:
+        solve: solver of recursions, also of linear ones.
+        step: one step.
+        levels: steps, and coarser ones that the solver may use; the states do not depend on these.
+        factor: fine steps in one that is a level coarser.
+        u0: start, (m,) or (n, m).
+
+    Returns:
+        (nt + 1, m) or (nt + 1, n, m).
+    """
+
+    @jax.custom_jvp
+    def march(levels: list[Steps], start: Array) -> Array:
+        return solve(step, levels, no_source(levels[0], start), start)
+
+    @march.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (levels, start), (moved, start_moved) = primals, tangents
+        moved, start_moved = jax.lax.optimization_barrier((moved[0], start_moved))  # not to be known in parts
+        states = march(levels, start)
+        along = [(states[: -1 : factor**k], level) for k, level in enumerate(levels)]
+
+        def effect(moved: Steps) -> Array:
+            """What moved weights do to each step, (nt, ...)."""
+            return jax.vmap(lambda u, s, ds: jax.jvp(lambda s: step(s, u), (s,), (ds,))[1])(
+                states[:-1], levels[0], moved
+            )
+
+        def tangent(given: Any, du: Array) -> Array:
+            u, s = given
+            return jax.jvp(lambda u: step(s, u), (u,), (du,))[1]
+
+        def adjoint(given: Any, dual: Array) -> Array:
+            u, s = given
+            return jax.vjp(lambda u: step(s, u), u)[1](dual)[0]
+
+        def slope(u: Array, s: Steps, dual: Array) -> Steps:
+            return jax.vjp(lambda s: step(s, u), s)[1](dual)[0]
+
+        def system(unknown: Any) -> Any:
+            moved, du = unknown
+            ahead = jax.vmap(tangent)(along[0], du[:-1]) + effect(moved)
+            return moved, jnp.concatenate([du[:1], du[1:] - ahead])
+
+        def forwards(_: Any, right: Any) -> Any:
+            moved, r = right
+            return moved, solve(tangent, along, r[1:] + effect(moved), r[0])
+
+        def backwards(_: Any, right: Any) -> Any:
+            moved, r = right
+            back = jax.tree.map(lambda leaf: leaf[::-1], along)
+            dual = solve(adjoint, back, r[:-1][::-1], r[-1])[::-1]
+            slopes = jax.vmap(slope)(states[:-1], levels[0], dual[1:])
+            return jax.tree.map(jnp.add, moved, slopes), dual
+
+        right = jnp.concatenate([start_moved[None], jnp.zeros_like(states[1:])])
+        _, states_moved = jax.lax.custom_linear_solve(system, (moved, right), forwards, backwards)
+        return states, states_moved
+
+    return march(levels, u0)

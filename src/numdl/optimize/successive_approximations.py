@@ -1,0 +1,141 @@
+"""How far does Pontryagin's principle train a network: every layer for itself, with states and adjoints held?
+
+    theta_j <- argmin over theta of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta)
+
+for all layers at once, where e_j says by how much the layer misses the equations of state and adjoint, and H_j is to be
+small (Li et al. maximise, with the adjoint's sign reversed). With rho = 0 it is the basic method of successive
+approximations, which takes any step and often diverges: a layer knows nothing of what the others do to its states.
+
+With ``augmented`` a step is kept only if the cost falls. The cost changes by at most ``sum dH_j + C sum e_j``, and any
+``rho >= 2 C`` makes this negative. The constant is not known, but every trial measures one, ``(dJ - sum dH_j) / sum
+e_j``: a trial that is refused sets rho to twice the measured constant (or to four times the old rho), and one that is
+kept lets rho fall to twice the constant, at most by half.
+
+Cost of a step: one pass forward and one backward; for every trial the evaluations of the inner method, of which one in
+every layer is a pass (with the errors two, and four with the slope), the errors and a value.
+
+Sources: Chernousko and Lyubushin, Method of successive approximations for solution of optimal control problems, Optim.
+Control Appl. Methods 3 (1982) 101-114; Li, Chen, Tai and E, Maximum principle based algorithms for deep learning, JMLR
+18 (2018), alg. 2 and lemma 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from numdl.contracts import Iterate, PyTree, Status
+from numdl.optimize.accept import kept_if
+from numdl.optimize.compiled import scalars_like
+from numdl.optimize.descent import gradient_status
+from numdl.optimize.lbfgs import LBFGS
+from numdl.optimize.work import work_of
+
+
+class Augmentation(NamedTuple):
+    """State of the method: the weight rho of the missed equations, in time."""
+
+    rho: Float[Array, ""]
+
+
+class SuccessiveApproximations(eqx.Module):
+    """MSA and, augmented, E-MSA for problems with a method ``layers(p)``, such as ``ControlProblem``.
+
+    Attributes:
+        inner: lowers the Hamiltonian of one layer; any method that needs no curvature, ``ProjectedGradient(Box(...))``
+            for bounds of the weights.
+        inner_steps: steps of ``inner``.
+        augmented: E-MSA, which keeps to a falling cost; else the basic method, which takes every finite step.
+        first_rho: rho at the start, in time, positive.
+        max_trials: rho tried in one step.
+        tol: norm of the gradient, relative to max(1, |J|), at which to stop.
+    """
+
+    inner: Any = LBFGS()
+    inner_steps: int = eqx.field(static=True, default=10)
+    augmented: bool = eqx.field(static=True, default=True)
+    first_rho: float = eqx.field(static=True, default=1.0)
+    max_trials: int = eqx.field(static=True, default=8)
+    tol: float = eqx.field(static=True, default=1e-8)
+
+    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; nothing is evaluated."""
+        value, rho = scalars_like(p, np.inf, self.first_rho if self.augmented else 0.0)
+        return Iterate(p, aux, value, Augmentation(rho), {})
+
+    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+        """One step, or with ``augmented`` none if ``max_trials`` values of rho did not help.
+
+        Args:
+            problem: has ``value`` and ``layers``.
+            iterate: where the method stands.
+
+        Returns:
+            Next iterate; ``metrics`` belong to the point that was left, ``missed`` (the sum of e_j) to the last trial.
+        """
+        layers = problem.layers(iterate.p)
+        nt = layers.held.stage.t.shape[0]
+        cost = work_of(problem, iterate.p)
+
+        def lowered(held: Any, theta: PyTree, rho: Array) -> tuple[PyTree, Array, Array, Array]:
+            layer = layers.layer(problem, held, rho, self.augmented)
+
+            def once(at: Iterate, _: None) -> tuple[Iterate, Array]:
+                at = self.inner.step(layer, at)
+                return at._replace(metrics={}), at.metrics["work"]
+
+            at, work = jax.lax.scan(once, self.inner.init(layer, theta, None), length=self.inner_steps)
+            before, (after, missed) = layer.terms(theta)[0], layer.terms(at.p)
+            return at.p, after - before, missed, jnp.sum(work) + 2 * layer.work(theta).value
+
+        def attempt(carry: tuple) -> tuple:
+            _, rho, p, value, work, count, _ = carry
+            trial, change, missed, spent = jax.vmap(lowered, (0, 0, None))(layers.held, iterate.p, rho)
+            new, _ = problem.value(trial, iterate.aux)
+            work = work + cost.value + jnp.sum(spent) / nt
+            good, missed = jnp.isfinite(new), jnp.sum(missed)
+            if self.augmented:
+                promise, tiny = jnp.sum(change), jnp.finfo(new.dtype).tiny
+                constant = 2 * (new - layers.value - promise) / jnp.maximum(missed, tiny)
+                good &= (new < layers.value) & (new <= layers.value + 1e-4 * promise)
+                # A cost that is no number measures nothing: fmax passes over it.
+                rho = jnp.where(good, jnp.fmax(constant, rho / 2), jnp.fmax(constant, 4 * rho))
+                rho = jnp.clip(rho, 1e-10, 1e10).astype(new.dtype)
+            p, value = kept_if(good, (trial, new), (p, value))
+            return good, rho, p, value, work, count + 1, missed
+
+        rho, value = iterate.state.rho, layers.value
+        start = (
+            jnp.asarray(False),
+            rho,
+            iterate.p,
+            value,
+            jnp.zeros_like(value),
+            jnp.asarray(0),
+            jnp.zeros_like(value),
+        )
+        trials = self.max_trials if self.augmented else 1
+        good, rho, p, value, work, count, missed = jax.lax.while_loop(lambda s: ~s[0] & (s[5] < trials), attempt, start)
+        metrics = {
+            **layers.metrics,
+            "aux": iterate.aux,
+            "objective": layers.value,
+            "gradient_norm": jnp.linalg.norm(ravel_pytree(layers.gradient)[0]),
+            "damping": iterate.state.rho,
+            "missed": missed,
+            "accepted": good.astype(value.dtype),
+            "trials": count.astype(value.dtype),
+            "work": (cost.linearize + work).astype(value.dtype),
+        }
+        return Iterate(p, iterate.aux, value, Augmentation(rho), metrics)
+
+    def status(self, history: Mapping[str, Sequence[float]]) -> Status:
+        """``converged`` at a small gradient, ``stalled`` when no rho helps (or no step is finite)."""
+        return gradient_status(history, self.tol)

@@ -1,0 +1,21 @@
+"""Training as optimal control: the cost of a flow and its control, its optimality system, and its local models."""
+
+from numdl.problems.control.layers import Layer, Layers
+from numdl.problems.control.optimality import Optimality, adjoint, hamiltonian, optimality, sensitivity
+from numdl.problems.control.problem import ControlProblem
+from numdl.problems.control.reduced import linear_quadratic, riccati_step
+from numdl.problems.control.stage import Stage
+
+__all__ = [
+    "ControlProblem",
+    "Layer",
+    "Layers",
+    "Optimality",
+    "Stage",
+    "adjoint",
+    "hamiltonian",
+    "linear_quadratic",
+    "optimality",
+    "riccati_step",
+    "sensitivity",
+]
