@@ -31,6 +31,7 @@ NAMES = (
     "gradient",
     "layer_parallel",
     "toys",
+    "multilevel",
 )
 
 

@@ -36,6 +36,7 @@ REGISTRY: dict[str, str] = {
     "inexact-varpro": "numdl.experiments.inexact_varpro",
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
+    "multilevel": "numdl.experiments.multilevel",
     "layer-parallel": "numdl.experiments.layer_parallel",
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
     "stability-regions": "numdl.experiments.stability_regions",
