@@ -37,7 +37,6 @@ REGISTRY: dict[str, str] = {
     "stability-toy": "numdl.experiments.stability_toy",
     "spiral-ode": "numdl.experiments.spiral_ode",
     "maximum-principle": "numdl.experiments.maximum_principle",
-    "path-with-obstacles": "numdl.experiments.path_with_obstacles",
 }
 """Name to module; a module is imported when it is first asked for."""
 
