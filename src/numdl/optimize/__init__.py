@@ -10,6 +10,7 @@ from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
 from numdl.optimize.levenberg_marquardt_qr import LevenbergMarquardtQR
 from numdl.optimize.line_search import armijo, strong_wolfe
 from numdl.optimize.loop import Adapt, Adapted, Best, Progress, minimize
+from numdl.optimize.multiple_shooting import MultipleShooting
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
@@ -39,6 +40,7 @@ __all__ = [
     "Level",
     "LevenbergMarquardt",
     "LevenbergMarquardtQR",
+    "MultipleShooting",
     "Newton",
     "NewtonCG",
     "NonlinearCG",

@@ -26,7 +26,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, PyTree, Scheme, Work
+from numdl.linalg import LinearQuadratic
 from numdl.problems.control.layers import Layers, layers_of
+from numdl.problems.control.reduced import linear_quadratic
 from numdl.problems.control.stage import Stage
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
@@ -166,6 +168,16 @@ class ControlProblem(eqx.Module):
     def layers(self, p: PyTree) -> Layers:
         """The Hamiltonian of each layer by itself, for methods of the maximum principle, see ``layers_of``."""
         return layers_of(self, p)
+
+    def apart(self, p: PyTree, states: Float[Array, "times n m"]) -> tuple[Float[Array, ""], Float[Array, "nt n m"]]:
+        """Cost of given states, and what they miss of the dynamics, ``Phi_j(u_j) - u_j+1``; nothing is marched."""
+        stages, over = self.stages(p), lambda fun: jax.vmap(jax.vmap(fun, (None, 0)))
+        rest, onward = (over(fun)(stages, states[:-1]) for fun in (self.running_residual, self.advance))
+        return self._cost(jax.vmap(self.scores)(states[-1]), rest) + self._penalty(p), onward - states[1:]
+
+    def local(self, p: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
+        """The linear quadratic problem near control and states, for multiple shooting, see ``linear_quadratic``."""
+        return linear_quadratic(self, p, states)
 
     def work(self, p: PyTree) -> Work:
         """A product is a pass with tangents and one backward; a matrix takes one product for each coefficient."""

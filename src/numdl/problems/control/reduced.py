@@ -12,6 +12,8 @@ problems, JOTA 63 (1989) 23-38.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -20,15 +22,14 @@ from jaxtyping import Array, Float
 from numdl.contracts import PyTree
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.problems.control.layers import as_layers, layer_penalty, require_layers
-from numdl.problems.control.problem import ControlProblem
 from numdl.problems.control.stage import Stage
 
 
-def riccati_step(problem: ControlProblem, coeffs: PyTree, damping: Float[Array, ""] | float = 0.0) -> PyTree:
+def riccati_step(problem: Any, coeffs: PyTree, damping: Float[Array, ""] | float = 0.0) -> PyTree:
     """Gauss-Newton step of the control by a Riccati recursion over the layers.
 
     Args:
-        problem: the control belongs to single layers, and so does the penalty.
+        problem: a ``ControlProblem``; the control belongs to single layers, and so does the penalty.
         coeffs: leaves (nt, ...).
         damping: multiple of the identity added to the Hessian, not negative, in cost per squared unit of the control.
 
@@ -42,11 +43,11 @@ def riccati_step(problem: ControlProblem, coeffs: PyTree, damping: Float[Array, 
     return as_layers(coeffs, v)
 
 
-def linear_quadratic(problem: ControlProblem, coeffs: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
+def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
     """Linear dynamics and quadratic cost near states and controls; unknowns are the changes of both.
 
     Args:
-        problem: the control belongs to single layers, and so does the penalty (``diagonal``).
+        problem: a ``ControlProblem``; the control belongs to single layers, and so does the penalty (``diagonal``).
         coeffs: leaves (nt, ...).
         states: (nt + 1, n, m), need not fit the control.
 
