@@ -40,7 +40,7 @@ EXACT = [
     ("checkpointed", "adams_bashforth", "plain"),
     ("reversible", "symplectic_euler", "hyperbolic"),
     ("reversible", "verlet", "hamiltonian"),
-    ("reversible", "implicit_midpoint", "antisymmetric"),
+    pytest.param("reversible", "implicit_midpoint", "antisymmetric", marks=pytest.mark.thorough),
     ("coupled", "heun", "plain"),
 ]
 

@@ -25,7 +25,13 @@ def solved(name, max_iter=1000):
     return found.squares(result.p), result.status
 
 
-@pytest.mark.parametrize("name", [name for name in PROBLEMS if name not in {*LOCAL, *SLOW}])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.thorough if k % 4 else ())
+        for k, name in enumerate(name for name in PROBLEMS if name not in {*LOCAL, *SLOW})
+    ],
+)
 def test_levenberg_marquardt_by_qr_finds_the_least_sum_of_squares(name, x64):
     squares, status = solved(name)
     assert PROBLEMS[name].reached(squares), (squares, status)

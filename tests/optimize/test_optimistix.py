@@ -41,7 +41,9 @@ def test_minimisers_take_the_steps_of_their_own_driver(name):
     assert history["gradient_norm"][0] == pytest.approx(float(jnp.linalg.norm(lin.gradient)))
 
 
-@pytest.mark.parametrize("name", SQUARES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough if k else ()) for k, name in enumerate(SQUARES)]
+)
 def test_least_squares_solvers_take_the_steps_of_their_own_driver(name):
     solver, problem, start = SQUARES[name], sp.decay(alpha=1e-6), jnp.asarray(sp.DECAY_START)
     head = problem.first_head(start)

@@ -13,7 +13,9 @@ from numdl.regularize import GroupPenalty
 
 pytestmark = pytest.mark.usefixtures("x64")
 NET = ResNet(2, 3, 1, 1.0)
-METHODS = pytest.mark.parametrize("method", [TrustRegion(tol=1e-13), LevenbergMarquardt(tol=1e-13)])
+METHODS = pytest.mark.parametrize(
+    "method", [TrustRegion(tol=1e-13), pytest.param(LevenbergMarquardt(tol=1e-13), marks=pytest.mark.thorough)]
+)
 
 
 def curve(p, x):

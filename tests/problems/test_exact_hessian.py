@@ -37,7 +37,12 @@ def test_of_a_network(name):
         np.testing.assert_allclose(judge(problem, p, None)[-1], oracle, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", sp.KINDS)
+FEW = ("squares", "softmax", "poisson")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in FEW else pytest.mark.thorough) for kind in sp.KINDS]
+)
 def test_of_a_reduced_problem_with_a_head_that_is_solved_anew(kind):
     problem, theta = sp.separable(kind), sp.weights()
     value, gradient, head, metrics, dense = judge(ExactHessian(problem), theta, problem.first_head(theta))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numdl.models import ResNet
     from numdl.optimize import Progress, Refinement
 
-TITLE = "Multilevel training: shallow networks teach a deep one, which is refined when they have no more to teach"
+TITLE = "Multilevel training: shallow networks teach a deep one, refined when they have no more to teach"
 ALPHA = 1e-8
 LEVELS = 3
 
