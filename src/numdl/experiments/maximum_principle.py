@@ -22,7 +22,7 @@ from numdl.experiments.outcome import Outcome, at_least, at_most
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Maximum principle: each layer for itself goes too far; held back it trains, but Gauss-Newton is far ahead"
+TITLE = "Maximum principle: each layer for itself goes too far, held back it trains; Gauss-Newton leads"
 WIDTH, DEPTH, T, ALPHA = 5, 20, 5.0, 1e-6
 RATES = (3e-3, 1e-2, 3e-2)
 EMSA, BASIC, ADAM, NEWTON, VARPRO = "E-MSA", "basic MSA", "Adam", "Gauss-Newton", "VarPro Gauss-Newton"
