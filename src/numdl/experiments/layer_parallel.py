@@ -79,6 +79,7 @@ def convergence(depth: int, seed: int) -> dict[str, Any]:
 
     from numdl.flow import LayerParallel
     from numdl.models import ResNet
+    from numdl.optimize.stochastic_gradient import tree_norm
 
     net = ResNet(2, WIDTH, depth, T=T, dynamics="antisymmetric", scheme="rk4", control="legendre")
     theta = net.init(seed, np.float64)
@@ -96,7 +97,7 @@ def convergence(depth: int, seed: int) -> dict[str, Any]:
     return {
         "residuals": np.asarray(cycles.residuals),
         "value": float(abs(value - serial) / serial),
-        "gradient": _norm(gap) / _norm(exact),
+        "gradient": float(tree_norm(gap) / tree_norm(exact)),
     }
 
 
@@ -119,6 +120,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
     from numdl.data.toys import peaks_regression
     from numdl.flow import BiasControl, LayerParallel
     from numdl.models import ResNet
+    from numdl.optimize.stochastic_gradient import moved
 
     data = peaks_regression(SAMPLES, random_state=seed)
     x, c = (jnp.asarray((a - a.mean(0)) / a.std(0)) for a in (data.x, data.c))
@@ -135,7 +137,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
         for name, march in (("serial", "stored"), ("one cycle", dataclasses.replace(coarse, cycles=1)))
     }
     control, method = BiasControl(objective, coarse, SHARE), optax.adam(RATE)
-    update = jax.jit(lambda g, state, p: _moved(method, g, state, p))
+    update = jax.jit(lambda g, state, p: moved(method, p, g, state, jnp.ones(())))
 
     def follow(name: str) -> dict[str, Any]:
         at, state, losses, cycles = p, method.init(p), [], []
@@ -152,19 +154,6 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
         return {"losses": losses, "own": own, "serial": float(fixed["serial"](at, x, c)[0]), "cycles": cycles}
 
     return {name: follow(name) for name in (*fixed, "controlled")}
-
-
-def _moved(method: Any, slope: Any, state: Any, p: Any) -> Any:
-    import optax
-
-    change, state = method.update(slope, state, p)
-    return optax.apply_updates(p, change), state
-
-
-def _norm(tree: Any) -> float:
-    import jax
-
-    return float(np.sqrt(sum(np.sum(np.asarray(leaf) ** 2) for leaf in jax.tree.leaves(tree))))
 
 
 def _draw(found: dict, trained: dict, figure: Figure) -> None:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Control, Dynamics, PyTree, Scheme
 from numdl.flow.march.adaptive import adaptive
 from numdl.flow.march.adjoint import adjoint
+from numdl.flow.march.all_at_once import AllAtOnce
 from numdl.flow.march.bias import BiasControl, BiasedGradient
 from numdl.flow.march.layer_parallel import LayerParallel
 from numdl.flow.march.parallel_newton import ParallelNewton
@@ -57,7 +58,7 @@ MARCHES: dict[str, March] = {
 """Name to march; a new one is one file and one entry here."""
 
 WHOLE = (reversible, reversible_by_coupling, adjoint)
-"""Marches that take all samples at once, (n, m), as every ``LayerParallel`` and ``ParallelNewton`` does."""
+"""Marches that take all samples at once, (n, m), as every ``AllAtOnce`` does."""
 
 
 def over_samples(
@@ -85,7 +86,7 @@ def over_samples(
     Returns:
         (n, m).
     """
-    if isinstance(march, (LayerParallel, ParallelNewton)) or march in WHOLE:
+    if isinstance(march, AllAtOnce) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
     return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
 
@@ -102,7 +103,7 @@ def get_march(name: Any) -> March:
     Raises:
         ValueError: no march has that name.
     """
-    if isinstance(name, (LayerParallel, ParallelNewton)):
+    if isinstance(name, AllAtOnce):
         return name
     if name not in MARCHES:
         raise ValueError(f"get_march({name!r}): unknown march. Use one of {', '.join(MARCHES)}.")

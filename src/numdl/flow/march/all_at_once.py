@@ -7,13 +7,14 @@ derivatives: the recursion is given to JAX as a linear system, with the solver f
 
 from __future__ import annotations
 
+import abc
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from numdl.contracts import Control, Dynamics, PyTree, Scheme
 from numdl.flow.march.common import Steps, advance, steps_of
@@ -23,6 +24,50 @@ Propagate = Callable[[Any, Array], Array]
 
 Solve = Callable[[Propagate, list, Array, Array], Array]
 """``solve(propagate, data on each level, g, u_0) -> u (nt + 1, ...)``: ``u_{j+1} = propagate(u_j) + g_j``."""
+
+
+class AllAtOnce(abc.ABC):
+    """A way to march that solves for the states of all layers; takes one sample or many.
+
+    Attributes:
+        factor: fine steps in one that is a level coarser.
+    """
+
+    factor: int = 1
+    _name: ClassVar[str]
+
+    @abc.abstractmethod
+    def _levels(self, steps: Steps) -> list[Steps]:
+        """All steps, and coarser ones that the solver may use."""
+
+    @abc.abstractmethod
+    def _solver(self, step: Propagate) -> Solve:
+        """Solver of recursions of this step, and of linear ones."""
+
+    def __call__(
+        self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+    ) -> Float[Array, "*n m"]:
+        """State at the end, differentiable forwards and backwards.
+
+        Args:
+            scheme: one step from state to state.
+            f: right-hand side ``f(t, u, theta)``; arrays it closes over are constants.
+            control: weights in time.
+            coeffs: coefficients of the control, leading axis ``n_coeffs``.
+            u0: state at t0, (m,), or those of many samples, (n, m).
+            t0: start, in time.
+            h: step size, in time: one number, or (nt,).
+
+        Returns:
+            (m,) or (n, m).
+
+        Raises:
+            ValueError: the scheme carries more than a state, h has neither shape () nor (nt,), or the coefficients do
+                not fit.
+        """
+        u0, steps = enter_all(self._name, scheme, control, coeffs, u0, t0, h)
+        step = step_of(scheme, f, control)
+        return states_of(self._solver(step), step, self._levels(steps), self.factor, u0)[-1]
 
 
 def enter_all(
@@ -54,6 +99,11 @@ def step_of(scheme: Scheme, f: Dynamics, control: Control) -> Propagate:
     """One step of one sample (m,), or of all samples (n, m)."""
     one = functools.partial(advance, scheme, f, control)
     return lambda step, u: jax.vmap(one, (0, None))(u, step) if u.ndim == 2 else one(u, step)
+
+
+def tangent_of(step: Propagate) -> Propagate:
+    """How a tangent moves along ``data_j = (state before the step, step)``."""
+    return lambda given, du: jax.jvp(lambda u: step(given[1], u), given[:1], (du,))[1]
 
 
 def no_source(steps: Steps, u: Array) -> Array:
@@ -94,6 +144,7 @@ def states_of(solve: Solve, step: Propagate, levels: list[Steps], factor: int, u
         (levels, start), (moved, start_moved) = primals, tangents
         moved, start_moved = jax.lax.optimization_barrier((moved[0], start_moved))  # not to be known in parts
         states = march(levels, start)
+        tangent = tangent_of(step)
         along = [(states[: -1 : factor**k], level) for k, level in enumerate(levels)]
 
         def effect(moved: Steps) -> Array:
@@ -101,10 +152,6 @@ def states_of(solve: Solve, step: Propagate, levels: list[Steps], factor: int, u
             return jax.vmap(lambda u, s, ds: jax.jvp(lambda s: step(s, u), (s,), (ds,))[1])(
                 states[:-1], levels[0], moved
             )
-
-        def tangent(given: Any, du: Array) -> Array:
-            u, s = given
-            return jax.jvp(lambda u: step(s, u), (u,), (du,))[1]
 
         def adjoint(given: Any, dual: Array) -> Array:
             u, s = given

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
 
 from numdl.contracts import PyTree
 from numdl.flow.march.layer_parallel import LayerParallel
@@ -80,28 +82,24 @@ class BiasControl:
             Gradient with its estimated bias, at most ``share`` of its norm unless ``most`` cycles did not do.
         """
         k, before = self.cycles, None
-        value, old = self._at(k, p, data)
+        _, old = self._at(k, p, data)
         spent = k
         while True:
             value, new = self._at(k + 1, p, data)
             spent += k + 1
-            difference = _distance(new, old)
+            difference = float(jnp.linalg.norm(new - old))
             if before:
                 self.factor = min(max(difference / before, 1e-3), 0.9)
-            bias, allowed = difference * self.factor / (1 - self.factor), self.share * _distance(new, None)
+            bias, allowed = difference * self.factor / (1 - self.factor), self.share * float(jnp.linalg.norm(new))
             if bias <= allowed or k + 1 >= self.most:
                 self.cycles = max(1, k - 1) if bias <= FAR_BELOW * allowed else k
-                return BiasedGradient(float(value), new, bias, k + 1, spent)
+                return BiasedGradient(float(value), ravel_pytree(p)[1](new), bias, k + 1, spent)
             k, old, before = k + 1, new, difference
 
-    def _at(self, cycles: int, p: PyTree, data: tuple) -> tuple[Any, PyTree]:
+    def _at(self, cycles: int, p: PyTree, data: tuple) -> tuple[Any, Array]:
+        """Value, and all entries of the gradient."""
         if cycles not in self._compiled:
             march = dataclasses.replace(self._march, cycles=cycles)
             self._compiled[cycles] = jax.jit(jax.value_and_grad(lambda p, *data: self._objective(p, march, *data)))
-        return self._compiled[cycles](p, *data)
-
-
-def _distance(one: PyTree, other: PyTree | None) -> float:
-    """Euclidean distance, or norm where there is no other."""
-    gap = one if other is None else jax.tree.map(jnp.subtract, one, other)
-    return float(jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gap))))
+        value, gradient = self._compiled[cycles](p, *data)
+        return value, ravel_pytree(gradient)[0]

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, Dynamics, PyTree, Scheme
-from numdl.flow.march.all_at_once import Propagate, enter_all, no_source, states_of, step_of
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, step_of
 from numdl.flow.march.common import Steps
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
@@ -43,13 +43,12 @@ class Convergence(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerParallel:
+class LayerParallel(AllAtOnce):
     """A way to march: multigrid reduction in time, for values and all derivatives.
 
     Attributes:
         factor: c, coarsening factor, at least 2.
-        levels: number of levels, at least 1; None for as many as leave 16 steps at most on the
-            coarsest.
+        levels: number of levels, at least 1; None for as many as leave 16 steps at most on the coarsest.
         cycles: cycles to make whatever they leave (inexact mode); None for as many as the tolerance needs, ``nt / (2
             c) + 1`` at most, after which the result is that of the serial march.
         tol: relative defect that ends the cycles; below 10 machine precisions it is that.
@@ -65,6 +64,8 @@ class LayerParallel:
     cycle: str = "V"
     relaxation: str = "FCF"
     mesh: jax.sharding.Mesh | None = None
+
+    _name: ClassVar[str] = "layer-parallel"
 
     def __post_init__(self) -> None:
         """Refuse what no cycle can be made with.
@@ -84,30 +85,6 @@ class LayerParallel:
         if self.mesh is not None and "layer" not in self.mesh.axis_names:
             raise ValueError(f"LayerParallel(mesh with axes {self.mesh.axis_names}): needs an axis 'layer'.")
 
-    def __call__(
-        self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
-    ) -> Float[Array, "*n m"]:
-        """State at the end, differentiable forwards and backwards.
-
-        Args:
-            scheme: one step from state to state.
-            f: right-hand side ``f(t, u, theta)``; arrays it closes over are constants.
-            control: weights in time.
-            coeffs: coefficients of the control, leading axis ``n_coeffs``.
-            u0: state at t0, (m,), or those of many samples, (n, m).
-            t0: start, in time.
-            h: step size, in time: one number, or (nt,).
-
-        Returns:
-            (m,) or (n, m).
-
-        Raises:
-            ValueError: the scheme carries more than a state, h has neither shape () nor (nt,), or the coefficients do
-                not fit.
-        """
-        u0, steps = enter_all("layer-parallel", scheme, control, coeffs, u0, t0, h)
-        return states_of(self._solve, step_of(scheme, f, control), self._levels(steps), self.factor, u0)[-1]
-
     def convergence(
         self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
     ) -> Convergence:
@@ -125,7 +102,7 @@ class LayerParallel:
         Returns:
             States, residuals, and the convergence factor.
         """
-        u0, steps = enter_all("layer-parallel", scheme, control, coeffs, u0, t0, h)
+        u0, steps = enter_all(self._name, scheme, control, coeffs, u0, t0, h)
         nt = steps.nt
 
         def solve(u0: Array, steps: Steps) -> Recursion:
@@ -142,13 +119,14 @@ class LayerParallel:
     def _levels(self, steps: Steps) -> list[Steps]:
         """Steps of all levels; idle steps of length 0 at the end make the number divisible."""
         nt, c = steps.nt, self.factor
-        most = 1  # two steps or more on the coarsest level
-        while nt >= 2 * c**most:
-            most += 1
-        wanted = 1
-        while wanted < most and (wanted == 1 or nt > COARSEST * c ** (wanted - 1)):
-            wanted += 1
-        n_levels = wanted if self.levels is None else min(self.levels, most)
+
+        def wanted(n: int) -> bool:
+            """Whether a level more than n is asked for."""
+            return n < self.levels if self.levels is not None else n == 1 or nt > COARSEST * c ** (n - 1)
+
+        n_levels = 1
+        while wanted(n_levels) and nt >= 2 * c**n_levels:  # two steps or more on the coarsest level
+            n_levels += 1
         idle = -nt % c ** (n_levels - 1)
         if idle:
             last = steps.t[-1] + steps.h[-1]
@@ -162,8 +140,8 @@ class LayerParallel:
             levels.append(_coarser(levels[-1], c))
         return levels
 
-    def _solve(self, propagate: Propagate, data: list, g: Array, start: Array) -> Array:
-        return self._cycles_of(propagate, data, g, start).states
+    def _solver(self, step: Propagate) -> Solve:
+        return lambda propagate, data, g, start: self._cycles_of(propagate, data, g, start).states
 
     def _cycles_of(self, propagate: Propagate, data: list, g: Array, start: Array) -> Recursion:
         exact = -(-g.shape[0] // (2 * self.factor)) + 1 if self.relaxation == "FCF" else g.shape[0] // self.factor + 1

@@ -14,18 +14,19 @@ Blelloch, Prefix sums and their applications, CMU-CS-90-190 (1990).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
-from numdl.flow.march.all_at_once import Propagate, enter_all, states_of, step_of
+from numdl.contracts import PyTree
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, tangent_of
+from numdl.flow.march.common import Steps
 
 
 @dataclasses.dataclass(frozen=True)
-class ParallelNewton:
+class ParallelNewton(AllAtOnce):
     """A way to march: Newton's method for the states of all layers, and associative scans for derivatives.
 
     Attributes:
@@ -36,6 +37,8 @@ class ParallelNewton:
 
     tol: float = 1e-12
     most: int | None = None
+
+    _name: ClassVar[str] = "parallel-newton"
 
     def __post_init__(self) -> None:
         """Refuse what no iteration can be made with.
@@ -48,38 +51,18 @@ class ParallelNewton:
         if self.most is not None and self.most < 1:
             raise ValueError(f"ParallelNewton(most={self.most}): needs at least 1, or None.")
 
-    def __call__(
-        self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
-    ) -> Float[Array, "*n m"]:
-        """State at the end, differentiable forwards and backwards.
+    def _levels(self, steps: Steps) -> list[Steps]:
+        return [steps]
 
-        Args:
-            scheme: one step from state to state.
-            f: right-hand side ``f(t, u, theta)``; arrays it closes over are constants.
-            control: weights in time.
-            coeffs: coefficients of the control, leading axis ``n_coeffs``.
-            u0: state at t0, (m,), or those of many samples, (n, m).
-            t0: start, in time.
-            h: step size, in time: one number, or (nt,).
-
-        Returns:
-            (m,) or (n, m).
-
-        Raises:
-            ValueError: the scheme carries more than a state, h has neither shape () nor (nt,), or the coefficients do
-                not fit.
-        """
-        u0, steps = enter_all("parallel-newton", scheme, control, coeffs, u0, t0, h)
-        step = step_of(scheme, f, control)
-
+    def _solver(self, step: Propagate) -> Solve:
         def solve(propagate: Propagate, data: list, g: Array, start: Array) -> Array:
             if propagate is step:
                 return self._newton(step, data[0], start)
             return affine_recursion(_matrices(propagate, data[0], start), g, start)
 
-        return states_of(solve, step, [steps], 1, u0)[-1]
+        return solve
 
-    def _newton(self, step: Propagate, steps: PyTree, start: Array) -> Array:
+    def _newton(self, step: Propagate, steps: Steps, start: Array) -> Array:
         nt = steps.nt
         tol = max(self.tol, 10 * float(jnp.finfo(start.dtype).eps))
 
@@ -87,7 +70,7 @@ class ParallelNewton:
             u, _, k = state
             ahead = jax.vmap(step)(steps, u[:-1])
             defect = jnp.max(jnp.abs(ahead - u[1:]), initial=0.0)
-            a = _matrices(lambda d, du: jax.jvp(lambda u: step(d[1], u), (d[0],), (du,))[1], (u[:-1], steps), start)
+            a = _matrices(tangent_of(step), (u[:-1], steps), start)
             new = affine_recursion(a, ahead - _times(a, u[:-1]), start)
             return new, defect / (jnp.max(jnp.abs(u)) + jnp.finfo(u.dtype).tiny), k + 1
 

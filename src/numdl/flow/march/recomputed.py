@@ -48,9 +48,9 @@ def checkpointed(
 
     Checkpoints in three levels: the ends of long segments, inside one those of short ones, inside one every state.
     Steps that do not fit into equal segments come after them, and cost a copy of the weights and of their gradient;
-    depths with small factors have none: 512, 1000, 2048 and 8192 keep 24, 30, 40 and 64 states. The binomial schedule,
-    the best for three repetitions, keeps c states with ``(c + 1)(c + 2)(c + 3) / 6 >= nt``: 13 for 512 steps, but it
-    needs a program whose length grows with the depth.
+    depths with small factors have none: the lengths add up to 24, 30, 40 and 64 for 512, 1000, 2048 and 8192. The
+    binomial schedule, the best for three repetitions, keeps c states with ``(c + 1)(c + 2)(c + 3) / 6 >= nt``: 13 for
+    512 steps, but it needs a program whose length grows with the depth.
 
     Args:
         scheme: one step.
