@@ -9,6 +9,7 @@ import numpy as np
 
 from numdl.estimators.inputs import require_choice, require_number
 from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
+from numdl.models.levels import require_halves
 
 
 def check_parameters(estimator: Any) -> None:
@@ -57,14 +58,11 @@ def _require_levels(call: str, levels: Any, depth: Any) -> None:
     require_number(call, "levels", levels, least=1, whole=True)
     if levels == 1:
         return
-    factor = 2 ** (int(levels) - 1)
     if depth == "auto":
-        raise ValueError(f"{call}(levels={levels}, depth='auto'): needs a depth. Give a multiple of {factor}.")
-    if depth % factor or depth < factor:
         raise ValueError(
-            f"{call}(levels={levels}, depth={depth}): needs a depth that is a positive multiple of {factor}, as each "
-            f"level has twice the steps of the one before. Use depth={max(1, round(depth / factor)) * factor}."
+            f"{call}(levels={levels}, depth='auto'): needs a depth. Give a multiple of {2 ** (int(levels) - 1)}."
         )
+    require_halves(call, int(levels), depth)
 
 
 def _require_widths(call: str, widths: Any) -> None:

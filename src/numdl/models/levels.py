@@ -27,13 +27,28 @@ def coarsened(net: ResNet, levels: int) -> ResNet:
     """
     if levels < 1:
         raise ValueError(f"coarsened(levels={levels}): needs levels >= 1. Use 1 for the network itself.")
+    require_halves("coarsened", levels, net.depth)
+    return dataclasses.replace(net, depth=net.depth // 2 ** (levels - 1))
+
+
+def require_halves(call: str, levels: int, depth: int) -> None:
+    """Refuse a depth that cannot be halved often enough.
+
+    Args:
+        call: name of the function that was called, for the message.
+        levels: number of depths, at least 1.
+        depth: the last of them.
+
+    Raises:
+        ValueError: the depth is no positive multiple of ``2^(levels - 1)``; on one level any depth will do.
+    """
     factor = 2 ** (levels - 1)
-    if net.depth % factor or (levels > 1 and net.depth < factor):
+    if depth % factor or (levels > 1 and depth < factor):
         raise ValueError(
-            f"coarsened(depth={net.depth}, levels={levels}): needs a depth that is a positive multiple of {factor}. "
-            f"Use depth={max(1, round(net.depth / factor)) * factor}, or fewer levels."
+            f"{call}(levels={levels}, depth={depth}): needs a depth that is a positive multiple of {factor}. "
+            f"Use depth={max(1, round(depth / factor)) * factor}, or fewer levels: each has twice the steps of the one "
+            "before."
         )
-    return dataclasses.replace(net, depth=net.depth // factor)
 
 
 def refined(net: ResNet) -> ResNet:
