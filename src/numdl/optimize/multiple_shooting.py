@@ -26,7 +26,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
@@ -34,6 +33,7 @@ from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize.accept import judge, kept_if
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.descent import gradient_status
+from numdl.optimize.packing import as_layers
 from numdl.optimize.work import work_of
 
 
@@ -93,7 +93,8 @@ class MultipleShooting(eqx.Module):
             multipliers = jnp.einsum("jab,jb->ja", feedback.P, x) + feedback.p
             steep = 2 * change / jnp.maximum(gap, jnp.finfo(gap.dtype).tiny)
             nu = jnp.fmax(nu, jnp.fmax(1.5 * jnp.max(jnp.abs(multipliers)), jnp.where(gap > 0, steep, 0.0)))
-            trial = _moved(iterate.p, v), iterate.aux + x.reshape(iterate.aux.shape)
+            p_new = jax.tree.map(jnp.add, iterate.p, as_layers(iterate.p, v))
+            trial = p_new, iterate.aux + x.reshape(iterate.aux.shape)
             new, missed = problem.apart(*trial)
             merit = new + nu * jnp.sum(jnp.abs(missed))
             good, ratio = judge(cost + nu * gap, merit, nu * gap - change)
@@ -140,12 +141,6 @@ def _slope(local: LinearQuadratic) -> Float[Array, "nt w"]:
         return q + A.T @ lam, r + B.T @ lam
 
     return jax.lax.scan(backward, local.q[-1], (local.A, local.B, local.q[:-1], local.r), reverse=True)[1]
-
-
-def _moved(p: PyTree, v: Float[Array, "nt w"]) -> PyTree:
-    """The weights of all layers, each moved by its row."""
-    one = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], p))[1]
-    return jax.tree.map(jnp.add, p, jax.vmap(one)(v))
 
 
 def _finite(value: Float[Array, ""]) -> Float[Array, ""]:

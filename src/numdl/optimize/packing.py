@@ -12,6 +12,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 
@@ -49,3 +51,16 @@ def packing(like: PyTree) -> tuple[Callable[[PyTree], PyTree], Callable[[PyTree]
         return structure.unflatten([parted[i] for i in range(len(leaves))])
 
     return pack, unpack
+
+
+def as_layers(like: PyTree, rows: Float[Array, "layers w"]) -> PyTree:
+    """Rows as a tree of layers.
+
+    Args:
+        like: leaves (layers, ...), of which a layer has w entries in all.
+        rows: the entries of each layer, in the order of ``ravel_pytree``.
+
+    Returns:
+        Structure of ``like``.
+    """
+    return jax.vmap(ravel_pytree(jax.tree.map(lambda leaf: leaf[0], like))[1])(rows)

@@ -170,11 +170,6 @@ def layers_of(problem: Any, coeffs: PyTree) -> Layers:
     return Layers(value, gradient, held, {"misfit": jnp.sum(costs) / n})
 
 
-def as_layers(coeffs: PyTree, flat: Float[Array, "nt w"]) -> PyTree:
-    """Rows of layers' weights as a tree like ``coeffs``."""
-    return jax.vmap(ravel_pytree(jax.tree.map(lambda leaf: leaf[0], coeffs))[1])(flat)
-
-
 def layer_penalty(problem: Any, coeffs: PyTree) -> tuple[Float[Array, "nt w"], Float[Array, "nt w"]]:
     """Diagonal and gradient of a penalty, layer by layer."""
     like = ravel_pytree(coeffs)[1]

@@ -21,7 +21,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.linalg import LinearQuadratic, follow, riccati
-from numdl.problems.control.layers import as_layers, layer_penalty, require_layers
+from numdl.optimize.packing import as_layers
+from numdl.problems.control.layers import layer_penalty, require_layers
 from numdl.problems.control.stage import Stage
 
 
