@@ -149,7 +149,7 @@ class Optimizer(Protocol):
 
 
 Dynamics = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
-"""``f(t, u, theta) -> du/dt`` for one sample."""
+"""``f(t, u, theta) -> du/dt`` for one sample; with the attribute ``columns`` also for many, (m, n)."""
 
 
 class Scheme(NamedTuple):
@@ -166,6 +166,8 @@ class Scheme(NamedTuple):
             else.
         finish: ``finish(carry) -> u``, given with ``start``.
         halves: whether it steps only dynamics of two halves that move each other, such as ``numdl.flow.Separable``.
+        columns: whether it steps many samples as well, as the columns of (m, n), where the dynamics take them: true of
+            steps made of nothing but sums and multiples of slopes.
     """
 
     order: int
@@ -175,6 +177,7 @@ class Scheme(NamedTuple):
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None
     halves: bool = False
+    columns: bool = False
 
 
 @runtime_checkable

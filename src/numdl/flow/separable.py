@@ -13,7 +13,7 @@ from numdl.contracts import Dynamics, PyTree
 
 @dataclasses.dataclass(frozen=True)
 class Separable:
-    """Right-hand side ``f(t, [y; z], theta) = [F(t, z, theta); G(t, y, theta)]`` of one sample.
+    """Right-hand side ``f(t, [y; z], theta) = [F(t, z, theta); G(t, y, theta)]``.
 
     Every scheme can step it, as it is a right-hand side like any other; symplectic schemes use the parts. Its flow
     keeps the volume, whatever F and G are, for the diagonal blocks of its Jacobian are zero.
@@ -21,21 +21,23 @@ class Separable:
     Attributes:
         first: ``F(t, z, theta) -> dy/dt``, (m/2,).
         second: ``G(t, y, theta) -> dz/dt``, (m/2,).
+        columns: whether both take many samples as well, as the columns of an array (m/2, n).
     """
 
     first: Dynamics
     second: Dynamics
+    columns: bool = False
 
-    def __call__(self, t: Any, u: Float[Array, " m"], theta: PyTree) -> Float[Array, " m"]:
+    def __call__(self, t: Any, u: Float[Array, "m *n"], theta: PyTree) -> Float[Array, "m *n"]:
         """Both rates.
 
         Args:
             t: time.
-            u: state ``[y; z]``, (m,), m even.
+            u: state ``[y; z]``, (m,), m even; or those of many samples, (m, n).
             theta: weights.
 
         Returns:
-            ``du/dt``, (m,).
+            ``du/dt``, the shape of u.
 
         Raises:
             ValueError: m is odd.
@@ -44,14 +46,14 @@ class Separable:
         return jnp.concatenate([self.first(t, z, theta), self.second(t, y, theta)])
 
 
-def halves(u: Float[Array, " m"]) -> tuple[Float[Array, " half"], Float[Array, " half"]]:
+def halves(u: Float[Array, "m *n"]) -> tuple[Float[Array, "half *n"], Float[Array, "half *n"]]:
     """The parts y and z of a state ``[y; z]``.
 
     Args:
-        u: (m,), m even.
+        u: (m,), m even; or (m, n).
 
     Returns:
-        y and z, (m/2,) each.
+        y and z, (m/2,) or (m/2, n) each.
 
     Raises:
         ValueError: m is odd.

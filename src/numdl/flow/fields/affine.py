@@ -10,13 +10,13 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, generator
+from numdl.flow.fields.base import Field, as_weights, by_columns, generator, plus
 
 Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
 """``draw(rng, m, scale)``: the numbers behind a random K, by name; for ``scale`` see ``Field``."""
 
 Product = Callable[[dict[str, Array], Array], Array]
-"""``product(theta, u)``: ``K u`` for one sample, (m,)."""
+"""``product(theta, u)``: ``K u`` for one sample, (m,), or for the columns of u, (m, n)."""
 
 
 def affine(name: str, draw: Draw, product: Product) -> Field:
@@ -39,8 +39,9 @@ def affine(name: str, draw: Draw, product: Product) -> Field:
         return {part: as_weights(values, dtype) for part, values in drawn.items()}
 
     def dynamics(activation: Activation) -> Dynamics:
-        def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-            return activation(product(theta, u) + theta["b"])
+        @by_columns
+        def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+            return activation(plus(product(theta, u), theta["b"]))
 
         return f
 

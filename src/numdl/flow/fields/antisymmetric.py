@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, generator, times
+from numdl.flow.fields.base import Field, as_weights, by_columns, generator, plus, times
 from numdl.flow.fields.lower import lower
 
 
@@ -67,8 +67,9 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     if not 0.0 <= gamma < float("inf"):
         raise ValueError(f"antisymmetric.dynamics(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
 
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        z = times(matrix(theta["a"], u.shape[0]), u) + theta["b"]
+    @by_columns
+    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+        z = plus(times(matrix(theta["a"], u.shape[0]), u), theta["b"])
         return activation(z - gamma * u if gamma else z)
 
     return f

@@ -65,17 +65,43 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
     return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
 
 
-def times(K: Float[Array, "rows columns"], u: Float[Array, " columns"]) -> Float[Array, " rows"]:
-    """``K u``, written as the row ``u' K'``.
+def by_columns(f: Dynamics) -> Dynamics:
+    """Say of a right-hand side that it takes many samples as well, as the columns of ``u (m, n)``.
 
-    Under ``vmap`` over samples the row leaves them on the leading axis; ``K @ u`` moves them to the last one, and every
-    step of a flow transposes its state back.
+    Args:
+        f: ``f(t, u, theta) -> du/dt``, of the shape of u, column by column.
+
+    Returns:
+        f, with the attribute ``columns``, by which a march knows.
+    """
+    f.columns = True  # type: ignore[attr-defined]
+    return f
+
+
+def times(K: Float[Array, "rows columns"], u: Float[Array, "columns *n"]) -> Float[Array, "rows *n"]:
+    """``K u``, of one sample or of the columns of u.
+
+    One sample is written as the row ``u' K'``: under ``vmap`` over samples the row leaves them on the leading axis;
+    ``K @ u`` moves them to the last one, and every step of a flow transposes its state back.
 
     Args:
         K: matrix, shared by the samples.
-        u: one sample.
+        u: one sample, (columns,), or n of them, (columns, n).
 
     Returns:
         The product.
     """
-    return u @ K.T
+    return u @ K.T if u.ndim == 1 else K @ u
+
+
+def plus(z: Float[Array, "rows *n"], b: Float[Array, " rows"]) -> Float[Array, "rows *n"]:
+    """``z + b``, of one sample or of the columns of z.
+
+    Args:
+        z: one sample, (rows,), or n of them, (rows, n).
+        b: shared by the samples.
+
+    Returns:
+        The sum.
+    """
+    return z + (b if z.ndim == 1 else b[:, None])

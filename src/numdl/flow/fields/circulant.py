@@ -30,17 +30,17 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"c": scale / m**0.5 * rng.standard_normal(m)}
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
     """``(K u)[i] = sum_j c[(i - j) mod m] u[j]``.
 
     Args:
         theta: with ``c (m,)``.
-        u: (m,).
+        u: (m,), or (m, n).
 
     Returns:
-        (m,).
+        The shape of u.
     """
-    return jnp.fft.irfft(jnp.fft.rfft(theta["c"]) * jnp.fft.rfft(u), n=u.shape[0])
+    return jnp.fft.irfft((jnp.fft.rfft(theta["c"]) * jnp.fft.rfft(u.T)), n=u.shape[0]).T
 
 
 CIRCULANT = affine("circulant", draw, product)

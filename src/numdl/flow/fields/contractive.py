@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, by_columns
 from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
 
 
@@ -35,7 +35,8 @@ def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
         raise ValueError(f"contractive.dynamics(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0.")
     smoothing = DOUBLE_SYMMETRIC.dynamics(activation)
 
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
+    @by_columns
+    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
         return smoothing(t, u, theta) - gamma * u
 
     return f

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, generator, times
+from numdl.flow.fields.base import Field, by_columns, generator, plus, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -41,9 +41,10 @@ def dynamics(activation: Activation) -> Dynamics:
     Source: He, Zhang, Ren and Sun, Identity mappings in deep residual networks, ECCV 2016, fig. 1 (two weight layers).
     """
 
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        inner = activation(times(theta["K1"], u) + theta["b1"])
-        return activation(times(theta["K2"], inner) + theta["b2"])
+    @by_columns
+    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+        inner = activation(plus(times(theta["K1"], u), theta["b1"]))
+        return activation(plus(times(theta["K2"], inner), theta["b2"]))
 
     return f
 

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, plus, times
 from numdl.flow.fields.double import DOUBLE
 from numdl.flow.separable import Separable, half_width, halves
 
@@ -46,8 +46,9 @@ def dynamics(activation: Activation) -> Separable:
     neural networks, AAAI 2018, sec. 3.1.
     """
     return Separable(
-        lambda t, z, theta: times(theta["K1"].T, activation(times(theta["K1"], z) + theta["b1"])),
-        lambda t, y, theta: -times(theta["K2"].T, activation(times(theta["K2"], y) + theta["b2"])),
+        lambda t, z, theta: times(theta["K1"].T, activation(plus(times(theta["K1"], z), theta["b1"]))),
+        lambda t, y, theta: -times(theta["K2"].T, activation(plus(times(theta["K2"], y), theta["b2"]))),
+        columns=True,
     )
 
 

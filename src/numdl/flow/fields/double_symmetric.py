@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, by_columns, plus, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -28,8 +28,9 @@ def dynamics(activation: Activation) -> Dynamics:
     Source: Ruthotto and Haber, Deep neural networks motivated by partial differential equations, JMIV 62, 2020, sec. 3.
     """
 
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        return -activation(times(theta["K"], u) + theta["b"]) @ theta["K"]
+    @by_columns
+    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+        return -times(theta["K"].T, activation(plus(times(theta["K"], u), theta["b"])))
 
     return f
 

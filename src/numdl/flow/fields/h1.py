@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, by_columns, plus, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
@@ -50,8 +50,9 @@ def dynamics(activation: Activation) -> Dynamics:
     gradients by design, IEEE Trans. Automatic Control 68, 2023, eq. (7) and theorem 1.
     """
 
-    def f(t: Any, u: Float[Array, " m"], theta: dict[str, Array]) -> Float[Array, " m"]:
-        by_y, by_z = halves(times(theta["K"].T, activation(times(theta["K"], u) + theta["b"])))
+    @by_columns
+    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+        by_y, by_z = halves(times(theta["K"].T, activation(plus(times(theta["K"], u), theta["b"]))))
         return jnp.concatenate([by_z, -by_y])
 
     return f

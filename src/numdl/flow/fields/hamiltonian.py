@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, plus, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import Separable, half_width
 
@@ -45,8 +45,9 @@ def dynamics(activation: Activation) -> Separable:
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 4.2.
     """
     return Separable(
-        lambda t, z, theta: activation(times(theta["K"], z) + theta["b"]),
-        lambda t, y, theta: -activation(times(theta["K"].T, y) + theta["b"]),
+        lambda t, z, theta: activation(plus(times(theta["K"], z), theta["b"])),
+        lambda t, y, theta: -activation(plus(times(theta["K"].T, y), theta["b"])),
+        columns=True,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, plus, times
 from numdl.flow.fields.hamiltonian import init
 from numdl.flow.separable import Separable, halves
 
@@ -26,7 +26,9 @@ def dynamics(activation: Activation) -> Separable:
     Source: Ruthotto and Haber, Deep neural networks motivated by partial differential equations, JMIV 62, 2020, sec. 3.
     """
     return Separable(
-        lambda t, v, theta: v, lambda t, y, theta: -times(theta["K"].T, activation(times(theta["K"], y) + theta["b"]))
+        lambda t, v, theta: v,
+        lambda t, y, theta: -times(theta["K"].T, activation(plus(times(theta["K"], y), theta["b"]))),
+        columns=True,
     )
 
 

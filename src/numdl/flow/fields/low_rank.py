@@ -33,17 +33,17 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"U": size * rng.standard_normal((m, r)), "V": size * rng.standard_normal((m, r))}
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
     """``U V' u``, for factors of any rank.
 
     Args:
         theta: with ``U (m, r)`` and ``V (m, r)``.
-        u: (m,).
+        u: (m,), or (m, n).
 
     Returns:
-        (m,).
+        The shape of u.
     """
-    return times(theta["U"], u @ theta["V"])
+    return times(theta["U"], times(theta["V"].T, u))
 
 
 LOW_RANK = affine("low_rank", draw, product)

@@ -37,7 +37,7 @@ def matrix(a: Float[Array, "m m"]) -> Float[Array, "m m"]:
     return jnp.diag(pulls.sum(axis=1)) - pulls
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
     """``-M u``.
 
     With ``0 <= act' <= 1`` the logarithmic norm of ``-diag(act') M`` in the largest entry is not positive, since the
@@ -45,10 +45,10 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
 
     Args:
         theta: with ``a (m, m)``.
-        u: (m,).
+        u: (m,), or (m, n).
 
     Returns:
-        (m,).
+        The shape of u.
 
     Source: Berman and Plemmons, Nonnegative matrices in the mathematical sciences, SIAM 1994, chapter 6; Haber and
     Ruthotto, Inverse Problems 34, 2018, sec. 3 (the stability toy).

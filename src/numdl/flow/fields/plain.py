@@ -23,15 +23,15 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"K": scale / m**0.5 * rng.standard_normal((m, m))}
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
     """``K u``.
 
     Args:
         theta: with ``K (m, m)``.
-        u: (m,).
+        u: (m,), or (m, n).
 
     Returns:
-        (m,).
+        The shape of u.
     """
     return times(theta["K"], u)
 

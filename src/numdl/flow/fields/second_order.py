@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, plus, times
 from numdl.flow.fields.hamiltonian import init
 from numdl.flow.separable import Separable
 
@@ -22,7 +22,9 @@ def dynamics(activation: Activation) -> Separable:
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 4.2.
     """
-    return Separable(lambda t, v, theta: v, lambda t, y, theta: activation(times(theta["K"], y) + theta["b"]))
+    return Separable(
+        lambda t, v, theta: v, lambda t, y, theta: activation(plus(times(theta["K"], y), theta["b"])), columns=True
+    )
 
 
 SECOND_ORDER = Field("second_order", init, dynamics, "volume in phase space")

@@ -48,15 +48,15 @@ def matrix(s: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
     return below + jnp.tril(below, -1).T
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
     """``K u``.
 
     Args:
         theta: with ``s (m (m + 1) / 2,)``.
-        u: (m,).
+        u: (m,), or (m, n).
 
     Returns:
-        (m,).
+        The shape of u.
     """
     return times(matrix(theta["s"], u.shape[0]), u)
 

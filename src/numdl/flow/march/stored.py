@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -45,30 +46,44 @@ def serial(
 
 
 def final(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m"], t0: Any, h: Any
-) -> Float[Array, " m"]:
+    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "m *n"], t0: Any, h: Any
+) -> Float[Array, "m *n"]:
     """Last state of ``serial``, without storing the ones before.
 
-    A reverse-mode derivative still stores what each step needs to be undone; a forward-mode one does not.
+    A reverse-mode derivative still stores what each step needs to be undone, but for what takes no longer to compute
+    again than to keep: of ``u + h tanh(K u + b)`` the state and the tanh. A forward-mode one stores nothing.
 
     Args:
         scheme: one step.
         f: right-hand side ``f(t, u, theta)``.
         control: weights in time.
         coeffs: coefficients of the control, leading axis ``n_coeffs``.
-        u0: state at t0, (m,).
+        u0: state at t0, (m,); or those of many samples, (m, n), where scheme and f take columns.
         t0: start, in time.
         h: step size, in time: one number, or (nt,) for steps of different length.
 
     Returns:
-        State at the end, (m,); for nt = 0 it is u0.
+        State at the end, the shape of u0; for nt = 0 it is u0.
 
     Raises:
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
     u0, steps = steps_of("final", control, coeffs, u0, t0, h)
 
-    def forward(carry: PyTree, step: Steps) -> tuple[PyTree, None]:
-        return advance(scheme, f, control, carry, step), None
+    @functools.partial(jax.checkpoint, prevent_cse=False, policy=_worth_keeping)  # inside a scan nothing can be merged
+    def forward(carry: PyTree, step: Steps) -> PyTree:
+        return advance(scheme, f, control, carry, step)
 
-    return leave(scheme, jax.lax.scan(forward, enter(scheme, u0), steps)[0])
+    return leave(scheme, jax.lax.scan(lambda carry, step: (forward(carry, step), None), enter(scheme, u0), steps)[0])
+
+
+CHEAP = frozenset(
+    "add add_any broadcast_in_dim concatenate convert_element_type copy integer_pow mul neg reshape select_n slice split "
+    "square squeeze sub transpose".split()
+)
+"""Operations of JAX that take no longer than to write their result to memory and to read it again."""
+
+
+def _worth_keeping(operation: Any, *_: Any, **__: Any) -> bool:
+    """Whether a derivative keeps the result of this operation of a step."""
+    return operation.name not in CHEAP

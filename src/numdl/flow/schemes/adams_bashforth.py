@@ -32,7 +32,7 @@ class Carry(NamedTuple):
     h: Array
 
 
-def start(u: Float[Array, " m"]) -> Carry:
+def start(u: Float[Array, "m *n"]) -> Carry:
     """Before the first step there is no slope."""
     return Carry(u, jnp.zeros_like(u), jnp.zeros((), u.dtype))
 
@@ -57,4 +57,4 @@ def step(f: Dynamics, t: Any, h: Any, carry: Carry, theta: Callable[[float], PyT
     return Carry(u, slope, jnp.asarray(h, carry.h.dtype))
 
 
-ADAMS_BASHFORTH = Scheme(2, step, start=start, finish=lambda carry: carry.u)
+ADAMS_BASHFORTH = Scheme(2, step, start=start, finish=lambda carry: carry.u, columns=True)

@@ -28,7 +28,9 @@ def _parts(f: Dynamics, scheme: str) -> Separable:
     return f
 
 
-def euler(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def euler(
+    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, "m *n"]:
     """``z+ = z + h G(t, y, theta(0))``, ``y+ = y + h F(t, z+, theta(0))``.
 
     Args:
@@ -50,15 +52,17 @@ def euler(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[f
 
 
 def euler_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
-) -> Float[Array, " m"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, "m *n"]:
     """State at t, given that at t + h: undoes ``euler``."""
     parts, (y, z), w = _parts(f, "symplectic_euler"), halves(u), theta(0.0)
     y = y - h * parts.first(t, z, w)
     return jnp.concatenate([y, z - h * parts.second(t, y, w)])
 
 
-def verlet(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def verlet(
+    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, "m *n"]:
     """Half a kick, a full move, half a kick.
 
     ``z' = z + h/2 G(t, y, theta(0))``, ``y+ = y + h F(t + h/2, z', theta(1/2))``, and
@@ -84,8 +88,8 @@ def verlet(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[
 
 
 def verlet_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
-) -> Float[Array, " m"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, "m *n"]:
     """State at t, given that at t + h: undoes ``verlet``."""
     parts, (y, z) = _parts(f, "verlet"), halves(u)
     z = z - h / 2 * parts.second(t + h, y, theta(1.0))
@@ -93,5 +97,5 @@ def verlet_back(
     return jnp.concatenate([y, z - h / 2 * parts.second(t, y, theta(0.0))])
 
 
-SYMPLECTIC_EULER = Scheme(1, euler, inverse=euler_back, halves=True)
-VERLET = Scheme(2, verlet, inverse=verlet_back, halves=True)
+SYMPLECTIC_EULER = Scheme(1, euler, inverse=euler_back, halves=True, columns=True)
+VERLET = Scheme(2, verlet, inverse=verlet_back, halves=True, columns=True)

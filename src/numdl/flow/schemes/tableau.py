@@ -40,15 +40,15 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
         raise ValueError(f"explicit(sum of b = {sum(b)}): needs 1, else constants are integrated wrongly. Check b.")
 
     def step(
-        f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
-    ) -> Float[Array, " m"]:
+        f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
+    ) -> Float[Array, "m *n"]:
         slopes: list[Array] = []
         for row in a:
             c = float(sum(row))
             slopes.append(f(t + c * h, _move(u, h, row, slopes), theta(c)))
         return _move(u, h, b, slopes)
 
-    return Scheme(order, step, stability=functools.partial(_stability, _coefficients(a, b)))
+    return Scheme(order, step, stability=functools.partial(_stability, _coefficients(a, b)), columns=True)
 
 
 def _coefficients(a: Sequence[Sequence[float]], b: Sequence[float]) -> np.ndarray:
