@@ -42,6 +42,7 @@ REGISTRY: dict[str, str] = {
     "stability-regions": "numdl.experiments.stability_regions",
     "maximum-principle": "numdl.experiments.maximum_principle",
     "gradients-and-dynamics": "numdl.experiments.gradients_and_dynamics",
+    "energy-conservation": "numdl.experiments.energy_conservation",
     "reversible-depth": "numdl.experiments.reversible_depth",
     "robust-dynamics": "numdl.experiments.robust_dynamics",
 }
