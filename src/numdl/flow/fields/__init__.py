@@ -1,7 +1,7 @@
 """Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
 
 from numdl.flow.fields.antisymmetric import ANTISYMMETRIC
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, Promise
 from numdl.flow.fields.circulant import CIRCULANT
 from numdl.flow.fields.contractive import CONTRACTIVE
 from numdl.flow.fields.convolution import CONVOLUTION
@@ -17,7 +17,7 @@ from numdl.flow.fields.plain import PLAIN
 from numdl.flow.fields.second_order import SECOND_ORDER
 from numdl.flow.fields.symmetric import SYMMETRIC
 
-__all__ = ["FIELDS", "Field", "get_field"]
+__all__ = ["FIELDS", "Field", "Promise", "get_field"]
 
 FIELDS: dict[str, Field] = {
     field.name: field

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, Promise
 from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
 
 
@@ -41,4 +41,4 @@ def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
     return f
 
 
-CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, "distances shrink by exp(-gamma t)")
+CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, (Promise.DISTANCES,))

@@ -180,9 +180,8 @@ def _report(
     path = np.stack([np.asarray(state) for state in states])
     near = _perturbed(layers, u0, len(path), limit)
     known = min(len(path), len(near))
-    times = np.concatenate([[0.0], np.cumsum(layers.h)])[:known]
-    omega = float(np.nanmax(np.abs(values), initial=0.0))
-    apart = pairs(path[:known], near[:known], None if net is None else net.field, times, omega)
+    omega = np.nanmax(np.abs(values), axis=(1, 2), initial=0.0)
+    apart = pairs(path[:known], near[:known], net, layers, omega)
     gain = _gains(layers, u0, net, theta, inputs)
     found = StabilityReport(
         scheme=layers.name,
