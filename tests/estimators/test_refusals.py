@@ -107,6 +107,8 @@ def test_weights(weights, message):
         ("time_budget", 0, "needs a number > 0"),
         ("memory_budget", 1000, "needs a number >= 1.04858e[+]06"),
         ("dynamics", "wild", r"\(dynamics='wild'\): unknown. Use one of 'auto', 'plain'"),
+        ("damping", -0.1, "needs a number >= 0"),
+        ("damping", 0.1, "dynamics='plain'.*needs dynamics with damping. Use one of antisymmetric, contractive"),
         ("scheme", "magic", "unknown. Use one of 'euler'"),
         ("control", "cubic", "unknown. Use one of 'constant', 'linear'"),
         ("activation", "step", "unknown. Use one of"),

@@ -240,6 +240,18 @@ def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
     assert error < 2 * noise and 0.5 * error < np.median(std) < 2 * error
 
 
+def test_a_damping_reaches_the_network_and_its_file(tmp_path):
+    from numdl.io import load, save
+
+    X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+    options = {"width": 3, "depth": 2, "T": 4.0, "dynamics": "antisymmetric", "n_restarts": 1, "max_iter": 3}
+    fits = [regressor(**options, damping=damping).fit(X, X[:, 0] * X[:, 1]) for damping in (None, 0.5)]
+    assert fits[1].architecture_.field.damping == 0.5
+    assert np.max(np.abs(fits[0].predict(X) - fits[1].predict(X))) > 1e-6
+    save(fits[1], tmp_path / "model.numdl")
+    np.testing.assert_array_equal(load(tmp_path / "model.numdl").predict(X), fits[1].predict(X))
+
+
 def test_a_reversible_march_fits_the_same_network():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (40, 2))

@@ -4,7 +4,7 @@ from numdl.flow.activations import ACTIVATIONS, get_activation
 from numdl.flow.basis import BasisInTime
 from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.energy import POTENTIALS, energy
-from numdl.flow.fields import FIELDS, Field, Promise, get_field
+from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.prolong import PROLONGATIONS, prolong
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
@@ -28,6 +28,7 @@ __all__ = [
     "Promise",
     "Separable",
     "SmoothInTime",
+    "damped",
     "energy",
     "explicit",
     "final",

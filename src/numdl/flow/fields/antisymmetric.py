@@ -74,4 +74,4 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     return f
 
 
-ANTISYMMETRIC = Field("antisymmetric", init, dynamics, (Promise.AXIS,))
+ANTISYMMETRIC = Field("antisymmetric", init, dynamics, (Promise.AXIS,), damping=0.0)

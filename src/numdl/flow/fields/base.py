@@ -36,9 +36,11 @@ class Field(NamedTuple):
             key is anything ``generator`` takes.
             Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
             matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
-        dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,).
+        dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,); with damping
+            ``dynamics(activation, gamma=...)``.
         promises: what the flow of it keeps or bounds; ``stability_report`` holds it to those of distances.
         energy: ``energy(potential, u, theta) -> ()``, conserved where the weights do not move; None without one.
+        damping: rate gamma that ``dynamics`` takes where none is given, in 1 / time; None for dynamics without one.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Field(NamedTuple):
     dynamics: Callable[..., Dynamics]
     promises: tuple[Promise, ...] = ()
     energy: Callable[..., Array] | None = None
+    damping: float | None = None
 
 
 def generator(key: Any) -> np.random.Generator:

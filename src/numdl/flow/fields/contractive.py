@@ -41,4 +41,4 @@ def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
     return f
 
 
-CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, (Promise.DISTANCES,))
+CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, (Promise.DISTANCES,), damping=0.1)
