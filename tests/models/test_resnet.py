@@ -45,7 +45,8 @@ def test_shapes(dynamics, control, d, width, depth, opening):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_batch_is_features_row_by_row_and_the_end_of_the_trajectory(scheme):
-    dynamics = "hamiltonian" if scheme in ("symplectic_euler", "verlet") else "antisymmetric"
+    needs = {"symplectic_euler": "hamiltonian", "verlet": "hamiltonian", "imex": "contractive"}
+    dynamics = needs.get(scheme, "antisymmetric")
     model = ResNet(2, 4, 2, T=1.5, scheme=scheme, control="linear", dynamics=dynamics)
     theta = draw(model)
     x = jax.random.normal(jax.random.key(1), (3, 2))

@@ -118,8 +118,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         levels: number of depths on which each network is trained in turn, each twice the one before, up to ``depth``,
             which must be given and be a multiple of ``2^(levels - 1)``; 1 is training at full depth from the start. A
             level is left when a finer one promises more, see ``numdl.optimize.cascadic``.
-        damping: rate of damping of "antisymmetric" and "contractive" dynamics, in 1 / time, which must be named; None
-            for their own, 0 and 0.1.
+        damping: rate of damping of "antisymmetric" and "contractive" dynamics, or of the diffusion of
+            "reaction_diffusion", in 1 / time; these dynamics must be named. None for their own: 0, 0.1 and 1.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
         alpha_head: penalty on the head, or "auto".

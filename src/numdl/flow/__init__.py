@@ -7,7 +7,8 @@ from numdl.flow.energy import POTENTIALS, energy
 from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.prolong import PROLONGATIONS, prolong
-from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
+from numdl.flow.schemes import SCHEMES, explicit, get_scheme
+from numdl.flow.semilinear import Semilinear, circulant_part, linear_part
 from numdl.flow.separable import Separable
 from numdl.flow.smooth import SmoothInTime
 
@@ -26,8 +27,10 @@ __all__ = [
     "PiecewiseConstant",
     "PiecewiseLinear",
     "Promise",
+    "Semilinear",
     "Separable",
     "SmoothInTime",
+    "circulant_part",
     "damped",
     "energy",
     "explicit",
@@ -36,8 +39,7 @@ __all__ = [
     "get_field",
     "get_march",
     "get_scheme",
-    "imex",
-    "imex_circulant",
+    "linear_part",
     "prolong",
     "serial",
 ]

@@ -16,6 +16,7 @@ from numdl.flow.fields.hyperbolic import HYPERBOLIC
 from numdl.flow.fields.low_rank import LOW_RANK
 from numdl.flow.fields.m_matrix import M_MATRIX
 from numdl.flow.fields.plain import PLAIN
+from numdl.flow.fields.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.fields.second_order import SECOND_ORDER
 from numdl.flow.fields.symmetric import SYMMETRIC
 
@@ -35,6 +36,7 @@ FIELDS: dict[str, Field] = {
         PARABOLIC,
         CONTRACTIVE,
         M_MATRIX,
+        REACTION_DIFFUSION,
         HAMILTONIAN,
         DOUBLE_HAMILTONIAN,
         H1,

@@ -37,10 +37,11 @@ class StabilityReport:
         h: step sizes, (nt,).
         eigenvalues: of the Jacobian of f at the start of each step, in 1 / time, (layers, n, m), or those farthest out
             for wide networks, filled up by NaN.
-        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,).
+        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,); 0
+            for schemes that are not judged by eigenvalues.
         leaves: whether a step makes something grow that decays, that is, leaves the stability region, (layers,).
         largest_h: largest step size that keeps all that decays in the stability region; 0 or infinite where no bound
-            was found.
+            was found, NaN for schemes that are not judged by eigenvalues.
         better_scheme: the first scheme whose region contains all of ``h lambda``, or None.
         log_norm: largest logarithmic 2-norm over the samples, in 1 / time, (layers,).
         bound: ``exp(sum h log_norm)``, which bounds the growth of the differential equation as far as the Jacobians
