@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.inputs import require_choice, require_number
-from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
+from numdl.flow import ACTIVATIONS, FIELDS, MARCHES, SCHEMES
 from numdl.flow.fields import with_damping
 from numdl.models.levels import require_halves
+from numdl.models.resnet import CONTROLS
 
 
 def check_parameters(estimator: Any) -> None:
@@ -49,7 +50,8 @@ def check_parameters(estimator: Any) -> None:
 _WORDS = {
     "dynamics": ("auto", *FIELDS),
     "scheme": tuple(SCHEMES),
-    "control": ("constant", "linear"),
+    "control": CONTROLS,
+    "march": tuple(MARCHES),
     "activation": tuple(ACTIVATIONS),
     "solver": ("auto", "dense", "matrix-free"),
     "dtype": ("float64", "float32"),

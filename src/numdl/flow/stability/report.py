@@ -139,6 +139,7 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
         The report; without energy, promises and other discretisations.
 
     Raises:
+        TypeError: a map is no function, or none that JAX can differentiate.
         ValueError: there are no maps, h is not positive, a map changes the shape, or u has no rows, another shape or
             entries that are not finite.
     """
@@ -149,12 +150,23 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
     rows = some_rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
     with jax.enable_x64(True):
         for j, layer in enumerate(maps):
-            shape = jax.eval_shape(layer, jnp.asarray(rows[0])).shape
+            shape = _shape_of(j, layer, rows[0])
             if shape != rows.shape[1:]:
                 raise ValueError(
                     f"residual_report: layer {j} maps {rows.shape[1:]} to {shape}. Needs states of one shape (m,)."
                 )
         return _report(layers_of_maps(maps, h), jnp.asarray(rows), float(np.finfo(float).max))
+
+
+def _shape_of(j: int, layer: Any, u: np.ndarray) -> Any:
+    """Shape of what layer j makes of a state; None if it is no array."""
+    try:
+        return getattr(jax.eval_shape(layer, jnp.asarray(u)), "shape", None)
+    except (TypeError, jax.errors.JAXTypeError) as error:
+        raise TypeError(
+            f"residual_report: layer {j} is {layer!r}, needs a JAX function of one state (m,). Use jax.numpy in it, "
+            "and bind weights to it, as lambda u: u + f(u, weights)."
+        ) from error
 
 
 def _report(
