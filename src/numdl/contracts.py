@@ -166,6 +166,7 @@ class Scheme(NamedTuple):
             else.
         finish: ``finish(carry) -> u``, given with ``start``.
         halves: whether it steps only dynamics of two halves that move each other, such as ``numdl.flow.Separable``.
+        linear: whether it steps only dynamics with a linear part, such as ``numdl.flow.Semilinear``.
     """
 
     order: int
@@ -175,6 +176,7 @@ class Scheme(NamedTuple):
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None
     halves: bool = False
+    linear: bool = False
 
 
 @runtime_checkable

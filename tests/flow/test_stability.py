@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from numdl.flow import SCHEMES, get_field
-from numdl.flow.stability import first_scheme, largest_step, residual_report, stability_report
+from numdl.flow.stability import first_scheme, largest_step, residual_report, spectra, stability_report
+from numdl.flow.stability.layers import layers_of_net
 from numdl.models import ResNet
 
 TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -78,6 +79,25 @@ def test_parabolic_never_expands_and_a_flipped_sign_is_seen():
     assert not report.keeps_promise and any("against the promise" in said for said in report.verdict)
 
 
+@pytest.mark.usefixtures("x64")
+def test_spectra_from_products_are_those_of_the_jacobians(monkeypatch):
+    """ARPACK against eigenvalues of full matrices; a mutant whose products are off by a percent is seen."""
+    net = ResNet(24, 24, 2, T=1.0, opening=False)
+    theta, u = net.init(0), jnp.asarray(np.random.default_rng(2).normal(size=(2, 24)))
+    layers = layers_of_net(net, theta, u[0])
+    values, norms = spectra.spectra(layers, [u, 0.5 * u])
+    monkeypatch.setattr(spectra, "DENSE", 8)
+    few, norms_few = spectra.spectra(layers, [u, 0.5 * u])
+    assert few.shape == (2, 2, 16) and np.isfinite(few).all()
+    np.testing.assert_allclose(norms_few, norms, rtol=1e-10)
+    for part in (np.abs, np.real):
+        np.testing.assert_allclose(part(few).max(axis=2), part(values).max(axis=2), rtol=1e-10)
+    distance = np.abs(few[..., None] - values[:, :, None]).min(axis=-1)
+    assert distance.max() < 1e-9 * np.abs(values).max()
+    mutant = layers._replace(rate=lambda u, step: 1.01 * layers.rate(u, step))
+    assert np.min(spectra.spectra(mutant, [u, 0.5 * u])[1] / norms) > 1.005
+
+
 def test_an_overflow_names_layer_and_step():
     maps = [lambda u: 2 * u, lambda u: u * jnp.inf, lambda u: u]
     report = residual_report(maps, np.ones((1, 2)))
@@ -102,3 +122,8 @@ def test_what_has_no_layers_is_refused():
         stability_report(object(), {}, np.ones((1, 2)))
     with pytest.raises(ValueError, match="no maps"):
         residual_report([], np.ones((1, 2)))
+    for wrong in (3, np.linalg.norm, lambda u: np.tanh(u) + u):
+        with pytest.raises(TypeError, match=r"layer 1 is .*needs a JAX function of one state"):
+            residual_report([jnp.tanh, wrong], np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"layer 0 maps \(2,\) to None"):
+        residual_report([lambda u: (u, u)], np.ones((1, 2)))

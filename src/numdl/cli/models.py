@@ -22,7 +22,7 @@ _NETWORKS = {
 
 MODELS = (*_NETWORKS, LINEAR, RANDOM)
 
-_OF_FLOWS = ("depth", "levels", "T", "dynamics")
+_OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
 
 _OF_NETWORKS = (*_OF_FLOWS, "restarts", "time", "max_iter", "dtype")

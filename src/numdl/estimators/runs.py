@@ -20,7 +20,7 @@ from numdl.contracts import Result, Status
 from numdl.estimators.costs import Algebra, choose_algebra
 from numdl.estimators.levels import OneLevel
 from numdl.estimators.settings import Data, Settings, Start
-from numdl.models import Network, ResNet, prolonged
+from numdl.models import Network, ResNet, first_overflow, prolonged
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
 from numdl.optimize.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
@@ -181,6 +181,9 @@ class Trainer:
 
         Returns:
             The run; None if there was no time to begin it.
+
+        Raises:
+            ValueError: the objective is not finite at the start; where the network overflows, with layer and step.
         """
         run = self.runs.get((net, start))
         if run is not None and (run.ended or run.progress.iteration >= iterations):
@@ -226,6 +229,11 @@ class Trainer:
                 observe=watch,
                 resume=resume,
             )
+        except ValueError as error:  # no finite objective at the start
+            place = first_overflow(net, theta, self.data.x)
+            if place is None:
+                raise
+            raise ValueError(f"{net.title}, before any training: {place}") from error
         except KeyboardInterrupt:  # while something was compiled, outside the loop
             self.interrupted = True
             if not self.runs:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, generator, times
+from numdl.flow.fields.base import Field, Promise, as_weights, generator, times
 from numdl.flow.fields.lower import lower
 
 
@@ -74,4 +74,4 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     return f
 
 
-ANTISYMMETRIC = Field("antisymmetric", init, dynamics, "eigenvalues stay imaginary")
+ANTISYMMETRIC = Field("antisymmetric", init, dynamics, (Promise.AXIS,), damping=0.0)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, Promise, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -34,7 +34,7 @@ def dynamics(activation: Activation) -> Dynamics:
     return f
 
 
-DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, "distances never grow")
+DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, (Promise.DISTANCES,))
 
 PARABOLIC = DOUBLE_SYMMETRIC._replace(name="parabolic")
 """The same by the name that the literature on networks as partial differential equations uses."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, Promise, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
@@ -71,4 +71,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return potential(theta["K"] @ u + theta["b"]).sum()
 
 
-H1 = Field("h1", init, dynamics, "energy and volume in phase space", energy)
+H1 = Field("h1", init, dynamics, (Promise.VOLUME,), energy)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
-from numdl.flow.fields.base import times
+from numdl.flow.fields.base import Promise, times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -56,4 +56,4 @@ def product(theta: dict[str, Array], u: Float[Array, " m"]) -> Float[Array, " m"
     return -times(matrix(theta["a"]), u)
 
 
-M_MATRIX = affine("m_matrix", draw, product)._replace(conserves="no growth in the maximum norm")
+M_MATRIX = affine("m_matrix", draw, product)._replace(promises=(Promise.MAXIMUM,))

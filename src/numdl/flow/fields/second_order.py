@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, times
+from numdl.flow.fields.base import Field, Promise, times
 from numdl.flow.fields.hamiltonian import init
 from numdl.flow.separable import Separable
 
@@ -25,4 +25,4 @@ def dynamics(activation: Activation) -> Separable:
     return Separable(lambda t, v, theta: v, lambda t, y, theta: activation(times(theta["K"], y) + theta["b"]))
 
 
-SECOND_ORDER = Field("second_order", init, dynamics, "volume in phase space")
+SECOND_ORDER = Field("second_order", init, dynamics, (Promise.VOLUME,))

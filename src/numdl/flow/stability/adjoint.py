@@ -207,18 +207,18 @@ def _backwards(scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0
 def _sentences(report: AdjointReport) -> tuple[str, ...]:
     name = TITLES.get(report.scheme, report.scheme)
     worst, back = max(report.weights, report.state), report.reconstructed[0]
-    where = f"by the weights by {report.weights:.2g} of its norm, by the first state by {report.state:.2g}"
+    where = f"by {report.weights:.2g} times its norm (that by the first state by {report.state:.2g})"
     if not np.isfinite(worst):
         said = ["The continuous adjoint has no gradient to give: integrated backwards it overflows."]
     elif worst > USELESS:
-        said = [f"The continuous adjoint is wrong: its gradient is off {where}."]
+        said = [f"The continuous adjoint is wrong: its gradient by the weights is off {where}."]
     elif worst > VISIBLE:
         said = [
-            f"The continuous adjoint is inexact: its gradient is off {where}; a line search and a small tolerance see "
-            "that."
+            f"The continuous adjoint is inexact: its gradient by the weights is off {where}; a line search and a small "
+            "tolerance see that."
         ]
     else:
-        said = [f"The continuous adjoint is close: its gradient is off {where}."]
+        said = [f"The continuous adjoint is close: its gradient by the weights is off {where}."]
     if not back <= USELESS:
         said.append(
             f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {back:.2g} of "
