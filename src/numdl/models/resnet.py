@@ -87,7 +87,7 @@ class ResNet(Network):
         if not (math.isfinite(self.T) and self.T > 0):
             raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
         if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
-            raise ValueError(f"ResNet(smoothness={self.smoothness}): needs a finite number >= 0. Use 0 for none.")
+            raise ValueError(f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for none.")
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
