@@ -14,7 +14,7 @@ import numpy as np
 from numdl.contracts import PyTree
 from numdl.flow.schemes import get_scheme
 from numdl.flow.stability.growth import DIRECTIONS, growth, walk
-from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net, require_flow, some_rows
+from numdl.flow.stability.layers import Layers, finite_weights, layers_of_maps, layers_of_net, require_flow, some_rows
 from numdl.flow.stability.promises import energy_changes, pairs
 from numdl.flow.stability.rediscretise import rediscretisation
 from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
@@ -112,7 +112,8 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
 
     Raises:
         TypeError: the network has no flow.
-        ValueError: it has no steps, or x has another shape, no rows or entries that are not finite.
+        ValueError: it has no steps, its weights are not finite, or x has another shape, no rows or entries that are not
+            finite.
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2-4.
     """
@@ -120,7 +121,7 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
     rows = some_rows("stability_report", x, net.depth * net.width**2)
     limit = float(np.finfo(np.result_type(*(np.asarray(leaf) for leaf in jax.tree.leaves(theta)))).max)
     with jax.enable_x64(True):
-        theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
+        theta = finite_weights("stability_report", theta)
         inputs = jnp.asarray(rows)
         opened = jax.vmap(lambda row: net.open(theta, row))(inputs)
         layers = layers_of_net(net, theta, opened[0])

@@ -109,7 +109,7 @@ def _energy(report: StabilityReport) -> list[str]:
 
 
 def _rediscretised(report: StabilityReport) -> list[str]:
-    if not report.rediscretised:
+    if not report.rediscretised or np.isnan(list(report.rediscretised.values())).all():
         return []
     changes = ", ".join(f"{value:.2g} with {name}" for name, value in report.rediscretised.items())
     finer = [value for name, value in report.rediscretised.items() if name != "nt/2"]
