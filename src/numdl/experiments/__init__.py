@@ -41,6 +41,7 @@ REGISTRY: dict[str, str] = {
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
     "stability-regions": "numdl.experiments.stability_regions",
     "maximum-principle": "numdl.experiments.maximum_principle",
+    "path-with-obstacles": "numdl.experiments.path_with_obstacles",
 }
 """Name to module; a module is imported when it is first asked for."""
 
