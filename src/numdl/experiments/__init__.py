@@ -42,6 +42,7 @@ REGISTRY: dict[str, str] = {
     "stability-regions": "numdl.experiments.stability_regions",
     "maximum-principle": "numdl.experiments.maximum_principle",
     "path-with-obstacles": "numdl.experiments.path_with_obstacles",
+    "sensitivity-vs-adjoint": "numdl.experiments.sensitivity_vs_adjoint",
 }
 """Name to module; a module is imported when it is first asked for."""
 
