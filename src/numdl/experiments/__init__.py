@@ -45,6 +45,8 @@ REGISTRY: dict[str, str] = {
     "energy-conservation": "numdl.experiments.energy_conservation",
     "reversible-depth": "numdl.experiments.reversible_depth",
     "robust-dynamics": "numdl.experiments.robust_dynamics",
+    "path-with-obstacles": "numdl.experiments.path_with_obstacles",
+    "sensitivity-vs-adjoint": "numdl.experiments.sensitivity_vs_adjoint",
 }
 """Name to module; a module is imported when it is first asked for."""
 
