@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import subprocess
 import sys
 
@@ -168,3 +169,25 @@ def test_two_devices_take_the_same_steps():
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "2\n", done.stderr
+
+
+JOIN = """
+import sys, jax
+jax.distributed.initialize(f"127.0.0.1:{sys.argv[2]}", 2, int(sys.argv[1]))
+assert len(jax.local_devices()) == 1
+"""
+
+
+@pytest.mark.thorough
+def test_two_processes_take_the_same_steps():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    calls = [[sys.executable, "-c", JOIN + DEVICES, str(i), str(port)] for i in range(2)]
+    both = [
+        subprocess.Popen(c, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for c in calls
+    ]
+    for process in both:
+        said = process.communicate(timeout=100)[0]
+        assert process.returncode == 0 and said.splitlines()[-1] == "2", said
