@@ -32,6 +32,7 @@ NAMES = (
     "layer_parallel",
     "toys",
     "multilevel",
+    "data_parallel",
 )
 
 
