@@ -228,7 +228,7 @@ def test_report_and_summary(fitted, tmp_path):
     assert "plain 4x1" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("noise", [1e-5, 1e-1])
+@pytest.mark.parametrize("noise", [1e-5, pytest.param(1e-1, marks=pytest.mark.thorough)])
 def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
     """Their features are tiny and the head is huge, so that normal equations lose all digits."""
     rng = np.random.default_rng(0)

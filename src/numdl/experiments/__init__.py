@@ -41,6 +41,9 @@ REGISTRY: dict[str, str] = {
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
     "stability-regions": "numdl.experiments.stability_regions",
     "maximum-principle": "numdl.experiments.maximum_principle",
+    "gradients-and-dynamics": "numdl.experiments.gradients_and_dynamics",
+    "reversible-depth": "numdl.experiments.reversible_depth",
+    "robust-dynamics": "numdl.experiments.robust_dynamics",
 }
 """Name to module; a module is imported when it is first asked for."""
 
