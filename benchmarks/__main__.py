@@ -33,6 +33,7 @@ NAMES = (
     "toys",
     "multilevel",
     "spiral",
+    "data_parallel",
 )
 
 
