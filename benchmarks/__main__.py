@@ -32,6 +32,8 @@ NAMES = (
     "layer_parallel",
     "toys",
     "multilevel",
+    "spiral",
+    "data_parallel",
 )
 
 

@@ -168,6 +168,7 @@ class Scheme(NamedTuple):
         halves: whether it steps only dynamics of two halves that move each other, such as ``numdl.flow.Separable``.
         columns: whether it steps many samples as well, as the columns of (m, n), where the dynamics take them: true of
             steps made of nothing but sums and multiples of slopes.
+        linear: whether it steps only dynamics with a linear part, such as ``numdl.flow.Semilinear``.
     """
 
     order: int
@@ -178,6 +179,7 @@ class Scheme(NamedTuple):
     finish: Callable[[PyTree], Array] | None = None
     halves: bool = False
     columns: bool = False
+    linear: bool = False
 
 
 @runtime_checkable

@@ -8,18 +8,23 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
     rng = np.random.default_rng(0)
     from numdl import ResNetRegressor
     from numdl.io import save
+    from numdl.models import ResNet
 
     X = rng.uniform(-1, 1, (30, 2))
     model = ResNetRegressor(3, 2, dynamics="antisymmetric", n_restarts=1, max_iter=2, random_state=0)
     with pytest.warns(match="the most that was allowed"):
         model.fit(X, np.sin(X[:, 0]) + X[:, 1])
+    # A flow that contracts, in place of the fitted one: its continuous adjoint is wrong.
+    net, K = ResNet(2, 6, 20, T=2.0, dynamics="parabolic"), 3.0 * rng.standard_normal((6, 6)) / 6**0.5
+    theta = {"opening": net.init(0)["opening"], "flow": {"K": np.tile(K, (20, 1, 1)), "b": np.zeros((20, 6))}}
+    model.members_ = [model.members_[0]._replace(net=net, theta=theta, head=np.zeros((1, 7)), posterior=None)]
     save(model, tmp_path / "model.numdl")
     end = numdl("check", tmp_path / "model.numdl", "--out", tmp_path / "check.html")
-    assert end.code == 0, end.err
+    assert end.code == 0 and "The continuous adjoint is wrong: its gradient by the weights is off by" in end.out
     page = (tmp_path / "check.html").read_text()
-    found = model.stability(X)
-    assert "Verdict" in page and page.count("<svg") == 4 and len(found.amplification) == 2
-    assert found.verdict and all(sentence.endswith(".") for sentence in found.verdict)
+    assert "Verdict" in page and page.count("<svg") == 4 and "Gradient of the continuous adjoint" in page
+    said = end.out.splitlines()[:-1]
+    assert len(said) > 5 and all(sentence.endswith(".") for sentence in said)
     assert "the file exists" in numdl("check", tmp_path / "model.numdl", "--out", tmp_path / "check.html").err
     assert "does not know the columns" in numdl("check", tmp_path / "model.numdl", "x.csv", "--out", tmp_path / "b").err
 

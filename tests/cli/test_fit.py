@@ -128,7 +128,8 @@ def test_a_rare_class_is_trained_on(numdl, tmp_path, stand_in):
 
 def test_options_reach_the_estimator(numdl, csv_file, tmp_path, stand_in):
     options = (
-        "--width 3 --depth 2 --T 2.5 --dynamics plain --alpha 0.1 --restarts 2 --max-iter 4 --dtype float32 --seed 7"
+        "--width 3 --depth 2 --T 2.5 --dynamics antisymmetric --damping 0.5 --scheme heun "
+        "--alpha 0.1 --restarts 2 --max-iter 4 --dtype float32 --seed 7"
     )
     end = numdl("fit", csv_file, "--target", "price", "--out", tmp_path / "run", *options.split(), "--time", "2m")
     assert end.code == 0, end.err
@@ -136,7 +137,9 @@ def test_options_reach_the_estimator(numdl, csv_file, tmp_path, stand_in):
         "width": 3,
         "depth": 2,
         "T": 2.5,
-        "dynamics": "plain",
+        "dynamics": "antisymmetric",
+        "damping": 0.5,
+        "scheme": "heun",
         "alpha": 0.1,
         "n_restarts": 2,
         "max_iter": 4,

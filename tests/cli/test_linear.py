@@ -11,7 +11,7 @@ from numdl.cli.summaries import read_summary
     [
         ("linear", "price", "TikhonovRegressor"),
         ("linear", "kind", "SoftmaxClassifier"),
-        ("linear", "city", "SoftmaxClassifier"),
+        pytest.param("linear", "city", "SoftmaxClassifier", marks=pytest.mark.thorough),
         ("random-features", "price", "RandomFeaturesRegressor"),
         ("random-features", "kind", "RandomFeaturesClassifier"),
     ],

@@ -51,7 +51,7 @@ def test_few_rows(n):
     assert np.all(np.isfinite(p))
 
 
-@pytest.mark.parametrize("dynamics", ["plain", "antisymmetric"])
+@pytest.mark.parametrize("dynamics", [pytest.param("plain", marks=pytest.mark.thorough), "antisymmetric"])
 def test_width_one(dynamics):
     x, y = labels()
     usable(regressor(width=1, dynamics=dynamics).fit(X, Y), X, Y, least=0.2)

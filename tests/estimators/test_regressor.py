@@ -1,7 +1,9 @@
 """What a regressor learns and how it takes part in scikit-learn."""
 
+import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -228,7 +230,7 @@ def test_report_and_summary(fitted, tmp_path):
     assert "plain 4x1" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("noise", [1e-5, 1e-1])
+@pytest.mark.parametrize("noise", [1e-5, pytest.param(1e-1, marks=pytest.mark.thorough)])
 def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
     """Their features are tiny and the head is huge, so that normal equations lose all digits."""
     rng = np.random.default_rng(0)
@@ -238,6 +240,31 @@ def test_nearly_linear_maps_are_predicted_with_honest_deviations(noise):
     mean, std = model.predict(x[100:], return_std=True)
     error = np.sqrt(np.mean((mean - y[100:]) ** 2))
     assert error < 2 * noise and 0.5 * error < np.median(std) < 2 * error
+
+
+def test_an_overflow_names_layer_and_step():
+    X = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    options = {"width": 2, "T": 150.0, "dynamics": "contractive", "n_restarts": 1, "max_iter": 1}
+    with pytest.raises(ValueError, match=r"2x150, before any training: row 1 overflows in layer \d+, .*h = 1"):
+        regressor(**options, depth=150, damping=1e3).fit(X, X[:, 0])
+    model = regressor(**options | {"T": 1.0}, depth=2).fit(X, X[:, 0])
+    member = model.members_[0]
+    broken = jax.tree.map(lambda leaf: np.full_like(leaf, 1e308), member.theta)
+    model.members_ = [member._replace(net=dataclasses.replace(member.net, activation="identity"), theta=broken)]
+    with pytest.raises(ValueError, match=r"contractive 2x2: row 1 overflows in layer 0, step size h = 0.5"):
+        model.predict(X)
+
+
+def test_a_damping_reaches_the_network_and_its_file(tmp_path):
+    from numdl.io import load, save
+
+    X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+    options = {"width": 3, "depth": 2, "T": 4.0, "dynamics": "antisymmetric", "n_restarts": 1, "max_iter": 3}
+    fits = [regressor(**options, damping=damping).fit(X, X[:, 0] * X[:, 1]) for damping in (None, 0.5)]
+    assert fits[1].architecture_.field.damping == 0.5
+    assert np.max(np.abs(fits[0].predict(X) - fits[1].predict(X))) > 1e-6
+    save(fits[1], tmp_path / "model.numdl")
+    np.testing.assert_array_equal(load(tmp_path / "model.numdl").predict(X), fits[1].predict(X))
 
 
 def test_a_reversible_march_fits_the_same_network():

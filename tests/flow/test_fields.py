@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, get_activation, get_field
+from numdl.flow import FIELDS, damped, get_activation, get_field
 from numdl.flow.fields import antisymmetric, circulant, low_rank, symmetric
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -102,6 +102,20 @@ def test_antisymmetric_conserves_or_damps_the_norm(gamma):
 def test_antisymmetric_refuses_negative_damping():
     with pytest.raises(ValueError, match=r"gamma=-1.*needs a finite gamma >= 0"):
         antisymmetric.dynamics(jnp.tanh, gamma=-1.0)
+
+
+def test_a_damping_by_name_is_that_of_the_formula():
+    field, u = damped(get_field("antisymmetric"), 0.3), jnp.linspace(-1, 1, 6)
+    theta = field.init(0, 6, 1.0)
+    f = antisymmetric.dynamics(jnp.tanh, gamma=0.3)
+    np.testing.assert_array_equal(field.dynamics(jnp.tanh)(0.0, u, theta), f(0.0, u, theta))
+    assert damped(get_field("antisymmetric"), 0.3) is field and field.damping == 0.3
+    assert np.linalg.norm(f(0.0, u, theta) - antisymmetric.dynamics(jnp.tanh)(0.0, u, theta)) > 0.1
+    with pytest.raises(ValueError, match=r"'plain', gamma=0.3.*no damping. Use one of antisymmetric, contractive"):
+        damped(get_field("plain"), 0.3)
+    for gamma in (-0.1, np.inf):
+        with pytest.raises(ValueError, match="needs a finite gamma >= 0"):
+            damped(get_field("antisymmetric"), gamma)
 
 
 def test_double_symmetric_never_expands():

@@ -228,23 +228,32 @@ def test_control_out_of_range_is_refused(given, said):
 
 
 DEVICES = """
+import re, sys
 import jax, jax.numpy as jnp, numpy as np
 from numdl.flow import LayerParallel
 from numdl.models import ResNet
-mesh = jax.sharding.Mesh(np.array(jax.devices()).reshape(4), ("layer",))
+from numdl.problems.shares import place
+data, layer = int(sys.argv[1]), int(sys.argv[2])
+mesh = jax.make_mesh((data, layer), ("data", "layer"))
 with jax.enable_x64(True):
     nets = [ResNet(2, 4, 64, T=3.0, dynamics="antisymmetric", march=m) for m in ("stored", LayerParallel(mesh=mesh))]
-    theta, x = nets[0].init(0, np.float64), jnp.asarray(np.random.default_rng(0).normal(size=(3, 2)))
+    theta, x = nets[0].init(0, np.float64), np.random.default_rng(0).normal(size=(22, 2))
     slopes = [jax.jit(jax.value_and_grad(lambda t, x, net=net: jnp.sum(net.batch(t, x) ** 2))) for net in nets]
-    (one, g), (other, h) = (slope(theta, x) for slope in slopes)
+    divided = place(mesh, x)
+    (one, g), (other, h) = slopes[0](theta, x), slopes[1](theta, divided)
     gap = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(g), jax.tree.leaves(h)))
     assert abs(one - other) < 1e-10 and gap < 1e-10, (one - other, gap)
-    text = slopes[1].lower(theta, x).compile().as_text()
-    print(jax.device_count(), "collective-permute" in text)
+    text = slopes[1].lower(theta, divided).compile().as_text()
+    gathered = re.findall(r"= f64\\[([0-9,]*)\\]\\S* all-gather", text)
+    whole = [shape for shape in gathered if data > 1 and "22" in shape.split(",")]
+    print(jax.device_count(), "collective-permute" in text, whole)
 """
 
 
-def test_layers_on_four_devices():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout == "4 True\n", done.stderr
+@pytest.mark.parametrize(("data", "layer"), [pytest.param(1, 4, marks=pytest.mark.thorough), (2, 2)])
+def test_samples_and_layers_on_four_devices(data, layer):
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    call = [sys.executable, "-c", DEVICES, str(data), str(layer)]
+    done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "4 True []\n", done.stderr

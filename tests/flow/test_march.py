@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from numdl.contracts import Scheme
-from numdl.flow import SCHEMES, PiecewiseConstant, PiecewiseLinear, Separable, final, get_field, get_scheme, serial
+from numdl.flow import (
+    SCHEMES,
+    PiecewiseConstant,
+    PiecewiseLinear,
+    Semilinear,
+    Separable,
+    final,
+    get_field,
+    get_scheme,
+    linear_part,
+    serial,
+)
 from numdl.flow.march import coupled
 from numdl.flow.schemes.tableau import explicit
 from numdl.testing import check_order
@@ -46,6 +57,8 @@ HALVES = Separable(
     lambda t, z, theta: jnp.tanh(theta["K"][0, :1] * z + theta["b"][:1]) * (1 + jnp.sin(4 * t)),
     lambda t, y, theta: -jnp.sin(theta["K"][1, :1] * y + theta["b"][1:]) * jnp.cos(2 * t) - 0.2 * y,
 )
+# A linear part, and a rest with its own dependence on time.
+DECAYING = Semilinear(linear_part(np.array([[-2.0, 1.0], [1.0, -3.0]])), moving_field)
 NEEDS_HALVES = [name for name, scheme in SCHEMES.items() if scheme.halves]
 
 
@@ -66,7 +79,7 @@ def exact(f=moving_field):
 def test_observed_order(name):
     scheme = coupled(get_scheme(name.split()[1])) if " " in name else get_scheme(name)
     nts = [64, 128, 256] if scheme.order == 4 else [128, 256, 512]
-    f = HALVES if name in NEEDS_HALVES else moving_field
+    f = HALVES if name in NEEDS_HALVES else DECAYING if name == "imex" else moving_field
     check_order(solve(scheme, f), exact(f), nts, scheme.order)
 
 
@@ -115,6 +128,8 @@ def test_serial_and_final_agree_and_equal_a_plain_loop(name, kind, nt, m):
     coeffs = {"K": rng.normal(size=(control.n_coeffs, m, m)), "b": rng.normal(size=(control.n_coeffs, m))}
     if name in NEEDS_HALVES:
         f, m = get_field("second_order").dynamics(jnp.tanh), 2 * m
+    if name == "imex":
+        f = Semilinear(linear_part(-0.5), f)
     u0, h = np.linspace(-1, 1, m), np.linspace(0.1, 0.3, nt)
 
     @jax.jit

@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, PiecewiseConstant, energy, final, get_activation, get_field, get_scheme
+from numdl.flow import FIELDS, PiecewiseConstant, Promise, energy, final, get_activation, get_field, get_scheme
 from numdl.flow.fields import contractive, convolution, m_matrix
+from numdl.flow.stability import promises
+from numdl.flow.stability.layers import layers_of_net
+from numdl.models import ResNet
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -44,7 +47,7 @@ def test_the_energy_does_not_change_along_the_flow(name, activation, u):
     assert abs(slope @ bent) > 1e-3
 
 
-@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "volume" in field.conserves])
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if Promise.VOLUME in field.promises])
 def test_the_volume_is_kept(name, u):
     field = get_field(name)
     assert abs(np.trace(jacobian(field.dynamics(jnp.tanh), field.init(0, 6, 1.0), u))) < 1e-14
@@ -58,6 +61,73 @@ def test_distances_never_grow_faster_than_promised(name, rate, u, v):
     J = jacobian(f, theta, u)
     assert np.linalg.eigvalsh((J + J.T) / 2).max() <= -rate + 1e-12
     assert (u - v) @ (f(0.0, u, theta) - f(0.0, v, theta)) <= -rate * np.sum((u - v) ** 2) + 1e-12
+
+
+def springs(rates, h, field="hyperbolic", scheme="rk4"):
+    """Two springs ``y'' = -k^2 y`` with rates (layers, 2): network, weights, states of 3 samples and noise, layers."""
+    nt = len(rates)
+    net = ResNet(
+        4, 4, nt, T=nt * h, dynamics=field, scheme=scheme, activation="identity", opening=False, control="constant"
+    )
+    theta = {"flow": {"K": jnp.asarray(rates)[:, :, None] * jnp.eye(2), "b": jnp.zeros((nt, 2))}}
+    x = jnp.asarray(np.random.default_rng(5).normal(size=(2, 3, 4)))
+    go = jax.jit(jax.vmap(lambda row: net.trajectory(theta, row)))
+    path, near = (np.moveaxis(np.asarray(go(part)), 1, 0) for part in (x[0], x.sum(0)))
+    return net, theta, path, near, layers_of_net(net, theta, x[0, 0])
+
+
+def test_waves_stay_within_theorem_2_while_weights_do_not_move():
+    nt, h = 40, 0.1
+    rates = np.tile([2.0, 0.1], (nt, 1))
+    net, _, path, near, layers = springs(rates, h)
+    found = promises.pairs(path, near, net, layers, np.full(nt, 2.0))
+    apart = np.concatenate([path - near, np.diff(path, axis=1)], axis=1)[0]
+    a, b = np.linalg.norm(apart[:, :2], axis=1), np.linalg.norm(apart[:, 2:], axis=1)
+    bounds = np.hypot(a + nt * h * b, 2.0 * a + b) / np.hypot(a, b)
+    assert np.min(np.abs(bounds - found.promised[-1])) < 1e-12
+    assert np.all(found.spread <= (1 + 1e-9) * found.promised) and np.max(found.spread[1:] / found.promised[1:]) > 0.5
+    own = get_field("hyperbolic")
+
+    def pushed_away(activation):  # the mutant: y'' = +K' act(K y)
+        f = own.dynamics(activation)
+        return lambda t, u, theta: jnp.concatenate([f.first(t, u[2:], theta), -f.second(t, u[:2], theta)])
+
+    net, _, path, near, layers = springs(rates, h, own._replace(dynamics=pushed_away))
+    found = promises.pairs(path, near, net, layers, np.full(nt, 2.0))
+    assert np.max(found.spread / found.promised) > 10
+
+
+def test_weights_that_move_may_drive_waves_apart_without_breaking_a_promise(monkeypatch):
+    """Each spring is strong for a quarter of its period and weak for the next: each time it swings 4 times as far."""
+    h = np.pi / 4 / 8
+    omega = np.tile(np.repeat([2.0, 0.5], [8, 32]), 3)
+    net, _, path, near, layers = springs(np.stack([omega, omega], axis=1), h)
+    found = promises.pairs(path, near, net, layers, omega)
+    assert found.spread.max() > 50 and np.all(found.spread <= (1 + 1e-9) * found.promised)
+    # The mutant, theorem 2 for weights as if they did not move, would blame the dynamics.
+    monkeypatch.setattr(promises, "_frozen", lambda net, layers: np.arange(len(omega)) > 0)
+    found = promises.pairs(path, near, net, layers, omega)
+    assert np.any(found.spread > 1.1 * found.promised)
+
+
+def test_nothing_is_promised_for_activations_that_decrease():
+    x = np.random.default_rng(5).normal(size=(3, 2, 4))
+    for activation, allowed in (("tanh", 1.0), ("sine", np.inf)):
+        net = ResNet(4, 4, 2, dynamics="contractive", activation=activation)
+        found = promises.pairs(x, x + 1.0, net, layers_of_net(net, net.init(0), jnp.zeros(4)), np.ones(2))
+        assert np.all(found.promised == allowed)
+
+
+def test_energy_changes_are_those_of_a_spring():
+    """Forward Euler multiplies the energy ``(v^2 + y^2) / 2`` by ``1 + h^2`` in every step; Verlet keeps it to h^3."""
+    changes = {}
+    for scheme in ("euler", "verlet"):
+        net, theta, path, _, layers = springs(np.ones((4, 2)), 0.1, scheme=scheme)
+        changes[scheme] = promises.energy_changes(net, theta, layers, list(path))
+    np.testing.assert_allclose(changes["euler"], 0.01, rtol=1e-12)
+    assert changes["verlet"].shape == (4,) and changes["verlet"].max() < 1e-3
+    net = ResNet(4, 4, 2)
+    assert promises.energy_changes(net, {}, layers, []).size == 0
 
 
 def test_an_m_matrix_lets_nothing_grow_in_the_largest_entry(u, v):

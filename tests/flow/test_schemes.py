@@ -1,14 +1,30 @@
 """What each scheme promises besides its order: stability function, inverse, conservation, implicit terms."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.linalg import circulant
 
 from numdl.contracts import Scheme
-from numdl.flow import SCHEMES, PiecewiseConstant, energy, final, get_field, get_scheme, imex, imex_circulant, serial
+from numdl.flow import (
+    SCHEMES,
+    PiecewiseConstant,
+    Semilinear,
+    circulant_part,
+    energy,
+    final,
+    get_field,
+    get_scheme,
+    linear_part,
+    serial,
+)
+from numdl.flow.fields import reaction_diffusion
+from numdl.flow.fields.reaction_diffusion import diffusion
 from numdl.flow.march import coupled
+from numdl.flow.stability import stability_report
+from numdl.models import ResNet
 from numdl.testing import check_order
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -129,36 +145,54 @@ def test_two_steps_ignore_the_ratio_in_a_mutant():
         check_order(solve, exact, [200, 400, 800], 2)
 
 
-def test_implicit_terms_by_three_factorisations():
-    m = 8
-    column = np.zeros(m)
-    column[[0, 1, -1]] = -2.0, 1.0, 1.0
-    L = 50 * circulant(column)
-    f, u0 = lambda t, u, theta: jnp.sin(3 * t + u), jnp.linspace(-1, 1, m)
+@pytest.mark.parametrize("m", [1, 2, 3, 8])
+def test_implicit_terms_by_three_factorisations(m):
+    """Diffusion on a ring by eigenvectors, by FFT and by its field, against a solution of the dense system."""
+    L = np.zeros((m, m))
+    for i in range(m):
+        for j, weight in ((i - 1, 50.0), (i, -100.0), (i + 1, 50.0)):
+            L[i, j % m] += weight
+    g, u = lambda t, u, theta: jnp.sin(3 * t + u), jnp.linspace(-1, 1, m) + 0.5
+    one = np.linalg.solve(np.eye(m) - 0.1 * L, u + 0.1 * np.sin(0.3 + u))
+    for part in (linear_part(L), circulant_part(L[:, 0]), diffusion(50.0)):
+        f = Semilinear(part, g)
+        np.testing.assert_allclose(f(0.1, u, None), L @ u + g(0.1, u, None), atol=1e-12)
+        np.testing.assert_allclose(get_scheme("imex").step(f, 0.1, 0.1, u, lambda c: None), one, atol=1e-13)
+    f = Semilinear(linear_part(-3.0), g)
+    np.testing.assert_allclose(f(0.1, u, None), g(0.1, u, None) - 3 * u)
+    one = (u + 0.1 * np.sin(0.3 + u)) / 1.3
+    np.testing.assert_allclose(get_scheme("imex").step(f, 0.1, 0.1, u, lambda c: None), one)
 
-    def solve(scheme, nt):
-        return final(scheme, f, PiecewiseConstant(nt), jnp.zeros((nt, 1)), u0, 0.0, 1 / nt)
 
-    np.testing.assert_allclose(solve(imex(L), 20), solve(imex_circulant(50 * column), 20), atol=1e-13)
-    one = np.linalg.solve(np.eye(m) - 0.1 * L, u0 + 0.1 * np.sin(u0))
-    np.testing.assert_allclose(imex(L).step(f, 0.0, 0.1, u0, lambda c: None), one, atol=1e-13)
+def test_stiff_terms_are_stable_where_forward_euler_is_not():
+    net = ResNet(2, 8, 4, T=2.0, dynamics="reaction_diffusion", damping=50.0, scheme="imex")
+    theta, x = net.init(0), jnp.ones((1, 2))
+    ends = {name: dataclasses.replace(net, scheme=name).batch(theta, x) for name in ("imex", "euler")}
+    assert np.max(np.abs(ends["imex"])) < 10 and np.max(np.abs(ends["euler"])) > 1e3
 
-    def both(t, u, theta):
-        return f(t, u, theta) + L @ u
 
-    exact = final(get_scheme("rk4"), both, PiecewiseConstant(4000), jnp.zeros((4000, 1)), u0, 0.0, 1 / 4000)
-    check_order(lambda nt: solve(imex(L), nt), exact, [200, 400, 800], 1)
-    np.testing.assert_allclose(imex(-3.0).step(f, 0.0, 0.1, u0, lambda c: None), (u0 + 0.1 * np.sin(u0)) / 1.3)
+def test_a_report_does_not_judge_implicit_terms_by_eigenvalues():
+    net = ResNet(2, 4, 4, dynamics="contractive", damping=30.0, scheme="imex")
+    report = stability_report(net, net.init(0), np.eye(2))
+    assert report.stable and np.isnan(report.largest_h) and report.region is None
+    assert report.verdict[0].endswith("eigenvalues do not tell.")
+    assert np.all(report.promised == 1) and report.spread[-1] < 0.1
+    report = stability_report(dataclasses.replace(net, scheme="euler"), net.init(0), np.eye(2))
+    assert report.leaves.all() and report.better_scheme == "implicit_midpoint"
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: imex(np.ones((2, 2, 2))), "symmetric square"),
-        (lambda: imex(np.array([[0.0, 1.0], [0.0, 0.0]])), "symmetric square"),
-        (lambda: imex(np.eye(2)), "eigenvalue 1.0, needs none above 0"),
-        (lambda: imex(0.5), "needs none above 0"),
-        (lambda: imex_circulant(np.array([-1.0, 1.0, 0.0])), "first column of a symmetric"),
+        (lambda: linear_part(np.ones((2, 2, 2))), "symmetric square"),
+        (lambda: linear_part(np.array([[0.0, 1.0], [0.0, 0.0]])), "symmetric square"),
+        (lambda: linear_part(np.eye(2)), "eigenvalue 1.0, needs none above 0"),
+        (lambda: linear_part(0.5), "needs none above 0"),
+        (lambda: circulant_part(np.array([-1.0, 1.0, 0.0])), "first column of a symmetric"),
+        (lambda: coupled(get_scheme("imex")), "may be singular"),
+        (lambda: ResNet(2, 4, 1, scheme="imex"), "needs dynamics with a linear part.*contractive"),
+        (lambda: ResNet(2, 4, 1, dynamics="contractive", scheme="imex", march="adjoint"), "what decays grows"),
+        (lambda: reaction_diffusion.dynamics(jnp.tanh, gamma=-1.0), "needs a finite gamma >= 0"),
         (lambda: coupled(get_scheme("rk4"), 0.0), r"needs a number in \(0, 1\]"),
         (lambda: coupled(get_scheme("adams_bashforth")), "from state to state"),
     ],

@@ -1,11 +1,13 @@
 """A stability report against numbers computed by hand, and planted mutants that it must see."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from numdl.flow import SCHEMES, get_field
-from numdl.flow.stability import first_scheme, largest_step, residual_report, stability_report
+from numdl.flow.stability import check_adjoint, first_scheme, largest_step, residual_report, spectra, stability_report
+from numdl.flow.stability.layers import layers_of_net
 from numdl.models import ResNet
 
 TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -78,6 +80,25 @@ def test_parabolic_never_expands_and_a_flipped_sign_is_seen():
     assert not report.keeps_promise and any("against the promise" in said for said in report.verdict)
 
 
+@pytest.mark.usefixtures("x64")
+def test_spectra_from_products_are_those_of_the_jacobians(monkeypatch):
+    """ARPACK against eigenvalues of full matrices; a mutant whose products are off by a percent is seen."""
+    net = ResNet(24, 24, 2, T=1.0, opening=False)
+    theta, u = net.init(0), jnp.asarray(np.random.default_rng(2).normal(size=(2, 24)))
+    layers = layers_of_net(net, theta, u[0])
+    values, norms = spectra.spectra(layers, [u, 0.5 * u])
+    monkeypatch.setattr(spectra, "DENSE", 8)
+    few, norms_few = spectra.spectra(layers, [u, 0.5 * u])
+    assert few.shape == (2, 2, 16) and np.isfinite(few).all()
+    np.testing.assert_allclose(norms_few, norms, rtol=1e-7)
+    for part in (np.abs, np.real):
+        np.testing.assert_allclose(part(few).max(axis=2), part(values).max(axis=2), rtol=1e-7)
+    distance = np.abs(few[..., None] - values[:, :, None]).min(axis=-1)
+    assert distance.max() < 1e-7 * np.abs(values).max()
+    mutant = layers._replace(rate=lambda u, step: 1.01 * layers.rate(u, step))
+    assert np.min(spectra.spectra(mutant, [u, 0.5 * u])[1] / norms) > 1.005
+
+
 def test_an_overflow_names_layer_and_step():
     maps = [lambda u: 2 * u, lambda u: u * jnp.inf, lambda u: u]
     report = residual_report(maps, np.ones((1, 2)))
@@ -94,6 +115,21 @@ def test_samples_that_cannot_be_used_are_refused(x, message):
         stability_report(net, net.init(0), x)
 
 
+def test_weights_of_zero_change_nothing_and_those_that_are_not_finite_are_refused():
+    net = ResNet(2, 2, 2)
+    zero = jax.tree.map(jnp.zeros_like, net.init(0))
+    report = stability_report(net, zero, np.ones((1, 2)))
+    assert set(report.rediscretised.values()) == {0.0} and "nan" not in " ".join(report.verdict)
+    assert not np.isnan(check_adjoint(net, zero, np.ones((1, 2))).reconstructed).any()
+    theta = net.init(0)
+    theta["flow"]["b"] = theta["flow"]["b"].at[1, 0].set(jnp.nan)
+    for ask in (stability_report, check_adjoint):
+        with pytest.raises(ValueError, match=r"theta\['flow'\]\['b'\] is not finite"):
+            ask(net, theta, np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"loss of shape \(1, 2\)"):
+        check_adjoint(net, net.init(0), np.ones((1, 2)), lambda u: u)
+
+
 def test_what_has_no_layers_is_refused():
     net = ResNet(2, 2, 0)
     with pytest.raises(ValueError, match="depth >= 1"):
@@ -102,3 +138,8 @@ def test_what_has_no_layers_is_refused():
         stability_report(object(), {}, np.ones((1, 2)))
     with pytest.raises(ValueError, match="no maps"):
         residual_report([], np.ones((1, 2)))
+    for wrong in (np.linalg.norm, lambda u: np.tanh(u) + u):
+        with pytest.raises(TypeError, match=r"layer 1 is .*needs a JAX function of one state"):
+            residual_report([jnp.tanh, wrong], np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"layer 0 maps \(2,\) to None"):
+        residual_report([lambda u: (u, u)], np.ones((1, 2)))

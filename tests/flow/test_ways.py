@@ -58,6 +58,39 @@ def test_exact_ways_agree_with_stored_states(name, scheme, dynamics):
     close(everything(mine), everything(stored), 1e-11)
 
 
+def undone_too_late(scheme):
+    """The mutant of a step back: weights of another time."""
+    return scheme._replace(inverse=lambda f, t, h, u, theta: scheme.inverse(f, t, h, u, lambda c: theta(0.9 * c)))
+
+
+def undone_without_coupling(scheme):
+    """The mutant of a coupled step back: the copies do not pull at each other."""
+    return coupled(scheme, 0.5)._replace(inverse=coupled(scheme, 1.0).inverse)
+
+
+def without_the_rest(scheme, f, control, coeffs, u0, t0, h):
+    """The mutant of checkpoints: 7 steps are 3 segments of 2, and one that is lost."""
+    coeffs = jax.tree.map(lambda leaf: leaf[:NT], coeffs)
+    return MARCHES["checkpointed"](scheme, f, PiecewiseLinear(NT - 1), coeffs, u0, t0, h[: NT - 1])
+
+
+@pytest.mark.parametrize(
+    ("march", "mutant", "scheme", "dynamics"),
+    [
+        (MARCHES["reversible"], undone_too_late, "verlet", "hamiltonian"),
+        (MARCHES["reversible"], undone_without_coupling, "heun", "plain"),
+        (without_the_rest, lambda scheme: scheme, "heun", "plain"),
+    ],
+)
+def test_a_mistake_on_the_way_back_or_in_the_segments_shows_in_the_gradient(march, mutant, scheme, dynamics):
+    (f, coeffs), scheme = case(dynamics), get_scheme(scheme)
+    own = coupled(scheme, 0.5) if mutant is undone_without_coupling else scheme
+    at = (coeffs, jnp.asarray(X), jnp.asarray(H))
+    right, wrong = (jax.jit(jax.grad(loss(*way, f)))(*at) for way in ((final, own), (march, mutant(scheme))))
+    with pytest.raises(AssertionError):
+        close(wrong, right, 1e-5)
+
+
 @pytest.mark.parametrize("name", ["reversible", "coupled", "adjoint"])
 def test_one_sample_under_vmap_agrees_with_many(name):
     f, coeffs = case("hamiltonian")
@@ -73,7 +106,7 @@ def test_one_sample_under_vmap_agrees_with_many(name):
     close(mine, jax.grad(lambda c: jnp.vdot(w, over_samples(way, *args, c, jnp.asarray(X), 0.1, H)))(coeffs))
 
 
-def test_memory_of_a_reversible_gradient_does_not_grow_with_the_states():
+def test_memory_of_a_gradient_with_reversed_or_recomputed_states():
     """Temporary memory of the compiled gradient, as XLA reports it; the gradient itself grows with the depth."""
     field, n, m = get_field("hamiltonian"), 64, 8
     f, layer = field.dynamics(jnp.tanh), field.init(0, m, 1.0)
@@ -94,6 +127,7 @@ def test_memory_of_a_reversible_gradient_does_not_grow_with_the_states():
     # Slopes of both ends of each step, and the linear weights themselves, are a few copies of the weights.
     assert large - small < 6 * (w_large - w_small) + 0.02 * states
     assert temporary("stored", 512)[0] > states
+    assert temporary("checkpointed", 512)[0] < 5 * w_large + 0.1 * states
 
 
 def test_the_adjoint_of_a_batch_holds_no_gradient_for_each_sample():
@@ -139,7 +173,7 @@ def test_the_continuous_adjoint_has_the_value_of_stored_states_and_an_error_of_t
     errors = []
     for nt in (8, 16, 32):
         (value, slope), (exact_value, exact) = slopes("adjoint", nt), slopes("stored", nt)
-        assert value == exact_value
+        np.testing.assert_allclose(value, exact_value, rtol=1e-14)
         errors.append(abs(slope - exact))
     orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
     assert errors[0] > 1e-8 and np.all(orders > 1.5)
@@ -154,6 +188,10 @@ def test_adaptive_steps_reach_the_solution():
         fine = fine[1].refine(fine[0]), fine[1].refined()
     exact = final(get_scheme("rk4"), f, fine[1], fine[0], jnp.asarray(X[0]), 0.1, np.repeat(H / 16, 16))
     np.testing.assert_allclose(get_march("adaptive")(get_scheme("euler"), *args), exact, atol=1e-6)
+    # The mutant: weights that stand still over each step.
+    still = PiecewiseConstant(NT), jax.tree.map(lambda leaf: leaf[:NT], coeffs)
+    wrong = get_march("adaptive")(get_scheme("euler"), f, *still, *args[3:])
+    assert np.max(np.abs(wrong - exact)) > 1e-3
 
 
 @pytest.mark.parametrize(

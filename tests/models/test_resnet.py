@@ -1,5 +1,6 @@
 """ResNet: shapes at the edges, what a call means, derivatives, and refusals."""
 
+import dataclasses
 import functools
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from numdl.flow import FIELDS, SCHEMES, Field
-from numdl.models import ResNet
+from numdl.models import ResNet, first_overflow
 from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
 
@@ -45,7 +46,8 @@ def test_shapes(dynamics, control, d, width, depth, opening):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_batch_is_features_row_by_row_and_the_end_of_the_trajectory(scheme):
-    dynamics = "hamiltonian" if scheme in ("symplectic_euler", "verlet") else "antisymmetric"
+    needs = {"symplectic_euler": "hamiltonian", "verlet": "hamiltonian", "imex": "contractive"}
+    dynamics = needs.get(scheme, "antisymmetric")
     model = ResNet(2, 4, 2, T=1.5, scheme=scheme, control="linear", dynamics=dynamics)
     theta = draw(model)
     x = jax.random.normal(jax.random.key(1), (3, 2))
@@ -218,3 +220,19 @@ def test_dynamics_of_your_own():
     wrong = Field("wrong", init, lambda activation: lambda t, u, theta: u[:2])
     with pytest.raises((ValueError, TypeError)):
         ResNet(2, 3, 4, dynamics=wrong)
+
+
+def test_an_overflow_names_row_layer_and_step():
+    net = ResNet(2, 2, 4, T=2.0, activation="identity", opening=False)
+    factors = jnp.asarray([1.0, 1e200, 1e200, 0.0])
+    theta = {"flow": {"K": factors[:, None, None] * jnp.eye(2), "b": jnp.zeros((4, 2))}}
+    x = np.zeros((1030, 2))
+    x[[1026, 1028]] = 1.0
+    found = first_overflow(net, theta, x)
+    assert (found.row, found.layer, found.h) == (1026, 2, 0.5)
+    assert "row 1027 overflows in layer 2, step size h = 0.5. Use smaller steps" in str(found)
+    assert first_overflow(net, theta, x[:1026]) is None
+    assert first_overflow(ResNet(2, 2, 0), ResNet(2, 2, 0).init(0), x) is None
+    opened = {"opening": {"K": jnp.full((2, 2), 1e308), "b": jnp.zeros(2)}} | theta
+    found = first_overflow(dataclasses.replace(net, opening=True), opened, x)
+    assert found.layer is None and "overflows in the opening" in str(found)

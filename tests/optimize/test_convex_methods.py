@@ -121,7 +121,10 @@ def test_values_that_are_no_numbers_are_never_accepted(name):
     np.testing.assert_allclose(result.p, 1.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["nonlinear cg", "l-bfgs", "newton", "newton-cg", "steepest descent"])
+@pytest.mark.parametrize(
+    "name",
+    ["nonlinear cg", "l-bfgs", "newton", "newton-cg", pytest.param("steepest descent", marks=pytest.mark.thorough)],
+)
 def test_rosenbrock(name):
     """Not convex; the curvature given is that of Gauss and Newton."""
     problem = sp.Residuals(sp.rosenbrock, jnp.asarray(0.0))
@@ -164,6 +167,7 @@ def iterations(case, method, gap=1e-8):
     return len(found)
 
 
+@pytest.mark.thorough
 def test_acceleration_gains_the_root_of_the_condition():
     """1/sqrt(kappa) against 1/kappa: from kappa = 1e2 to 1e4 the count grows 10-fold, not 100-fold."""
     few, many = (iterations(cp.spectrum(kappa), nesterov(tol=0.0), 1e-9) for kappa in (1e2, 1e4))

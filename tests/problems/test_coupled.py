@@ -13,7 +13,10 @@ from numdl.problems import coupled
 from numdl.testing import check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
-kinds = pytest.mark.parametrize("kind", sp.KINDS)
+FEW = ("squares", "softmax", "huber")
+kinds = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in FEW else pytest.mark.thorough) for kind in sp.KINDS]
+)
 
 
 def pair(kind, **options):

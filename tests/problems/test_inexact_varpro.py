@@ -13,7 +13,7 @@ from numdl.problems import InexactHead, InexactVarPro
 from numdl.testing import check_curvature
 
 pytestmark = pytest.mark.usefixtures("x64")
-KINDS = ("softmax", "poisson", "huber")
+KINDS = ("softmax", pytest.param("poisson", marks=pytest.mark.thorough), "huber")
 POINTS = 40
 P = sp.M * (sp.D + 1)
 

@@ -25,7 +25,7 @@ def without(problem, i):
     return dataclasses.replace(problem, w=problem.w.at[i].set(0.0))
 
 
-@pytest.mark.parametrize("name", ["softmax", "logistic", "least_squares"])
+@pytest.mark.parametrize("name", ["softmax", pytest.param("logistic", marks=pytest.mark.thorough), "least_squares"])
 def test_agrees_with_refitting(name):
     problem = dataclasses.replace(cs.linear(name, alpha=0.3), w=jnp.ones(cs.N))
     W = fitted(problem)

@@ -61,6 +61,10 @@ def fit(
     ] = None,
     final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
     dynamics: Annotated[str, typer.Option(help="Right-hand side of the flow: plain, antisymmetric, ...")] = "auto",
+    damping: Annotated[
+        float | None, typer.Option(help="Rate of damping of antisymmetric or contractive dynamics.")
+    ] = None,
+    scheme: Annotated[str | None, typer.Option(help="Steps of the flow: euler, heun, rk4, ...")] = None,
     alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
     restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
     max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.")] = None,
@@ -86,6 +90,8 @@ def fit(
         levels=levels,
         T=final_time,
         dynamics=None if dynamics == "auto" else dynamics,
+        damping=damping,
+        scheme=scheme,
         alpha=number_or_auto("--alpha", alpha, float),
         restarts=number_or_auto("--restarts", restarts, int),
         max_iter=max_iter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from numdl.cli.baselines import baselines, score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
 from numdl.cli.interrupt import two_interrupts
-from numdl.cli.models import check_model, fit_model, label
+from numdl.cli.models import check_model, check_processes, fit_model, label
 from numdl.cli.models import facts as of_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
+from numdl.cli.processes import Job, joined
 from numdl.cli.show import Progress, show_end, show_start
 from numdl.cli.summaries import read_summary, write_summary
 from numdl.report import FitSummary, write_page
@@ -43,27 +45,48 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
         UserError: something the user gave cannot be used; nothing has been changed then.
     """
     folder = RunFolder(out)
-    console, errors = Console(quiet=quiet), Console(stderr=True)
-    options.check()
-    check_model(options)
-    check_folder(folder, resume=resume, overwrite=overwrite)
+    with joined(str(folder.path)) as job:
+        return _run(data, options, folder, job, resume=resume, overwrite=overwrite, quiet=quiet or not job.first)
+
+
+def _run(
+    data: Path, options: FitOptions, folder: RunFolder, job: Job, *, resume: bool, overwrite: bool, quiet: bool
+) -> int:
+    """``run_fit`` in one of the processes of the command; folder and files are the first one's."""
+    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=not job.first)
+
+    def check() -> None:
+        options.check()
+        check_model(options)
+        if job.first:
+            check_folder(folder, resume=resume, overwrite=overwrite)
+
+    def ready() -> Prepared:
+        prepared = prepare(data, options)
+        check_processes(options.model, prepared.encoder.task, job.count)
+        return prepared
+
+    job.together(check)
     begun = False
-    with two_interrupts(lambda: errors.print("Interrupted: stopping after this step. Ctrl-C again quits at once.")):
+    with _interrupts(job, errors):
         try:
-            prepared = prepare(data, options)
-            again = resume and folder.options.exists()
+            prepared = job.together(ready)
             digest = fingerprint(data)
+            job.require_same(digest, "file")
+            again = job.of_first(resume and folder.options.exists())
             if again:
-                check_same_run(folder, options, digest)
-                if folder.finished:
-                    console.print(Text(f"The run in {out} is finished; there is nothing to resume."), soft_wrap=True)
+                job.together(lambda: check_same_run(folder, options, digest) if job.first else None)
+                if job.of_first(folder.finished):
+                    console.print(
+                        Text(f"The run in {folder.path} is finished; there is nothing to resume."), soft_wrap=True
+                    )
                     show_end(console, read_summary(folder.summary), folder)
                     return DONE
             else:
-                begin(folder, options, data, digest)
-                begun = True
-            show_start(console, data, prepared, folder.checkpoint if again else None)
-            return _train(data, prepared, options, folder, console, errors, quiet)
+                begun = job.first
+                job.together(lambda: begin(folder, options, data, digest) if job.first else None)
+            show_start(console, data, prepared, folder.checkpoint if again else None, job.count)
+            return _train(data, prepared, options, folder, job, console, errors, quiet)
         except KeyboardInterrupt:
             if begun:
                 abandon(folder)
@@ -75,11 +98,19 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
             raise
 
 
+def _interrupts(job: Job, errors: Console) -> contextlib.AbstractContextManager[None]:
+    """Two of them for a process that is alone; several are not at the same step when they come."""
+    if job.count > 1:
+        return contextlib.nullcontext()
+    return two_interrupts(lambda: errors.print("Interrupted: stopping after this step. Ctrl-C again quits at once."))
+
+
 def _train(
     data: Path,
     prepared: Prepared,
     options: FitOptions,
     folder: RunFolder,
+    job: Job,
     console: Console,
     errors: Console,
     quiet: bool,
@@ -87,7 +118,9 @@ def _train(
     from numdl.io import save
 
     began = time.perf_counter()
-    model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet))
+    model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet), job.mesh)
+    if not job.first:
+        return DONE
     facts = _facts(data, prepared, model)
     extra = {"encoder": prepared.encoder.to_json(), "facts": facts, "options": options.to_json()}
     save(model, folder.model, extra)

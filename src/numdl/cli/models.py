@@ -22,7 +22,7 @@ _NETWORKS = {
 
 MODELS = (*_NETWORKS, LINEAR, RANDOM)
 
-_OF_FLOWS = ("depth", "levels", "T", "dynamics")
+_OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
 
 _OF_NETWORKS = (*_OF_FLOWS, "restarts", "time", "max_iter", "dtype")
@@ -49,7 +49,25 @@ def check_model(options: FitOptions) -> None:
         raise UserError(f"numdl fit --width: --model {options.model} takes one number; several are for --model mlp.")
 
 
-def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
+def check_processes(model: str, task: str, processes: int) -> None:
+    """Refuse several processes for a model that one solves alone.
+
+    Args:
+        model: name of the model.
+        task: "regression" or "classification".
+        processes: number of those that run the command.
+
+    Raises:
+        UserError: with the reason.
+    """
+    if processes > 1 and (model == RANDOM or (model == LINEAR and task == "regression")):
+        raise UserError(
+            f"numdl fit --model {model}: a {task} of this kind is solved by one process, {processes} were started; "
+            "start the command without mpirun or srun."
+        )
+
+
+def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress, mesh: Any = None) -> Any:
     """Fit the estimator that the options name to the training rows.
 
     Args:
@@ -57,6 +75,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
         options: of the command.
         checkpoint: where a network's fit keeps its progress.
         progress: what shows it.
+        mesh: devices among which the training rows are divided; None for the default device.
 
     Returns:
         The fitted estimator.
@@ -71,8 +90,8 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in _NETWORKS:
             make = _linear if options.model == LINEAR else _random
-            return make(prepared.encoder.task, options).fit(train.x, train.y)
-        return _network(prepared, options, checkpoint, progress)
+            return make(prepared.encoder.task, options).fit(train.x, train.y, **_divided(mesh))
+        return _network(prepared, options, checkpoint, progress, mesh)
 
 
 def label(options: FitOptions) -> str:
@@ -112,7 +131,12 @@ def _random(task: str, options: FitOptions) -> Any:
     return kind(**{name: value for name, value in given.items() if value is not None}, random_state=options.seed)
 
 
-def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress) -> Any:
+def _divided(mesh: Any) -> dict[str, Any]:
+    """For the fits that can divide their rows."""
+    return {} if mesh is None else {"mesh": mesh}
+
+
+def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress, mesh: Any) -> Any:
     from numdl import estimators
 
     kind = getattr(estimators, _NETWORKS[options.model][prepared.encoder.task != "regression"])
@@ -123,6 +147,6 @@ def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress
         if options.model == "mlp" and "width" in given:
             given["widths"] = given.pop("width")
         model: Any = kind(**given, checkpoint=str(checkpoint))
-        model.fit(train.x, train.y, observe=progress.observe, **more)
+        model.fit(train.x, train.y, observe=progress.observe, **more, **_divided(mesh))
     model.checkpoint = None  # the model may be copied to where this path means nothing
     return model

@@ -29,6 +29,8 @@ class FitOptions:
         levels: number of depths on which networks are trained in turn.
         T: final time of the flow.
         dynamics: name of the flow's right-hand side.
+        damping: rate of damping of the flow, for dynamics that have one.
+        scheme: name of the flow's time-stepping scheme.
         alpha: regularisation parameter.
         restarts: number of random starts.
         max_iter: iterations at most.
@@ -47,6 +49,8 @@ class FitOptions:
     levels: int | None = None
     T: float | None = None
     dynamics: str | None = None
+    damping: float | None = None
+    scheme: str | None = None
     alpha: float | None = None
     restarts: int | None = None
     max_iter: int | None = None
@@ -75,6 +79,8 @@ class FitOptions:
             "levels": self.levels,
             "T": self.T,
             "dynamics": self.dynamics,
+            "damping": self.damping,
+            "scheme": self.scheme,
             "alpha": self.alpha,
             "n_restarts": self.restarts,
             "max_iter": self.max_iter,

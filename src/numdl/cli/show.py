@@ -58,7 +58,7 @@ class Progress:
         self._line.update(record["iteration"], record["objective"], **{name: record.get(name) for name in names})
 
 
-def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Path | None) -> None:
+def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Path | None, processes: int = 1) -> None:
     """Say what was found in the file.
 
     Args:
@@ -66,6 +66,7 @@ def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Pat
         data: the file.
         prepared: its content.
         checkpoint: where a resumed run goes on, None for a new one.
+        processes: number of those that share the training rows.
     """
     encoder = prepared.encoder
     targets = ", ".join(encoder.target_names[:5]) + (" and more" if len(encoder.target_names) > 5 else "")
@@ -73,6 +74,8 @@ def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Pat
     _row(console, "Task", f"{encoder.task} of {targets} from {len(encoder.feature_names):,} inputs")
     names = {"train": "training", "validation": "validation", "test": "test"}
     _row(console, "Rows", ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()))
+    if processes > 1:
+        _row(console, "Processes", f"{processes}, each with its part of the training rows")
     for note in prepared.notes:
         _row(console, "Note", note)
     if checkpoint is not None:

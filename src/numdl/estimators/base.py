@@ -65,6 +65,7 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         observe: Callable[[dict[str, Any]], None] | None = None,
+        mesh: jax.sharding.Mesh | None = None,
     ) -> Self:
         """Train on ``X (n, d)`` and ``y``.
 
@@ -75,6 +76,9 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
             X_val: rows to watch, (v, d); they change nothing in the result.
             y_val: their targets.
             observe: called after each iteration with a dict of its numbers.
+            mesh: devices among which the rows are divided, along its axis ``"data"``; None for the default device.
+                They may belong to several processes, if each of them makes the same call with all rows. The result is
+                the same but for rounding.
 
         Returns:
             The fitted estimator. Ctrl-C ends the fit with the best model so far and ``status_.code = "interrupted"``.
@@ -108,7 +112,7 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
         held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
         data = Data(x, c, (weights / weights.mean()).astype(dtype), float(weights.sum()), *held_out)
         with precision(dtype):
-            train(self, data, observe)
+            train(self, data, observe, mesh)
         return self
 
     def _targets(self, call: str, y: Any) -> np.ndarray:

@@ -35,7 +35,7 @@ class Algebra(NamedTuple):
 
     Attributes:
         dense: whether the matrix is formed.
-        chunk: rows in a block, None for all.
+        chunk: rows of each part in a block, None for all.
         curvature_rows: rows that give the matrix, None for all.
         sampled: one drawn row per sample instead of one per class.
         work: operations of one iteration, about.
@@ -51,7 +51,15 @@ class Algebra(NamedTuple):
 
 
 def choose_algebra(
-    n: int, k: int, net: Network, *, squares: bool, memory_budget: int, itemsize: int, solver: str = "auto"
+    n: int,
+    k: int,
+    net: Network,
+    *,
+    squares: bool,
+    memory_budget: int,
+    itemsize: int,
+    solver: str = "auto",
+    parts: int = 1,
 ) -> Algebra:
     """Dense, dense in blocks, on a part of the rows, or matrix-free.
 
@@ -63,6 +71,7 @@ def choose_algebra(
         memory_budget: bytes for the work arrays; the data themselves are not counted.
         itemsize: bytes of a number.
         solver: ``"auto"``, ``"dense"`` or ``"matrix-free"``.
+        parts: into which the rows are divided among devices, each with a budget of its own; decides about blocks only.
 
     Returns:
         The choice.
@@ -88,11 +97,11 @@ def choose_algebra(
     # A drawn row per sample loses the curvature once all samples are fitted, and the evidence with it.
     most = DENSE_WEIGHTS if squares else 0 if sampled else LOGISTIC_WEIGHTS
     if solver == "matrix-free" or (solver == "auto" and (p > most or slow or need > memory_budget // 2)):
-        chunk = _even(n, state_rows)
+        chunk = _even(math.ceil(n / parts), state_rows)
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(chunk)
         return Algebra(False, chunk, None, False, products, text)
     matrix_rows = max(int(memory_budget // 4 // (itemsize * p * (r + (not squares)) * 3)), LEAST_BLOCK)
-    chunk = _even(n, min(matrix_rows, state_rows))
+    chunk = _even(math.ceil(n / parts), min(matrix_rows, state_rows))
     text = f"dense Gauss-Newton, {p} weights"
     text += f", matrix from {used} of {n} rows" if used < n else ""
     text += ", one drawn row per sample" if sampled else ""

@@ -51,6 +51,7 @@ class ResNets:
     smoothness: float = 0.0
     march: str = "stored"
     levels: int = 1
+    damping: float | None = None
 
     def candidates(self, d: int, classes: int | None = None) -> list[Network]:
         """Networks to screen, cheapest first.
@@ -90,6 +91,7 @@ class ResNets:
             smoothness=self.smoothness,
             activation=self.activation,
             march=self.march,
+            damping=self.damping,
         )
         return coarsened(net, self.levels)
 

@@ -20,6 +20,7 @@ from numdl.contracts import Status
 from numdl.estimators.linear_fit import Solved, Solver
 from numdl.problems import LinearEmpirical
 from numdl.problems.loo import approximate_loo, laplace_evidence
+from numdl.problems.shares import divide
 
 STEP = 10**0.5
 LARGEST, SMALLEST = 10.0, 1e-10
@@ -141,7 +142,9 @@ def minus_evidence(total: float) -> Criterion:
     return criterion
 
 
-def cross_validation(solver: Solver, fold: np.ndarray) -> Criterion:
+def cross_validation(
+    solver: Solver, fold: np.ndarray, w: Float[np.ndarray, " n"], mesh: jax.sharding.Mesh | None = None
+) -> Criterion:
     """Mean loss of held-out rows over the folds; a fold's fits start from each other along the path.
 
     The rows left out get weight 0: all folds have the same shapes, and nothing is compiled anew.
@@ -149,6 +152,8 @@ def cross_validation(solver: Solver, fold: np.ndarray) -> Criterion:
     Args:
         solver: at one alpha.
         fold: number of the fold each row is left out in, (n,).
+        w: sample weights of mean 1, (n,).
+        mesh: devices among which the rows are divided; None for the default device.
 
     Returns:
         The criterion.
@@ -157,12 +162,11 @@ def cross_validation(solver: Solver, fold: np.ndarray) -> Criterion:
 
     def criterion(problem: LinearEmpirical, solved: Solved) -> float:
         total = 0.0
-        w = np.asarray(problem.w)
         for i in np.unique(fold):
             kept = np.where(fold == i, 0.0, w)
-            part = dataclasses.replace(problem, w=jnp.asarray((kept / kept.mean()).astype(w.dtype)))
+            part = dataclasses.replace(problem, w=divide(mesh, (kept / kept.mean()).astype(w.dtype))[0])
             starts[i] = _finished(solver.solve(part, starts.get(i, solved.W))).W
-            held = jnp.asarray(np.where(fold == i, w, 0.0).astype(w.dtype))
+            held = divide(mesh, np.where(fold == i, w, 0.0).astype(w.dtype))[0]
             total += float(_misfit(dataclasses.replace(problem, w=held), starts[i]))
         return total
 

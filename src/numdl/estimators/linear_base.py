@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -29,6 +30,7 @@ from numdl.estimators.linear_alpha import (
 )
 from numdl.estimators.linear_fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear_parameters import check_linear_parameters, scaled_operator, scaled_reference
+from numdl.estimators.processes import of_first
 from numdl.problems import get_loss, linear_empirical
 from numdl.regularize import OperatorPenalty
 
@@ -67,13 +69,15 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, mesh: jax.sharding.Mesh | None = None) -> Self:
         """Train on ``X (n, d)`` and labels ``y (n,)``.
 
         Args:
             X: samples, (n, d), numbers.
             y: labels, (n,).
             sample_weight: how many observations each row stands for, (n,), not negative.
+            mesh: devices among which the rows are divided, along its axis ``"data"``; None for the default device.
+                They may belong to several processes, if each of them makes the same call with all rows.
 
         Returns:
             The fitted estimator. Ctrl-C ends the fit at the best point so far, with status ``interrupted``.
@@ -98,7 +102,7 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
                 "weight to rows of another class."
             )
         with precision(np.dtype(self.dtype)):
-            self._train(call, X, codes, weights)
+            self._train(call, X, codes, weights, mesh)
         return self
 
     def _codes(self, call: str, y: Any) -> np.ndarray:
@@ -118,7 +122,9 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         """Name of the loss and the targets."""
         raise NotImplementedError
 
-    def _train(self, call: str, X: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> None:
+    def _train(
+        self, call: str, X: np.ndarray, codes: np.ndarray, weights: np.ndarray, mesh: jax.sharding.Mesh | None
+    ) -> None:
         dtype = np.dtype(self.dtype)
         scaler = Scaler.fit(X, weights) if self.standardize else None
         mean, scale = (scaler.center, scaler.scale) if scaler else (np.zeros(X.shape[1]), np.ones(X.shape[1]))
@@ -141,11 +147,12 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
             (weights / weights.mean()).astype(dtype),
             light=large,
             precondition=large,
+            mesh=mesh,
         )
         start = better_start(problem, self._start(k, mean, scale).astype(dtype))
         solver = Solver(name, self.tol, int(self.max_iter), int(self.verbose))
         if choose:
-            choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, k * (d + 1)), start)
+            choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, k * (d + 1), mesh), start)
         else:
             choice = _only(float(self.alpha), solver.solve(problem, start))
         self._keep(choice, solver, mean, scale, k)
@@ -157,7 +164,9 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
             return np.column_stack([self.coef_ * scale, self.intercept_ + self.coef_ @ mean])
         return np.zeros((k, d + 1))
 
-    def _criterion(self, solver: Solver, codes: np.ndarray, weights: np.ndarray, size: int) -> Criterion:
+    def _criterion(
+        self, solver: Solver, codes: np.ndarray, weights: np.ndarray, size: int, mesh: jax.sharding.Mesh | None
+    ) -> Criterion:
         """What judges an alpha."""
         rule = self.alpha
         if rule == "auto":
@@ -166,8 +175,9 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
             return leave_one_out(float(weights.sum()))
         if rule == "evidence":
             return minus_evidence(float(weights.sum()))
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return cross_validation(solver, stratified_folds(codes, seed))
+        seed = of_first(mesh, int(check_random_state(self.random_state).randint(2**31 - 1)))
+        w = (weights / weights.mean()).astype(self.dtype)
+        return cross_validation(solver, stratified_folds(codes, seed), w, mesh)
 
     def _keep(self, choice: Choice, solver: Solver, mean: np.ndarray, scale: np.ndarray, k: int) -> None:
         """Fitted attributes, in the units of the features as given."""

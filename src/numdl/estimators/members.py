@@ -12,7 +12,7 @@ from numdl.contracts import PyTree
 from numdl.estimators.runs import Run
 from numdl.estimators.settings import Data
 from numdl.estimators.uncertainty import Posterior, laplace_posterior
-from numdl.models import Network
+from numdl.models import Network, first_overflow
 from numdl.regularize import group_labels
 
 ROWS = 8192
@@ -68,7 +68,7 @@ def _embed(net: Network, theta: PyTree, x: Any) -> Any:
 
 
 def predict_scores(member: Member, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
-    """``W [u(T); 1]`` for scaled rows, block by block."""
+    """``W [u(T); 1]`` for scaled rows, block by block; a row whose features overflow is refused."""
     parts = []
     for start in range(0, len(x), ROWS):
         block = x[start : start + ROWS]
@@ -76,5 +76,7 @@ def predict_scores(member: Member, x: Float[np.ndarray, "n d"]) -> Float[np.ndar
         size = min(ROWS, max(16, 1 << (rows - 1).bit_length()))
         padded = np.pad(block, ((0, size - rows), (0, 0)))
         u = np.asarray(_embed(member.net, member.theta, padded))[:rows]
+        if not np.isfinite(u).all() and (place := first_overflow(member.net, member.theta, block)) is not None:
+            raise ValueError(f"{member.net.title}: {place._replace(row=start + place.row)}")
         parts.append(u @ member.head[:, :-1].T + member.head[:, -1])
     return np.concatenate(parts) if parts else np.zeros((0, len(member.head)))

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.inputs import require_choice, require_number
-from numdl.flow import ACTIVATIONS, FIELDS, SCHEMES
+from numdl.flow import ACTIVATIONS, FIELDS, MARCHES, SCHEMES
+from numdl.flow.fields import with_damping
 from numdl.models.levels import require_halves
+from numdl.models.resnet import CONTROLS
 
 
 def check_parameters(estimator: Any) -> None:
@@ -33,6 +35,8 @@ def check_parameters(estimator: Any) -> None:
     require_number(call, "T", given.get("T", 1.0), least=0, strict=True)
     require_number(call, "smoothness", given.get("smoothness", 0.0), least=0)
     _require_levels(call, given.get("levels", 1), given.get("depth"))
+    if given.get("damping") is not None:
+        _require_damped(call, given["damping"], given["dynamics"])
     require_number(call, "max_iter", given["max_iter"], least=1, whole=True)
     require_number(call, "tol", given["tol"], least=0)
     require_number(call, "memory_budget", given["memory_budget"], least=2**20)
@@ -46,7 +50,8 @@ def check_parameters(estimator: Any) -> None:
 _WORDS = {
     "dynamics": ("auto", *FIELDS),
     "scheme": tuple(SCHEMES),
-    "control": ("constant", "linear"),
+    "control": CONTROLS,
+    "march": tuple(MARCHES),
     "activation": tuple(ACTIVATIONS),
     "solver": ("auto", "dense", "matrix-free"),
     "dtype": ("float64", "float32"),
@@ -63,6 +68,16 @@ def _require_levels(call: str, levels: Any, depth: Any) -> None:
             f"{call}(levels={levels}, depth='auto'): needs a depth. Give a multiple of {2 ** (int(levels) - 1)}."
         )
     require_halves(call, int(levels), depth)
+
+
+def _require_damped(call: str, damping: Any, dynamics: Any) -> None:
+    """Refuse a damping that is no rate, or dynamics that have none."""
+    require_number(call, "damping", damping, least=0)
+    if dynamics not in with_damping():
+        raise ValueError(
+            f"{call}(damping={damping}, dynamics={dynamics!r}): needs dynamics with damping. Use one of "
+            f"{', '.join(with_damping())}, or leave the damping out."
+        )
 
 
 def _require_widths(call: str, widths: Any) -> None:

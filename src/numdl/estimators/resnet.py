@@ -17,7 +17,7 @@ from numdl.estimators.base import NetworkBase
 from numdl.estimators.classifier import NetworkClassifier
 from numdl.estimators.families import Family, ResNets
 from numdl.estimators.regressor import NetworkRegressor
-from numdl.flow.stability import StabilityReport, stability_report
+from numdl.flow.stability import AdjointReport, StabilityReport, check_adjoint, stability_report
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -33,6 +33,7 @@ class ResNetBase(NetworkBase):
     smoothness: float = 0.0
     march: str = "stored"
     levels: int = 1
+    damping: float | None = None
 
     _label: ClassVar[str] = "numdl ResNet"
 
@@ -48,6 +49,7 @@ class ResNetBase(NetworkBase):
             march=self.march,
             activation=self.activation,
             levels=int(self.levels),
+            damping=None if self.damping is None else float(self.damping),
         )
 
     def stability(self, X: Any = None) -> StabilityReport:
@@ -65,13 +67,34 @@ class ResNetBase(NetworkBase):
 
         Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018.
         """
+        x = self._followed(X, "stability")
+        return stability_report(self.members_[0].net, self.members_[0].theta, x)
+
+    def check_adjoint(self, X: Any = None) -> AdjointReport:
+        """Error of the gradient that ``march="adjoint"`` gives for the first network, with a verdict in sentences.
+
+        Args:
+            X: as for ``stability``.
+
+        Returns:
+            Errors by weights and states, states that come back, Taylor table; see ``numdl.flow.stability``.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: the network has no steps, its scheme cannot step the adjoint equation, or X is not what it was
+                trained on.
+
+        Source: Gholami, Keutzer and Biros, ANODE, IJCAI 2019, sec. 3.
+        """
+        x = self._followed(X, "check_adjoint")
+        return check_adjoint(self.members_[0].net, self.members_[0].theta, x)
+
+    def _followed(self, X: Any, call: str) -> np.ndarray:
+        """Scaled rows whose trajectories are looked at."""
         check_is_fitted(self, "members_")
-        member = self.members_[0]
         if X is None:
-            x = np.random.default_rng(0).standard_normal((16, member.net.d))
-        else:
-            x = self._scaled(X, "stability")
-        return stability_report(member.net, member.theta, x)
+            return np.random.default_rng(0).standard_normal((16, self.members_[0].net.d))
+        return self._scaled(X, call)
 
 
 class ResNetRegressor(NetworkRegressor, ResNetBase):
@@ -95,6 +118,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         levels: number of depths on which each network is trained in turn, each twice the one before, up to ``depth``,
             which must be given and be a multiple of ``2^(levels - 1)``; 1 is training at full depth from the start. A
             level is left when a finer one promises more, see ``numdl.optimize.cascadic``.
+        damping: rate of damping of "antisymmetric" and "contractive" dynamics, or of the diffusion of
+            "reaction_diffusion", in 1 / time; these dynamics must be named. None for their own: 0, 0.1 and 1.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         alpha: penalty on all weights of the network, in units of the mean misfit, or "auto".
         alpha_head: penalty on the head, or "auto".

@@ -19,13 +19,15 @@ import numpy as np
 from numdl.contracts import Result, Status
 from numdl.estimators.costs import Algebra, choose_algebra
 from numdl.estimators.levels import OneLevel
+from numdl.estimators.processes import of_first
 from numdl.estimators.settings import Data, Settings, Start
-from numdl.models import Network, ResNet, prolonged
+from numdl.models import Network, ResNet, first_overflow, prolonged
 from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
 from numdl.optimize.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.metrics import error_of
 from numdl.problems.rows import over_samples
+from numdl.problems.shares import divide, parts_of
 from numdl.regularize import GroupPenalty, Sizes, group_labels
 
 WINDOW = 10
@@ -65,6 +67,7 @@ class Trainer:
         deadline: ``time.perf_counter()`` value at which everything stops, None for never.
         observe: called after each iteration with a dict of the iteration's numbers.
         store: called after each iteration with all runs; decides itself whether it is time to write.
+        mesh: devices among which the rows are divided; None for the default device.
 
     Attributes:
         runs: what was trained so far.
@@ -79,27 +82,31 @@ class Trainer:
         deadline: float | None = None,
         observe: Callable[[dict[str, Any]], None] | None = None,
         store: Callable[[Trainer], None] | None = None,
+        mesh: jax.sharding.Mesh | None = None,
     ) -> None:
-        self.data, self.settings, self.deadline = data, settings.filled(), deadline
+        self.data, self.settings, self.deadline, self.mesh = data, settings.filled(), deadline, mesh
         self.observe, self.store = observe, store
         self.runs: dict[tuple[Network, Start], Run] = {}
         self.interrupted = False
         self.began = time.perf_counter()
         self.weights: dict[tuple[Network, int], Any] = {}
-        self._arrays = tuple(jnp.asarray(a) for a in (data.x, data.c, data.w))
+        self._arrays = divide(mesh, data.w, data.x, data.c)
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
     @property
     def out_of_time(self) -> bool:
         """Whether the deadline has passed or the user has interrupted."""
-        return self.interrupted or (self.deadline is not None and time.perf_counter() >= self.deadline)
+        return self.interrupted or self._past(1.0)
 
     def spent(self, share: float) -> bool:
         """Whether more than this share of the time has gone, so that nothing new should be begun."""
+        return self.interrupted or self._past(share)
+
+    def _past(self, share: float) -> bool:
+        """Whether the clock of process 0 has passed a share of the time."""
         if self.deadline is None:
-            return self.interrupted
-        now = time.perf_counter()
-        return self.interrupted or now - self.began > share * (self.deadline - self.began)
+            return False
+        return of_first(self.mesh, time.perf_counter() - self.began >= share * (self.deadline - self.began))
 
     @property
     def squares(self) -> bool:
@@ -125,6 +132,7 @@ class Trainer:
             memory_budget=self.settings.memory_budget,
             itemsize=self.data.x.dtype.itemsize,
             solver=self.settings.solver,
+            parts=parts_of(self.mesh),
         )
 
     def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
@@ -137,7 +145,7 @@ class Trainer:
         labels, names = group_labels(theta, settings.grouping)
         algebra = self.algebra(net)
         k = self.data.c.shape[1]
-        x, c, w = self._arrays
+        w, x, c = self._arrays
         problem = VarPro(
             net,
             get_loss(settings.loss),
@@ -149,6 +157,7 @@ class Trainer:
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,
+            parts=parts_of(self.mesh),
         )
         counts = np.append(np.bincount(labels, minlength=len(names)), k * net.width)
         fixed = np.full(len(names) + 1, np.nan)
@@ -181,6 +190,9 @@ class Trainer:
 
         Returns:
             The run; None if there was no time to begin it.
+
+        Raises:
+            ValueError: the objective is not finite at the start; where the network overflows, with layer and step.
         """
         run = self.runs.get((net, start))
         if run is not None and (run.ended or run.progress.iteration >= iterations):
@@ -226,6 +238,11 @@ class Trainer:
                 observe=watch,
                 resume=resume,
             )
+        except ValueError as error:  # no finite objective at the start
+            place = first_overflow(net, theta, self.data.x)
+            if place is None:
+                raise
+            raise ValueError(f"{net.title}, before any training: {place}") from error
         except KeyboardInterrupt:  # while something was compiled, outside the loop
             self.interrupted = True
             if not self.runs:

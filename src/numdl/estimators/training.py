@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -15,6 +16,7 @@ from numdl.contracts import Status
 from numdl.estimators.checkpoint import Checkpoint, fingerprint
 from numdl.estimators.members import Member, member_of
 from numdl.estimators.plan import carry_out, search_table
+from numdl.estimators.processes import of_first, writes
 from numdl.estimators.runs import Trainer
 from numdl.estimators.settings import Data, Settings
 from numdl.models import Network
@@ -37,16 +39,22 @@ class Fitted:
     seconds_: float
 
 
-def train(estimator: Any, data: Data, observe: Callable[[dict[str, Any]], None] | None) -> None:
+def train(
+    estimator: Any,
+    data: Data,
+    observe: Callable[[dict[str, Any]], None] | None,
+    mesh: jax.sharding.Mesh | None = None,
+) -> None:
     """Carry out the plan and keep its members, in the fitted attributes of the estimator.
 
     Args:
         estimator: has the parameters of ``NetworkBase``; its family says which networks.
         data: checked and scaled.
         observe: called after each iteration with a dict of its numbers.
+        mesh: devices among which the rows are divided; None for the default device.
     """
     began = time.perf_counter()
-    seed = int(check_random_state(estimator.random_state).randint(2**31 - 2**10))
+    seed = of_first(mesh, int(check_random_state(estimator.random_state).randint(2**31 - 2**10)))
     checkpoint = None
     if estimator.checkpoint is not None:
         checkpoint = Checkpoint(estimator.checkpoint, _fingerprint(estimator, data), seed)
@@ -83,17 +91,19 @@ def train(estimator: Any, data: Data, observe: Callable[[dict[str, Any]], None] 
         ),
         deadline=None if estimator.time_budget is None else began + estimator.time_budget,
         observe=watch,
-        store=checkpoint.store if checkpoint else None,
+        store=checkpoint.store if checkpoint and writes(mesh) else None,
+        mesh=mesh,
     )
     if checkpoint is not None:
         checkpoint.restore(trainer)
     _warm(estimator, trainer, seed)
     restarts = None if estimator.n_restarts == "auto" else int(estimator.n_restarts)
     runs = carry_out(trainer, estimator._family(), data.x.shape[1], restarts, seed)
-    if checkpoint is not None:
-        checkpoint.store(trainer, force=True) if trainer.out_of_time else checkpoint.remove()
+    unfinished = trainer.out_of_time
+    if checkpoint is not None and writes(mesh):
+        checkpoint.store(trainer, force=True) if unfinished else checkpoint.remove()
     estimator.members_ = [member_of(run, data if trainer.squares else None) for run in runs]
-    _describe(estimator, trainer, runs[0], stopped_by)
+    _describe(estimator, trainer, runs[0], stopped_by, unfinished)
     context.call_on_fit_task_end(estimator=estimator)
     if estimator.status_.code == "max_iter":
         warnings.warn(
@@ -103,7 +113,7 @@ def train(estimator: Any, data: Data, observe: Callable[[dict[str, Any]], None] 
         )
 
 
-def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str) -> None:
+def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str, unfinished: bool) -> None:
     """Fitted attributes that tell what happened."""
     member = estimator.members_[0]
     estimator.architecture_ = best.net
@@ -111,7 +121,7 @@ def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str) -> N
     if trainer.interrupted:
         message = f"{stopped_by} after {trainer.elapsed:.0f} s; the best network is kept."
         estimator.status_ = Status("interrupted", message)
-    elif trainer.out_of_time:
+    elif unfinished:
         message = f"Stopped after {trainer.elapsed:.1f} s; {estimator.time_budget:g} s were given."
         estimator.status_ = Status("time_budget", message)
     estimator.history_ = {name: np.asarray(column) for name, column in best.progress.history.items()}

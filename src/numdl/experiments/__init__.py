@@ -41,6 +41,12 @@ REGISTRY: dict[str, str] = {
     "adjoint-accuracy": "numdl.experiments.adjoint_accuracy",
     "stability-regions": "numdl.experiments.stability_regions",
     "maximum-principle": "numdl.experiments.maximum_principle",
+    "gradients-and-dynamics": "numdl.experiments.gradients_and_dynamics",
+    "energy-conservation": "numdl.experiments.energy_conservation",
+    "reversible-depth": "numdl.experiments.reversible_depth",
+    "robust-dynamics": "numdl.experiments.robust_dynamics",
+    "path-with-obstacles": "numdl.experiments.path_with_obstacles",
+    "sensitivity-vs-adjoint": "numdl.experiments.sensitivity_vs_adjoint",
 }
 """Name to module; a module is imported when it is first asked for."""
 

@@ -211,16 +211,17 @@ def adam(name: str, seeds: Iterable[int], steps: int = ADAM_STEPS) -> list[Desce
     import jax.numpy as jnp
     import optax
 
+    from numdl.optimize.stochastic_gradient import moved
+
     key, rtol = ways()[name]
-    rtol = jnp.asarray(rtol)
-    loss, method = losses()[key], optax.adam(RATE)
+    rtol, rate = jnp.asarray(rtol), jnp.asarray(RATE)
+    loss, method = losses()[key], optax.adam(1.0)
 
     def go(theta: Any, rtol: Any, d: Any) -> Any:
         def step(carry: Any, _: Any) -> Any:
             theta, memory = carry
             value, slope = jax.value_and_grad(loss)(theta, rtol, d)
-            move, memory = method.update(slope, memory)
-            return (optax.apply_updates(theta, move), memory), value
+            return moved(method, theta, slope, memory, rate), value
 
         (theta, _), values = jax.lax.scan(step, (theta, method.init(theta)), None, length=steps)
         return theta, values

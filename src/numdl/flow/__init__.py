@@ -4,10 +4,11 @@ from numdl.flow.activations import ACTIVATIONS, get_activation
 from numdl.flow.basis import BasisInTime
 from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.energy import POTENTIALS, energy
-from numdl.flow.fields import FIELDS, Field, get_field
+from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.prolong import PROLONGATIONS, prolong
-from numdl.flow.schemes import SCHEMES, explicit, get_scheme, imex, imex_circulant
+from numdl.flow.schemes import SCHEMES, explicit, get_scheme
+from numdl.flow.semilinear import Semilinear, circulant_part, linear_part
 from numdl.flow.separable import Separable
 from numdl.flow.smooth import SmoothInTime
 
@@ -25,8 +26,12 @@ __all__ = [
     "ParallelNewton",
     "PiecewiseConstant",
     "PiecewiseLinear",
+    "Promise",
+    "Semilinear",
     "Separable",
     "SmoothInTime",
+    "circulant_part",
+    "damped",
     "energy",
     "explicit",
     "final",
@@ -34,8 +39,7 @@ __all__ = [
     "get_field",
     "get_march",
     "get_scheme",
-    "imex",
-    "imex_circulant",
+    "linear_part",
     "prolong",
     "serial",
 ]

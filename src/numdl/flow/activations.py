@@ -61,6 +61,9 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 """Name to function; a new entry is all that a new activation needs."""
 
+NON_DECREASING = frozenset({"tanh", "relu", "smooth_relu", "softplus", "identity"})
+"""Those without which dynamics cannot promise that distances do not grow."""
+
 
 def get_activation(name: str) -> Activation:
     """Activation of that name.

@@ -28,7 +28,7 @@ class Separable:
     second: Dynamics
     columns: bool = False
 
-    def __call__(self, t: Any, u: Float[Array, "m *n"], theta: PyTree) -> Float[Array, "m *n"]:
+    def __call__(self, t: Any, u: Float[Array, " m *n"], theta: PyTree) -> Float[Array, " m *n"]:
         """Both rates.
 
         Args:
@@ -46,7 +46,7 @@ class Separable:
         return jnp.concatenate([self.first(t, z, theta), self.second(t, y, theta)])
 
 
-def halves(u: Float[Array, "m *n"]) -> tuple[Float[Array, "half *n"], Float[Array, "half *n"]]:
+def halves(u: Float[Array, " m *n"]) -> tuple[Float[Array, " half *n"], Float[Array, " half *n"]]:
     """The parts y and z of a state ``[y; z]``.
 
     Args:

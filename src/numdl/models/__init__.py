@@ -5,6 +5,7 @@ from numdl.models.header import from_header, to_header
 from numdl.models.levels import coarsened, prolonged, refined
 from numdl.models.mlp import MLP
 from numdl.models.network import Network
+from numdl.models.overflow import first_overflow
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.resnet import ResNet
 
@@ -16,6 +17,7 @@ __all__ = [
     "RandomWeights",
     "ResNet",
     "coarsened",
+    "first_overflow",
     "from_header",
     "prolonged",
     "refined",

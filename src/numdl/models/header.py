@@ -23,11 +23,13 @@ def to_header(net: Network) -> dict[str, Any]:
         Its fields, and its class as ``"kind"``.
 
     Raises:
-        ValueError: the dynamics are functions, not a name.
+        ValueError: the dynamics are functions, not a name, or the march has settings.
     """
     header = {"kind": type(net).__name__} | dataclasses.asdict(net)  # pyright: ignore[reportArgumentType]
     if not isinstance(getattr(net, "dynamics", ""), str):
         raise ValueError("to_header(net with dynamics of your own): a file names dynamics, it cannot hold functions.")
+    if not isinstance(getattr(net, "march", ""), str):
+        raise ValueError("to_header(net with a march of your own): a file names the march. Use march='stored' in it.")
     return header
 
 

@@ -107,10 +107,10 @@ class Network(abc.ABC):
 
     def _require_inputs(self, call: str, x: Float[Array, " entries"]) -> None:
         """Refuse a sample of the wrong length."""
-        if x.shape[0] != self.d:
+        if x.shape != (self.d,):
+            has = f"{x.shape[0]} entries" if len(x.shape) == 1 else f"the shape {x.shape}"
             raise ValueError(
-                f"{type(self).__name__}(d={self.d}).{call}(x): x has {x.shape[0]} entries, needs {self.d}. "
-                "Check the columns."
+                f"{type(self).__name__}(d={self.d}).{call}(x): x has {has}, needs {self.d}. Check the columns."
             )
 
 

@@ -24,6 +24,7 @@ from numdl.flow import (
     PiecewiseConstant,
     PiecewiseLinear,
     SmoothInTime,
+    damped,
     get_activation,
     get_field,
     get_march,
@@ -57,6 +58,7 @@ class ResNet(Network):
             settings of yours, as ``LayerParallel(factor=8)``.
         coefficients: number of weights of the flow, for a control over all steps.
         steps: ``"equal"``, or ``"learned"``: sizes ``T softmax(theta["steps"])``, positive with the sum T.
+        damping: rate of dynamics that have one, such as ``"antisymmetric"``, in 1 / time; None for their own.
     """
 
     d: int
@@ -72,6 +74,7 @@ class ResNet(Network):
     march: str | Callable[..., Any] = "stored"
     coefficients: int = 4
     steps: str = "equal"
+    damping: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no network can be built from.
@@ -84,9 +87,7 @@ class ResNet(Network):
         if not (math.isfinite(self.T) and self.T > 0):
             raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
         if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
-            raise ValueError(
-                f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for independent layers."
-            )
+            raise ValueError(f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for none.")
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
@@ -115,8 +116,9 @@ class ResNet(Network):
 
     @property
     def field(self) -> Field:
-        """The dynamics."""
-        return self.dynamics if isinstance(self.dynamics, Field) else get_field(self.dynamics)
+        """The dynamics, with the damping that was asked for."""
+        field = self.dynamics if isinstance(self.dynamics, Field) else get_field(self.dynamics)
+        return field if self.damping is None else damped(field, self.damping)
 
     @property
     def _basis(self) -> str:

@@ -4,6 +4,7 @@ from numdl.optimize.bfgs import BFGS
 from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
 from numdl.optimize.cascadic import Level, Refinement, minimize_cascadic
 from numdl.optimize.compare import Curve, Entry, compare
+from numdl.optimize.discrete_approximations import DiscreteApproximations
 from numdl.optimize.inexact_newton import InexactNewton
 from numdl.optimize.lbfgs import LBFGS
 from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
@@ -35,6 +36,7 @@ __all__ = [
     "Best",
     "BlockCoordinateDescent",
     "Curve",
+    "DiscreteApproximations",
     "Entry",
     "InexactNewton",
     "Level",

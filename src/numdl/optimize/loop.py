@@ -212,7 +212,8 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
         )
     best, memory = state.best, state.memory
     if adapt is None:
-        if -float(after.value) > best.score:
+        # At a tie the later point: near a minimum values differ by rounding only, while slopes still fall.
+        if -float(after.value) >= best.score:
             best = Best(after.p, after.aux, memory, -float(after.value), state.iteration + 1)
     else:
         adapted = adapt.update(memory, after)

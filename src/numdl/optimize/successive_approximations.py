@@ -9,7 +9,9 @@ approximations, which takes any step and often diverges: a layer knows nothing o
 With ``augmented`` a step is kept only if the cost falls. The cost changes by at most ``sum dH_j + C sum e_j``, and any
 ``rho >= 2 C`` makes this negative. The constant is not known, but every trial measures one, ``(dJ - sum dH_j) / sum
 e_j``: a trial that is refused sets rho to twice the measured constant (or to four times the old rho), and one that is
-kept lets rho fall to twice the constant, at most by half.
+kept lets rho fall to twice the constant, at most by half. Near a minimum changes drown in the rounding of the cost.
+There slopes at both ends of the step say what values cannot, ``dJ = (g_old + g_new)' dtheta / 2`` and likewise for H:
+exact for linear quadratic problems, on which the method converges at a linear rate to the last digits.
 
 Cost of a step: one pass forward and one backward; for every trial the evaluations of the inner method, of which one in
 every layer is a pass (with the errors two, and four with the slope), the errors and a value.
@@ -36,6 +38,7 @@ from numdl.optimize.accept import kept_if
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.descent import gradient_status
 from numdl.optimize.lbfgs import LBFGS
+from numdl.optimize.line_search import rounding_of
 from numdl.optimize.work import work_of
 
 
@@ -103,15 +106,24 @@ class SuccessiveApproximations(eqx.Module):
             good, missed = jnp.isfinite(new), jnp.sum(missed)
             if self.augmented:
                 promise, tiny = jnp.sum(change), jnp.finfo(new.dtype).tiny
-                constant = 2 * (new - layers.value - promise) / jnp.maximum(missed, tiny)
-                good &= (new < layers.value) & (new <= layers.value + 1e-4 * promise)
+                rounding = rounding_of(layers.value)
+                rise, promise, paid = jax.lax.cond(
+                    jnp.abs(promise) > rounding,
+                    lambda: (new - layers.value, promise, jnp.zeros_like(new)),
+                    lambda: _by_slopes(problem, layers, iterate.p, trial, cost.linearize),
+                )
+                work = work + paid
+                constant = 2 * (rise - promise) / jnp.maximum(missed, tiny)
+                good &= (rise < 0) & (rise <= 1e-4 * promise) & (new <= layers.value + rounding)
+                new = jnp.minimum(new, iterate.value)  # within rounding: what falls is the slope
                 # A cost that is no number measures nothing: fmax passes over it.
                 rho = jnp.where(good, jnp.fmax(constant, rho / 2), jnp.fmax(constant, 4 * rho))
                 rho = jnp.clip(rho, 1e-10, 1e10).astype(new.dtype)
             p, value = kept_if(good, (trial, new), (p, value))
             return good, rho, p, value, work, count + 1, missed
 
-        rho, value = iterate.state.rho, layers.value
+        rho = iterate.state.rho
+        value = jnp.minimum(layers.value, iterate.value) if self.augmented else layers.value
         start = (
             jnp.asarray(False),
             rho,
@@ -139,3 +151,27 @@ class SuccessiveApproximations(eqx.Module):
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no rho helps (or no step is finite)."""
         return gradient_status(history, self.tol)
+
+
+def _by_slopes(problem: Any, layers: Any, p: PyTree, trial: PyTree, price: float) -> tuple[Array, Array, Array]:
+    """Change of the cost and of ``sum H_j + R_j``, by the trapezoidal rule along the step, and the passes spent.
+
+    Args:
+        problem: has ``layers``.
+        layers: where the step starts.
+        p: weights there.
+        trial: weights at its end.
+        price: passes of a gradient.
+
+    Returns:
+        Both changes and the passes, each ().
+    """
+
+    def slope(held: Any, theta: PyTree) -> tuple[PyTree, Array]:
+        layer = layers.layer(problem, held, jnp.zeros_like(layers.value), False)
+        return layer.linearize(theta, None).gradient, jnp.asarray(layer.work(theta).linearize)
+
+    step, start = ravel_pytree(trial)[0] - ravel_pytree(p)[0], ravel_pytree(layers.gradient)[0]
+    apart, work = jax.vmap(slope)(layers.held, trial)
+    cost, energy = ((start + ravel_pytree(end)[0]) @ step / 2 for end in (problem.layers(trial).gradient, apart))
+    return cost, energy, (price + jnp.mean(work)).astype(cost.dtype)

@@ -75,4 +75,5 @@ def coupled(problem: VarPro, theta: PyTree) -> Empirical:
         problem.c,
         problem.w,
         problem.chunk,
+        problem.parts,
     )

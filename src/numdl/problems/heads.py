@@ -19,6 +19,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl.problems.losses import Loss
+from numdl.problems.shares import tall_qr
 
 
 class SquaresHead(NamedTuple):
@@ -73,7 +74,13 @@ class NewtonHead(NamedTuple):
 
 
 def squares_head(
-    u: Float[Array, "n m"], c: Float[Array, "n k"], w: Float[Array, " n"], alpha: Float[Array, ""], *, intercept: bool
+    u: Float[Array, "n m"],
+    c: Float[Array, "n k"],
+    w: Float[Array, " n"],
+    alpha: Float[Array, ""],
+    *,
+    intercept: bool,
+    parts: int = 1,
 ) -> SquaresHead:
     """Ridge head by QR of the features and SVD of the triangle; rank-deficient features are truncated.
 
@@ -85,6 +92,7 @@ def squares_head(
         w: sample weights of mean 1, no unit, (n,).
         alpha: head penalty of the mean misfit, not negative, ().
         intercept: whether a free column of ones is added.
+        parts: into which the rows are divided; a divisor of n.
 
     Returns:
         The head with its factors.
@@ -96,9 +104,7 @@ def squares_head(
     center = (w @ u) / n if intercept else jnp.zeros(m, u.dtype)
     offset = (w @ c) / n if intercept else jnp.zeros(c.shape[1], c.dtype)
     z, y = root[:, None] * (u - center), root[:, None] * (c - offset)
-    if n < m:  # QR wants at least as many rows as columns
-        z, y = jnp.pad(z, ((0, m - n), (0, 0))), jnp.pad(y, ((0, m - n), (0, 0)))
-    q, r = jnp.linalg.qr(z)
+    q, r = tall_qr(z, parts)
     left, sigma, vt = jnp.linalg.svd(r)
     # Relative to the features as they are, not to the centred ones: constant features must vanish.
     size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))
@@ -108,15 +114,12 @@ def squares_head(
     scale = jnp.where(alive, 1 / jnp.sqrt(safe), 0.0)
     gain = jnp.where(keep, sigma * scale, 0.0)
     basis = (q @ left) * gain
-    coefficients = vt.T @ ((scale * gain)[:, None] * (left.T @ (q.T @ y)))
-    weights = coefficients.T
-    basis = basis[:n]
-    logdet = jnp.sum(jnp.where(alive, jnp.log(safe), 0.0))
+    weights = (vt.T @ ((scale * gain)[:, None] * (left.T @ (q.T @ y)))).T
     if intercept:
         weights = jnp.concatenate([weights, (offset - weights @ center)[:, None]], axis=1)
         basis = jnp.concatenate([basis, root[:, None]], axis=1)
         scale = jnp.append(scale, 0.0)
-    return SquaresHead(weights, basis, scale, vt.T, center, logdet)
+    return SquaresHead(weights, basis, scale, vt.T, center, jnp.sum(jnp.where(alive, jnp.log(safe), 0.0)))
 
 
 def squares_inverse(head: SquaresHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:

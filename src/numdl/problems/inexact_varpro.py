@@ -163,7 +163,7 @@ class InexactVarPro(eqx.Module):
     def _solve(self, p: PyTree, aux: InexactHead) -> tuple[tuple[Array, Push, Pull], _Near, InexactHead]:
         """Passes through the features, a head that obeys the rule, and the companion that says so."""
         problem = self.problem
-        passes = linear_passes(problem.features, p, problem.x, problem.chunk)
+        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.parts)
         u, push, pull = passes
         m = u.shape[1]
         share = (problem.w / problem.x.shape[0])[:, None]

@@ -24,6 +24,7 @@ from numdl.contracts import Linearization, Work
 from numdl.problems.heads import head_hessian
 from numdl.problems.losses import Loss
 from numdl.problems.metrics import misfit_metrics
+from numdl.problems.shares import deal, parts_of, place
 from numdl.problems.spectral import SpectralBasis, spectral_basis, spectral_inverse
 from numdl.regularize.operator_penalty import OperatorPenalty
 
@@ -154,6 +155,7 @@ def linear_empirical(
     intercept: bool = True,
     light: bool = False,
     precondition: bool = False,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> LinearEmpirical:
     """The problem of a linear model on samples.
 
@@ -166,6 +168,7 @@ def linear_empirical(
         intercept: whether a free column of ones is added.
         light: whether products with the curvature use a copy of the features in float32.
         precondition: whether a preconditioner is prepared: one gram matrix, one eigendecomposition.
+        mesh: devices among which the rows are divided, see ``numdl.problems.shares``; None for one device.
 
     Returns:
         The problem.
@@ -184,12 +187,7 @@ def linear_empirical(
         z[:d, first : first + BLOCK] = x[first : first + BLOCK].T
     small = z.astype(np.float32) if light or precondition else None
     basis = spectral_basis(small, w) if precondition and small is not None else None
-    return LinearEmpirical(
-        loss,
-        penalty,
-        jnp.asarray(z),
-        jnp.asarray(c),
-        jnp.asarray(w),
-        jnp.asarray(small) if light and small is not None else None,
-        basis,
-    )
+    narrow = [small.T] if light and small is not None else []
+    w, c, *features = deal(parts_of(mesh), w, c, z.T, *narrow)
+    z, *narrow = (place(mesh, a.T, axis=1) for a in features)
+    return LinearEmpirical(loss, penalty, z, place(mesh, c), place(mesh, w), narrow[0] if narrow else None, basis)

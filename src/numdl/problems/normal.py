@@ -12,6 +12,7 @@ Memory: one block of rows ``chunk * r * p`` and a few (p, p) matrices. Flops: ``
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +23,10 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics, squares_head
+from numdl.problems.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.rows import over_samples, sum_rows
+from numdl.problems.shares import first_rows, in_turn
 
 if TYPE_CHECKING:
     from numdl.problems.varpro import VarPro
@@ -83,11 +85,11 @@ def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Squa
         gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s, whole=True)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
-        part = problem.rows(jnp.arange(used))
+        w, x, c, u, s_seen = first_rows(used, problem.parts, problem.w, problem.x, problem.c, u, s)
+        part = dataclasses.replace(problem, x=x, c=c, w=w)
         if isinstance(head, SquaresHead):
-            seen = squares_head(u[:used], part.c, part.w, problem.alpha_head, intercept=problem.intercept)
-            head = seen._replace(W=head.W)
-        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u[:used], s[:used], whole=False)
+            head = part.solve(u, head.W)._replace(W=head.W)
+        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u, s_seen, whole=False)
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -125,7 +127,7 @@ def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s
 
         return ravel_pytree(jax.grad(weighted)(theta))[0]
 
-    return sum_rows(block, problem.chunk, problem.w, problem.x, du)
+    return sum_rows(block, problem.chunk, problem.w, problem.x, du, parts=problem.parts)
 
 
 def pulled_rows(
@@ -143,6 +145,14 @@ def pulled_rows(
     return jax.vmap(one, (0, 0), out_axes=(0, -1))(x, rows)
 
 
+def gram(jt: Float[Array, "p r b"], parts: int) -> Float[Array, "p p"]:
+    """``sum_rb jt_prb jt_qrb``; wide matrices would have rows of all samples, which shall not leave their devices."""
+    if parts > 1:
+        return jnp.einsum("prb,qrb->pq", jt, jt)  # copies one factor: 0.38 s instead of 0.34 s, 600 x 2 x 4000
+    wide = jt.reshape(jt.shape[0], -1)
+    return wide @ wide.T
+
+
 def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
     n, m = u.shape
     weights = head.W[:, :m]
@@ -157,15 +167,14 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
         root = jnp.sqrt(w / n)
         jt = pulled_rows(problem.features, theta, jnp.broadcast_to(weights, (x.shape[0], r, m)), x)[1] * root
         p = jt.shape[0]
-        wide = jt.reshape(p, -1)
-        gradient = wide @ (root[:, None] * rest).T.reshape(-1)
-        return gradient, wide @ wide.T, (jt.reshape(p * r, -1) @ basis).reshape(p, r, -1)
+        gradient = jnp.einsum("prb,br->p", jt, root[:, None] * rest)
+        return gradient, gram(jt, problem.parts), (jt.reshape(p * r, -1) @ basis).reshape(p, r, -1)
 
     # The basis already carries sqrt(w/n); a row that was seen before has weight 0 in jt and drops out.
-    gradient, gram, b = sum_rows(block, problem.chunk, problem.w, problem.x, rest, head.basis)
+    gradient, matrix, b = sum_rows(block, problem.chunk, problem.w, problem.x, rest, head.basis, parts=problem.parts)
     flat_b = b.reshape(b.shape[0], -1)
     head_trace = k * jnp.sum(head.scale**2)
-    return gradient, gram - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
+    return gradient, matrix - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
 
 
 def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool) -> tuple:
@@ -175,7 +184,7 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
     z = jnp.concatenate([u, jnp.ones((n, 1), u.dtype)], axis=1) if problem.intercept else u
 
     rest = jax.vmap(problem.loss.residual)(s, problem.c)
-    f = sampled_factor(s) if problem.sampled else jax.vmap(problem.loss.factor)(s, problem.c)
+    f = sampled_factor(s, problem.parts) if problem.sampled else jax.vmap(problem.loss.factor)(s, problem.c)
 
     def block(w: Array, x: Array, rest: Array, f: Array, z: Array) -> tuple[Array, Array, Array]:
         root = jnp.sqrt(w / n)
@@ -185,12 +194,11 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
         p = jt.shape[0]
         gradient = jt[:, -1] @ root
         jt = jt[:, :-1]
-        wide = jt.reshape(p, -1)
         lifted = jnp.einsum("prb,brk->pkb", jt, f)
         mixed = (lifted.reshape(p * k, -1) @ z).reshape(p, k * q)
-        return gradient, wide @ wide.T, mixed
+        return gradient, gram(jt, problem.parts), mixed
 
-    gradient, gram, mixed = sum_rows(block, problem.chunk, problem.w, problem.x, rest, f, z)
+    gradient, matrix, mixed = sum_rows(block, problem.chunk, problem.w, problem.x, rest, f, z, parts=problem.parts)
     # Mixed block and head's Hessian from the same factors: only then is the Schur complement semidefinite.
     same = whole and not problem.sampled
     factor = head.factor if same else factorise(f, problem.w / n, z, problem.alpha_head, intercept=problem.intercept)
@@ -199,18 +207,19 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
     inverse_root = solve_triangular(factor, jnp.eye(k * q, dtype=u.dtype), lower=True)
     coupling = (b @ inverse_root) * penalised
     head_trace = jnp.sum(inverse_root**2 * penalised)
-    return gradient, gram - b @ b.T, coupling, head_trace, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    return gradient, matrix - b @ b.T, coupling, head_trace, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
 
 
-def sampled_factor(s: Float[Array, "n k"]) -> Float[Array, "n 1 k"]:
+def sampled_factor(s: Float[Array, "n k"], parts: int = 1) -> Float[Array, "n 1 k"]:
     """One row per sample whose outer product has the softmax Hessian as expectation.
 
     ``f = p - e_j`` with class j drawn with probability ``p_j``: ``E f f' = diag(p) - p p'``. The matrix gets k times
-    cheaper. The draws are the same in every iteration, so that the method stays deterministic.
+    cheaper. The draws are the same in every iteration, so that the method stays deterministic, and belong to the rows
+    of the data, into however many ``parts`` these are divided.
 
     Source: Martens, New insights and perspectives on the natural gradient method, JMLR 21 (2020), sec. 5.
     """
     probability = jax.nn.softmax(s)
-    draw = jax.random.uniform(jax.random.key(0), (s.shape[0], 1), s.dtype)
+    draw = in_turn(jax.random.uniform(jax.random.key(0), (s.shape[0], 1), s.dtype), parts)
     drawn = jnp.minimum(jnp.sum(jnp.cumsum(probability, axis=1) < draw, axis=1), s.shape[1] - 1)
     return (probability - jax.nn.one_hot(drawn, s.shape[1], dtype=s.dtype))[:, None]

@@ -57,11 +57,12 @@ class VarPro(eqx.Module):
         penalty: penalty on theta.
         alpha_head: penalty on the head, (); positive for losses other than least squares.
         intercept: whether the head has a free constant.
-        chunk: rows in a block of a pass over the data; None for all.
+        chunk: rows of each part in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``.
         curvature_rows: the first so many rows give the matrix of ``normal``; None for all. Value and gradient always
             see all rows.
         sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
+        parts: into which the rows are divided among devices, see ``numdl.problems.shares``.
     """
 
     features: Callable = eqx.field(static=True)
@@ -76,6 +77,7 @@ class VarPro(eqx.Module):
     derivative: Literal["kaufman", "golub-pereyra"] = eqx.field(static=True, default="kaufman")
     curvature_rows: int | None = eqx.field(static=True, default=None)
     sampled: bool = eqx.field(static=True, default=False)
+    parts: int = eqx.field(static=True, default=1)
 
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
@@ -84,12 +86,12 @@ class VarPro(eqx.Module):
 
     def embed(self, theta: PyTree) -> Float[Array, "n m"]:
         """Features of all samples."""
-        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x)
+        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, parts=self.parts)
 
     def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
         if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
-            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept)
+            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, parts=self.parts)
         return self.iterate(u, aux)
 
     def iterate(
@@ -169,7 +171,7 @@ class VarPro(eqx.Module):
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
-        passes = linear_passes(self.features, p, self.x, self.chunk)
+        passes = linear_passes(self.features, p, self.x, self.chunk, self.parts)
         return self.linearize_at(p, passes, self.solve(passes[0], aux))
 
     def linearize_at(
@@ -221,7 +223,7 @@ class VarPro(eqx.Module):
         In blocks of rows the features are evaluated again for each derivative.
         """
         n, k = self.c.shape
-        again = 1.0 if self.chunk is not None and self.chunk < n else 0.0
+        again = 1.0 if self.chunk is not None and self.chunk * self.parts < n else 0.0
         squares = self.loss.name == LEAST_SQUARES.name
         m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
         backward = min(k, m) if squares else (1 if self.sampled else k) + 1
@@ -236,7 +238,7 @@ class VarPro(eqx.Module):
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w))
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), parts=1)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
         """The same problem with other penalty parameters; nothing is compiled anew."""

@@ -1,7 +1,9 @@
 """Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
 
+import functools
+
 from numdl.flow.fields.antisymmetric import ANTISYMMETRIC
-from numdl.flow.fields.base import Field
+from numdl.flow.fields.base import Field, Promise
 from numdl.flow.fields.circulant import CIRCULANT
 from numdl.flow.fields.contractive import CONTRACTIVE
 from numdl.flow.fields.convolution import CONVOLUTION
@@ -14,10 +16,11 @@ from numdl.flow.fields.hyperbolic import HYPERBOLIC
 from numdl.flow.fields.low_rank import LOW_RANK
 from numdl.flow.fields.m_matrix import M_MATRIX
 from numdl.flow.fields.plain import PLAIN
+from numdl.flow.fields.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.fields.second_order import SECOND_ORDER
 from numdl.flow.fields.symmetric import SYMMETRIC
 
-__all__ = ["FIELDS", "Field", "get_field"]
+__all__ = ["FIELDS", "Field", "Promise", "damped", "get_field"]
 
 FIELDS: dict[str, Field] = {
     field.name: field
@@ -33,6 +36,7 @@ FIELDS: dict[str, Field] = {
         PARABOLIC,
         CONTRACTIVE,
         M_MATRIX,
+        REACTION_DIFFUSION,
         HAMILTONIAN,
         DOUBLE_HAMILTONIAN,
         H1,
@@ -58,3 +62,32 @@ def get_field(name: str) -> Field:
     if name not in FIELDS:
         raise ValueError(f"get_field({name!r}): unknown dynamics. Use one of {', '.join(FIELDS)}.")
     return FIELDS[name]
+
+
+@functools.lru_cache(maxsize=256)
+def damped(field: Field, gamma: float) -> Field:
+    """The same dynamics with another rate of damping; the same object for the same rate, so nothing compiles again.
+
+    Args:
+        field: with damping.
+        gamma: in 1 / time, not negative; what else it must be the dynamics say.
+
+    Returns:
+        The field.
+
+    Raises:
+        ValueError: these dynamics have no damping, or gamma is negative or not finite.
+    """
+    if field.damping is None:
+        raise ValueError(
+            f"damped({field.name!r}, gamma={gamma}): these dynamics have no damping. Use one of "
+            f"{', '.join(with_damping())}, or leave the damping out."
+        )
+    if not 0.0 <= gamma < float("inf"):
+        raise ValueError(f"damped({field.name!r}, gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+    return field._replace(dynamics=functools.partial(field.dynamics, gamma=gamma), damping=gamma)
+
+
+def with_damping() -> tuple[str, ...]:
+    """Names of the dynamics that take a damping."""
+    return tuple(name for name, field in FIELDS.items() if field.damping is not None)

@@ -40,7 +40,7 @@ def affine(name: str, draw: Draw, product: Product) -> Field:
 
     def dynamics(activation: Activation) -> Dynamics:
         @by_columns
-        def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+        def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
             return activation(plus(product(theta, u), theta["b"]))
 
         return f

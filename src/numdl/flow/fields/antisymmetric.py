@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, as_weights, by_columns, generator, plus, times
+from numdl.flow.fields.base import Field, Promise, as_weights, by_columns, generator, plus, times
 from numdl.flow.fields.lower import lower
 
 
@@ -68,11 +68,11 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
         raise ValueError(f"antisymmetric.dynamics(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
 
     @by_columns
-    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
         z = plus(times(matrix(theta["a"], u.shape[0]), u), theta["b"])
         return activation(z - gamma * u if gamma else z)
 
     return f
 
 
-ANTISYMMETRIC = Field("antisymmetric", init, dynamics, "eigenvalues stay imaginary")
+ANTISYMMETRIC = Field("antisymmetric", init, dynamics, (Promise.AXIS,), damping=0.0)

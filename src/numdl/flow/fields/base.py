@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,19 @@ from jaxtyping import Array, Float
 from numdl.contracts import Dynamics
 
 
+class Promise(enum.Enum):
+    """What a flow keeps or bounds whatever its weights are, unless said otherwise; an energy is a function of its own.
+
+    Those of distances hold for activations that do not decrease, see ``numdl.flow.activations.NON_DECREASING``.
+    """
+
+    VOLUME = "the volume in phase space is kept"
+    AXIS = "no eigenvalue of the linearisation lies to the right of the imaginary axis"
+    DISTANCES = "no two solutions move apart"
+    WAVES = "while the weights do not move, two nearby solutions move apart no faster than linearly in time"
+    MAXIMUM = "no two solutions move apart in the maximum norm"
+
+
 class Field(NamedTuple):
     """A family of right-hand sides.
 
@@ -22,16 +36,19 @@ class Field(NamedTuple):
             key is anything ``generator`` takes.
             Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
             matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
-        dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,).
-        conserves: what the flow of it keeps or bounds, in words; empty where nothing is promised.
+        dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,); with damping
+            ``dynamics(activation, gamma=...)``.
+        promises: what the flow of it keeps or bounds; ``stability_report`` holds it to those of distances.
         energy: ``energy(potential, u, theta) -> ()``, conserved where the weights do not move; None without one.
+        damping: rate gamma that ``dynamics`` takes where none is given, in 1 / time; None for dynamics without one.
     """
 
     name: str
     init: Callable[..., dict[str, Array]]
     dynamics: Callable[..., Dynamics]
-    conserves: str = ""
+    promises: tuple[Promise, ...] = ()
     energy: Callable[..., Array] | None = None
+    damping: float | None = None
 
 
 def generator(key: Any) -> np.random.Generator:
@@ -78,7 +95,7 @@ def by_columns(f: Dynamics) -> Dynamics:
     return f
 
 
-def times(K: Float[Array, "rows columns"], u: Float[Array, "columns *n"]) -> Float[Array, "rows *n"]:
+def times(K: Float[Array, "rows columns"], u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
     """``K u``, of one sample or of the columns of u.
 
     One sample is written as the row ``u' K'``: under ``vmap`` over samples the row leaves them on the leading axis;
@@ -94,7 +111,7 @@ def times(K: Float[Array, "rows columns"], u: Float[Array, "columns *n"]) -> Flo
     return u @ K.T if u.ndim == 1 else K @ u
 
 
-def plus(z: Float[Array, "rows *n"], b: Float[Array, " rows"]) -> Float[Array, "rows *n"]:
+def plus(z: Float[Array, " rows *n"], b: Float[Array, " rows"]) -> Float[Array, " rows *n"]:
     """``z + b``, of one sample or of the columns of z.
 
     Args:

@@ -30,7 +30,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"c": scale / m**0.5 * rng.standard_normal(m)}
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``(K u)[i] = sum_j c[(i - j) mod m] u[j]``.
 
     Args:

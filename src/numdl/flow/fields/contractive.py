@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from jaxtyping import Array, Float
-
-from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, by_columns
+from numdl.flow.fields.base import Field, Promise
 from numdl.flow.fields.double_symmetric import DOUBLE_SYMMETRIC
+from numdl.flow.semilinear import Semilinear, linear_part
 
 
-def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
+def dynamics(activation: Activation, gamma: float = 0.1) -> Semilinear:
     """Right-hand side ``-gamma u - K' act(K u + b)``; ``K (r, m)``, ``b (r,)`` may have any inner width r.
 
     The symmetric part of its Jacobian is at most ``-gamma I`` for every non-decreasing activation, so two solutions
@@ -33,13 +29,7 @@ def dynamics(activation: Activation, gamma: float = 0.1) -> Dynamics:
     """
     if not 0.0 < gamma < float("inf"):
         raise ValueError(f"contractive.dynamics(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0.")
-    smoothing = DOUBLE_SYMMETRIC.dynamics(activation)
-
-    @by_columns
-    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
-        return smoothing(t, u, theta) - gamma * u
-
-    return f
+    return Semilinear(linear_part(-gamma), DOUBLE_SYMMETRIC.dynamics(activation))
 
 
-CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, "distances shrink by exp(-gamma t)")
+CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, (Promise.DISTANCES,), damping=0.1)

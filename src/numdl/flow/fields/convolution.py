@@ -25,7 +25,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"k": scale / TAPS**0.5 * rng.standard_normal(TAPS)}
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``(k * u)_i = sum_j k_j u_{i - j + r}`` with ``r = (taps - 1) / 2`` and periodic indices.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, plus, times
+from numdl.flow.fields.base import Field, Promise, plus, times
 from numdl.flow.fields.double import DOUBLE
 from numdl.flow.separable import Separable, half_width, halves
 
@@ -67,4 +67,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return potential(theta["K1"] @ z + theta["b1"]).sum() + potential(theta["K2"] @ y + theta["b2"]).sum()
 
 
-DOUBLE_HAMILTONIAN = Field("double_hamiltonian", init, dynamics, "energy and volume in phase space", energy)
+DOUBLE_HAMILTONIAN = Field("double_hamiltonian", init, dynamics, (Promise.VOLUME,), energy)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, by_columns, plus, times
+from numdl.flow.fields.base import Field, Promise, by_columns, plus, times
 from numdl.flow.fields.plain import PLAIN
 
 
@@ -29,13 +29,13 @@ def dynamics(activation: Activation) -> Dynamics:
     """
 
     @by_columns
-    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
         return -times(theta["K"].T, activation(plus(times(theta["K"], u), theta["b"])))
 
     return f
 
 
-DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, "distances never grow")
+DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, (Promise.DISTANCES,))
 
 PARABOLIC = DOUBLE_SYMMETRIC._replace(name="parabolic")
 """The same by the name that the literature on networks as partial differential equations uses."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Dynamics
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, by_columns, plus, times
+from numdl.flow.fields.base import Field, Promise, by_columns, plus, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
@@ -51,7 +51,7 @@ def dynamics(activation: Activation) -> Dynamics:
     """
 
     @by_columns
-    def f(t: Any, u: Float[Array, "m *n"], theta: dict[str, Array]) -> Float[Array, "m *n"]:
+    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
         by_y, by_z = halves(times(theta["K"].T, activation(plus(times(theta["K"], u), theta["b"]))))
         return jnp.concatenate([by_z, -by_y])
 
@@ -72,4 +72,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return potential(theta["K"] @ u + theta["b"]).sum()
 
 
-H1 = Field("h1", init, dynamics, "energy and volume in phase space", energy)
+H1 = Field("h1", init, dynamics, (Promise.VOLUME,), energy)

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, plus, times
+from numdl.flow.fields.base import Field, Promise, plus, times
 from numdl.flow.fields.plain import PLAIN
 from numdl.flow.separable import Separable, half_width
 
@@ -51,4 +51,4 @@ def dynamics(activation: Activation) -> Separable:
     )
 
 
-HAMILTONIAN = Field("hamiltonian", init, dynamics, "volume in phase space")
+HAMILTONIAN = Field("hamiltonian", init, dynamics, (Promise.VOLUME,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, plus, times
+from numdl.flow.fields.base import Field, Promise, plus, times
 from numdl.flow.fields.hamiltonian import init
 from numdl.flow.separable import Separable, halves
 
@@ -47,4 +47,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return 0.5 * v @ v + potential(theta["K"] @ y + theta["b"]).sum()
 
 
-HYPERBOLIC = Field("hyperbolic", init, dynamics, "energy and volume in phase space", energy)
+HYPERBOLIC = Field("hyperbolic", init, dynamics, (Promise.VOLUME, Promise.WAVES), energy)

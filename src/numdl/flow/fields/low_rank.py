@@ -33,7 +33,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"U": size * rng.standard_normal((m, r)), "V": size * rng.standard_normal((m, r))}
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``U V' u``, for factors of any rank.
 
     Args:

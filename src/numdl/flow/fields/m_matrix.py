@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.fields.affine import affine
-from numdl.flow.fields.base import times
+from numdl.flow.fields.base import Promise, times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -37,7 +37,7 @@ def matrix(a: Float[Array, "m m"]) -> Float[Array, "m m"]:
     return jnp.diag(pulls.sum(axis=1)) - pulls
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``-M u``.
 
     With ``0 <= act' <= 1`` the logarithmic norm of ``-diag(act') M`` in the largest entry is not positive, since the
@@ -56,4 +56,4 @@ def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m
     return -times(matrix(theta["a"]), u)
 
 
-M_MATRIX = affine("m_matrix", draw, product)._replace(conserves="no growth in the maximum norm")
+M_MATRIX = affine("m_matrix", draw, product)._replace(promises=(Promise.MAXIMUM,))

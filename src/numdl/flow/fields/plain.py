@@ -23,7 +23,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"K": scale / m**0.5 * rng.standard_normal((m, m))}
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``K u``.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numdl.flow.activations import Activation
-from numdl.flow.fields.base import Field, plus, times
+from numdl.flow.fields.base import Field, Promise, plus, times
 from numdl.flow.fields.hamiltonian import init
 from numdl.flow.separable import Separable
 
@@ -27,4 +27,4 @@ def dynamics(activation: Activation) -> Separable:
     )
 
 
-SECOND_ORDER = Field("second_order", init, dynamics, "volume in phase space")
+SECOND_ORDER = Field("second_order", init, dynamics, (Promise.VOLUME,))

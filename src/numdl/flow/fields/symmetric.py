@@ -48,7 +48,7 @@ def matrix(s: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
     return below + jnp.tril(below, -1).T
 
 
-def product(theta: dict[str, Array], u: Float[Array, "m *n"]) -> Float[Array, "m *n"]:
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``K u``.
 
     Args:

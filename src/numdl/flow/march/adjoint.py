@@ -40,11 +40,16 @@ def adjoint(
         (m,) or (n, m); there is no forward derivative.
 
     Raises:
-        ValueError: the scheme carries more than the state or steps only dynamics of two halves, h has neither shape ()
-        nor (nt,), or the coefficients do not fit.
+        ValueError: the scheme carries more than the state or steps only dynamics of two halves or with a linear part, h
+        has neither shape () nor (nt,), or the coefficients do not fit.
     """
     if scheme.start is not None:
         raise ValueError("adjoint(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
+    if scheme.linear:
+        raise ValueError(
+            "adjoint(scheme for a linear part): on the way back what decays grows, and imex has no step for that. Use "
+            "implicit_midpoint, or march='checkpointed', whose gradients are exact."
+        )
     if scheme.halves:
         raise ValueError(
             "adjoint(scheme for two halves): the adjoint equation has no halves that move each other only. Use heun or "

@@ -54,7 +54,8 @@ class LayerParallel(AllAtOnce):
         tol: relative defect that ends the cycles; below 10 machine precisions it is that.
         cycle: ``"V"`` or ``"F"``.
         relaxation: ``"FCF"`` or ``"F"``.
-        mesh: devices among which the layers are divided, with an axis ``"layer"``; None for one device.
+        mesh: devices among which the layers are divided, with an axis ``"layer"``; None for one device. Samples may be
+            divided along another axis of it, as ``numdl.problems.shares`` does.
     """
 
     factor: int = 4
@@ -151,14 +152,19 @@ class LayerParallel(AllAtOnce):
         return solve_recursion(propagate, data, g, start, cycles)
 
     def _place(self, tree: PyTree) -> PyTree:
-        """Intervals divided among the devices along the axis ``"layer"``."""
+        """Intervals divided among the devices along the axis ``"layer"``; samples stay where other axes have them."""
         if self.mesh is None:
             return tree
-        spec = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec("layer"))
-        parts = self.mesh.shape["layer"]
-        return jax.tree.map(
-            lambda leaf: jax.lax.with_sharding_constraint(leaf, spec) if leaf.shape[0] % parts == 0 else leaf, tree
-        )
+        mesh = jax.sharding.Mesh(self.mesh.devices, self.mesh.axis_names)  # leaves it to XLA what moves
+
+        def one(leaf: Array) -> Array:
+            if leaf.shape[0] % mesh.shape["layer"]:
+                return leaf
+            others = [jax.sharding.PartitionSpec.UNCONSTRAINED] * (leaf.ndim - 1)
+            spec = jax.sharding.PartitionSpec("layer", *others)
+            return jax.lax.with_sharding_constraint(leaf, jax.sharding.NamedSharding(mesh, spec))
+
+        return jax.tree.map(one, tree)
 
 
 def _coarser(steps: Steps, c: int) -> Steps:

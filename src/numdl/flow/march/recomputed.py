@@ -17,8 +17,8 @@ from numdl.flow.march.common import Steps, advance, enter, leave, steps_of
 
 
 def remat(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "m *n"], t0: Any, h: Any
-) -> Float[Array, "m *n"]:
+    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+) -> Float[Array, " m *n"]:
     """State at the end; a reverse derivative keeps the nt states and computes what is inside a step again.
 
     One more pass forward; of use where a step keeps much more than its state, as the stages of Runge-Kutta schemes.
@@ -42,8 +42,8 @@ def remat(
 
 
 def checkpointed(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "m *n"], t0: Any, h: Any
-) -> Float[Array, "m *n"]:
+    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+) -> Float[Array, " m *n"]:
     """State at the end; a reverse derivative keeps about ``3 nt^(1/3)`` states, for at most three more passes forward.
 
     Checkpoints in three levels: the ends of long segments, inside one those of short ones, inside one every state.

@@ -129,7 +129,7 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
         A scheme whose steps cost two of the given one.
 
     Raises:
-        ValueError: the coupling is out of range, or the scheme carries more than the state.
+        ValueError: the coupling is out of range, or the scheme carries more than the state or has implicit terms.
 
     Source: McCallum and Foster, Efficient, accurate and stable gradients for neural ODEs, arXiv:2410.11648, sec. 3.
     """
@@ -137,6 +137,12 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
         raise ValueError(f"coupled(coupling={coupling}): needs a number in (0, 1]. Use 0.999.")
     if scheme.start is not None:
         raise ValueError("coupled(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
+
+    if scheme.linear:
+        raise ValueError(
+            "coupled(scheme for a linear part): a step back would divide by I + h L, which may be singular. Use heun "
+            "or rk4, or march='checkpointed'."
+        )
 
     def there(f: Dynamics, t: Any, h: Any, u: Array, theta: Any) -> Array:
         return scheme.step(f, t, h, u, theta) - u

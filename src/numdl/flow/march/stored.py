@@ -46,8 +46,8 @@ def serial(
 
 
 def final(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "m *n"], t0: Any, h: Any
-) -> Float[Array, "m *n"]:
+    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+) -> Float[Array, " m *n"]:
     """Last state of ``serial``, without storing the ones before.
 
     A reverse-mode derivative still stores what each step needs to be undone, but for what takes no longer to compute
@@ -78,8 +78,7 @@ def final(
 
 
 CHEAP = frozenset(
-    "add add_any broadcast_in_dim concatenate convert_element_type copy integer_pow mul neg reshape select_n slice split "
-    "square squeeze sub transpose".split()
+    ["add", "add_any", "broadcast_in_dim", "concatenate", "convert_element_type", "copy", "integer_pow", "mul", "neg", "reshape", "select_n", "slice", "split", "square", "squeeze", "sub", "transpose"]
 )
 """Operations of JAX that take no longer than to write their result to memory and to read it again."""
 

@@ -4,14 +4,14 @@ from numdl.contracts import Scheme
 from numdl.flow.schemes.adams_bashforth import ADAMS_BASHFORTH
 from numdl.flow.schemes.euler import EULER
 from numdl.flow.schemes.heun import HEUN
-from numdl.flow.schemes.imex import imex, imex_circulant
+from numdl.flow.schemes.imex import IMEX
 from numdl.flow.schemes.implicit_midpoint import IMPLICIT_MIDPOINT
 from numdl.flow.schemes.rk3 import RK3
 from numdl.flow.schemes.rk4 import RK4
 from numdl.flow.schemes.symplectic import SYMPLECTIC_EULER, VERLET
 from numdl.flow.schemes.tableau import explicit
 
-__all__ = ["SCHEMES", "explicit", "get_scheme", "imex", "imex_circulant"]
+__all__ = ["SCHEMES", "explicit", "get_scheme"]
 
 SCHEMES: dict[str, Scheme] = {
     "euler": EULER,
@@ -22,6 +22,7 @@ SCHEMES: dict[str, Scheme] = {
     "symplectic_euler": SYMPLECTIC_EULER,
     "verlet": VERLET,
     "implicit_midpoint": IMPLICIT_MIDPOINT,
+    "imex": IMEX,
 }
 """Name to scheme; a new one is one file and one entry here."""
 

@@ -32,7 +32,7 @@ class Carry(NamedTuple):
     h: Array
 
 
-def start(u: Float[Array, "m *n"]) -> Carry:
+def start(u: Float[Array, " m *n"]) -> Carry:
     """Before the first step there is no slope."""
     return Carry(u, jnp.zeros_like(u), jnp.zeros((), u.dtype))
 

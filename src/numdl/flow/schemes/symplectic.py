@@ -29,8 +29,8 @@ def _parts(f: Dynamics, scheme: str) -> Separable:
 
 
 def euler(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
-) -> Float[Array, "m *n"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, " m *n"]:
     """``z+ = z + h G(t, y, theta(0))``, ``y+ = y + h F(t, z+, theta(0))``.
 
     Args:
@@ -52,8 +52,8 @@ def euler(
 
 
 def euler_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
-) -> Float[Array, "m *n"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, " m *n"]:
     """State at t, given that at t + h: undoes ``euler``."""
     parts, (y, z), w = _parts(f, "symplectic_euler"), halves(u), theta(0.0)
     y = y - h * parts.first(t, z, w)
@@ -61,8 +61,8 @@ def euler_back(
 
 
 def verlet(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
-) -> Float[Array, "m *n"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, " m *n"]:
     """Half a kick, a full move, half a kick.
 
     ``z' = z + h/2 G(t, y, theta(0))``, ``y+ = y + h F(t + h/2, z', theta(1/2))``, and
@@ -88,8 +88,8 @@ def verlet(
 
 
 def verlet_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
-) -> Float[Array, "m *n"]:
+    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+) -> Float[Array, " m *n"]:
     """State at t, given that at t + h: undoes ``verlet``."""
     parts, (y, z) = _parts(f, "verlet"), halves(u)
     z = z - h / 2 * parts.second(t + h, y, theta(1.0))

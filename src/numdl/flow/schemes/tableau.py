@@ -40,8 +40,8 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
         raise ValueError(f"explicit(sum of b = {sum(b)}): needs 1, else constants are integrated wrongly. Check b.")
 
     def step(
-        f: Dynamics, t: Any, h: Any, u: Float[Array, "m *n"], theta: Callable[[float], PyTree]
-    ) -> Float[Array, "m *n"]:
+        f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    ) -> Float[Array, " m *n"]:
         slopes: list[Array] = []
         for row in a:
             c = float(sum(row))

@@ -23,7 +23,7 @@ from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
 from numdl.flow.march.common import advance, steps_of
 from numdl.flow.schemes import get_scheme
-from numdl.flow.stability.layers import require_flow, some_rows
+from numdl.flow.stability.layers import finite_weights, require_flow, some_rows
 from numdl.flow.stability.verdict import TITLES
 
 SIZES = 0.5 ** np.arange(4, 16)
@@ -93,20 +93,23 @@ def check_adjoint(
     Raises:
         TypeError: the network has no flow.
         ValueError: it has no steps, its scheme cannot step the adjoint equation (several steps, or two halves), the
-            gradient is zero, or x has another shape, no rows or entries that are not finite.
+            gradient is zero, the loss is no number, or weights or x are not finite or x has another shape or no rows.
     """
     require_flow("check_adjoint", net)
     rows = some_rows("check_adjoint", x, net.depth * net.width**2)
     scheme, f = get_scheme(net.scheme), net.field.dynamics(get_activation(net.activation))
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
+        theta = finite_weights("check_adjoint", theta)
         u0 = jax.vmap(lambda row: net.open(theta, row))(jnp.asarray(rows))
         control, coeffs = net.weights_in_time, theta["flow"]
         h = jnp.broadcast_to(jnp.asarray(net.step_sizes(theta), float), (net.depth,))
         if loss is None:
             v = jnp.asarray(rng.standard_normal(u0.shape))
             loss = lambda u: jnp.vdot(v, u) / len(v)  # noqa: E731
+        shape = getattr(jax.eval_shape(loss, u0), "shape", None)
+        if shape != ():
+            raise ValueError(f"check_adjoint(loss of shape {shape}): needs one number for all features, shape ().")
         own = _compare(loss, scheme, f, control, coeffs, u0, h)
         if not own.norm > 0:
             raise ValueError(
@@ -199,7 +202,8 @@ def _backwards(scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0
         _, again = jax.lax.scan(back, end, steps, reverse=True)
         states = jnp.concatenate([start[None], states])
         again = jnp.concatenate([again, end[None]])
-        return jnp.linalg.norm(again - states, axis=(1, 2)) / jnp.linalg.norm(states, axis=(1, 2))
+        off = jnp.linalg.norm(again - states, axis=(1, 2))
+        return jnp.where(off == 0, 0.0, off / jnp.linalg.norm(states, axis=(1, 2)))
 
     return np.asarray(jax.jit(errors)(coeffs, u0, h))
 
@@ -207,18 +211,18 @@ def _backwards(scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0
 def _sentences(report: AdjointReport) -> tuple[str, ...]:
     name = TITLES.get(report.scheme, report.scheme)
     worst, back = max(report.weights, report.state), report.reconstructed[0]
-    where = f"by the weights by {report.weights:.2g} of its norm, by the first state by {report.state:.2g}"
+    where = f"by {report.weights:.2g} times its norm (that by the first state by {report.state:.2g})"
     if not np.isfinite(worst):
         said = ["The continuous adjoint has no gradient to give: integrated backwards it overflows."]
     elif worst > USELESS:
-        said = [f"The continuous adjoint is wrong: its gradient is off {where}."]
+        said = [f"The continuous adjoint is wrong: its gradient by the weights is off {where}."]
     elif worst > VISIBLE:
         said = [
-            f"The continuous adjoint is inexact: its gradient is off {where}; a line search and a small tolerance see "
-            "that."
+            f"The continuous adjoint is inexact: its gradient by the weights is off {where}; a line search and a small "
+            "tolerance see that."
         ]
     else:
-        said = [f"The continuous adjoint is close: its gradient is off {where}."]
+        said = [f"The continuous adjoint is close: its gradient by the weights is off {where}."]
     if not back <= USELESS:
         said.append(
             f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {back:.2g} of "

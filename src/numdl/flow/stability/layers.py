@@ -129,6 +129,28 @@ def require_flow(call: str, net: Any) -> None:
         raise ValueError(f"{call}(net of depth 0): there are no steps to judge. Use a network with depth >= 1.")
 
 
+def finite_weights(call: str, theta: PyTree) -> PyTree:
+    """Weights in float64, inside the x64 context.
+
+    Args:
+        call: name of the function that was called, for messages.
+        theta: of the network.
+
+    Returns:
+        The structure of theta.
+
+    Raises:
+        ValueError: a weight is not finite.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
+        if not np.isfinite(np.asarray(leaf)).all():
+            raise ValueError(
+                f"{call}(theta): theta{jax.tree_util.keystr(path)} is not finite. Needs finite weights: train again "
+                "with smaller steps or a larger penalty."
+            )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
+
+
 def some_rows(call: str, x: Any, work: int) -> np.ndarray:
     """At most 16 rows, fewer for large networks.
 

@@ -3,7 +3,7 @@
 Theorem 1: solutions of parabolic dynamics with a non-decreasing activation never move apart. Theorem 2: solutions of
 hyperbolic dynamics with frozen weights stay within a bound; for the linearised problem, with ``omega^2`` the largest
 eigenvalue of ``K' diag(act') K``, distances ``a`` of the positions and ``b`` of the velocities at time 0 give at time t
-at most ``a + t b`` and ``omega a + b``.
+at most ``a + t b`` and ``omega a + b``. Where weights move, the bounds at the end of a stretch begin the next one.
 
 Source: Ruthotto and Haber, Deep neural networks motivated by partial differential equations, JMIV 62, 2020, sec. 3,
 theorems 1 and 2.
@@ -11,13 +11,17 @@ theorems 1 and 2.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import PyTree
+from numdl.flow.activations import NON_DECREASING
 from numdl.flow.energy import POTENTIALS
+from numdl.flow.fields import Promise
 from numdl.flow.stability.layers import Layers
 
 
@@ -33,15 +37,15 @@ class Pairs(NamedTuple):
     promised: np.ndarray
 
 
-def pairs(states: np.ndarray, near: np.ndarray, field: Any, times: np.ndarray, omega: float) -> Pairs:
+def pairs(states: np.ndarray, near: np.ndarray, net: Any, layers: Layers, omega: np.ndarray) -> Pairs:
     """Distances of each sample from its neighbour and from a perturbed copy of itself.
 
     Args:
         states: of n samples, (layers + 1, n, m).
         near: of their perturbed copies, (layers + 1, n, m).
-        field: the dynamics; None for maps.
-        times: of the states, (layers + 1,).
-        omega: largest modulus of an eigenvalue, in 1 / time.
+        net: whose dynamics promise something; None for maps.
+        layers: the same network, layer by layer.
+        omega: largest modulus of an eigenvalue in each layer, in 1 / time.
 
     Returns:
         The worst pair at each time.
@@ -52,16 +56,41 @@ def pairs(states: np.ndarray, near: np.ndarray, field: Any, times: np.ndarray, o
     if not distance.shape[1]:  # the same sample several times, which no noise can move
         return Pairs(np.ones(len(states)), np.full(len(states), np.inf))
     allowed = np.full_like(distance, np.inf)
-    if field is not None and field.conserves == "distances never grow":
+    promises = net.field.promises if net is not None and net.activation in NON_DECREASING else ()
+    if Promise.DISTANCES in promises:
         allowed = np.ones_like(distance)
-    elif field is not None and field.name == "hyperbolic":
-        half = apart.shape[2] // 2
-        a, b = np.linalg.norm(apart[0, :, :half], axis=1), np.linalg.norm(apart[0, :, half:], axis=1)
-        allowed = np.hypot(a + times[:, None] * b, omega * a + b) / distance[0]
+    elif Promise.WAVES in promises:
+        a, b = (np.linalg.norm(half, axis=1) for half in np.split(apart[0], 2, axis=1))
+        count = len(states) - 1
+        allowed = _waves(a, b, layers.h[:count], omega[:count], _frozen(net, layers)[:count]) / distance[0]
     ratio = distance / distance[0]
     worst = np.argmax(ratio / allowed if np.isfinite(allowed).all() else ratio, axis=1)
     rows = np.arange(len(ratio))
     return Pairs(ratio[rows, worst], allowed[rows, worst])
+
+
+def _waves(a: np.ndarray, b: np.ndarray, h: np.ndarray, omega: np.ndarray, frozen: np.ndarray) -> np.ndarray:
+    """Bound of theorem 2 on the distances after each layer, (layers + 1, pairs), begun anew where weights move."""
+    bounds = [np.hypot(a, b)]
+    starts = np.flatnonzero(~frozen)
+    for start, end in zip(starts, [*starts[1:], len(h)], strict=True):
+        rate = omega[start:end].max()
+        t = np.cumsum(h[start:end])[:, None]
+        far, fast = a + t * b, rate * a + b + 0 * t
+        bounds.extend(np.hypot(far, fast))
+        a, b = far[-1], fast[-1]
+    return np.stack(bounds)
+
+
+def _frozen(net: Any, layers: Layers) -> np.ndarray:
+    """Whether a layer has the weights of the one before and neither moves, (layers,); the first has none before."""
+
+    def weights(step: Any) -> np.ndarray:
+        at = [net.weights_in_time.at(step.cell, c) for c in (0.0, 0.5, 1.0)]
+        return np.stack([np.asarray(ravel_pytree(part)[0]) for part in at])
+
+    found = [weights(step) for step in layers.steps]
+    return np.array([False] + [np.ptp([*a, *b], axis=0).max(initial=0.0) == 0 for a, b in itertools.pairwise(found)])
 
 
 def energy_changes(net: Any, theta: PyTree, layers: Layers, states: list[Any]) -> np.ndarray:

@@ -76,4 +76,5 @@ def rediscretisation(net: Any, theta: PyTree, u0: Any) -> dict[str, float]:
         others["rk4"] = go("rk4", net.weights_in_time, theta["flow"], jnp.broadcast_to(net.step_sizes(theta), (nt,)))
     size = np.linalg.norm(own)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {name: float(np.linalg.norm(features - own) / size) for name, features in others.items()}
+        changes = {name: np.linalg.norm(features - own) for name, features in others.items()}
+        return {name: float(change and change / size) for name, change in changes.items()}  # 0 where both are 0

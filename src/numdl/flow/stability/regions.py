@@ -37,11 +37,14 @@ def amplification(scheme: Scheme, z: Any, separable: bool) -> np.ndarray:
         separable: whether the test equation has two halves.
 
     Returns:
-        ``|R(z)|``, or the spectral radius of the step; the shape of z. NaN where z is.
+        ``|R(z)|``, or the spectral radius of the step; the shape of z. NaN where z is, and for schemes that treat parts
+        of the dynamics differently: one eigenvalue of all of it says nothing of their step.
 
     Source: Hairer and Wanner, Solving ordinary differential equations II, 2nd ed., Springer 1996, sec. IV.2 and V.1.
     """
     z = np.asarray(z, complex)
+    if scheme.linear:
+        return np.full(z.shape, np.nan)
     if scheme.stability is not None:
         return np.abs(scheme.stability(z))
     found, good = np.full(z.size, np.nan), np.isfinite(z.ravel())
@@ -74,8 +77,8 @@ def tolerance(scheme: Scheme) -> float:
 
 
 def inside(scheme: Scheme, z: Any, separable: bool) -> bool:
-    """Whether all of ``h lambda`` is in the scheme's stability region."""
-    return bool(np.all(amplification(scheme, z, separable) <= 1 + tolerance(scheme)))
+    """Whether all of ``h lambda`` is in the scheme's stability region, or nothing is known of one."""
+    return scheme.linear or bool(np.all(amplification(scheme, z, separable) <= 1 + tolerance(scheme)))
 
 
 def largest_step(scheme: Scheme, values: np.ndarray, h: float, separable: bool) -> float:
@@ -88,8 +91,10 @@ def largest_step(scheme: Scheme, values: np.ndarray, h: float, separable: bool) 
         separable: whether the dynamics have two halves.
 
     Returns:
-        Step size, in time; 0 if it is below ``h / 1000``, infinite if it is above ``1000 h``.
+        Step size, in time; 0 if it is below ``h / 1000``, infinite if it is above ``1000 h``, NaN if it is not known.
     """
+    if scheme.linear:
+        return np.nan
     if scheme.stability is None:  # each trial costs eigenvalues: those that agree to 1e-4 are taken once
         unit = 1e-4 * np.max(np.abs(values), initial=np.finfo(float).tiny)
         values = unit * np.unique(np.round(values / unit))
@@ -119,7 +124,7 @@ def first_scheme(z: np.ndarray, separable: bool) -> str | None:
         Its name, or None.
     """
     for name, scheme in SCHEMES.items():
-        if (separable or not scheme.halves) and inside(scheme, z, separable):
+        if (separable or not scheme.halves) and not scheme.linear and inside(scheme, z, separable):
             return name
     return None
 

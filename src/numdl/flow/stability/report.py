@@ -14,7 +14,7 @@ import numpy as np
 from numdl.contracts import PyTree
 from numdl.flow.schemes import get_scheme
 from numdl.flow.stability.growth import DIRECTIONS, growth, walk
-from numdl.flow.stability.layers import Layers, layers_of_maps, layers_of_net, require_flow, some_rows
+from numdl.flow.stability.layers import Layers, finite_weights, layers_of_maps, layers_of_net, require_flow, some_rows
 from numdl.flow.stability.promises import energy_changes, pairs
 from numdl.flow.stability.rediscretise import rediscretisation
 from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
@@ -37,10 +37,11 @@ class StabilityReport:
         h: step sizes, (nt,).
         eigenvalues: of the Jacobian of f at the start of each step, in 1 / time, (layers, n, m), or those farthest out
             for wide networks, filled up by NaN.
-        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,).
+        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,); 0
+            for schemes that are not judged by eigenvalues.
         leaves: whether a step makes something grow that decays, that is, leaves the stability region, (layers,).
         largest_h: largest step size that keeps all that decays in the stability region; 0 or infinite where no bound
-            was found.
+            was found, NaN for schemes that are not judged by eigenvalues.
         better_scheme: the first scheme whose region contains all of ``h lambda``, or None.
         log_norm: largest logarithmic 2-norm over the samples, in 1 / time, (layers,).
         bound: ``exp(sum h log_norm)``, which bounds the growth of the differential equation as far as the Jacobians
@@ -111,7 +112,8 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
 
     Raises:
         TypeError: the network has no flow.
-        ValueError: it has no steps, or x has another shape, no rows or entries that are not finite.
+        ValueError: it has no steps, its weights are not finite, or x has another shape, no rows or entries that are not
+            finite.
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2-4.
     """
@@ -119,7 +121,7 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
     rows = some_rows("stability_report", x, net.depth * net.width**2)
     limit = float(np.finfo(np.result_type(*(np.asarray(leaf) for leaf in jax.tree.leaves(theta)))).max)
     with jax.enable_x64(True):
-        theta = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), theta)
+        theta = finite_weights("stability_report", theta)
         inputs = jnp.asarray(rows)
         opened = jax.vmap(lambda row: net.open(theta, row))(inputs)
         layers = layers_of_net(net, theta, opened[0])
@@ -138,6 +140,7 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
         The report; without energy, promises and other discretisations.
 
     Raises:
+        TypeError: a map is no function, or none that JAX can differentiate.
         ValueError: there are no maps, h is not positive, a map changes the shape, or u has no rows, another shape or
             entries that are not finite.
     """
@@ -148,12 +151,23 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
     rows = some_rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
     with jax.enable_x64(True):
         for j, layer in enumerate(maps):
-            shape = jax.eval_shape(layer, jnp.asarray(rows[0])).shape
+            shape = _shape_of(j, layer, rows[0])
             if shape != rows.shape[1:]:
                 raise ValueError(
                     f"residual_report: layer {j} maps {rows.shape[1:]} to {shape}. Needs states of one shape (m,)."
                 )
         return _report(layers_of_maps(maps, h), jnp.asarray(rows), float(np.finfo(float).max))
+
+
+def _shape_of(j: int, layer: Any, u: np.ndarray) -> Any:
+    """Shape of what layer j makes of a state; None if it is no array."""
+    try:
+        return getattr(jax.eval_shape(layer, jnp.asarray(u)), "shape", None)
+    except (TypeError, jax.errors.JAXTypeError) as error:
+        raise TypeError(
+            f"residual_report: layer {j} is {layer!r}, needs a JAX function of one state (m,). Use jax.numpy in it, "
+            "and bind weights to it, as lambda u: u + f(u, weights)."
+        ) from error
 
 
 def _report(
@@ -180,9 +194,8 @@ def _report(
     path = np.stack([np.asarray(state) for state in states])
     near = _perturbed(layers, u0, len(path), limit)
     known = min(len(path), len(near))
-    times = np.concatenate([[0.0], np.cumsum(layers.h)])[:known]
-    omega = float(np.nanmax(np.abs(values), initial=0.0))
-    apart = pairs(path[:known], near[:known], None if net is None else net.field, times, omega)
+    omega = np.nanmax(np.abs(values), axis=(1, 2), initial=0.0)
+    apart = pairs(path[:known], near[:known], net, layers, omega)
     gain = _gains(layers, u0, net, theta, inputs)
     found = StabilityReport(
         scheme=layers.name,

@@ -16,6 +16,7 @@ TITLES = {
     "symplectic_euler": "symplectic Euler",
     "verlet": "Verlet",
     "implicit_midpoint": "the implicit midpoint rule",
+    "imex": "the implicit-explicit Euler scheme",
 }
 DISCRETE = 0.1
 """Relative change of the features above which a network is no longer its differential equation."""
@@ -46,6 +47,10 @@ def _overflow(report: StabilityReport) -> list[str]:
 
 def _region(report: StabilityReport) -> list[str]:
     name = TITLES.get(report.scheme, report.scheme)
+    if np.isnan(report.largest_h):
+        return [
+            f"Whether {name} keeps down what decays depends on both parts of the dynamics: eigenvalues do not tell."
+        ]
     with_h = f"{name[0].upper()}{name[1:]} with h = {_sizes(report.h)}"
     if report.leaves.any():
         ways = [f"use {report.better_scheme}"] if report.better_scheme else []
@@ -104,7 +109,7 @@ def _energy(report: StabilityReport) -> list[str]:
 
 
 def _rediscretised(report: StabilityReport) -> list[str]:
-    if not report.rediscretised:
+    if not report.rediscretised or np.isnan(list(report.rediscretised.values())).all():
         return []
     changes = ", ".join(f"{value:.2g} with {name}" for name, value in report.rediscretised.items())
     finer = [value for name, value in report.rediscretised.items() if name != "nt/2"]

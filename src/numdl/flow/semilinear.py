@@ -1,0 +1,129 @@
+"""Which part of a right-hand side may be stiff and is linear: ``f(t, u, theta) = L u + g(t, u, theta)``?
+
+L is symmetric and does not grow: diffusion, or damping. Every scheme can step these dynamics; ``"imex"`` takes L
+implicitly and solves with ``I - h L`` exactly: by a division, by eigenvectors that are found once, or by two FFTs.
+
+Source: Haber, Lensink, Treister and Ruthotto, IMEXnet: a forward stable deep neural network, ICML 2019, sec. 3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.contracts import Dynamics, PyTree
+
+
+class Linear(NamedTuple):
+    """A matrix L as what steps ask of it.
+
+    Attributes:
+        times: ``times(u)``: ``L u``, (m,).
+        solve: ``solve(h, r)``: u with ``(I - h L) u = r``, (m,).
+    """
+
+    times: Callable[[Array], Array]
+    solve: Callable[[Any, Array], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Semilinear:
+    """Right-hand side ``f(t, u, theta) = L u + g(t, u, theta)`` of one sample.
+
+    Attributes:
+        linear: L, see ``linear_part`` and ``circulant_part``.
+        rest: ``g(t, u, theta)``, (m,).
+    """
+
+    linear: Linear
+    rest: Dynamics
+
+    def __call__(self, t: Any, u: Float[Array, " m"], theta: PyTree) -> Float[Array, " m"]:
+        """Both parts.
+
+        Args:
+            t: time.
+            u: state, (m,).
+            theta: weights.
+
+        Returns:
+            ``du/dt``, (m,).
+        """
+        return self.linear.times(u) + self.rest(t, u, theta)
+
+
+def linear_part(L: np.ndarray | float) -> Linear:
+    """Linear part of a matrix, by its eigenvectors.
+
+    Args:
+        L: symmetric matrix without positive eigenvalues, or a number for a multiple of the identity, in 1 / time.
+
+    Returns:
+        L for ``Semilinear``.
+
+    Raises:
+        ValueError: L is not square, not symmetric, or grows.
+    """
+    matrix = np.asarray(L, float)
+    if matrix.ndim == 0:
+        rate = float(_decay("linear_part", matrix[None])[0])
+        return Linear(lambda u: rate * u, lambda h, r: r / (1 - h * rate))
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.allclose(matrix, matrix.T):
+        raise ValueError(f"linear_part(L of shape {matrix.shape}): needs a symmetric square matrix, or one number.")
+    values, vectors = np.linalg.eigh(matrix)
+    values = _decay("linear_part", values)
+
+    def solve(h: Any, r: Array) -> Array:
+        basis, rates = jnp.asarray(vectors, r.dtype), jnp.asarray(values, r.dtype)
+        return basis @ ((basis.T @ r) / (1 - h * rates))
+
+    return Linear(lambda u: jnp.asarray(matrix, u.dtype) @ u, solve)
+
+
+def circulant_part(column: Float[np.ndarray, " m"]) -> Linear:
+    """Linear part of a symmetric circulant matrix, by FFT.
+
+    The column ``(-2, 1, 0, ..., 0, 1)`` is diffusion on a ring.
+
+    Args:
+        column: first column of L, (m,), in 1 / time.
+
+    Returns:
+        L for ``Semilinear``.
+
+    Raises:
+        ValueError: the matrix is not symmetric, or grows.
+    """
+    first = np.asarray(column, float)
+    if first.ndim != 1 or not np.allclose(first[1:], first[1:][::-1]):
+        raise ValueError("circulant_part(column): needs the first column of a symmetric matrix, c_j = c_{m-j}.")
+    values = _decay("circulant_part", np.fft.rfft(first).real)
+    return Linear(
+        lambda u: by_fft(lambda modes: jnp.asarray(values, u.dtype) * modes, u),
+        lambda h, r: by_fft(lambda modes: modes / (1 - h * jnp.asarray(values, r.dtype)), r),
+    )
+
+
+def by_fft(change: Callable[[Array], Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
+    """What a change of the Fourier modes makes of a state.
+
+    Args:
+        change: of the modes, (m // 2 + 1,).
+        u: (m,).
+
+    Returns:
+        (m,), in the dtype of u.
+    """
+    return jnp.fft.irfft(change(jnp.fft.rfft(u)), u.shape[0]).astype(u.dtype)
+
+
+def _decay(call: str, values: np.ndarray) -> np.ndarray:
+    """The eigenvalues without rounding above 0, or the reason why they cannot be used."""
+    if not np.all(np.isfinite(values)) or np.max(values, initial=0.0) > 1e-10 * np.max(np.abs(values), initial=1.0):
+        raise ValueError(f"{call}: L has the eigenvalue {np.max(values)}, needs none above 0. Put growth into g.")
+    return np.minimum(values, 0.0)
