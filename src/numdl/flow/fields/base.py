@@ -111,12 +111,12 @@ def times(K: Float[Array, "rows columns"], u: Float[Array, " columns *n"]) -> Fl
     return u @ K.T if u.ndim == 1 else K @ u
 
 
-def plus(z: Float[Array, " rows *n"], b: Float[Array, " rows"]) -> Float[Array, " rows *n"]:
+def plus(z: Float[Array, " rows *n"], b: Float[Array, " #rows"]) -> Float[Array, " rows *n"]:
     """``z + b``, of one sample or of the columns of z.
 
     Args:
         z: one sample, (rows,), or n of them, (rows, n).
-        b: shared by the samples.
+        b: shared by the samples, (rows,), or (1,) for one number in all rows.
 
     Returns:
         The sum.

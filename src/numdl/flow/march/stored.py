@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -50,8 +49,7 @@ def final(
 ) -> Float[Array, " m *n"]:
     """Last state of ``serial``, without storing the ones before.
 
-    A reverse-mode derivative still stores what each step needs to be undone, but for what takes no longer to compute
-    again than to keep: of ``u + h tanh(K u + b)`` the state and the tanh. A forward-mode one stores nothing.
+    A reverse-mode derivative still stores what each step needs to be undone; a forward-mode one does not.
 
     Args:
         scheme: one step.
@@ -70,19 +68,7 @@ def final(
     """
     u0, steps = steps_of("final", control, coeffs, u0, t0, h)
 
-    @functools.partial(jax.checkpoint, prevent_cse=False, policy=_worth_keeping)  # inside a scan nothing can be merged
-    def forward(carry: PyTree, step: Steps) -> PyTree:
-        return advance(scheme, f, control, carry, step)
+    def forward(carry: PyTree, step: Steps) -> tuple[PyTree, None]:
+        return advance(scheme, f, control, carry, step), None
 
-    return leave(scheme, jax.lax.scan(lambda carry, step: (forward(carry, step), None), enter(scheme, u0), steps)[0])
-
-
-CHEAP = frozenset(
-    ["add", "add_any", "broadcast_in_dim", "concatenate", "convert_element_type", "copy", "integer_pow", "mul", "neg", "reshape", "select_n", "slice", "split", "square", "squeeze", "sub", "transpose"]
-)
-"""Operations of JAX that take no longer than to write their result to memory and to read it again."""
-
-
-def _worth_keeping(operation: Any, *_: Any, **__: Any) -> bool:
-    """Whether a derivative keeps the result of this operation of a step."""
-    return operation.name not in CHEAP
+    return leave(scheme, jax.lax.scan(forward, enter(scheme, u0), steps)[0])
