@@ -98,7 +98,7 @@ def _digits(size: Size, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     """Training and held-out samples with their classes; pixels have mean 0 and together standard deviation 1."""
     from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
+    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
     order = np.random.default_rng(seed).permutation(len(x))
     x, y, n, block = x[order], y[order], size.n, 8 // size.side
     x = x.reshape(-1, size.side, block, size.side, block).mean((2, 4)).reshape(len(x), -1)

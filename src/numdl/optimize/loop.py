@@ -166,6 +166,8 @@ def _run(
                 break
     except KeyboardInterrupt:
         status = Status("interrupted", f"Ctrl-C came after {state.iteration} iterations; the best iterate is kept.")
+    if status.converged and adapt is None:
+        state = _at_the_end(state)
     best = state.best
     history = {name: np.asarray(column) for name, column in state.history.items()}
     return Result(best.p, best.aux, status, history), state
@@ -201,6 +203,15 @@ def require_unknowns(call: str, p: PyTree) -> None:
             )
 
 
+def _at_the_end(state: Progress) -> Progress:
+    """The last point is the best one if its value is that but for rounding: slopes fall further than values."""
+    last, best = state.iterate, state.best
+    value = np.asarray(last.value)
+    if -float(value) < best.score - 4 * np.finfo(value.dtype).eps * abs(best.score):
+        return state
+    return state._replace(best=Best(last.p, last.aux, state.memory, -float(value), state.iteration))
+
+
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:
     """Book one step: history, best point, memory; refuses a start without a finite objective."""
     scalars = {name: v for name, v in after.metrics.items() if name != "aux" and np.ndim(v) == 0}
@@ -212,8 +223,7 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
         )
     best, memory = state.best, state.memory
     if adapt is None:
-        # At a tie the later point: near a minimum values differ by rounding only, while slopes still fall.
-        if -float(after.value) >= best.score:
+        if -float(after.value) > best.score:
             best = Best(after.p, after.aux, memory, -float(after.value), state.iteration + 1)
     else:
         adapted = adapt.update(memory, after)
