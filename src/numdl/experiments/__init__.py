@@ -43,6 +43,7 @@ REGISTRY: dict[str, str] = {
     "maximum-principle": "numdl.experiments.maximum_principle",
     "gradients-and-dynamics": "numdl.experiments.gradients_and_dynamics",
     "energy-conservation": "numdl.experiments.energy_conservation",
+    "overfitting-a-discretisation": "numdl.experiments.overfitting_a_discretisation",
     "reversible-depth": "numdl.experiments.reversible_depth",
     "robust-dynamics": "numdl.experiments.robust_dynamics",
     "path-with-obstacles": "numdl.experiments.path_with_obstacles",
