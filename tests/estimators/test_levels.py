@@ -78,6 +78,7 @@ def test_files_and_warm_starts(fitted, tmp_path):
     assert copy.history_["misfit"][0] < 1.5 * fitted.history_["misfit"][-1]
 
 
+@pytest.mark.thorough
 def test_open_parts_are_compared_on_the_first_level():
     chosen = model(dynamics="auto", width="auto", max_iter=3, levels=2, n_restarts=2).fit(X, Y)
     assert chosen.architecture_.depth == 4

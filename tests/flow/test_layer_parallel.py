@@ -143,6 +143,7 @@ def test_a_coarse_step_that_overflows_costs_cycles_and_nothing_else():
     assert len(found.residuals) <= 32 // 8 + 1
 
 
+@pytest.mark.thorough
 def test_few_cycles_leave_a_bias_that_more_of_them_remove():
     args, coeffs, h = problem("antisymmetric", "euler", 32, T=6.0)
 

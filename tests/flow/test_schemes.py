@@ -171,6 +171,7 @@ def test_stiff_terms_are_stable_where_forward_euler_is_not():
     assert np.max(np.abs(ends["imex"])) < 10 and np.max(np.abs(ends["euler"])) > 1e3
 
 
+@pytest.mark.thorough
 def test_a_report_does_not_judge_implicit_terms_by_eigenvalues():
     net = ResNet(2, 4, 4, dynamics="contractive", damping=30.0, scheme="imex")
     report = stability_report(net, net.init(0), np.eye(2))

@@ -85,6 +85,7 @@ def test_contract(name):
     check_contract(BOUNDED[name](non_negative()), squares(), jnp.asarray(START))
 
 
+@pytest.mark.thorough
 def test_momentum_gains_over_none():
     counts = [
         len(
