@@ -60,6 +60,9 @@ MARCHES: dict[str, March] = {
 WHOLE = (reversible, reversible_by_coupling, adjoint)
 """Marches that take all samples at once, (n, m), as every ``AllAtOnce`` does."""
 
+COLUMNS = (final, remat, checkpointed)
+"""Marches that take many samples as the columns of (m, n), where scheme and dynamics do."""
+
 
 def over_samples(
     march: March,
@@ -73,8 +76,8 @@ def over_samples(
 ) -> Float[Array, "n m"]:
     """States of n samples at the end, by any way to march.
 
-    Where scheme and dynamics take them the samples march as columns, (m, n): XLA's loops on a CPU run along the last
-    axis, and those over a narrow state cost up to three times as much.
+    Where march, scheme and dynamics take them the samples march as columns, (m, n): XLA's loops on a CPU run along the
+    last axis, and those over a narrow state cost up to three times as much.
 
     Args:
         march: a value of ``MARCHES``.
@@ -91,7 +94,7 @@ def over_samples(
     """
     if isinstance(march, AllAtOnce) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
-    if march is not adaptive and scheme.columns and getattr(f, "columns", False):
+    if march in COLUMNS and scheme.columns and getattr(f, "columns", False):
         return march(scheme, f, control, coeffs, u0.T, t0, h).T
     return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
 
