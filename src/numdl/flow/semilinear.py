@@ -103,23 +103,12 @@ def circulant_part(column: Float[np.ndarray, " m"]) -> Linear:
     if first.ndim != 1 or not np.allclose(first[1:], first[1:][::-1]):
         raise ValueError("circulant_part(column): needs the first column of a symmetric matrix, c_j = c_{m-j}.")
     values = _decay("circulant_part", np.fft.rfft(first).real)
-    return Linear(
-        lambda u: by_fft(lambda modes: jnp.asarray(values, u.dtype) * modes, u),
-        lambda h, r: by_fft(lambda modes: modes / (1 - h * jnp.asarray(values, r.dtype)), r),
-    )
 
+    def by_fft(change: Callable[[Array], Array], u: Array) -> Array:
+        """What a change of the Fourier modes, given their eigenvalues, makes of a state."""
+        return jnp.fft.irfft(change(jnp.asarray(values, u.dtype)) * jnp.fft.rfft(u), u.shape[0]).astype(u.dtype)
 
-def by_fft(change: Callable[[Array], Array], u: Float[Array, " m"]) -> Float[Array, " m"]:
-    """What a change of the Fourier modes makes of a state.
-
-    Args:
-        change: of the modes, (m // 2 + 1,).
-        u: (m,).
-
-    Returns:
-        (m,), in the dtype of u.
-    """
-    return jnp.fft.irfft(change(jnp.fft.rfft(u)), u.shape[0]).astype(u.dtype)
+    return Linear(lambda u: by_fft(lambda rates: rates, u), lambda h, r: by_fft(lambda rates: 1 / (1 - h * rates), r))
 
 
 def _decay(call: str, values: np.ndarray) -> np.ndarray:
