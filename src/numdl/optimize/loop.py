@@ -17,6 +17,7 @@ import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
 from numdl.optimize.compiled import compiled_step, one_blas_thread
+from numdl.optimize.line_search import rounding_of
 
 
 class Best(NamedTuple):
@@ -206,10 +207,10 @@ def require_unknowns(call: str, p: PyTree) -> None:
 def _at_the_end(state: Progress) -> Progress:
     """The last point is the best one if its value is that but for rounding: slopes fall further than values."""
     last, best = state.iterate, state.best
-    value = np.asarray(last.value)
-    if -float(value) < best.score - 4 * np.finfo(value.dtype).eps * abs(best.score):
+    least = best.score - float(rounding_of(jnp.asarray(best.score, last.value.dtype)))
+    if not -float(last.value) >= least:  # no number is no end either
         return state
-    return state._replace(best=Best(last.p, last.aux, state.memory, -float(value), state.iteration))
+    return state._replace(best=Best(last.p, last.aux, state.memory, -float(last.value), state.iteration))
 
 
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:

@@ -115,15 +115,13 @@ class SuccessiveApproximations(eqx.Module):
                 work = work + paid
                 constant = 2 * (rise - promise) / jnp.maximum(missed, tiny)
                 good &= (rise < 0) & (rise <= 1e-4 * promise) & (new <= layers.value + rounding)
-                new = jnp.minimum(new, iterate.value)  # within rounding: what falls is the slope
                 # A cost that is no number measures nothing: fmax passes over it.
                 rho = jnp.where(good, jnp.fmax(constant, rho / 2), jnp.fmax(constant, 4 * rho))
                 rho = jnp.clip(rho, 1e-10, 1e10).astype(new.dtype)
             p, value = kept_if(good, (trial, new), (p, value))
             return good, rho, p, value, work, count + 1, missed
 
-        rho = iterate.state.rho
-        value = jnp.minimum(layers.value, iterate.value) if self.augmented else layers.value
+        rho, value = iterate.state.rho, layers.value
         start = (
             jnp.asarray(False),
             rho,
