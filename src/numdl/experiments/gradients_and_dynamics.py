@@ -54,13 +54,14 @@ def run(quick: bool, random_state: int) -> Outcome:
     draws = range(random_state, random_state + (10 if quick else 50))
     names = (*FLOWS, "layers without flow")
     with jax.enable_x64(True):
-        over_time = {name: np.array([slopes(name, 1.0, seed) for seed in draws]) for name in names}
-        at_start = {name: [[slopes(name, size, seed)[0] for seed in draws] for size in SIZES] for name in names}
+        found = {name: np.array([[slopes(name, size, seed) for seed in draws] for size in SIZES]) for name in names}
         unsymplectic = max(symplectic_defect(seed) for seed in draws)
-    first = {name: found[:, 0] for name, found in over_time.items()}
+    over_time = {name: values[SIZES == 1.0][0] for name, values in found.items()}
+    at_start = {name: np.median(values[:, :, 0], axis=1) for name, values in found.items()}
+    first = {name: values[:, 0] for name, values in over_time.items()}
     numbers = {
         "sizes": SIZES,
-        "slope_in_the_first_state": {name: np.median(np.array(found), axis=1) for name, found in at_start.items()},
+        "slope_in_the_first_state": at_start,
         "each_draw_of_size_1": first,
         "largest_symplectic_defect": unsymplectic,
     }
@@ -157,7 +158,7 @@ def symplectic_defect(seed: int) -> float:
     return float(np.max(np.abs(J.T @ S @ J - S)))
 
 
-def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, list], figure: Figure) -> None:
+def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, np.ndarray], figure: Figure) -> None:
     """Slopes over the layers on the left, in the first state over the size of the weights on the right."""
     from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
@@ -166,7 +167,7 @@ def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, list], figure: F
     for (name, found), color in zip(over_time.items(), CYCLE, strict=False):
         left.plot(steps, np.median(found, axis=0), color=color, label=name)
         left.fill_between(steps, found.min(0), found.max(0), color=color, alpha=0.15, linewidth=0)
-        right.plot(SIZES, np.median(at_start[name], axis=1), color=color, marker="o", label=name)
+        right.plot(SIZES, at_start[name], color=color, marker="o", label=name)
     for axes in (left, right):
         axes.axhline(1.0, color=GREY, linestyle="--", linewidth=1)
         logarithmic(axes, np.array([1e-6, 1e6]))

@@ -93,33 +93,16 @@ def train(
     Returns:
         What came out.
     """
-    import jax.numpy as jnp
-
     from numdl.contracts import Status
+    from numdl.experiments.training import reduced
     from numdl.models import coarsened, prolonged, refined
     from numdl.optimize import LevenbergMarquardt, Refinement, minimize_cascadic
-    from numdl.problems import VarPro, get_loss
-    from numdl.regularize import GroupPenalty, group_labels
 
     first = coarsened(net, levels)
-    nets, problems = [first], []
+    nets = [first]
     while nets[-1].depth < net.depth:
         nets.append(refined(nets[-1]))
-    for part in nets:
-        labels, names = group_labels(part.init(seed), "kind")
-        alphas = [alpha * (part.h if name.startswith("flow") else 1.0) for name in names]
-        penalty = GroupPenalty(jnp.asarray(alphas), jnp.asarray(labels))
-        problems.append(
-            VarPro(
-                part,
-                get_loss(loss),
-                jnp.asarray(x),
-                jnp.asarray(c),
-                jnp.ones(len(x)),
-                penalty,
-                jnp.asarray(alpha),
-            )
-        )
+    problems = [reduced(part, loss, part.init(seed), x, c, alpha) for part in nets]
 
     def observe(progress: Progress) -> Status | None:
         history = progress.history

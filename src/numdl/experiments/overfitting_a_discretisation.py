@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.data import TOYS, Scaler
 from numdl.experiments.outcome import Outcome, at_least, at_most
-from numdl.experiments.swiss_roll import wrong
+from numdl.experiments.swiss_roll import Size, draw_regions, spirals, wrong
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,14 +28,6 @@ WIDTH, DEPTH, T, ALPHA = 8, 16, 10.0, 1e-5
 FINER = (1, 2, 4, 8)
 SCHEMES = {"euler": "rk4", "rk4": "euler"}
 GRID = 121
-
-
-class Size(NamedTuple):
-    """How much is computed and what is then claimed."""
-
-    n: int
-    iterations: int
-    error: float
 
 
 FULL = Size(n=513, iterations=60, error=2.0)
@@ -64,14 +55,9 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     size = QUICK if quick else FULL
-    data = TOYS["swiss-roll"](size.n)
-    x, c = data.x, data.c[:, 1:]
-    kept = np.arange(len(x)) // 2 % 2 == 0
-    x = Scaler.fit(x[kept]).transform(x)
+    training, held_out, _ = spirals(size.n)
     with jax.enable_x64(True):
-        found = {
-            scheme: _march(scheme, size, (x[kept], c[kept]), (x[~kept], c[~kept]), random_state) for scheme in SCHEMES
-        }
+        found = {scheme: _march(scheme, size, training, held_out, random_state) for scheme in SCHEMES}
     euler, rk4 = found["euler"], found["rk4"]
     numbers = {
         "steps": DEPTH * np.array(FINER),
@@ -85,7 +71,7 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_least("Euler's weights marched by RK4 miss", euler.other, 20.0, " %"),
         at_most("RK4's weights with eight times as many steps miss", rk4.errors[-1], size.error, " %"),
     ]
-    return Outcome(numbers, claims, partial(_draw, found, x[~kept], c[~kept, 0]))
+    return Outcome(numbers, claims, partial(_draw, found, held_out[0], held_out[1][:, 0]))
 
 
 def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int) -> Marched:
@@ -118,14 +104,13 @@ def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int)
 
 def _draw(found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
     """Decision regions of both networks with their own and with eight times as many steps; errors over the steps."""
-    from numdl.report.figures.canvas import BLUE, GREEN, ORANGE, RED
+    from numdl.report.figures.canvas import GREEN, RED
 
     panels = figure.subplots(2, 3)
     axis = np.linspace(-2.0, 2.0, GRID)
     for row, (scheme, m) in zip(panels, found.items(), strict=True):
         for axes, (factor, region) in zip(row, m.regions.items(), strict=False):
-            axes.contourf(axis, axis, region > 0, levels=[-0.5, 0.5, 1.5], colors=["#cfe0f2", "#f8dcc3"])
-            axes.scatter(*x.T, c=np.where(labels > 0.5, ORANGE, BLUE), s=4, linewidths=0)
+            draw_regions(axes, axis, region, x, labels)
             title = f"trained with {DEPTH} steps" if factor == 1 else f"the same weights, {factor * DEPTH} steps"
             axes.set(aspect="equal", title=f"{scheme}: {title}", xlim=(-2, 2), ylim=(-2, 2))
         color = RED if scheme == "euler" else GREEN

@@ -58,35 +58,13 @@ def run(quick: bool, random_state: int) -> Outcome:
         return _train(QUICK if quick else FULL, random_state)
 
 
-def problem_of(net: ResNet, x: np.ndarray, c: np.ndarray) -> Any:
-    """Logistic misfit with eliminated head; weights of layers count by their step size.
-
-    Args:
-        net: network.
-        x: samples, (n, 2).
-        c: classes 0 and 1, (n, 1).
-
-    Returns:
-        VarPro.
-    """
-    import jax.numpy as jnp
-
-    from numdl.problems import LOGISTIC, VarPro
-    from numdl.regularize import GroupPenalty, group_labels
-
-    labels, names = group_labels(net.init(0), "kind")
-    alphas = jnp.asarray([ALPHA * (net.h if name.startswith("flow") else 1.0) for name in names])
-    penalty = GroupPenalty(alphas, jnp.asarray(labels))
-    return VarPro(net, LOGISTIC, jnp.asarray(x), jnp.asarray(c), jnp.ones(len(x)), penalty, jnp.asarray(ALPHA))
-
-
-def gradient_of(net: ResNet, x: np.ndarray) -> Any:
+def gradient_of(net: ResNet, theta: Any, x: np.ndarray) -> Any:
     """Gradient of ``||u(T)||^2 / (2 n)`` by all weights, compiled for weights of this shape."""
     import jax
     import jax.numpy as jnp
 
     total = lambda theta: 0.5 / len(x) * jnp.sum(net.batch(theta, jnp.asarray(x)) ** 2)  # noqa: E731
-    return jax.jit(jax.grad(total)).lower(net.init(0)).compile()
+    return jax.jit(jax.grad(total)).lower(theta).compile()
 
 
 def _train(size: Size, seed: int) -> Outcome:
@@ -94,6 +72,7 @@ def _train(size: Size, seed: int) -> Outcome:
     from jax.flatten_util import ravel_pytree
 
     from numdl.experiments.swiss_roll import wrong
+    from numdl.experiments.training import reduced
     from numdl.models import ResNet
     from numdl.optimize import LBFGS, minimize
 
@@ -105,16 +84,16 @@ def _train(size: Size, seed: int) -> Outcome:
         for march in ("stored", "reversible")
     }
     memory: dict[str, list[float]] = {march: [] for march in nets}
-    apart = 0.0
+    apart, theta = 0.0, {}
     for pair in zip(*nets.values(), strict=True):
         theta, slopes = pair[0].init(seed), []
         for march, net in zip(nets, pair, strict=True):
-            gradient = gradient_of(net, training[0])
+            gradient = gradient_of(net, theta, training[0])
             memory[march].append(gradient.memory_analysis().temp_size_in_bytes / MIB)
             slopes.append(ravel_pytree(gradient(theta))[0])
         apart = float(jax.numpy.linalg.norm(slopes[1] - slopes[0]) / jax.numpy.linalg.norm(slopes[0]))
     deep = nets["reversible"][-1]
-    problem, theta = problem_of(deep, *training), deep.init(seed)
+    problem = reduced(deep, "logistic", theta, *training, ALPHA)
     result, _ = minimize(problem, LBFGS(), theta, problem.first_head(theta), max_iter=size.iterations)
     scores = problem.scores(jax.jit(deep.batch)(result.p, jax.numpy.asarray(held_out[0])), result.aux)
     missed = wrong(np.asarray(scores), held_out[1])

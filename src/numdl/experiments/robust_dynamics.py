@@ -14,7 +14,7 @@ and 2.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -50,7 +50,7 @@ QUICK = Size(n=250, side=4, iterations=60, attacked=12, error=1.0, distance=1.05
 
 
 class Measured(NamedTuple):
-    """Of one network: errors in percent for each noise, growth of the held-out samples, distances to other classes."""
+    """Of one network: errors in percent for each noise, growth and distance to other classes of some samples."""
 
     errors: np.ndarray
     growth: np.ndarray
@@ -111,20 +111,19 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
     import jax.numpy as jnp
 
     from numdl.analysis import LinearisedSearch, attack
+    from numdl.experiments.training import reduced
     from numdl.models import ResNet
     from numdl.optimize import LBFGS, minimize
-    from numdl.problems import SOFTMAX, VarPro, coupled
-    from numdl.regularize import GroupPenalty
+    from numdl.problems import coupled
 
     x, y, unseen, labels = data
     width = x.shape[1]
     net = ResNet(width, width, depth, T, dynamics, scheme, opening=False)
-    penalty = GroupPenalty(jnp.full(1, ALPHA * net.h), jnp.zeros(net.n_parameters, jnp.int32))
-    classes = jnp.asarray(np.eye(10)[y])
-    problem = VarPro(net, SOFTMAX, jnp.asarray(x), classes, jnp.ones(len(x)), penalty, jnp.asarray(ALPHA))
-    start = {"theta": net.init(seed), "W": jnp.zeros((10, width + 1))}
-    result, _ = minimize(coupled(problem, start["theta"]), LBFGS(), start, max_iter=size.iterations)
-    theta, head = result.p["theta"], result.p["W"]
+    first = net.init(seed)
+    problem = reduced(net, "softmax", first, x, np.eye(10)[y], ALPHA)
+    full, start = coupled(problem, first), {"theta": first, "W": problem.first_head(first)}
+    p = minimize(full, LBFGS(), start, max_iter=size.iterations)[0].p
+    theta, head = p["theta"], p["W"]
 
     scores = jax.jit(lambda x: jnp.argmax(problem.scores(net.batch(theta, x), head), 1))
     disturbance = np.random.default_rng(seed + 1).standard_normal(unseen.shape)
@@ -132,10 +131,7 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
     stretch = jax.jit(jax.vmap(lambda x: jnp.linalg.norm(jax.jacobian(lambda x: net(theta, x))(x), 2)))
     few = unseen[: size.attacked]
 
-    def one(p: Any, x: Any) -> Any:
-        return p[1] @ jnp.append(net(p[0], x), 1.0)
-
-    nearest = attack(LinearisedSearch(5), one, (theta, head), few, labels[: size.attacked])
+    nearest = attack(LinearisedSearch(5), full.apply, p, few, labels[: size.attacked])
     return Measured(np.array(errors), np.asarray(stretch(jnp.asarray(few))), nearest.norms)
 
 

@@ -19,7 +19,10 @@ from numdl.data import TOYS, Scaler
 from numdl.experiments.outcome import Outcome, at_least, at_most
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Pair = tuple[np.ndarray, np.ndarray]
 
 TITLE = "Swiss roll: a flow takes two spirals apart until a plane separates them"
 WIDTH, DEPTH, T = 8, 16, 20.0
@@ -73,11 +76,7 @@ def _separate(size: Size, random_state: int) -> Outcome:
     from numdl.experiments.training import train
     from numdl.models import ResNet
 
-    data = TOYS["swiss-roll"](size.n)
-    x, c = data.x, data.c[:, 1:]
-    kept = np.arange(len(x)) // 2 % 2 == 0
-    scale = Scaler.fit(x[kept])
-    training, held_out = ((scale.transform(x[part]), c[part]) for part in (kept, ~kept))
+    training, held_out, scale = spirals(size.n)
     net = ResNet(2, WIDTH, DEPTH, T=T, dynamics="antisymmetric")
     how = {"alpha": ALPHA, "iterations": size.iterations, "seed": random_state}
     trained = train(net, "logistic", training, held_out, wrong, **how)
@@ -104,8 +103,40 @@ def _separate(size: Size, random_state: int) -> Outcome:
     axis = np.linspace(-1.35, 1.35, GRID)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     regions = trained.scores(scale.transform(grid)).reshape(GRID, GRID)
-    points = (x[~kept], c[~kept, 0])
+    points = scale.inverse(held_out[0])
     return Outcome(numbers, claims, partial(_draw, axis, regions, points, flow, trained.errors))
+
+
+def spirals(n: int) -> tuple[Pair, Pair, Scaler]:
+    """Two spirals of n points each, every second pair of points held out.
+
+    Args:
+        n: points of a class.
+
+    Returns:
+        Training and held-out part, each inputs (rows, 2) and classes 0 and 1 (rows, 1), and the scaler of the inputs.
+    """
+    data = TOYS["swiss-roll"](n)
+    kept = np.arange(len(data.x)) // 2 % 2 == 0
+    scale = Scaler.fit(data.x[kept])
+    training, held_out = ((scale.transform(data.x[part]), data.c[part, 1:]) for part in (kept, ~kept))
+    return training, held_out, scale
+
+
+def draw_regions(axes: Axes, axis: np.ndarray, regions: np.ndarray, x: np.ndarray, labels: np.ndarray) -> None:
+    """Decision regions of two classes, with points.
+
+    Args:
+        axes: where to draw.
+        axis: places of the grid along both axes, (g,).
+        regions: scores on the grid, (g, g), positive for class 1.
+        x: points, (n, 2).
+        labels: 0 or 1, (n,).
+    """
+    from numdl.report.figures.canvas import BLUE, ORANGE
+
+    axes.contourf(axis, axis, regions > 0, levels=[-0.5, 0.5, 1.5], colors=["#cfe0f2", "#f8dcc3"])
+    axes.scatter(*x.T, c=np.where(labels > 0.5, ORANGE, BLUE), s=5, linewidths=0)
 
 
 def wrong(scores: np.ndarray, c: np.ndarray) -> float:
@@ -156,15 +187,15 @@ def _follow(trained: Any, training: tuple, held_out: tuple) -> Flow:
     return Flow(views, held_out[1][:, 0], np.array(error))
 
 
-def _draw(axis: np.ndarray, regions: np.ndarray, points: tuple, flow: Flow, errors: np.ndarray, figure: Figure) -> None:
+def _draw(
+    axis: np.ndarray, regions: np.ndarray, points: np.ndarray, flow: Flow, errors: np.ndarray, figure: Figure
+) -> None:
     """Decision regions, ways of some points, what planes achieve at each depth; below, all points at three depths."""
     from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE
 
     (left, middle, right), below = figure.subplots(2, 3)
     colors = np.where(flow.labels > 0.5, ORANGE, BLUE)
-    x, labels = points
-    left.contourf(axis, axis, regions > 0, levels=[-0.5, 0.5, 1.5], colors=["#cfe0f2", "#f8dcc3"])
-    left.scatter(*x.T, c=np.where(labels > 0.5, ORANGE, BLUE), s=5, linewidths=0)
+    draw_regions(left, axis, regions, points, flow.labels)
     left.set(aspect="equal", title="Decision regions, held-out points", xlabel="x1", ylabel="x2")
     for index in np.linspace(0, len(colors) - 1, 2 * FOLLOWED).astype(int):
         middle.plot(*flow.views[:, index].T, color=colors[index], linewidth=0.7, alpha=0.8)

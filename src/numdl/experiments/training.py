@@ -14,7 +14,7 @@ from numdl.data import TOYS, Scaler
 from numdl.models import ResNet
 from numdl.optimize import LevenbergMarquardt, Progress, minimize
 from numdl.problems import VarPro, get_loss
-from numdl.regularize import GroupPenalty
+from numdl.regularize import GroupPenalty, group_labels
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -93,6 +93,26 @@ def train(
     method = LevenbergMarquardt(tol=1e-6)
     result, _ = minimize(problem, method, theta, problem.first_head(theta), max_iter=iterations, observe=watch)
     return Trained(problem, result, np.array(errors))
+
+
+def reduced(net: ResNet, loss: str, theta: PyTree, x: np.ndarray, c: np.ndarray, alpha: float) -> VarPro:
+    """The problem with eliminated head whose penalty is one of functions of time, whatever the number of steps.
+
+    Args:
+        net: the features.
+        loss: key of ``numdl.problems.LOSSES``.
+        theta: weights; only their structure and shapes are used.
+        x: samples, (n, d).
+        c: targets, (n, k).
+        alpha: penalty on opening and head, and on the integral of the squared flow weights over a unit of time.
+
+    Returns:
+        The problem.
+    """
+    labels, names = group_labels(theta, "kind")
+    alphas = [alpha * (net.h if name.startswith("flow") else 1.0) for name in names]
+    penalty = GroupPenalty(jnp.asarray(alphas), jnp.asarray(labels))
+    return VarPro(net, get_loss(loss), jnp.asarray(x), jnp.asarray(c), jnp.ones(len(x)), penalty, jnp.asarray(alpha))
 
 
 def scores(problem: VarPro, theta: PyTree, head: Any, x: np.ndarray) -> np.ndarray:
