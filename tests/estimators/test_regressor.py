@@ -255,6 +255,17 @@ def test_an_overflow_names_layer_and_step():
         model.predict(X)
 
 
+def test_a_start_that_overflows_is_left_out():
+    X = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    options = {"width": 2, "depth": 2, "activation": "identity", "max_iter": 1, "random_state": 0}
+    model = regressor(**options, n_restarts=1, warm_start=True).fit(X, X[:, 0])
+    huge = jax.tree.map(lambda leaf: np.full_like(leaf, 1e308), model.members_[0].theta)
+    model.members_ = [model.members_[0]._replace(theta=huge)]
+    with pytest.warns(RuntimeWarning, match=r"1 of 2 starts were left out\. .*before any training: row 1 overflows"):
+        model.set_params(n_restarts=2).fit(X, X[:, 0])
+    assert len(model.members_) == 1 and np.isfinite(model.predict(X)).all()
+
+
 def test_a_damping_reaches_the_network_and_its_file(tmp_path):
     from numdl.io import load, save
 

@@ -70,6 +70,9 @@ def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, 
 
     Returns:
         Members, best evidence first; at least one.
+
+    Raises:
+        ValueError: no start has a finite objective; where a network overflows, with row, layer and step.
     """
     limit = trainer.settings.max_iter
     candidates = wanted.candidates(d, None if trainer.squares else trainer.data.c.shape[1])
@@ -81,7 +84,7 @@ def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, 
             for i, net in enumerate(candidates)
             if i == 0 or not trainer.spent(SEARCH_SHARE)
         ]
-        tried = [run for run in screened if run is not None]
+        tried = _begun(trainer, screened)
         runs = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=_score), first))
         leaders = [run.net for run in runs]
     else:
@@ -92,7 +95,15 @@ def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, 
         net, turn = leaders[i % len(leaders)], i // len(leaders)
         start = Start(seed + turn, gains[turn % len(gains)])
         runs.append(to_the_end(trainer, net, start, wanted.levels, f", start {i + 1} of {starts}"))
-    return choose_members([run for run in runs if run is not None])
+    return choose_members(_begun(trainer, runs))
+
+
+def _begun(trainer: Trainer, runs: list[Run | None]) -> list[Run]:
+    """Those that could be begun; if none could, the reason is the error."""
+    begun = [run for run in runs if run is not None]
+    if not begun:
+        raise ValueError(next(iter(trainer.refused.values())))
+    return begun
 
 
 def to_the_end(trainer: Trainer, net: Network, start: Start, levels: int, which: str) -> Run | None:

@@ -72,6 +72,7 @@ class Trainer:
     Attributes:
         runs: what was trained so far.
         weights: first weights for an architecture and a seed, instead of random ones.
+        refused: sentences on the starts without a finite objective, for which nothing was trained.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Trainer:
         self.interrupted = False
         self.began = time.perf_counter()
         self.weights: dict[tuple[Network, int], Any] = {}
+        self.refused: dict[tuple[Network, Start], str] = {}
         self._arrays = divide(mesh, data.w, data.x, data.c)
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
@@ -189,12 +191,11 @@ class Trainer:
             finer: network on twice the steps, to which this one gives way when the rule says so; None for none.
 
         Returns:
-            The run; None if there was no time to begin it.
-
-        Raises:
-            ValueError: the objective is not finite at the start; where the network overflows, with layer and step.
+            The run; None if there was no time to begin it, or no finite objective at its start, see ``refused``.
         """
         run = self.runs.get((net, start))
+        if (net, start) in self.refused:
+            return None
         if run is not None and (run.ended or run.progress.iteration >= iterations):
             return run
         if self.out_of_time and self.runs:
@@ -240,9 +241,8 @@ class Trainer:
             )
         except ValueError as error:  # no finite objective at the start
             place = first_overflow(net, theta, self.data.x)
-            if place is None:
-                raise
-            raise ValueError(f"{net.title}, before any training: {place}") from error
+            self.refused[key] = f"{net.title}, before any training: {place or error}"
+            return None
         except KeyboardInterrupt:  # while something was compiled, outside the loop
             self.interrupted = True
             if not self.runs:

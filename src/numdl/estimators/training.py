@@ -105,6 +105,10 @@ def train(
     estimator.members_ = [member_of(run, data if trainer.squares else None) for run in runs]
     _describe(estimator, trainer, runs[0], stopped_by, unfinished)
     context.call_on_fit_task_end(estimator=estimator)
+    if trainer.refused:
+        first, tried = next(iter(trainer.refused.values())), len(trainer.refused) + len(trainer.runs)
+        message = f"{len(trainer.refused)} of {tried} starts were left out. {first}"
+        warnings.warn(f"{type(estimator).__name__}: {message}", RuntimeWarning, stacklevel=4)
     if estimator.status_.code == "max_iter":
         warnings.warn(
             f"{type(estimator).__name__}: {estimator.status_.message} The fit may improve further: raise max_iter.",

@@ -75,6 +75,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 
 def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int) -> Marched:
+    import jax
     import jax.numpy as jnp
 
     from numdl.experiments.training import train
@@ -87,19 +88,20 @@ def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int)
     axis = np.linspace(-2.0, 2.0, GRID)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 
-    def scores(net: ResNet, theta: Any, x: np.ndarray) -> np.ndarray:
-        return np.asarray(problem.scores(net.batch(theta, jnp.asarray(x)), head))
+    @partial(jax.jit, static_argnums=0)
+    def scores(net: ResNet, theta: Any, x: np.ndarray) -> Any:
+        return problem.scores(net.batch(theta, jnp.asarray(x)), head)
 
     nets, errors, regions = [(net, theta)], [], {}
     for _ in FINER[1:]:
         coarse, given = nets[-1]
         nets.append((refined(coarse), prolonged(coarse, given)))
     for factor, (finer, weights) in zip(FINER, nets, strict=True):
-        errors.append(wrong(scores(finer, weights, held_out[0]), held_out[1]))
+        errors.append(wrong(np.asarray(scores(finer, weights, held_out[0])), held_out[1]))
         if factor in (FINER[0], FINER[-1]):
-            regions[factor] = scores(finer, weights, grid).reshape(GRID, GRID)
+            regions[factor] = np.asarray(scores(finer, weights, grid)).reshape(GRID, GRID)
     other = dataclasses.replace(net, scheme=SCHEMES[scheme])
-    return Marched(np.array(errors), wrong(scores(other, theta, held_out[0]), held_out[1]), regions)
+    return Marched(np.array(errors), wrong(np.asarray(scores(other, theta, held_out[0])), held_out[1]), regions)
 
 
 def _draw(found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
