@@ -1,6 +1,6 @@
 """How much work and time does training from coarse to fine save, and does the automatic rule beat fixed schedules?
 
-Levenberg-Marquardt with eliminated head on three tasks, three levels of depth up to 16, ten starts each. ``single`` is
+Levenberg-Marquardt with eliminated head on three tasks, three levels of depth up to 16, twenty starts each. ``single`` is
 training at full depth; the median over starts of its objective after 40 iterations is the target of all runs of a
 task. ``automatic`` is the rule of ``numdl.optimize.cascadic``, ``after_k`` leaves each coarse level after k iterations.
 Starts end in different minima, so a rule is charged for all its runs, those that miss the target included: expected
@@ -30,7 +30,7 @@ TASKS = {
     "swiss-roll": ("logistic", ResNet(2, 8, 16, T=2.0, dynamics="antisymmetric"), 1e-6),
     "double-circles": ("logistic", ResNet(2, 4, 16, T=2.0, dynamics="antisymmetric"), 1e-6),
 }
-LEVELS, LONG, MOST, STARTS = 3, 40, 90, 10
+LEVELS, LONG, MOST, STARTS = 3, 40, 90, 20
 
 
 @dataclasses.dataclass(frozen=True)
