@@ -34,6 +34,7 @@ NAMES = (
     "multilevel",
     "spiral",
     "data_parallel",
+    "maximum_principle",
 )
 
 
