@@ -35,6 +35,7 @@ NAMES = (
     "spiral",
     "data_parallel",
     "maximum_principle",
+    "gradient_bias",
 )
 
 

@@ -61,12 +61,13 @@ def discrete_problem(x: np.ndarray, c: np.ndarray) -> Any:
 
 
 def discrete_start(seed: int, values: tuple[float, ...] | None) -> dict[str, Any]:
-    """Random weights, of ``values`` or normal, and scales that keep the variance of a layer's input."""
+    """Random weights that keep the variance of a layer's input: of ``values`` and scaled, or normal of that size."""
     import jax.numpy as jnp
 
     rng, p = np.random.default_rng(seed), {}
     for j, (columns, rows) in enumerate(pairwise(SIZES), 1):
         K = rng.standard_normal((rows, columns)) if values is None else rng.choice(values, (rows, columns))
-        scale = np.full(rows, 1 / np.sqrt(columns * np.mean(K**2)))
-        p |= {f"K{j}": jnp.asarray(K), f"s{j}": jnp.asarray(scale), f"b{j}": jnp.zeros(rows)}
+        size = 1 / np.sqrt(columns * np.mean(K**2))
+        K, scale = (size * K, 1.0) if values is None else (K, size)
+        p |= {f"K{j}": jnp.asarray(K), f"s{j}": jnp.full(rows, scale), f"b{j}": jnp.zeros(rows)}
     return p

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-GROWTH = 1.04
+GROWTH = 1.1
 """Factor of the passes from one look at a method to the next."""
 
 
