@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
 OPERATION = re.compile(r"= (\(.*?\)|\S+) ([a-z][a-z0-9-]*)\(")
@@ -27,7 +27,7 @@ def executed(text: str, unknown: int) -> dict[str, int]:
     """
     bodies, entry = _computations(text)
 
-    @lru_cache(maxsize=None)
+    @cache
     def of(name: str) -> tuple[tuple[str, int], ...]:
         total: Counter[str] = Counter()
         for line in bodies.get(name, ()):
