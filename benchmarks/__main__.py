@@ -36,6 +36,7 @@ NAMES = (
     "data_parallel",
     "maximum_principle",
     "gradient_bias",
+    "layer_processes",
 )
 
 
