@@ -13,7 +13,8 @@ Levenberg-Marquardt move the same weights from the same start; with ``free head`
 last state that moves along, with ``VarPro`` one that is eliminated: a head that the others do not have. Adam is
 the best of its rates, E-MSA the best of 2, 5 and 10 inner steps, by the median misfit at the end of the passes; the
 search is not counted. A pass forward or backward over all rows is one; ``seconds`` are those after compilation, which
-is given apart, and without the looks at the misfit. A curve that ended early keeps its last number.
+is given apart, and without the looks at the misfit, one whenever the passes have grown by a tenth. A curve that ended
+early keeps its last number.
 
 Sources: Li, Chen, Tai and E, JMLR 18 (2018), sec. 5; Li and Hao, ICML 2018, sec. 4 (discrete weights).
 """

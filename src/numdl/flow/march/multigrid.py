@@ -4,14 +4,13 @@ For states ``u_{j+1} = step_j(u_j) + g_j``, j < nt, from ``u_0``, every c-th one
 
 1. relaxes: from each C-point, all intervals at the same time, c steps to the next one (F-relaxation, then C, then F),
 2. corrects the C-points by the same recursion with steps c times as long, started from the defects of the fine one
-(full
-   approximation scheme), which is solved in the same way, and on the coarsest level step by step.
+   (full approximation scheme), which is solved in the same way, and on the coarsest level step by step.
 
 What is not yet exact after k cycles lies behind the first ``2 k c`` states (FCF), so ``nt / (2 c)`` cycles give the
 answer of the serial recursion whatever the coarse steps do; good ones give it in a few.
 
 Cost of a cycle on p processors: about ``2 nt / p`` fine steps, ``3 nt / p`` on all coarser levels together times
-``1 / (c - 1)``; memory: the states of all levels.
+``1 / (c - 1)``, and a message to the next processor for each sweep; memory: the states of all levels.
 
 Sources: Falgout, Friedhoff, Kolev, MacLachlan and Schroder, Parallel time integration with multigrid, SIAM J. Sci.
 Comput. 36 (2014) C635; Guenther, Ruthotto, Schroder, Cyr and Gauger, Layer-parallel training of deep residual neural
