@@ -34,6 +34,9 @@ NAMES = (
     "multilevel",
     "spiral",
     "data_parallel",
+    "maximum_principle",
+    "gradient_bias",
+    "layer_processes",
 )
 
 

@@ -23,9 +23,7 @@ import json
 import math
 import os
 import re
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,11 +34,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks._common import BenchmarkError, Run, ratio, table
+from benchmarks._processes import REPEATS, Compiled, join, median_seconds, started
 
 PROBLEMS = ("gauss-newton", "softmax")
 COUNTED = (1, 2, 4, 8)
 PREDICTED = tuple(2**k for k in range(11))
-REPEATS = 3
 
 
 def run(run: Run) -> None:
@@ -54,18 +52,18 @@ def run(run: Run) -> None:
         keys = {"problem": problem}
         with tempfile.TemporaryDirectory() as folder:
 
-            def started(
+            def run_here(
                 what: str, cores: list[list[int]], at: Path = Path(folder), name: str = problem
             ) -> dict[str, Any]:
                 return start(what, name, run.quick, at, cores)[0]
 
             if run.wants("ours", "counted", **keys):
-                run.record("ours", "counted", keys, **started("count", [cores]))
+                run.record("ours", "counted", keys, **run_here("count", [cores]))
             if not run.wants("ours", "2 processes", **keys):
                 continue
-            run.record("ours", "1 process, 2 cores", keys, **started("time", [cores]))
-            run.record("ours", "1 process, 1 core", keys, **started("time", [cores[:1]]))
-            two = started("time", [[core] for core in cores[:2]])
+            run.record("ours", "1 process, 2 cores", keys, **run_here("time", [cores]))
+            run.record("ours", "1 process, 1 core", keys, **run_here("time", [cores[:1]]))
+            two = run_here("time", [[core] for core in cores[:2]])
             one, other = (np.load(Path(folder) / f"{count}.npy") for count in (1, 2))
             run.record("ours", "2 processes", keys, gap=relative(other, one), steps=len(one), **two)
 
@@ -77,30 +75,15 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
 
 def start(what: str, problem: str, quick: bool, folder: Path, cores: list[list[int]]) -> list[dict[str, Any]]:
     """Start a process for each entry of ``cores``, bound to these; what each of them found."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flags = " --xla_force_host_platform_device_count=8" if what == "count" else ""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + flags}
-    processes = []
-    for index, own in enumerate(cores):
-        task = {"what": what, "problem": problem, "quick": quick, "folder": str(folder), "cores": own}
-        task |= {"index": index, "count": len(cores), "port": port}
-        call = [sys.executable, "-m", "benchmarks.data_parallel", json.dumps(task)]
-        processes.append(subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, text=True))
-    said = [process.communicate(timeout=600)[0] for process in processes]
-    if any(process.returncode for process in processes):
-        raise BenchmarkError(f"benchmark data_parallel: a process for {problem} failed, see its message above.")
-    return [json.loads(text.splitlines()[-1]) for text in said]
+    task = {"what": what, "problem": problem, "quick": quick, "folder": str(folder)}
+    return started("data_parallel", task, cores, devices=8 if what == "count" else 1)
 
 
 def work(task: dict[str, Any]) -> dict[str, Any]:
     """What one of the processes does."""
-    os.sched_setaffinity(0, task["cores"])
+    join(task)
     import jax
 
-    if task["count"] > 1:
-        jax.distributed.initialize(f"127.0.0.1:{task['port']}", task["count"], task["index"])
     with jax.enable_x64(True):
         if task["what"] == "count":
             return count(task["problem"], task["quick"])
@@ -109,8 +92,8 @@ def work(task: dict[str, Any]) -> dict[str, Any]:
         found, seconds = stepped(problem, method, p, aux, task["problem"], REPEATS)
         if task["index"] == 0:
             np.save(Path(task["folder"]) / f"{task['count']}.npy", found)
-        operations = {name: timed(call) for name, call in of(problem, p, aux).items()}
-        exchange = {} if mesh is None else {str(size): timed(reduction(mesh, size), 20) for size in (1, 2**20)}
+        operations = {name: median_seconds(call) for name, call in of(problem, p, aux).items()}
+        exchange = {} if mesh is None else {str(size): median_seconds(reduction(mesh, size), 20) for size in (1, 2**20)}
         return {"seconds": seconds, "operations": operations, "exchange": exchange}
 
 
@@ -178,7 +161,7 @@ def of(problem: Any, p: Any, aux: Any) -> dict[str, Callable[[], Any]]:
     calls |= {"linearize and product": product}
     if hasattr(problem, "normal"):
         calls = {"value": calls["value"], "matrix": lambda problem, p: numbers(problem.normal(p, aux))}
-    return {name: Compiled(jax.jit(call), problem, p) for name, call in calls.items()}
+    return {name: Counted(jax.jit(call), problem, p) for name, call in calls.items()}
 
 
 def slope(problem: Any, p: Any, aux: Any) -> Any:
@@ -192,17 +175,8 @@ def numbers(normal: Any) -> Any:
     return normal.value, normal.gradient, normal.matrix
 
 
-class Compiled:
-    """A compiled call with its arguments."""
-
-    def __init__(self, call: Any, *args: Any) -> None:
-        self.args, self.program = args, call.lower(*args).compile()
-
-    def __call__(self) -> Any:
-        """The result, once it is there."""
-        import jax
-
-        return jax.block_until_ready(self.program(*self.args))
+class Counted(Compiled):
+    """A compiled call whose operations XLA counts."""
 
     def counts(self) -> dict[str, float]:
         """Flops of one device as XLA counts them, messages, and numbers that they carry."""
@@ -227,17 +201,6 @@ def count(name: str, quick: bool) -> dict[str, Any]:
         first = found if first is None else first
         gaps[str(parts)] = relative(found, first)
     return {"counts": counts, "gaps": gaps, "copied": found.shape[1] ** 3 / 3 if name == "gauss-newton" else 0.0}
-
-
-def timed(call: Callable[[], Any], repeats: int = REPEATS) -> float:
-    """Median seconds of a call that was made before."""
-    call()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def reduction(mesh: Any, size: int) -> Callable[[], Any]:

@@ -4,14 +4,13 @@ For states ``u_{j+1} = step_j(u_j) + g_j``, j < nt, from ``u_0``, every c-th one
 
 1. relaxes: from each C-point, all intervals at the same time, c steps to the next one (F-relaxation, then C, then F),
 2. corrects the C-points by the same recursion with steps c times as long, started from the defects of the fine one
-(full
-   approximation scheme), which is solved in the same way, and on the coarsest level step by step.
+   (full approximation scheme), which is solved in the same way, and on the coarsest level step by step.
 
 What is not yet exact after k cycles lies behind the first ``2 k c`` states (FCF), so ``nt / (2 c)`` cycles give the
 answer of the serial recursion whatever the coarse steps do; good ones give it in a few.
 
 Cost of a cycle on p processors: about ``2 nt / p`` fine steps, ``3 nt / p`` on all coarser levels together times
-``1 / (c - 1)``; memory: the states of all levels.
+``1 / (c - 1)``, and a message to the next processor for each sweep; memory: the states of all levels.
 
 Sources: Falgout, Friedhoff, Kolev, MacLachlan and Schroder, Parallel time integration with multigrid, SIAM J. Sci.
 Comput. 36 (2014) C635; Guenther, Ruthotto, Schroder, Cyr and Gauger, Layer-parallel training of deep residual neural
@@ -83,43 +82,52 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
         return Recursion(one_by_one(propagate, data[0], g, start), jnp.full(cycles.most, jnp.nan, start.dtype))
     grouped = [cycles.place(jax.tree.map(lambda leaf: leaf.reshape(-1, c, *leaf.shape[1:]), d)) for d in data[:-1]]
 
-    def sweep(level: int, points: Array, g: Array) -> Array:
-        """The states from each C-point up to the next one, both included, (K, c + 1, ...)."""
-        starts, right = cycles.place((points[:-1], g.reshape(-1, c, *g.shape[1:])))
-        return cycles.place(jax.vmap(functools.partial(one_by_one, propagate))(grouped[level], right, starts))
+    # C-points are held by the interval that ends at them: K rows are divided evenly among devices, K + 1 are not.
+    def starts(ends: Array) -> Array:
+        """Where the intervals begin: each at the end of the one before, which the next device may hold."""
+        before = cycles.place(jnp.roll(ends, 1, axis=0))  # one message between neighbours; a concatenation takes four
+        return cycles.place(before.at[0].set(start))
 
-    def fill(level: int, points: Array, g: Array) -> Array:
-        """All states of a level from its C-points."""
-        return jnp.concatenate([sweep(level, points, g)[:, :-1].reshape(-1, *points.shape[1:]), points[-1:]])
+    def sweep(level: int, ends: Array, g: Array) -> Array:
+        """The states behind the start of each interval, its end included, (K, c, ...)."""
+        right = cycles.place(g.reshape(-1, c, *g.shape[1:]))
+        found = jax.vmap(functools.partial(one_by_one, propagate))(grouped[level], right, starts(ends))
+        return cycles.place(found[:, 1:])
 
-    def cycle(level: int, points: Array, g: Array, again: bool) -> tuple[Array, Array]:
+    def fill(level: int, ends: Array, g: Array) -> Array:
+        """All states of a level but the first, from its C-points."""
+        inner = sweep(level, ends, g)[:, :-1]
+        return jnp.concatenate([inner, ends[:, None]], axis=1).reshape(-1, *ends.shape[1:])
+
+    def cycle(level: int, ends: Array, g: Array, again: bool) -> tuple[Array, Array]:
         """Better C-points of a level, and the defects of the given ones behind the relaxation."""
 
         def relax(_: Any, pair: tuple[Array, Array]) -> tuple[Array, Array]:
-            return pair[1], jnp.concatenate([start[None], sweep(level, pair[1], g)[:, -1]])
+            return pair[1], sweep(level, pair[1], g)[:, -1]
 
         # One loop instead of two sweeps: each copy of the step in the program takes its time to compile.
-        points, after = jax.lax.fori_loop(0, 2 if cycles.fcf else 1, relax, (points, points))
-        right = after[1:] - jax.vmap(propagate)(data[level + 1], points[:-1])
+        ends, after = jax.lax.fori_loop(0, 2 if cycles.fcf else 1, relax, (ends, ends))
+        right = after - jax.vmap(propagate)(data[level + 1], starts(ends))
         if level + 2 == n_levels:
-            coarse = one_by_one(propagate, data[-1], right, start)
+            coarse = one_by_one(propagate, data[-1], right, start)[1:]
         else:
-            coarse = points
+            coarse = ends
             for repeat in (again, False) if again else (False,):
-                coarse = fill(level + 1, cycle(level + 1, coarse[::c], right, repeat)[0], right)
-        return coarse, after[1:] - points[1:]
+                points = coarse.reshape(-1, c, *coarse.shape[1:])[:, -1]
+                coarse = fill(level + 1, cycle(level + 1, points, right, repeat)[0], right)
+        return coarse, after - ends
 
     def first(level: int, g: Array) -> Array:
         """First C-points of a level: a march on the coarsest one, and sweeps from there."""
         right = g.reshape(-1, c, *g.shape[1:]).sum(1)  # a source acts at the end of the interval
         if level + 2 == n_levels:
-            return one_by_one(propagate, data[-1], right, start)
+            return one_by_one(propagate, data[-1], right, start)[1:]
         return fill(level + 1, first(level + 1, right), right)
 
     def better(state: tuple) -> tuple:
-        points, residuals, k = state
-        new, defect = cycle(0, points, g, cycles.f_cycle)
-        size = jnp.max(jnp.abs(points)) + jnp.finfo(points.dtype).tiny
+        ends, residuals, k = state
+        new, defect = cycle(0, ends, g, cycles.f_cycle)
+        size = jnp.maximum(jnp.max(jnp.abs(start)), jnp.max(jnp.abs(ends))) + jnp.finfo(ends.dtype).tiny
         return new, residuals.at[k].set(jnp.max(jnp.abs(defect)) / size), k + 1
 
     def needed(state: tuple) -> Array:
@@ -127,5 +135,7 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
         return (k < cycles.most) & ~((k > 0) & (residuals[k - 1] <= cycles.tol))
 
     unknown = jnp.full(cycles.most, jnp.nan, start.dtype)
-    points, residuals, _ = jax.lax.while_loop(needed, better, (first(0, g), unknown, jnp.asarray(0)))
-    return Recursion(fill(0, points, g), residuals)
+    ends, residuals, _ = jax.lax.while_loop(needed, better, (first(0, g), unknown, jnp.asarray(0)))
+    inner = sweep(0, ends, g)[:, :-1]
+    states = jnp.concatenate([starts(ends)[:, None], inner], axis=1).reshape(-1, *start.shape)
+    return Recursion(jnp.concatenate([states, ends[-1:]]), residuals)
