@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.flow import PiecewiseConstant, get_field, get_march, get_scheme
+from numdl.flow.fields.base import draw_layers
 from numdl.flow.march import over_samples
 
 T = 5.0
@@ -22,9 +23,8 @@ Slope = Callable[[Any, Any], Any]
 
 def weights(dynamics: str, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
     """The same random weights for everybody, leading axis depth."""
-    rng, field = np.random.default_rng(0), get_field(dynamics)
-    layers = [field.init(rng, width, 1.0) for _ in range(depth)]
-    return {name: np.stack([np.asarray(layer[name]) for layer in layers]).astype(dtype) for name in layers[0]}
+    drawn = draw_layers(get_field(dynamics), np.random.default_rng(0), depth, width, 1.0)
+    return {name: np.asarray(leaf).astype(dtype) for name, leaf in drawn.items()}
 
 
 def samples(n: int, width: int, dtype: str) -> np.ndarray:

@@ -91,7 +91,7 @@ def _radii(layers: Layers, m: int) -> Callable[[Any, Any], np.ndarray]:
 
     def dense(u: Any, step: Any) -> np.ndarray:
         S = np.asarray(jacobians(u, step))
-        good = np.asarray(np.isfinite(S)).all(axis=(1, 2))
+        good = np.asarray(np.isfinite(S).all(axis=(1, 2)))
         radii = np.abs(np.linalg.eigvals(np.where(good[:, None, None], S, 0.0))).max(axis=1)
         return np.where(good, radii, np.inf)
 
