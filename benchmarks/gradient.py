@@ -8,14 +8,14 @@ of all samples. ``added_MiB`` is the growth of the peak resident memory of a fre
 weights and their gradient are in that. The march ``adjoint`` takes Heun's scheme, for Verlet cannot step the adjoint
 equation; its error is to stored states of Heun's scheme.
 
-Time: medians of calls that take turns, so that a busy machine slows all alike. The plain network of 32 layers, width 16
+Time: medians of calls that take turns, so that a busy machine slows all alike. The same network with 128 samples gives
+the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. The plain network of 32 layers, width 16
 and 2000 samples is also written out by hand in both layouts, ``rows`` (samples x features) and ``columns`` (features x
 samples).
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
@@ -30,115 +30,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks._common import BenchmarkError, Run, median, ratio, table, timed
+from benchmarks._gradients import layout_slope, march_slope, ready, samples, torch_slope, weights
 from benchmarks._nets import set_torch_threads
 from benchmarks.memory import peak
-from numdl.flow import MARCHES, PiecewiseConstant, get_field, get_march, get_scheme
-from numdl.flow.march import over_samples
+from numdl.flow import MARCHES
 
-PARTS = ("memory", "accuracy", "peak", "march_time", "layers", "layers_compiled")
+PARTS = ("memory", "accuracy", "peak", "march_time", "layers")
 DEPTHS = (64, 512, 2048, 8192)
-WIDTH, SAMPLES, T = 64, 512, 5.0
+WIDTH, SAMPLES = 64, 512
 EXACT = ("remat", "checkpointed", "reversible")
-PEAK_DEPTH = 2048
-TIME_DEPTH, TIME_SAMPLES = 512, 128
+TIME_SAMPLES = 128
+LIMIT_MIB = 6 * 1024
+"""What a gradient may take beside weights; whoever plans more is recorded as skipped."""
 LAYERS, NARROW, ROWS = 32, 16, 2000
 MIB = 2.0**20
-
-Slope = Callable[[Any, Any], Any]
-
-
-def weights(dynamics: str, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
-    """The same random weights for everybody, leading axis depth."""
-    rng, field = np.random.default_rng(0), get_field(dynamics)
-    layers = [field.init(rng, width, 1.0) for _ in range(depth)]
-    return {name: np.stack([np.asarray(layer[name]) for layer in layers]).astype(dtype) for name in layers[0]}
-
-
-def samples(n: int, width: int, dtype: str) -> np.ndarray:
-    """Standard normal states at the start, (n, width)."""
-    return np.random.default_rng(1).standard_normal((n, width)).astype(dtype)
-
-
-def march_slope(march: str, dynamics: str, scheme: str, depth: int, n: int) -> Slope:
-    """Compilable gradient of ``||u(T)||^2 / (2 n)`` by the weights."""
-    # The adjoint equation moves state, adjoint and gradient as one vector, which has no two halves for Verlet.
-    scheme = "heun" if march == "adjoint" else scheme
-    args = get_scheme(scheme), get_field(dynamics).dynamics(jnp.tanh), PiecewiseConstant(depth)
-
-    def loss(coeffs: Any, u: Any) -> Any:
-        return 0.5 / n * jnp.sum(over_samples(get_march(march), *args, coeffs, u, 0.0, T / depth) ** 2)
-
-    return jax.grad(loss)
-
-
-def torch_slope(depth: int, dynamics: str, checkpoints: bool = False, compiled: bool = False) -> Slope:
-    """The same with torch, eager unless compiled; checkpoints at the ends of about sqrt(depth) equal segments."""
-    import torch
-    from torch.utils.checkpoint import checkpoint
-
-    h = T / depth
-
-    def verlet(u: Any, K: Any, b: Any) -> Any:
-        y, z = u.chunk(2, dim=1)
-        z = z - h / 2 * torch.tanh(y @ K + b)
-        y = y + h * torch.tanh(z @ K.T + b)
-        return torch.cat([y, z - h / 2 * torch.tanh(y @ K + b)], dim=1)
-
-    def euler(u: Any, K: Any, b: Any) -> Any:
-        return u + h * torch.tanh(u @ K.T + b)
-
-    step = verlet if dynamics == "hamiltonian" else euler
-
-    def segment(u: Any, K: Any, b: Any) -> Any:
-        for Kj, bj in zip(K.unbind(), b.unbind(), strict=True):
-            u = step(u, Kj, bj)
-        return u
-
-    def loss(u: Any, K: Any, b: Any) -> Any:
-        if not checkpoints:
-            return 0.5 / u.shape[0] * (segment(u, K, b) ** 2).sum()
-        n, length = u.shape[0], round(depth**0.5)
-        for Ks, bs in zip(K.split(length), b.split(length), strict=True):
-            u = checkpoint(segment, u, Ks, bs, use_reentrant=False)
-        return 0.5 / n * (u**2).sum()
-
-    run = torch.compile(loss) if compiled else loss
-
-    def slope(coeffs: Any, u: Any) -> Any:
-        K, b = (coeffs[name].requires_grad_() for name in ("K", "b"))
-        return dict(zip(("K", "b"), torch.autograd.grad(run(u, K, b), (K, b)), strict=True))
-
-    return slope
-
-
-def layout_slope(layout: str, depth: int) -> Slope:
-    """The plain Euler network by hand on whole matrices, in one layout or the other."""
-    h = T / depth
-
-    def loss(coeffs: Any, u: Any) -> Any:
-        def rows(u: Any, layer: Any) -> Any:
-            return u + h * jnp.tanh(u @ layer["K"].T + layer["b"]), None
-
-        def columns(u: Any, layer: Any) -> Any:
-            return u + h * jnp.tanh(layer["K"] @ u + layer["b"][:, None]), None
-
-        n = u.shape[0]
-        if layout == "rows":
-            return 0.5 / n * jnp.sum(jax.lax.scan(rows, u, coeffs)[0] ** 2)
-        return 0.5 / n * jnp.sum(jax.lax.scan(columns, u.T, coeffs)[0] ** 2)
-
-    return jax.grad(loss)
-
-
-def ready(slope: Slope, coeffs: Any, u: Any, side: str) -> Callable[[], Any]:
-    """A call without arguments that computes the gradient and waits for it."""
-    if side == "ours":
-        call, at = jax.jit(slope), jax.tree.map(jnp.asarray, (coeffs, u))
-        return lambda: jax.block_until_ready(call(*at))
-    import torch
-
-    there = {name: torch.from_numpy(leaf) for name, leaf in coeffs.items()}, torch.from_numpy(u)
-    return lambda: slope(*there)
 
 
 def in_turns(calls: dict[tuple[str, str], Callable[[], Any]], repeats: int) -> dict[tuple[str, str], list[float]]:
@@ -158,27 +63,25 @@ def distance(found: Any, exact: Any) -> float:
     return float(np.sqrt(sum(np.sum((a - b) ** 2) for a, b in pairs) / sum(np.sum(b**2) for _, b in pairs)))
 
 
-def memory(run: Run) -> None:
-    """What XLA plans; nothing is executed."""
-    n, state = SAMPLES, SAMPLES * WIDTH * 4
+def planned(march: str, depth: int, n: int) -> tuple[int, int]:
+    """Bytes that XLA plans beyond arguments and result, and bytes of the weights; nothing is executed."""
     layer = weights("hamiltonian", 1, WIDTH, "float32")
+    coeffs = {k: jax.ShapeDtypeStruct((depth, *a.shape[1:]), a.dtype) for k, a in layer.items()}
+    slope = jax.jit(march_slope(march, "hamiltonian", "verlet", depth, n))
+    plan = slope.lower(coeffs, jax.ShapeDtypeStruct((n, WIDTH), jnp.float32)).compile().memory_analysis()
+    assert plan is not None, "this backend of JAX does not report what it plans"
+    return plan.temp_size_in_bytes, depth * sum(a.nbytes for a in layer.values())
+
+
+def memory(run: Run) -> None:
+    """What XLA plans for each march and depth."""
+    state = SAMPLES * WIDTH * 4
     for march, depth in itertools.product(MARCHES, DEPTHS[:2] if run.quick else DEPTHS):
         if not run.wants("ours", march, part="memory", depth=depth):
             continue
-        coeffs = {k: jax.ShapeDtypeStruct((depth, *a.shape[1:]), a.dtype) for k, a in layer.items()}
-        slope = jax.jit(march_slope(march, "hamiltonian", "verlet", depth, n))
-        compiled = slope.lower(coeffs, jax.ShapeDtypeStruct((n, WIDTH), jnp.float32)).compile()
-        planned = compiled.memory_analysis()
-        assert planned is not None, "this backend of JAX does not report what it plans"
-        used = planned.temp_size_in_bytes
-        run.record(
-            "ours",
-            march,
-            {"part": "memory", "depth": depth},
-            temporary_MiB=used / MIB,
-            kept_states=used / state,
-            gradient_MiB=sum(a.nbytes for a in layer.values()) * depth / MIB,
-        )
+        used, own = planned(march, depth, SAMPLES)
+        keys = {"part": "memory", "depth": depth}
+        run.record("ours", march, keys, temporary_MiB=used / MIB, kept_states=used / state, gradient_MiB=own / MIB)
 
 
 def accuracy(run: Run) -> None:
@@ -198,151 +101,174 @@ def accuracy(run: Run) -> None:
             run.record("ours", march, {"part": "accuracy", "depth": depth}, relative_error=error)
 
 
-TORCH = {"torch_eager": {}, "torch_checkpoint": {"checkpoints": True}}
+def torch_ways(depth: int) -> dict[str, dict[str, Any]]:
+    """Options of ``torch_slope``: all states kept, segments of sqrt(depth) layers recomputed, or each layer."""
+    return {
+        "torch_eager": {},
+        "torch_checkpoint": {"segment_length": round(depth**0.5)},
+        "torch_checkpoint_each": {"segment_length": 1},
+    }
+
+
+def wanted(run: Run, part: str, depth: int, n: int) -> list[tuple[str, str]]:
+    """Sides and methods to measure at a depth; marches that plan too much memory are recorded as skipped."""
+    found = []
+    for march in MARCHES:
+        # Its steps are chosen for a tolerance, not given, and the states of all 4096 that it may take are kept.
+        if march == "adaptive" or not run.wants("ours", march, part=part, depth=depth):
+            continue
+        needs = planned(march, depth, n)[0] / MIB
+        if needs > LIMIT_MIB:
+            reason = f"it plans {needs:.0f} MiB for its gradient, the benchmark allows {LIMIT_MIB} MiB"
+            run.record("ours", march, {"part": part, "depth": depth}, skipped=reason)
+        else:
+            found.append(("ours", march))
+    return found + [("theirs", name) for name in torch_ways(depth) if run.wants("theirs", name, part=part, depth=depth)]
 
 
 def peak_memory(run: Run) -> None:
-    """One process per march."""
-    methods = [("ours", march) for march in MARCHES if march != "adaptive"] + [("theirs", name) for name in TORCH]
-    depth = 64 if run.quick else PEAK_DEPTH
-    for side, method in methods:
-        if not run.wants(side, method, part="peak", depth=depth):
-            continue
-        values = {}
-        for size in (2, depth):
-            command = [sys.executable, "-m", "benchmarks.gradient", side, method, str(size)]
-            answer = subprocess.run(
-                command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, env=os.environ
-            )
-            if answer.returncode:
-                last = answer.stderr.strip().splitlines()[-1:] or ["no message"]
-                raise BenchmarkError(f"benchmark gradient ({method}, depth={size}): the process failed: {last[0]}.")
-            values[size] = json.loads(answer.stdout.strip().splitlines()[-1])["peak_MiB"]
-        run.record(
-            side, method, {"part": "peak", "depth": depth}, peak_MiB=values[depth], added_MiB=values[depth] - values[2]
-        )
+    """One process for each march and depth, beside that for 2 layers."""
+    base: dict[str, int] = {}
+    for depth in DEPTHS[:1] if run.quick else DEPTHS:
+        for side, method in wanted(run, "peak", depth, SAMPLES):
+            if method not in base:
+                base[method] = resident(side, method, 2)
+            used = resident(side, method, depth)
+            run.record(side, method, {"part": "peak", "depth": depth}, peak_MiB=used, added_MiB=used - base[method])
+
+
+def resident(side: str, method: str, depth: int) -> int:
+    """Peak resident MiB of a process of its own that computes one gradient."""
+    command = [sys.executable, "-m", "benchmarks.gradient", side, method, str(depth)]
+    answer = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, env=os.environ
+    )
+    if answer.returncode:
+        last = answer.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise BenchmarkError(f"benchmark gradient ({method}, depth={depth}): the process failed: {last[0]}.")
+    return json.loads(answer.stdout.strip().splitlines()[-1])["peak_MiB"]
 
 
 def child(side: str, method: str, depth: int) -> None:
     """One gradient in a process of its own; prints its peak."""
     at = weights("hamiltonian", depth, WIDTH, "float32"), samples(SAMPLES, WIDTH, "float32")
-    if side == "ours":
-        slope = march_slope(method, "hamiltonian", "verlet", depth, SAMPLES)
-    else:
-        slope = torch_slope(depth, "hamiltonian", **TORCH[method])
-    ready(slope, *at, side)()
+    ready(slope_of(side, method, depth, SAMPLES), *at, side)()
     print(json.dumps({"peak_MiB": peak()}))
 
 
-def record_times(run: Run, keys: dict[str, Any], calls: dict[tuple[str, str], Callable[[], Any]], extra: Any) -> None:
+def slope_of(side: str, method: str, depth: int, n: int) -> Any:
+    """Gradient of the Hamiltonian network, by a march or a way of torch."""
+    if side == "ours":
+        return march_slope(method, "hamiltonian", "verlet", depth, n)
+    return torch_slope(depth, "hamiltonian", **torch_ways(depth)[method])
+
+
+def record_times(
+    run: Run, keys: dict[str, Any], calls: dict[tuple[str, str], Callable[[], Any]], threads: Any, rounds: int = 15
+) -> None:
     """Time all calls in turns, keep medians and all the numbers."""
-    for (side, method), seconds in in_turns(calls, 3 if run.quick else 15).items():
-        shown = {"torch_threads": extra} if side == "theirs" else {}
+    for (side, method), seconds in in_turns(calls, 3 if run.quick else rounds).items():
+        shown = {"torch_threads": threads} if side == "theirs" else {}
         run.record(side, method, keys, seconds=median(seconds), all_seconds=seconds, **shown)
 
 
 def march_time(run: Run) -> None:
-    """All marches and torch at one depth, float32; torch with the threads that suit it."""
-    depth, calls, threads = 32 if run.quick else TIME_DEPTH, {}, None
-    keys = {"part": "march_time", "depth": depth}
-    at = weights("hamiltonian", depth, WIDTH, "float32"), samples(TIME_SAMPLES, WIDTH, "float32")
-    if run.wants("theirs", "torch_eager", **keys):
-        for name, options in TORCH.items():
-            calls["theirs", name] = ready(torch_slope(depth, "hamiltonian", **options), *at, "theirs")
-        threads = set_torch_threads(calls["theirs", "torch_eager"])
-    for march in MARCHES:
-        if march != "adaptive" and run.wants("ours", march, **keys):
-            slope = march_slope(march, "hamiltonian", "verlet", depth, TIME_SAMPLES)
-            calls["ours", march] = ready(slope, *at, "ours")
-    record_times(run, keys, calls, threads)
+    """All marches and torch, float32, fewer samples; torch with the threads that suit it."""
+    for depth in DEPTHS[:1] if run.quick else DEPTHS:
+        calls, threads = {}, None
+        at = weights("hamiltonian", depth, WIDTH, "float32"), samples(TIME_SAMPLES, WIDTH, "float32")
+        for side, method in wanted(run, "march_time", depth, TIME_SAMPLES):
+            calls[side, method] = ready(slope_of(side, method, depth, TIME_SAMPLES), *at, side)
+        if ("theirs", "torch_eager") in calls:
+            threads = set_torch_threads(calls["theirs", "torch_eager"])
+        record_times(run, {"part": "march_time", "depth": depth}, calls, threads, rounds=max(3, 2048 // depth))
 
 
-def layers(run: Run, part: str = "layers") -> None:
-    """The plain network: ours, both layouts by hand, torch eager; in a part of its own, with torch compiled."""
+def layers(run: Run) -> None:
+    """The plain network: ours, both layouts by hand, torch eager, with each layer recomputed, and compiled."""
     for dtype in ("float32", "float64"):
-        keys, calls, threads = {"part": part, "dtype": dtype}, {}, None
+        keys, calls, threads = {"part": "layers", "dtype": dtype}, {}, None
         at = weights("plain", LAYERS, NARROW, dtype), samples(ROWS, NARROW, dtype)
         if run.wants("theirs", "torch_eager", **keys):
-            calls["theirs", "torch_eager"] = ready(torch_slope(LAYERS, "plain"), *at, "theirs")
+            for name in ("torch_eager", "torch_checkpoint_each"):
+                calls["theirs", name] = ready(torch_slope(LAYERS, "plain", **torch_ways(LAYERS)[name]), *at, "theirs")
             threads = set_torch_threads(calls["theirs", "torch_eager"])
-            if part == "layers_compiled":
-                compiled = ready(torch_slope(LAYERS, "plain", compiled=True), *at, "theirs")
-                try:
-                    compiled()
-                    calls["theirs", "torch_compile"] = compiled
-                except Exception as error:  # it needs a C++ compiler; without one, say so
-                    run.record("theirs", "torch_compile", keys, seconds=None, failed=type(error).__name__)
+            compiled = ready(torch_slope(LAYERS, "plain", compiled=True), *at, "theirs")
+            try:
+                compiled()
+                calls["theirs", "torch_compile"] = compiled
+            except Exception as error:  # it needs a C++ compiler and headers of Python; without them, say so
+                said = str(error).strip().splitlines()[:1] or ["no message"]
+                run.record("theirs", "torch_compile", keys, seconds=None, failed=f"{type(error).__name__}: {said[0]}")
         with jax.enable_x64(dtype == "float64"):
             if run.wants("ours", "numdl", **keys):
                 slope = march_slope("stored", "plain", "euler", LAYERS, ROWS)
                 calls["ours", "numdl"] = ready(slope, *at, "ours")
                 for layout in ("rows", "columns"):
                     calls["ours", layout] = ready(layout_slope(layout, LAYERS), *at, "ours")
-                answers = [calls["ours", name]() for name in ("numdl", "rows", "columns")]
-                if ("theirs", "torch_eager") in calls:
-                    answers.append(calls["theirs", "torch_eager"]())
-                worst = max(distance(found, answers[0]) for found in answers)
-                assert worst < (1e-4 if dtype == "float32" else 1e-10), f"gradients differ by {worst:.1e}"
+            answers = [call() for call in calls.values()]
+            worst = max((distance(found, answers[0]) for found in answers), default=0.0)
+            assert worst < (1e-4 if dtype == "float32" else 1e-10), f"gradients differ by {worst:.1e}"
             record_times(run, keys, calls, threads)
 
 
 def run(run: Run) -> None:
     """All parts, or those of ``--sets``."""
-    parts = {
-        "memory": memory,
-        "accuracy": accuracy,
-        "peak": peak_memory,
-        "march_time": march_time,
-        "layers": layers,
-        "layers_compiled": functools.partial(layers, part="layers_compiled"),
-    }
-    for part in run.chosen(PARTS, quick=len(PARTS) - 1):
+    parts = {"memory": memory, "accuracy": accuracy, "peak": peak_memory, "march_time": march_time, "layers": layers}
+    for part in run.chosen(PARTS, quick=len(PARTS)):
         parts[part](run)
 
 
-def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
+Rows = list[dict[str, Any]]
+
+
+def over_depths(records: Rows, quantity: str, title: str) -> dict[str, dict[int, float | None]]:
+    """Method to depth to a quantity, also as a table; where it was skipped there is none."""
+    depths = sorted({r["depth"] for r in records})
+    methods = dict.fromkeys(r["method"] for r in records)
+    found = {(r["method"], r["depth"]): r.get(quantity) for r in records}
+    grid = {name: {d: found[name, d] for d in depths if (name, d) in found} for name in methods}
+    table(title, ["method", *map(str, depths)], [[name, *map(row.get, depths)] for name, row in grid.items()])
+    return grid
+
+
+def summarise(records: Rows) -> dict[str, Any]:
     """Tables of memory and ratios of times."""
 
-    def of(part: str) -> list[dict[str, Any]]:
+    def of(part: str) -> Rows:
         return [r for r in records if r["part"] == part]
 
-    planned = {(r["method"], r["depth"]): r for r in of("memory")}
-    depths = sorted({depth for _, depth in planned})
-    methods = list(dict.fromkeys(r["method"] for r in of("memory")))
-    grid = {name: {d: planned[name, d]["temporary_MiB"] for d in depths if (name, d) in planned} for name in methods}
-    table(
-        f"temporary MiB of a gradient, width {WIDTH}, {SAMPLES} samples, float32",
-        ["march", *map(str, depths)],
-        [[name, *(row.get(d) for d in depths)] for name, row in grid.items()],
-    )
+    beside = f"a gradient, width {WIDTH}, {SAMPLES} samples, float32"
+    grid = over_depths(of("memory"), "temporary_MiB", f"temporary MiB of {beside}")
     accuracy = {f"{r['method']} depth={r['depth']}": r["relative_error"] for r in of("accuracy")}
     table("error of the gradient to stored states, float64", ["march", "relative error"], accuracy.items())
-    peaks = {r["method"]: r["added_MiB"] for r in of("peak")}
-    table("peak resident MiB over a network of 2 layers", ["march", "added MiB"], peaks.items())
-    times: dict[str, dict[str, Any]] = {}
-    for part, base in (("march_time", "stored"), ("layers", "torch_eager"), ("layers_compiled", "torch_eager")):
-        for dtype in sorted({r.get("dtype", "float32") for r in of(part)}):
-            seconds = {r["method"]: r["seconds"] for r in of(part) if r.get("dtype", "float32") == dtype}
-            title = f"{part} {dtype}"
-            times[title] = {
-                name: {"seconds": s, f"over {base}": ratio(s, seconds.get(base))} for name, s in seconds.items()
-            }
-            table(
-                title,
-                ["method", "seconds", f"over {base}"],
-                [[name, *row.values()] for name, row in times[title].items()],
-            )
-    flat = {
-        name: max(row.values()) / min(row.values()) - 1
-        for name, row in grid.items()
-        if name in ("reversible", "coupled") and row
-    }
+    peaks = over_depths(of("peak"), "added_MiB", f"peak resident MiB of {beside}, over a network of 2 layers")
+    stored = {r["depth"]: r["seconds"] for r in of("march_time") if r["method"] == "stored"}
+    timed = [{**r, "ratio": ratio(r.get("seconds"), stored.get(r["depth"]))} for r in of("march_time")]
+    times = over_depths(timed, "seconds", f"seconds of a gradient, width {WIDTH}, {TIME_SAMPLES} samples, float32")
+    ratios = over_depths(timed, "ratio", "the same over stored states")
+    ours: dict[str, dict[str, Any]] = {}
+    for dtype in sorted({r["dtype"] for r in of("layers")}):
+        seconds = {r["method"]: r["seconds"] for r in of("layers") if r["dtype"] == dtype}
+        eager = seconds.get("torch_eager")
+        ours[dtype] = {name: {"seconds": s, "over torch_eager": ratio(s, eager)} for name, s in seconds.items()}
+        title = f"{LAYERS} layers, width {NARROW}, {ROWS} samples, {dtype}"
+        rows = [[name, *row.values()] for name, row in ours[dtype].items()]
+        table(title, ["method", "seconds", "over torch_eager"], rows)
+    flat = {}
+    for name in ("reversible", "coupled"):
+        values = [value for value in grid.get(name, {}).values() if value]
+        if values:
+            flat[name] = max(values) / min(values) - 1
     return {
         "temporary_MiB": grid,
         "relative_growth_over_depths": flat,
         "gradient_error": accuracy,
         "peak_added_MiB": peaks,
-        "times": times,
+        "march_seconds": times,
+        "march_seconds_over_stored": ratios,
+        "layers": ours,
+        "skipped": {f"{r['part']} {r['method']} depth={r['depth']}": r["skipped"] for r in records if "skipped" in r},
     }
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from numdl.experiments import REGISTRY, peaks, run, swiss_roll, training
+from numdl.experiments import REGISTRY, path_planning, peaks, run, swiss_roll, training
 from numdl.models import ResNet
 
 
@@ -45,3 +45,13 @@ def test_wrong_counts_the_samples_on_the_other_side():
 def test_full_claims_are_stronger_than_quick_ones():
     assert peaks.FULL.error < peaks.QUICK.error and peaks.FULL.gain_ridge > peaks.QUICK.gain_ridge
     assert swiss_roll.FULL.error < swiss_roll.QUICK.error
+
+
+@pytest.mark.parametrize(("bend", "length", "energy"), [(0.0, 1.0, 1.0), (1.0, 2**0.5, 2.0)])
+def test_travel_of_known_paths(bend, length, energy):
+    # To (1, 0) straight, and by half-way at (1/2, 1/2), each at one speed.
+    t = np.linspace(0, 1, path_planning.DEPTH + 1)
+    paths = np.stack([t, bend * (0.5 - np.abs(t - 0.5))], axis=-1)[:, None]
+    travel = path_planning.Planned({}, paths, np.array([True]), 0.0).travel()
+    assert travel["length"] == pytest.approx(length) and travel["length_to_distance"] == pytest.approx(length)
+    assert travel["energy"] == pytest.approx(energy / 2) and travel["energy_to_least"] == pytest.approx(energy)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.inputs import require_choice, require_number
-from numdl.flow import ACTIVATIONS, FIELDS, MARCHES, SCHEMES
+from numdl.flow import ACTIVATIONS, CONTROLS, FIELDS, MARCHES, SCHEMES
 from numdl.flow.fields import with_damping
 from numdl.models.levels import require_halves
-from numdl.models.resnet import CONTROLS
 
 
 def check_parameters(estimator: Any) -> None:

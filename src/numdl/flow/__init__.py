@@ -3,6 +3,7 @@
 from numdl.flow.activations import ACTIVATIONS, get_activation
 from numdl.flow.basis import BasisInTime
 from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
+from numdl.flow.controls import CONTROLS, get_control
 from numdl.flow.energy import POTENTIALS, energy
 from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
@@ -14,6 +15,7 @@ from numdl.flow.smooth import SmoothInTime
 
 __all__ = [
     "ACTIVATIONS",
+    "CONTROLS",
     "FIELDS",
     "MARCHES",
     "POTENTIALS",
@@ -36,6 +38,7 @@ __all__ = [
     "explicit",
     "final",
     "get_activation",
+    "get_control",
     "get_field",
     "get_march",
     "get_scheme",

@@ -19,23 +19,21 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Scheme
 from numdl.flow import (
-    BasisInTime,
     Field,
     PiecewiseConstant,
-    PiecewiseLinear,
     SmoothInTime,
     damped,
     get_activation,
+    get_control,
     get_field,
     get_march,
     get_scheme,
     serial,
 )
-from numdl.flow.fields.base import as_weights, generator
+from numdl.flow.controls import WeightsInTime
+from numdl.flow.fields.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
 from numdl.models.network import Network, apply_layer, draw_layer
-
-CONTROLS = ("constant", "linear", "spline", "legendre", "chebyshev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +91,6 @@ class ResNet(Network):
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
                 f"Use width={self.d} or opening=True."
             )
-        if self.control not in CONTROLS:
-            raise ValueError(f"ResNet(control={self.control!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
         if self.steps not in ("equal", "learned"):
             raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
         if self.steps == "learned" and self.march == "adjoint":
@@ -102,13 +98,7 @@ class ResNet(Network):
                 "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "
                 "would stay as they are. Use march='checkpointed' or steps='equal'."
             )
-        if self.control not in ("constant", "linear"):
-            if self.smoothness:
-                raise ValueError(
-                    f"ResNet(control={self.control!r}, smoothness={self.smoothness}): a basis is smooth by itself. "
-                    "Use smoothness=0."
-                )
-            BasisInTime(self.depth, self.coefficients, self._basis)
+        get_control(self.control, self.depth, self.coefficients, self.smoothness)
         get_activation(self.activation)
         parts = self.field, get_scheme(self.scheme), get_march(self.march)
         if self.depth:
@@ -121,23 +111,15 @@ class ResNet(Network):
         return field if self.damping is None else damped(field, self.damping)
 
     @property
-    def _basis(self) -> str:
-        return "cubic" if self.control == "spline" else self.control
-
-    @property
     def h(self) -> float:
         """Step size ``T / depth``, in time; 0 for depth 0."""
         return self.T / self.depth if self.depth else 0.0
 
     @property
-    def weights_in_time(self) -> PiecewiseConstant | PiecewiseLinear | BasisInTime | SmoothInTime:
+    def weights_in_time(self) -> WeightsInTime:
         """Control of the flow; without steps there are no weights, whatever ``control`` says."""
-        if not self.depth:
-            return PiecewiseConstant(0)
-        if self.control not in ("constant", "linear"):
-            return BasisInTime(self.depth, self.coefficients, self._basis)
-        control = (PiecewiseConstant if self.control == "constant" else PiecewiseLinear)(self.depth)
-        return SmoothInTime(control, self.smoothness / self.h) if self.smoothness else control
+        correlation = self.smoothness / self.h if self.depth else 0.0
+        return get_control(self.control, self.depth, self.coefficients, correlation)
 
     @property
     def n_states(self) -> int:
@@ -175,13 +157,7 @@ class ResNet(Network):
         if self.opening:
             theta["opening"] = draw_layer(rng, self.width, self.d, dtype)
         field, scale = self.field, min(1.0, 0.5 / self.h) if self.depth else 1.0
-        layers = [field.init(rng, self.width, scale, dtype) for _ in range(self.weights_in_time.n_coeffs)]
-        empty = not layers  # the structure of a layer, without one
-        layers = layers or [field.init(rng, self.width, scale, dtype)]
-        theta["flow"] = {
-            name: jnp.asarray(np.stack([np.asarray(layer[name]) for layer in layers])[: 0 if empty else None])
-            for name in layers[0]
-        }
+        theta["flow"] = draw_layers(field, rng, self.weights_in_time.n_coeffs, self.width, scale, dtype)
         if self.steps == "learned":
             theta["steps"] = as_weights(np.zeros(self.depth), dtype)
         return theta

@@ -82,6 +82,27 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
     return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
 
 
+def draw_layers(
+    field: Field, rng: np.random.Generator, count: int, m: int, scale: float, dtype: Any = None
+) -> dict[str, Array]:
+    """Weights of several layers, each drawn by itself, one after the other.
+
+    Args:
+        field: family of right-hand sides.
+        rng: source of random numbers.
+        count: number of layers, at least 0.
+        m: width.
+        scale: size of the weights, no unit; see ``Field``.
+        dtype: of the weights; None for JAX's default.
+
+    Returns:
+        The structure of a layer, leaves (count, ...).
+    """
+    layers = [field.init(rng, m, scale, dtype) for _ in range(max(count, 1))]  # one even of none: for the structure
+    stacked = {name: np.stack([np.asarray(layer[name]) for layer in layers]) for name in layers[0]}
+    return {name: jnp.asarray(leaf[:count]) for name, leaf in stacked.items()}
+
+
 def by_columns(f: Dynamics) -> Dynamics:
     """Say of a right-hand side that it takes many samples as well, as the columns of ``u (m, n)``.
 

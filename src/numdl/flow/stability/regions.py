@@ -8,6 +8,7 @@ taken.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -98,18 +99,32 @@ def largest_step(scheme: Scheme, values: np.ndarray, h: float, separable: bool) 
     if scheme.stability is None:  # each trial costs eigenvalues: those that agree to 1e-4 are taken once
         unit = 1e-4 * np.max(np.abs(values), initial=np.finfo(float).tiny)
         values = unit * np.unique(np.round(values / unit))
+    return largest_stable(lambda size: inside(scheme, size * values, separable), h, trials=121)
+
+
+def largest_stable(stable: Callable[[float], bool], h: float, trials: int = 31) -> float:
+    """Largest step size up to which all smaller ones are stable, as far as trials tell, by bisection.
+
+    Args:
+        stable: whether a step size is.
+        h: a step size, in time, to search around.
+        trials: sizes between ``h / 1000`` and ``1000 h`` that are tried before bisection.
+
+    Returns:
+        Step size, in time; 0 if it is below ``h / 1000``, infinite if it is above ``1000 h``.
+    """
     low = 0.0
-    for high in h * np.geomspace(1 / WIDEST, WIDEST, 121):
-        if not inside(scheme, high * values, separable):
+    for high in h * np.geomspace(1 / WIDEST, WIDEST, trials):
+        if not stable(high):
             break
         low = high
     else:
         return np.inf
     if low == 0.0:
         return 0.0
-    for _ in range(40):
+    while high - low > 1e-9 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if inside(scheme, middle * values, separable) else (low, middle)
+        low, high = (middle, high) if stable(middle) else (low, middle)
     return float(low)
 
 

@@ -19,6 +19,7 @@ from numdl.flow.stability.promises import energy_changes, pairs
 from numdl.flow.stability.rediscretise import rediscretisation
 from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
 from numdl.flow.stability.spectra import DENSE, spectra
+from numdl.flow.stability.steps import Judged, judge_steps
 from numdl.flow.stability.verdict import sentences
 
 NEAR = 1e-2
@@ -37,11 +38,11 @@ class StabilityReport:
         h: step sizes, (nt,).
         eigenvalues: of the Jacobian of f at the start of each step, in 1 / time, (layers, n, m), or those farthest out
             for wide networks, filled up by NaN.
-        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,); 0
-            for schemes that are not judged by eigenvalues.
+        amplification: largest factor by which a step multiplies an eigenvector, ``max |R(h lambda)|``, (layers,); for
+            schemes that treat parts of the dynamics differently the spectral radius of the step itself, see
+            ``numdl.flow.stability.steps``.
         leaves: whether a step makes something grow that decays, that is, leaves the stability region, (layers,).
-        largest_h: largest step size that keeps all that decays in the stability region; 0 or infinite where no bound
-            was found, NaN for schemes that are not judged by eigenvalues.
+        largest_h: largest step size that keeps down all that decays; 0 or infinite where no bound was found.
         better_scheme: the first scheme whose region contains all of ``h lambda``, or None.
         log_norm: largest logarithmic 2-norm over the samples, in 1 / time, (layers,).
         bound: ``exp(sum h log_norm)``, which bounds the growth of the differential equation as far as the Jacobians
@@ -182,12 +183,16 @@ def _report(
     values, norms = spectra(layers, states[: len(layers.steps)])
     h = layers.h[: len(values)]
     z = h[:, None, None] * values
-    factors = np.nanmax(amplification(layers.scheme, z, layers.separable), axis=(1, 2), initial=0.0)
     mode = [decaying(layer) for layer in values]
-    leaves = np.array(
-        [not inside(layers.scheme, size * own, layers.separable) for size, own in zip(h, mode, strict=True)]
-    )
-    everything = np.concatenate(mode)
+    scaled = [size * own for size, own in zip(h, mode, strict=True)]
+    if layers.scheme.linear:
+        judged = judge_steps(layers, states[: len(values)], values)
+    else:
+        judged = Judged(
+            np.nanmax(amplification(layers.scheme, z, layers.separable), axis=(1, 2), initial=0.0),
+            np.array([not inside(layers.scheme, own, layers.separable) for own in scaled]),
+            largest_step(layers.scheme, np.concatenate(mode), float(layers.h.max()), layers.separable),
+        )
     log_norm = norms.max(axis=1)
     bound = np.exp(np.concatenate([[0.0], np.cumsum(h * log_norm)]))
     grown = growth(layers, carries, m if m <= DENSE else DIRECTIONS)
@@ -201,12 +206,10 @@ def _report(
         scheme=layers.name,
         h=layers.h,
         eigenvalues=values,
-        amplification=factors,
-        leaves=leaves,
-        largest_h=largest_step(layers.scheme, everything, float(layers.h.max()), layers.separable),
-        better_scheme=first_scheme(
-            np.concatenate([size * own for size, own in zip(h, mode, strict=True)]), layers.separable
-        ),
+        amplification=judged.amplification,
+        leaves=judged.leaves,
+        largest_h=judged.largest_h,
+        better_scheme=first_scheme(np.concatenate(scaled), layers.separable),
         log_norm=log_norm,
         bound=bound,
         growth=grown.forward.max(axis=1),

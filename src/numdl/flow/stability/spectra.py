@@ -63,7 +63,6 @@ def _dense(layers: Layers) -> Find:
 
 def _products(layers: Layers) -> Find:
     """From products with the Jacobians, sample by sample."""
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 
     @layers.compiled
     def product(u: Any, step: Any, v: Any) -> Any:
@@ -74,23 +73,39 @@ def _products(layers: Layers) -> Find:
         (back,) = jax.vjp(lambda u: layers.rate(u, step), u)[1](v)
         return (product(u, step, v) + back) / 2
 
-    def ends(solve: Any, times: Any, u: Any, step: Any, count: int, which: str) -> np.ndarray:
-        m = len(u)
-        times_v = lambda v: np.asarray(times(u, step, v.ravel()))  # noqa: E731
-        operator: Any = LinearOperator((m, m), times_v, dtype=float)  # pyright: ignore[reportCallIssue]
-        start = np.random.default_rng(0).standard_normal(m)
-        try:
-            given = {"v0": start, "tol": ACCURACY, "maxiter": RESTARTS, "return_eigenvectors": False}
-            found = solve(operator, k=count, which=which, **given)
-        except ArpackNoConvergence as error:
-            found = error.eigenvalues
-        filled = np.full(count, np.nan + 0j)
-        filled[: len(found[:count])] = found[:count]
-        return filled
-
     def find(u: Any, step: Any) -> tuple[np.ndarray, np.ndarray]:
-        values = [[ends(eigs, product, row, step, FEW, which) for which in ("LM", "LR")] for row in u]
-        norms = [np.real(ends(eigsh, symmetric, row, step, 1, "LA"))[0] for row in u]
+        values = [[outermost(product, row, step, FEW, which) for which in ("LM", "LR")] for row in u]
+        norms = [np.real(outermost(symmetric, row, step, 1, "LA", symmetric=True))[0] for row in u]
         return np.reshape(values, (len(u), 2 * FEW)), np.asarray(norms)
 
     return find
+
+
+def outermost(times: Any, u: Any, step: Any, count: int, which: str, symmetric: bool = False) -> np.ndarray:
+    """Eigenvalues of a matrix that is known by its products, of one state and step.
+
+    Args:
+        times: ``times(u, step, v)``, the product with v (m,).
+        u: state, (m,).
+        step: of the network.
+        count: how many.
+        which: end of the spectrum, as ARPACK names it: ``"LM"``, ``"LR"`` or ``"LA"``.
+        symmetric: whether the matrix is.
+
+    Returns:
+        Complex, (count,), filled up by NaN where they have not converged.
+    """
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
+
+    m = len(u)
+    times_v = lambda v: np.asarray(times(u, step, v.ravel()))  # noqa: E731
+    operator: Any = LinearOperator((m, m), times_v, dtype=float)  # pyright: ignore[reportCallIssue]
+    start = np.random.default_rng(0).standard_normal(m)
+    try:
+        given = {"v0": start, "tol": ACCURACY, "maxiter": RESTARTS, "return_eigenvectors": False}
+        found: Any = (eigsh if symmetric else eigs)(operator, k=count, which=which, **given)
+    except ArpackNoConvergence as error:
+        found = error.eigenvalues
+    filled = np.full(count, np.nan + 0j)
+    filled[: len(found[:count])] = found[:count]
+    return filled

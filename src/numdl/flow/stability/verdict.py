@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from numdl.flow.schemes import get_scheme
+
 if TYPE_CHECKING:
     from numdl.flow.stability.report import StabilityReport
 
@@ -47,10 +49,7 @@ def _overflow(report: StabilityReport) -> list[str]:
 
 def _region(report: StabilityReport) -> list[str]:
     name = TITLES.get(report.scheme, report.scheme)
-    if np.isnan(report.largest_h):
-        return [
-            f"Whether {name} keeps down what decays depends on both parts of the dynamics: eigenvalues do not tell."
-        ]
+    by_steps = get_scheme(report.scheme).linear
     with_h = f"{name[0].upper()}{name[1:]} with h = {_sizes(report.h)}"
     if report.leaves.any():
         ways = [f"use {report.better_scheme}"] if report.better_scheme else []
@@ -60,8 +59,11 @@ def _region(report: StabilityReport) -> list[str]:
             ways.append("no smaller h that makes sense is stable")
         where = ranges(np.flatnonzero(report.leaves))
         joined = " or ".join(ways) if report.largest_h > 0 else "; ".join(ways)
-        return [f"{with_h} leaves the stability region in {where}; {joined}."]
+        grows = f"multiplies what decays by up to {report.amplification[report.leaves].max():.3g} per step"
+        return [f"{with_h} {grows if by_steps else 'leaves the stability region'} in {where}; {joined}."]
     room = f"; it would up to h = {_down(report.largest_h)}" if np.isfinite(report.largest_h) else " at any step size"
+    if by_steps:
+        return [f"{with_h} keeps down what decays in all layers, by the eigenvalues of its steps{room}."]
     return [f"{with_h} stays in the stability region in all layers, for all that decays{room}."]
 
 

@@ -1,0 +1,114 @@
+"""Which networks do the benchmarks of gradients compare, by our marches, by hand, and in torch?
+
+A network is a flow without opening and head, its loss ``||u(T)||^2 / (2 n)``; all get the same weights and states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numdl.flow import PiecewiseConstant, get_field, get_march, get_scheme
+from numdl.flow.fields.base import draw_layers
+from numdl.flow.march import over_samples
+
+T = 5.0
+
+Slope = Callable[[Any, Any], Any]
+
+
+def weights(dynamics: str, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
+    """The same random weights for everybody, leading axis depth."""
+    drawn = draw_layers(get_field(dynamics), np.random.default_rng(0), depth, width, 1.0)
+    return {name: np.asarray(leaf).astype(dtype) for name, leaf in drawn.items()}
+
+
+def samples(n: int, width: int, dtype: str) -> np.ndarray:
+    """Standard normal states at the start, (n, width)."""
+    return np.random.default_rng(1).standard_normal((n, width)).astype(dtype)
+
+
+def march_slope(march: str, dynamics: str, scheme: str, depth: int, n: int) -> Slope:
+    """Compilable gradient of ``||u(T)||^2 / (2 n)`` by the weights."""
+    # The adjoint equation moves state, adjoint and gradient as one vector, which has no two halves for Verlet.
+    scheme = "heun" if march == "adjoint" else scheme
+    args = get_scheme(scheme), get_field(dynamics).dynamics(jnp.tanh), PiecewiseConstant(depth)
+
+    def loss(coeffs: Any, u: Any) -> Any:
+        return 0.5 / n * jnp.sum(over_samples(get_march(march), *args, coeffs, u, 0.0, T / depth) ** 2)
+
+    return jax.grad(loss)
+
+
+def torch_slope(depth: int, dynamics: str, segment_length: int = 0, compiled: bool = False) -> Slope:
+    """The same with torch, eager unless compiled; with a segment length, checkpoints at the ends of such segments."""
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    h = T / depth
+
+    def verlet(u: Any, K: Any, b: Any) -> Any:
+        y, z = u.chunk(2, dim=1)
+        z = z - h / 2 * torch.tanh(y @ K + b)
+        y = y + h * torch.tanh(z @ K.T + b)
+        return torch.cat([y, z - h / 2 * torch.tanh(y @ K + b)], dim=1)
+
+    def euler(u: Any, K: Any, b: Any) -> Any:
+        return u + h * torch.tanh(u @ K.T + b)
+
+    step = verlet if dynamics == "hamiltonian" else euler
+
+    def segment(u: Any, K: Any, b: Any) -> Any:
+        for Kj, bj in zip(K.unbind(), b.unbind(), strict=True):
+            u = step(u, Kj, bj)
+        return u
+
+    def loss(u: Any, K: Any, b: Any) -> Any:
+        if not segment_length:
+            return 0.5 / u.shape[0] * (segment(u, K, b) ** 2).sum()
+        n = u.shape[0]
+        for Ks, bs in zip(K.split(segment_length), b.split(segment_length), strict=True):
+            u = checkpoint(segment, u, Ks, bs, use_reentrant=False)
+        return 0.5 / n * (u**2).sum()
+
+    run = torch.compile(loss) if compiled else loss
+
+    def slope(coeffs: Any, u: Any) -> Any:
+        K, b = (coeffs[name].requires_grad_() for name in ("K", "b"))
+        return dict(zip(("K", "b"), torch.autograd.grad(run(u, K, b), (K, b)), strict=True))
+
+    return slope
+
+
+def layout_slope(layout: str, depth: int) -> Slope:
+    """The plain Euler network by hand on whole matrices, in one layout or the other."""
+    h = T / depth
+
+    def loss(coeffs: Any, u: Any) -> Any:
+        def rows(u: Any, layer: Any) -> Any:
+            return u + h * jnp.tanh(u @ layer["K"].T + layer["b"]), None
+
+        def columns(u: Any, layer: Any) -> Any:
+            return u + h * jnp.tanh(layer["K"] @ u + layer["b"][:, None]), None
+
+        n = u.shape[0]
+        if layout == "rows":
+            return 0.5 / n * jnp.sum(jax.lax.scan(rows, u, coeffs)[0] ** 2)
+        return 0.5 / n * jnp.sum(jax.lax.scan(columns, u.T, coeffs)[0] ** 2)
+
+    return jax.grad(loss)
+
+
+def ready(slope: Slope, coeffs: Any, u: Any, side: str) -> Callable[[], Any]:
+    """A call without arguments that computes the gradient and waits for it."""
+    if side == "ours":
+        call, at = jax.jit(slope), jax.tree.map(jnp.asarray, (coeffs, u))
+        return lambda: jax.block_until_ready(call(*at))
+    import torch
+
+    there = {name: torch.from_numpy(leaf) for name, leaf in coeffs.items()}, torch.from_numpy(u)
+    return lambda: slope(*there)
