@@ -1,5 +1,6 @@
 """Training as optimal control: the cost of a flow and its control, its optimality system, and its local models."""
 
+from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layer, Layers
 from numdl.problems.control.optimality import Optimality, adjoint, hamiltonian, optimality, sensitivity
 from numdl.problems.control.problem import ControlProblem
@@ -14,6 +15,7 @@ __all__ = [
     "Stage",
     "adjoint",
     "hamiltonian",
+    "lagrangian",
     "linear_quadratic",
     "optimality",
     "riccati_step",

@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, PyTree, Scheme, Work
 from numdl.linalg import LinearQuadratic
+from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layers, layers_of
 from numdl.problems.control.reduced import linear_quadratic
 from numdl.problems.control.stage import Stage
@@ -178,6 +179,16 @@ class ControlProblem(eqx.Module):
     def local(self, p: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
         """The linear quadratic problem near control and states, for multiple shooting, see ``linear_quadratic``."""
         return linear_quadratic(self, p, states)
+
+    def lagrangian(
+        self,
+        p: PyTree,
+        states: Float[Array, "times n m"],
+        multipliers: Float[Array, "nt nm"],
+        local: LinearQuadratic,
+    ) -> LinearQuadratic:
+        """The same with the exact Hessian of the Lagrangian, see ``lagrangian``."""
+        return lagrangian(self, p, states, multipliers, local)
 
     def work(self, p: PyTree) -> Work:
         """A product is a pass with tangents and one backward; a matrix takes one product for each coefficient."""
