@@ -1,5 +1,6 @@
 """Lower a Problem: one loop, one file per method."""
 
+from numdl.optimize.augmented_lagrangian import AugmentedLagrangian
 from numdl.optimize.bfgs import BFGS
 from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
 from numdl.optimize.cascadic import Level, Refinement, minimize_cascadic
@@ -33,6 +34,7 @@ __all__ = [
     "LBFGS",
     "Adapt",
     "Adapted",
+    "AugmentedLagrangian",
     "Best",
     "BlockCoordinateDescent",
     "Curve",

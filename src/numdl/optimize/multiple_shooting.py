@@ -34,8 +34,7 @@ from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import LinearQuadratic
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.descent import gradient_status
-from numdl.optimize.with_states import cost_left, finite, move_along, newton_move, next_damping, states_from
-from numdl.optimize.work import work_of
+from numdl.optimize.with_states import finite, metrics_of, move_along, newton_move, next_damping, states_from
 
 
 class Shots(NamedTuple):
@@ -107,22 +106,10 @@ class MultipleShooting(eqx.Module):
         p, states = found.trial.aux
         known = jnp.all(jnp.isfinite(move.multipliers))
         multipliers = jnp.where(known, multipliers + found.t * (move.multipliers - multipliers), multipliers)
-        old, paid = cost_left(problem, iterate.p, iterate.value)
-        tangents = local.b.shape[1] // problem.u0.shape[0] + local.r.shape[1]
-        passes = 2 + paid + tangents * (1 + 2 * bends) + found.trials
-        metrics = {
-            "aux": iterate.aux,
-            "objective": old,
-            "cost_at_states": cost,
-            "missed": jnp.max(jnp.abs(defects), initial=0.0),
-            "gradient_norm": jnp.hypot(jnp.linalg.norm(_slope(local)), jnp.linalg.norm(defects)),
-            "damping": mu,
-            "exact": (move.exact & bends).astype(old.dtype),
-            "accepted": found.good.astype(old.dtype),
-            "trials": found.trials.astype(old.dtype),
-            "step_length": found.t,
-            "work": (work_of(problem, iterate.p).value * passes).astype(old.dtype),
-        }
+        metrics = metrics_of(
+            problem, iterate, local, found, hessians=bends, cost_at_states=cost, damping=mu, exact=move.exact & bends,
+            gradient_norm=jnp.hypot(jnp.linalg.norm(_slope(local)), jnp.linalg.norm(defects)),
+        )  # fmt: skip
         state = Shots(next_damping(mu, found), nu, multipliers)
         return Iterate(p, states, finite(problem.value(p, None)[0]), state, metrics)
 

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import Iterate, PyTree
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize.line_search import Found, Trial, armijo
 from numdl.optimize.packing import as_layers
+from numdl.optimize.work import work_of
 
 
 class Move(NamedTuple):
@@ -123,16 +124,41 @@ def finite(value: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(jnp.isfinite(value), value, jnp.finfo(value.dtype).max)
 
 
-def cost_left(problem: Any, p: PyTree, value: Float[Array, ""]) -> tuple[Float[Array, ""], Array]:
-    """Cost of the control alone, the largest number where its march overflows, and the passes it took.
+def metrics_of(
+    problem: Any,
+    iterate: Iterate,
+    local: LinearQuadratic,
+    found: Found,
+    *,
+    hessians: Bool[Array, ""] | bool,
+    **extra: Array,
+) -> dict[str, PyTree]:
+    """What a step tells of the point it left.
 
     Args:
         problem: has ``value``.
-        p: control.
-        value: its cost where that is known, else not finite.
+        iterate: that was left. Where nothing is known of its value, the control is marched alone; a march that
+            overflows counts as the largest number.
+        local: model there.
+        found: the step.
+        hessians: whether Hessians of the Lagrangian were taken.
+        **extra: more scalars.
 
     Returns:
-        The cost, and 1 or 0.
+        With ``objective``, the largest entry ``missed`` of the states, ``accepted``, ``trials``, ``step_length`` and
+        ``work``.
     """
-    known = jnp.isfinite(value)
-    return jax.lax.cond(known, lambda: value, lambda: finite(problem.value(p, None)[0])), jnp.where(known, 0.0, 1.0)
+    known = jnp.isfinite(iterate.value)
+    old = jax.lax.cond(known, lambda: iterate.value, lambda: finite(problem.value(iterate.p, None)[0]))
+    tangents = local.b.shape[1] // problem.u0.shape[0] + local.r.shape[1]
+    passes = 2 + jnp.where(known, 0, 1) + tangents * (1 + 2 * jnp.asarray(hessians)) + found.trials
+    scalars = {
+        "objective": old,
+        "missed": jnp.max(jnp.abs(local.b), initial=0.0),
+        "accepted": found.good,
+        "trials": found.trials,
+        "step_length": found.t,
+        "work": work_of(problem, iterate.p).value * passes,
+        **extra,
+    }
+    return {"aux": iterate.aux} | {name: jnp.asarray(value, old.dtype) for name, value in scalars.items()}
