@@ -16,6 +16,7 @@ from numdl.optimize.multiple_shooting import MultipleShooting
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
+from numdl.optimize.one_shot import OneShot
 from numdl.optimize.optax import Optax
 from numdl.optimize.optimistix import Optimistix
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
@@ -48,6 +49,7 @@ __all__ = [
     "Newton",
     "NewtonCG",
     "NonlinearCG",
+    "OneShot",
     "Optax",
     "Optimistix",
     "Progress",

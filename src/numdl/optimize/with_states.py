@@ -124,6 +124,20 @@ def finite(value: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(jnp.isfinite(value), value, jnp.finfo(value.dtype).max)
 
 
+def cost_left(problem: Any, iterate: Iterate) -> Float[Array, ""]:
+    """Cost of the control alone: what is known of it, or a march; the largest number where that overflows.
+
+    Args:
+        problem: has ``value``.
+        iterate: whose control is meant.
+
+    Returns:
+        The cost, ().
+    """
+    known = jnp.isfinite(iterate.value)
+    return jax.lax.cond(known, lambda: iterate.value, lambda: finite(problem.value(iterate.p, None)[0]))
+
+
 def metrics_of(
     problem: Any,
     iterate: Iterate,
@@ -148,8 +162,7 @@ def metrics_of(
         With ``objective``, the largest entry ``missed`` of the states, ``accepted``, ``trials``, ``step_length`` and
         ``work``.
     """
-    known = jnp.isfinite(iterate.value)
-    old = jax.lax.cond(known, lambda: iterate.value, lambda: finite(problem.value(iterate.p, None)[0]))
+    known, old = jnp.isfinite(iterate.value), cost_left(problem, iterate)
     tangents = local.b.shape[1] // problem.u0.shape[0] + local.r.shape[1]
     passes = 2 + jnp.where(known, 0, 1) + tangents * (1 + 2 * jnp.asarray(hessians)) + found.trials
     scalars = {

@@ -5,6 +5,7 @@ from numdl.problems.control.layers import Layer, Layers
 from numdl.problems.control.optimality import Optimality, adjoint, hamiltonian, optimality, sensitivity
 from numdl.problems.control.problem import ControlProblem
 from numdl.problems.control.reduced import linear_quadratic, riccati_step
+from numdl.problems.control.shots import Shot, shots
 from numdl.problems.control.stage import Stage
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Layer",
     "Layers",
     "Optimality",
+    "Shot",
     "Stage",
     "adjoint",
     "hamiltonian",
@@ -20,4 +22,5 @@ __all__ = [
     "optimality",
     "riccati_step",
     "sensitivity",
+    "shots",
 ]

@@ -30,6 +30,7 @@ from numdl.linalg import LinearQuadratic
 from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layers, layers_of
 from numdl.problems.control.reduced import linear_quadratic
+from numdl.problems.control.shots import Shot, shots
 from numdl.problems.control.stage import Stage
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
@@ -189,6 +190,10 @@ class ControlProblem(eqx.Module):
     ) -> LinearQuadratic:
         """The same with the exact Hessian of the Lagrangian, see ``lagrangian``."""
         return lagrangian(self, p, states, multipliers, local)
+
+    def shots(self, p: PyTree, U: Float[Array, "inner n m"], Lambda: Float[Array, "inner n m"], blocks: int) -> Shot:
+        """Cost and derivatives of blocks that are marched at once, for one-shot methods, see ``shots``."""
+        return shots(self, p, U, Lambda, blocks)
 
     def work(self, p: PyTree) -> Work:
         """A product is a pass with tangents and one backward; a matrix takes one product for each coefficient."""
