@@ -46,6 +46,7 @@ REGISTRY: dict[str, str] = {
     "overfitting-a-discretisation": "numdl.experiments.overfitting_a_discretisation",
     "reversible-depth": "numdl.experiments.reversible_depth",
     "robust-dynamics": "numdl.experiments.robust_dynamics",
+    "multiple-shooting": "numdl.experiments.multiple_shooting",
     "path-with-obstacles": "numdl.experiments.path_with_obstacles",
     "sensitivity-vs-adjoint": "numdl.experiments.sensitivity_vs_adjoint",
 }

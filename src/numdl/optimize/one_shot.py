@@ -12,7 +12,7 @@ its Hessian is the preconditioner of the theory, and the pairs hold nothing but 
 
 The sweep may raise what the control has lowered. Then the control rests, until the sum is below that before its last
 step or all is exact, and rho is set to 1.5 times what would have paid for the rise, ``2 dE / (-de)``; else it falls, by
-3 %. With one block it is L-BFGS on the cost.
+3 %. With one block it is L-BFGS on the cost; with two the states fit after the first sweep, and the adjoint lags.
 
 Cost of an iteration: four passes (state and adjoint, and the derivative of both) and as many for each trial; a value,
 for the record.
@@ -187,7 +187,8 @@ class OneShot(eqx.Module):
 
 def _remembered(state: Sweeps, found: Found, d: Float[Array, " p"], g: Float[Array, " p"]) -> Sweeps:
     """The pairs with that of this step, or none after a search that failed."""
-    s, y = found.t * d, found.trial.known.g - g
+    known = found.trial.known
+    s, y = found.t * d, (g if known is None else known.g) - g
     valid = s @ y > jnp.finfo(g.dtype).eps * (y @ y)
     longer = (jnp.concatenate([rows[1:], new[None]]) for rows, new in ((state.s, s), (state.y, y)))
     steps, changes = kept_if(valid, tuple(longer), (state.s, state.y))
