@@ -1,4 +1,4 @@
-"""The Riccati recursion against dense matrices, and one control from five methods."""
+"""The Riccati recursion against dense matrices, and one control from many methods."""
 
 import control_problems as cp
 import equinox as eqx
@@ -10,7 +10,15 @@ import scipy.linalg
 from jax.flatten_util import ravel_pytree
 
 from numdl.linalg import LinearQuadratic, follow, riccati
-from numdl.optimize import LevenbergMarquardt, Newton, NewtonCG, SuccessiveApproximations, minimize
+from numdl.optimize import (
+    AugmentedLagrangian,
+    LevenbergMarquardt,
+    MultipleShooting,
+    Newton,
+    NewtonCG,
+    SuccessiveApproximations,
+    minimize,
+)
 from numdl.problems import ControlProblem, control
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -115,7 +123,7 @@ def test_the_multipliers_of_a_full_step_are_the_adjoints():
     np.testing.assert_allclose(2 * lam, adjoint(problem, best, paths(problem, best)), atol=1e-12)
 
 
-def test_five_ways_give_the_same_control_of_a_linear_quadratic_problem():
+def test_all_ways_give_the_same_control_of_a_linear_quadratic_problem():
     problem, coeffs = cp.regulator(nt=20, n=2)
     states = paths(problem, coeffs)
     exact = coeffs + riccati_step(problem, coeffs)
@@ -124,6 +132,8 @@ def test_five_ways_give_the_same_control_of_a_linear_quadratic_problem():
     local = linear_quadratic(problem, coeffs, guess)
     shot = coeffs + follow(local, riccati(local), jnp.zeros(4))[1]
     found = [shot]
+    for method in (MultipleShooting(tol=1e-12), AugmentedLagrangian(tol=1e-11)):
+        found.append(minimize(problem, method, coeffs, guess, max_iter=40)[0].p)
     msa = SuccessiveApproximations(Newton(), inner_steps=1, tol=1e-13)
     for method in (LevenbergMarquardt(first_damping=1e-10), NewtonCG(tol=0.0), msa):
         found.append(minimize(problem, method, coeffs, max_iter=100)[0].p)

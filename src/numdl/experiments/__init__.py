@@ -47,6 +47,7 @@ REGISTRY: dict[str, str] = {
     "reversible-depth": "numdl.experiments.reversible_depth",
     "robust-dynamics": "numdl.experiments.robust_dynamics",
     "path-planning": "numdl.experiments.path_planning",
+    "multiple-shooting": "numdl.experiments.multiple_shooting",
     "path-with-obstacles": "numdl.experiments.path_with_obstacles",
     "sensitivity-vs-adjoint": "numdl.experiments.sensitivity_vs_adjoint",
 }

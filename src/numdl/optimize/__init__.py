@@ -1,5 +1,6 @@
 """Lower a Problem: one loop, one file per method."""
 
+from numdl.optimize.augmented_lagrangian import AugmentedLagrangian
 from numdl.optimize.bfgs import BFGS
 from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
 from numdl.optimize.cascadic import Level, Refinement, minimize_cascadic
@@ -15,6 +16,7 @@ from numdl.optimize.multiple_shooting import MultipleShooting
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
 from numdl.optimize.nonlinear_cg import NonlinearCG
+from numdl.optimize.one_shot import OneShot
 from numdl.optimize.optax import Optax
 from numdl.optimize.optimistix import Optimistix
 from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
@@ -33,6 +35,7 @@ __all__ = [
     "LBFGS",
     "Adapt",
     "Adapted",
+    "AugmentedLagrangian",
     "Best",
     "BlockCoordinateDescent",
     "Curve",
@@ -46,6 +49,7 @@ __all__ = [
     "Newton",
     "NewtonCG",
     "NonlinearCG",
+    "OneShot",
     "Optax",
     "Optimistix",
     "Progress",

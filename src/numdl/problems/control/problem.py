@@ -27,8 +27,10 @@ from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, PyTree, Scheme, Work
 from numdl.linalg import LinearQuadratic
+from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layers, layers_of
 from numdl.problems.control.reduced import linear_quadratic
+from numdl.problems.control.shots import Shot, shots
 from numdl.problems.control.stage import Stage
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
@@ -178,6 +180,20 @@ class ControlProblem(eqx.Module):
     def local(self, p: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
         """The linear quadratic problem near control and states, for multiple shooting, see ``linear_quadratic``."""
         return linear_quadratic(self, p, states)
+
+    def lagrangian(
+        self,
+        p: PyTree,
+        states: Float[Array, "times n m"],
+        multipliers: Float[Array, "nt nm"],
+        local: LinearQuadratic,
+    ) -> LinearQuadratic:
+        """The same with the exact Hessian of the Lagrangian, see ``lagrangian``."""
+        return lagrangian(self, p, states, multipliers, local)
+
+    def shots(self, p: PyTree, U: Float[Array, "inner n m"], Lambda: Float[Array, "inner n m"], blocks: int) -> Shot:
+        """Cost and derivatives of blocks that are marched at once, for one-shot methods, see ``shots``."""
+        return shots(self, p, U, Lambda, blocks)
 
     def work(self, p: PyTree) -> Work:
         """A product is a pass with tangents and one backward; a matrix takes one product for each coefficient."""

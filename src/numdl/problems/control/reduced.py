@@ -79,12 +79,12 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
         S = jnp.einsum("iqw,iqa->wia", Jv, Ju).reshape(-1, n * m) / n
         R = jnp.einsum("iqv,iqw->vw", Jv, Jv) / n
         slopes = jnp.einsum("iqa,iq->ia", Ju, r).reshape(-1) / n, jnp.einsum("iqw,iq->w", Jv, r) / n
-        return _blocks(A), B.reshape(n * m, -1), missed.reshape(-1), _blocks(Q), S, R, *slopes
+        return blocks_of(A), B.reshape(n * m, -1), missed.reshape(-1), blocks_of(Q), S, R, *slopes
 
     A, B, b, Q, S, R, q, r = jax.vmap(local)(stages.t, stages.h, flat, states[:-1], states[1:])
     s, outputs = (jax.vmap(fun)(states[-1]) for fun in (problem.scores, jax.jacfwd(problem.scores)))
     bent = jax.vmap(problem.loss.hessian)(s, problem.c)
-    last = _blocks(jnp.einsum("ika,ikl,ilb->iab", outputs, bent, outputs) / n)
+    last = blocks_of(jnp.einsum("ika,ikl,ilb->iab", outputs, bent, outputs) / n)
     slope = jnp.einsum("ika,ik->ia", outputs, jax.vmap(problem.loss.residual)(s, problem.c)).reshape(-1) / n
     if problem.penalty is not None:
         diagonal, gradient = layer_penalty(problem, coeffs)
@@ -92,7 +92,14 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
     return LinearQuadratic(A, B, b, jnp.concatenate([Q, last[None]]), S, R, jnp.concatenate([q, slope[None]]), r)
 
 
-def _blocks(parts: Float[Array, "n a b"]) -> Float[Array, "na nb"]:
-    """The block diagonal matrix of the samples' matrices."""
+def blocks_of(parts: Float[Array, "n a b"]) -> Float[Array, "na nb"]:
+    """The block diagonal matrix of the samples' matrices.
+
+    Args:
+        parts: a matrix (a, b) for each sample.
+
+    Returns:
+        (n a, n b).
+    """
     n, a, b = parts.shape
     return jnp.einsum("iab,ij->iajb", parts, jnp.eye(n, dtype=parts.dtype)).reshape(n * a, n * b)

@@ -1,0 +1,76 @@
+"""States that are priced, not forced: the optimum of the control alone, with multipliers that are its adjoints."""
+
+import dataclasses
+
+import control_problems as cp
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from numdl.optimize import AugmentedLagrangian, minimize
+from numdl.problems.control import adjoint, riccati_step
+from numdl.testing import check_contract
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def explosive(t, u, theta):
+    return u**3 + theta
+
+
+def cheap(t, u, theta):
+    return 0.1 * theta
+
+
+class Receding(AugmentedLagrangian):
+    """A mutant: its multipliers go the wrong way."""
+
+    def _updated(self, state, c, inner):
+        new = super()._updated(state, c, inner)
+        return new._replace(multipliers=2 * state.multipliers - new.multipliers)
+
+
+def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
+    problem, coeffs = cp.regulator(nt=20, n=2)
+    exact = coeffs + eqx.filter_jit(riccati_step)(problem, coeffs)
+    result, progress = minimize(problem, AugmentedLagrangian(tol=1e-11), coeffs, max_iter=40)
+    assert result.status.converged, result.status
+    assert jnp.max(jnp.abs(result.p - exact)) < 1e-10
+    states = problem.states(exact)
+    assert jnp.max(jnp.abs(result.aux - states)) < 1e-10
+    lam = eqx.filter_jit(adjoint)(problem, exact, states)[1:].reshape(20, 4) / 2
+    np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-10)
+    assert result.history["weight"][-1] < 1e4, "the weight closed the gaps, not the multipliers"
+    mutant = minimize(problem, Receding(tol=1e-11), coeffs, max_iter=40)[0]
+    assert not mutant.status.converged
+
+
+def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
+    problem, coeffs = cp.network(n=2, nt=4, alpha=0.1)
+    check_contract(AugmentedLagrangian(), problem, coeffs)
+    result, progress = minimize(problem, AugmentedLagrangian(tol=1e-10), coeffs, max_iter=80)
+    assert result.status.converged, result.status
+    gradient = ravel_pytree(jax.jit(lambda p: problem.linearize(p, None).gradient)(result.p))[0]
+    assert jnp.linalg.norm(gradient) < 1e-8
+    lam = eqx.filter_jit(adjoint)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2
+    np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-7)
+
+
+def test_a_flow_that_explodes_is_steered_though_nothing_is_known_of_its_path():
+    base, _ = cp.regulator(nt=40)
+    problem = dataclasses.replace(base, f=explosive, running=cheap, u0=jnp.array([[1.5]]), c=jnp.array([[0.0]]))
+    coeffs = jnp.zeros((40, 1))
+    assert not jnp.isfinite(problem.value(coeffs, None)[0])
+    result = minimize(problem, AugmentedLagrangian(), coeffs, max_iter=60)[0]
+    assert result.status.converged, result.status
+    np.testing.assert_allclose(problem.states(result.p), result.aux, atol=1e-5)
+
+
+def test_one_step_and_one_sample_are_enough():
+    problem, coeffs = cp.network(n=1, nt=1, alpha=0.1)
+    result = minimize(problem, AugmentedLagrangian(), coeffs, max_iter=60)[0]
+    assert result.status.converged, result.status
+    assert jnp.linalg.norm(ravel_pytree(problem.linearize(result.p, None).gradient)[0]) < 1e-7
