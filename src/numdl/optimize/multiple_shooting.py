@@ -91,8 +91,9 @@ class MultipleShooting(eqx.Module):
         """
         start, (mu, nu, multipliers) = (iterate.p, iterate.aux), iterate.state
         local, (cost, defects) = problem.local(*start), problem.apart(*start)
-        bends = jnp.any(multipliers) & self.exact
-        exact = jax.lax.cond(bends, lambda: problem.lagrangian(*start, multipliers, local), lambda: local)
+        bends, exact = jnp.any(multipliers) & self.exact, local
+        if self.exact:
+            exact = jax.lax.cond(bends, lambda: problem.lagrangian(*start, multipliers, local), lambda: local)
         move = newton_move(local, exact, mu)
 
         gap = jnp.sum(jnp.abs(defects))
