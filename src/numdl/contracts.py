@@ -182,6 +182,25 @@ class Scheme(NamedTuple):
     linear: bool = False
 
 
+class Steps(NamedTuple):
+    """What a step of a flow needs to know, or all steps with the leading axis nt.
+
+    Attributes:
+        t: start, in time.
+        h: size, in time.
+        cell: what the control says of the step.
+    """
+
+    t: Float[Array, ...]
+    h: Float[Array, ...]
+    cell: PyTree
+
+    @property
+    def nt(self) -> int:
+        """Number of steps."""
+        return self.t.shape[0]
+
+
 @runtime_checkable
 class Control(Protocol):
     """Weights as functions of time, given by coefficients with a leading axis."""

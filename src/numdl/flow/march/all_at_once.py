@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
-from numdl.flow.march.common import Steps, advance, steps_of
+from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.flow.march.common import advance, steps_of
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
-
-
-class Steps(NamedTuple):
-    """What each step needs to know, leading axis nt.
-
-    Attributes:
-        t: start, in time.
-        h: size, in time.
-        cell: what the control says of the step.
-    """
-
-    t: Array
-    h: Array
-    cell: PyTree
-
-    @property
-    def nt(self) -> int:
-        """Number of steps."""
-        return self.t.shape[0]
+from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
 
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:

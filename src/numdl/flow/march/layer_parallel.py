@@ -19,9 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
 from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, step_of
-from numdl.flow.march.common import Steps
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
 COARSEST = 16

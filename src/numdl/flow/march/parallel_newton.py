@@ -20,9 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import PyTree, Steps
 from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, tangent_of
-from numdl.flow.march.common import Steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
-from numdl.flow.march.common import Steps, advance, enter, leave, steps_of
+from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.flow.march.common import advance, enter, leave, steps_of
 
 
 def remat(

@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
-from numdl.flow.march.common import Steps, advance, enter, leave, retreat, steps_of
+from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.flow.march.common import advance, enter, leave, retreat, steps_of
 
 
 def reversible(

@@ -6,7 +6,6 @@ from numdl.problems.control.optimality import Optimality, adjoint, hamiltonian, 
 from numdl.problems.control.problem import ControlProblem
 from numdl.problems.control.reduced import linear_quadratic, riccati_step
 from numdl.problems.control.shots import Shot, shots
-from numdl.problems.control.stage import Stage
 
 __all__ = [
     "ControlProblem",
@@ -14,7 +13,6 @@ __all__ = [
     "Layers",
     "Optimality",
     "Shot",
-    "Stage",
     "adjoint",
     "hamiltonian",
     "lagrangian",

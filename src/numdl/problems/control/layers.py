@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.control.stage import Stage, stage_hamiltonian
+from numdl.contracts import Linearization, PyTree, Steps, Work
+from numdl.problems.control.stage import stage_hamiltonian
 
 
 class Held(NamedTuple):
@@ -38,7 +38,7 @@ class Held(NamedTuple):
         slope: gradient of the penalty at the weights of the stage, (w,).
     """
 
-    stage: Stage
+    stage: Steps
     u: Float[Array, "... n m"]
     after: Float[Array, "... n m"]
     lam: Float[Array, "... n m"]
@@ -143,7 +143,7 @@ def layers_of(problem: Any, coeffs: PyTree) -> Layers:
     states = problem.states(coeffs)
     costs, ends = jax.vmap(jax.value_and_grad(problem.terminal))(states[-1], problem.c)
 
-    def backward(lam: Array, step: tuple[Stage, Array]) -> tuple[Array, tuple[Array, PyTree, Array]]:
+    def backward(lam: Array, step: tuple[Steps, Array]) -> tuple[Array, tuple[Array, PyTree, Array]]:
         stage, u = step
 
         def one(u: Array, lam: Array) -> tuple[Array, PyTree, Array]:

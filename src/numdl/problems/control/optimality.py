@@ -22,9 +22,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import PyTree, Steps
 from numdl.problems.control.problem import ControlProblem
-from numdl.problems.control.stage import Stage, stage_hamiltonian
+from numdl.problems.control.stage import stage_hamiltonian
 
 
 class Optimality(NamedTuple):
@@ -78,7 +78,7 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
     stages = problem.stages(coeffs)
     moved = jax.jvp(problem.control.cells, (coeffs,), (change,))[1]
 
-    def forward(pair: tuple[Array, Array], step: tuple[Stage, PyTree]) -> tuple[tuple[Array, Array], Array]:
+    def forward(pair: tuple[Array, Array], step: tuple[Steps, PyTree]) -> tuple[tuple[Array, Array], Array]:
         stage, cell = step
 
         def one(u: Array, v: Array) -> tuple[Array, Array]:
@@ -108,10 +108,10 @@ def adjoint(
     """
     ends = jax.vmap(jax.grad(problem.terminal))(states[-1], problem.c)
 
-    def discrete(stage: Stage, u: Array, after: Array, lam: Array) -> Array:
+    def discrete(stage: Steps, u: Array, after: Array, lam: Array) -> Array:
         return jax.grad(stage_hamiltonian, argnums=2)(problem, stage, u, lam)
 
-    def equation(stage: Stage, u: Array, after: Array, lam: Array) -> Array:
+    def equation(stage: Steps, u: Array, after: Array, lam: Array) -> Array:
         m = u.shape[0]
 
         def rates(t: Array, both: Array, theta: PyTree) -> Array:
@@ -126,7 +126,7 @@ def adjoint(
 
     back = jax.vmap(equation if continuous else discrete, (None, 0, 0, 0))
 
-    def backward(lam: Array, step: tuple[Stage, Array, Array]) -> tuple[Array, Array]:
+    def backward(lam: Array, step: tuple[Steps, Array, Array]) -> tuple[Array, Array]:
         lam = back(*step, lam)
         return lam, lam
 
@@ -158,7 +158,7 @@ def optimality(
     """
     stages, pull = jax.vjp(problem.stages, coeffs)
 
-    def every(stage: Stage, u: Array, lam: Array) -> tuple[Array, PyTree, Array]:
+    def every(stage: Steps, u: Array, lam: Array) -> tuple[Array, PyTree, Array]:
         """What a step makes of a state, and both slopes of its Hamiltonian."""
         slopes = jax.grad(lambda cell, u: stage_hamiltonian(problem, stage._replace(cell=cell), u, lam), (0, 1))
         return problem.advance(stage, u), *slopes(stage.cell, u)
@@ -166,7 +166,7 @@ def optimality(
     onward, by_cell, by_state = jax.vmap(jax.vmap(every, (None, 0, 0)))(stages, states[:-1], adjoints[1:])
     ends = jax.vmap(jax.grad(problem.terminal))(states[-1], problem.c)
     means = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=1), by_cell)
-    (gradient,) = pull(Stage(jnp.zeros_like(stages.t), jnp.zeros_like(stages.h), means))
+    (gradient,) = pull(Steps(jnp.zeros_like(stages.t), jnp.zeros_like(stages.h), means))
     if problem.penalty is not None:
         gradient = jax.tree.map(jnp.add, gradient, problem.penalty.gradient(coeffs))
     stepped = jax.tree.map(jnp.subtract, coeffs, gradient)

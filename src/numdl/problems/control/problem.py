@@ -25,13 +25,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Scheme, Work
+from numdl.contracts import Linearization, PyTree, Scheme, Steps, Work
 from numdl.linalg import LinearQuadratic
 from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layers, layers_of
 from numdl.problems.control.reduced import linear_quadratic
 from numdl.problems.control.shots import Shot, shots
-from numdl.problems.control.stage import Stage
 from numdl.problems.losses import LEAST_SQUARES, Loss
 from numdl.problems.metrics import misfit_metrics
 from numdl.problems.nonlinear_squares import SquaresNormal
@@ -82,7 +81,7 @@ class ControlProblem(eqx.Module):
                 "Give jnp.asarray(T / nt), or the differences of the time nodes."
             )
 
-    def stages(self, coeffs: PyTree) -> Stage:
+    def stages(self, coeffs: PyTree) -> Steps:
         """Start, size and cell of each step.
 
         Args:
@@ -101,13 +100,13 @@ class ControlProblem(eqx.Module):
                 f"ControlProblem: h has shape {self.h.shape}, but the control has {nt} steps. Give shape () or ({nt},)."
             )
         h = jnp.broadcast_to(self.h, (nt,))
-        return Stage(jnp.cumsum(h) - h, h, cells)
+        return Steps(jnp.cumsum(h) - h, h, cells)
 
-    def advance(self, stage: Stage, u: Float[Array, " m"]) -> Float[Array, " m"]:
+    def advance(self, stage: Steps, u: Float[Array, " m"]) -> Float[Array, " m"]:
         """``Phi_j(u, theta)`` of one sample."""
         return self.scheme.step(self.f, stage.t, stage.h, u, lambda c: self.control.at(stage.cell, c))
 
-    def running_residual(self, stage: Stage, u: Float[Array, " m"]) -> Float[Array, " q"]:
+    def running_residual(self, stage: Steps, u: Float[Array, " m"]) -> Float[Array, " q"]:
         """``sqrt(h_j) r(t_j, u, theta(t_j))`` of one sample; half its square norm is the cost of the step."""
         if self.running is None:
             return jnp.zeros(0, u.dtype)
@@ -124,7 +123,7 @@ class ControlProblem(eqx.Module):
     def states(self, coeffs: PyTree) -> Float[Array, "times n m"]:
         """All states of all samples; the first are ``u0``, the last are those at T."""
 
-        def forward(u: Array, stage: Stage) -> tuple[Array, Array]:
+        def forward(u: Array, stage: Steps) -> tuple[Array, Array]:
             u = jax.vmap(self.advance, (None, 0))(stage, u)
             return u, u
 
@@ -206,7 +205,7 @@ class ControlProblem(eqx.Module):
     def _march(self, coeffs: PyTree) -> tuple[Float[Array, "n k"], Float[Array, "nt n q"]]:
         """Scores and running residuals, all that the cost depends on."""
 
-        def forward(u: Array, stage: Stage) -> tuple[Array, Array]:
+        def forward(u: Array, stage: Steps) -> tuple[Array, Array]:
             rest = jax.vmap(self.running_residual, (None, 0))(stage, u)
             return jax.vmap(self.advance, (None, 0))(stage, u), rest
 

@@ -19,11 +19,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import PyTree, Steps
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize.packing import as_layers
 from numdl.problems.control.layers import layer_penalty, require_layers
-from numdl.problems.control.stage import Stage
 
 
 def riccati_step(problem: Any, coeffs: PyTree, damping: Float[Array, ""] | float = 0.0) -> PyTree:
@@ -66,10 +65,10 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
 
     def local(t: Array, h: Array, theta: Array, u: Array, after: Array) -> tuple[Array, ...]:
         def step(u: Array, theta: Array) -> Array:
-            return problem.advance(Stage(t, h, unravel(theta)), u)
+            return problem.advance(Steps(t, h, unravel(theta)), u)
 
         def rest(u: Array, theta: Array) -> Array:
-            return problem.running_residual(Stage(t, h, unravel(theta)), u)
+            return problem.running_residual(Steps(t, h, unravel(theta)), u)
 
         by_both = (jax.vmap(jax.jacfwd(fun, (0, 1)), (0, None)) for fun in (step, rest))
         (A, B), (Ju, Jv) = (jacobians(u, theta) for jacobians in by_both)

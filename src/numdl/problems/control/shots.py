@@ -18,8 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
-from numdl.problems.control.stage import Stage
+from numdl.contracts import PyTree, Steps
 
 
 class Shot(NamedTuple):
@@ -67,8 +66,8 @@ def shots(
             raise ValueError(f"shots(blocks={blocks}): needs a divisor of the {nt} steps. Use blocks=1, or more steps.")
         parted = jax.tree.map(lambda leaf: leaf.reshape(blocks, nt // blocks, *leaf.shape[1:]), stages)
 
-        def march(u: Array, block: Stage) -> tuple[Array, Array]:
-            def forward(u: Array, stage: Stage) -> tuple[Array, tuple[Array, Array]]:
+        def march(u: Array, block: Steps) -> tuple[Array, Array]:
+            def forward(u: Array, stage: Steps) -> tuple[Array, tuple[Array, Array]]:
                 rest = jnp.sum(jax.vmap(problem.running_residual, (None, 0))(stage, u) ** 2) / (2 * n)
                 u = jax.vmap(problem.advance, (None, 0))(stage, u)
                 return u, (u, rest)

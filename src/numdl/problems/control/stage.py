@@ -1,30 +1,16 @@
-"""What does one step of a control problem need to know, and what is its Hamiltonian?"""
+"""What is the Hamiltonian of one step of a control problem?"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import Steps
 
 
-class Stage(NamedTuple):
-    """One step, or all steps with the leading axis nt.
-
-    Attributes:
-        t: start, in time.
-        h: size, in time.
-        cell: what the control says of the step.
-    """
-
-    t: Float[Array, ...]
-    h: Float[Array, ...]
-    cell: PyTree
-
-
-def stage_hamiltonian(problem: Any, stage: Stage, u: Float[Array, " m"], lam: Float[Array, " m"]) -> Float[Array, ""]:
+def stage_hamiltonian(problem: Any, stage: Steps, u: Float[Array, " m"], lam: Float[Array, " m"]) -> Float[Array, ""]:
     """``lambda' Phi_j(u) + h L`` of one sample and step: the Hamiltonian of the discrete system.
 
     Args:
