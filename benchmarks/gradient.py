@@ -9,9 +9,9 @@ weights and their gradient are in that. The march ``adjoint`` takes Heun's schem
 equation; its error is to stored states of Heun's scheme.
 
 Time: medians of calls that take turns, so that a busy machine slows all alike. The same network with 128 samples gives
-the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. The plain network of 32 layers, width 16
-and 2000 samples is also written out by hand in both layouts, ``rows`` (samples x features) and ``columns`` (features x
-samples).
+the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. The plain
+network of 32 layers, width 16 and 2000 samples is also written out by hand in both layouts, ``rows`` (samples x
+features) and ``columns`` (features x samples).
 """
 
 from __future__ import annotations

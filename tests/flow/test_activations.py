@@ -99,3 +99,10 @@ def test_the_approximate_gelu_is_seen():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="tanh, relu"):
         get_activation("swish")
+
+
+def test_the_slope_of_tanh_is_kept_as_one_array():
+    def kept(act):
+        return len(jax.tree.leaves(jax.vjp(act, jnp.ones(7))[1]))
+
+    assert kept(ACTIVATIONS["tanh"]) == 1 < kept(jnp.tanh)

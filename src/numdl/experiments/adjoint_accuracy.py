@@ -44,7 +44,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     net = ResNet(WIDTH, WIDTH, 20, T=T, dynamics="parabolic", scheme="rk4", opening=False)
     x = np.random.default_rng(random_state).standard_normal((SAMPLES, WIDTH))
     with jax.enable_x64(True):
-        errors = {name: {nt: gradient_errors(name, nt, x, random_state) for nt in depths} for name in DYNAMICS}
+        errors = {name: gradient_errors(name, depths, x, random_state) for name in DYNAMICS}
         layer = weights("parabolic", random_state)
         theta = {key: np.broadcast_to(3.0 * value, (20, *value.shape)) for key, value in layer.items()}
         report = check_adjoint(net, {"flow": theta}, x)
@@ -75,17 +75,20 @@ def weights(dynamics: str, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def gradient_errors(dynamics: str, nt: int, x: np.ndarray, seed: int) -> np.ndarray:
+def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed: int) -> dict[int, np.ndarray]:
     """``||g_adjoint - g|| / ||g||`` for each size of the weights.
+
+    All are marches of the largest number of steps, of which those beyond T have no length, so that one compilation
+    serves: such steps move nothing, and their weights have no gradient.
 
     Args:
         dynamics: key of ``numdl.flow.FIELDS``.
-        nt: number of steps.
+        depths: numbers of steps.
         x: states at 0, (n, m).
         seed: of weights and of the loss, a fixed product with the last states.
 
     Returns:
-        (sizes,).
+        For each number of steps (sizes,).
     """
     import jax
     import jax.numpy as jnp
@@ -97,17 +100,24 @@ def gradient_errors(dynamics: str, nt: int, x: np.ndarray, seed: int) -> np.ndar
     f, layer = get_field(dynamics).dynamics(get_activation("tanh")), weights(dynamics, seed)
     v = np.random.default_rng(seed + 1).standard_normal(x.shape)
 
-    def slope(size: Any, march: str) -> Any:
+    nt = max(depths)
+
+    def slope(size: Any, h: Any, march: str) -> Any:
         coeffs = {name: size * jnp.broadcast_to(leaf, (nt, *leaf.shape)) for name, leaf in layer.items()}
         steps = get_scheme("rk4"), f, PiecewiseConstant(nt)
-        total = lambda c: jnp.vdot(v, over_samples(get_march(march), *steps, c, jnp.asarray(x), 0.0, T / nt))  # noqa: E731
+        total = lambda c: jnp.vdot(v, over_samples(get_march(march), *steps, c, jnp.asarray(x), 0.0, h))  # noqa: E731
         return ravel_pytree(jax.grad(total)(coeffs))[0]
 
-    def error(size: Any) -> Any:
-        exact = slope(size, "stored")
-        return jnp.linalg.norm(slope(size, "adjoint") - exact) / jnp.linalg.norm(exact)
+    @jax.jit
+    def errors(sizes: Any, h: Any) -> Any:
+        def error(size: Any) -> Any:
+            exact = slope(size, h, "stored")
+            return jnp.linalg.norm(slope(size, h, "adjoint") - exact) / jnp.linalg.norm(exact)
 
-    return np.asarray(jax.jit(partial(jax.lax.map, error))(jnp.asarray(SIZES)))
+        return jax.lax.map(error, sizes)
+
+    lengths = {depth: jnp.where(np.arange(nt) < depth, T / depth, 0.0) for depth in depths}
+    return {depth: np.asarray(errors(jnp.asarray(SIZES), h)) for depth, h in lengths.items()}
 
 
 def _draw(errors: dict, reconstructed: np.ndarray, figure: Figure) -> None:

@@ -41,7 +41,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     depths = (32, 128) if quick else (64, 256, 1024, 4096)
     with jax.enable_x64(True):
         found = {depth: convergence(depth, random_state) for depth in depths}
-        trained = training(16 if quick else 64, 60 if quick else 300, random_state)
+        trained = training(8 if quick else 64, 60 if quick else 300, random_state)
     apart = {name: abs(way["own"] - way["serial"]) / way["serial"] for name, way in trained.items()}
     cycles = {depth: len(one["residuals"]) for depth, one in found.items()}
     numbers = {
