@@ -190,9 +190,12 @@ def checked(record: dict[str, Any]) -> dict[str, dict[str, float]]:
     return found
 
 
-def rates(by: dict[tuple[int, str], dict[str, Any]], depth: int) -> dict[str, float]:
-    """Seconds of steps and messages, from one process and from messages between two."""
-    near = min(TIMED, key=lambda d: abs(math.log(d / depth)))
+def rates(by: dict[tuple[int, str], dict[str, Any]], depth: int) -> dict[str, float] | None:
+    """Seconds of steps and messages, from one process and from messages between two; None before there are any."""
+    timed = [d for d in TIMED if (d, "2 processes") in by]
+    if not timed:
+        return None
+    near = min(timed, key=lambda d: abs(math.log(d / depth)))
     counts, one, two = (by[near, name] for name in ("counted", "1 process", "2 processes"))
     said, serial = fitted(counts, counts["cycles"], 1), one["serial_seconds"] / counts["serial_steps"]
     small, large = two["message_seconds"]
@@ -224,6 +227,8 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         ways = {}
         for name, cycles in (("1e-12", record["cycles"]), (f"{FEW} cycles", FEW)):
             for prices, r in (("this machine", rate), ("free messages", free)):
+                if r is None:
+                    continue
                 alone = r["b"] * record["serial_steps"]
                 gain = {str(p): alone / seconds(record, r, cycles, p) for p in PREDICTED}
                 gains_from = next((p for p in PREDICTED if gain[str(p)] > 1), None)
@@ -239,7 +244,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         }
         row = [str(depth), record["cycles"], *gaps]
         row += [max((o[k] for p, o in off.items() if int(p) in COUNTED), key=abs) for k in COUNTS]
-        if (depth, "2 processes") in by:
+        if rate is not None and (depth, "2 processes") in by:
             one, two = by[depth, "1 process"], by[depth, "2 processes"]
             said = seconds(record, rate, record["cycles"], 2)
             summary[str(depth)] |= {
