@@ -12,10 +12,10 @@ processes``: real ones, each bound to a core, joined by ``jax.distributed`` on g
 The model: ``seconds(P) = a shared(P) + b copied(P) + latency messages + bytes / bandwidth``. Steps are fitted at 1 and
 2, ``shared / P + copied``, messages and bytes at 2, and both checked at 4 and 8. A level is shared by as many devices
 as it has intervals; where some have fewer than P, messages and bytes are taken twice, as XLA then needs (checked for
-256 layers at 32). ``b`` is the time of a serial step, ``a`` that of one
-of many at a time on one process; latency and bandwidth are those of a message of 4 KB and of 8 MB between two
-processes, or those of a ``fast network``. ``free messages`` is the same with steps alone, all at the price of a serial one: a bound for steps so large
-that messages do not count. The serial gradient, on one process, is the unit of speed-up.
+256 layers at 32). ``b`` is the time of a serial step, ``a`` that of one of many at a time on one process; latency and
+bandwidth are those of a message of 4 KB and of 8 MB between two processes, or those of a ``fast network``. ``free
+messages`` is the same with steps alone, all at the price of a serial one: a bound for steps so large that messages do
+not count. The serial gradient, on one process, is the unit of speed-up.
 """
 
 from __future__ import annotations
