@@ -14,8 +14,9 @@ The model: ``seconds(P) = a shared(P) + b copied(P) + latency messages + bytes /
 as it has intervals; where some have fewer than P, messages and bytes are taken twice, as XLA then needs (checked for
 256 layers at 32). ``b`` is the time of a serial step, ``a`` that of one of many at a time on one process; latency and
 bandwidth are those of a message of 4 KB and of 8 MB between two processes, or those of a ``fast network``. ``free
-messages`` is the same with steps alone, all at the price of a serial one: a bound for steps so large that messages do
-not count. The serial gradient, on one process, is the unit of speed-up.
+messages`` is the same with steps alone, for steps so large that messages do not count, each at the price of a serial
+step and its derivative, though half of them only go forward. The serial gradient, on one process, is the unit of
+speed-up.
 """
 
 from __future__ import annotations
