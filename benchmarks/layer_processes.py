@@ -10,12 +10,13 @@ processes``: real ones, each bound to a core, joined by ``jax.distributed`` on g
 ``gap`` is the relative difference of value or gradient from stored states.
 
 The model: ``seconds(P) = a shared(P) + b copied(P) + latency messages + bytes / bandwidth``. Steps are fitted at 1 and
-2, ``shared / P + copied``, messages and bytes at 2, and both checked at 4 and 8 (for 256 layers at 32 as well, where
-XLA pads the coarse level and divides samples instead). Beyond, a level is taken as shared where its intervals divide
-by P and as copied else. ``b`` is the time of a serial step, ``a`` that of one
-of many at a time on one process; latency and bandwidth are those of a message of 4 KB and of 8 MB between two
-processes. ``free messages`` is the same with steps alone, all at the price of a serial one: a bound for steps so large
-that messages do not count. The serial gradient, on one process, is the unit of speed-up.
+2, ``shared / P + copied``, messages and bytes at 2, and both checked at 4 and 8. A level is shared by as many devices
+as it has intervals; where some have fewer than P, messages and bytes are taken twice, as XLA then needs (checked for
+256 layers at 32). ``b`` is the time of a serial step, ``a`` that of one of many at a time on one process; latency and
+bandwidth are those of a message of 4 KB and of 8 MB between two processes, or those of a ``fast network``. ``free
+messages`` is the same with steps alone, for steps so large that messages do not count, each at the price of a serial
+step and its derivative, though half of them only go forward. The serial gradient, on one process, is the unit of
+speed-up.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from benchmarks._processes import Compiled, join, median_seconds, started
 DEPTHS, TIMED = (64, 256, 1024, 4096), (256, 1024)
 COUNTED, MORE = (1, 2, 4, 8), {256: (32,)}
 WIDTH, SAMPLES, T, FACTOR, FEW = 8, 64, 6.0, 4, 2
+FAST = (5e-6, 1e10)
+"""Seconds of a message and bytes per second between the machines of a cluster with a good network; not measured."""
 PREDICTED = tuple(2**k for k in range(11))
 COUNTS = ("steps", "messages", "bytes")
 
@@ -160,13 +163,11 @@ def fitted(record: dict[str, Any], cycles: int, parts: int) -> dict[str, float]:
     one, two = ({k: c["once"][k] + cycles * c["cycle"][k] for k in COUNTS} for c in map(record["counts"].get, "12"))
     copied = 2 * two["steps"] - one["steps"]
     shared = one["steps"] - copied
-    share = 0.0
     weights = level_weights(record["layers"])
-    for intervals, weight in weights.items():
-        share += weight / (parts if intervals % parts == 0 else 1)
-    steps = shared * share / sum(weights.values())
-    many = parts > 1
-    return {"shared": steps, "copied": copied, "messages": many * two["messages"], "bytes": many * two["bytes"]}
+    share = sum(weight / min(parts, intervals) for intervals, weight in weights.items()) / sum(weights.values())
+    times = 0 if parts == 1 else 2 if parts > min(weights) else 1
+    rest = {k: times * two[k] for k in ("messages", "bytes")}
+    return {"shared": shared * share, "copied": copied, **rest}
 
 
 def level_weights(depth: int) -> dict[int, float]:
@@ -190,9 +191,12 @@ def checked(record: dict[str, Any]) -> dict[str, dict[str, float]]:
     return found
 
 
-def rates(by: dict[tuple[int, str], dict[str, Any]], depth: int) -> dict[str, float]:
-    """Seconds of steps and messages, from one process and from messages between two."""
-    near = min(TIMED, key=lambda d: abs(math.log(d / depth)))
+def rates(by: dict[tuple[int, str], dict[str, Any]], depth: int) -> dict[str, float] | None:
+    """Seconds of steps and messages, from one process and from messages between two; None before there are any."""
+    timed = [d for d in TIMED if (d, "2 processes") in by]
+    if not timed:
+        return None
+    near = min(timed, key=lambda d: abs(math.log(d / depth)))
     counts, one, two = (by[near, name] for name in ("counted", "1 process", "2 processes"))
     said, serial = fitted(counts, counts["cycles"], 1), one["serial_seconds"] / counts["serial_steps"]
     small, large = two["message_seconds"]
@@ -221,9 +225,12 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         record = by[depth, "counted"]
         rate, off = rates(by, depth), checked(record)
         free = {"a": 1.0, "b": 1.0, "latency": 0.0, "bandwidth": math.inf}
+        fast = None if rate is None else rate | {"latency": FAST[0], "bandwidth": FAST[1]}
         ways = {}
         for name, cycles in (("1e-12", record["cycles"]), (f"{FEW} cycles", FEW)):
-            for prices, r in (("this machine", rate), ("free messages", free)):
+            for prices, r in (("this machine", rate), ("fast network", fast), ("free messages", free)):
+                if r is None:
+                    continue
                 alone = r["b"] * record["serial_steps"]
                 gain = {str(p): alone / seconds(record, r, cycles, p) for p in PREDICTED}
                 gains_from = next((p for p in PREDICTED if gain[str(p)] > 1), None)
@@ -238,8 +245,8 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
             "predicted": ways,
         }
         row = [str(depth), record["cycles"], *gaps]
-        row += [max((o[k] for p, o in off.items() if int(p) in COUNTED), key=abs) for k in COUNTS]
-        if (depth, "2 processes") in by:
+        row += [max((o[k] for o in off.values()), key=abs) for k in COUNTS]
+        if rate is not None and (depth, "2 processes") in by:
             one, two = by[depth, "1 process"], by[depth, "2 processes"]
             said = seconds(record, rate, record["cycles"], 2)
             summary[str(depth)] |= {
