@@ -129,6 +129,11 @@ def test_static_under_jit():
     [
         ({"d": 0}, r"d=0.*needs d >= 1"),
         ({"width": 0}, r"width=0.*needs width >= 1"),
+        ({"width": 2.5}, r"width=2.5.*needs a whole number width >= 1"),
+        ({"depth": "3"}, r"depth='3'.*needs a whole number"),
+        ({"march": ["stored"]}, "unknown march"),
+        ({"scheme": None}, "unknown scheme"),
+        ({"dynamics": ["plain"]}, "unknown dynamics"),
         ({"depth": -1}, r"depth=-1.*needs depth >= 0"),
         ({"T": 0.0}, r"T=0.0.*finite T > 0"),
         ({"T": float("nan")}, r"T=nan.*finite T > 0"),
@@ -173,6 +178,27 @@ def test_wrong_inputs_are_refused():
 def test_parts_that_do_not_go_together_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         ResNet(**{"d": 2, "width": 4, "depth": 3} | options)
+
+
+def bias(key, m, scale, dtype=None):
+    return {"b": jnp.zeros(m, dtype)}
+
+
+@pytest.mark.parametrize(
+    ("f", "init", "words"),
+    [
+        (lambda t, u, theta: u[0], bias, r"dynamics='mine'.*to float..\[\].*shape \(4,\)"),
+        (lambda t, u, theta: jnp.append(u, 0.0), bias, r"float..\[5\]"),
+        (lambda t, u, theta: (u, u), bias, r"needs one real array"),
+        (lambda t, u, theta: 1j * u, bias, r"complex[0-9]+\[4\]"),
+        (lambda t, u, theta: np.tanh(u), bias, r"(?s)f cannot be traced.*Use jax.numpy"),
+        (lambda t, u, theta: u, lambda *a: {}, r"init returns {}, needs a dict of arrays"),
+        (lambda t, u, theta: u, lambda *a: {"a": 1.0}, r"needs a dict of arrays"),
+    ],
+)
+def test_fields_of_ones_own_that_give_no_rate_are_refused(f, init, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        ResNet(2, 4, 3, dynamics=Field("mine", init, lambda activation: f))
 
 
 def test_learned_steps_are_positive_with_the_sum_T():
