@@ -183,6 +183,17 @@ def test_large_networks_are_matrix_free():
     assert not choice.dense and "matrix-free" in choice.text
 
 
+@pytest.mark.parametrize("march", ["adjoint", "adaptive"])
+def test_marches_without_tangents_stay_dense_or_are_refused(march):
+    assert algebra(1000, ResNet(50, 40, 3, march=march), memory_budget=2**32).dense
+    for net, options in (
+        (ResNet(50, 128, 4, march=march), {}),
+        (ResNet(2, 4, 2, march=march), {"solver": "matrix-free"}),
+    ):
+        with pytest.raises(ValueError, match=f"march='{march}'.*no forward derivative. Use march='checkpointed'"):
+            algebra(1000, net, **options)
+
+
 def test_matrices_are_not_formed_where_products_are_clearly_faster():
     """At 1000 samples and 2905 weights a dense step took 7.2 s, products some 0.1 s for the same decrease."""
     net = ResNet(10, 35, 2)

@@ -137,3 +137,8 @@ def test_parameters(name, value, message):
 def test_validation_rows(held_out, message):
     with pytest.raises(ValueError, match=message):
         regressor().fit(X, Y, **held_out)
+
+
+def test_what_is_no_mesh():
+    with pytest.raises(ValueError, match=r"fit\(mesh=2\): needs a jax.sharding.Mesh. Use jax.make_mesh"):
+        regressor().fit(X, Y, mesh=2)

@@ -24,7 +24,7 @@ from numdl.flow import (
     serial,
 )
 from numdl.flow.march import multigrid, over_samples
-from numdl.flow.march.all_at_once import one_by_one
+from numdl.flow.march.all_at_once import one_by_one, require_whole
 from numdl.flow.march.parallel_newton import affine_recursion
 from numdl.models import ResNet
 
@@ -181,6 +181,12 @@ def test_a_network_marches_so(march):
 
 
 @pytest.mark.parametrize("march", ["layer-parallel", "parallel-newton"])
+def test_no_samples_give_no_features(march):
+    net = ResNet(2, M, 12, march=march)
+    assert net.batch(net.init(0, np.float64), X[:0, :2]).shape == (0, M)
+
+
+@pytest.mark.parametrize("march", ["layer-parallel", "parallel-newton"])
 def test_schemes_of_several_steps_are_refused(march):
     with pytest.raises(ValueError, match=f"{march}.scheme of several steps.*heun"):
         ResNet(2, M, 12, scheme="adams_bashforth", march=march)
@@ -204,6 +210,12 @@ def test_settings_out_of_range_are_refused(march, given, said):
         march(**given)
 
 
+@pytest.mark.parametrize("value", [2.5, "4", 1])
+def test_settings_that_are_no_whole_numbers_are_refused(value):
+    with pytest.raises(ValueError, match=f"LayerParallel.factor={value!r}.: needs a whole number, at least 2"):
+        require_whole("LayerParallel", "factor", value, 2)
+
+
 def test_bias_is_estimated_and_held():
     args, coeffs, h = problem("antisymmetric", "euler", 32, T=6.0)
 
@@ -222,7 +234,10 @@ def test_bias_is_estimated_and_held():
     assert crude.cycles == 2 and crude.bias > 1e-3 * jnp.linalg.norm(exact)  # most cycles do not do: it says so
 
 
-@pytest.mark.parametrize(("given", "said"), [({"share": 0.0}, "share=0"), ({"most": 1}, "most=1")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"share": 0.0}, "share=0"), ({"most": 1}, "most=1")],
+)
 def test_control_out_of_range_is_refused(given, said):
     with pytest.raises(ValueError, match=said):
         BiasControl(lambda p, march: 0.0, **given)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES, Field
+from numdl.flow import FIELDS, SCHEMES, Field, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
@@ -144,6 +144,14 @@ def test_refusals(arguments, message):
         ResNet(**{"d": 2, "width": 3, "depth": 1, **arguments})
 
 
+@pytest.mark.parametrize("value", [2.5, "3", True])
+def test_sizes_that_are_no_whole_numbers_are_refused(value):
+    with pytest.raises(ValueError, match=f"ResNet.width={value!r}.: needs a whole number width >= 1"):
+        ResNet(2, 3, 1)._require_size("width", 1, value)
+    with pytest.raises(ValueError, match="unknown march"):
+        get_march([value])
+
+
 def test_wrong_inputs_are_refused():
     model = ResNet(2, 3, 1)
     theta = draw(model)
@@ -173,6 +181,27 @@ def test_wrong_inputs_are_refused():
 def test_parts_that_do_not_go_together_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         ResNet(**{"d": 2, "width": 4, "depth": 3} | options)
+
+
+def bias(key, m, scale, dtype=None):
+    return {"b": jnp.zeros(m, dtype)}
+
+
+@pytest.mark.parametrize(
+    ("f", "init", "words"),
+    [
+        (lambda t, u, theta: u[0], bias, r"dynamics='mine'.*to float..\[\].*shape \(4,\)"),
+        (lambda t, u, theta: jnp.append(u, 0.0), bias, r"float..\[5\]"),
+        (lambda t, u, theta: (u, u), bias, r"needs one real array"),
+        (lambda t, u, theta: 1j * u, bias, r"complex[0-9]+\[4\]"),
+        (lambda t, u, theta: np.tanh(u), bias, r"(?s)f cannot be traced.*Use jax.numpy"),
+        (lambda t, u, theta: u, lambda *a: {}, r"init returns {}, needs a dict of arrays"),
+        (lambda t, u, theta: u, lambda *a: {"a": 1.0}, r"needs a dict of arrays"),
+    ],
+)
+def test_fields_of_ones_own_that_give_no_rate_are_refused(f, init, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        ResNet(2, 4, 3, dynamics=Field("mine", init, lambda activation: f))
 
 
 def test_learned_steps_are_positive_with_the_sum_T():

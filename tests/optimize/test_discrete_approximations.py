@@ -95,7 +95,30 @@ def test_contract_and_start():
     np.testing.assert_array_equal(first.p, [[0.0, -1.0], [1.0, -1.0]])
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"values": (1.0,)}, "two or more"), ({"discrete": ("K",)}, "both")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"values": (1.0,)}, "two or more"),
+        ({"values": (-np.inf, 1.0)}, "finite and ascending"),
+        ({"memory": 1.0}, r"memory=1.0.*\[0, 1\)"),
+        ({"sparsity": -1.0}, "sparsity=-1.0.*>= 0"),
+        ({"first_rate": 0.0}, "first_rate=0.0.*> 0"),
+        ({"discrete": ("K",)}, "both"),
+    ],
+)
 def test_bad_settings_raise(settings, message):
     with pytest.raises(ValueError, match=message):
         DiscreteApproximations(**settings)
+
+
+@pytest.mark.parametrize(
+    ("discrete", "p", "message"),
+    [
+        (("Q",), {"K": jnp.ones(2)}, r"has \['K'\]"),
+        (("K",), {"K": jnp.asarray([np.nan])}, r"p\['K'\] is not finite"),
+    ],
+)
+def test_starts_without_the_discrete_weights_are_refused(discrete, p, message):
+    method = DiscreteApproximations(discrete=discrete, free=optax.sgd(0.1))
+    with pytest.raises(ValueError, match=message):
+        method.init(None, p, None)

@@ -8,7 +8,8 @@ import pytest
 import small_problems as sp
 
 from numdl.contracts import Status
-from numdl.optimize import LevenbergMarquardt, NewtonCG, minimize
+from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, minimize
+from numdl.optimize.descent import gradient_status
 from numdl.optimize.loop import Adapted
 from numdl.optimize.status import plateau
 from numdl.problems import FollowEvidence, laplace_metrics, probed_metrics
@@ -202,3 +203,18 @@ def test_plateau(values, tol, code):
 def test_unknowns_that_cannot_be_moved_are_refused(p, message):
     with pytest.raises(ValueError, match=message):
         minimize(None, NewtonCG(), p)
+
+
+def test_a_gradient_is_not_small_because_the_objective_has_grown():
+    grown = {"objective": [1.0, 1e17], "gradient_norm": [1.0, 1e8], "accepted": [1.0, 1.0]}
+    assert gradient_status(grown, 1e-8).code == "running"
+    assert gradient_status({**grown, "objective": [1e17, 1e17]}, 1e-8).code == "converged"
+
+
+def test_progress_of_another_method_is_refused():
+    problem, p = sp.Residuals(sp.rosenbrock, jnp.asarray(0.0)), jnp.asarray(START)
+    _, progress = minimize(problem, LBFGS(), p, max_iter=1)
+    with pytest.raises(ValueError, match=r"its state is Pairs, not that of TrustRegion.*resume.best.p"):
+        minimize(problem, NewtonCG(), p, resume=progress)
+    with pytest.raises(TypeError, match=r"observe.*returned 'stop', needs a Status"):
+        minimize(problem, LBFGS(), p, observe=lambda progress: "stop")

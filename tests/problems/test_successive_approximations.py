@@ -173,3 +173,24 @@ def test_coupled_layers_are_refused():
     problem, coeffs = cp.network(linear=True)
     with pytest.raises(ValueError, match="act on several layers"):
         SuccessiveApproximations().step(problem, SuccessiveApproximations().init(problem, coeffs, None))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"inner_steps": 0}, "inner_steps=0.*at least 1"),
+        ({"max_trials": 0}, "max_trials=0"),
+        ({"first_rho": 0.0}, "first_rho=0.0.*augmented=False"),
+        ({"first_rho": np.nan}, "first_rho=nan"),
+        ({"tol": -1.0}, "tol=-1.0"),
+        ({"inner": "lbfgs"}, r"inner='lbfgs'.*LBFGS\(\)"),
+    ],
+)
+def test_settings_that_make_no_step_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SuccessiveApproximations(**settings)
+
+
+def test_problems_without_layers_are_refused():
+    with pytest.raises(ValueError, match=r"object has no layers\(p\).*ControlProblem"):
+        SuccessiveApproximations().init(object(), jnp.ones(1), None)

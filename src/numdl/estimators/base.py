@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from numdl.data import Scaler
 from numdl.estimators.families import Family
-from numdl.estimators.inputs import require_finite, require_finite_targets
+from numdl.estimators.inputs import require_finite, require_finite_targets, require_mesh
 from numdl.estimators.kept import Kept
 from numdl.estimators.members import predict_scores
 from numdl.estimators.parameters import check_parameters
@@ -88,6 +88,7 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
         """
         call = f"{type(self).__name__}.fit"
         check_parameters(self)
+        require_mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(
             self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from numdl.flow.march import NO_TANGENTS
 from numdl.models import Network
 
 PULLED_PER_WEIGHT = 8
@@ -77,7 +78,7 @@ def choose_algebra(
         The choice.
 
     Raises:
-        ValueError: ``solver="dense"`` does not fit the budget.
+        ValueError: ``solver="dense"`` does not fit the budget, or the march has no forward derivative for products.
     """
     p, m = net.n_parameters, net.width
     sampled = not squares and k > 2
@@ -96,7 +97,15 @@ def choose_algebra(
     slow = r == 1 and matrix > AFFORDABLE and matrix / MATRIX_RATE > CLEARLY * products / PRODUCT_RATE
     # A drawn row per sample loses the curvature once all samples are fitted, and the evidence with it.
     most = DENSE_WEIGHTS if squares else 0 if sampled else LOGISTIC_WEIGHTS
-    if solver == "matrix-free" or (solver == "auto" and (p > most or slow or need > memory_budget // 2)):
+    free = solver == "matrix-free" or (solver == "auto" and (p > most or slow or need > memory_budget // 2))
+    if free and getattr(net, "march", None) in NO_TANGENTS:
+        if solver == "matrix-free" or need > memory_budget:
+            raise ValueError(
+                f"march={getattr(net, 'march', None)!r}, solver={solver!r}: {p} weights need matrix-free Gauss-Newton, "
+                "and this march has no forward derivative. Use march='checkpointed', or 'dense' and fewer weights."
+            )
+        free = False
+    if free:
         chunk = _even(math.ceil(n / parts), state_rows)
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(chunk)
         return Algebra(False, chunk, None, False, products, text)

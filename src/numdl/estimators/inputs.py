@@ -75,6 +75,22 @@ def require_varying(call: str, y: Float[np.ndarray, "n k"]) -> None:
         )
 
 
+def require_mesh(call: str, mesh: Any) -> None:
+    """Refuse what is no mesh.
+
+    Args:
+        call: the call to name.
+        mesh: as given; None for one device.
+
+    Raises:
+        ValueError: it has no named axes.
+    """
+    if mesh is not None and not hasattr(mesh, "axis_names"):
+        raise ValueError(
+            f"{call}(mesh={mesh!r}): needs a jax.sharding.Mesh. Use jax.make_mesh((devices,), ('data',)), or None."
+        )
+
+
 def require_choice(call: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     """Refuse a word that is not among the allowed ones.
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from numdl.data import Scaler
 from numdl.estimators.base import precision
-from numdl.estimators.inputs import require_finite, require_finite_targets, shown
+from numdl.estimators.inputs import require_finite, require_finite_targets, require_mesh, shown
 from numdl.estimators.kept import Kept
 from numdl.estimators.linear_alpha import (
     Choice,
@@ -87,6 +87,7 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         """
         call = f"{type(self).__name__}.fit"
         check_linear_parameters(self)
+        require_mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
         X = np.asarray(X, np.float64)

@@ -89,6 +89,6 @@ def get_activation(name: str) -> Activation:
     Raises:
         ValueError: no activation has that name.
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"get_activation({name!r}): unknown activation. Use one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name]

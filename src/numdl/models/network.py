@@ -93,7 +93,9 @@ class Network(abc.ABC):
         return jax.vmap(lambda row: self.features(theta, row))(x)
 
     def _require_size(self, name: str, least: int, value: Any) -> None:
-        """Refuse a size that is too small."""
+        """Refuse a size that is no whole number or too small."""
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise ValueError(f"{type(self).__name__}({name}={value!r}): needs a whole number {name} >= {least}.")
         if value < least:
             raise ValueError(f"{type(self).__name__}({name}={value}): needs {name} >= {least}. Give a larger {name}.")
 

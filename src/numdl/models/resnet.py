@@ -7,7 +7,6 @@ head is not part of the model: it belongs to the problem, which may eliminate it
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, Scheme
+from numdl.contracts import PyTree
 from numdl.flow import (
     Field,
-    PiecewiseConstant,
     SmoothInTime,
     damped,
     get_activation,
@@ -34,6 +32,7 @@ from numdl.flow.controls import WeightsInTime
 from numdl.flow.fields.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
 from numdl.models.network import Network, apply_layer, draw_layer
+from numdl.models.together import try_a_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +101,7 @@ class ResNet(Network):
         get_activation(self.activation)
         parts = self.field, get_scheme(self.scheme), get_march(self.march)
         if self.depth:
-            _try_a_step(*parts, self.activation, self.width)
+            try_a_step(*parts, self.activation, self.width)
 
     @property
     def field(self) -> Field:
@@ -261,17 +260,3 @@ class ResNet(Network):
         """
         f, h = self.field.dynamics(get_activation(self.activation)), self.step_sizes(theta)
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h
-
-
-@functools.lru_cache(maxsize=256)
-def _try_a_step(field: Field, scheme: Scheme, march: Callable[..., Array], activation: str, width: int) -> None:
-    """Refuse parts that do not go together, by shapes alone; once for each combination, as tracing takes its time."""
-    f = field.dynamics(get_activation(activation))
-
-    def go(theta: PyTree, u: Array) -> Array:
-        return march(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
-
-    layer = jax.tree.map(lambda leaf: leaf[None], field.init(0, width, 1.0))
-    found = jax.eval_shape(go, layer, jnp.zeros(width))
-    if found.shape != (width,):
-        raise ValueError(f"ResNet(dynamics): f maps width {width} to {found.shape}, needs ({width},).")

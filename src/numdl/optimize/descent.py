@@ -144,6 +144,8 @@ def gradient_target(value: Float[Array, ""], tol: float) -> Float[Array, ""]:
 def gradient_status(history: Mapping[str, Sequence[float]], tol: float) -> Status:
     """``converged`` when the gradient is small, ``stalled`` when no step helps.
 
+    A run whose objective grows is measured by the objective at its start: its gradient is small only beside the growth.
+
     Args:
         history: columns ``objective``, ``gradient_norm`` and ``accepted``.
         tol: see ``gradient_target``.
@@ -152,7 +154,8 @@ def gradient_status(history: Mapping[str, Sequence[float]], tol: float) -> Statu
         ``running``, or why to stop.
     """
     norm, value = history["gradient_norm"][-1], history["objective"][-1]
-    if norm <= tol * max(1.0, abs(value)):
+    first = history["objective"][0]
+    if norm <= tol * max(1.0, abs(value if value <= first else first)):
         return Status("converged", f"The gradient has a norm of {norm:.1e}; {tol:g} max(1, |objective|) was asked for.")
     if not any(history["accepted"][-2:]):
         return Status("stalled", f"No step lowers the objective any more; the gradient has a norm of {norm:.1e}.")

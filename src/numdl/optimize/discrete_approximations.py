@@ -82,12 +82,22 @@ class DiscreteApproximations(eqx.Module):
         """Refuse a set without a choice, and others that nobody moves.
 
         Raises:
-            ValueError: there are less than two values, or ``discrete`` is given without ``free``.
+            ValueError: there are less than two values, another number is out of range, or ``discrete`` is given
+                without ``free``.
         """
-        if len(self.values) < 2 or list(self.values) != sorted(set(self.values)):
+        values = self.values
+        if len(values) < 2 or list(values) != sorted(set(values)) or not np.all(np.isfinite(values)):
             raise ValueError(
-                f"DiscreteApproximations(values={self.values}): needs two or more, ascending. Use (-1.0, 0.0, 1.0)."
+                f"DiscreteApproximations(values={self.values}): needs two or more, finite and ascending. "
+                "Use (-1.0, 0.0, 1.0)."
             )
+        for name, fits, needed in (
+            ("memory", 0 <= self.memory < 1, "a number in [0, 1). Use 0 for all rows at once, 0.9 for batches"),
+            ("sparsity", 0 <= self.sparsity < np.inf, "a finite number >= 0. Use 0 for none"),
+            ("first_rate", 0 < self.first_rate < np.inf, "a finite number > 0. Use 0.5"),
+        ):
+            if not fits:
+                raise ValueError(f"DiscreteApproximations({name}={getattr(self, name)}): needs {needed}.")
         if (self.discrete is None) != (self.free is None):
             raise ValueError(
                 f"DiscreteApproximations(discrete={self.discrete}, free={self.free}): needs both or none of them. "
@@ -95,7 +105,20 @@ class DiscreteApproximations(eqx.Module):
             )
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate, the nearest values; nothing is evaluated."""
+        """First iterate, the nearest values; nothing is evaluated.
+
+        Args:
+            problem: is not looked at.
+            p: start.
+            aux: companion of the problem.
+
+        Returns:
+            The start.
+
+        Raises:
+            ValueError: p has not the keys that are discrete, or such weights that are not finite.
+        """
+        self._require_keys(p)
         value, rate = scalars_like(p, np.inf, self.first_rate)
         weights, others = self._parts(p)
         weights = jax.tree.map(self._nearest, weights)
@@ -153,6 +176,19 @@ class DiscreteApproximations(eqx.Module):
     def passes(self, problem: Any, p: PyTree) -> float:
         """Passes over the rows of a batch that its step costs."""
         return work_of(problem, p).trial
+
+    def _require_keys(self, p: PyTree) -> None:
+        names, known = self.discrete, list(p) if isinstance(p, dict) else []
+        if names is not None and (isinstance(names, str) or not set(names) <= set(known)):
+            raise ValueError(
+                f"DiscreteApproximations(discrete={names!r}): needs keys of p, which has {known}. Give a tuple of "
+                "them, or leave discrete and free out if all of p is discrete."
+            )
+        for path, leaf in jax.tree.leaves_with_path(self._parts(p)[0]):
+            if not isinstance(leaf, jax.core.Tracer) and not np.all(np.isfinite(leaf)):
+                raise ValueError(
+                    f"DiscreteApproximations: p{jax.tree_util.keystr(path)} is not finite. Start from finite weights."
+                )
 
     def _parts(self, p: PyTree) -> tuple[PyTree, PyTree]:
         """Discrete and other unknowns."""

@@ -126,7 +126,9 @@ def minimize(
         nothing is lost.
 
     Raises:
-        ValueError: the objective is not finite at the start, or p is no tree of real floating-point arrays.
+        ValueError: the objective is not finite at the start, p is no tree of real floating-point arrays, or ``resume``
+            comes from another method.
+        TypeError: ``resume`` is no Progress, or ``observe`` returns neither a Status nor None.
     """
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
@@ -146,7 +148,10 @@ def _run(
 ) -> tuple[Result, Progress]:
     """The loop itself, see ``minimize``."""
     began = time.perf_counter()
-    state = _start(problem, optimizer, p, aux, adapt, memory) if resume is None else resume
+    if resume is None:
+        state = _start(problem, optimizer, p, aux, adapt, memory)
+    else:
+        state = _resumed(problem, optimizer, adapt, resume)
     state = state._replace(history={name: list(column) for name, column in state.history.items()})
     elapsed = state.seconds
     status = Status("max_iter", f"Stopped after {max_iter} iterations, the most that was allowed.")
@@ -158,7 +163,10 @@ def _run(
                 iterate = iterate._replace(value=jnp.asarray(np.full_like(iterate.value, np.inf)))
             after = jax.block_until_ready(compiled_step(optimizer, current, iterate))
             state = _advance(state, after, adapt, elapsed + time.perf_counter() - began)
-            ended = (observe(state) if observe else None) or optimizer.status(state.recent)
+            told = None if observe is None else observe(state)
+            if not isinstance(told, Status | None):
+                raise TypeError(f"minimize(observe): it returned {told!r}, needs a Status to end the run, or None.")
+            ended = told or optimizer.status(state.recent)
             if ended.code != "running":
                 status = ended
                 break
@@ -179,6 +187,29 @@ def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | 
     require_unknowns("minimize", p)
     iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
+
+
+def _resumed(problem: Any, optimizer: Any, adapt: Adapt | None, progress: Any) -> Progress:
+    """Refuse what this method cannot go on from."""
+    if not isinstance(progress, Progress):
+        raise TypeError(
+            f"minimize(resume={type(progress).__name__}): needs the Progress that minimize has returned, its second "
+            "result. For a stored one see numdl.container."
+        )
+    at = progress.iterate
+    current = problem if adapt is None else adapt.apply(problem, progress.memory)
+    needed = optimizer.init(current, at.p, at.aux).state
+    if _form(at.state) != _form(needed):
+        raise ValueError(
+            f"minimize(resume): its state is {type(at.state).__name__}, not that of {type(optimizer).__name__} with "
+            "these settings. Go on with the method that was used, or start anew from resume.best.p."
+        )
+    return progress
+
+
+def _form(tree: PyTree) -> Any:
+    """Structure and shapes."""
+    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def require_unknowns(call: str, p: PyTree) -> None:

@@ -68,8 +68,44 @@ class SuccessiveApproximations(eqx.Module):
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
 
+    def __check_init__(self) -> None:
+        """Refuse settings with which no step can be made.
+
+        Raises:
+            ValueError: a number is out of range, or ``inner`` is no method.
+        """
+        name = type(self).__name__
+        for what in ("inner_steps", "max_trials"):
+            if not getattr(self, what) >= 1:
+                raise ValueError(f"{name}({what}={getattr(self, what)}): needs at least 1.")
+        if not 0 < self.first_rho < np.inf:
+            raise ValueError(
+                f"{name}(first_rho={self.first_rho}): needs a finite number > 0. Use 1.0, or augmented=False for none."
+            )
+        if not self.tol >= 0:
+            raise ValueError(f"{name}(tol={self.tol}): needs a tolerance >= 0. Use 1e-8.")
+        if not hasattr(self.inner, "step"):
+            raise ValueError(f"{name}(inner={self.inner!r}): needs a method of numdl.optimize. Use LBFGS().")
+
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+        """First iterate; nothing is evaluated.
+
+        Args:
+            problem: has ``value`` and ``layers``.
+            p: start.
+            aux: companion of the problem.
+
+        Returns:
+            The start.
+
+        Raises:
+            ValueError: the problem has no layers.
+        """
+        if not hasattr(problem, "layers"):
+            raise ValueError(
+                f"{type(self).__name__}: {type(problem).__name__} has no layers(p), needs a problem that can be taken "
+                "apart by layers. Use ControlProblem, or another method, such as LBFGS."
+            )
         value, rho = scalars_like(p, np.inf, self.first_rho if self.augmented else 0.0)
         return Iterate(p, aux, value, Augmentation(rho), {})
 

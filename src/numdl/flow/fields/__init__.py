@@ -59,7 +59,7 @@ def get_field(name: str) -> Field:
     Raises:
         ValueError: no field has that name.
     """
-    if name not in FIELDS:
+    if not isinstance(name, str) or name not in FIELDS:
         raise ValueError(f"get_field({name!r}): unknown dynamics. Use one of {', '.join(FIELDS)}.")
     return FIELDS[name]
 

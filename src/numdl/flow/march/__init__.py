@@ -57,6 +57,9 @@ MARCHES: dict[str, March] = {
 }
 """Name to march; a new one is one file and one entry here."""
 
+NO_TANGENTS = ("adjoint", "adaptive")
+"""Names of marches without forward derivatives, which products with a Gauss-Newton matrix need."""
+
 WHOLE = (reversible, reversible_by_coupling, adjoint)
 """Marches that take all samples at once, (n, m), as every ``AllAtOnce`` does."""
 
@@ -113,6 +116,6 @@ def get_march(name: Any) -> March:
     """
     if isinstance(name, AllAtOnce):
         return name
-    if name not in MARCHES:
+    if not isinstance(name, str) or name not in MARCHES:
         raise ValueError(f"get_march({name!r}): unknown march. Use one of {', '.join(MARCHES)}.")
     return MARCHES[name]

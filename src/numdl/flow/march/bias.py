@@ -56,7 +56,7 @@ class BiasControl:
         most: cycles at most.
 
     Raises:
-        ValueError: the share is out of range, or most is below 2.
+        ValueError: the share is out of range, most is below 2, or the march is another one.
     """
 
     def __init__(
@@ -66,6 +66,10 @@ class BiasControl:
             raise ValueError(f"BiasControl(share={share}): needs a number in (0, 1). Use 0.01.")
         if most < 2:
             raise ValueError(f"BiasControl(most={most}): needs at least 2.")
+        if not isinstance(march, LayerParallel | None):
+            raise ValueError(
+                f"BiasControl(march={march!r}): has no cycles to choose. Use LayerParallel(), or None for it."
+            )
         self.share, self.most, self.cycles, self.factor = share, most, 1, UNKNOWN_FACTOR
         self._march = LayerParallel() if march is None else march
         self._objective = objective

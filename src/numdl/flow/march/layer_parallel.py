@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
-from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, step_of
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, require_whole, step_of
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
 COARSEST = 16
@@ -74,16 +74,18 @@ class LayerParallel(AllAtOnce):
             ValueError: a number is out of range or a name is unknown.
         """
         for name, least in (("factor", 2), ("levels", 1), ("cycles", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"LayerParallel({name}={value}): needs at least {least}.")
+            require_whole("LayerParallel", name, getattr(self, name), least)
         if not self.tol >= 0:
             raise ValueError(f"LayerParallel(tol={self.tol}): needs a tolerance >= 0. Use 1e-12.")
         for name, known in (("cycle", ("V", "F")), ("relaxation", ("FCF", "F"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"LayerParallel({name}={getattr(self, name)!r}): unknown. Use one of {known}.")
-        if self.mesh is not None and "layer" not in self.mesh.axis_names:
-            raise ValueError(f"LayerParallel(mesh with axes {self.mesh.axis_names}): needs an axis 'layer'.")
+        axes = getattr(self.mesh, "axis_names", ())
+        if self.mesh is not None and "layer" not in axes:
+            raise ValueError(
+                f"LayerParallel(mesh={type(self.mesh).__name__} with axes {axes}): needs an axis 'layer'. Use "
+                "jax.make_mesh((devices,), ('layer',))."
+            )
 
     def convergence(
         self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any

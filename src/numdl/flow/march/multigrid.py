@@ -75,10 +75,10 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
         cycles: how to visit the levels.
 
     Returns:
-        States and residuals. One level alone is marched step by step, with no residuals.
+        States and residuals. One level alone, or no sample, is marched step by step, with no residuals.
     """
     c, n_levels = cycles.factor, len(data)
-    if n_levels == 1:
+    if n_levels == 1 or not start.size:
         return Recursion(one_by_one(propagate, data[0], g, start), jnp.full(cycles.most, jnp.nan, start.dtype))
     grouped = [cycles.place(jax.tree.map(lambda leaf: leaf.reshape(-1, c, *leaf.shape[1:]), d)) for d in data[:-1]]
 

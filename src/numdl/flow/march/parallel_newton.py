@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Steps
-from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, tangent_of
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, require_whole, tangent_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +47,7 @@ class ParallelNewton(AllAtOnce):
         """
         if not self.tol >= 0:
             raise ValueError(f"ParallelNewton(tol={self.tol}): needs a tolerance >= 0. Use 1e-12.")
-        if self.most is not None and self.most < 1:
-            raise ValueError(f"ParallelNewton(most={self.most}): needs at least 1, or None.")
+        require_whole("ParallelNewton", "most", self.most, 1)
 
     def _levels(self, steps: Steps) -> list[Steps]:
         return [steps]
@@ -71,7 +70,7 @@ class ParallelNewton(AllAtOnce):
             defect = jnp.max(jnp.abs(ahead - u[1:]), initial=0.0)
             a = _matrices(tangent_of(step), (u[:-1], steps), start)
             new = affine_recursion(a, ahead - _times(a, u[:-1]), start)
-            return new, defect / (jnp.max(jnp.abs(u)) + jnp.finfo(u.dtype).tiny), k + 1
+            return new, defect / (jnp.max(jnp.abs(u), initial=0.0) + jnp.finfo(u.dtype).tiny), k + 1
 
         def needed(state: tuple) -> Array:
             _, defect, k = state

@@ -39,6 +39,6 @@ def get_scheme(name: str) -> Scheme:
     Raises:
         ValueError: no scheme has that name.
     """
-    if name not in SCHEMES:
+    if not isinstance(name, str) or name not in SCHEMES:
         raise ValueError(f"get_scheme({name!r}): unknown scheme. Use one of {', '.join(SCHEMES)}.")
     return SCHEMES[name]

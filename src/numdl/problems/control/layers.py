@@ -188,13 +188,17 @@ def require_layers(call: str, problem: Any, coeffs: PyTree, cells: PyTree) -> No
         cells: what the control makes of them.
 
     Raises:
-        ValueError: a coefficient acts on more than one layer, or the penalty has no diagonal.
+        ValueError: a coefficient acts on more than one layer, the penalty has no diagonal, or there are no layers.
     """
     same = jax.tree.structure(cells) == jax.tree.structure(coeffs)
     if not same or any(a is not b for a, b in zip(jax.tree.leaves(cells), jax.tree.leaves(coeffs), strict=True)):
         raise ValueError(
             f"{call}({type(problem.control).__name__}): its coefficients act on several layers, needs one set of "
             "weights for each. Use PiecewiseConstant(nt), or a method that takes any control, such as NewtonCG."
+        )
+    if not len(jax.tree.leaves(coeffs)[0]):
+        raise ValueError(
+            f"{call}(nt=0): there are no layers, needs at least one. Use PiecewiseConstant(nt) with nt >= 1."
         )
     if problem.penalty is not None and not hasattr(problem.penalty, "diagonal"):
         raise ValueError(

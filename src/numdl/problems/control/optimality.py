@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Steps
+from numdl.problems.control.fits import require_states
 from numdl.problems.control.problem import ControlProblem
 from numdl.problems.control.stage import stage_hamiltonian
 
@@ -56,7 +57,16 @@ def hamiltonian(
 
     Returns:
         Cost per time, ().
+
+    Raises:
+        ValueError: u and lam are not one state and its adjoint.
     """
+    if jnp.ndim(u) != 1 or jnp.shape(lam) != jnp.shape(u):
+        raise ValueError(
+            f"hamiltonian(u of shape {jnp.shape(u)}, lam of shape {jnp.shape(lam)}): needs one sample, (m,) for both. "
+            "Use jax.vmap for many."
+        )
+    u, lam = jnp.asarray(u), jnp.asarray(lam)
     rate = lam @ problem.f(t, u, theta)
     return rate if problem.running is None else rate + jnp.sum(problem.running(t, u, theta) ** 2) / 2
 
@@ -105,7 +115,12 @@ def adjoint(
 
     Returns:
         (nt + 1, n, m), in cost of a sample per unit of the state.
+
+    Raises:
+        ValueError: the states have another shape.
     """
+    stages = problem.stages(coeffs)
+    require_states("adjoint", "states", problem, len(stages.t), states)
     ends = jax.vmap(jax.grad(problem.terminal))(states[-1], problem.c)
 
     def discrete(stage: Steps, u: Array, after: Array, lam: Array) -> Array:
@@ -130,7 +145,7 @@ def adjoint(
         lam = back(*step, lam)
         return lam, lam
 
-    steps = problem.stages(coeffs), states[:-1], states[1:]
+    steps = stages, states[:-1], states[1:]
     return jnp.concatenate([jax.lax.scan(backward, ends, steps, reverse=True)[1], ends[None]])
 
 
@@ -155,8 +170,13 @@ def optimality(
 
     Returns:
         The residuals. With exact states and adjoints and without bounds ``stationarity`` is the gradient of the cost.
+
+    Raises:
+        ValueError: states or adjoints have another shape.
     """
     stages, pull = jax.vjp(problem.stages, coeffs)
+    for what, given in (("states", states), ("adjoints", adjoints)):
+        require_states("optimality", what, problem, len(stages.t), given)
 
     def every(stage: Steps, u: Array, lam: Array) -> tuple[Array, PyTree, Array]:
         """What a step makes of a state, and both slopes of its Hamiltonian."""

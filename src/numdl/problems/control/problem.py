@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, PyTree, Scheme, Steps, Work
 from numdl.linalg import LinearQuadratic
+from numdl.problems.control.fits import require_fit, require_parts, require_states
 from numdl.problems.control.lagrangian import lagrangian
 from numdl.problems.control.layers import Layers, layers_of
 from numdl.problems.control.reduced import linear_quadratic
@@ -57,29 +58,21 @@ class ControlProblem(eqx.Module):
     scheme: Scheme = eqx.field(static=True)
     f: Callable = eqx.field(static=True)
     control: Any = eqx.field(static=True)
-    u0: Float[Array, "n m"]
-    h: Float[Array, " *nt"]
-    c: Float[Array, "n k"]
+    u0: Float[Array, "n m"] = eqx.field(converter=jnp.asarray)
+    h: Float[Array, " *nt"] = eqx.field(converter=jnp.asarray)
+    c: Float[Array, "n k"] = eqx.field(converter=jnp.asarray)
     loss: Loss = eqx.field(static=True, default=LEAST_SQUARES)
     output: Callable | None = eqx.field(static=True, default=None)
     running: Callable | None = eqx.field(static=True, default=None)
     penalty: Any = None
 
     def __check_init__(self) -> None:
-        """Refuse a scheme that remembers more than the state, and a step size of another shape.
+        """Refuse parts that do not fit each other.
 
         Raises:
-            ValueError: the scheme has a start, or h is neither () nor (nt,).
+            ValueError: see ``require_parts``.
         """
-        if self.scheme.start is not None:
-            raise ValueError(
-                "ControlProblem(scheme of several steps): needs a scheme from state to state. Use euler, heun or rk4."
-            )
-        if self.h.ndim > 1:
-            raise ValueError(
-                f"ControlProblem(h of shape {self.h.shape}): needs one step size or one for each step. "
-                "Give jnp.asarray(T / nt), or the differences of the time nodes."
-            )
+        require_parts(self)
 
     def stages(self, coeffs: PyTree) -> Steps:
         """Start, size and cell of each step.
@@ -91,16 +84,22 @@ class ControlProblem(eqx.Module):
             Leaves (nt, ...).
 
         Raises:
-            ValueError: there is no step size for each step.
+            ValueError: there is no step size for each step, or as ``require_fit``.
+            TypeError: as ``require_fit``.
         """
         cells = self.control.cells(coeffs)
-        nt = jax.tree.leaves(cells)[0].shape[0]
+        leaves = jax.tree.leaves(cells)
+        if not leaves:
+            raise ValueError("ControlProblem(coefficients without arrays): the number of steps is unknown. Give one.")
+        nt = leaves[0].shape[0]
         if self.h.shape not in ((), (nt,)):
             raise ValueError(
                 f"ControlProblem: h has shape {self.h.shape}, but the control has {nt} steps. Give shape () or ({nt},)."
             )
         h = jnp.broadcast_to(self.h, (nt,))
-        return Steps(jnp.cumsum(h) - h, h, cells)
+        stages = Steps(jnp.cumsum(h) - h, h, cells)
+        require_fit(self, coeffs, stages)
+        return stages
 
     def advance(self, stage: Steps, u: Float[Array, " m"]) -> Float[Array, " m"]:
         """``Phi_j(u, theta)`` of one sample."""
@@ -172,6 +171,7 @@ class ControlProblem(eqx.Module):
 
     def apart(self, p: PyTree, states: Float[Array, "times n m"]) -> tuple[Float[Array, ""], Float[Array, "nt n m"]]:
         """Cost of given states, and what they miss of the dynamics, ``Phi_j(u_j) - u_j+1``; nothing is marched."""
+        require_states("apart", "states", self, self.control.nt, states)
         stages, over = self.stages(p), lambda fun: jax.vmap(jax.vmap(fun, (None, 0)))
         rest, onward = (over(fun)(stages, states[:-1]) for fun in (self.running_residual, self.advance))
         return self._cost(jax.vmap(self.scores)(states[-1]), rest) + self._penalty(p), onward - states[1:]

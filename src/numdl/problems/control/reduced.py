@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import PyTree, Steps
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize.packing import as_layers
+from numdl.problems.control.fits import require_states
 from numdl.problems.control.layers import layer_penalty, require_layers
 
 
@@ -35,7 +36,12 @@ def riccati_step(problem: Any, coeffs: PyTree, damping: Float[Array, ""] | float
 
     Returns:
         Structure of ``coeffs``; not a number where the damped Hessian is singular.
+
+    Raises:
+        ValueError: the damping is negative, or as ``linear_quadratic``.
     """
+    if not isinstance(damping, jax.core.Tracer) and not 0 <= float(damping) < float("inf"):
+        raise ValueError(f"riccati_step(damping={damping}): needs a finite damping >= 0. Use 0 for none.")
     local = linear_quadratic(problem, coeffs, problem.states(coeffs))
     w = local.r.shape[1]
     local = local._replace(R=local.R + damping * jnp.eye(w, dtype=local.R.dtype))
@@ -55,10 +61,12 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
         A linear quadratic problem with states (n m,) and controls (w,), one layer's weights.
 
     Raises:
-        ValueError: a coefficient acts on more than one layer, or the penalty couples them.
+        ValueError: a coefficient acts on more than one layer, the penalty couples them, there are no layers, or the
+            states have another shape.
     """
     stages = problem.stages(coeffs)
     require_layers("linear_quadratic", problem, coeffs, stages.cell)
+    require_states("linear_quadratic", "states", problem, len(stages.t), states)
     n, m = problem.u0.shape
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], coeffs))[1]
     flat = jax.vmap(lambda cell: ravel_pytree(cell)[0])(coeffs)
