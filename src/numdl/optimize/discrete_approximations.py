@@ -31,6 +31,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
@@ -185,7 +186,7 @@ class DiscreteApproximations(eqx.Module):
                 "them, or leave discrete and free out if all of p is discrete."
             )
         for path, leaf in jax.tree.leaves_with_path(self._parts(p)[0]):
-            if not isinstance(leaf, jax.core.Tracer) and not np.all(np.isfinite(leaf)):
+            if not isinstance(leaf, Tracer) and not np.all(np.isfinite(leaf)):
                 raise ValueError(
                     f"DiscreteApproximations: p{jax.tree_util.keystr(path)} is not finite. Start from finite weights."
                 )

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from numdl.contracts import PyTree, Steps
@@ -44,7 +45,7 @@ def require_parts(problem: Any) -> None:
             f"ControlProblem(h of shape {h.shape}): needs one step size or one for each step. "
             "Give jnp.asarray(T / nt), or the differences of the time nodes."
         )
-    if not isinstance(h, jax.core.Tracer) and not bool(np.all((np.asarray(h) > 0) & np.isfinite(h))):
+    if not isinstance(h, Tracer) and not bool(np.all((np.asarray(h) > 0) & np.isfinite(h))):
         raise ValueError(
             f"ControlProblem(h={np.asarray(h)}): needs finite step sizes > 0. Give T / nt of a horizon T > 0, or the "
             "differences of ascending time nodes."
