@@ -11,6 +11,7 @@ measured here.
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from dataclasses import replace
 from typing import Any
@@ -31,7 +32,6 @@ SCHEMES = {
 """Dynamics with the scheme that steps them."""
 
 DEPTHS, DEEP = (8, 16, 32, 64), (256, 1024)
-DEEP_SETS, DEEP_DYNAMICS = ("swiss-roll", "double-circles"), ("antisymmetric", "hamiltonian")
 OCTAVE = {16: 29.0, 32: 19.0, 64: 42.0}
 """Seconds of a Hamiltonian network with so many layers on the swiss roll, 99.8 to 100 % right."""
 
@@ -101,13 +101,10 @@ def run(run: Run) -> None:
     """Every set with every network; one compilation for each network, before what is timed."""
     import jax
 
-    shallow = [(dynamics, depth) for dynamics in SCHEMES for depth in DEPTHS]
-    deep = [(dynamics, depth) for dynamics in DEEP_DYNAMICS for depth in DEEP]
-    if run.quick:
-        shallow, deep = [("hamiltonian", 16)], []
-    for dynamics, depth in shallow + deep:
+    every = [("hamiltonian", 16)] if run.quick else itertools.product(SCHEMES, (*DEPTHS, *DEEP))
+    for dynamics, depth in every:
         seeds = range(run.seeds or (1 if run.quick or depth in DEEP else 3))
-        names = [name for name in run.sets or SETS if depth not in DEEP or name in DEEP_SETS]
+        names = run.sets or SETS
         keys = [{"set": name, "depth": depth, "seed": seed} for name in names for seed in seeds]
         wanted = [key for key in keys if run.wants("ours", dynamics, **key)]
         if not wanted:
