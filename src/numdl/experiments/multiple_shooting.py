@@ -6,6 +6,8 @@
 The effort ``c^2/2 int v^2 dt`` and the distance from the target count. Multiple shooting, the augmented Lagrangian and
 one-shot optimisation get a straight line as the path and v = 0; Gauss-Newton steps of the control alone (single
 shooting, Newton-CG) get v = 0, or the control that would lead along the line if nothing were disturbed.
+It is not their curvature that fails: with 60 steps and 300 iterations, a trust region with exact Hessians ends at a
+gradient of 2e-3 (3864 passes), L-BFGS at 7e-3 (888), Levenberg-Marquardt with the whole matrix at 1e-5 (18335).
 
 Sources: Bock and Plitt, A multiple shooting algorithm for direct solution of optimal control problems, IFAC 1984;
 Ascher, Mattheij and Russell, Numerical Solution of Boundary Value Problems, SIAM 1995, sec. 4.1 (single shooting).
