@@ -1,4 +1,4 @@
-"""Steer a system at least cost: by a Riccati step, by multiple shooting, by E-MSA; then a pendulum, from a guessed path.
+"""Steer a system at least cost: by a Riccati step, by multiple shooting, by E-MSA; then a pendulum, from a guess.
 
 Half the squared distance from the target at the end and half the integral of ``running^2`` count, see
 ``numdl.problems.ControlProblem``; a residual network is the case where the control is its weights.
