@@ -1,32 +1,35 @@
-"""Is a network stable, what would help, and may the continuous adjoint train it? A fitted one, and maps of your own."""
+"""Is a network stable, what would help, and may the continuous adjoint train it? Fitted, by hand, and any maps."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from numdl import ResNetRegressor
 from numdl.data import TOYS
-from numdl.flow.stability import residual_report
+from numdl.flow.stability import residual_report, stability_report
+from numdl.models import ResNet
 
+# A fitted estimator: rows are given as to predict.
 data = TOYS["borehole"](200, random_state=0)
-short = {"dynamics": "antisymmetric", "width": 8, "depth": 8, "n_restarts": 1, "tol": 0.1, "random_state": 0}
-for scheme in ("euler", "rk4"):
-    model = ResNetRegressor(scheme=scheme, T=4.0, **short).fit(data.x, data.c[:, 0])
-    report = model.stability(data.x)  # for a network built by hand: numdl.flow.stability.stability_report
-    print(f"{scheme}: stable: {report.stable}; {report.verdict[0]}")
-    print(f"    a step multiplies by {report.amplification.max():.3f} at most, all steps by {report.growth[-1]:.2f}")
-    adjoint = model.check_adjoint(data.x)  # may march="adjoint" be used?
-    print(f"    usable: {adjoint.usable}; {adjoint.verdict[0]}")
+flow = {"width": 6, "depth": 4, "T": 2.0, "dynamics": "antisymmetric"}
+model = ResNetRegressor(**flow, n_restarts=1, tol=0.1, random_state=0).fit(data.x, data.c[:, 0])
+report, adjoint = model.stability(data.x), model.check_adjoint(data.x)
+print("fitted, stable:", report.stable, *report.verdict, sep="\n    ")
+print(f"one step amplifies at most {report.amplification.max():.3f} times, all {report.growth[-1]:.3f} times")
+print(f"march='adjoint' usable: {adjoint.usable}; {adjoint.verdict[0]}")
 
-# Layers of another library or by hand: any JAX function from a state to a state of the same length.
+# A network by hand, before any training, in another scheme: here inputs are as the network sees them, scaled.
 rng = np.random.default_rng(0)
-weights = rng.standard_normal((10, 6, 6))
+net = ResNet(d=8, scheme="rk4", **flow)
+report = stability_report(net, net.init(0), rng.standard_normal((16, 8)))
+print(f"by hand, stable: {report.stable}; {report.verdict[0]}")
 
 
+# Layers of any other origin: JAX functions from one state to the next.
 def block(K, size):
-    return lambda u: u - size * K.T @ jnp.tanh(K @ u)  # descends in a convex function
+    return lambda u: u - size * K.T @ jnp.tanh(K @ u)  # descends in a convex function, if the step is short enough
 
 
-states = rng.standard_normal((20, 6))
-for size in (0.5, 0.05):
-    report = residual_report([block(K, size) for K in weights], states)
-    print(f"blocks of size {size}: stable: {report.stable}", *report.verdict, sep="\n    ")
+matrices, states = rng.standard_normal((4, 5, 5)), rng.standard_normal((10, 5))
+for size in (0.5, 0.1):
+    report = residual_report([block(K, size) for K in matrices], states)
+    print(f"blocks of size {size}, stable: {report.stable}; {report.verdict[0]}")
