@@ -130,6 +130,25 @@ def test_weights_of_zero_change_nothing_and_those_that_are_not_finite_are_refuse
         check_adjoint(net, net.init(0), np.ones((1, 2)), lambda u: u)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda theta: {}, r"theta\['flow'\]\['K'\] is missing, it is empty.*net.init\(key\)"),
+        (lambda theta: theta["flow"], r"theta\['flow'\]\['K'\] is missing, it has \['K'\], \['b'\]"),
+        (lambda theta: {"flow": theta["flow"]}, r"theta\['opening'\]\['K'\] is missing"),
+        (
+            lambda theta: theta | {"flow": jax.tree.map(lambda a: a[:1], theta["flow"])},
+            r"\(1, 2, 2\), needs \(2, 2, 2\)",
+        ),
+    ],
+)
+def test_weights_of_another_network_are_refused(change, message):
+    net = ResNet(2, 2, 2)
+    for ask in (stability_report, check_adjoint):
+        with pytest.raises(ValueError, match=f"{ask.__name__}.theta.*{message}"):
+            ask(net, change(net.init(0)), np.ones((1, 2)))
+
+
 def test_what_has_no_layers_is_refused():
     net = ResNet(2, 2, 0)
     with pytest.raises(ValueError, match="depth >= 1"):

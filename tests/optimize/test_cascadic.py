@@ -11,7 +11,7 @@ from small_problems import Pieces, Residuals
 
 from numdl.contracts import Status, Work
 from numdl.optimize import LBFGS, Level, LevenbergMarquardt, Refinement, minimize, minimize_cascadic
-from numdl.optimize.cascadic import carried
+from numdl.optimize.cascadic import carried, require_levels
 
 pytestmark = pytest.mark.usefixtures("x64")
 METHOD = LevenbergMarquardt(tol=0.0)
@@ -96,10 +96,15 @@ def test_the_rule(error, progress, due):
 
 
 def test_passes_of_coarse_levels_count_less():
-    history = solve(max_iter=30)[0].history
-    looked = np.isfinite(history["progress"])
-    steps = (3.0 + history["trials"] + 2.0 * looked) * 0.5 ** (2 - history["level"])
-    np.testing.assert_allclose(history["work"], np.cumsum(steps))
+    for rule in (Refinement(1.0, 2), Refinement(1e300, 2)):
+        history = solve(max_iter=30, rule=rule)[0].history
+        looked = np.isfinite(history["progress"])
+        # Where the rule did not speak, the finer objective is asked for once more, at the point that starts there.
+        ends = np.append(np.diff(history["level"]) > 0, False) & ~(
+            history["discretisation_error"] >= rule.fraction * history["progress"]
+        )
+        steps = (3.0 + history["trials"] + 2.0 * looked + 2.0 * ends) * 0.5 ** (2 - history["level"])
+        np.testing.assert_allclose(history["work"], np.cumsum(steps))
 
 
 def test_one_level_is_minimize():
@@ -146,10 +151,30 @@ def test_what_a_method_remembers_goes_on_where_it_fits():
     assert minimize(quadratic, method, jnp.zeros(7), max_iter=60, resume=longer)[0].status.converged
 
 
+def test_a_prolonged_point_that_is_no_number_keeps_the_coarse_one():
+    whole, _ = solve(LEVELS[:1], max_iter=10)
+    result, level = solve(LEVELS[:2], max_iter=20, prolong=lambda level, p: jnp.nan * prolong(level, p))
+    assert result.status.code == "failed" and result.status.message.startswith("The objective of level 1 is nan at")
+    assert "level 0 is kept. Check prolong(0, p)" in result.status.message
+    assert level.level == 0 and result.history["level"].tolist() == [0.0] * 10
+    np.testing.assert_array_equal(result.p, whole.p)
+    # Nothing is lost: the same level goes on with a prolongation that can be used.
+    mended, level = solve(LEVELS[:2], max_iter=20, resume=level)
+    assert level.level == 1 and mended.p.shape == (7,) and np.all(np.isfinite(mended.p))
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="at least one problem"):
         solve([])
     for options in ({"fraction": 0.0}, {"fraction": math.nan}, {"window": 0}):
-        with pytest.raises(ValueError, match="fraction > 0 and window >= 1"):
+        with pytest.raises(ValueError, match="fraction > 0 and window >= 1, a whole number"):
             Refinement(**options)
+    with pytest.raises(ValueError, match="max_iter=-1"):
+        solve(max_iter=-1)
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match=f"resume at level {wrong}.*3 problems, needs a level from 0 to 2"):
+            solve(resume=Level(wrong, None))
+    for problems, resume, words in ((Bratu(), None, "problems=Bratu"), (LEVELS, (0, None), "resume=tuple")):
+        with pytest.raises(TypeError, match=words):
+            require_levels(problems, resume)
     assert Level(0, None).progress is None

@@ -121,6 +121,11 @@ def test_acceleration_needs_a_problem_that_bends():
         minimize(sp.Residuals(sp.rosenbrock), LevenbergMarquardt(acceleration=True), jnp.zeros(2))
 
 
+def test_levenberg_marquardt_needs_a_problem_with_a_matrix():
+    with pytest.raises(ValueError, match=r"LevenbergMarquardt: object has no normal\(p, aux\).*Use NewtonCG or LBFGS"):
+        minimize(object(), LevenbergMarquardt(), jnp.zeros(2))
+
+
 CALLS = collections.Counter()
 PRICES = {"value": 1.0, "linearize": 1e2, "product": 1e4, "matrix": 1e7}
 

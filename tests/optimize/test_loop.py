@@ -9,6 +9,7 @@ import small_problems as sp
 
 from numdl.contracts import Status
 from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, minimize
+from numdl.optimize.checks import require_budget
 from numdl.optimize.descent import gradient_status
 from numdl.optimize.loop import Adapted
 from numdl.optimize.status import plateau
@@ -203,6 +204,28 @@ def test_plateau(values, tol, code):
 def test_unknowns_that_cannot_be_moved_are_refused(p, message):
     with pytest.raises(ValueError, match=message):
         minimize(None, NewtonCG(), p)
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ((-1, None), r"minimize\(max_iter=-1\): needs a whole number of steps >= 0"),
+        ((2.5, None), r"max_iter=2.5"),
+        ((True, None), r"max_iter=True"),
+        ((1, -1.0), r"minimize\(time_budget=-1.0\): needs seconds >= 0.*None for no limit"),
+        ((1, np.nan), r"time_budget=nan"),
+        ((1, "1 h"), r"time_budget='1 h'"),
+    ],
+)
+def test_budgets_that_are_no_steps_or_seconds_are_refused(budget, message):
+    with pytest.raises(ValueError, match=message):
+        require_budget("minimize", *budget)
+
+
+def test_the_loop_asks_for_a_budget():
+    for budget in ({"max_iter": -1}, {"time_budget": -1.0}):
+        with pytest.raises(ValueError, match=r"minimize\((max_iter|time_budget)=-1"):
+            rosenbrock(**budget)
 
 
 def test_a_gradient_is_not_small_because_the_objective_has_grown():

@@ -11,8 +11,11 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from numdl.optimize import (
+    BFGS,
     LBFGS,
+    LevenbergMarquardt,
     Newton,
+    NewtonCG,
     ProjectedGaussNewton,
     ProjectedGradient,
     SuccessiveApproximations,
@@ -194,3 +197,13 @@ def test_settings_that_make_no_step_are_refused(settings, message):
 def test_problems_without_layers_are_refused():
     with pytest.raises(ValueError, match=r"object has no layers\(p\).*ControlProblem"):
         SuccessiveApproximations().init(object(), jnp.ones(1), None)
+
+
+@pytest.mark.parametrize(
+    ("inner", "reason"),
+    [(NewtonCG(), "traced array"), (LevenbergMarquardt(), r"has no normal\(p, aux\)"), (BFGS(), "traced array")],
+)
+def test_inner_methods_that_cannot_lower_layers_are_refused(inner, reason):
+    method = SuccessiveApproximations(inner)
+    with pytest.raises(ValueError, match=f"inner={type(inner).__name__}.*Use LBFGS.*{reason}"):
+        method.init(*cp.network(n=2, scheme="euler"), None)

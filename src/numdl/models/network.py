@@ -99,6 +99,15 @@ class Network(abc.ABC):
         if value < least:
             raise ValueError(f"{type(self).__name__}({name}={value}): needs {name} >= {least}. Give a larger {name}.")
 
+    def _number(self, name: str, value: Any) -> float | int:
+        """A number as Python's; refuses what is none, such as an array, which has no hash."""
+        if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+            raise ValueError(
+                f"{type(self).__name__}({name}={value!r}): is {type(value).__name__}, needs a number. "
+                f"Use float({name})."
+            )
+        return value.item() if isinstance(value, np.generic) else value
+
     def _require_dtype(self, dtype: Any) -> None:
         """Refuse a dtype that JAX would silently replace by a shorter one."""
         if dtype is not None and jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):

@@ -74,13 +74,19 @@ class ResNet(Network):
     damping: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no network can be built from.
+        """Refuse what no network can be built from; numbers of NumPy become those of Python.
 
         Raises:
-            ValueError: a size is out of range or a name is unknown.
+            ValueError: a size or a number is out of range or none, or a name is unknown.
         """
         for name, least in (("d", 1), ("width", 1), ("depth", 0)):
             self._require_size(name, least, getattr(self, name))
+        for name in ("T", "smoothness", "damping"):
+            if getattr(self, name) is not None or name != "damping":
+                object.__setattr__(self, name, self._number(name, getattr(self, name)))
+        if not isinstance(self.opening, bool | np.bool_):
+            raise ValueError(f"ResNet(opening={self.opening!r}): needs True or False. Use opening=True for a layer.")
+        object.__setattr__(self, "opening", bool(self.opening))
         if not (math.isfinite(self.T) and self.T > 0):
             raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
         if not (math.isfinite(self.smoothness) and self.smoothness >= 0):

@@ -26,6 +26,7 @@ import jax
 import numpy as np
 
 from numdl.contracts import PyTree, Result, Status
+from numdl.optimize.checks import require_budget
 from numdl.optimize.loop import Best, Observe, Progress, minimize
 from numdl.optimize.work import work_of
 
@@ -46,12 +47,13 @@ class Refinement:
         """Refuse a rule that cannot be applied.
 
         Raises:
-            ValueError: a number is out of range.
+            ValueError: a number is out of range, or ``window`` no whole one.
         """
-        if not (self.fraction > 0 and self.window >= 1):
+        whole = isinstance(self.window, int | np.integer) and not isinstance(self.window, bool)
+        if not (self.fraction > 0 and whole and self.window >= 1):
             raise ValueError(
-                f"Refinement(fraction={self.fraction}, window={self.window}): needs fraction > 0 and window >= 1. "
-                "Use fraction=1, window=5."
+                f"Refinement(fraction={self.fraction}, window={self.window}): needs fraction > 0 and window >= 1, a "
+                "whole number of steps. Use fraction=1, window=5."
             )
 
     def looks(self, steps: int) -> bool:
@@ -158,6 +160,38 @@ def book_work(history: dict[str, list[float]], share: float, extra: float = 0.0)
         work[-1] = before + share * (work[-1] - before + extra)
 
 
+def require_levels(problems: Any, resume: Any) -> None:
+    """Refuse what is no sequence of problems, and a level that is not among them.
+
+    Args:
+        problems: coarsest first.
+        resume: a ``Level`` to go on from; None to start.
+
+    Raises:
+        TypeError: ``problems`` is a single one, or ``resume`` no Level.
+        ValueError: there is no problem, or the level does not exist.
+    """
+    if not isinstance(problems, Sequence) or hasattr(problems, "value"):
+        raise TypeError(
+            f"minimize_cascadic(problems={type(problems).__name__}): needs a list of problems, coarsest first. Give "
+            "[problem] for a single one."
+        )
+    if not problems:
+        raise ValueError("minimize_cascadic(problems=[]): needs at least one problem, coarsest first.")
+    if resume is None:
+        return
+    if not isinstance(resume, Level):
+        raise TypeError(
+            f"minimize_cascadic(resume={type(resume).__name__}): needs the Level that minimize_cascadic has returned, "
+            "its second result."
+        )
+    if resume.level not in range(len(problems)):
+        raise ValueError(
+            f"minimize_cascadic(resume at level {resume.level}): there are {len(problems)} problems, needs a level "
+            f"from 0 to {len(problems) - 1}. Give the problems that were used."
+        )
+
+
 def minimize_cascadic(
     problems: Sequence[Any],
     optimizer: Any,
@@ -191,12 +225,16 @@ def minimize_cascadic(
     Returns:
         Best point of the level that was reached, and where to resume from. Besides what the method records the history
         has ``level``, and ``discretisation_error`` and ``progress``, e_k and d_k where the rule looked, else NaN.
+        Where the finer objective is not finite at a prolonged point, the status is ``failed`` and all is that of the
+        coarse level: a coarse point is never lost.
 
     Raises:
-        ValueError: there is no problem, or the objective is not finite at the start.
+        ValueError: there is no problem, the objective is not finite at the start on the first level, ``resume`` is on a
+            level that does not exist, or as ``minimize``.
+        TypeError: ``problems`` is a single one, or ``resume`` no Level.
     """
-    if not problems:
-        raise ValueError("minimize_cascadic(problems=[]): needs at least one problem, coarsest first.")
+    require_levels(problems, resume)
+    require_budget("minimize_cascadic", max_iter, time_budget)
     level, progress = Level(0, None) if resume is None else resume
     while True:
         watch = _Watch(problems, level, prolong, rule, observe)
@@ -208,6 +246,10 @@ def minimize_cascadic(
         if level == len(problems) - 1 or (over and not watch.left):
             return result, Level(level, progress)
         finer = prolong(level, progress.iterate.p)
+        lost = None if watch.left else watch.lost(progress, finer)
+        if lost is not None:
+            history = {name: np.asarray(column) for name, column in progress.history.items()}
+            return result._replace(status=lost, history=history), Level(level, progress)
         level += 1
         progress = carried(progress, problems[level], optimizer, finer)
         if over:  # by the step after which the level was to be left
@@ -240,3 +282,17 @@ class _Watch:
         told = None if self.observe is None else self.observe(progress)
         self.told, self.left = told is not None, left is not None
         return told or left
+
+    def lost(self, progress: Progress, p: PyTree) -> Status | None:
+        """``failed`` if the finer objective is no number at the prolonged point p; the rule asks for one by itself."""
+        value = float(objective(self.finer, p, progress.iterate.aux))
+        if "work" in progress.history:
+            progress.history["work"][-1] += 2.0 * self.share * work_of(self.finer, p).value
+        if math.isfinite(value):
+            return None
+        return Status(
+            "failed",
+            f"The objective of level {self.level + 1} is {value} at the prolonged point, which needs a finite value; "
+            f"the best point of level {self.level} is kept. Check prolong({self.level}, p), or give levels that are "
+            "nearer to each other.",
+        )

@@ -68,7 +68,16 @@ class LevenbergMarquardt(eqx.Module):
     most_bent: float = eqx.field(static=True, default=0.75)
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+        """First iterate; nothing is evaluated.
+
+        Raises:
+            ValueError: the problem has no ``normal``.
+        """
+        if not hasattr(problem, "normal"):
+            raise ValueError(
+                f"LevenbergMarquardt: {type(problem).__name__} has no normal(p, aux), needs a problem that forms its "
+                "Gauss-Newton matrix. Use NewtonCG or LBFGS, or a problem such as Empirical, VarPro or ControlProblem."
+            )
         value, *state = scalars_like(p, np.inf, self.first_damping, 2.0)
         return Iterate(p, aux, value, Damping(*state), {})
 

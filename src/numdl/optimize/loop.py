@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
+from numdl.optimize.checks import require_budget, require_unknowns
 from numdl.optimize.compiled import compiled_step, one_blas_thread
 from numdl.optimize.line_search import rounding_of
 
@@ -126,10 +127,11 @@ def minimize(
         nothing is lost.
 
     Raises:
-        ValueError: the objective is not finite at the start, p is no tree of real floating-point arrays, or ``resume``
-            comes from another method.
+        ValueError: the objective is not finite at the start, p is no tree of real floating-point arrays, ``resume``
+            comes from another method, or ``max_iter`` or ``time_budget`` is no number of steps or seconds.
         TypeError: ``resume`` is no Progress, or ``observe`` returns neither a Status nor None.
     """
+    require_budget("minimize", max_iter, time_budget)
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
 
@@ -210,29 +212,6 @@ def _resumed(problem: Any, optimizer: Any, adapt: Adapt | None, progress: Any) -
 def _form(tree: PyTree) -> Any:
     """Structure and shapes."""
     return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
-
-
-def require_unknowns(call: str, p: PyTree) -> None:
-    """Refuse a start that has nothing to move, or something that cannot be moved.
-
-    Args:
-        call: name for the message.
-        p: start.
-
-    Raises:
-        ValueError: there is no array, or one that is not of real floating-point numbers.
-    """
-    leaves = jax.tree_util.tree_leaves_with_path(p)
-    if not leaves:
-        raise ValueError(f"{call}: p has no arrays, needs at least one. Give the unknowns as a tree of arrays.")
-    for path, leaf in leaves:
-        kind = getattr(leaf, "dtype", None)
-        if kind is None or not jnp.issubdtype(kind, jnp.floating):
-            kind = type(leaf).__name__ if kind is None else kind
-            raise ValueError(
-                f"{call}: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
-                "Convert it (complex unknowns to real and imaginary parts), or leave out of p what is no unknown."
-            )
 
 
 def _at_the_end(state: Progress) -> Progress:

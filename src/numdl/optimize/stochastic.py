@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Result, Status
+from numdl.optimize.checks import require_unknowns
 from numdl.optimize.compiled import one_blas_thread, scalars_like
-from numdl.optimize.loop import require_unknowns
 from numdl.optimize.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
 from numdl.optimize.stochastic_feed import (
     CALL,

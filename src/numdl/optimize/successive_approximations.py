@@ -33,7 +33,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
 from numdl.optimize.accept import kept_if
 from numdl.optimize.compiled import scalars_like
 from numdl.optimize.descent import gradient_status
@@ -52,8 +52,9 @@ class SuccessiveApproximations(eqx.Module):
     """MSA and, augmented, E-MSA for problems with a method ``layers(p)``, such as ``ControlProblem``.
 
     Attributes:
-        inner: lowers the Hamiltonian of one layer; any method that needs no curvature, ``ProjectedGradient(Box(...))``
-            for bounds of the weights.
+        inner: lowers the Hamiltonian of one layer, all layers at once: a method that asks for ``value``, ``linearize``
+            and ``work`` alone, counts its passes, and whose ``init`` and ``step`` can be traced, as ``LBFGS``,
+            ``Newton``, ``InexactNewton`` or, for bounds of the weights, ``ProjectedGradient(Box(...))``.
         inner_steps: steps of ``inner``.
         augmented: E-MSA, which keeps to a falling cost; else the basic method, which takes every finite step.
         first_rho: rho at the start, in time, positive.
@@ -99,13 +100,14 @@ class SuccessiveApproximations(eqx.Module):
             The start.
 
         Raises:
-            ValueError: the problem has no layers.
+            ValueError: the problem has no layers, or ``inner`` is no method for them.
         """
         if not hasattr(problem, "layers"):
             raise ValueError(
                 f"{type(self).__name__}: {type(problem).__name__} has no layers(p), needs a problem that can be taken "
                 "apart by layers. Use ControlProblem, or another method, such as LBFGS."
             )
+        self._require_inner(p)
         value, rho = scalars_like(p, np.inf, self.first_rho if self.augmented else 0.0)
         return Iterate(p, aux, value, Augmentation(rho), {})
 
@@ -125,12 +127,7 @@ class SuccessiveApproximations(eqx.Module):
 
         def lowered(held: Any, theta: PyTree, rho: Array) -> tuple[PyTree, Array, Array, Array]:
             layer = layers.layer(problem, held, rho, self.augmented)
-
-            def once(at: Iterate, _: None) -> tuple[Iterate, Array]:
-                at = self.inner.step(layer, at)
-                return at._replace(metrics={}), at.metrics["work"]
-
-            at, work = jax.lax.scan(once, self.inner.init(layer, theta, None), length=self.inner_steps)
+            at, work = self._lowered(layer, theta)
             before, (after, missed) = layer.terms(theta)[0], layer.terms(at.p)
             return at.p, after - before, missed, jnp.sum(work) + 2 * layer.work(theta).value
 
@@ -182,9 +179,45 @@ class SuccessiveApproximations(eqx.Module):
         }
         return Iterate(p, iterate.aux, value, Augmentation(rho), metrics)
 
+    def _lowered(self, layer: Any, theta: PyTree) -> tuple[Iterate, Float[Array, " steps"]]:
+        """A layer after the inner steps, and what each of them cost."""
+
+        def once(at: Iterate, _: None) -> tuple[Iterate, Array]:
+            at = self.inner.step(layer, at)
+            return at._replace(metrics={}), at.metrics["work"]
+
+        return jax.lax.scan(once, self.inner.init(layer, theta, None), length=self.inner_steps)
+
+    def _require_inner(self, p: PyTree) -> None:
+        """Refuse an inner method that cannot be traced on a layer with what it may ask for; nothing is evaluated."""
+        theta = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf)[1:], leaf.dtype), p)
+        try:
+            jax.eval_shape(lambda theta: self._lowered(_Bowl(), theta), theta)
+        except (AttributeError, KeyError, TypeError, ValueError, jax.errors.JAXTypeError) as error:
+            raise ValueError(
+                f"{type(self).__name__}(inner={type(self.inner).__name__}): it cannot lower all layers at once, needs "
+                "a method whose init and step can be traced and ask for value, linearize and work alone. Use LBFGS(), "
+                "InexactNewton(), or ProjectedGradient(Box(...)) for bounds. What went wrong on a plain layer: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
         """``converged`` at a small gradient, ``stalled`` when no rho helps (or no step is finite)."""
         return gradient_status(history, self.tol)
+
+
+class _Bowl(eqx.Module):
+    """The plainest layer, ``||theta||^2 / 2``."""
+
+    def value(self, p: PyTree, aux: PyTree) -> tuple[Array, PyTree]:
+        flat = ravel_pytree(p)[0]
+        return flat @ flat / 2, aux
+
+    def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
+        return Linearization(self.value(p, aux)[0], p, lambda v: v, aux, {})
+
+    def work(self, p: PyTree) -> Work:
+        return Work()
 
 
 def _by_slopes(problem: Any, layers: Any, p: PyTree, trial: PyTree, price: float) -> tuple[Array, Array, Array]:

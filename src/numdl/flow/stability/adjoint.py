@@ -23,7 +23,7 @@ from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
 from numdl.flow.march.common import advance, steps_of
 from numdl.flow.schemes import get_scheme
-from numdl.flow.stability.layers import finite_weights, require_flow, some_rows
+from numdl.flow.stability.layers import finite_weights, require_flow, require_weights, some_rows
 from numdl.flow.stability.verdict import TITLES
 
 SIZES = 0.5 ** np.arange(4, 16)
@@ -96,6 +96,7 @@ def check_adjoint(
             gradient is zero, the loss is no number, or weights or x are not finite or x has another shape or no rows.
     """
     require_flow("check_adjoint", net)
+    require_weights("check_adjoint", net, theta)
     rows = some_rows("check_adjoint", x, net.depth * net.width**2)
     scheme, f = get_scheme(net.scheme), net.field.dynamics(get_activation(net.activation))
     rng = np.random.default_rng(seed)

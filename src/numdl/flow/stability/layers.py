@@ -129,6 +129,33 @@ def require_flow(call: str, net: Any) -> None:
         raise ValueError(f"{call}(net of depth 0): there are no steps to judge. Use a network with depth >= 1.")
 
 
+def require_weights(call: str, net: Any, theta: PyTree) -> None:
+    """Refuse weights that are not those of the network.
+
+    Args:
+        call: name of the function that was called, for messages.
+        net: network, as ``ResNet``; one that draws no weights by ``init`` is not asked.
+        theta: as given.
+
+    Raises:
+        ValueError: a weight is missing, or has another shape.
+    """
+    shapes = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(theta)}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(net.init(0) if hasattr(net, "init") else {}):
+        name = jax.tree_util.keystr(path)
+        if name not in shapes:
+            found = f"it has {', '.join(shapes)}" if shapes else "it is empty"
+            raise ValueError(
+                f"{call}(theta): theta{name} is missing, {found}. Needs all weights of the network, as net.init(key) "
+                "gives them."
+            )
+        if shapes[name] != np.shape(leaf):
+            raise ValueError(
+                f"{call}(theta): theta{name} has the shape {shapes[name]}, needs {np.shape(leaf)}. Give the weights of "
+                "this network, as net.init(key) gives them."
+            )
+
+
 def finite_weights(call: str, theta: PyTree) -> PyTree:
     """Weights in float64, inside the x64 context.
 

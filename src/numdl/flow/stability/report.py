@@ -14,7 +14,15 @@ import numpy as np
 from numdl.contracts import PyTree
 from numdl.flow.schemes import get_scheme
 from numdl.flow.stability.growth import DIRECTIONS, growth, walk
-from numdl.flow.stability.layers import Layers, finite_weights, layers_of_maps, layers_of_net, require_flow, some_rows
+from numdl.flow.stability.layers import (
+    Layers,
+    finite_weights,
+    layers_of_maps,
+    layers_of_net,
+    require_flow,
+    require_weights,
+    some_rows,
+)
 from numdl.flow.stability.promises import energy_changes, pairs
 from numdl.flow.stability.rediscretise import rediscretisation
 from numdl.flow.stability.regions import amplification, decaying, first_scheme, inside, largest_step
@@ -113,12 +121,13 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
 
     Raises:
         TypeError: the network has no flow.
-        ValueError: it has no steps, its weights are not finite, or x has another shape, no rows or entries that are not
-            finite.
+        ValueError: it has no steps, the weights are not finite or not its own, or x has another shape, no rows or
+            entries that are not finite.
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2-4.
     """
     require_flow("stability_report", net)
+    require_weights("stability_report", net, theta)
     rows = some_rows("stability_report", x, net.depth * net.width**2)
     limit = float(np.finfo(np.result_type(*(np.asarray(leaf) for leaf in jax.tree.leaves(theta)))).max)
     with jax.enable_x64(True):

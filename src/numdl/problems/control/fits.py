@@ -20,12 +20,23 @@ def require_parts(problem: Any) -> None:
         problem: a ``ControlProblem``.
 
     Raises:
-        ValueError: the scheme is none from state to state, u0 or c have no axes (samples, entries) or another number of
-            samples, u0 holds no real floating-point numbers, or step sizes are not positive or have another shape.
+        ValueError: the scheme is none from state to state, control or loss are none, u0 or c have no axes (samples,
+            entries), another number of samples or entries that are not finite, u0 holds no real floating-point numbers,
+            or step sizes are not positive or have another shape.
     """
     scheme, u0, c, h = problem.scheme, problem.u0, problem.c, problem.h
     if not hasattr(scheme, "start"):
         raise ValueError(f"ControlProblem(scheme={scheme!r}): needs a Scheme. Use numdl.flow.get_scheme('heun').")
+    if not hasattr(problem.control, "cells"):
+        raise ValueError(
+            f"ControlProblem(control={problem.control!r}): needs weights in time. Use numdl.flow.PiecewiseConstant(nt) "
+            "for nt steps."
+        )
+    if not hasattr(problem.loss, "residual"):
+        raise ValueError(
+            f"ControlProblem(loss={problem.loss!r}): needs a Loss. Use get_loss('least_squares') of numdl.problems, or "
+            "loss_from for a function of yours."
+        )
     if scheme.start is not None:
         raise ValueError(
             "ControlProblem(scheme of several steps): needs a scheme from state to state. Use euler, heun or rk4."
@@ -40,6 +51,8 @@ def require_parts(problem: Any) -> None:
             f"ControlProblem(c of shape {c.shape}): needs targets (n, k) for the {len(u0)} samples of u0, shape "
             f"({len(u0)}, k). Give c[None, :] for one sample."
         )
+    for name, given in (("u0", u0), ("c", c)):
+        _require_finite(name, given)
     if h.ndim > 1:
         raise ValueError(
             f"ControlProblem(h of shape {h.shape}): needs one step size or one for each step. "
@@ -49,6 +62,19 @@ def require_parts(problem: Any) -> None:
         raise ValueError(
             f"ControlProblem(h={np.asarray(h)}): needs finite step sizes > 0. Give T / nt of a horizon T > 0, or the "
             "differences of ascending time nodes."
+        )
+
+
+def _require_finite(name: str, given: Array) -> None:
+    """Refuse NaN and infinity, naming row and column; values that are traced are not looked at."""
+    if isinstance(given, Tracer):
+        return
+    bad = np.argwhere(~np.isfinite(given))
+    if len(bad):
+        row, column = (int(i) for i in bad[0])
+        raise ValueError(
+            f"ControlProblem({name}): the entry in row {row}, column {column} is {np.asarray(given)[row, column]}. "
+            "Needs finite numbers: remove the sample, or mend it."
         )
 
 
@@ -136,3 +162,61 @@ def require_states(call: str, what: str, problem: Any, nt: int, states: Any) -> 
             f"{call}({what} of shape {jnp.shape(states)}): needs (nt + 1, n, m) = {needed}, the first at time 0 and the"
             f" last at T. Use {'problem.states(coeffs)' if what == 'states' else 'adjoint(problem, coeffs, states)'}."
         )
+
+
+def require_like(call: str, what: str, coeffs: PyTree, given: PyTree) -> None:
+    """Refuse a tree that is not made as the coefficients are.
+
+    Args:
+        call: name for the message.
+        what: name of the argument.
+        coeffs: coefficients of the control.
+        given: as given for ``what``.
+
+    Raises:
+        ValueError: another structure, or a leaf of another shape.
+    """
+
+    def form(tree: PyTree) -> Any:
+        return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+
+    if form(given) != form(coeffs):
+        found, needed = (jax.tree.map(jnp.shape, tree) for tree in (given, coeffs))
+        raise ValueError(
+            f"{call}({what} of shapes {found}): needs the structure and shapes of the coefficients, {needed}. Use "
+            "jax.tree.map on them."
+        )
+
+
+def full_bounds(call: str, coeffs: PyTree, lower: PyTree, upper: PyTree) -> tuple[PyTree, PyTree]:
+    """Bounds of all coefficients.
+
+    Args:
+        call: name for the message.
+        coeffs: coefficients of the control.
+        lower: their structure, or one number for all; None for none.
+        upper: likewise.
+
+    Returns:
+        Both in the structure of the coefficients, infinite where there is none.
+
+    Raises:
+        ValueError: a bound has another structure or shape, or a lower one is above the upper one.
+    """
+
+    def full(what: str, bound: PyTree, none: float) -> PyTree:
+        bound = none if bound is None else bound
+        if jax.tree.structure(bound) == jax.tree.structure(0.0) and jnp.ndim(bound) == 0:
+            return jax.tree.map(lambda leaf: jnp.full_like(leaf, bound), coeffs)
+        require_like(call, what, coeffs, bound)
+        return bound
+
+    low, high = full("lower", lower, -jnp.inf), full("upper", upper, jnp.inf)
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(low), jax.tree.leaves(high), strict=True):
+        if not (isinstance(a, Tracer) or isinstance(b, Tracer)) and np.any(crossed := ~(np.asarray(a) <= b)):
+            i = tuple(int(k) for k in np.argwhere(crossed)[0])
+            raise ValueError(
+                f"{call}: coefficient{jax.tree_util.keystr(path)} {i} has the bounds {np.asarray(a)[i]:g} and "
+                f"{np.asarray(b)[i]:g}, needs lower <= upper. Exchange them."
+            )
+    return low, high

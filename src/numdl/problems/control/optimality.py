@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree, Steps
-from numdl.problems.control.fits import require_states
+from numdl.problems.control.fits import full_bounds, require_like, require_states
 from numdl.problems.control.problem import ControlProblem
 from numdl.problems.control.stage import stage_hamiltonian
 
@@ -84,7 +84,11 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
 
     Returns:
         (nt + 1, n, m), from one pass with tangents.
+
+    Raises:
+        ValueError: the change has another structure or shapes.
     """
+    require_like("sensitivity", "change", coeffs, change)
     stages = problem.stages(coeffs)
     moved = jax.jvp(problem.control.cells, (coeffs,), (change,))[1]
 
@@ -165,15 +169,16 @@ def optimality(
         coeffs: coefficients of the control.
         states: (nt + 1, n, m), need not fit the control.
         adjoints: (nt + 1, n, m), likewise.
-        lower: bounds of the coefficients, their structure; None for none.
+        lower: bounds of the coefficients, their structure or one number for all; None for none.
         upper: likewise.
 
     Returns:
         The residuals. With exact states and adjoints and without bounds ``stationarity`` is the gradient of the cost.
 
     Raises:
-        ValueError: states or adjoints have another shape.
+        ValueError: states, adjoints or bounds have another shape, or a lower bound is above the upper one.
     """
+    low, high = full_bounds("optimality", coeffs, lower, upper)
     stages, pull = jax.vjp(problem.stages, coeffs)
     for what, given in (("states", states), ("adjoints", adjoints)):
         require_states("optimality", what, problem, len(stages.t), given)
@@ -189,10 +194,8 @@ def optimality(
     (gradient,) = pull(Steps(jnp.zeros_like(stages.t), jnp.zeros_like(stages.h), means))
     if problem.penalty is not None:
         gradient = jax.tree.map(jnp.add, gradient, problem.penalty.gradient(coeffs))
-    stepped = jax.tree.map(jnp.subtract, coeffs, gradient)
-    for bound, side in ((lower, jnp.maximum), (upper, jnp.minimum)):
-        stepped = stepped if bound is None else jax.tree.map(side, stepped, bound)
-    bounded = lower is not None or upper is not None
-    stationarity = jax.tree.map(jnp.subtract, coeffs, stepped) if bounded else gradient
+    stationarity = gradient
+    if not (lower is None and upper is None):
+        stationarity = jax.tree.map(lambda p, g, a, b: p - jnp.clip(p - g, a, b), coeffs, gradient, low, high)
     wrong = adjoints - jnp.concatenate([by_state, ends[None]])
     return Optimality(states[1:] - onward, wrong, stationarity)
