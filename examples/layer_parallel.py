@@ -48,7 +48,7 @@ for name in ("all at once", "one cycle"):
     off = optax.tree.norm(jax.tree.map(jnp.subtract, slope, gradient)) / optax.tree.norm(gradient)
     print(f"{name}: the value is off by {abs(found - value) / value:.0e}, the gradient by {off:.0e}")
 
-# One cycle minimises another function than the network that is used in the end; a bias of five per cent at most hardly does.
+# One cycle minimises another function than the network that is used in the end; a bias of five per cent hardly does.
 control = BiasControl(misfit, coarse, share=0.05)
 for name, slopes in {"serial": ways["serial"], "one cycle": ways["one cycle"], "controlled": control}.items():
     p = train(slopes)
