@@ -29,7 +29,7 @@ def block(K, size):
     return lambda u: u - size * K.T @ jnp.tanh(K @ u)  # descends in a convex function, if the step is short enough
 
 
-matrices, states = rng.standard_normal((4, 5, 5)), rng.standard_normal((10, 5))
+matrices, states = rng.standard_normal((2, 5, 5)), rng.standard_normal((10, 5))
 for size in (0.5, 0.1):
     report = residual_report([block(K, size) for K in matrices], states)
     print(f"blocks of size {size}, stable: {report.stable}; {report.verdict[0]}")
