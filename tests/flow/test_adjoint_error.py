@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from numdl.flow.stability import check_adjoint
+from numdl.flow.stability.adjoint import shown
 from numdl.models import ResNet
 
 X = np.random.default_rng(0).normal(size=(4, 6))
@@ -44,3 +45,12 @@ def test_what_cannot_be_asked_is_refused():
         check_adjoint(net, net.init(0), X, lambda u: 0.0 * jnp.sum(u))
     with pytest.raises(TypeError, match="no flow"):
         check_adjoint(object(), {}, X)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(0.1, "0.1"), (0.1004, "0.1004"), (0.0998, "0.0998"), (0.102, "0.102"), (0.123, "0.12"), (0.00101, "0.00101"),
+     (np.inf, "inf"), (np.nan, "nan"), (0.0, "0")],
+)  # fmt: skip
+def test_an_error_is_told_from_the_limit_of_the_verdict(error, text):
+    assert shown(error) == text

@@ -68,4 +68,4 @@ def _adjoint(estimator: Any, x: Any) -> tuple[str, str]:
         report = estimator.check_adjoint(x)
     except ValueError as reason:
         return "none", f"The gradient of the continuous adjoint was not checked: {reason}"
-    return f"off by {report.weights:.2g} times its norm", report.verdict[0]
+    return f"off by {report.off} times its norm", report.verdict[0]

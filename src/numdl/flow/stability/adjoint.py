@@ -67,11 +67,30 @@ class AdjointReport:
         """Whether the gradient is right to a tenth, by weights and by states."""
         return bool(max(self.weights, self.state) <= USELESS)  # NaN is not
 
+    @property
+    def off(self) -> str:
+        """``weights`` as text, see ``shown``."""
+        return shown(self.weights)
+
     def __str__(self) -> str:
         """Verdict and Taylor table."""
         lines = [*self.verdict, "       step   without slope  discretise-opt.  continuous adj."]
         rows = zip(self.sizes, self.without, self.discrete, self.continuous, strict=True)
         return "\n".join(lines + [f"{s:11.3e} {a:15.6e} {b:16.6e} {c:16.6e}" for s, a, b, c in rows])
+
+
+def shown(error: float) -> str:
+    """Two digits of an error, or as many as tell it from the limits of the verdict.
+
+    Args:
+        error: relative, no unit.
+
+    Returns:
+        Text: ``"0.1"`` of exactly 0.1 alone.
+    """
+    texts = (f"{error:.{digits}g}" for digits in range(2, 18))
+    limits = (USELESS, VISIBLE)
+    return next(text for text in texts if error in limits or float(text) not in limits)
 
 
 def check_adjoint(
@@ -212,7 +231,7 @@ def _backwards(scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0
 def _sentences(report: AdjointReport) -> tuple[str, ...]:
     name = TITLES.get(report.scheme, report.scheme)
     worst, back = max(report.weights, report.state), report.reconstructed[0]
-    where = f"by {report.weights:.2g} times its norm (that by the first state by {report.state:.2g})"
+    where = f"by {report.off} times its norm (that by the first state by {shown(report.state)})"
     if not np.isfinite(worst):
         said = ["The continuous adjoint has no gradient to give: integrated backwards it overflows."]
     elif worst > USELESS:
@@ -226,11 +245,11 @@ def _sentences(report: AdjointReport) -> tuple[str, ...]:
         said = [f"The continuous adjoint is close: its gradient by the weights is off {where}."]
     if not back <= USELESS:
         said.append(
-            f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {back:.2g} of "
-            "its norm: the way back amplifies every error, as it does where the flow contracts."
+            f"With {report.nt} steps of {name}, the first state comes back from the end with an error of {shown(back)} "
+            "of its norm: the way back amplifies every error, as it does where the flow contracts."
         )
     else:
-        said.append(f"The first state comes back from the end with an error of {back:.2g} of its norm.")
+        said.append(f"The first state comes back from the end with an error of {shown(back)} of its norm.")
     if report.finer < 0.75 * report.weights:
         said.append(f"With twice as many steps the gradient by the weights is off by {report.finer:.2g}.")
     else:
