@@ -44,7 +44,7 @@ with jax.enable_x64(True):
     riccati = rest + riccati_step(problem, rest)  # linear dynamics, quadratic cost: one step is the answer
     shot, _ = minimize(problem, MultipleShooting(), rest)
     layerwise, _ = minimize(problem, SuccessiveApproximations(inner_steps=2, tol=1e-12), rest)
-    before, after = (problem.value(control, None)[0] for control in (rest, riccati))
+    before, after = (problem.value(control)[0] for control in (rest, riccati))
     print(f"cost {before:.2f} at rest, {after:.6f} by the Riccati step")
     for name, result in (("multiple shooting", shot), ("E-MSA", layerwise)):
         apart = jnp.max(jnp.abs(result.p - riccati))

@@ -136,7 +136,7 @@ def followed(problem: Any, method: Any, v: Any, states: Any = None, *, steps: in
         history["gradient_norm"],
         history.get("missed"),
         shown,
-        float(problem.value(result.p, None)[0]),
+        float(problem.value(result.p)[0]),
         result.status.converged,
     )
 
@@ -163,10 +163,10 @@ def _steer(nt: int, names: tuple[str, ...]) -> Outcome:
     from numdl.optimize import AugmentedLagrangian, MultipleShooting, NewtonCG, OneShot
 
     problem, rest, line = steered(cubic, nt, 2.0, [1.5])
-    exploding = float(problem.value(rest, None)[0])
+    exploding = float(problem.value(rest)[0])
     tamed = followed(problem, MultipleShooting(), rest, line)
     along = nt / 2.0 * jnp.diff(line, axis=0)[:, 0] - line[:-1, 0] ** 3
-    fitted = float(problem.value(along, None)[0])
+    fitted = float(problem.value(along)[0])
 
     problem, rest, line = steered(pendulum, nt, 6.0, [np.pi, 0.0])
     methods = {

@@ -200,7 +200,7 @@ def _plan(nt: int) -> Outcome:
     lengths = {name: float(np.mean(way.speed)) for name, way in ways.items()}
     numbers = {
         "steps": nt,
-        "cost_of_the_straight_line": float(free.value(straight, None)[0]),
+        "cost_of_the_straight_line": float(free.value(straight)[0]),
         "rope": ropes,
         "length": lengths,
         "energy": {name: way.energy for name, way in ways.items()},
@@ -210,7 +210,7 @@ def _plan(nt: int) -> Outcome:
         "steps_at_a_bound": int(np.sum(np.abs(bounded.v[:, 1]) == ACROSS)),
     }
     reached = float(np.max(np.abs(bounded.v[:, 1])))
-    off = abs(float(free.value(straight, None)[0]) / known - 1)
+    off = abs(float(free.value(straight)[0]) / known - 1)
     claims = [
         at_most("Without obstacles the cost is that of the straight line up to", off, 1e-10),
         at_least("All paths keep out of the discs: the least distance is", min(clearance(way.x) for way in every), 0.0),

@@ -93,7 +93,7 @@ def automatic(problem: Any, coeffs: Any) -> Any:
     import jax
     from jax.flatten_util import ravel_pytree
 
-    return ravel_pytree(jax.grad(lambda p: problem.value(p, None)[0])(coeffs))[0]
+    return ravel_pytree(jax.grad(lambda p: problem.value(p)[0])(coeffs))[0]
 
 
 def units(coeffs: Any, count: int) -> Any:

@@ -128,15 +128,15 @@ class ControlProblem(eqx.Module):
 
         return jnp.concatenate([self.u0[None], jax.lax.scan(forward, self.u0, self.stages(coeffs))[1]])
 
-    def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
+    def value(self, p: PyTree, aux: PyTree = None) -> tuple[Float[Array, ""], PyTree]:
         """``J(p)``; the companion passes through."""
         return self._cost(*self._march(p)) + self._penalty(p), aux
 
-    def held_out(self, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+    def held_out(self, p: PyTree, aux: PyTree = None) -> Float[Array, ""]:
         """Mean loss at the end alone: for samples that nothing is fitted to."""
         return jnp.mean(jax.vmap(self.terminal)(self.states(p)[-1], self.c))
 
-    def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
+    def linearize(self, p: PyTree, aux: PyTree = None) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
         (s, r), push = jax.linearize(self._march, p)
         pull = jax.linear_transpose(push, p)
@@ -154,7 +154,7 @@ class ControlProblem(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, jnp.ones(n, s.dtype), misfit)
         return Linearization(self._cost(s, r) + self._penalty(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree = None) -> SquaresNormal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; a product for each coefficient.
 
         A penalty is part of the matrix.
