@@ -1,12 +1,12 @@
 """What do a gradient's memory and time cost, for each way to march and beside torch?
 
-Memory and accuracy: a Hamiltonian network (Verlet, tanh, width 64, T = 5) and 512 samples in float32, loss
-``||u(T)||^2 / (2 n)``, gradient by all weights. ``temporary_MiB`` is what XLA reports for the compiled gradient beyond
-its arguments (weights, samples) and its result (the gradient by the weights, as large as the weights); the states that
-a march keeps are in it, and so is each copy of weights or gradient that it makes. ``kept_states`` is the same in states
-of all samples. ``added_MiB`` is the growth of the peak resident memory of a fresh process over a network of 2 layers:
-weights and their gradient are in that. The march ``adjoint`` takes Heun's scheme, for Verlet cannot step the adjoint
-equation; its error is to stored states of Heun's scheme.
+Memory and accuracy: a Hamiltonian network (Verlet, tanh, width 64, T = 5) and 512 samples in float32, loss ``||u(T)||^2
+/ (2 n)``, gradient by all weights. ``temporary_MiB`` is what XLA reports for the compiled gradient beyond its arguments
+(weights, samples) and its result (the gradient by the weights, as large as the weights); the states that a march keeps
+are in it, and so is each copy of weights or gradient that it makes. ``kept_states`` is the same in states of all
+samples. ``added_MiB`` is the growth of the peak resident memory of a fresh process over a network of 2 layers: weights
+and their gradient are in that. What is freed goes back to the system in all of them. The march ``adjoint`` takes Heun's
+scheme, for Verlet cannot step the adjoint equation; its error is to stored states of Heun's scheme.
 
 Time: medians of calls that take turns, so that a busy machine slows all alike. The same network with 128 samples gives
 the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. The plain
@@ -42,6 +42,8 @@ EXACT = ("remat", "checkpointed", "reversible")
 TIME_SAMPLES = 128
 LIMIT_MIB = 6 * 1024
 """What a gradient may take beside weights; whoever plans more is recorded as skipped."""
+MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""States, 128 KiB each, go back to the system when they are freed: else the C library keeps torch's recomputed ones."""
 LAYERS, NARROW, ROWS = 32, 16, 2000
 MIB = 2.0**20
 
@@ -141,7 +143,7 @@ def resident(side: str, method: str, depth: int) -> int:
     """Peak resident MiB of a process of its own that computes one gradient."""
     command = [sys.executable, "-m", "benchmarks.gradient", side, method, str(depth)]
     answer = subprocess.run(
-        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, env=os.environ
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False, env=os.environ | MAPPED
     )
     if answer.returncode:
         last = answer.stderr.strip().splitlines()[-1:] or ["no message"]
