@@ -216,6 +216,7 @@ def test_settings_that_are_no_whole_numbers_are_refused(value):
         require_whole("LayerParallel", "factor", value, 2)
 
 
+@pytest.mark.thorough
 def test_bias_is_estimated_and_held():
     args, coeffs, h = problem("antisymmetric", "euler", 32, T=6.0)
 
