@@ -22,7 +22,7 @@ from numdl.estimators.levels import OneLevel
 from numdl.estimators.processes import of_first
 from numdl.estimators.settings import Data, Settings, Start
 from numdl.models import Network, ResNet, first_overflow, prolonged
-from numdl.optimize import LevenbergMarquardt, NewtonCG, Progress, minimize
+from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress, minimize
 from numdl.optimize.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.metrics import error_of
@@ -193,9 +193,9 @@ class Trainer:
         Returns:
             The run; None if there was no time to begin it, or no finite objective at its start, see ``refused``.
         """
-        run = self.runs.get((net, start))
         if (net, start) in self.refused:
             return None
+        run = self.runs.get((net, start))
         if run is not None and (run.ended or run.progress.iteration >= iterations):
             return run
         if self.out_of_time and self.runs:
@@ -239,7 +239,7 @@ class Trainer:
                 observe=watch,
                 resume=resume,
             )
-        except ValueError as error:  # no finite objective at the start
+        except NoFiniteStart as error:
             place = first_overflow(net, theta, self.data.x)
             self.refused[key] = f"{net.title}, before any training: {place or error}"
             return None

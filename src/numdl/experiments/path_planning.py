@@ -29,6 +29,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import PyTree
 from numdl.data import TOYS, Scaler
 from numdl.experiments.outcome import Outcome, at_least, at_most
+from numdl.experiments.swiss_roll import Size
 from numdl.regularize import GroupPenalty, TimeSmoothness
 
 if TYPE_CHECKING:
@@ -44,14 +45,6 @@ RADII = {"outer": 1.0, "inner": 0.5}
 SHOWN = 24  # paths that are drawn
 
 Samples = tuple[np.ndarray, np.ndarray]
-
-
-class Size(NamedTuple):
-    """How much is computed and what is then claimed."""
-
-    n: int
-    iterations: int
-    error: float
 
 
 FULL = Size(n=400, iterations=300, error=2.0)

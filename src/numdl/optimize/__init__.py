@@ -11,7 +11,7 @@ from numdl.optimize.lbfgs import LBFGS
 from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
 from numdl.optimize.levenberg_marquardt_qr import LevenbergMarquardtQR
 from numdl.optimize.line_search import armijo, strong_wolfe
-from numdl.optimize.loop import Adapt, Adapted, Best, Progress, minimize
+from numdl.optimize.loop import Adapt, Adapted, Best, NoFiniteStart, Progress, minimize
 from numdl.optimize.multiple_shooting import MultipleShooting
 from numdl.optimize.nesterov import nesterov
 from numdl.optimize.newton import Newton
@@ -48,6 +48,7 @@ __all__ = [
     "MultipleShooting",
     "Newton",
     "NewtonCG",
+    "NoFiniteStart",
     "NonlinearCG",
     "OneShot",
     "Optax",

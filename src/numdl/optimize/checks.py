@@ -50,3 +50,8 @@ def require_unknowns(call: str, p: PyTree) -> None:
                 f"{call}: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
                 "Convert it (complex unknowns to real and imaginary parts), or leave out of p what is no unknown."
             )
+
+
+def form_of(tree: PyTree) -> Any:
+    """Structure of a tree and shapes of its leaves, to be compared."""
+    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]

@@ -16,9 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate, PyTree, Result, Status
-from numdl.optimize.checks import require_budget, require_unknowns
+from numdl.optimize.checks import form_of, require_budget, require_unknowns
 from numdl.optimize.compiled import compiled_step, one_blas_thread
 from numdl.optimize.line_search import rounding_of
+
+
+class NoFiniteStart(ValueError):
+    """The objective is no finite number where a minimisation was to begin: another start may do."""
 
 
 class Best(NamedTuple):
@@ -127,7 +131,8 @@ def minimize(
         nothing is lost.
 
     Raises:
-        ValueError: the objective is not finite at the start, p is no tree of real floating-point arrays, ``resume``
+        NoFiniteStart: the objective is not finite at the start; a ValueError.
+        ValueError: p is no tree of real floating-point arrays, ``resume``
             comes from another method, or ``max_iter`` or ``time_budget`` is no number of steps or seconds.
         TypeError: ``resume`` is no Progress, or ``observe`` returns neither a Status nor None.
     """
@@ -201,17 +206,12 @@ def _resumed(problem: Any, optimizer: Any, adapt: Adapt | None, progress: Any) -
     at = progress.iterate
     current = problem if adapt is None else adapt.apply(problem, progress.memory)
     needed = optimizer.init(current, at.p, at.aux).state
-    if _form(at.state) != _form(needed):
+    if form_of(at.state) != form_of(needed):
         raise ValueError(
             f"minimize(resume): its state is {type(at.state).__name__}, not that of {type(optimizer).__name__} with "
             "these settings. Go on with the method that was used, or start anew from resume.best.p."
         )
     return progress
-
-
-def _form(tree: PyTree) -> Any:
-    """Structure and shapes."""
-    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def _at_the_end(state: Progress) -> Progress:
@@ -228,7 +228,7 @@ def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: floa
     scalars = {name: v for name, v in after.metrics.items() if name != "aux" and np.ndim(v) == 0}
     row = {name: float(v) for name, v in jax.device_get(scalars).items()}
     if not state.history and not np.isfinite(row["objective"]):
-        raise ValueError(
+        raise NoFiniteStart(
             f"minimize: the objective is {row['objective']} at the start, needs a finite value. "
             "Scale the data, or start from smaller weights."
         )

@@ -11,6 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from numdl.contracts import PyTree, Steps
+from numdl.optimize.checks import form_of
 
 
 def require_parts(problem: Any) -> None:
@@ -176,11 +177,7 @@ def require_like(call: str, what: str, coeffs: PyTree, given: PyTree) -> None:
     Raises:
         ValueError: another structure, or a leaf of another shape.
     """
-
-    def form(tree: PyTree) -> Any:
-        return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
-
-    if form(given) != form(coeffs):
+    if form_of(given) != form_of(coeffs):
         found, needed = (jax.tree.map(jnp.shape, tree) for tree in (given, coeffs))
         raise ValueError(
             f"{call}({what} of shapes {found}): needs the structure and shapes of the coefficients, {needed}. Use "
