@@ -266,6 +266,15 @@ def test_a_start_that_overflows_is_left_out():
     assert len(model.members_) == 1 and np.isfinite(model.predict(X)).all()
 
 
+def test_only_starts_without_a_finite_objective_are_left_out(monkeypatch):
+    def refused(*args, **options):
+        raise ValueError("another reason")
+
+    monkeypatch.setattr("numdl.estimators.runs.minimize", refused)
+    with pytest.raises(ValueError, match=r"^another reason$"):
+        regressor(width=2, depth=2, max_iter=1).fit(np.eye(9, 2), np.arange(9.0))
+
+
 def test_a_damping_reaches_the_network_and_its_file(tmp_path):
     from numdl.io import load, save
 
