@@ -1,12 +1,18 @@
 """Small control problems: a regulator, and a network that moves in time with a running cost."""
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_scheme
+from numdl.optimize import minimize
 from numdl.problems import ControlProblem
+from numdl.problems.control import riccati_step
 from numdl.problems.losses import LEAST_SQUARES
 from numdl.regularize import GroupPenalty
+from numdl.testing import check_contract
 
 A = np.array([[0.0, 1.0], [-2.0, 0.1]])
 B = np.array([[0.0], [1.0]])
@@ -68,3 +74,25 @@ def network(nt=5, scheme="heun", linear=False, n=3, alpha=1e-2, loss=LEAST_SQUAR
         penalty if alpha else None,
     )
     return problem, {name: jnp.asarray(leaf) for name, leaf in coeffs.items()}
+
+
+def solved_regulator(method, max_iter):
+    """A regulator, its coefficients, Riccati's control, and a method's result and progress, which must agree."""
+    problem, coeffs = regulator(nt=20, n=2)
+    exact = coeffs + eqx.filter_jit(riccati_step)(problem, coeffs)
+    result, progress = minimize(problem, method, coeffs, max_iter=max_iter)
+    assert result.status.converged, result.status
+    assert jnp.max(jnp.abs(result.p - exact)) < 1e-10
+    return problem, coeffs, exact, result, progress
+
+
+def trained_network(method, max_iter, slope):
+    """A small network with a method's result and progress; the contract is kept, and the gradient below the slope."""
+    problem, coeffs = network(n=2, nt=4, alpha=0.1)
+    check_contract(type(method)(), problem, coeffs)
+    result, progress = minimize(problem, method, coeffs, max_iter=max_iter)
+    assert result.status.converged, result.status
+    # A small gradient of the cost itself, with states marched: nothing of the method's own is asked.
+    gradient = ravel_pytree(jax.jit(lambda p: problem.linearize(p, None).gradient)(result.p))[0]
+    assert jnp.linalg.norm(gradient) < slope
+    return problem, result, progress

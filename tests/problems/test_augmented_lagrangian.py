@@ -4,15 +4,13 @@ import dataclasses
 
 import control_problems as cp
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
 from numdl.optimize import AugmentedLagrangian, minimize
-from numdl.problems.control import adjoint, riccati_step
-from numdl.testing import check_contract
+from numdl.problems.control import adjoint
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -34,11 +32,7 @@ class Receding(AugmentedLagrangian):
 
 
 def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
-    problem, coeffs = cp.regulator(nt=20, n=2)
-    exact = coeffs + eqx.filter_jit(riccati_step)(problem, coeffs)
-    result, progress = minimize(problem, AugmentedLagrangian(tol=1e-11), coeffs, max_iter=40)
-    assert result.status.converged, result.status
-    assert jnp.max(jnp.abs(result.p - exact)) < 1e-10
+    problem, coeffs, exact, result, progress = cp.solved_regulator(AugmentedLagrangian(tol=1e-11), max_iter=40)
     states = problem.states(exact)
     assert jnp.max(jnp.abs(result.aux - states)) < 1e-10
     lam = eqx.filter_jit(adjoint)(problem, exact, states)[1:].reshape(20, 4) / 2
@@ -49,12 +43,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
 
 
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
-    problem, coeffs = cp.network(n=2, nt=4, alpha=0.1)
-    check_contract(AugmentedLagrangian(), problem, coeffs)
-    result, progress = minimize(problem, AugmentedLagrangian(tol=1e-10), coeffs, max_iter=80)
-    assert result.status.converged, result.status
-    gradient = ravel_pytree(jax.jit(lambda p: problem.linearize(p, None).gradient)(result.p))[0]
-    assert jnp.linalg.norm(gradient) < 1e-8
+    problem, result, progress = cp.trained_network(AugmentedLagrangian(tol=1e-10), max_iter=80, slope=1e-8)
     lam = eqx.filter_jit(adjoint)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2
     np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-7)
 

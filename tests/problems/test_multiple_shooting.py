@@ -13,7 +13,6 @@ from jax.flatten_util import ravel_pytree
 from numdl.optimize import LevenbergMarquardt, MultipleShooting, minimize
 from numdl.problems import ControlProblem
 from numdl.problems.control import lagrangian, riccati_step
-from numdl.testing import check_contract
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -38,13 +37,7 @@ def test_one_step_solves_a_linear_quadratic_problem():
 
 
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
-    problem, coeffs = cp.network(n=2, nt=4, alpha=0.1)
-    check_contract(MultipleShooting(), problem, coeffs)
-    result = minimize(problem, MultipleShooting(tol=1e-9), coeffs, max_iter=80)[0]
-    assert result.status.converged, result.status
-    # A small gradient of the cost itself, with states marched: nothing of the method's own is asked.
-    gradient = ravel_pytree(jax.jit(lambda p: problem.linearize(p, None).gradient)(result.p))[0]
-    assert jnp.linalg.norm(gradient) < 1e-8
+    problem, result, _ = cp.trained_network(MultipleShooting(tol=1e-9), max_iter=80, slope=1e-8)
     again = minimize(problem, LevenbergMarquardt(tol=1e-14), result.p, max_iter=5)[0]
     assert again.history["objective"][-1] == pytest.approx(float(problem.value(result.p, None)[0]), rel=1e-12)
 

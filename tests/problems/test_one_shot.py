@@ -12,8 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from numdl.optimize import LBFGS, OneShot, minimize
 from numdl.problems import ControlProblem
-from numdl.problems.control import adjoint, riccati_step, shots
-from numdl.testing import check_contract
+from numdl.problems.control import adjoint, shots
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -41,11 +40,7 @@ def test_shots_that_fit_give_cost_gradient_and_nothing_missed():
 
 
 def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
-    problem, coeffs = cp.regulator(nt=20, n=2)
-    exact = coeffs + eqx.filter_jit(riccati_step)(problem, coeffs)
-    result, progress = minimize(problem, OneShot(tol=1e-11), coeffs, max_iter=300)
-    assert result.status.converged, result.status
-    assert jnp.max(jnp.abs(result.p - exact)) < 1e-10
+    problem, coeffs, exact, _, progress = cp.solved_regulator(OneShot(tol=1e-11), max_iter=300)
     lam = eqx.filter_jit(adjoint)(problem, exact, problem.states(exact))[10:20:10] / 2
     np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-10)
     fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
@@ -54,12 +49,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
 
 
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
-    problem, coeffs = cp.network(n=2, nt=4, alpha=0.1)
-    check_contract(OneShot(), problem, coeffs)
-    result = minimize(problem, OneShot(tol=1e-9), coeffs, max_iter=500)[0]
-    assert result.status.converged, result.status
-    gradient = ravel_pytree(jax.jit(lambda p: problem.linearize(p, None).gradient)(result.p))[0]
-    assert jnp.linalg.norm(gradient) < 1e-7
+    cp.trained_network(OneShot(tol=1e-9), max_iter=500, slope=1e-7)
 
 
 def test_with_one_block_it_is_lbfgs():
