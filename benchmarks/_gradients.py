@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.flow import ACTIVATIONS, PiecewiseConstant, get_field, get_march, get_scheme
-from numdl.flow.fields.base import draw_layers
+from numdl.flow.dynamics.base import draw_layers
 from numdl.flow.march import over_samples
 
 T = 5.0

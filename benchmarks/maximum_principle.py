@@ -131,9 +131,10 @@ def mnist(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     """The methods on principal components of digits."""
     import jax.numpy as jnp
 
+    from numdl.control import ControlProblem
     from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
     from numdl.models import ResNet
-    from numdl.problems import SOFTMAX, ControlProblem, Empirical, VarPro
+    from numdl.problems import SOFTMAX, Empirical, VarPro
     from numdl.regularize import GroupPenalty
 
     (x, c), (x_test, c_test) = images(run)
@@ -170,7 +171,8 @@ def methods(fixed: Any, dense: Any, free: Any, flow: Any, test: Any) -> Iterator
     """
     import optax
 
-    from numdl.optimize import LevenbergMarquardt, NewtonCG, Optax, StochasticGradient, SuccessiveApproximations
+    from numdl.control import SuccessiveApproximations
+    from numdl.optimize import LevenbergMarquardt, NewtonCG, Optax, StochasticGradient
     from numdl.problems import coupled
 
     theta, batches = {"flow": flow}, test is not None
@@ -217,7 +219,7 @@ def falling(rate: float) -> Any:
 
 def emsa(steps: int) -> Any:
     """E-MSA with so many inner steps."""
-    from numdl.optimize import SuccessiveApproximations
+    from numdl.control import SuccessiveApproximations
 
     return SuccessiveApproximations(inner_steps=steps, tol=0.0)
 
@@ -234,7 +236,7 @@ def judge_of(training: Any, test: Any) -> Any:
 
 def misfit(problem: Any, p: Any, aux: Any) -> Any:
     """Mean misfit without penalties."""
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize.parts.held_out import held_out_value
 
     return held_out_value(problem, p, aux)
 
@@ -251,7 +253,8 @@ def wrong(problem: Any, p: Any, aux: Any) -> Any:
 
 def discrete(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     """Layers of few values by discrete successive approximations, and the same layers of real weights by Adam."""
-    from numdl.optimize import DiscreteApproximations, StochasticGradient
+    from numdl.control import DiscreteApproximations
+    from numdl.optimize import StochasticGradient
 
     (x, c), (x_test, c_test) = images(run)
     problem, held = discrete_problem(x, c), discrete_problem(x_test, c_test)

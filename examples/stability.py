@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl import ResNetRegressor
+from numdl.analysis.stability import residual_report, stability_report
 from numdl.data import TOYS
-from numdl.flow.stability import residual_report, stability_report
 from numdl.models import ResNet
 
 # A fitted estimator: rows are given as to predict.

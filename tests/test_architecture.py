@@ -1,6 +1,8 @@
 """Rooms import only what the table allows, read from the syntax tree."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,27 @@ ALLOWED = {
     "flow": {"contracts"},
     "regularize": {"contracts", "linalg"},
     "optimize": {"contracts", "linalg"},
-    "analysis": {"contracts", "linalg"},
+    # flow: stability judges trained networks.
+    "analysis": {"contracts", "linalg", "flow"},
     "models": {"contracts", "flow"},
     "problems": {"contracts", "linalg", "regularize", "optimize"},
+    "control": {"contracts", "linalg", "regularize", "optimize", "problems"},
     # container: checkpoints are files; flow: the names of fields, schemes and activations that parameters may take;
-    # linalg: operators are parameters, and linear models are solved by products.
-    "estimators": {"contracts", "container", "linalg", "data", "flow", "models", "problems", "optimize", "regularize"},
-    "report": {"contracts"},
+    # linalg: operators are parameters, and linear models are solved by products; analysis: stability of a fit.
+    "estimators": {
+        "contracts",
+        "container",
+        "linalg",
+        "data",
+        "flow",
+        "models",
+        "problems",
+        "optimize",
+        "regularize",
+        "analysis",
+    },
+    "plots": {"contracts"},
+    "report": {"contracts", "plots"},
     "io": {"contracts", "container", "estimators"},
     "testing": {"contracts"},
     "cli": {"contracts", "container", "data", "estimators", "io", "report", "experiments"},
@@ -89,6 +105,19 @@ def test_the_page_shows_the_same_table():
             words = {"nothing of numdl": set(), "all but cli": set(ALLOWED) - {"cli", "experiments", "__init__"}}
             shown[room] = words.get(cells[2], set(cells[2].split(", ")))
     assert shown == {room: rooms for room, rooms in ALLOWED.items() if room != "__init__"}
+
+
+def test_the_package_shows_its_estimators_and_rooms_and_nothing_else():
+    code = (
+        "import numdl, inspect; names = dir(numdl); things = [getattr(numdl, name) for name in names];"
+        "print(*(n for n, t in zip(names, things) if inspect.ismodule(t)));"
+        "print(*(n for n, t in zip(names, things) if not inspect.ismodule(t)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rooms, names = (line.split() for line in done.stdout.splitlines())
+    assert set(rooms) == set(ALLOWED) - {"__init__", "container", "io", "cli"}
+    assert {"ResNetRegressor", "TikhonovRegressor", "load", "save"} < set(names)
+    assert all(name in ("load", "save") or name[0].isupper() for name in names)
 
 
 def test_the_table_has_no_circle():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from numdl.contracts import Result, Status
-from numdl.estimators import plan
-from numdl.estimators.costs import AFFORDABLE, choose_algebra
-from numdl.estimators.families import CLASS_HEAD, ResNets, doubled
-from numdl.estimators.plan import carry_out, choose_members
-from numdl.estimators.settings import Data
+from numdl.estimators.networks.settings import Data
+from numdl.estimators.networks.training import search as plan
+from numdl.estimators.networks.training.search import carry_out, choose_members
+from numdl.estimators.networks.training.search_space import CLASS_HEAD, ResNets, doubled
+from numdl.estimators.networks.training.solver_choice import AFFORDABLE, choose_algebra
 from numdl.models import ResNet
 
 OPEN = ResNets()

@@ -270,7 +270,7 @@ def test_only_starts_without_a_finite_objective_are_left_out(monkeypatch):
     def refused(*args, **options):
         raise ValueError("another reason")
 
-    monkeypatch.setattr("numdl.estimators.runs.minimize", refused)
+    monkeypatch.setattr("numdl.estimators.networks.training.trainer.minimize", refused)
     with pytest.raises(ValueError, match=r"^another reason$"):
         regressor(width=2, depth=2, max_iter=1).fit(np.eye(9, 2), np.arange(9.0))
 

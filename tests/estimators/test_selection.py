@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numdl import TikhonovRegressor
-from numdl.estimators.selection import NAMES, compare_criteria
+from numdl.estimators.tikhonov.selection import NAMES, compare_criteria
 
 
 def data(n=60, d=20, noise=1.0, seed=0, k=1):

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from numdl import TikhonovRegressor
-from numdl.estimators import direct
+from numdl.estimators.tikhonov import direct
 
 WAVE = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048]
 

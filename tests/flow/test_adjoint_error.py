@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow.stability import check_adjoint
-from numdl.flow.stability.adjoint import shown
+from numdl.analysis.stability import check_adjoint
+from numdl.analysis.stability.adjoint import shown
 from numdl.models import ResNet
 
 X = np.random.default_rng(0).normal(size=(4, 6))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numdl.flow import FIELDS, damped, get_activation, get_field
-from numdl.flow.fields import antisymmetric, circulant, low_rank, symmetric
+from numdl.flow.dynamics import antisymmetric, circulant, low_rank, symmetric
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -12,7 +12,7 @@ import pytest
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_field, get_scheme, serial
 from numdl.flow.march import final
 from numdl.models import ResNet
-from numdl.problems.losses import SOFTMAX
+from numdl.problems.risk.losses import SOFTMAX
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 pytestmark = pytest.mark.usefixtures("x64")

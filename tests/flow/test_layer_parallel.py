@@ -249,7 +249,7 @@ import re, sys
 import jax, jax.numpy as jnp, numpy as np
 from numdl.flow import LayerParallel
 from numdl.models import ResNet
-from numdl.problems.shares import place
+from numdl.problems.sharding import place
 data, layer = int(sys.argv[1]), int(sys.argv[2])
 mesh = jax.make_mesh((data, layer), ("data", "layer"))
 with jax.enable_x64(True):

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.analysis.stability import promises
+from numdl.analysis.stability.layers import layers_of_net
 from numdl.flow import FIELDS, PiecewiseConstant, Promise, energy, final, get_activation, get_field, get_scheme
-from numdl.flow.fields import contractive, convolution, m_matrix
-from numdl.flow.stability import promises
-from numdl.flow.stability.layers import layers_of_net
+from numdl.flow.dynamics import contractive, convolution, m_matrix
 from numdl.models import ResNet
 
 pytestmark = pytest.mark.usefixtures("x64")

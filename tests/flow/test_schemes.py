@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.analysis.stability import stability_report
 from numdl.contracts import Scheme
 from numdl.flow import (
     SCHEMES,
@@ -20,10 +21,9 @@ from numdl.flow import (
     linear_part,
     serial,
 )
-from numdl.flow.fields import reaction_diffusion
-from numdl.flow.fields.reaction_diffusion import diffusion
+from numdl.flow.dynamics import reaction_diffusion
+from numdl.flow.dynamics.reaction_diffusion import diffusion
 from numdl.flow.march import coupled
-from numdl.flow.stability import stability_report
 from numdl.models import ResNet
 from numdl.testing import check_order
 

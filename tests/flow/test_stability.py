@@ -5,9 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.analysis.stability import (
+    check_adjoint,
+    first_scheme,
+    largest_step,
+    residual_report,
+    spectra,
+    stability_report,
+)
+from numdl.analysis.stability.layers import layers_of_net
 from numdl.flow import SCHEMES, get_field
-from numdl.flow.stability import check_adjoint, first_scheme, largest_step, residual_report, spectra, stability_report
-from numdl.flow.stability.layers import layers_of_net
 from numdl.models import ResNet
 
 TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.analysis.stability import stability_report, steps
 from numdl.flow import Field, Semilinear, get_scheme, linear_part
-from numdl.flow.stability import stability_report, steps
 from numdl.models import ResNet
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numdl.flow import FIELDS, MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_field, get_march, get_scheme
-from numdl.flow.fields.base import by_columns
+from numdl.flow.dynamics.base import by_columns
 from numdl.flow.march import coupled, over_samples
 from numdl.flow.march.recomputed import segments
 

@@ -17,7 +17,7 @@ from numdl.optimize import (
     minimize_resampled,
     sample_gap,
 )
-from numdl.optimize.held_out import held_out_losses, held_out_value
+from numdl.optimize.parts.held_out import held_out_losses, held_out_value
 from numdl.problems import LEAST_SQUARES, Empirical, SlimTrain, VarPro, coupled
 from numdl.regularize import GroupPenalty
 

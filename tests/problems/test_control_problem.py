@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from numdl import control
+from numdl.control import ControlProblem
 from numdl.flow import serial
 from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, ProjectedGaussNewton, minimize
-from numdl.problems import SOFTMAX, ControlProblem, control
+from numdl.problems import SOFTMAX
 from numdl.testing import check_curvature, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl import control
+from numdl.control.fits import full_bounds, require_parts, require_states
 from numdl.flow import PiecewiseConstant, get_scheme
-from numdl.problems import control
-from numdl.problems.control.fits import full_bounds, require_parts, require_states
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -6,7 +6,7 @@ import pytest
 import separable_problems as sp
 
 from numdl.contracts import Iterate
-from numdl.optimize.loop import Adapt
+from numdl.optimize.drivers.loop import Adapt
 from numdl.problems import FollowEvidence
 from numdl.regularize import Precisions, Sizes, log_evidence, reestimate
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.problems.loss_from import loss_from
-from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, get_loss
+from numdl.problems.risk.loss_from import loss_from
+from numdl.problems.risk.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, get_loss
 from numdl.testing import check_curvature, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")

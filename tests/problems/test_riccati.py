@@ -9,17 +9,10 @@ import pytest
 import scipy.linalg
 from jax.flatten_util import ravel_pytree
 
+from numdl import control
+from numdl.control import AugmentedLagrangian, ControlProblem, MultipleShooting, SuccessiveApproximations
 from numdl.linalg import LinearQuadratic, follow, riccati
-from numdl.optimize import (
-    AugmentedLagrangian,
-    LevenbergMarquardt,
-    MultipleShooting,
-    Newton,
-    NewtonCG,
-    SuccessiveApproximations,
-    minimize,
-)
-from numdl.problems import ControlProblem, control
+from numdl.optimize import LevenbergMarquardt, Newton, NewtonCG, minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
 adjoint, linear_quadratic = eqx.filter_jit(control.adjoint), eqx.filter_jit(control.linear_quadratic)

@@ -13,8 +13,8 @@ import pytest
 from separable_problems import KINDS, N, judge, separable, weights
 
 from numdl.problems import coupled
-from numdl.problems.normal import sampled_factor
-from numdl.problems.shares import deal, divide, first_rows, parts_of, place, tall_qr
+from numdl.problems.sharding import deal, divide, first_rows, parts_of, place, tall_qr
+from numdl.problems.varpro.normal import sampled_factor
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -127,7 +127,7 @@ import re
 import jax, jax.numpy as jnp, numpy as np
 from numdl.optimize import InexactNewton, LevenbergMarquardt
 from numdl.problems import LEAST_SQUARES, SOFTMAX, VarPro, linear_empirical
-from numdl.problems.shares import divide, parts_of
+from numdl.problems.sharding import divide, parts_of
 from numdl.regularize import GroupPenalty, OperatorPenalty
 
 def features(theta, x):

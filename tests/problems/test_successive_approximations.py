@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from numdl.control import SuccessiveApproximations, adjoint, riccati_step
+from numdl.control.methods import successive_approximations
 from numdl.optimize import (
     BFGS,
     LBFGS,
@@ -18,11 +20,8 @@ from numdl.optimize import (
     NewtonCG,
     ProjectedGaussNewton,
     ProjectedGradient,
-    SuccessiveApproximations,
     minimize,
-    successive_approximations,
 )
-from numdl.problems.control import adjoint, riccati_step
 from numdl.regularize import Box
 from numdl.testing import check_contract, check_gradient
 

@@ -109,7 +109,7 @@ def facts(model: Any) -> dict[str, str]:
             "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
             "Solver": str(model.solver_),
         }
-    from numdl.estimators.linear_summary import facts as of_linear
+    from numdl.estimators.linear.summary import facts as of_linear
 
     return of_linear(model)
 

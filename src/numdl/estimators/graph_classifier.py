@@ -15,8 +15,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from numdl.contracts import Status
-from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
-from numdl.estimators.state import plain
+from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.state import plain
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
 

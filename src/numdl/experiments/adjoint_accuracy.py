@@ -37,7 +37,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     """
     import jax
 
-    from numdl.flow.stability import check_adjoint
+    from numdl.analysis.stability import check_adjoint
     from numdl.models import ResNet
 
     depths = (20, 80) if quick else (20, 40, 80, 160)
@@ -122,7 +122,7 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
 
 def _draw(errors: dict, reconstructed: np.ndarray, figure: Figure) -> None:
     """Errors over the size of the weights, and the error of the states on the way back."""
-    from numdl.report.figures.canvas import BLUE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, RED, logarithmic
 
     left, right = figure.subplots(1, 2)
     for (name, found), color in zip(errors.items(), (RED, BLUE), strict=True):

@@ -101,7 +101,7 @@ def energy_errors(scheme: str, h: float, nt: int, seed: int) -> np.ndarray:
 
 def _draw(errors: dict[str, np.ndarray], steps: np.ndarray, largest: dict[str, list[float]], figure: Figure) -> None:
     """Error of the energy over time on the left; its largest value over the step size on the right."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     colors = dict(zip(errors, CYCLE, strict=False))

@@ -160,7 +160,7 @@ def symplectic_defect(seed: int) -> float:
 
 def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, np.ndarray], figure: Figure) -> None:
     """Slopes over the layers on the left, in the first state over the size of the weights on the right."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     steps = np.arange(STEPS + 1)

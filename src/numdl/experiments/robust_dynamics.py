@@ -137,7 +137,7 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
 
 def _draw(found: dict[str, Measured], figure: Figure) -> None:
     """Error over noise, growth of single samples, and distances to other classes."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, RED, logarithmic
 
     left, middle, right = figure.subplots(1, 3)
     for (name, m), color in zip(found.items(), (RED, BLUE, ORANGE, GREEN), strict=True):

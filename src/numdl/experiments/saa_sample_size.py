@@ -71,7 +71,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
 
     from numdl.models import ResNet
     from numdl.optimize import LevenbergMarquardt, minimize, minimize_resampled
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize.parts.held_out import held_out_value
     from numdl.problems import LEAST_SQUARES, VarPro
     from numdl.regularize import GroupPenalty
 
@@ -129,7 +129,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
 
 def _draw(numbers: dict[str, Any], misfits: np.ndarray, figure: Figure) -> None:
     """Both misfits and their gap over n, with the theory; the path of the resampling rule."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
 
     n, ruled, p = np.array(numbers["n"]), numbers["resampled"], numbers["unknowns"]
     floor = numbers["misfit"]["training"][-1] / (1 - p / n[-1])

@@ -121,14 +121,14 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
 
 
 def _misfit(problem: Any, theta: Any, head: Any) -> Any:
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize.parts.held_out import held_out_value
 
     return held_out_value(problem, theta, head)
 
 
 def _draw(rates: np.ndarray, alphas: np.ndarray, misfits: dict[str, np.ndarray], figure: Figure) -> None:
     """Held-out misfit over the rate, and over the first alpha, seeds as thin lines."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, x, name, color in (

@@ -39,8 +39,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     """
     import jax
 
+    from numdl.analysis.stability import largest_step
     from numdl.flow import get_scheme
-    from numdl.flow.stability import largest_step
 
     rng = np.random.default_rng(random_state)
     axis = np.linspace(0.2, 2.0, 19 if quick else 101)
@@ -147,8 +147,8 @@ def _lowest(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _draw(axis: np.ndarray, maps: dict, spread: dict, figure: Figure) -> None:
     """For each number of steps: both misfits, and how far the entries of a sample are from each other."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, RED, logarithmic
-    from numdl.report.figures.landscape import draw_plane
+    from numdl.plots.canvas import BLUE, ORANGE, RED, logarithmic
+    from numdl.plots.landscape import draw_plane
 
     parts = figure.subplots(2, 3)
     for row, (kind, nt) in zip(parts, STEPS.items(), strict=True):

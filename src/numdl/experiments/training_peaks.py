@@ -121,7 +121,7 @@ def _train(size: Size, random_state: int) -> Outcome:
 
 def _draw(curves: dict[str, Any], errors: dict[str, float], figure: Figure) -> None:
     """Misfits of training and held-out points over the work, and the errors at the end."""
-    from numdl.report.figures.canvas import BLUE, GREEN, ORANGE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, ORANGE, logarithmic
 
     parts = figure.subplot_mosaic([["training", "validation"], ["error", "error"]], height_ratios=[2.0, 0.8])
     colors = (ORANGE, BLUE, GREEN)

@@ -1,17 +1,17 @@
 """How does one sample move through the network, read as ``du/dt = f(t, u, theta(t))``?"""
 
 from numdl.flow.activations import ACTIVATIONS, get_activation
-from numdl.flow.basis import BasisInTime
-from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.controls import CONTROLS, get_control
+from numdl.flow.controls.basis import BasisInTime
+from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
+from numdl.flow.controls.prolong import PROLONGATIONS, prolong
+from numdl.flow.controls.smooth import SmoothInTime
+from numdl.flow.dynamics import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.energy import POTENTIALS, energy
-from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
-from numdl.flow.prolong import PROLONGATIONS, prolong
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme
 from numdl.flow.semilinear import Semilinear, circulant_part, linear_part
 from numdl.flow.separable import Separable
-from numdl.flow.smooth import SmoothInTime
 
 __all__ = [
     "ACTIVATIONS",

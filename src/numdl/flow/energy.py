@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.flow.fields import get_field
+from numdl.flow.dynamics import get_field
 
 
 def _log_cosh(z: Array) -> Array:

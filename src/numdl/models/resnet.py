@@ -29,7 +29,7 @@ from numdl.flow import (
     serial,
 )
 from numdl.flow.controls import WeightsInTime
-from numdl.flow.fields.base import as_weights, draw_layers, generator
+from numdl.flow.dynamics.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
 from numdl.models.network import Network, apply_layer, draw_layer
 from numdl.models.together import try_a_step

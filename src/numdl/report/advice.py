@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl.plots.wording import compare, duration, factor, number, short
 from numdl.report.measures import (
     Judgement,
     column,
@@ -21,7 +22,6 @@ from numdl.report.measures import (
     scaled_residuals,
 )
 from numdl.report.summary import FitSummary
-from numdl.report.wording import compare, duration, factor, number, short
 
 NO_SIGNAL = 0.9  # own error over the trivial model's, from here on the columns explain nothing
 NEGLIGIBLE = 0.05  # own error over the trivial model's, below it neither gaps nor residual shapes matter

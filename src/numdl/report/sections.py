@@ -9,12 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from numdl.plots import convergence, fit, selection, weights
+from numdl.plots.canvas import MAX_POINTS, draw_svg
+from numdl.plots.wording import finite, number, short
 from numdl.report import measures
-from numdl.report.figures import convergence, fit, selection, weights
-from numdl.report.figures.canvas import MAX_POINTS, draw_svg
 from numdl.report.summary import FitSummary
 from numdl.report.template import card, element, figure, grid, table
-from numdl.report.wording import finite, number, short
 
 PARTS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])

@@ -54,7 +54,7 @@ class LayerParallel(AllAtOnce):
         cycle: ``"V"`` or ``"F"``.
         relaxation: ``"FCF"`` or ``"F"``.
         mesh: devices among which the layers are divided, with an axis ``"layer"``; None for one device. Samples may be
-            divided along another axis of it, as ``numdl.problems.shares`` does.
+            divided along another axis of it, as ``numdl.problems.sharding`` does.
     """
 
     factor: int = 4
