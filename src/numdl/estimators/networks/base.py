@@ -1,7 +1,7 @@
 """What do the estimators of networks share: parameters, and the way of the data into a fit?
 
-Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come
-back predict together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual
+Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come back predict
+together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual
 networks, single layers, multi-layer perceptrons) in ``_family``.
 """
 
