@@ -132,7 +132,7 @@ def mnist(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     import jax.numpy as jnp
 
     from numdl.control import ControlProblem
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
     from numdl.models import ResNet
     from numdl.problems import SOFTMAX, Empirical, VarPro
     from numdl.regularize import GroupPenalty
@@ -142,7 +142,7 @@ def mnist(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     net = ResNet(WIDTH, WIDTH, DEPTH, T=T, opening=False)
     theta = net.init(seed, np.float64)
     penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
 
     def on(x: np.ndarray, c: np.ndarray) -> tuple[Any, Any, Any]:
         u0, c, w = jnp.asarray(x), jnp.asarray(c), jnp.ones(len(x))
@@ -173,7 +173,7 @@ def methods(fixed: Any, dense: Any, free: Any, flow: Any, test: Any) -> Iterator
 
     from numdl.control import SuccessiveApproximations
     from numdl.optimize import LevenbergMarquardt, NewtonCG, Optax, StochasticGradient
-    from numdl.problems import coupled
+    from numdl.problems import full_problem
 
     theta, batches = {"flow": flow}, test is not None
     judges = [judge_of(train, held) for train, held in zip((fixed, dense, free), test or (None,) * 3, strict=True)]
@@ -193,7 +193,7 @@ def methods(fixed: Any, dense: Any, free: Any, flow: Any, test: Any) -> Iterator
     if not batches:
         yield "VarPro Levenberg-Marquardt", [whole(free, LevenbergMarquardt(tol=0.0), theta, judges[2], 0.0, head)]
         return
-    full, held = coupled(free, theta), coupled(test[2], theta)
+    full, held = full_problem(free, theta), full_problem(test[2], theta)
     joint = judge_of(full, held)
     settings = [(rate, {"batch": BATCH, "rate": rate}) for rate in RATES[:3]]
     yield "Adam, batches", [Entry(rate, dense, adam, theta, None, how, judges[1]) for rate, how in settings]

@@ -148,7 +148,7 @@ class Optimizer(Protocol):
         ...
 
 
-Dynamics = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
+VectorField = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
 """``f(t, u, theta) -> du/dt`` for one sample; with the attribute ``columns`` also for many, (m, n)."""
 
 
@@ -172,8 +172,8 @@ class Scheme(NamedTuple):
     """
 
     order: int
-    step: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any]
-    inverse: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
+    step: Callable[[VectorField, Any, Any, Any, Callable[[float], PyTree]], Any]
+    inverse: Callable[[VectorField, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
     stability: Callable[[Any], Any] | None = None
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None

@@ -37,14 +37,14 @@ def test_fitted_attributes_tell_what_happened(fitted):
     assert fitted.n_features_in_ == D and fitted.n_iter_ == 12 and fitted.status_.code == "max_iter"
     assert fitted.architecture_.width == 4 and len(fitted.members_) == 1
     assert fitted.n_parameters_ == fitted.architecture_.n_parameters + 5
-    assert 0 < fitted.effective_parameters_ <= fitted.n_parameters_
+    assert 0 < fitted.effective_dof_ <= fitted.n_parameters_
     assert set(fitted.alpha_) == {"flow K", "flow b", "opening K", "opening b", "head"}
     assert fitted.log_evidence_ == max(fitted.history_["log_evidence"])
     assert "dense" in fitted.solver_ and fitted.seconds_ > 0
     (row,) = fitted.search_
     assert row["network"] == "plain 4x1" and row["log_evidence"] == fitted.log_evidence_
     names = {"seconds", "objective", "gradient_norm", "misfit", "train_error", "damping", "noise", "log_evidence"}
-    assert names | {"effective_parameters", "alpha:head"} <= set(fitted.history_)
+    assert names | {"effective_dof", "alpha:head"} <= set(fitted.history_)
     assert {len(column) for column in fitted.history_.values()} == {12}
     assert np.all(np.diff(fitted.history_["seconds"]) >= 0)
 

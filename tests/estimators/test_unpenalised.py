@@ -23,7 +23,7 @@ def error(model):
 def test_certified_coefficients_with_an_intercept():
     model = TikhonovRegressor(alpha=0.0).fit(*wampler5())
     assert error(model) < 1e-13
-    assert (model.alpha_, model.freedom_) == (0, 6)
+    assert (model.alpha_, model.effective_dof_) == (0, 6)
 
 
 def test_the_planted_old_way_is_seen(monkeypatch):

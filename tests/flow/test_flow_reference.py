@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_field, get_scheme, serial
+from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_dynamics, get_scheme, serial
 from numdl.flow.march import final
 from numdl.models import ResNet
 from numdl.problems.risk.losses import SOFTMAX
@@ -47,7 +47,7 @@ def compare(fun, theta, dtheta, ref):
 
 
 def layer(name, **options):
-    f = get_field(name).dynamics(get_activation("tanh"), **options)
+    f = get_dynamics(name).vector_field(get_activation("tanh"), **options)
     return lambda theta, x: jax.vmap(lambda u: f(0.0, u, theta))(x)
 
 
@@ -112,7 +112,7 @@ class NodesAndMidpoints:
 
 
 def march(way, scheme, control, coeffs, x, h):
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     return jax.vmap(lambda u: way(get_scheme(scheme), f, control, coeffs, u, 0.0, h))(x)
 
 

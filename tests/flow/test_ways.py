@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_field, get_march, get_scheme
+from numdl.flow import DYNAMICS, MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_dynamics, get_march, get_scheme
 from numdl.flow.dynamics.base import by_columns
 from numdl.flow.march import coupled, over_samples
 from numdl.flow.march.recomputed import segments
@@ -19,9 +19,9 @@ H = np.linspace(0.05, 0.15, NT)
 
 
 def case(dynamics):
-    field = get_field(dynamics)
+    field = get_dynamics(dynamics)
     coeffs = [field.init(seed, 4, 1.0) for seed in range(NT + 1)]
-    return field.dynamics(jnp.tanh), jax.tree.map(lambda *leaves: jnp.stack(leaves), *coeffs)
+    return field.vector_field(jnp.tanh), jax.tree.map(lambda *leaves: jnp.stack(leaves), *coeffs)
 
 
 def loss(way, scheme, f):
@@ -98,10 +98,10 @@ def columns_are_samples(f, theta):
     np.testing.assert_allclose(f(0.0, jnp.asarray(X).T, theta).T, one_by_one, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", DYNAMICS)
 def test_columns_are_samples(name):
-    field = get_field(name)
-    f = field.dynamics(jnp.tanh)
+    field = get_dynamics(name)
+    f = field.vector_field(jnp.tanh)
     assert getattr(f, "columns", False) == (name not in ("contractive", "reaction_diffusion"))
     if getattr(f, "columns", False):
         columns_are_samples(f, field.init(0, 4, 1.0))
@@ -150,8 +150,8 @@ def test_one_sample_under_vmap_agrees_with_many(name):
 
 def test_memory_of_a_gradient_with_reversed_or_recomputed_states():
     """Temporary memory of the compiled gradient, as XLA reports it; the gradient itself grows with the depth."""
-    field, n, m = get_field("hamiltonian"), 64, 8
-    f, layer = field.dynamics(jnp.tanh), field.init(0, m, 1.0)
+    field, n, m = get_dynamics("hamiltonian"), 64, 8
+    f, layer = field.vector_field(jnp.tanh), field.init(0, m, 1.0)
 
     def temporary(name, nt):
         control, scheme = PiecewiseLinear(nt), get_scheme("verlet")
@@ -174,7 +174,7 @@ def test_memory_of_a_gradient_with_reversed_or_recomputed_states():
 
 def test_the_adjoint_of_a_batch_holds_no_gradient_for_each_sample():
     m, n, nt = 8, 64, 128
-    f, layer = get_field("plain").dynamics(jnp.tanh), get_field("plain").init(0, m, 1.0)
+    f, layer = get_dynamics("plain").vector_field(jnp.tanh), get_dynamics("plain").init(0, m, 1.0)
     coeffs = jax.tree.map(lambda a: jnp.zeros((nt, *a.shape)), layer)
 
     def temporary(over):
@@ -200,7 +200,7 @@ def test_checkpoints_come_in_equal_segments_where_the_depth_allows():
 
 
 def test_the_continuous_adjoint_has_the_value_of_stored_states_and_an_error_of_the_order_of_the_scheme():
-    f, layer = case("plain")[0], get_field("plain").init(0, 4, 1.0)
+    f, layer = case("plain")[0], get_dynamics("plain").init(0, 4, 1.0)
 
     def slopes(name, nt):
         coeffs = jax.tree.map(lambda a: jnp.broadcast_to(a, (nt + 1, *a.shape)), layer)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES, Field, get_march
+from numdl.flow import DYNAMICS, SCHEMES, Dynamics, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
@@ -29,7 +29,7 @@ def draw(model, seed=0):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape, scale=0.7), leaf.dtype), shapes)
 
 
-@pytest.mark.parametrize("dynamics", FIELDS)
+@pytest.mark.parametrize("dynamics", DYNAMICS)
 @pytest.mark.parametrize("control", ["constant", "linear"])
 @pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
 def test_shapes(dynamics, control, d, width, depth, opening):
@@ -75,7 +75,7 @@ def test_without_opening_and_depth_the_features_are_the_padded_inputs():
     np.testing.assert_array_equal(out, np.pad(x, ((0, 0), (0, 2))))
 
 
-@pytest.mark.parametrize("dynamics", FIELDS)
+@pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_derivatives(dynamics):
     model = ResNet(2, 4, 2, dynamics=dynamics, scheme="heun", control="linear")
     theta, x = draw(model), jax.random.normal(jax.random.key(1), (4, 2))
@@ -214,7 +214,7 @@ def bias(key, m, scale, dtype=None):
 )
 def test_fields_of_ones_own_that_give_no_rate_are_refused(f, init, words):
     with pytest.raises((ValueError, TypeError), match=words):
-        ResNet(2, 4, 3, dynamics=Field("mine", init, lambda activation: f))
+        ResNet(2, 4, 3, dynamics=Dynamics("mine", init, lambda activation: f))
 
 
 def test_learned_steps_are_positive_with_the_sum_T():
@@ -253,13 +253,13 @@ def test_dynamics_of_your_own():
     def init(key, m, scale, dtype=None):
         return {"rate": jnp.full((m,), scale, dtype)}
 
-    own = Field("decay", init, lambda activation: lambda t, u, theta: -activation(theta["rate"] * u))
+    own = Dynamics("decay", init, lambda activation: lambda t, u, theta: -activation(theta["rate"] * u))
     net = ResNet(2, 3, 4, dynamics=own)
     assert net.title == "decay 3x4" and net.init(0)["flow"]["rate"].shape == (4, 3)
     assert net.features(net.init(0), jnp.ones(2)).shape == (3,)
     with pytest.raises(ValueError, match="cannot hold functions"):
         to_header(net)
-    wrong = Field("wrong", init, lambda activation: lambda t, u, theta: u[:2])
+    wrong = Dynamics("wrong", init, lambda activation: lambda t, u, theta: u[:2])
     with pytest.raises((ValueError, TypeError)):
         ResNet(2, 3, 4, dynamics=wrong)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from separable_problems import KINDS, N, judge, separable, weights
 
-from numdl.problems import coupled
+from numdl.problems import full_problem
 from numdl.problems.sharding import deal, divide, first_rows, parts_of, place, tall_qr
 from numdl.problems.varpro.normal import sampled_factor
 
@@ -63,7 +63,7 @@ def test_drawn_rows_belong_to_rows_of_the_data():
 
 def test_the_full_problem_in_parts():
     problem, theta = separable("huber", chunk=3), weights()
-    full, parts = (coupled(p, theta) for p in (problem, dealt(problem, 3)))
+    full, parts = (full_problem(p, theta) for p in (problem, dealt(problem, 3)))
     p = {"theta": theta, "W": jnp.ones((2, 4))}
     say = jax.jit(lambda full: (full.normal(p, None), full.linearize(p, None).curvature(p), full.bend(p, p)))
     assert_same(say(full), say(parts))

@@ -65,7 +65,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
 def _adjoint(estimator: Any, x: Any) -> tuple[str, str]:
     """How far the gradient of ``march="adjoint"`` is off, in a few words and as a sentence, or why it has none."""
     try:
-        report = estimator.check_adjoint(x)
+        report = estimator.adjoint_report(x)
     except ValueError as reason:
         return "none", f"The gradient of the continuous adjoint was not checked: {reason}"
     return f"off by {report.off} times its norm", report.verdict[0]

@@ -62,7 +62,7 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
     import jax.numpy as jnp
 
     from numdl.control import ControlProblem
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
     from numdl.models import ResNet
     from numdl.problems import LEAST_SQUARES, VarPro
     from numdl.regularize import GroupPenalty
@@ -72,7 +72,7 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
     theta = net.init(random_state)
     u0, c = jnp.asarray(np.repeat(x, WIDTH, axis=1)), jnp.asarray(np.sin(x))
     penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     scheme, control, h = get_scheme("euler"), PiecewiseConstant(DEPTH), jnp.asarray(T / DEPTH)
     fixed = ControlProblem(scheme, f, control, u0, h, c, LEAST_SQUARES, total, None, penalty)
     free = VarPro(net, LEAST_SQUARES, u0, c, jnp.ones(n), penalty, jnp.asarray(ALPHA))

@@ -114,14 +114,14 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
     from numdl.experiments.training import reduced
     from numdl.models import ResNet
     from numdl.optimize import LBFGS, minimize
-    from numdl.problems import coupled
+    from numdl.problems import full_problem
 
     x, y, unseen, labels = data
     width = x.shape[1]
     net = ResNet(width, width, depth, T, dynamics, scheme, opening=False)
     first = net.init(seed)
     problem = reduced(net, "softmax", first, x, np.eye(10)[y], ALPHA)
-    full, start = coupled(problem, first), {"theta": first, "W": problem.first_head(first)}
+    full, start = full_problem(problem, first), {"theta": first, "W": problem.first_head(first)}
     p = minimize(full, LBFGS(), start, max_iter=size.iterations)[0].p
     theta, head = p["theta"], p["W"]
 

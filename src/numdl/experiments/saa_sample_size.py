@@ -70,7 +70,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
     import jax.numpy as jnp
 
     from numdl.models import ResNet
-    from numdl.optimize import LevenbergMarquardt, minimize, minimize_resampled
+    from numdl.optimize import LevenbergMarquardt, minimize, minimize_sample_average
     from numdl.optimize.parts.held_out import held_out_value
     from numdl.problems import LEAST_SQUARES, VarPro
     from numdl.regularize import GroupPenalty
@@ -104,7 +104,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
     misfits[-1, 1:] = misfits[-1, 0]
     means = misfits.mean(axis=1)
     gap = means[:, 1] - means[:, 0]
-    ruled = minimize_resampled(
+    ruled = minimize_sample_average(
         everything, method, theta, head, first=size.first, tol=size.tol, max_iter=size.iterations, key=random_state,
         validation=held_out,
     )  # fmt: skip

@@ -53,12 +53,12 @@ def network(nt: int, seed: int) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     from numdl.control import ControlProblem
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
 
     rng = np.random.default_rng(seed)
     u0, c = (jnp.asarray(rng.standard_normal((SAMPLES, WIDTH))) for _ in range(2))
     weights = {"K": rng.standard_normal((nt, WIDTH, WIDTH)), "b": rng.standard_normal((nt, WIDTH))}
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     problem = ControlProblem(get_scheme("euler"), f, PiecewiseConstant(nt), u0, jnp.asarray(T / nt), c)
     return problem, {name: jnp.asarray(leaf) for name, leaf in weights.items()}
 

@@ -101,7 +101,7 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
     from numdl.experiments.training import peaks_surface
     from numdl.models import ResNet
     from numdl.optimize import minimize_stochastic
-    from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, coupled
+    from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, full_problem
     from numdl.regularize import GroupPenalty
 
     net = ResNet(2, 8, size.depth, 4.0, dynamics="antisymmetric", scheme="rk4")
@@ -116,7 +116,7 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
     if isinstance(method, SlimTrain):
         result = minimize_stochastic(training, method, theta, head, **settings)[0]
         return float(_misfit(held_out, result.p, result.aux))
-    result = minimize_stochastic(coupled(training, theta), method, {"theta": theta, "W": head}, **settings)[0]
+    result = minimize_stochastic(full_problem(training, theta), method, {"theta": theta, "W": head}, **settings)[0]
     return float(_misfit(held_out, result.p["theta"], result.p["W"]))
 
 

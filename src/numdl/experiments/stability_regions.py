@@ -89,9 +89,9 @@ def orbit(scheme: str, nt: int) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 
-    from numdl.flow import BasisInTime, get_activation, get_field, get_scheme, serial
+    from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme, serial
 
-    f = get_field("hamiltonian").dynamics(get_activation("tanh"))
+    f = get_dynamics("hamiltonian").vector_field(get_activation("tanh"))
     weights = {"K": jnp.ones((1, 1, 1)), "b": jnp.zeros((1, 1))}
     march = jax.jit(partial(serial, get_scheme(scheme), f, BasisInTime(nt, 1, "legendre")))
     return np.asarray(march(weights, jnp.asarray(START), 0.0, H))

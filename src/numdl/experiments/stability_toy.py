@@ -131,12 +131,12 @@ def _march(way: Any, nt: int, theta: Any, u: Any) -> Any:
     """One sample through the M-matrix field of the library, whose pulls are squares."""
     import jax.numpy as jnp
 
-    from numdl.flow import BasisInTime, get_activation, get_field, get_scheme
+    from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme
 
     a, b = theta
     pulls = jnp.array([[0.0, a, b], [b, 0.0, a], [a, b, 0.0]])
     weights = {"a": jnp.sqrt(pulls)[None], "b": jnp.zeros((1, 3))}
-    f = get_field("m_matrix").dynamics(get_activation("tanh"))
+    f = get_dynamics("m_matrix").vector_field(get_activation("tanh"))
     return way(get_scheme("euler"), f, BasisInTime(nt, 1, "legendre"), weights, u, 0.0, T / nt)
 
 

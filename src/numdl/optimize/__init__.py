@@ -9,7 +9,7 @@ from numdl.optimize.constrained.proximal_gradient import ProximalGradient
 from numdl.optimize.drivers.cascadic import Level, Refinement, minimize_cascadic
 from numdl.optimize.drivers.compare import Curve, Entry, compare
 from numdl.optimize.drivers.loop import Adapt, Adapted, Best, NoFiniteStart, Progress, minimize
-from numdl.optimize.drivers.sample_average import minimize_resampled, sample_gap
+from numdl.optimize.drivers.sample_average import minimize_sample_average, sample_gap
 from numdl.optimize.drivers.stochastic import StochasticProgress, minimize_stochastic
 from numdl.optimize.drivers.subsampled import minimize_subsampled
 from numdl.optimize.least_squares.levenberg_marquardt import LevenbergMarquardt
@@ -57,7 +57,7 @@ __all__ = [
     "compare",
     "minimize",
     "minimize_cascadic",
-    "minimize_resampled",
+    "minimize_sample_average",
     "minimize_stochastic",
     "minimize_subsampled",
     "nesterov",

@@ -9,7 +9,7 @@ from numdl.problems.risk.linear import LinearEmpirical, linear_empirical
 from numdl.problems.risk.loss_from import loss_from
 from numdl.problems.risk.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, Loss, get_loss
 from numdl.problems.risk.nonlinear_squares import NonlinearLeastSquares
-from numdl.problems.varpro.coupled import Separable, coupled
+from numdl.problems.varpro.coupled import SeparableModel, full_problem
 from numdl.problems.varpro.exact_hessian import ExactHessian
 from numdl.problems.varpro.inexact_varpro import InexactHead, InexactVarPro
 from numdl.problems.varpro.normal import Normal, normal_equations
@@ -34,12 +34,12 @@ __all__ = [
     "Loss",
     "NonlinearLeastSquares",
     "Normal",
-    "Separable",
+    "SeparableModel",
     "SlimTrain",
     "VarPro",
     "confidence",
-    "coupled",
     "empirical",
+    "full_problem",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",

@@ -160,7 +160,7 @@ def _overfit(summary: FitSummary, j: Judgement) -> str | None:
 
 
 def _saturated(summary: FitSummary, j: Judgement) -> str | None:
-    effective, trivial = last(summary, "effective_parameters"), _ratio(j.own, j.trivial)
+    effective, trivial = last(summary, "effective_dof"), _ratio(j.own, j.trivial)
     if (
         summary.model == "linear"
         or effective is None
@@ -272,6 +272,6 @@ def _few_rows(summary: FitSummary, j: Judgement) -> str | None:
 def _good(summary: FitSummary, j: Judgement) -> str:
     if j.own is None:
         return "Nothing to advise: no errors were recorded."
-    effective = last(summary, "effective_parameters")
+    effective = last(summary, "effective_dof")
     known = column(summary, "objective") is not None or effective is not None or j.trivial is not None
     return "The fit is good; nothing needs to change." if known else "Nothing in these numbers asks for a change."

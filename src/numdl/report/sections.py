@@ -78,9 +78,9 @@ def regularisation(summary: FitSummary) -> str:
             first, *_, final = paths
             note = f"{len(paths)} groups of weights, from {short(first)} (dark) to {short(final)} (light)."
         figures.append(figure("Regularisation alpha", note, draw_svg("alpha", "Path of alpha over iterations", draw)))
-    effective = measures.column(summary, "effective_parameters")
+    effective = measures.column(summary, "effective_dof")
     if effective is not None:
-        now, total = measures.last(summary, "effective_parameters"), summary.n_parameters
+        now, total = measures.last(summary, "effective_dof"), summary.n_parameters
         note = f"Directions that the data determine: {number(now)}" + (f" of {total:,} parameters." if total else ".")
         draw = partial(convergence.draw_effective, effective=effective, n_parameters=total)
         title = "Effective number of parameters"

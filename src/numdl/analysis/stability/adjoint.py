@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 
 from numdl.analysis.stability.layers import finite_weights, require_flow, require_weights, some_rows
 from numdl.analysis.stability.verdict import TITLES
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
 from numdl.flow.march.common import advance, steps_of
@@ -93,7 +93,7 @@ def shown(error: float) -> str:
     return next(text for text in texts if error in limits or float(text) not in limits)
 
 
-def check_adjoint(
+def adjoint_report(
     net: Any, theta: PyTree, x: Any, loss: Callable[[Any], Any] | None = None, *, seed: int = 0
 ) -> AdjointReport:
     """Error of the gradient that ``march="adjoint"`` would give for this network, on up to 16 samples, in float64.
@@ -114,13 +114,13 @@ def check_adjoint(
         ValueError: it has no steps, its scheme cannot step the adjoint equation (several steps, or two halves), the
             gradient is zero, the loss is no number, or weights or x are not finite or x has another shape or no rows.
     """
-    require_flow("check_adjoint", net)
-    require_weights("check_adjoint", net, theta)
-    rows = some_rows("check_adjoint", x, net.depth * net.width**2)
-    scheme, f = get_scheme(net.scheme), net.field.dynamics(get_activation(net.activation))
+    require_flow("adjoint_report", net)
+    require_weights("adjoint_report", net, theta)
+    rows = some_rows("adjoint_report", x, net.depth * net.width**2)
+    scheme, f = get_scheme(net.scheme), net.field.vector_field(get_activation(net.activation))
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        theta = finite_weights("check_adjoint", theta)
+        theta = finite_weights("adjoint_report", theta)
         u0 = jax.vmap(lambda row: net.open(theta, row))(jnp.asarray(rows))
         control, coeffs = net.weights_in_time, theta["flow"]
         h = jnp.broadcast_to(jnp.asarray(net.step_sizes(theta), float), (net.depth,))
@@ -129,11 +129,11 @@ def check_adjoint(
             loss = lambda u: jnp.vdot(v, u) / len(v)  # noqa: E731
         shape = getattr(jax.eval_shape(loss, u0), "shape", None)
         if shape != ():
-            raise ValueError(f"check_adjoint(loss of shape {shape}): needs one number for all features, shape ().")
+            raise ValueError(f"adjoint_report(loss of shape {shape}): needs one number for all features, shape ().")
         own = _compare(loss, scheme, f, control, coeffs, u0, h)
         if not own.norm > 0:
             raise ValueError(
-                "check_adjoint: the gradient by the weights is zero or not finite, so there is nothing to compare. "
+                "adjoint_report: the gradient by the weights is zero or not finite, so there is nothing to compare. "
                 "Take other samples or another loss, or ask stability_report for an overflow."
             )
         fine = _compare(loss, scheme, f, control.refined(), control.refine(coeffs), u0, jnp.repeat(h / 2, 2))
@@ -162,7 +162,7 @@ class _Compared(NamedTuple):
 
 
 def _compare(
-    loss: Callable[[Any], Any], scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Any, h: Any
+    loss: Callable[[Any], Any], scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Any, h: Any
 ) -> _Compared:
     """Both gradients."""
 
@@ -201,11 +201,11 @@ def _taylor(
         return np.abs(change), *(np.abs(change - SIZES * (g @ v)) for g in own.gradients)
 
 
-def _backwards(scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Any, h: Any) -> np.ndarray:
+def _backwards(scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Any, h: Any) -> np.ndarray:
     """Relative error of the states that come back from the end, in the norm over all samples."""
 
     def errors(coeffs: PyTree, u0: Any, h: Any) -> Any:
-        start, steps = steps_of("check_adjoint", control, coeffs, u0, 0.0, h)
+        start, steps = steps_of("adjoint_report", control, coeffs, u0, 0.0, h)
 
         def along(u: Any, step: Any) -> Any:
             u = jax.vmap(lambda u: advance(scheme, f, control, u, step))(u)

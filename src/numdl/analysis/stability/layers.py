@@ -67,7 +67,7 @@ def layers_of_net(net: Any, theta: PyTree, u0: Any) -> Layers:
         ValueError: the weights do not fit the network.
     """
     scheme, control = get_scheme(net.scheme), net.weights_in_time
-    f = net.field.dynamics(get_activation(net.activation))
+    f = net.field.vector_field(get_activation(net.activation))
     u0, steps = steps_of("stability_report", control, theta["flow"], u0, 0.0, net.step_sizes(theta))
     _, unflatten = ravel_pytree(enter(scheme, u0))
     return Layers(

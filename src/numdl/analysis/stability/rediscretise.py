@@ -55,7 +55,7 @@ def rediscretisation(net: Any, theta: PyTree, u0: Any) -> dict[str, float]:
         ``||U' - U||_F / ||U||_F`` for ``"nt/2"`` (an even number of steps), ``"2 nt"``, ``"4 nt"`` and ``"rk4"`` (at
         the same steps); NaN where a state is not finite.
     """
-    f, control, coeffs = net.field.dynamics(get_activation(net.activation)), net.weights_in_time, theta["flow"]
+    f, control, coeffs = net.field.vector_field(get_activation(net.activation)), net.weights_in_time, theta["flow"]
     nt = len(jax.tree.leaves(control.cells(coeffs))[0])
     h = jnp.broadcast_to(jnp.asarray(net.step_sizes(theta), float), (nt,))
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.analysis.stability.growth import DIRECTIONS, growth, walk
+from numdl.analysis.stability.guarantees import energy_changes, pairs
 from numdl.analysis.stability.layers import (
     Layers,
     finite_weights,
@@ -21,7 +22,6 @@ from numdl.analysis.stability.layers import (
     require_weights,
     some_rows,
 )
-from numdl.analysis.stability.promises import energy_changes, pairs
 from numdl.analysis.stability.rediscretise import rediscretisation
 from numdl.analysis.stability.regions import amplification, decaying, first_scheme, inside, largest_step
 from numdl.analysis.stability.spectra import DENSE, spectra
@@ -147,7 +147,7 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
         h: step size that eigenvalues are to be measured in, positive.
 
     Returns:
-        The report; without energy, promises and other discretisations.
+        The report; without energy, guarantees and other discretisations.
 
     Raises:
         TypeError: a map is no function, or none that JAX can differentiate.

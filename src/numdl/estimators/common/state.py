@@ -13,7 +13,7 @@ from numdl.estimators.networks.ensemble import Member
 from numdl.estimators.networks.uncertainty import Posterior
 from numdl.models import from_header, to_header
 
-PLAIN = ("n_features_in_", "n_iter_", "n_parameters_", "alpha_", "log_evidence_", "effective_parameters_", "solver_")
+PLAIN = ("n_features_in_", "n_iter_", "n_parameters_", "alpha_", "log_evidence_", "effective_dof_", "solver_")
 PLAIN += ("search_", "seconds_")
 
 

@@ -59,8 +59,8 @@ def facts(estimator: Any) -> dict[str, str]:
         net = estimator.features_.net
         found["Features"] = f"{net.width:,} random, {net.activation}, scale {net.scale:.3g}"
     found["Parameters"] = f"{_count(estimator):,}"
-    if hasattr(inner, "freedom_"):
-        found["Parameters"] += f", {float(np.mean(inner.freedom_)):.4g} effective for each target"
+    if hasattr(inner, "effective_dof_"):
+        found["Parameters"] += f", {float(np.mean(inner.effective_dof_)):.4g} effective for each target"
     method = next((getattr(inner, name) for name in ("method_", "solver_") if hasattr(inner, name)), "qr in blocks")
     return found | {"Solver": f"{type(estimator).__name__}, {method}"}
 

@@ -2,7 +2,7 @@
 
 Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come back predict
 together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual
-networks, single layers, multi-layer perceptrons) in ``_family``.
+networks, single layers, multi-layer perceptrons) in ``_search_space``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numdl.estimators.common.kept import Kept
 from numdl.estimators.networks.ensemble import predict_scores
 from numdl.estimators.networks.parameters import check_parameters
 from numdl.estimators.networks.settings import Data
-from numdl.estimators.networks.training.search_space import Family
+from numdl.estimators.networks.training.search_space import SearchSpace
 from numdl.estimators.networks.training.training import Fitted, train
 
 
@@ -140,7 +140,7 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
         """Name of the loss for k outputs."""
         raise NotImplementedError
 
-    def _family(self) -> Family:
+    def _search_space(self) -> SearchSpace:
         """Networks that the parameters leave open."""
         raise NotImplementedError
 

@@ -11,7 +11,7 @@ import numpy as np
 from numdl.estimators.networks.base import NetworkBase
 from numdl.estimators.networks.classifier import NetworkClassifier
 from numdl.estimators.networks.regressor import NetworkRegressor
-from numdl.estimators.networks.training.search_space import Family, MLPs, ResNets
+from numdl.estimators.networks.training.search_space import MLPs, ResNets, SearchSpace
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -22,7 +22,7 @@ class MLPBase(NetworkBase):
 
     _label: ClassVar[str] = "numdl MLP"
 
-    def _family(self) -> Family:
+    def _search_space(self) -> SearchSpace:
         found = None if isinstance(self.widths, str) else tuple(int(width) for width in np.ravel(self.widths))
         return MLPs(widths=found, activation=self.activation)
 
@@ -62,7 +62,7 @@ class SingleLayerBase(NetworkBase):
 
     _label: ClassVar[str] = "numdl single layer"
 
-    def _family(self) -> Family:
+    def _search_space(self) -> SearchSpace:
         width = None if self.width == "auto" else int(self.width)
         return ResNets(width=width, depth=0, dynamics="plain", activation=self.activation)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.common.intake import require_choice, require_number
-from numdl.flow import ACTIVATIONS, CONTROLS, FIELDS, MARCHES, SCHEMES
+from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES
 from numdl.flow.dynamics import with_damping
 from numdl.models.levels import require_halves
 
@@ -47,7 +47,7 @@ def check_parameters(estimator: Any) -> None:
 
 
 _WORDS = {
-    "dynamics": ("auto", *FIELDS),
+    "dynamics": ("auto", *DYNAMICS),
     "scheme": tuple(SCHEMES),
     "control": CONTROLS,
     "march": tuple(MARCHES),

@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from numdl.analysis.stability import AdjointReport, StabilityReport, check_adjoint, stability_report
+from numdl.analysis.stability import AdjointReport, StabilityReport, adjoint_report, stability_report
 from numdl.estimators.networks.base import NetworkBase
 from numdl.estimators.networks.classifier import NetworkClassifier
 from numdl.estimators.networks.regressor import NetworkRegressor
-from numdl.estimators.networks.training.search_space import Family, ResNets
+from numdl.estimators.networks.training.search_space import ResNets, SearchSpace
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -38,7 +38,7 @@ class ResNetBase(NetworkBase):
 
     _label: ClassVar[str] = "numdl ResNet"
 
-    def _family(self) -> Family:
+    def _search_space(self) -> SearchSpace:
         return ResNets(
             width=None if self.width == "auto" else int(self.width),
             depth=None if self.depth == "auto" else int(self.depth),
@@ -60,7 +60,7 @@ class ResNetBase(NetworkBase):
             X: rows to follow, as for ``predict``; None for 16 standard normal samples of the scaled inputs.
 
         Returns:
-            Spectra, growth, promises of the dynamics, other discretisations; see ``numdl.analysis.stability``.
+            Spectra, growth, guarantees of the dynamics, other discretisations; see ``numdl.analysis.stability``.
 
         Raises:
             NotFittedError: not fitted.
@@ -71,7 +71,7 @@ class ResNetBase(NetworkBase):
         x = self._followed(X, "stability")
         return stability_report(self.members_[0].net, self.members_[0].theta, x)
 
-    def check_adjoint(self, X: Any = None) -> AdjointReport:
+    def adjoint_report(self, X: Any = None) -> AdjointReport:
         """Error of the gradient that ``march="adjoint"`` gives for the first network, with a verdict in sentences.
 
         Args:
@@ -87,8 +87,8 @@ class ResNetBase(NetworkBase):
 
         Source: Gholami, Keutzer and Biros, ANODE, IJCAI 2019, sec. 3.
         """
-        x = self._followed(X, "check_adjoint")
-        return check_adjoint(self.members_[0].net, self.members_[0].theta, x)
+        x = self._followed(X, "adjoint_report")
+        return adjoint_report(self.members_[0].net, self.members_[0].theta, x)
 
     def _followed(self, X: Any, call: str) -> np.ndarray:
         """Scaled rows whose trajectories are looked at."""
@@ -108,7 +108,7 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         width: features m of the flow, or "auto".
         depth: steps of the flow, or "auto"; 0 is a single layer.
         T: final time of the flow; a step has size ``T / depth``.
-        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
+        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.DYNAMICS``), or "auto".
         scheme: "euler", "heun", "rk4", ... (keys of ``numdl.flow.SCHEMES``).
         control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a "spline", of
             "legendre" or of "chebyshev" polynomials over all steps.
@@ -144,7 +144,7 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         status_: why its training ended.
         n_iter_: its number of iterations.
         alpha_: penalty parameter of each group of weights.
-        effective_parameters_: number of parameters the data determine, of ``n_parameters_``.
+        effective_dof_: number of parameters the data determine, of ``n_parameters_``.
         log_evidence_: in nats.
         search_: every run with its evidence.
         solver_: linear algebra that was chosen.

@@ -59,7 +59,7 @@ def facts(estimator: Any) -> dict[str, str]:
         **_flow(net),
         "activation": net.activation,
         "inputs": str(estimator.n_features_in_),
-        "weights": f"{estimator.n_parameters_}, of which the data determine {estimator.effective_parameters_:.0f}",
+        "weights": f"{estimator.n_parameters_}, of which the data determine {estimator.effective_dof_:.0f}",
         "solver": estimator.solver_,
         "networks tried": ", ".join(dict.fromkeys(row["network"] for row in estimator.search_)),
         "iterations": str(estimator.n_iter_),

@@ -49,7 +49,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
         intercept_: w0, a number or (k,).
         alpha_: penalty of the mean misfit.
         scale_: used for K.
-        freedom_: effective degrees of freedom, intercept included.
+        effective_dof_: effective degrees of freedom, intercept included.
         choice_: how alpha was chosen and how sharply; None if it was given. Not stored in files.
         path_: what it was chosen from; None likewise.
         features_: rows in the units of the data to features.
@@ -175,7 +175,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
                 warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
         self.alpha_, self.status_ = float(alpha), Status("converged", message)
         kept = decomposition.c**2 / np.maximum(decomposition.c**2 + self.alpha_, np.finfo(float).tiny)
-        self.freedom_ = float(kept.sum()) + decomposition.free
+        self.effective_dof_ = float(kept.sum()) + decomposition.free
         unknowns, intercept = decomposition.solution(self.alpha_)
         if self._flat:
             self.coef_, self.intercept_ = unknowns[:, 0], float(intercept[0])
@@ -187,7 +187,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
         arrays, header = self._pack_map()
         arrays |= {"coef_": self.coef_, "intercept_": np.asarray(self.intercept_)}
         arrays["triangle"] = self.condensed_.triangle
-        header |= {name: getattr(self, name) for name in ("alpha_", "freedom_", "n_rows_")}
+        header |= {name: getattr(self, name) for name in ("alpha_", "effective_dof_", "n_rows_")}
         header["parameters"] = {name: plain(name, value) for name, value in self.get_params().items()}
         return arrays, header | {"status": list(self.status_), "flat": self._flat}
 
@@ -199,7 +199,7 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
         self.coef_, self.intercept_ = arrays["coef_"], arrays["intercept_"]
         if self._flat:
             self.intercept_ = float(self.intercept_)
-        for name in ("alpha_", "freedom_", "n_rows_"):
+        for name in ("alpha_", "effective_dof_", "n_rows_"):
             setattr(self, name, header[name])
         self.condensed_ = TSQR(arrays["triangle"], self.features_.net.width, self.n_rows_)
         self.path_ = self.choice_ = None

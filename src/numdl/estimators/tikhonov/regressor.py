@@ -65,7 +65,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         alpha_: penalty of the mean misfit, a number, or (k,) with an alpha per target; 0 where stopping regularises.
         choices_: how each alpha was chosen and how sharply, a tuple of `Choice`; empty for a given number.
         paths_: the paths they were chosen from, a tuple of `RidgePath`.
-        freedom_: effective degrees of freedom, as ``alpha_``.
+        effective_dof_: effective degrees of freedom, as ``alpha_``.
         noise_: noise level given or estimated; None if it was not needed.
         method_: that was used.
         n_iter_: iterations of methods by products, else 1.
@@ -260,7 +260,7 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.coef_[solved.targets], self.intercept_[solved.targets] = solved.unknowns.T / scale, solved.intercept
         one = len(solutions) == 1
         alphas, freedom = ([getattr(solved, name) for solved in solutions] for name in ("alpha", "freedom"))
-        self.alpha_, self.freedom_ = (alphas[0], freedom[0]) if one else (np.array(alphas), np.array(freedom))
+        self.alpha_, self.effective_dof_ = (alphas[0], freedom[0]) if one else (np.array(alphas), np.array(freedom))
         self.choices_ = tuple(solved.choice for solved in solutions if solved.choice is not None)
         self.paths_ = tuple(solved.path for solved in solutions if solved.path is not None)
         self.n_iter_ = max(1, *(solved.iterations for solved in solutions)) if solutions else 1

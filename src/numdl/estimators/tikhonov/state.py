@@ -13,7 +13,7 @@ from numdl.regularize.ridge import RidgePath
 from numdl.regularize.selectors import Choice
 
 PLAIN = ("n_features_in_", "n_iter_", "method_", "noise_")
-ARRAYS = ("coef_", "intercept_", "alpha_", "freedom_")
+ARRAYS = ("coef_", "intercept_", "alpha_", "effective_dof_")
 
 
 def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -3,7 +3,7 @@
 import functools
 
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
-from numdl.flow.dynamics.base import Field, Promise
+from numdl.flow.dynamics.base import Dynamics, Guarantee
 from numdl.flow.dynamics.circulant import CIRCULANT
 from numdl.flow.dynamics.contractive import CONTRACTIVE
 from numdl.flow.dynamics.convolution import CONVOLUTION
@@ -20,9 +20,9 @@ from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.dynamics.second_order import SECOND_ORDER
 from numdl.flow.dynamics.symmetric import SYMMETRIC
 
-__all__ = ["FIELDS", "Field", "Promise", "damped", "get_field"]
+__all__ = ["DYNAMICS", "Dynamics", "Guarantee", "damped", "get_dynamics"]
 
-FIELDS: dict[str, Field] = {
+DYNAMICS: dict[str, Dynamics] = {
     field.name: field
     for field in (
         PLAIN,
@@ -47,11 +47,11 @@ FIELDS: dict[str, Field] = {
 """Name to field; a new one is one file and one entry here."""
 
 
-def get_field(name: str) -> Field:
-    """Field of that name.
+def get_dynamics(name: str) -> Dynamics:
+    """Dynamics of that name.
 
     Args:
-        name: a key of ``FIELDS``.
+        name: a key of ``DYNAMICS``.
 
     Returns:
         How to draw its weights and how to evaluate it.
@@ -59,13 +59,13 @@ def get_field(name: str) -> Field:
     Raises:
         ValueError: no field has that name.
     """
-    if not isinstance(name, str) or name not in FIELDS:
-        raise ValueError(f"get_field({name!r}): unknown dynamics. Use one of {', '.join(FIELDS)}.")
-    return FIELDS[name]
+    if not isinstance(name, str) or name not in DYNAMICS:
+        raise ValueError(f"get_dynamics({name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
+    return DYNAMICS[name]
 
 
 @functools.lru_cache(maxsize=256)
-def damped(field: Field, gamma: float) -> Field:
+def damped(field: Dynamics, gamma: float) -> Dynamics:
     """The same dynamics with another rate of damping; the same object for the same rate, so nothing compiles again.
 
     Args:
@@ -85,9 +85,9 @@ def damped(field: Field, gamma: float) -> Field:
         )
     if not 0.0 <= gamma < float("inf"):
         raise ValueError(f"damped({field.name!r}, gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
-    return field._replace(dynamics=functools.partial(field.dynamics, gamma=gamma), damping=gamma)
+    return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
 
 
 def with_damping() -> tuple[str, ...]:
     """Names of the dynamics that take a damping."""
-    return tuple(name for name, field in FIELDS.items() if field.damping is not None)
+    return tuple(name for name, field in DYNAMICS.items() if field.damping is not None)

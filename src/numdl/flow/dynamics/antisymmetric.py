@@ -6,9 +6,9 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
+from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, as_weights, by_columns, generator, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, as_weights, by_columns, generator, plus, times
 from numdl.flow.dynamics.lower import lower
 
 
@@ -18,7 +18,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     Args:
         key: seed, JAX random key or NumPy generator.
         m: width.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -45,7 +45,7 @@ def matrix(a: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
     return below - below.T
 
 
-def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
+def vector_field(activation: Activation, gamma: float = 0.0) -> VectorField:
     """Right-hand side ``act((K - K' - gamma I) u + b)``.
 
     ``diag(act') (K - K')`` is similar to an antisymmetric matrix wherever ``act' > 0``, so its eigenvalues are
@@ -65,7 +65,7 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 4.1.
     """
     if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"antisymmetric.dynamics(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+        raise ValueError(f"antisymmetric.vector_field(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
 
     @by_columns
     def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
@@ -75,4 +75,4 @@ def dynamics(activation: Activation, gamma: float = 0.0) -> Dynamics:
     return f
 
 
-ANTISYMMETRIC = Field("antisymmetric", init, dynamics, (Promise.AXIS,), damping=0.0)
+ANTISYMMETRIC = Dynamics("antisymmetric", init, vector_field, (Guarantee.AXIS,), damping=0.0)

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
+from numdl.contracts import VectorField
 
 
-class Promise(enum.Enum):
+class Guarantee(enum.Enum):
     """What a flow keeps or bounds whatever its weights are, unless said otherwise; an energy is a function of its own.
 
     Those of distances hold for activations that do not decrease, see ``numdl.flow.activations.NON_DECREASING``.
@@ -27,7 +27,7 @@ class Promise(enum.Enum):
     MAXIMUM = "no two solutions move apart in the maximum norm"
 
 
-class Field(NamedTuple):
+class Dynamics(NamedTuple):
     """A family of right-hand sides.
 
     Attributes:
@@ -36,17 +36,17 @@ class Field(NamedTuple):
             key is anything ``generator`` takes.
             Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
             matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
-        dynamics: ``dynamics(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,); with damping
-            ``dynamics(activation, gamma=...)``.
-        promises: what the flow of it keeps or bounds; ``stability_report`` holds it to those of distances.
+        vector_field: ``vector_field(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,); with
+            damping ``vector_field(activation, gamma=...)``.
+        guarantees: what the flow of it keeps or bounds; ``stability_report`` holds it to those of distances.
         energy: ``energy(potential, u, theta) -> ()``, conserved where the weights do not move; None without one.
-        damping: rate gamma that ``dynamics`` takes where none is given, in 1 / time; None for dynamics without one.
+        damping: rate gamma that ``vector_field`` takes where none is given, in 1 / time; None for dynamics without one.
     """
 
     name: str
     init: Callable[..., dict[str, Array]]
-    dynamics: Callable[..., Dynamics]
-    promises: tuple[Promise, ...] = ()
+    vector_field: Callable[..., VectorField]
+    guarantees: tuple[Guarantee, ...] = ()
     energy: Callable[..., Array] | None = None
     damping: float | None = None
 
@@ -83,7 +83,7 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
 
 
 def draw_layers(
-    field: Field, rng: np.random.Generator, count: int, m: int, scale: float, dtype: Any = None
+    field: Dynamics, rng: np.random.Generator, count: int, m: int, scale: float, dtype: Any = None
 ) -> dict[str, Array]:
     """Weights of several layers, each drawn by itself, one after the other.
 
@@ -92,7 +92,7 @@ def draw_layers(
         rng: source of random numbers.
         count: number of layers, at least 0.
         m: width.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -103,7 +103,7 @@ def draw_layers(
     return {name: jnp.asarray(leaf[:count]) for name, leaf in stacked.items()}
 
 
-def by_columns(f: Dynamics) -> Dynamics:
+def by_columns(f: VectorField) -> VectorField:
     """Say of a right-hand side that it takes many samples as well, as the columns of ``u (m, n)``.
 
     Args:

@@ -21,7 +21,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     Args:
         rng: source of random numbers.
         m: width.
-        scale: size of the weights, no unit; see ``Field``. The eigenvalues of K, the Fourier coefficients of c, have
+        scale: size of the weights, no unit; see ``Dynamics``. The eigenvalues of K, the Fourier coefficients of c, have
             this root mean square.
 
     Returns:

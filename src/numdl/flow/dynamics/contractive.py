@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise
+from numdl.flow.dynamics.base import Dynamics, Guarantee
 from numdl.flow.dynamics.double_symmetric import DOUBLE_SYMMETRIC
 from numdl.flow.semilinear import Semilinear, linear_part
 
 
-def dynamics(activation: Activation, gamma: float = 0.1) -> Semilinear:
+def vector_field(activation: Activation, gamma: float = 0.1) -> Semilinear:
     """Right-hand side ``-gamma u - K' act(K u + b)``; ``K (r, m)``, ``b (r,)`` may have any inner width r.
 
     The symmetric part of its Jacobian is at most ``-gamma I`` for every non-decreasing activation, so two solutions
@@ -28,8 +28,10 @@ def dynamics(activation: Activation, gamma: float = 0.1) -> Semilinear:
     2020.
     """
     if not 0.0 < gamma < float("inf"):
-        raise ValueError(f"contractive.dynamics(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0.")
-    return Semilinear(linear_part(-gamma), DOUBLE_SYMMETRIC.dynamics(activation))
+        raise ValueError(
+            f"contractive.vector_field(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0."
+        )
+    return Semilinear(linear_part(-gamma), DOUBLE_SYMMETRIC.vector_field(activation))
 
 
-CONTRACTIVE = Field("contractive", DOUBLE_SYMMETRIC.init, dynamics, (Promise.DISTANCES,), damping=0.1)
+CONTRACTIVE = Dynamics("contractive", DOUBLE_SYMMETRIC.init, vector_field, (Guarantee.DISTANCES,), damping=0.1)

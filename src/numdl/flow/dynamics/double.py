@@ -6,9 +6,9 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
+from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, by_columns, generator, plus, times
+from numdl.flow.dynamics.base import Dynamics, by_columns, generator, plus, times
 from numdl.flow.dynamics.plain import PLAIN
 
 
@@ -18,7 +18,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     Args:
         key: seed, JAX random key or NumPy generator.
         m: width.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -29,7 +29,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     return {"K1": first["K"], "b1": first["b"], "K2": second["K"], "b2": second["b"]}
 
 
-def dynamics(activation: Activation) -> Dynamics:
+def vector_field(activation: Activation) -> VectorField:
     """Right-hand side ``act(K2 act(K1 u + b1) + b2)``; ``K1 (r, m)`` and ``K2 (m, r)`` may have any inner width r.
 
     Args:
@@ -49,4 +49,4 @@ def dynamics(activation: Activation) -> Dynamics:
     return f
 
 
-DOUBLE = Field("double", init, dynamics)
+DOUBLE = Dynamics("double", init, vector_field)

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
 from numdl.flow.dynamics.double import DOUBLE
 from numdl.flow.separable import Separable, half_width, halves
 
@@ -18,7 +18,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     Args:
         key: seed, JAX random key or NumPy generator.
         m: width, even.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -30,7 +30,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     return DOUBLE.init(key, half_width(m), scale, dtype)
 
 
-def dynamics(activation: Activation) -> Separable:
+def vector_field(activation: Activation) -> Separable:
     """Right-hand side ``[K1' act(K1 z + b1); -K2' act(K2 y + b2)]`` with ``u = [y; z]``; the inner width is free.
 
     With weights that do not move, the energy ``H = sum Act(K1 z + b1) + sum Act(K2 y + b2)``, ``Act' = act``, is
@@ -67,4 +67,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return potential(theta["K1"] @ z + theta["b1"]).sum() + potential(theta["K2"] @ y + theta["b2"]).sum()
 
 
-DOUBLE_HAMILTONIAN = Field("double_hamiltonian", init, dynamics, (Promise.VOLUME,), energy)
+DOUBLE_HAMILTONIAN = Dynamics("double_hamiltonian", init, vector_field, (Guarantee.VOLUME,), energy)

@@ -6,13 +6,13 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
+from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, by_columns, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, plus, times
 from numdl.flow.dynamics.plain import PLAIN
 
 
-def dynamics(activation: Activation) -> Dynamics:
+def vector_field(activation: Activation) -> VectorField:
     """Right-hand side ``-K' act(K u + b)``; ``K (r, m)``, ``b (r,)`` may have any inner width r.
 
     Its Jacobian ``-K' diag(act') K`` is symmetric negative semidefinite for every non-decreasing activation: two
@@ -35,7 +35,7 @@ def dynamics(activation: Activation) -> Dynamics:
     return f
 
 
-DOUBLE_SYMMETRIC = Field("double_symmetric", PLAIN.init, dynamics, (Promise.DISTANCES,))
+DOUBLE_SYMMETRIC = Dynamics("double_symmetric", PLAIN.init, vector_field, (Guarantee.DISTANCES,))
 
 PARABOLIC = DOUBLE_SYMMETRIC._replace(name="parabolic")
 """The same by the name that the literature on networks as partial differential equations uses."""

@@ -7,9 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics
+from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, by_columns, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, plus, times
 from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
@@ -20,7 +20,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     Args:
         key: seed, JAX random key or NumPy generator.
         m: width, even.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -33,7 +33,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     return PLAIN.init(key, m, scale, dtype)
 
 
-def dynamics(activation: Activation) -> Dynamics:
+def vector_field(activation: Activation) -> VectorField:
     """Right-hand side ``J K' act(K u + b)`` with ``J = [0, I; -I, 0]``; the inner width is free.
 
     It is ``J dH/du`` for ``H = sum Act(K u + b)``, ``Act' = act``; the energy is conserved where the weights do not
@@ -72,4 +72,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return potential(theta["K"] @ u + theta["b"]).sum()
 
 
-H1 = Field("h1", init, dynamics, (Promise.VOLUME,), energy)
+H1 = Dynamics("h1", init, vector_field, (Guarantee.VOLUME,), energy)

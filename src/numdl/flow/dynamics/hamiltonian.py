@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
 from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.separable import Separable, half_width
 
@@ -18,7 +18,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     Args:
         key: seed, JAX random key or NumPy generator.
         m: width, even.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
         dtype: of the weights; None for JAX's default.
 
     Returns:
@@ -30,7 +30,7 @@ def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
     return PLAIN.init(key, half_width(m), scale, dtype)
 
 
-def dynamics(activation: Activation) -> Separable:
+def vector_field(activation: Activation) -> Separable:
     """Right-hand side ``[act(K z + b); -act(K' y + b)]`` with ``u = [y; z]``.
 
     The linear part ``[0, K; -K', 0]`` is antisymmetric, so its eigenvalues are imaginary; the volume is kept for every
@@ -51,4 +51,4 @@ def dynamics(activation: Activation) -> Separable:
     )
 
 
-HAMILTONIAN = Field("hamiltonian", init, dynamics, (Promise.VOLUME,))
+HAMILTONIAN = Dynamics("hamiltonian", init, vector_field, (Guarantee.VOLUME,))

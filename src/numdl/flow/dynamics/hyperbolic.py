@@ -5,12 +5,12 @@ from __future__ import annotations
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
 from numdl.flow.dynamics.hamiltonian import init
 from numdl.flow.separable import Separable, halves
 
 
-def dynamics(activation: Activation) -> Separable:
+def vector_field(activation: Activation) -> Separable:
     """Right-hand side ``[v; -K' act(K y + b)]`` with ``u = [y; v]``; the inner width is free.
 
     The force is minus the gradient of ``sum Act(K y + b)``, ``Act' = act``: a bounded Jacobian with real eigenvalues
@@ -47,4 +47,4 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     return 0.5 * v @ v + potential(theta["K"] @ y + theta["b"]).sum()
 
 
-HYPERBOLIC = Field("hyperbolic", init, dynamics, (Promise.VOLUME, Promise.WAVES), energy)
+HYPERBOLIC = Dynamics("hyperbolic", init, vector_field, (Guarantee.VOLUME, Guarantee.WAVES), energy)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.dynamics.affine import affine
-from numdl.flow.dynamics.base import Promise, times
+from numdl.flow.dynamics.base import Guarantee, times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
@@ -16,7 +16,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     Args:
         rng: source of random numbers.
         m: width.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
 
     Returns:
         ``{"a": (m, m)}``; the diagonal is not used.
@@ -56,4 +56,4 @@ def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, "
     return -times(matrix(theta["a"]), u)
 
 
-M_MATRIX = affine("m_matrix", draw, product)._replace(promises=(Promise.MAXIMUM,))
+M_MATRIX = affine("m_matrix", draw, product)._replace(guarantees=(Guarantee.MAXIMUM,))

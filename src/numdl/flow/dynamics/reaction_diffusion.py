@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field
+from numdl.flow.dynamics.base import Dynamics
 from numdl.flow.dynamics.convolution import CONVOLUTION
 from numdl.flow.semilinear import Linear, Semilinear, circulant_part
 
@@ -40,7 +40,7 @@ def diffusion(gamma: float) -> Linear:
     return Linear(times, solve)
 
 
-def dynamics(activation: Activation, gamma: float = 1.0) -> Semilinear:
+def vector_field(activation: Activation, gamma: float = 1.0) -> Semilinear:
     """Right-hand side ``act(k * u + b) + gamma (u_{i-1} - 2 u_i + u_{i+1})``.
 
     Args:
@@ -54,8 +54,8 @@ def dynamics(activation: Activation, gamma: float = 1.0) -> Semilinear:
         ValueError: gamma is negative or not finite.
     """
     if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"reaction_diffusion.dynamics(gamma={gamma}): needs a finite gamma >= 0.")
-    return Semilinear(diffusion(gamma), CONVOLUTION.dynamics(activation))
+        raise ValueError(f"reaction_diffusion.vector_field(gamma={gamma}): needs a finite gamma >= 0.")
+    return Semilinear(diffusion(gamma), CONVOLUTION.vector_field(activation))
 
 
-REACTION_DIFFUSION = Field("reaction_diffusion", CONVOLUTION.init, dynamics, damping=1.0)
+REACTION_DIFFUSION = Dynamics("reaction_diffusion", CONVOLUTION.init, vector_field, damping=1.0)

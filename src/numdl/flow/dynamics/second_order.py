@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Field, Promise, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
 from numdl.flow.dynamics.hamiltonian import init
 from numdl.flow.separable import Separable
 
 
-def dynamics(activation: Activation) -> Separable:
+def vector_field(activation: Activation) -> Separable:
     """Right-hand side ``[v; act(K y + b)]`` with ``u = [y; v]``.
 
     The symplectic Euler scheme on it is the leapfrog ``y_{j+1} = 2 y_j - y_{j-1} + h^2 act(K_j y_j + b_j)``; a state
@@ -27,4 +27,4 @@ def dynamics(activation: Activation) -> Separable:
     )
 
 
-SECOND_ORDER = Field("second_order", init, dynamics, (Promise.VOLUME,))
+SECOND_ORDER = Dynamics("second_order", init, vector_field, (Guarantee.VOLUME,))

@@ -24,7 +24,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     Args:
         rng: source of random numbers.
         m: width.
-        scale: size of the weights, no unit; see ``Field``.
+        scale: size of the weights, no unit; see ``Dynamics``.
 
     Returns:
         ``{"s": (m (m + 1) / 2,)}``.

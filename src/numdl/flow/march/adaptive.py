@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.march.common import steps_of
 
 
 def adaptive(
     scheme: Scheme,
-    f: Dynamics,
+    f: VectorField,
     control: Control,
     coeffs: PyTree,
     u0: Float[Array, " m"],

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
@@ -52,12 +52,12 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
     return jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
 
 
-def advance(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+def advance(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, step: Steps) -> PyTree:
     """The carry after one step on its own cell."""
     return scheme.step(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
 
 
-def retreat(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+def retreat(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, step: Steps) -> PyTree:
     """The carry before one step; only for schemes with an inverse."""
     assert scheme.inverse is not None
     return scheme.inverse(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))

@@ -16,13 +16,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 
 ITERATIONS = 20
 """Newton steps at most; 3 to 5 reach rounding for steps that make sense."""
 
 
-def step(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
     """One step; a dense (m, m) system is solved in every Newton step.
 
     Where Newton's method does not find a solution the state is NaN: a wrong state would go unnoticed.
@@ -74,7 +74,7 @@ def _solve(linear: Callable[[Array], Array], right: Array) -> Array:
     return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(right)), right)
 
 
-def back(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def back(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
     """State at t, given that at t + h: the same step the other way."""
     return step(f, t + h, -h, u, lambda c: theta(1.0 - c))
 

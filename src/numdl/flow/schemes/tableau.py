@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 
 
 def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Scheme:
@@ -40,7 +40,7 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
         raise ValueError(f"explicit(sum of b = {sum(b)}): needs 1, else constants are integrated wrongly. Check b.")
 
     def step(
-        f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+        f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
     ) -> Float[Array, " m *n"]:
         slopes: list[Array] = []
         for row in a:

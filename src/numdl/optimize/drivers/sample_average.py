@@ -32,7 +32,7 @@ from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
 
-CALL = "minimize_resampled"
+CALL = "minimize_sample_average"
 USED_UP = "used_up"
 
 
@@ -64,7 +64,7 @@ def sample_gap(sample: Float[np.ndarray, " n"], fresh: Float[np.ndarray, " m"]) 
     return Gap(float(np.mean(fresh) - np.mean(sample)), error, float(np.mean(fresh)))
 
 
-def minimize_resampled(
+def minimize_sample_average(
     problem: Any,
     optimizer: Any,
     p: PyTree,

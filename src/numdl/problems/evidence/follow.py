@@ -53,7 +53,7 @@ class FollowEvidence:
         alphas = self.alphas(memory)
         effective = Precisions(alphas * self.sizes.n * precisions.noise, precisions.noise)
         score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
-        columns = {"log_evidence": score, "effective_parameters": float(np.sum(gamma)), "noise": precisions.noise}
+        columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": precisions.noise}
         columns |= {f"alpha:{name}": float(a) for name, a in zip((*self.names, "head"), alphas, strict=True)}
         if steps >= self.first:
             precisions = reestimate(effective, self.sizes, misfit, gamma, squares, merge_head=self.merge_head)

@@ -23,7 +23,7 @@ from numdl.regularize.penalty import GroupPenalty
 
 
 @dataclasses.dataclass(frozen=True)
-class Separable:
+class SeparableModel:
     """The scores ``W [u(theta, x); 1]`` of one sample; compares by value.
 
     Attributes:
@@ -40,7 +40,7 @@ class Separable:
         return p["W"] @ (jnp.append(u, 1.0) if self.intercept else u)
 
 
-def coupled(problem: VarPro, theta: PyTree) -> Empirical:
+def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
     """The full problem of a reduced one, in ``p = {"theta": theta, "W": head}``; it needs no companion.
 
     ``problem.solve(problem.embed(theta), problem.first_head(theta)).W`` is the optimal head to start from, and
@@ -64,7 +64,7 @@ def coupled(problem: VarPro, theta: PyTree) -> Empirical:
     if reference is not None:
         reference = jnp.concatenate([jnp.zeros(head.size, reference.dtype), reference])
     return Empirical(
-        Separable(problem.features, problem.intercept),
+        SeparableModel(problem.features, problem.intercept),
         problem.loss,
         GroupPenalty(
             jnp.concatenate(alpha),

@@ -97,7 +97,7 @@ class SlimTrain(eqx.Module):
         if problem.loss.name != LEAST_SQUARES.name:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "
-                "coupled(problem, theta)."
+                "full_problem(problem, theta)."
             )
         rows, features = problem.x.shape[0], aux.shape[1] - problem.intercept
         memory = -(-ROWS * aux.shape[1] // rows) if self.memory is None else self.memory

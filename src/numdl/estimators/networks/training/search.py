@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.networks.settings import Data, Start
-from numdl.estimators.networks.training.search_space import Family, doubled
-from numdl.estimators.networks.training.solver_choice import AFFORDABLE, Algebra
+from numdl.estimators.networks.training.search_space import SearchSpace, doubled
+from numdl.estimators.networks.training.solver_choice import AFFORDABLE, SolverChoice
 from numdl.estimators.networks.training.trainer import Run, Trainer
 from numdl.models import Network, ResNet, refined
 
@@ -51,14 +51,14 @@ SEARCH_SHARE = 0.3
 """Share of the time budget after which no new architecture is begun: compiling and screening it would be in vain."""
 
 CHEAP, DEAR = 4e9, 4e10
-"""Operations of one iteration (see ``Algebra.work``) up to which a fit has eight starts, beyond which it has two."""
+"""Operations of one iteration (``SolverChoice.work``) up to which a fit has eight starts, beyond which it has two."""
 
 FREE = 1e10
 """The same for matrix-free steps, up to which a fit has four starts (digits, three splits: 2.52 % with two starts,
 2.44 % with four or six)."""
 
 
-def carry_out(trainer: Trainer, wanted: Family, d: int, n_restarts: int | None, seed: int) -> list[Run]:
+def search_architectures(trainer: Trainer, wanted: SearchSpace, d: int, n_restarts: int | None, seed: int) -> list[Run]:
     """Execute the plan as far as time allows.
 
     Args:
@@ -192,7 +192,7 @@ def indistinguishable(runs: list[Run]) -> list[Run]:
     return [run for run in ordered if _score(run) >= _score(best) - max(_determined(run), _determined(best))] or [best]
 
 
-def _grow(trainer: Trainer, wanted: Family, best: Run, first: Start) -> list[Run]:
+def _grow(trainer: Trainer, wanted: SearchSpace, best: Run, first: Start) -> list[Run]:
     """Runs of double width each, while the evidence grows and a step stays affordable."""
     grown: list[Run] = []
     while wanted.grows and not trainer.spent(SEARCH_SHARE):
@@ -211,7 +211,7 @@ def _grow(trainer: Trainer, wanted: Family, best: Run, first: Start) -> list[Run
     return grown
 
 
-def affordable_restarts(leaders: list[Algebra]) -> int:
+def affordable_restarts(leaders: list[SolverChoice]) -> int:
     """Eight, four or two starts, by the mean operations of one iteration; a matrix-free one takes longer for them."""
     work = float(np.mean([algebra.work for algebra in leaders]))
     if not all(algebra.dense for algebra in leaders):
@@ -254,7 +254,7 @@ def _misfit(run: Run) -> float:
 
 
 def _determined(run: Run) -> float:
-    return _at_best(run, "effective_parameters", 0.0)
+    return _at_best(run, "effective_dof", 0.0)
 
 
 def _at_best(run: Run, name: str, otherwise: float) -> float:

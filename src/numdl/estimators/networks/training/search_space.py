@@ -14,7 +14,7 @@ CLASS_HEAD = 1500
 """Entries of a classifier's head at most: every step factors its Hessian, which has one row for each of them."""
 
 
-class Family(Protocol):
+class SearchSpace(Protocol):
     """Networks that differ in what the user left open."""
 
     def candidates(self, d: int, classes: int | None = None) -> list[Network]:

@@ -31,7 +31,7 @@ LOGISTIC_WEIGHTS = 500
 """``DENSE_WEIGHTS`` for two classes: a step takes 80 products of ``12 n p`` flops, its matrix costs ``1000 n p``."""
 
 
-class Algebra(NamedTuple):
+class SolverChoice(NamedTuple):
     """Choice of the cost model.
 
     Attributes:
@@ -61,7 +61,7 @@ def choose_algebra(
     itemsize: int,
     solver: str = "auto",
     parts: int = 1,
-) -> Algebra:
+) -> SolverChoice:
     """Dense, dense in blocks, on a part of the rows, or matrix-free.
 
     Args:
@@ -108,13 +108,13 @@ def choose_algebra(
     if free:
         chunk = _even(math.ceil(n / parts), state_rows)
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(chunk)
-        return Algebra(False, chunk, None, False, products, text)
+        return SolverChoice(False, chunk, None, False, products, text)
     matrix_rows = max(int(memory_budget // 4 // (itemsize * p * (r + (not squares)) * 3)), LEAST_BLOCK)
     chunk = _even(math.ceil(n / parts), min(matrix_rows, state_rows))
     text = f"dense Gauss-Newton, {p} weights"
     text += f", matrix from {used} of {n} rows" if used < n else ""
     text += ", one drawn row per sample" if sampled else ""
-    return Algebra(True, chunk, None if used == n else used, sampled, matrix, text + _blocks(chunk))
+    return SolverChoice(True, chunk, None if used == n else used, sampled, matrix, text + _blocks(chunk))
 
 
 def _even(n: int, most: int) -> int | None:

@@ -20,7 +20,7 @@ from numdl.contracts import Result, Status
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
-from numdl.estimators.networks.training.solver_choice import Algebra, choose_algebra
+from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
 from numdl.models import Network, ResNet, first_overflow, prolonged
 from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress, minimize
 from numdl.optimize.drivers.cascadic import carried
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     start: Start
     progress: Progress
     result: Result
-    algebra: Algebra
+    algebra: SolverChoice
     grouping: str = "kind"
 
     @property
@@ -120,7 +120,7 @@ class Trainer:
         """Seconds since the fit began, over all its sessions."""
         return time.perf_counter() - self.began
 
-    def algebra(self, net: Network) -> Algebra:
+    def algebra(self, net: Network) -> SolverChoice:
         """Linear algebra for a network on these data; all levels share that of the finest."""
         n, k = self.data.c.shape
         if self.settings.finest is not None:
@@ -137,7 +137,7 @@ class Trainer:
             parts=parts_of(self.mesh),
         )
 
-    def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, Algebra]:
+    def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, SolverChoice]:
         """Problem, optimiser, adaptation and start of a run."""
         settings, dtype = self.settings, self.data.x.dtype
         theta = self.weights.get((net, start.seed))

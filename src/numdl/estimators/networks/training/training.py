@@ -17,7 +17,7 @@ from numdl.estimators.common.processes import of_first, writes
 from numdl.estimators.networks.ensemble import Member, member_of
 from numdl.estimators.networks.settings import Data, Settings
 from numdl.estimators.networks.training.checkpoint import Checkpoint, fingerprint
-from numdl.estimators.networks.training.search import carry_out, search_table
+from numdl.estimators.networks.training.search import search_architectures, search_table
 from numdl.estimators.networks.training.trainer import Trainer
 from numdl.models import Network
 
@@ -33,7 +33,7 @@ class Fitted:
     n_parameters_: int
     alpha_: dict[str, float]
     log_evidence_: float
-    effective_parameters_: float
+    effective_dof_: float
     solver_: str
     search_: list[dict[str, Any]]
     seconds_: float
@@ -87,7 +87,7 @@ def train(
             alpha_head=None if estimator.alpha_head == "auto" else float(estimator.alpha_head),
             solver=estimator.solver,
             memory_budget=estimator.memory_budget,
-            finest=int(estimator.depth) if estimator._family().levels > 1 else None,
+            finest=int(estimator.depth) if estimator._search_space().levels > 1 else None,
         ),
         deadline=None if estimator.time_budget is None else began + estimator.time_budget,
         observe=watch,
@@ -98,7 +98,7 @@ def train(
         checkpoint.restore(trainer)
     _warm(estimator, trainer, seed)
     restarts = None if estimator.n_restarts == "auto" else int(estimator.n_restarts)
-    runs = carry_out(trainer, estimator._family(), data.x.shape[1], restarts, seed)
+    runs = search_architectures(trainer, estimator._search_space(), data.x.shape[1], restarts, seed)
     unfinished = trainer.out_of_time
     if checkpoint is not None and writes(mesh):
         checkpoint.store(trainer, force=True) if unfinished else checkpoint.remove()
@@ -134,9 +134,7 @@ def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str, unfi
     estimator.alpha_ = dict(member.alphas)
     estimator.log_evidence_ = float(best.score)
     at = min(best.progress.best.iteration, best.progress.iteration - 1)
-    estimator.effective_parameters_ = (
-        float(estimator.history_["effective_parameters"][at]) if estimator.history_ else np.nan
-    )
+    estimator.effective_dof_ = float(estimator.history_["effective_dof"][at]) if estimator.history_ else np.nan
     estimator.solver_ = best.algebra.text
     estimator.search_ = search_table(trainer)
     estimator.seconds_ = trainer.elapsed

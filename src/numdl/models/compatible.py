@@ -10,11 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from numdl.contracts import PyTree, Scheme
-from numdl.flow import Field, PiecewiseConstant, get_activation
+from numdl.flow import Dynamics, PiecewiseConstant, get_activation
 
 
 @functools.lru_cache(maxsize=256)
-def try_a_step(field: Field, scheme: Scheme, march: Callable[..., Array], activation: str, width: int) -> None:
+def require_compatible(
+    field: Dynamics, scheme: Scheme, march: Callable[..., Array], activation: str, width: int
+) -> None:
     """Refuse parts that do not go together, by shapes alone; once for each combination, as tracing takes its time.
 
     Args:
@@ -28,7 +30,7 @@ def try_a_step(field: Field, scheme: Scheme, march: Callable[..., Array], activa
         ValueError: the field gives no rate of the state's shape, or march, scheme and dynamics exclude each other.
         TypeError: the field cannot be traced.
     """
-    f = field.dynamics(get_activation(activation))
+    f = field.vector_field(get_activation(activation))
     layer, u = field.init(0, width, 1.0), jnp.zeros(width)
     named = f"ResNet(dynamics={field.name!r})"
     if not isinstance(layer, dict) or not layer or not all(hasattr(leaf, "shape") for leaf in layer.values()):

@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from numdl.analysis.stability.layers import Layers
 from numdl.contracts import PyTree
 from numdl.flow.activations import NON_DECREASING
-from numdl.flow.dynamics import Promise
+from numdl.flow.dynamics import Guarantee
 from numdl.flow.energy import POTENTIALS
 
 
@@ -56,10 +56,10 @@ def pairs(states: np.ndarray, near: np.ndarray, net: Any, layers: Layers, omega:
     if not distance.shape[1]:  # the same sample several times, which no noise can move
         return Pairs(np.ones(len(states)), np.full(len(states), np.inf))
     allowed = np.full_like(distance, np.inf)
-    promises = net.field.promises if net is not None and net.activation in NON_DECREASING else ()
-    if Promise.DISTANCES in promises:
+    guarantees = net.field.guarantees if net is not None and net.activation in NON_DECREASING else ()
+    if Guarantee.DISTANCES in guarantees:
         allowed = np.ones_like(distance)
-    elif Promise.WAVES in promises:
+    elif Guarantee.WAVES in guarantees:
         a, b = (np.linalg.norm(half, axis=1) for half in np.split(apart[0], 2, axis=1))
         count = len(states) - 1
         allowed = _waves(a, b, layers.h[:count], omega[:count], _frozen(net, layers)[:count]) / distance[0]
