@@ -270,7 +270,7 @@ with jax.enable_x64(True):
 
 @pytest.mark.parametrize(("data", "layer"), [pytest.param(1, 4, marks=pytest.mark.thorough), (2, 2)])
 def test_samples_and_layers_on_four_devices(data, layer):
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     call = [sys.executable, "-c", DEVICES, str(data), str(layer)]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
 """All ways to march agree: states, gradients, tangents and curvature products, one sample or many."""
 
+import importlib
 import math
 
 import jax
@@ -146,6 +147,25 @@ def test_one_sample_under_vmap_agrees_with_many(name):
     w = jnp.cos(jnp.asarray(X))
     mine = jax.grad(lambda coeffs: jnp.vdot(w, ends(coeffs)))(coeffs)
     close(mine, jax.grad(lambda c: jnp.vdot(w, over_samples(way, *args, c, jnp.asarray(X), 0.1, H)))(coeffs))
+
+
+@pytest.mark.parametrize("name", ["reversible", "layer-parallel"])
+def test_a_derivative_by_one_argument_is_its_part_of_that_by_all(name, monkeypatch):
+    f, coeffs = case("hamiltonian")
+    scheme = get_scheme("verlet" if name == "reversible" else "heun")
+    at = (coeffs, jnp.asarray(X), jnp.asarray(H))
+
+    def slope(argument):
+        return jax.grad(loss(get_march(name), scheme, f), argument)(*at)
+
+    together = slope((0, 1, 2))
+    for argument in range(3):
+        close(slope(argument), together[argument])
+
+    home = "reversible" if name == "reversible" else "all_at_once"
+    monkeypatch.setattr(importlib.import_module(f"numdl.flow.march.{home}"), "tied", lambda tangents: tangents)
+    with pytest.raises(Exception):  # noqa: B017  the mutant: which exception, differs between versions of JAX
+        slope(0)
 
 
 def test_memory_of_a_gradient_with_reversed_or_recomputed_states():

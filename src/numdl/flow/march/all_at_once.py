@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, steps_of
+from numdl.flow.march.common import advance, steps_of, tied
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""
@@ -166,7 +166,7 @@ def states_of(solve: Solve, step: Propagate, levels: list[Steps], factor: int, u
     @march.defjvp
     def _(primals: Any, tangents: Any) -> Any:
         (levels, start), (moved, start_moved) = primals, tangents
-        moved, start_moved = jax.lax.optimization_barrier((moved[0], start_moved))  # not to be known in parts
+        moved, start_moved = tied((moved[0], start_moved))
         states = march(levels, start)
         tangent = tangent_of(step)
         along = [(states[: -1 : factor**k], level) for k, level in enumerate(levels)]

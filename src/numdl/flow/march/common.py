@@ -63,6 +63,21 @@ def retreat(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, ste
     return scheme.inverse(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
 
 
+def tied(tangents: PyTree) -> PyTree:
+    """The same tangents, each of which seems to depend on all of them.
+
+    JAX differentiates backwards what is unknown and computes the rest ahead, but a linear system cannot be transposed
+    whose right-hand side is known in parts (as the start is, whose tangent is zero, where only weights are asked for).
+    A branch that is never taken makes all parts unknown together; the compiler takes it out.
+    """
+    total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(tangents))
+
+    def tie(leaf: Array) -> Array:
+        return jax.lax.select(True, leaf, jnp.broadcast_to(total, leaf.shape).astype(leaf.dtype))
+
+    return jax.tree.map(tie, tangents)
+
+
 def enter(scheme: Scheme, u: Array) -> PyTree:
     """What the scheme carries, from a state."""
     return u if scheme.start is None else scheme.start(u)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, enter, leave, retreat, steps_of
+from numdl.flow.march.common import advance, enter, leave, retreat, steps_of, tied
 
 
 def reversible(
@@ -68,7 +68,7 @@ def reversible(
     @march.defjvp
     def _(primals: Any, tangents: Any) -> Any:
         steps, start = primals
-        tangents = jax.lax.optimization_barrier(tangents)  # a linear system must not be known in parts
+        tangents = tied(tangents)
         end = march(steps, start)
 
         def undo(direction: Any) -> Any:
