@@ -23,7 +23,7 @@ if _typing.TYPE_CHECKING:
         SoftmaxClassifier,
         TikhonovRegressor,
     )
-    from numdl.io import load, save
+    from numdl.estimators.common.saving import load, save
 
 _HOMES = {
     "BasisFeatures": "numdl.estimators",
@@ -39,8 +39,8 @@ _HOMES = {
     "SingleLayerRegressor": "numdl.estimators",
     "SoftmaxClassifier": "numdl.estimators",
     "TikhonovRegressor": "numdl.estimators",
-    "load": "numdl.io",
-    "save": "numdl.io",
+    "load": "numdl.estimators.common.saving",
+    "save": "numdl.estimators.common.saving",
 }
 
 __all__ = [

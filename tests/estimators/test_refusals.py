@@ -22,7 +22,7 @@ def no_work(monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("numdl.estimators.networks.training.training.search", never)
+    monkeypatch.setattr("numdl.estimators.networks.training.training.search_architectures", never)
 
 
 @pytest.mark.parametrize(

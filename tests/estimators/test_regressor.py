@@ -276,7 +276,7 @@ def test_only_starts_without_a_finite_objective_are_left_out(monkeypatch):
 
 
 def test_a_damping_reaches_the_network_and_its_file(tmp_path):
-    from numdl.io import load, save
+    from numdl.estimators.common.saving import load, save
 
     X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
     options = {"width": 3, "depth": 2, "T": 4.0, "dynamics": "antisymmetric", "n_restarts": 1, "max_iter": 3}

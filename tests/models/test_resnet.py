@@ -10,7 +10,6 @@ import pytest
 
 from numdl.flow import DYNAMICS, SCHEMES, Dynamics, get_march
 from numdl.models import ResNet, first_overflow
-from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -257,8 +256,6 @@ def test_dynamics_of_your_own():
     net = ResNet(2, 3, 4, dynamics=own)
     assert net.title == "decay 3x4" and net.init(0)["flow"]["rate"].shape == (4, 3)
     assert net.features(net.init(0), jnp.ones(2)).shape == (3,)
-    with pytest.raises(ValueError, match="cannot hold functions"):
-        to_header(net)
     wrong = Dynamics("wrong", init, lambda activation: lambda t, u, theta: u[:2])
     with pytest.raises((ValueError, TypeError)):
         ResNet(2, 3, 4, dynamics=wrong)

@@ -30,7 +30,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
     if out.is_file() and not overwrite:
         raise UserError(f"numdl check --out {out}: the file exists; give another name, or add --overwrite.")
     path = model_file(model)
-    from numdl.io import load_with_extra
+    from numdl.estimators.common.saving import load_with_extra
 
     with blame_input():
         estimator, extra = load_with_extra(path)

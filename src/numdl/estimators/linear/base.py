@@ -17,8 +17,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
-from numdl.estimators.common.kept import Kept
 from numdl.estimators.common.processes import of_first
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.linear.alpha import (
     Choice,
     Criterion,
@@ -40,7 +41,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
+class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -231,17 +232,10 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else np.argmax(scores, axis=1)
         return self.classes_[codes]
 
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        from numdl.estimators.linear.state import pack
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.linear.summary import summarize_linear
 
-        check_is_fitted(self, "coef_")
-        return pack(self)
-
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        from numdl.estimators.linear.state import unpack
-
-        return unpack(cls(), arrays, header)
+        return summarize_linear(self, X, y, **fields)
 
 
 def _only(alpha: float, solved: Solved) -> Choice:

@@ -21,7 +21,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh
-from numdl.estimators.common.kept import Kept
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
 from numdl.estimators.networks.parameters import check_parameters
 from numdl.estimators.networks.settings import Data
@@ -30,7 +31,7 @@ from numdl.estimators.networks.training.training import Fitted, train
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
+class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEstimator):
     """What regressors and classifiers of all families share.
 
     A dataclass, so that a family declares only the parameters that it adds; scikit-learn finds them all in the
@@ -175,18 +176,6 @@ class NetworkBase(Fitted, Kept, CallbackSupportMixin, BaseEstimator):
         """Scores of each member for scaled rows, (members, n, k)."""
         with precision(x.dtype):
             return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
-
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        from numdl.estimators.common.state import pack
-
-        check_is_fitted(self, "members_")
-        return pack(self)
-
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        from numdl.estimators.common.state import unpack
-
-        return unpack(cls(), arrays, header)
 
     def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
         from numdl.estimators.networks.summary import summarize

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.common.intake import require_choice, require_number
-from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES
+from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES, Dynamics
 from numdl.flow.dynamics import with_damping
 from numdl.models.levels import require_halves
 
@@ -41,13 +41,14 @@ def check_parameters(estimator: Any) -> None:
     require_number(call, "memory_budget", given["memory_budget"], least=2**20)
     if given["time_budget"] is not None:
         require_number(call, "time_budget", given["time_budget"], least=0, strict=True)
+    if "dynamics" in given and not isinstance(given["dynamics"], Dynamics):
+        require_choice(call, "dynamics", given["dynamics"], ("auto", *DYNAMICS))
     for name, allowed in _WORDS.items():
         if name in given:
             require_choice(call, name, given[name], allowed)
 
 
 _WORDS = {
-    "dynamics": ("auto", *DYNAMICS),
     "scheme": tuple(SCHEMES),
     "control": CONTROLS,
     "march": tuple(MARCHES),
@@ -72,6 +73,8 @@ def _require_levels(call: str, levels: Any, depth: Any) -> None:
 def _require_damped(call: str, damping: Any, dynamics: Any) -> None:
     """Refuse a damping that is no rate, or dynamics that have none."""
     require_number(call, "damping", damping, least=0)
+    if isinstance(dynamics, Dynamics):
+        dynamics = dynamics.name if dynamics.damping is None else with_damping()[0]
     if dynamics not in with_damping():
         raise ValueError(
             f"{call}(damping={damping}, dynamics={dynamics!r}): needs dynamics with damping. Use one of "

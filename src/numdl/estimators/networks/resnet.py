@@ -19,6 +19,7 @@ from numdl.estimators.networks.base import NetworkBase
 from numdl.estimators.networks.classifier import NetworkClassifier
 from numdl.estimators.networks.regressor import NetworkRegressor
 from numdl.estimators.networks.training.search_space import ResNets, SearchSpace
+from numdl.flow import Dynamics
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -28,7 +29,7 @@ class ResNetBase(NetworkBase):
     width: int | str = "auto"
     depth: int | str = "auto"
     T: float = 1.0
-    dynamics: str = "auto"
+    dynamics: str | Dynamics = "auto"
     scheme: str = "euler"
     control: str = "constant"
     smoothness: float = 0.0
@@ -108,7 +109,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         width: features m of the flow, or "auto".
         depth: steps of the flow, or "auto"; 0 is a single layer.
         T: final time of the flow; a step has size ``T / depth``.
-        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.DYNAMICS``), or "auto".
+        dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.DYNAMICS``), a ``Dynamics`` of your own,
+            or "auto".
         scheme: "euler", "heun", "rk4", ... (keys of ``numdl.flow.SCHEMES``).
         control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a "spline", of
             "legendre" or of "chebyshev" polynomials over all steps.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from numdl.estimators.common.intake import require_choice, require_finite, require_number
-from numdl.estimators.common.kept import Kept
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
-from numdl.models import RandomFeatures, RandomWeights
 
 ACTIVATIONS = ("sine", "tanh", "relu")
 
 
-class RandomFeaturesBase(Kept, BaseEstimator):
+class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
     """What regressor and classifier share; see there for the parameters."""
 
     width: int
@@ -28,6 +27,11 @@ class RandomFeaturesBase(Kept, BaseEstimator):
     standardize: bool
     random_state: Any
     features_: FeatureMap
+
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.linear.summary import summarize_linear
+
+        return summarize_linear(self, X, y, **fields)
 
     def _check_map_parameters(self) -> None:
         call = type(self).__name__
@@ -58,19 +62,3 @@ class RandomFeaturesBase(Kept, BaseEstimator):
         X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
         require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
         return X
-
-    def _pack_map(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        found = self.features_
-        arrays = {"center": found.center, "deviation": found.deviation, "K": found.theta.K, "b": found.theta.b}
-        header = {"net": dataclasses.asdict(found.net), "n_features_in_": self.n_features_in_}
-        if hasattr(self, "feature_names_in_"):
-            header["feature_names"] = [str(name) for name in self.feature_names_in_]
-        return {f"map/{name}": np.asarray(a) for name, a in arrays.items()}, header
-
-    def _unpack_map(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-        center, deviation, K, b = (arrays[f"map/{name}"] for name in ("center", "deviation", "K", "b"))
-        self.features_ = FeatureMap(center, deviation, RandomFeatures(**header["net"]), RandomWeights(K, b))
-        self.scale_ = self.features_.net.scale
-        self.n_features_in_ = header["n_features_in_"]
-        if "feature_names" in header:
-            self.feature_names_in_ = np.asarray(header["feature_names"], object)

@@ -8,10 +8,9 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from numdl.estimators.common.intake import require_finite, require_finite_targets, shown
-from numdl.estimators.common.state import plain
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -178,20 +177,3 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         X = self._rows(X, method)
         answers = [getattr(self.softmax_, method)(block) for _, block in self.features_.blocks(X, self.dtype)]
         return np.concatenate(answers)
-
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        check_is_fitted(self, "softmax_")
-        arrays, header = self._pack_map()
-        inner, header["softmax"] = self.softmax_._state()
-        header["parameters"] = {name: plain(name, value) for name, value in self.get_params().items()}
-        return arrays | {f"softmax/{name}": a for name, a in inner.items()}, header
-
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        self = cls(**header["parameters"])
-        self._unpack_map(arrays, header)
-        inner = {name.removeprefix("softmax/"): a for name, a in arrays.items() if name.startswith("softmax/")}
-        self.softmax_ = SoftmaxClassifier._from_state(inner, header["softmax"])
-        self.classes_, self.n_iter_ = self.softmax_.classes_, self.softmax_.n_iter_
-        self.status_ = self.softmax_.status_
-        return self

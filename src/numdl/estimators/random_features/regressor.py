@@ -9,15 +9,13 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
-from numdl.estimators.common.state import plain
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
 from numdl.estimators.tikhonov.criteria import selector_of
-from numdl.linalg import TSQR
 from numdl.regularize.ridge import alpha_grid, decompose_condensed, ridge_path
 from numdl.regularize.selectors import search
 
@@ -181,26 +179,3 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
             self.coef_, self.intercept_ = unknowns[:, 0], float(intercept[0])
         else:
             self.coef_, self.intercept_ = np.ascontiguousarray(unknowns.T), intercept
-
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        check_is_fitted(self, "coef_")
-        arrays, header = self._pack_map()
-        arrays |= {"coef_": self.coef_, "intercept_": np.asarray(self.intercept_)}
-        arrays["triangle"] = self.condensed_.triangle
-        header |= {name: getattr(self, name) for name in ("alpha_", "effective_dof_", "n_rows_")}
-        header["parameters"] = {name: plain(name, value) for name, value in self.get_params().items()}
-        return arrays, header | {"status": list(self.status_), "flat": self._flat}
-
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        self = cls(**header["parameters"])
-        self._unpack_map(arrays, header)
-        self._flat, self.status_ = header["flat"], Status(*header["status"])
-        self.coef_, self.intercept_ = arrays["coef_"], arrays["intercept_"]
-        if self._flat:
-            self.intercept_ = float(self.intercept_)
-        for name in ("alpha_", "effective_dof_", "n_rows_"):
-            setattr(self, name, header[name])
-        self.condensed_ = TSQR(arrays["triangle"], self.features_.net.width, self.n_rows_)
-        self.path_ = self.choice_ = None
-        return self

@@ -15,7 +15,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_finite_targets
-from numdl.estimators.common.kept import Kept
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.tikhonov.checks import (
     can_condense,
     check_tikhonov,
@@ -29,12 +30,11 @@ from numdl.estimators.tikhonov.criteria import NEED_NOISE, Solved
 from numdl.estimators.tikhonov.direct import Table, choose, scaled, solve_directly
 from numdl.estimators.tikhonov.iterative import solve_by_products
 from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
-from numdl.estimators.tikhonov.state import pack, unpack
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
 from numdl.regularize.ridge import decompose_condensed
 
 
-class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
 
     One decomposition gives the solutions for all alphas; a criterion chooses among them. The intercept b is free.
@@ -75,6 +75,8 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Sources: Hansen, Discrete Inverse Problems, SIAM 2010; Golub, Heath and Wahba, Technometrics 21 (1979).
     """
+
+    _left_out = ("decomposition_",)
 
     def __init__(
         self,
@@ -209,13 +211,10 @@ class TikhonovRegressor(Kept, MultiOutputMixin, RegressorMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        check_is_fitted(self, "coef_")
-        return pack(self)
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.linear.summary import summarize_linear
 
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        return unpack(cls(), arrays, header)
+        return summarize_linear(self, X, y, **fields)
 
     def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
         """Solve, and keep the coefficients in the units of the data."""

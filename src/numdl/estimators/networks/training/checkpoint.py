@@ -17,9 +17,10 @@ import numpy as np
 
 from numdl.container import read_container, write_container
 from numdl.contracts import Iterate, Result, Status
+from numdl.estimators.common.codec import Encoder, decode
 from numdl.estimators.networks.settings import Start
 from numdl.estimators.networks.training.trainer import Run, Trainer
-from numdl.models import Network, from_header, to_header
+from numdl.models import Network
 from numdl.optimize import Best, Progress
 from numdl.regularize import Precisions
 
@@ -77,7 +78,7 @@ class Checkpoint:
             return
         arrays, header = self._read()
         for i, stored in enumerate(header["runs"]):
-            net = from_header(stored["net"])
+            net = decode(stored["net"], arrays)
             leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
             start = Start(*stored["start"])
             trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
@@ -109,7 +110,7 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
     names = sorted(progress.history)
     table = np.asarray([progress.history[name] for name in names])
     header = {
-        "net": to_header(run.net),
+        "net": Encoder().encode(run.net, "net"),
         "start": list(run.start),
         "history": names,
         "status": list(run.result.status),

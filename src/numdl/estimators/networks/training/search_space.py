@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
+from numdl.flow import Dynamics
 from numdl.models import MLP, Network, ResNet, coarsened
 
 CLASS_WIDTH = 64
@@ -43,7 +44,7 @@ class ResNets:
 
     width: int | None = None
     depth: int | None = None
-    dynamics: str | None = None
+    dynamics: str | Dynamics | None = None
     T: float = 1.0
     scheme: str = "euler"
     control: str = "constant"

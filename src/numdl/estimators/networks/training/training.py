@@ -19,6 +19,7 @@ from numdl.estimators.networks.settings import Data, Settings
 from numdl.estimators.networks.training.checkpoint import Checkpoint, fingerprint
 from numdl.estimators.networks.training.search import search_architectures, search_table
 from numdl.estimators.networks.training.trainer import Trainer
+from numdl.flow import Dynamics
 from numdl.models import Network
 
 
@@ -155,6 +156,8 @@ def _fingerprint(estimator: Any, data: Data) -> str:
     parameters = {name: value for name, value in estimator.get_params().items() if name not in ignored}
     if not isinstance(estimator.random_state, int | np.integer):  # the file's own seed is used
         parameters["random_state"] = None
+    if isinstance(parameters.get("dynamics"), Dynamics):  # of the user's own, known by name: functions have no digest
+        parameters["dynamics"] = parameters["dynamics"].name
     parameters |= {"class": type(estimator).__name__, "total": data.total}
     return fingerprint(parameters, data.x, data.c, data.w, data.x_val, data.c_val)
 

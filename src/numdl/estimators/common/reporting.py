@@ -1,4 +1,4 @@
-"""What can be done with any fitted estimator: store it, sum it up, write its page?"""
+"""Summary and report of a fit: what can be shown of any fitted estimator?"""
 
 from __future__ import annotations
 
@@ -8,18 +8,8 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 
-class Kept:
-    """Conveniences that lead from an estimator to files; they load what they need when they are called."""
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
+class ReportMixin:
+    """Estimators that sum up their fit and write a page about it; each says in ``_summarize`` what there is."""
 
     def summary(self, X: Any = None, y: Any = None, *, title: str | None = None, **facts: Any) -> Any:
         """What a report shows, as plain arrays.
@@ -51,6 +41,4 @@ class Kept:
 
     def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
         """The summary of this kind of estimator."""
-        from numdl.estimators.linear.summary import summarize_linear
-
-        return summarize_linear(self, X, y, **fields)
+        raise NotImplementedError(type(self).__name__)
