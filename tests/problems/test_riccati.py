@@ -138,7 +138,7 @@ def test_all_ways_give_the_same_control_of_a_linear_quadratic_problem():
     for method in (LevenbergMarquardt(first_damping=1e-10), NewtonCG(tol=0.0), msa):
         found.append(minimize(problem, method, coeffs, max_iter=100)[0].p)
     for p in found:
-        assert jnp.max(jnp.abs(p - exact)) < 1e-10
+        assert jnp.max(jnp.abs(p - exact)) < 1e-9  # by a trust region, which judges values: minimal to their rounding
 
 
 def test_coupled_layers_are_refused():
