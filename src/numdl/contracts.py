@@ -220,3 +220,12 @@ class Control(Protocol):
     def refine(self, coeffs: PyTree) -> PyTree:
         """The same function of time on ``2 nt`` steps (prolongation)."""
         ...
+
+
+@runtime_checkable
+class TimedControl(Control, Protocol):
+    """A control of functions over all steps, whose weights depend on where the steps are."""
+
+    def cells_at(self, coeffs: PyTree, h: Any) -> PyTree:
+        """``cells`` for steps of the sizes h, () or (nt,)."""
+        ...

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES, Field, get_march
+from numdl.flow import FIELDS, SCHEMES, Field, final, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
@@ -239,6 +239,45 @@ def test_few_weights_for_many_steps(control):
     finer = ResNet(2, 4, 40, control=control, scheme="rk4")
     x = jnp.asarray([0.3, -1.0])
     np.testing.assert_allclose(net.features(theta, x), finer.features(theta, x), atol=1e-3)
+
+
+@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+def test_few_weights_are_functions_of_time_on_learned_steps_too(control):
+    """The limit of many steps is the same however they are spaced."""
+    x = jnp.asarray([0.3, -1.0])
+
+    def gap(nt, wrong=False):
+        net = ResNet(2, 4, nt, T=3.0, control=control, coefficients=5, scheme="heun", steps="learned")
+        theta = net.init(0, jnp.float64)
+        theta["flow"] = jax.tree.map(lambda a: 2 * a, ResNet(2, 4, 4, control=control, coefficients=5).init(1)["flow"])
+        uneven = theta | {"steps": jnp.linspace(-1.0, 1.0, nt)}
+        if wrong:  # the planted mutant: the weights by the number of the step
+            scheme, f, basis, coeffs, u0, t0, h = net.flow(uneven, net.open(uneven, x))
+            there = final(
+                scheme, f, dataclasses.replace(basis, nodes=tuple(np.linspace(0, 1, nt + 1))), coeffs, u0, t0, h
+            )
+        else:
+            there = net.features(uneven, x)
+        return float(jnp.linalg.norm(there - net.features(theta, x)))
+
+    near, far = gap(40), gap(160)
+    assert far < 1e-2 and near / far > 12  # 16 is order 2
+    assert gap(160, wrong=True) > 0.1
+
+
+@pytest.mark.parametrize("march", ["checkpointed", "reversible", "parallel-newton"])
+def test_learned_steps_have_the_same_slope_by_every_march_where_weights_follow_them(march):
+    options = {"dynamics": "hamiltonian", "scheme": "verlet", "control": "spline", "steps": "learned"}
+    x = jnp.asarray([0.3, -1.0])
+    theta = ResNet(2, 4, 5, **options).init(0, jnp.float64) | {"steps": jnp.asarray([0.0, 1.0, -1.0, 2.0, 0.0])}
+
+    def judged(way):
+        net = ResNet(2, 4, 5, march=way, **options)
+        return jax.jit(jax.value_and_grad(lambda theta: jnp.sum(net.features(theta, x) ** 2)))
+
+    check_gradient(judged(march), theta)
+    for one, other in zip(*(jax.tree.leaves(judged(way)(theta)) for way in (march, "stored")), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("march", ["stored", "reversible"])

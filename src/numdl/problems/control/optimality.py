@@ -89,8 +89,8 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
         ValueError: the change has another structure or shapes.
     """
     require_like("sensitivity", "change", coeffs, change)
-    stages = problem.stages(coeffs)
-    moved = jax.jvp(problem.control.cells, (coeffs,), (change,))[1]
+    stages, moved = jax.jvp(problem.stages, (coeffs,), (change,))
+    moved = moved.cell
 
     def forward(pair: tuple[Array, Array], step: tuple[Steps, PyTree]) -> tuple[tuple[Array, Array], Array]:
         stage, cell = step

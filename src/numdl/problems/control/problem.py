@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Scheme, Steps, Work
+from numdl.contracts import Linearization, PyTree, Scheme, Steps, TimedControl, Work
 from numdl.linalg import LinearQuadratic
 from numdl.problems.control.fits import require_fit, require_parts, require_states
 from numdl.problems.control.lagrangian import lagrangian
@@ -90,7 +90,8 @@ class ControlProblem(eqx.Module):
             ValueError: there is no step size for each step, or as ``require_fit``.
             TypeError: as ``require_fit``.
         """
-        cells = self.control.cells(coeffs)
+        control = self.control
+        cells = control.cells_at(coeffs, self.h) if isinstance(control, TimedControl) else control.cells(coeffs)
         leaves = jax.tree.leaves(cells)
         if not leaves:
             raise ValueError("ControlProblem(coefficients without arrays): the number of steps is unknown. Give one.")
