@@ -181,6 +181,11 @@ def test_wrong_inputs_are_refused():
     [
         ({"width": 3, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
         ({"scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "verlet", "march": "adaptive"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "imex", "march": "adaptive"}, "scheme 'imex': needs dynamics with a linear part"),
+        ({"width": 3, "depth": 0, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
+        ({"depth": 0, "scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"depth": 0, "march": "reversible"}, "needs a step that can be undone"),
         ({"march": "reversible"}, "needs a step that can be undone"),
         ({"march": "backwards"}, "unknown march"),
         ({"march": "adjoint", "dynamics": "hamiltonian", "scheme": "verlet"}, "no halves"),
@@ -278,6 +283,17 @@ def test_learned_steps_have_the_same_slope_by_every_march_where_weights_follow_t
     check_gradient(judged(march), theta)
     for one, other in zip(*(jax.tree.leaves(judged(way)(theta)) for way in (march, "stored")), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_adaptive_march_keeps_float32_where_float64_is_on():
+    net = ResNet(2, 4, 3, march="adaptive")
+    x, theta = jnp.asarray([0.3, -1.0]), net.init(0, jnp.float64)
+    short = jax.tree.map(lambda a: a.astype(jnp.float32), (theta, x))
+    value = jax.jit(jax.value_and_grad(lambda theta, x: net.features(theta, x).sum()))
+    found, exact = value(*short), value(theta, x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("march", ["stored", "reversible"])
