@@ -1,5 +1,6 @@
 """A stability report against numbers computed by hand, and planted mutants that it must see."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,6 +111,22 @@ def test_an_overflow_names_layer_and_step():
     maps = [lambda u: 2 * u, lambda u: u * jnp.inf, lambda u: u]
     report = residual_report(maps, np.ones((1, 2)))
     assert report.overflow == 1 and report.verdict[0].startswith("Overflow in layer 1, step size h = 1")
+
+
+def test_modules_of_equinox_are_maps():
+    """They have arrays and no hash; a linear one says what its matrix does."""
+
+    class Residual(eqx.Module):
+        K: jax.Array
+
+        def __call__(self, u):
+            return u + 0.5 * self.K @ u
+
+    with jax.enable_x64(True):
+        module, half = Residual(jnp.asarray(2 * TURN)), Residual(jnp.asarray(TURN))
+    report = residual_report([module, module, half], np.ones((1, 2)), h=0.5)
+    np.testing.assert_allclose(report.amplification, np.sqrt([2, 2, 1.25]), rtol=1e-12)
+    np.testing.assert_allclose(np.sort(report.eigenvalues[:, 0].imag), [[-2, 2], [-2, 2], [-1, 1]], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

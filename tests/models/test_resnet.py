@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import DYNAMICS, SCHEMES, Dynamics, get_march
+from numdl.flow import DYNAMICS, SCHEMES, Dynamics, final, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.testing import check_adjoint, check_gradient
 
@@ -180,6 +180,11 @@ def test_wrong_inputs_are_refused():
     [
         ({"width": 3, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
         ({"scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "verlet", "march": "adaptive"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "imex", "march": "adaptive"}, "scheme 'imex': needs dynamics with a linear part"),
+        ({"width": 3, "depth": 0, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
+        ({"depth": 0, "scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"depth": 0, "march": "reversible"}, "needs a step that can be undone"),
         ({"march": "reversible"}, "needs a step that can be undone"),
         ({"march": "backwards"}, "unknown march"),
         ({"march": "adjoint", "dynamics": "hamiltonian", "scheme": "verlet"}, "no halves"),
@@ -238,6 +243,56 @@ def test_few_weights_for_many_steps(control):
     finer = ResNet(2, 4, 40, control=control, scheme="rk4")
     x = jnp.asarray([0.3, -1.0])
     np.testing.assert_allclose(net.features(theta, x), finer.features(theta, x), atol=1e-3)
+
+
+@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+def test_few_weights_are_functions_of_time_on_learned_steps_too(control):
+    """The limit of many steps is the same however they are spaced."""
+    x = jnp.asarray([0.3, -1.0])
+
+    def gap(nt, wrong=False):
+        net = ResNet(2, 4, nt, T=3.0, control=control, coefficients=5, scheme="heun", steps="learned")
+        theta = net.init(0, jnp.float64)
+        theta["flow"] = jax.tree.map(lambda a: 2 * a, ResNet(2, 4, 4, control=control, coefficients=5).init(1)["flow"])
+        uneven = theta | {"steps": jnp.linspace(-1.0, 1.0, nt)}
+        if wrong:  # the planted mutant: the weights by the number of the step
+            scheme, f, basis, coeffs, u0, t0, h = net.flow(uneven, net.open(uneven, x))
+            there = final(
+                scheme, f, dataclasses.replace(basis, nodes=tuple(np.linspace(0, 1, nt + 1))), coeffs, u0, t0, h
+            )
+        else:
+            there = net.features(uneven, x)
+        return float(jnp.linalg.norm(there - net.features(theta, x)))
+
+    near, far = gap(40), gap(160)
+    assert far < 1e-2 and near / far > 12  # 16 is order 2
+    assert gap(160, wrong=True) > 0.1
+
+
+@pytest.mark.parametrize("march", ["checkpointed", "reversible", "parallel-newton"])
+def test_learned_steps_have_the_same_slope_by_every_march_where_weights_follow_them(march):
+    options = {"dynamics": "hamiltonian", "scheme": "verlet", "control": "spline", "steps": "learned"}
+    x = jnp.asarray([0.3, -1.0])
+    theta = ResNet(2, 4, 5, **options).init(0, jnp.float64) | {"steps": jnp.asarray([0.0, 1.0, -1.0, 2.0, 0.0])}
+
+    def judged(way):
+        net = ResNet(2, 4, 5, march=way, **options)
+        return jax.jit(jax.value_and_grad(lambda theta: jnp.sum(net.features(theta, x) ** 2)))
+
+    check_gradient(judged(march), theta)
+    for one, other in zip(*(jax.tree.leaves(judged(way)(theta)) for way in (march, "stored")), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_adaptive_march_keeps_float32_where_float64_is_on():
+    net = ResNet(2, 4, 3, march="adaptive")
+    x, theta = jnp.asarray([0.3, -1.0]), net.init(0, jnp.float64)
+    short = jax.tree.map(lambda a: a.astype(jnp.float32), (theta, x))
+    value = jax.jit(jax.value_and_grad(lambda theta, x: net.features(theta, x).sum()))
+    found, exact = value(*short), value(theta, x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("march", ["stored", "reversible"])

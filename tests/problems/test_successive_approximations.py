@@ -60,10 +60,12 @@ def test_terms_are_those_of_the_formula():
     held = one(layers.held, j)
     theta = jax.tree.map(lambda a: a[j] + 0.1, coeffs)
 
+    def rates(t, uz, theta):
+        return jnp.append(problem.f(t, uz[:-1], theta), jnp.sum(problem.running(t, uz[:-1], theta) ** 2) / 2)
+
     def total(u, theta, ahead):
-        running = held.stage.h * jnp.sum(problem.running(held.stage.t, u, theta) ** 2) / 2
-        step = problem.scheme.step(problem.f, held.stage.t, held.stage.h, u, lambda c: theta)
-        return ahead @ step + running, step
+        step = problem.scheme.step(rates, held.stage.t, held.stage.h, jnp.append(u, 0.0), lambda c: theta)
+        return ahead @ step[:-1] + step[-1], step[:-1]
 
     @jax.jit
     def one_sample(u, after, lam, ahead):

@@ -23,7 +23,7 @@ def require_parts(problem: Any) -> None:
     Raises:
         ValueError: the scheme is none from state to state, control or loss are none, u0 or c have no axes (samples,
             entries), another number of samples or entries that are not finite, u0 holds no real floating-point numbers,
-            or step sizes are not positive or have another shape.
+            step sizes are not positive or have another shape, or a running cost would be less accurate than the scheme.
     """
     scheme, u0, c, h = problem.scheme, problem.u0, problem.c, problem.h
     if not hasattr(scheme, "start"):
@@ -51,6 +51,11 @@ def require_parts(problem: Any) -> None:
         raise ValueError(
             f"ControlProblem(c of shape {c.shape}): needs targets (n, k) for the {len(u0)} samples of u0, shape "
             f"({len(u0)}, k). Give c[None, :] for one sample."
+        )
+    if problem.running is not None and scheme.nodes is None and scheme.order > 2:
+        raise ValueError(
+            f"ControlProblem(running, scheme of order {scheme.order} without nodes): the ends of a step give a running "
+            "cost of order 2, needs Scheme(nodes=...) with weights > 0. Use 'rk4', or give the scheme its nodes."
         )
     for name, given in (("u0", u0), ("c", c)):
         _require_finite(name, given)

@@ -3,7 +3,7 @@
     mean over samples of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta),
     e_j = [ ||Phi_j(u_j, theta) - u_j+1||^2 + ||dH_j/du - lambda_j||^2 ] / h_j
 
-with ``H_j = lambda_j+1' Phi_j + h_j L``. At the weights that gave the states and adjoints e_j vanishes, and the sum of
+with ``H_j = lambda_j+1' Phi_j + L_j``. At the weights that gave the states and adjoints e_j vanishes, and the sum of
 all slopes is the gradient of the cost. Elsewhere e_j says by how much the equations of state and adjoint are missed:
 the cost changes by at most the change of ``sum H_j + R_j`` plus a constant times ``sum e_j``. All layers are
 independent of each other.
@@ -68,10 +68,9 @@ class Layer(eqx.Module):
         moved = stage._replace(cell=p)
 
         def of_state(u: Array, after: Array, lam: Array) -> tuple[Array, Array]:
-            onward = self.problem.advance(moved, u)
+            onward, rest = self.problem.step(moved, u)
             # Only the change of the state: lambda' Phi itself is large, and its decrease would drown in rounding.
-            energy = lam @ (onward - after) + jnp.sum(self.problem.running_residual(moved, u) ** 2) / 2
-            return energy, onward
+            return lam @ (onward - after) + jnp.sum(rest**2) / 2, onward
 
         energy, onward = jax.vmap(of_state)(held.u, held.after, held.lam_after)
         change = ravel_pytree(p)[0] - ravel_pytree(stage.cell)[0]
@@ -148,8 +147,9 @@ def layers_of(problem: Any, coeffs: PyTree) -> Layers:
 
         def one(u: Array, lam: Array) -> tuple[Array, PyTree, Array]:
             def energy(cell: PyTree, u: Array) -> tuple[Array, Array]:
-                running = jnp.sum(problem.running_residual(stage._replace(cell=cell), u) ** 2) / 2
-                return lam @ problem.advance(stage._replace(cell=cell), u) + running, running
+                onward, rest = problem.step(stage._replace(cell=cell), u)
+                running = jnp.sum(rest**2) / 2
+                return lam @ onward + running, running
 
             (by_cell, by_state), running = jax.grad(energy, (0, 1), has_aux=True)(stage.cell, u)
             return by_state, by_cell, running

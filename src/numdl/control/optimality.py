@@ -7,8 +7,8 @@ With ``lambda(t)`` the derivative of a sample's cost by its state at t, and ``H(
     0       =  mean over samples of dH/dtheta + dR/dtheta        (within bounds: the projected gradient)
 
 H is minimal over theta at an optimal control. Li et al. take ``-lambda``, for which ``lambda' f - L`` is maximal. The
-discrete system has ``lambda_j = d/du [lambda_j+1' Phi_j(u_j, theta) + h L]`` in place of the second line: its
-stationarity is the gradient of the discrete cost to rounding, that of the continuous one up to the scheme's order.
+discrete system has ``lambda_j = d/du [lambda_j+1' Phi_j(u_j, theta) + L_j(u_j, theta)]`` in place of the second line:
+its stationarity is the gradient of the discrete cost to rounding, that of the continuous one up to the scheme's order.
 
 Sources: Pontryagin et al., The Mathematical Theory of Optimal Processes, 1962; Li, Chen, Tai and E, Maximum principle
 based algorithms for deep learning, JMLR 18 (2018), sec. 2 and 5.
@@ -89,8 +89,8 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
         ValueError: the change has another structure or shapes.
     """
     require_like("sensitivity", "change", coeffs, change)
-    stages = problem.stages(coeffs)
-    moved = jax.jvp(problem.control.cells, (coeffs,), (change,))[1]
+    stages, moved = jax.jvp(problem.stages, (coeffs,), (change,))
+    moved = moved.cell
 
     def forward(pair: tuple[Array, Array], step: tuple[Steps, PyTree]) -> tuple[tuple[Array, Array], Array]:
         stage, cell = step

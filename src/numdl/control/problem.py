@@ -1,11 +1,14 @@
 """What does a control cost that steers samples from where they are to where they are wanted?
 
-    J(theta) = 1/n sum_i [ loss(output(u_i(T)), c_i) + sum_j h_j L(t_j, u_ij, theta(t_j)) ] + R(theta)
-    subject to  u_i,j+1 = Phi_j(u_ij, theta),    L = 1/2 ||r(t, u, theta)||^2
+    J(theta) = 1/n sum_i [ loss(output(u_i(T)), c_i) + sum_j L_j(u_ij, theta) ] + R(theta)
+    subject to  u_i,j+1 = Phi_j(u_ij, theta),    L_j = h_j sum_s b_s L(t_j + c_s h_j, v_s, theta(t_j + c_s h_j))
+                                                 L   = 1/2 ||r(t, u, theta)||^2
 
 ``Phi_j`` is one step of a scheme for ``u' = f(t, u, theta(t))``. Training of a residual network is the case r = None, a
 regulator that of linear f, r and output. The running cost is given by its residual r, so that it has a Gauss-Newton
-matrix; its integral is taken by the rectangle rule at the start of each step, which is of first order.
+matrix. Its integral is what the scheme makes of ``z' = L`` as one more state: weights b_s, times and states v_s are
+those of the stages (``Scheme.nodes``), so the cost has the order of the scheme. Schemes without that rule see the
+ends of a step: its start where they are of first order, the trapezoidal rule where of second.
 
 Cost: a linearisation is a pass forward and one backward over the samples, as is a product with the curvature.
 
@@ -25,7 +28,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Scheme, Steps, Work
+from numdl.contracts import Linearization, PyTree, Scheme, Steps, TimedControl, Work
 from numdl.control.fits import require_fit, require_parts, require_states
 from numdl.control.lagrangian import lagrangian
 from numdl.control.layers import Layers, layers_of
@@ -87,7 +90,8 @@ class ControlProblem(eqx.Module):
             ValueError: there is no step size for each step, or as ``require_fit``.
             TypeError: as ``require_fit``.
         """
-        cells = self.control.cells(coeffs)
+        control = self.control
+        cells = control.cells_at(coeffs, self.h) if isinstance(control, TimedControl) else control.cells(coeffs)
         leaves = jax.tree.leaves(cells)
         if not leaves:
             raise ValueError("ControlProblem(coefficients without arrays): the number of steps is unknown. Give one.")
@@ -105,11 +109,17 @@ class ControlProblem(eqx.Module):
         """``Phi_j(u, theta)`` of one sample."""
         return self.scheme.step(self.f, stage.t, stage.h, u, lambda c: self.control.at(stage.cell, c))
 
-    def running_residual(self, stage: Steps, u: Float[Array, " m"]) -> Float[Array, " q"]:
-        """``sqrt(h_j) r(t_j, u, theta(t_j))`` of one sample; half its square norm is the cost of the step."""
-        if self.running is None:
-            return jnp.zeros(0, u.dtype)
-        return jnp.sqrt(stage.h) * self.running(stage.t, u, self.control.at(stage.cell, 0.0))
+    def step(self, stage: Steps, u: Float[Array, " m"]) -> tuple[Float[Array, " m"], Float[Array, " sq"]]:
+        """``Phi_j(u, theta)`` of one sample, and the residuals ``sqrt(h_j b_s) r(...)`` of all s nodes of the step.
+
+        Half their square norm is ``L_j``.
+        """
+        running, (t, h, cell) = self.running, stage
+        if running is None:
+            return self.advance(stage, u), jnp.zeros(0, u.dtype)
+        onward, rule = _with_nodes(self.scheme)(self.f, t, h, u, lambda c: self.control.at(cell, c))
+        parts = [jnp.sqrt(b * h) * running(t + c * h, v, self.control.at(cell, c)) for b, c, v in rule]
+        return onward, jnp.concatenate(parts)
 
     def scores(self, u: Float[Array, " m"]) -> Float[Array, " k"]:
         """What the loss sees of a last state."""
@@ -172,8 +182,7 @@ class ControlProblem(eqx.Module):
     def apart(self, p: PyTree, states: Float[Array, "times n m"]) -> tuple[Float[Array, ""], Float[Array, "nt n m"]]:
         """Cost of given states, and what they miss of the dynamics, ``Phi_j(u_j) - u_j+1``; nothing is marched."""
         require_states("apart", "states", self, self.control.nt, states)
-        stages, over = self.stages(p), lambda fun: jax.vmap(jax.vmap(fun, (None, 0)))
-        rest, onward = (over(fun)(stages, states[:-1]) for fun in (self.running_residual, self.advance))
+        onward, rest = jax.vmap(jax.vmap(self.step, (None, 0)))(self.stages(p), states[:-1])
         return self._cost(jax.vmap(self.scores)(states[-1]), rest) + self._penalty(p), onward - states[1:]
 
     def local(self, p: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
@@ -202,18 +211,29 @@ class ControlProblem(eqx.Module):
         """The same problem on a part of the samples."""
         return dataclasses.replace(self, u0=self.u0[index], c=self.c[index])
 
-    def _march(self, coeffs: PyTree) -> tuple[Float[Array, "n k"], Float[Array, "nt n q"]]:
+    def _march(self, coeffs: PyTree) -> tuple[Float[Array, "n k"], Float[Array, "nt n sq"]]:
         """Scores and running residuals, all that the cost depends on."""
 
         def forward(u: Array, stage: Steps) -> tuple[Array, Array]:
-            rest = jax.vmap(self.running_residual, (None, 0))(stage, u)
-            return jax.vmap(self.advance, (None, 0))(stage, u), rest
+            return jax.vmap(self.step, (None, 0))(stage, u)
 
         last, rest = jax.lax.scan(forward, self.u0, self.stages(coeffs))
         return jax.vmap(self.scores)(last), rest
 
-    def _cost(self, s: Float[Array, "n k"], r: Float[Array, "nt n q"]) -> Float[Array, ""]:
+    def _cost(self, s: Float[Array, "n k"], r: Float[Array, "nt n sq"]) -> Float[Array, ""]:
         return (jnp.sum(jax.vmap(self.loss.value)(s, self.c)) + jnp.sum(r**2) / 2) / self.u0.shape[0]
 
     def _penalty(self, p: PyTree) -> Float[Array, ""]:
         return jnp.zeros((), self.u0.dtype) if self.penalty is None else self.penalty.value(p)
+
+
+def _with_nodes(scheme: Scheme) -> Callable[..., Any]:
+    """The step with its quadrature rule, from its ends where the scheme knows none."""
+    if scheme.nodes is not None:
+        return scheme.nodes
+
+    def ends(f: Any, t: Any, h: Any, u: Array, theta: Callable[[float], PyTree]) -> tuple[Array, tuple]:
+        onward = scheme.step(f, t, h, u, theta)
+        return onward, ((1.0, 0.0, u),) if scheme.order == 1 else ((0.5, 0.0, u), (0.5, 1.0, onward))
+
+    return ends

@@ -73,16 +73,12 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
     flat = jax.vmap(lambda cell: ravel_pytree(cell)[0])(coeffs)
 
     def local(t: Array, h: Array, theta: Array, u: Array, after: Array) -> tuple[Array, ...]:
-        def step(u: Array, theta: Array) -> Array:
-            return problem.advance(Steps(t, h, unravel(theta)), u)
+        def step(u: Array, theta: Array) -> tuple[Array, Array]:
+            return problem.step(Steps(t, h, unravel(theta)), u)
 
-        def rest(u: Array, theta: Array) -> Array:
-            return problem.running_residual(Steps(t, h, unravel(theta)), u)
-
-        by_both = (jax.vmap(jax.jacfwd(fun, (0, 1)), (0, None)) for fun in (step, rest))
-        (A, B), (Ju, Jv) = (jacobians(u, theta) for jacobians in by_both)
-        r = jax.vmap(rest, (0, None))(u, theta)
-        missed = jax.vmap(step, (0, None))(u, theta) - after
+        (A, B), (Ju, Jv) = jax.vmap(jax.jacfwd(step, (0, 1)), (0, None))(u, theta)
+        onward, r = jax.vmap(step, (0, None))(u, theta)
+        missed = onward - after
         Q = jnp.einsum("iqa,iqb->iab", Ju, Ju) / n
         S = jnp.einsum("iqw,iqa->wia", Jv, Ju).reshape(-1, n * m) / n
         R = jnp.einsum("iqv,iqw->vw", Jv, Jv) / n

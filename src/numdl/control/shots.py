@@ -68,9 +68,8 @@ def shots(
 
         def march(u: Array, block: Steps) -> tuple[Array, Array]:
             def forward(u: Array, stage: Steps) -> tuple[Array, tuple[Array, Array]]:
-                rest = jnp.sum(jax.vmap(problem.running_residual, (None, 0))(stage, u) ** 2) / (2 * n)
-                u = jax.vmap(problem.advance, (None, 0))(stage, u)
-                return u, (u, rest)
+                u, rest = jax.vmap(problem.step, (None, 0))(stage, u)
+                return u, (u, jnp.sum(rest**2) / (2 * n))
 
             _, (path, rest) = jax.lax.scan(forward, u, block)
             return path, jnp.sum(rest)

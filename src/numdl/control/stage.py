@@ -11,7 +11,7 @@ from numdl.contracts import Steps
 
 
 def stage_hamiltonian(problem: Any, stage: Steps, u: Float[Array, " m"], lam: Float[Array, " m"]) -> Float[Array, ""]:
-    """``lambda' Phi_j(u) + h L`` of one sample and step: the Hamiltonian of the discrete system.
+    """``lambda' Phi_j(u) + L_j(u)`` of one sample and step: the Hamiltonian of the discrete system.
 
     Args:
         problem: a ``ControlProblem``.
@@ -22,4 +22,5 @@ def stage_hamiltonian(problem: Any, stage: Steps, u: Float[Array, " m"], lam: Fl
     Returns:
         In units of the cost, ().
     """
-    return lam @ problem.advance(stage, u) + jnp.sum(problem.running_residual(stage, u) ** 2) / 2
+    onward, rest = problem.step(stage, u)
+    return lam @ onward + jnp.sum(rest**2) / 2

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from numdl.contracts import PyTree, Scheme
-from numdl.flow import Dynamics, PiecewiseConstant, get_activation
+from numdl.flow import Dynamics, PiecewiseConstant, final, get_activation
 
 
 @functools.lru_cache(maxsize=256)
@@ -46,7 +46,9 @@ def require_compatible(
             "would be added to each entry: return its vector."
         )
 
-    def go(theta: PyTree, u: Array) -> Array:
-        return march(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
+    def go(way: Callable[..., Array], theta: PyTree, u: Array) -> Array:
+        return way(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
 
-    jax.eval_shape(go, jax.tree.map(lambda leaf: leaf[None], layer), u)
+    # The trajectory takes the steps of the scheme, also where the march takes its own.
+    for way in (march, final):
+        jax.eval_shape(functools.partial(go, way), jax.tree.map(lambda leaf: leaf[None], layer), u)

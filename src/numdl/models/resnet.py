@@ -105,9 +105,7 @@ class ResNet(Network):
             )
         get_control(self.control, self.depth, self.coefficients, self.smoothness)
         get_activation(self.activation)
-        parts = self.field, get_scheme(self.scheme), get_march(self.march)
-        if self.depth:
-            require_compatible(*parts, self.activation, self.width)
+        require_compatible(self.field, get_scheme(self.scheme), get_march(self.march), self.activation, self.width)
 
     @property
     def field(self) -> Dynamics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -94,12 +95,14 @@ def layers_of_maps(maps: Sequence[Callable[[Any], Any]], h: float) -> Layers:
     Returns:
         The layers.
     """
+    # Modules have arrays and no hash. The same map is the same step, so that nothing is compiled twice.
+    hashed = {id(layer): functools.partial(layer) for layer in maps}
     return Layers(
         name="euler",
         scheme=SCHEMES["euler"],
         separable=False,
         h=np.full(len(maps), float(h)),
-        steps=list(maps),
+        steps=[hashed[id(layer)] for layer in maps],
         start=lambda u: u,
         finish=lambda u: u,
         advance=lambda u, step: jnp.asarray(step(u)),

@@ -15,6 +15,7 @@ import numpy as np
 
 from numdl.contracts import Control, PyTree
 from numdl.flow.activations import get_activation
+from numdl.flow.march.common import steps_of
 from numdl.flow.march.stored import final
 from numdl.flow.schemes import get_scheme
 
@@ -22,6 +23,8 @@ from numdl.flow.schemes import get_scheme
 @dataclasses.dataclass(frozen=True)
 class Halved:
     """Weights on half as many steps, each of which spans two of the control's: the same function of time.
+
+    Its coefficients are the cells of the control.
 
     Attributes:
         control: with an even number of steps.
@@ -31,7 +34,7 @@ class Halved:
 
     def cells(self, coeffs: PyTree) -> PyTree:
         """Pairs of cells, leading axis nt / 2."""
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, 2, *leaf.shape[1:]), self.control.cells(coeffs))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, 2, *leaf.shape[1:]), coeffs)
 
     def at(self, cell: PyTree, c: Any) -> PyTree:
         """Weights at the fraction c of a step; where weights jump, those behind the jump."""
@@ -39,7 +42,7 @@ class Halved:
         return self.control.at(jax.tree.map(lambda leaf: leaf[int(second)], cell), 2 * c - second)
 
     def refine(self, coeffs: PyTree) -> PyTree:
-        """The same function of time on twice as many steps: the coefficients of the control itself."""
+        """The same function of time on twice as many steps: the cells of the control."""
         return coeffs
 
 
@@ -56,7 +59,8 @@ def rediscretisation(net: Any, theta: PyTree, u0: Any) -> dict[str, float]:
         the same steps); NaN where a state is not finite.
     """
     f, control, coeffs = net.field.vector_field(get_activation(net.activation)), net.weights_in_time, theta["flow"]
-    nt = len(jax.tree.leaves(control.cells(coeffs))[0])
+    cells = steps_of("rediscretisation", control, coeffs, u0, 0.0, net.step_sizes(theta))[1].cell
+    nt = len(jax.tree.leaves(cells)[0])
     h = jnp.broadcast_to(jnp.asarray(net.step_sizes(theta), float), (nt,))
 
     def go(scheme: str, control: Any, coeffs: PyTree, h: Any) -> np.ndarray:
@@ -68,7 +72,7 @@ def rediscretisation(net: Any, theta: PyTree, u0: Any) -> dict[str, float]:
     own = go(net.scheme, control, coeffs, h)
     others = {}
     if nt % 2 == 0:
-        others["nt/2"] = go(net.scheme, Halved(control), coeffs, h.reshape(-1, 2).sum(axis=1))
+        others["nt/2"] = go(net.scheme, Halved(control), cells, h.reshape(-1, 2).sum(axis=1))
     for name in ("2 nt", "4 nt"):
         control, coeffs, h = control.refined(), control.refine(coeffs), jnp.repeat(h / 2, 2)
         others[name] = go(net.scheme, control, coeffs, h)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
-from numpy.polynomial import chebyshev, legendre
-from scipy.interpolate import BSpline
+from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow.controls.piecewise import require_coeffs, require_steps
@@ -33,7 +32,8 @@ class BasisInTime:
         nt: number of steps, at least 0.
         n_coeffs: number of functions, at least 1; at least 2 for ``"linear"``, 4 for ``"cubic"``.
         kind: ``"linear"`` or ``"cubic"`` B-splines on equal intervals, ``"legendre"`` or ``"chebyshev"`` polynomials.
-        nodes: the nt + 1 times of the steps as fractions of T, from 0 to 1; None for equal steps.
+        nodes: the nt + 1 times of the steps as fractions of T, from 0 to 1; None for those of the march: equal steps,
+            or as long as it says.
 
     Source: Guenther, Pazner and Qi, Spline parameterization of neural network controls for deep learning,
     arXiv:2103.00301; de Boor, A practical guide to splines, Springer 2001, chapter IX.
@@ -75,8 +75,28 @@ class BasisInTime:
         Raises:
             ValueError: a leaf has another leading axis.
         """
+        return self._cells(coeffs, _values(self.nt, self.n_coeffs, self.kind, self.nodes))
+
+    def cells_at(self, coeffs: PyTree, h: Any) -> PyTree:
+        """The same for steps of these sizes, unless ``nodes`` says where they are.
+
+        Args:
+            coeffs: leaves (n_coeffs, ...).
+            h: sizes of the steps, (nt,), in any unit, may be learned; one number for equal steps.
+
+        Returns:
+            Three pytrees, leaves (nt, ...).
+
+        Raises:
+            ValueError: a leaf has another leading axis.
+        """
+        if self.nodes is not None or not self.nt or jnp.shape(h) != (self.nt,):
+            return self.cells(coeffs)  # who marches refuses sizes of another shape
+        return self._cells(coeffs, _values_at(jnp.asarray(h), self.n_coeffs, self.kind))
+
+    def _cells(self, coeffs: PyTree, values: Any) -> PyTree:
+        """Starts, middles and ends from all functions there, (2 nt + 1, n_coeffs)."""
         require_coeffs(self, coeffs, "cells")
-        values = _values(self.nt, self.n_coeffs, self.kind, self.nodes)
 
         def at(part: slice) -> PyTree:
             return jax.tree.map(
@@ -124,12 +144,44 @@ class BasisInTime:
 
 @functools.lru_cache(maxsize=64)
 def _values(nt: int, count: int, kind: str, nodes: tuple[float, ...] | None) -> Float[np.ndarray, "times count"]:
-    """All functions at the starts, middles and ends of the steps, (2 nt + 1, count)."""
+    """All functions at the starts, middles and ends of steps that are known before any work, (2 nt + 1, count)."""
     ends = np.linspace(0.0, 1.0, nt + 1) if nodes is None else np.asarray(nodes)
-    times = np.interp(np.arange(2 * nt + 1) / 2, np.arange(nt + 1), ends)
+    return np.stack(_functions(np.interp(np.arange(2 * nt + 1) / 2, np.arange(nt + 1), ends), count, kind), axis=1)
+
+
+def _values_at(sizes: Float[Array, " nt"], count: int, kind: str) -> Float[Array, "times count"]:
+    """The same for steps of these sizes, which may be traced and differentiated."""
+    ends = jnp.cumsum(sizes)
+    ends = jnp.concatenate([jnp.zeros_like(ends[:1]), ends]) / ends[-1]
+    middles = (ends[:-1] + ends[1:]) / 2
+    times = jnp.concatenate([jnp.stack([ends[:-1], middles], axis=1).reshape(-1), ends[-1:]])
+    return jnp.stack(_functions(times, count, kind), axis=1)
+
+
+def _functions(t: Any, count: int, kind: str) -> list[Any]:
+    """All functions at times t in [0, 1], arrays of NumPy or JAX, by the recurrences of de Boor and of three terms."""
     if kind in ("legendre", "chebyshev"):
-        vander = legendre.legvander if kind == "legendre" else chebyshev.chebvander
-        return vander(2 * times - 1, count - 1)
+        x = 2 * t - 1
+        found = [0 * x + 1, x]
+        for k in range(1, count - 1):
+            a, b = ((2 * k + 1) / (k + 1), k / (k + 1)) if kind == "legendre" else (2, 1)
+            found.append(a * x * found[-1] - b * found[-2])
+        return found[:count]
     degree = 1 if kind == "linear" else 3
-    knots = np.concatenate([np.zeros(degree), np.linspace(0.0, 1.0, count - degree + 1), np.ones(degree)])
-    return BSpline.design_matrix(times, knots, degree).toarray()
+    knots = [0.0] * degree + np.linspace(0.0, 1.0, count - degree + 1).tolist() + [1.0] * degree
+    # The last interval that is not empty owns its end: at t = 1 the functions still add up to one.
+    found = [
+        ((left <= t) & ((t < right) | (right == 1.0))) * (0 * t + (left < right)) for left, right in pairwise(knots)
+    ]
+    for k in range(1, degree + 1):
+        rising = [_ratio(t - a, b - a) for a, b in zip(knots, knots[k:], strict=False)]
+        found = [
+            rise * low + (knots[i + k + 1] > knots[i + 1]) * (1 - after) * high
+            for i, (rise, after, low, high) in enumerate(zip(rising, rising[1:], found, found[1:], strict=False))
+        ]
+    return found
+
+
+def _ratio(above: Any, below: float) -> Any:
+    """Their quotient, 0 on an empty interval."""
+    return above / below if below else 0 * above

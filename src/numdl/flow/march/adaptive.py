@@ -67,11 +67,13 @@ def adaptive(
             """The rate per step: time inside it runs from 0 to 1."""
             return size * f(start + c * size, u, control.at(cell, c))
 
+        # Numbers of Python would be float64 where that is on, whatever u is.
+        zero, one = jnp.zeros((), u.dtype), jnp.ones((), u.dtype)
         found = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             diffrax.Tsit5(),
-            0.0,
-            1.0,
+            zero,
+            one,
             None,
             u,
             args=cell,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
+from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField
 
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
@@ -28,7 +28,7 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
     Raises:
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    cells = control.cells(coeffs)
+    cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
     leaves = jax.tree.leaves(cells)
     if not leaves:
         raise ValueError(

@@ -23,9 +23,7 @@ ITERATIONS = 20
 
 
 def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
-    """One step; a dense (m, m) system is solved in every Newton step.
-
-    Where Newton's method does not find a solution the state is NaN: a wrong state would go unnoticed.
+    """One step, see ``nodes``.
 
     Args:
         f: any dynamics.
@@ -37,13 +35,33 @@ def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[
     Returns:
         State at t + h.
     """
+    return nodes(f, t, h, u, theta)[0]
+
+
+def nodes(
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
+) -> tuple[Float[Array, " m"], tuple[tuple[float, float, Array], ...]]:
+    """One step and the state in its middle; a dense (m, m) system is solved in every Newton step.
+
+    Where Newton's method does not find a solution the state is NaN: a wrong state would go unnoticed.
+
+    Args:
+        f: any dynamics.
+        t: time.
+        h: step size, in time.
+        u: state, (m,).
+        theta: weights at a fraction of the step.
+
+    Returns:
+        State at t + h, and the midpoint rule.
+    """
     middle, weights = t + h / 2, theta(0.5)
 
     def residual(w: Array) -> Array:
         return w - u - h / 2 * f(middle, w, weights)
 
     w = jax.lax.custom_root(residual, u, _newton, _solve)
-    return 2 * w - u
+    return 2 * w - u, ((1.0, 0.5, w),)
 
 
 def _newton(residual: Callable[[Array], Array], start: Array) -> Array:
@@ -79,4 +97,4 @@ def back(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[
     return step(f, t + h, -h, u, lambda c: theta(1.0 - c))
 
 
-IMPLICIT_MIDPOINT = Scheme(2, step, inverse=back, stability=lambda z: (1 + z / 2) / (1 - z / 2))
+IMPLICIT_MIDPOINT = Scheme(2, step, inverse=back, stability=lambda z: (1 + z / 2) / (1 - z / 2), nodes=nodes)

@@ -43,6 +43,9 @@ from numdl.problems.varpro.heads import (
 from numdl.problems.varpro.normal import Normal, normal_equations
 from numdl.regularize.penalty import GroupPenalty
 
+DERIVATIVES = ("kaufman", "golub-pereyra", "gauss-newton")
+"""Curvatures of ``VarPro.linearize``."""
+
 
 class VarPro(eqx.Module):
     """Separable problem reduced to its nonlinear unknowns; ``p`` is theta, ``aux`` is the head W.
@@ -58,7 +61,10 @@ class VarPro(eqx.Module):
         alpha_head: penalty on the head, (); positive for losses other than least squares.
         intercept: whether the head has a free constant.
         chunk: rows of each part in a block of a pass over the data; None for all.
-        derivative: curvature of ``linearize``.
+        derivative: curvature of ``linearize``, H the Hessian of the misfit in the scores. ``"kaufman"``: ``J'HJ`` with
+            W eliminated. ``"golub-pereyra"``: ``J'HJ + alpha_W dW'dW`` with the full derivative ``dW/dtheta`` in J and
+            dW. ``"gauss-newton"``: ``J'HJ`` with the same J, the Gauss-Newton matrix of the reduced misfit alone. All
+            add the Hessian of the penalty on theta.
         curvature_rows: the first so many rows give the matrix of ``normal``; None for all. Value and gradient always
             see all rows.
         sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
@@ -74,10 +80,19 @@ class VarPro(eqx.Module):
     alpha_head: Float[Array, ""]
     intercept: bool = eqx.field(static=True, default=True)
     chunk: int | None = eqx.field(static=True, default=None)
-    derivative: Literal["kaufman", "golub-pereyra"] = eqx.field(static=True, default="kaufman")
+    derivative: Literal["kaufman", "golub-pereyra", "gauss-newton"] = eqx.field(static=True, default="kaufman")
     curvature_rows: int | None = eqx.field(static=True, default=None)
     sampled: bool = eqx.field(static=True, default=False)
     parts: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self) -> None:
+        """Refuse a curvature that there is not.
+
+        Raises:
+            ValueError: the derivative is unknown.
+        """
+        if self.derivative not in DERIVATIVES:
+            raise ValueError(f"VarPro(derivative={self.derivative!r}): unknown. Use one of {', '.join(DERIVATIVES)}.")
 
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
@@ -200,16 +215,18 @@ class VarPro(eqx.Module):
             curved = curved - bend(self.scores(u, self.inner_inverse(solved, lifted)))
             return jax.tree.map(jnp.add, pull(curved @ head[:, :m]), self.penalty.product(v))
 
-        def golub_pereyra(v: PyTree) -> PyTree:
+        held = jnp.asarray(self.derivative == "golub-pereyra", head.dtype)  # whether the penalty on the head bends
+
+        def full(v: PyTree) -> PyTree:
             def both(theta: PyTree) -> tuple[Array, Array]:
                 moving = self.moving_head(theta, solved)
                 free = moving[:, : moving.shape[1] - self.intercept]
-                return self.scores(self.embed(theta), moving), jnp.sqrt(self.alpha_head) * free
+                return self.scores(self.embed(theta), moving), held * jnp.sqrt(self.alpha_head) * free
 
             (ds, dw), back = jax.jvp(both, (p,), (v,))[1], jax.vjp(both, p)[1]
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
 
-        curvature = kaufman if self.derivative == "kaufman" else golub_pereyra
+        curvature = kaufman if self.derivative == "kaufman" else full
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | head_metrics(solved)
         return Linearization(value, gradient, curvature, head, metrics)
 
