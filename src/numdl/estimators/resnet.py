@@ -109,8 +109,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         T: final time of the flow; a step has size ``T / depth``.
         dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.FIELDS``), or "auto".
         scheme: "euler", "heun", "rk4", ... (keys of ``numdl.flow.SCHEMES``).
-        control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a "spline", of
-            "legendre" or of "chebyshev" polynomials over all steps.
+        control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a
+            "linear_spline", a cubic "spline", of "legendre" or of "chebyshev" polynomials over all steps.
         smoothness: correlation time of the flow's weights under their prior, in the unit of T; 0 leaves the layers
             independent, more makes weights vary slowly over depth.
         march: how the flow is differentiated: "stored", "remat", "checkpointed", "reversible" or "coupled"; the last
