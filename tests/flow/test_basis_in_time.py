@@ -7,7 +7,7 @@ import pytest
 from numpy.polynomial import chebyshev, legendre
 from scipy.interpolate import BSpline
 
-from numdl.flow import BasisInTime, final, get_scheme
+from numdl.flow import BasisInTime, final, get_control, get_scheme
 from numdl.testing import check_gradient, check_order
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -110,3 +110,20 @@ def test_no_steps_are_fine():
 def test_what_is_no_basis_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_piecewise_linear_basis_has_a_name_and_fewer_coefficients_than_steps():
+    control = get_control("linear_spline", 12, 4)
+    assert control == BasisInTime(12, 4, "linear") and control.n_coeffs == 4
+    cells = control.cells(COEFFS[:4])
+    for c in (0.0, 0.5, 1.0):
+        times = (np.arange(12) + c) / 12
+        by_hand = np.stack([np.interp(times, np.linspace(0, 1, 4), column) for column in COEFFS[:4].T], axis=1)
+        np.testing.assert_allclose(control.at(cells, c), by_hand, atol=1e-14)
+    # on as many coefficients as a step has ends it is the control "linear"
+    steps = get_control("linear", 5)
+    full = get_control("linear_spline", 5, 6)
+    for c in (0.0, 0.3, 1.0):
+        np.testing.assert_allclose(
+            full.at(full.cells(COEFFS), c), steps.at(steps.cells(jnp.asarray(COEFFS)), c), atol=1e-14
+        )

@@ -64,6 +64,44 @@ def test_single_layer_dense_is_the_opening():
         assert_close(value, ref["g" + name])
 
 
+def test_single_layer_relu_is_the_opening():
+    ref = load("single_layer_relu")
+    model = ResNet(d=3, width=4, depth=0, activation="relu")
+
+    def fun(theta, x):
+        flow = {"K": jnp.zeros((0, 4, 4)), "b": jnp.zeros((0, 4))}
+        return model.batch({"opening": theta, "flow": flow}, x)
+
+    g = compare(fun, pick(ref, "", "K", "b"), pick(ref, "d", "K", "b"), ref)
+    for name, value in g.items():
+        assert_close(value, ref["g" + name])
+
+
+def test_residual_network_with_its_opening():
+    """In the reference the opening is a step too, from a state of zeros; ``jv`` is along weights and samples."""
+    ref = load("resnet_forward")
+    names = ("K", "b", "opening_K", "opening_b")
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
+
+    def fun(p, x):
+        opening = ResNet(2, 4, 0)
+        flow = {"K": jnp.zeros((0, 4, 4)), "b": jnp.zeros((0, 4))}
+        first = opening.batch({"opening": {"K": p["opening_K"], "b": p["opening_b"]}, "flow": flow}, x)
+        coeffs = {"K": p["K"], "b": p["b"]}
+        march = functools.partial(final, get_scheme("euler"), f, PiecewiseConstant(2), coeffs)
+        return jax.vmap(lambda u: march(u, 0.0, ref["h"]))(ref["h"] * first)
+
+    p, d, x = pick(ref, "", *names), pick(ref, "d", *names), ref["x"]
+    assert_close(fun(p, x), ref["z"])
+    assert_close(jax.jvp(fun, (p, x), (d, ref["dx"]))[1], ref["jv"])
+    g, g_x = jax.vjp(fun, p, x)[1](ref["w"])
+    assert_close(g_x, ref["jtw_x"])
+    for name in names:
+        assert_close(g[name], ref["g" + name])
+    with pytest.raises(AssertionError):  # mutant: the opening is no step
+        assert_close(fun(p | {"opening_K": p["opening_K"] * ref["h"]}, x), ref["z"])
+
+
 def test_antisymmetric():
     ref = load("single_layer_antisym")
     fun = layer("antisymmetric", gamma=float(ref["gamma"]))

@@ -192,6 +192,7 @@ def test_wrong_inputs_are_refused():
         ({"march": "adjoint", "steps": "learned"}, "no slope of the steps"),
         ({"steps": "random"}, "Use 'equal' or 'learned'"),
         ({"control": "spline", "coefficients": 3}, "needs at least 4"),
+        ({"control": "linear_spline", "coefficients": 1}, "needs at least 2"),
         ({"control": "spline", "smoothness": 0.1}, "smooth by itself"),
     ],
 )
@@ -235,7 +236,7 @@ def test_learned_steps_are_positive_with_the_sum_T():
     assert float(jnp.abs(slope).max()) > 1e-4
 
 
-@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+@pytest.mark.parametrize("control", ["linear_spline", "spline", "legendre", "chebyshev"])
 def test_few_weights_for_many_steps(control):
     net = ResNet(2, 4, 20, control=control, scheme="rk4")
     theta = net.init(0)

@@ -10,8 +10,9 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import solve_continuous_are
 
+from numdl import control
+from numdl.control import ControlProblem
 from numdl.flow import SCHEMES, BasisInTime, PiecewiseConstant, Separable, explicit, get_scheme
-from numdl.problems import ControlProblem, control
 from numdl.testing import check_curvature, check_gradient, check_order
 
 pytestmark = pytest.mark.usefixtures("x64")

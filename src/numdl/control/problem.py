@@ -38,6 +38,7 @@ from numdl.linalg import LinearQuadratic
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss
 from numdl.problems.risk.metrics import misfit_metrics
 from numdl.problems.risk.nonlinear_squares import SquaresNormal
+from numdl.regularize.penalty import hessian_at
 
 
 class ControlProblem(eqx.Module):
@@ -54,8 +55,8 @@ class ControlProblem(eqx.Module):
         loss: terminal cost of one sample.
         output: ``output(u) -> (k,)`` what the loss sees of the last state; None for all of it.
         running: ``running(t, u, theta) -> (q,)``, the residual r of the running cost; None for none.
-        penalty: R, has ``value``, ``gradient`` and ``product`` of the coefficients, such as ``GroupPenalty``; None for
-            none.
+        penalty: R, has ``value``, ``gradient`` and ``product`` (or ``hessian``) of the coefficients, such as
+            ``GroupPenalty``; None for none.
     """
 
     scheme: Scheme = eqx.field(static=True)
@@ -153,11 +154,13 @@ class ControlProblem(eqx.Module):
         n = self.u0.shape[0]
         (slope,) = pull((jax.vmap(self.loss.residual)(s, self.c) / n, r / n))
 
+        bend_penalty = None if self.penalty is None else hessian_at(self.penalty, p)
+
         def curvature(v: PyTree) -> PyTree:
             ds, dr = push(v)
             bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, ds)
             (product,) = pull((bent / n, dr / n))
-            return product if self.penalty is None else jax.tree.map(jnp.add, product, self.penalty.product(v))
+            return product if bend_penalty is None else jax.tree.map(jnp.add, product, bend_penalty(v))
 
         gradient = slope if self.penalty is None else jax.tree.map(jnp.add, slope, self.penalty.gradient(p))
         misfit = jnp.mean(jax.vmap(self.loss.value)(s, self.c))

@@ -46,8 +46,9 @@ class ResNet(Network):
         T: final time, positive, in the unit of time of the flow; the step is ``T / depth``.
         dynamics: key of ``numdl.flow.DYNAMICS``, or a ``Dynamics`` of yours.
         scheme: key of ``numdl.flow.SCHEMES``.
-        control: weights in time, ``"constant"`` or ``"linear"`` on each step, or ``coefficients`` of a cubic
-            ``"spline"``, of ``"legendre"`` or of ``"chebyshev"`` polynomials over all steps.
+        control: weights in time, ``"constant"`` or ``"linear"`` on each step, or ``coefficients`` of a
+            ``"linear_spline"``, a cubic ``"spline"``, of ``"legendre"`` or of ``"chebyshev"`` polynomials over all
+            steps.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
         smoothness: correlation time of the weights under their prior, in the unit of T; 0 leaves layers independent.

@@ -112,8 +112,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         dynamics: "plain", "antisymmetric", ... (keys of ``numdl.flow.DYNAMICS``), a ``Dynamics`` of your own,
             or "auto".
         scheme: "euler", "heun", "rk4", ... (keys of ``numdl.flow.SCHEMES``).
-        control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a "spline", of
-            "legendre" or of "chebyshev" polynomials over all steps.
+        control: weights "constant" on each step or piecewise "linear" in time; or four coefficients of a
+            "linear_spline", a cubic "spline", of "legendre" or of "chebyshev" polynomials over all steps.
         smoothness: correlation time of the flow's weights under their prior, in the unit of T; 0 leaves the layers
             independent, more makes weights vary slowly over depth.
         march: how the flow is differentiated: "stored", "remat", "checkpointed", "reversible" or "coupled"; the last

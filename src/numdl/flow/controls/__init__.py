@@ -14,7 +14,7 @@ STEPWISE: dict[str, type[PiecewiseConstant] | type[PiecewiseLinear]] = {
 }
 """Controls with weights on each step."""
 
-BASES = {"spline": "cubic", "legendre": "legendre", "chebyshev": "chebyshev"}
+BASES = {"linear_spline": "linear", "spline": "cubic", "legendre": "legendre", "chebyshev": "chebyshev"}
 """Controls of a few coefficients over all steps: name to the kind of their basis."""
 
 CONTROLS = (*STEPWISE, *BASES)

@@ -30,6 +30,7 @@ from numdl.problems.risk.metrics import error_of, misfit_metrics
 from numdl.problems.risk.nonlinear_squares import SquaresNormal
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
+from numdl.regularize.penalty import hessian_at
 
 BLOCK = 2**22
 """Numbers in a block of the Jacobian where no chunk is given."""
@@ -42,7 +43,8 @@ class Empirical(eqx.Module):
         apply: ``apply(p, x_i) -> (k,)`` for one sample. Static: give an object that compares by value (a module-level
             function), else every new one is compiled anew.
         loss: misfit of one sample.
-        penalty: has ``value``, ``gradient`` and ``product`` of p, such as ``GroupPenalty``.
+        penalty: has ``value``, ``gradient`` and ``product`` of p, such as ``GroupPenalty``, or ``hessian`` in place of
+            ``product``, such as ``SmoothedTotalVariation``.
         x: samples, (n, d).
         c: targets, (n, k).
         w: sample weights of mean 1, no unit, (n,).
@@ -79,9 +81,11 @@ class Empirical(eqx.Module):
         rest = share * jax.vmap(self.loss.residual)(s, self.c)
         gradient = jax.tree.map(jnp.add, pull(rest), self.penalty.gradient(p))
 
+        bend_penalty = hessian_at(self.penalty, p)
+
         def curvature(v: PyTree) -> PyTree:
             bent = share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, push(v))
-            return jax.tree.map(jnp.add, pull(bent), self.penalty.product(v))
+            return jax.tree.map(jnp.add, pull(bent), bend_penalty(v))
 
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
@@ -109,7 +113,8 @@ class Empirical(eqx.Module):
         if hasattr(self.penalty, "diagonal"):
             diagonal = self.penalty.diagonal
         else:
-            columns = jax.vmap(lambda e: ravel_pytree(self.penalty.product(unravel(e)))[0])
+            bend_penalty = hessian_at(self.penalty, p)
+            columns = jax.vmap(lambda e: ravel_pytree(bend_penalty(unravel(e)))[0])
             matrix, diagonal = matrix + columns(jnp.eye(size, dtype=vector.dtype)), jnp.zeros_like(vector)
         return SquaresNormal(
             data + self.penalty.value(p),
