@@ -42,9 +42,9 @@ ALLOWED = {
     "plots": {"contracts"},
     "report": {"contracts", "plots"},
     "testing": {"contracts"},
-    "cli": {"contracts", "container", "data", "estimators", "report", "experiments"},
+    "cli": {"contracts", "container", "data", "estimators", "report", "course"},
 }
-ALLOWED["experiments"] = {room for room in ALLOWED if room != "cli"}
+ALLOWED["course"] = {room for room in ALLOWED if room != "cli"}
 # The package itself offers what its doors lead to, and nothing may import the package as a whole, except the version.
 ALLOWED["__init__"] = {"estimators"}
 ALLOWED["__main__"] = {"cli"}
@@ -99,7 +99,7 @@ def test_the_page_shows_the_same_table():
             room = cells[0].strip("`").removesuffix("/").removesuffix(".py")
             words = {
                 "nothing of numdl": set(),
-                "all but cli": set(ALLOWED) - {"cli", "experiments", "__init__", "__main__"},
+                "all but cli": set(ALLOWED) - {"cli", "course", "__init__", "__main__"},
             }
             shown[room] = words.get(cells[2], set(cells[2].split(", ")))
     assert shown == {room: rooms for room, rooms in ALLOWED.items() if not room.startswith("__")}
@@ -155,7 +155,7 @@ def test_a_planted_import_is_seen(tmp_path, file, line, message):
     [
         ("flow/march.py", "from numdl.contracts import Scheme\nfrom .control import X\nimport jax"),
         ("container.py", "from numdl import __version__"),
-        ("experiments/peaks.py", "from ..testing import check_order"),
+        ("course/nonlinear/peaks.py", "from ..testing import check_order"),
         ("estimators/base.py", "class A:\n    def report(self):\n        from numdl.report import write_page"),
         ("estimators/summary.py", "if TYPE_CHECKING:\n    from numdl.report import FitSummary"),
     ],
