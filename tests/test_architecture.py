@@ -40,7 +40,7 @@ ALLOWED = {
         "report",
     },
     "plots": {"contracts"},
-    "report": {"contracts", "plots"},
+    "report": {"contracts", "container", "plots"},
     "testing": {"contracts"},
     "cli": {"contracts", "container", "data", "estimators", "report", "course"},
 }

@@ -4,7 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from numdl.course import REGISTRY, path_planning, peaks, run, swiss_roll, training
+from numdl.course import REGISTRY, run, training
+from numdl.course.control import path_planning
+from numdl.course.nonlinear import peaks, swiss_roll
 from numdl.models import ResNet
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from numdl.data.inverse_problems import (
+from numdl.data.problems.inverse_problems import (
     ELLIPSES,
     deblurring,
     image_deblurring,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from numdl.data import TOYS
-from numdl.data.simulators import (
+from numdl.data.problems.simulators import (
     BOREHOLE,
     OTL_CIRCUIT,
     PISTON,
@@ -15,7 +15,7 @@ from numdl.data.simulators import (
     piston_cycle,
     wing_pounds,
 )
-from numdl.data.toys import (
+from numdl.data.problems.toys import (
     donuts,
     double_circles,
     double_moons,

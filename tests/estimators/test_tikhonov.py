@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import numdl
 from numdl import TikhonovRegressor
-from numdl.data.chunks import row_chunks
+from numdl.data.large.chunks import row_chunks
 from numdl.linalg import Difference
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ridge_problems import blur, difference
 
-from numdl.data.inverse_problems import image_deblurring, tomography
+from numdl.data.problems.inverse_problems import image_deblurring, tomography
 from numdl.linalg import bidiagonalise, cgls, lsqr
 from numdl.regularize.iterative import gcv_of_iterates, hybrid_lsqr, iterate_by_gcv, stop_discrepancy, stop_gcv
 from numdl.regularize.ridge import alpha_grid, decompose, ridge_path

@@ -35,8 +35,7 @@ from numdl.control.layers import Layers, layers_of
 from numdl.control.reduced import linear_quadratic
 from numdl.control.shots import Shot, shots
 from numdl.linalg import LinearQuadratic
-from numdl.problems.risk.losses import LEAST_SQUARES, Loss
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.nonlinear_squares import SquaresNormal
 from numdl.regularize.penalty import hessian_at
 

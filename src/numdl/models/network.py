@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 from typing import Any
 
@@ -33,6 +34,11 @@ class Network(abc.ABC):
     @abc.abstractmethod
     def title(self) -> str:
         """The architecture in a few words."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else there is to say of the architecture, name and value."""
+        return {"Activation": self.activation}
 
     @property
     @abc.abstractmethod
@@ -68,10 +74,14 @@ class Network(abc.ABC):
         """
         return {}
 
-    @property
+    @functools.cached_property
     def n_parameters(self) -> int:
         """Number of weights in ``init``; the head is not among them."""
         return _count(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The declared sizes and names; what was looked up is not pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def __call__(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """``features``: a network is the feature map of a separable problem."""

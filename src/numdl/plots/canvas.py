@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numdl.plots.wording import power
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -126,11 +128,3 @@ def logarithmic_x(ax: Axes) -> None:
     ax.xaxis.set_major_locator(LogLocator(numticks=8))
     ax.xaxis.set_major_formatter(FuncFormatter(power))
     ax.xaxis.set_minor_locator(NullLocator())
-
-
-def power(value: float, _: int) -> str:
-    """A power of ten as plain text, for a logarithmic axis."""
-    exponent = round(np.log10(value)) if value > 0 else 0
-    if -3 < exponent < 4:
-        return f"{10.0**exponent:g}"
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -109,7 +109,7 @@ def draw_error(
 def _alpha_axis(ax: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    from numdl.plots.canvas import power
+    from numdl.plots.wording import power
 
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(numticks=7))

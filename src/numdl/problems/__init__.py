@@ -1,7 +1,6 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
-from numdl.problems.evidence.follow import FollowEvidence
-from numdl.problems.evidence.laplace import laplace_metrics, probed_metrics
+from numdl.problems.evidence import FollowEvidence, laplace_metrics, probed_metrics
 from numdl.problems.risk.any_model import empirical, split_module
 from numdl.problems.risk.covariance import Confidence, confidence
 from numdl.problems.risk.empirical import Empirical

@@ -7,10 +7,12 @@ is a Gaussian whose precision the evidence can estimate group by group.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
@@ -68,3 +70,38 @@ def hessian_at(penalty: Any, p: PyTree) -> Callable[[PyTree], PyTree]:
         ``v -> H v``, structure of p.
     """
     return penalty.hessian(p) if hasattr(penalty, "hessian") else penalty.product
+
+
+Grouping = Literal["one", "kind", "inputs"]
+GROUPINGS: tuple[str, ...] = ("one", "kind", "inputs")
+
+
+def group_labels(theta: PyTree, grouping: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Group of each entry of theta.
+
+    Args:
+        theta: weights; only paths and shapes are used.
+        grouping: ``"one"`` group for all; one per ``"kind"``: each matrix and each bias of the opening and of the
+            flow; ``"inputs"``: as kind, but a group for each input of the opening (automatic relevance).
+
+    Returns:
+        Labels (p,) in the order of JAX's leaves, entries row by row, and the names of the groups.
+
+    Raises:
+        ValueError: unknown grouping.
+    """
+    if grouping not in GROUPINGS:
+        raise ValueError(f"group_labels(grouping={grouping!r}): unknown. Use one of {', '.join(GROUPINGS)}.")
+    names: dict[str, int] = {}
+
+    def label(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
+        name = " ".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path) or "weights"
+        if grouping == "one":
+            name = "weights"
+        elif grouping == "inputs" and name == "opening K":
+            columns = [names.setdefault(f"input {j}", len(names)) for j in range(leaf.shape[1])]
+            return np.broadcast_to(columns, leaf.shape)
+        return np.full(leaf.shape, names.setdefault(name, len(names)))
+
+    labels = [np.ravel(a) for a in jax.tree.leaves(jax.tree_util.tree_map_with_path(label, theta))]
+    return np.concatenate(labels).astype(np.int32), tuple(names)

@@ -23,7 +23,7 @@ from numdl.analysis.stability.verdict import TITLES
 from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
-from numdl.flow.march.common import advance, steps_of
+from numdl.flow.march.serial import advance, steps_of
 from numdl.flow.schemes import get_scheme
 
 SIZES = 0.5 ** np.arange(4, 16)

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import PyTree, Scheme
 from numdl.flow.activations import get_activation
-from numdl.flow.march.common import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, enter, leave, steps_of
 from numdl.flow.schemes import SCHEMES, get_scheme
 from numdl.flow.separable import Separable
 

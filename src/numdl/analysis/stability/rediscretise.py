@@ -15,8 +15,7 @@ import numpy as np
 
 from numdl.contracts import Control, PyTree
 from numdl.flow.activations import get_activation
-from numdl.flow.march.common import steps_of
-from numdl.flow.march.stored import final
+from numdl.flow.march.serial import final, steps_of
 from numdl.flow.schemes import get_scheme
 
 

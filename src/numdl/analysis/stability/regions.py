@@ -18,7 +18,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import Scheme
-from numdl.flow.march.common import enter
+from numdl.flow.march.serial import enter
 from numdl.flow.schemes import SCHEMES
 from numdl.flow.separable import Separable
 

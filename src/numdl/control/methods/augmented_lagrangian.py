@@ -44,9 +44,9 @@ from numdl.control.methods.full_space import (
     states_from,
 )
 from numdl.linalg import LinearQuadratic
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
+from numdl.optimize.parts.status import kept_if
 
 
 class Prices(NamedTuple):

@@ -35,10 +35,9 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.held_out import held_out
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm
 

@@ -34,10 +34,10 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.status import kept_if
 from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.lbfgs import LBFGS
 

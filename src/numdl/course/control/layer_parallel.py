@@ -117,7 +117,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
     import jax.numpy as jnp
     import optax
 
-    from numdl.data.toys import peaks_regression
+    from numdl.data.problems.toys import peaks_regression
     from numdl.flow import BiasControl, LayerParallel
     from numdl.models import ResNet
     from numdl.optimize.smooth.stochastic_gradient import moved

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numdl.plots.wording import compare, duration, number
-from numdl.report.files import whole_file
+from numdl.container import whole_file
 from numdl.report.template import card, document, element, grid, table
 
 if TYPE_CHECKING:

@@ -171,7 +171,7 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         title=data.title,
         scores=tuple(ScoreRow(name=label, test=errors[key]) for label, key in scores),
         score_name=f"{measure} ({data.unit})" if data.unit else measure,
-        facts={"rows": f"{len(data.x):,} to train on, {len(data.x_test):,} held out", **base.facts},
+        facts={"Rows": f"{len(data.x):,} to train on, {len(data.x_test):,} held out", **base.facts},
     )
     page = f"{name}.html"
     write_page(summary, folder / page)

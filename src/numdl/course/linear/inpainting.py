@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from numdl.course.outcome import Outcome, at_least, at_most
-from numdl.data.inverse_problems import phantom
+from numdl.data.problems.inverse_problems import phantom
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from numdl.course.outcome import Outcome, at_least, at_most
-from numdl.data.inverse_problems import shaw
+from numdl.data.problems.inverse_problems import shaw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numdl.course.outcome import Outcome, at_least, at_most
-from numdl.data.inverse_problems import image_deblurring
+from numdl.data.problems.inverse_problems import image_deblurring
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

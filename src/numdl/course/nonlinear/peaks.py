@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from numdl.course.outcome import Outcome, at_least, at_most
-from numdl.data.toys import peaks
+from numdl.data.problems.toys import peaks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,7 +16,7 @@ import numpy as np
 
 from numdl.course.outcome import Outcome, at_least, at_most
 from numdl.data import TOYS
-from numdl.data.toys import peaks
+from numdl.data.problems.toys import peaks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

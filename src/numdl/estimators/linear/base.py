@@ -17,8 +17,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
-from numdl.estimators.common.processes import of_first
-from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.linear.alpha import (
     Choice,
@@ -31,8 +29,10 @@ from numdl.estimators.linear.alpha import (
 )
 from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear.parameters import check_linear_parameters, scaled_operator, scaled_reference
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.networks.base import precision
 from numdl.problems import get_loss, linear_empirical
+from numdl.problems.sharding import of_first
 from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000
@@ -41,7 +41,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+class LinearClassifier(SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -231,11 +231,6 @@ class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         scores = self._scores(X, "predict")
         codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else np.argmax(scores, axis=1)
         return self.classes_[codes]
-
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
-
-        return summarize_linear(self, X, y, **fields)
 
 
 def _only(alpha: float, solved: Solved) -> Choice:

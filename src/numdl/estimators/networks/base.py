@@ -24,8 +24,7 @@ from numdl.estimators.common.intake import require_finite, require_finite_target
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
-from numdl.estimators.networks.parameters import check_parameters
-from numdl.estimators.networks.settings import Data
+from numdl.estimators.networks.settings import Data, check_parameters
 from numdl.estimators.networks.training.search_space import SearchSpace
 from numdl.estimators.networks.training.training import Fitted, train
 
@@ -54,7 +53,6 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
     random_state: Any = None
 
     _label: ClassVar[str] = "numdl network"
-    """Name in tables of scores."""
 
     @with_callbacks
     def fit(
@@ -177,10 +175,28 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         with precision(x.dtype):
             return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
 
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.networks.summary import summarize
+    def _facts(self) -> dict[str, str]:
+        net, count = self.architecture_, len(self.members_)
+        names = " and ".join(dict.fromkeys(member.net.title for member in self.members_))
+        return {
+            "Network": f"{names}; {count} network{'s' * (count > 1)}",
+            **net.facts,
+            "Inputs": str(self._scaler.center.size),
+            "Parameters": f"{self.n_parameters_:,} each, {self.effective_dof_:.4g} effective",
+            "Solver": str(self.solver_),
+            "Networks tried": ", ".join(dict.fromkeys(row["network"] for row in self.search_)),
+            "Iterations": str(self.n_iter_),
+            "Seconds": f"{self.seconds_:.1f}",
+        }
 
-        return summarize(self, X, y, **fields)
+    def _record(self) -> dict[str, Any]:
+        member = self.members_[0]
+        layers = {name: np.asarray(a) for name, a in member.net.layers(member.theta).items()}
+        return {
+            "history": self.history_,
+            "n_parameters": int(self.n_parameters_),
+            "weights": {name: values for name, values in layers.items() if values.size},
+        }
 
 
 def precision(dtype: np.dtype) -> Any:

@@ -34,7 +34,7 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, NetworkBase):
         mean = self._shape(self._target_scaler.inverse(scores.mean(axis=0)))
         if not return_std:
             return mean
-        from numdl.estimators.networks.uncertainty import predictive_std
+        from numdl.estimators.networks.ensemble import predictive_std
 
         with precision(x.dtype):
             std = predictive_std(self.members_, x, scores)

@@ -10,14 +10,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from numdl.estimators.common.intake import require_choice, require_finite, require_number
-from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
 
 ACTIVATIONS = ("sine", "tanh", "relu")
 
 
-class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
+class RandomFeaturesBase(SaveMixin, LinearReportMixin, BaseEstimator):
     """What regressor and classifier share; see there for the parameters."""
 
     width: int
@@ -28,10 +28,15 @@ class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
     random_state: Any
     features_: FeatureMap
 
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
+    _label = "numdl random features"
 
-        return summarize_linear(self, X, y, **fields)
+    @property
+    def _inner(self) -> Any:
+        return getattr(self, "softmax_", self)
+
+    def _facts(self) -> dict[str, str]:
+        net = self.features_.net
+        return {"Features": f"{net.width:,} random, {net.activation}, scale {net.scale:.3g}"} | super()._facts()
 
     def _check_map_parameters(self) -> None:
         call = type(self).__name__

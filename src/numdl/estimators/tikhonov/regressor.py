@@ -15,8 +15,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_finite_targets
-from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.tikhonov.checks import (
     can_condense,
     check_tikhonov,
@@ -34,7 +34,7 @@ from numdl.linalg import as_operator, tsqr_start, tsqr_update
 from numdl.regularize.ridge import decompose_condensed
 
 
-class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TikhonovRegressor(SaveMixin, LinearReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
 
     One decomposition gives the solutions for all alphas; a criterion chooses among them. The intercept b is free.
@@ -210,11 +210,6 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
-
-        return summarize_linear(self, X, y, **fields)
 
     def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
         """Solve, and keep the coefficients in the units of the data."""

@@ -2,6 +2,7 @@
 
 import functools
 
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
 from numdl.flow.dynamics.base import Dynamics, Guarantee
 from numdl.flow.dynamics.circulant import CIRCULANT
@@ -15,7 +16,6 @@ from numdl.flow.dynamics.hamiltonian import HAMILTONIAN
 from numdl.flow.dynamics.hyperbolic import HYPERBOLIC
 from numdl.flow.dynamics.low_rank import LOW_RANK
 from numdl.flow.dynamics.m_matrix import M_MATRIX
-from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.dynamics.second_order import SECOND_ORDER
 from numdl.flow.dynamics.symmetric import SYMMETRIC

@@ -7,8 +7,8 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
-from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.separable import Separable, half_width
 
 

@@ -22,7 +22,7 @@ from numdl.flow.march.layer_parallel import LayerParallel
 from numdl.flow.march.parallel_newton import ParallelNewton
 from numdl.flow.march.recomputed import checkpointed, remat
 from numdl.flow.march.reversible import coupled, reversible, reversible_by_coupling
-from numdl.flow.march.stored import final, serial
+from numdl.flow.march.serial import final, serial
 
 __all__ = [
     "MARCHES",

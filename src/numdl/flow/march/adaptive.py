@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, VectorField
-from numdl.flow.march.common import steps_of
+from numdl.flow.march.serial import steps_of
 
 
 def adaptive(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, steps_of
+from numdl.flow.march.serial import advance, steps_of
 
 
 def adjoint(

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, steps_of, tied
+from numdl.flow.march.serial import advance, steps_of, tied
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""

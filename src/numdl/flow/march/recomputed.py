@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, enter, leave, steps_of
 
 
 def remat(

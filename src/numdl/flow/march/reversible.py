@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, enter, leave, retreat, steps_of, tied
+from numdl.flow.march.serial import advance, enter, leave, retreat, steps_of, tied
 
 
 def reversible(

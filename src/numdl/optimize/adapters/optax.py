@@ -22,10 +22,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, linearized
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 
 REFUSALS = 30
 """Steps refused in a row after which the method has stalled."""

@@ -28,9 +28,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 from numdl.optimize.parts.work import work_of
 
 

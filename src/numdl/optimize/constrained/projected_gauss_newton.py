@@ -25,10 +25,10 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import preconditioned_cg
-from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.status import kept_if
 
 
 class ProjectedGaussNewton(eqx.Module):

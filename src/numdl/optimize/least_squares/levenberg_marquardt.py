@@ -30,8 +30,8 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import judge, kept_if, trial_status
 from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
 
 

@@ -32,8 +32,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import Subproblem, krylov_model, lowest_in_ball, steihaug
-from numdl.optimize.parts.accept import judge, kept_if, trial_status
 from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
 
 

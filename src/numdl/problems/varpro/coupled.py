@@ -75,5 +75,5 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
         problem.c,
         problem.w,
         problem.chunk,
-        problem.parts,
+        problem.n_shards,
     )

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.varpro.heads import head_metrics
 from numdl.problems.varpro.varpro import VarPro
 

@@ -80,7 +80,7 @@ def squares_head(
     alpha: Float[Array, ""],
     *,
     intercept: bool,
-    parts: int = 1,
+    n_shards: int = 1,
 ) -> SquaresHead:
     """Ridge head by QR of the features and SVD of the triangle; rank-deficient features are truncated.
 
@@ -92,7 +92,7 @@ def squares_head(
         w: sample weights of mean 1, no unit, (n,).
         alpha: head penalty of the mean misfit, not negative, ().
         intercept: whether a free column of ones is added.
-        parts: into which the rows are divided; a divisor of n.
+        n_shards: into which the rows are divided; a divisor of n.
 
     Returns:
         The head with its factors.
@@ -104,7 +104,7 @@ def squares_head(
     center = (w @ u) / n if intercept else jnp.zeros(m, u.dtype)
     offset = (w @ c) / n if intercept else jnp.zeros(c.shape[1], c.dtype)
     z, y = root[:, None] * (u - center), root[:, None] * (c - offset)
-    q, r = tall_qr(z, parts)
+    q, r = tall_qr(z, n_shards)
     left, sigma, vt = jnp.linalg.svd(r)
     # Relative to the features as they are, not to the centred ones: constant features must vanish.
     size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))

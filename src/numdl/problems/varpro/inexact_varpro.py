@@ -42,8 +42,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.risk.losses import LEAST_SQUARES
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import LEAST_SQUARES, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
 from numdl.problems.varpro.heads import NewtonHead, head_metrics
 from numdl.problems.varpro.normal import Normal, normal_at
@@ -163,7 +162,7 @@ class InexactVarPro(eqx.Module):
     def _solve(self, p: PyTree, aux: InexactHead) -> tuple[tuple[Array, Push, Pull], _Near, InexactHead]:
         """Passes through the features, a head that obeys the rule, and the companion that says so."""
         problem = self.problem
-        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.parts)
+        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.n_shards)
         u, push, pull = passes
         m = u.shape[1]
         share = (problem.w / problem.x.shape[0])[:, None]

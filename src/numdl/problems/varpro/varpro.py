@@ -28,8 +28,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
-from numdl.problems.risk.losses import LEAST_SQUARES, Loss
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
 from numdl.problems.varpro.heads import (
     NewtonHead,
@@ -60,7 +59,7 @@ class VarPro(eqx.Module):
         penalty: penalty on theta.
         alpha_head: penalty on the head, (); positive for losses other than least squares.
         intercept: whether the head has a free constant.
-        chunk: rows of each part in a block of a pass over the data; None for all.
+        chunk: rows of each shard in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``, H the Hessian of the misfit in the scores. ``"kaufman"``: ``J'HJ`` with
             W eliminated. ``"golub-pereyra"``: ``J'HJ + alpha_W dW'dW`` with the full derivative ``dW/dtheta`` in J and
             dW. ``"gauss-newton"``: ``J'HJ`` with the same J, the Gauss-Newton matrix of the reduced misfit alone. All
@@ -68,7 +67,7 @@ class VarPro(eqx.Module):
         curvature_rows: the first so many rows give the matrix of ``normal``; None for all. Value and gradient always
             see all rows.
         sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
-        parts: into which the rows are divided among devices, see ``numdl.problems.sharding``.
+        n_shards: into which the rows are divided among devices, see ``numdl.problems.sharding``.
     """
 
     features: Callable = eqx.field(static=True)
@@ -83,7 +82,7 @@ class VarPro(eqx.Module):
     derivative: Literal["kaufman", "golub-pereyra", "gauss-newton"] = eqx.field(static=True, default="kaufman")
     curvature_rows: int | None = eqx.field(static=True, default=None)
     sampled: bool = eqx.field(static=True, default=False)
-    parts: int = eqx.field(static=True, default=1)
+    n_shards: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
         """Refuse a curvature that there is not.
@@ -101,12 +100,12 @@ class VarPro(eqx.Module):
 
     def embed(self, theta: PyTree) -> Float[Array, "n m"]:
         """Features of all samples."""
-        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, parts=self.parts)
+        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, n_shards=self.n_shards)
 
     def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
         if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
-            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, parts=self.parts)
+            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, n_shards=self.n_shards)
         return self.iterate(u, aux)
 
     def iterate(
@@ -186,7 +185,7 @@ class VarPro(eqx.Module):
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
-        passes = linear_passes(self.features, p, self.x, self.chunk, self.parts)
+        passes = linear_passes(self.features, p, self.x, self.chunk, self.n_shards)
         return self.linearize_at(p, passes, self.solve(passes[0], aux))
 
     def linearize_at(
@@ -240,7 +239,7 @@ class VarPro(eqx.Module):
         In blocks of rows the features are evaluated again for each derivative.
         """
         n, k = self.c.shape
-        again = 1.0 if self.chunk is not None and self.chunk * self.parts < n else 0.0
+        again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
         squares = self.loss.name == LEAST_SQUARES.name
         m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
         backward = min(k, m) if squares else (1 if self.sampled else k) + 1
@@ -255,7 +254,7 @@ class VarPro(eqx.Module):
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), parts=1)
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
         """The same problem with other penalty parameters; nothing is compiled anew."""

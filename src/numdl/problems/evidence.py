@@ -1,4 +1,4 @@
-"""How many parameters do the data determine, and how probable are the data under this model?
+"""Evidence by Laplace: how many parameters do the data determine, and how does a run follow the evidence?
 
 Laplace's approximation at a reduced problem's linearisation. With everything per mean over samples, and H the
 Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det H_WW + log det (S + diag(alpha))`` and
@@ -8,21 +8,73 @@ Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Iterate, Linearization, PyTree
 from numdl.linalg import lanczos_probe, lower_inverse
+from numdl.optimize.drivers.loop import Adapted
 from numdl.problems.varpro.heads import NewtonHead, SquaresHead, head_mask
 from numdl.problems.varpro.normal import Normal
+from numdl.problems.varpro.varpro import VarPro
+from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
 
 if TYPE_CHECKING:
-    from numdl.problems.varpro.varpro import VarPro
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowEvidence:
+    """Adaptation of a run: re-estimate the precisions after each step, score points by their log evidence.
+
+    Attributes:
+        sizes: numbers of samples, outputs and weights.
+        names: names of the G groups; the head is added.
+        merge_head: whether the head shares the precision of the first group.
+        fixed: (G+1,) alphas of the mean misfit that the user gave; NaN where the evidence decides.
+        first: steps before the first update: the start says nothing about the weights.
+    """
+
+    sizes: Sizes
+    names: tuple[str, ...]
+    merge_head: bool = False
+    fixed: np.ndarray | None = None
+    first: int = 1
+
+    def start(self, prior: float = 1e-2, noise: float = 1.0) -> tuple[Precisions, int]:
+        """Memory of a run that has not begun: all groups alike."""
+        return Precisions(np.full(len(self.names) + 1, prior), noise), 0
+
+    def alphas(self, memory: tuple[Precisions, int]) -> np.ndarray:
+        """(G+1,) penalty parameters of the mean misfit, the head last."""
+        alphas = memory[0].penalties(self.sizes.n)
+        return alphas if self.fixed is None else np.where(np.isnan(self.fixed), alphas, self.fixed)
+
+    def apply(self, problem: VarPro, memory: tuple[Precisions, int]) -> VarPro:
+        """The problem with the penalty parameters of a memory."""
+        alphas = jnp.asarray(self.alphas(memory), problem.x.dtype)
+        return problem.with_alpha(alphas[:-1], alphas[-1])
+
+    def update(self, memory: tuple[Precisions, int], after: Iterate) -> Adapted:
+        """New precisions from the Laplace metrics of a step."""
+        precisions, steps = memory
+        metrics = {name: np.asarray(after.metrics[name], float) for name in ("gamma", "squares", "logdet", "misfit")}
+        misfit, gamma, squares = float(metrics["misfit"]), metrics["gamma"], metrics["squares"]
+        alphas = self.alphas(memory)
+        effective = Precisions(alphas * self.sizes.n * precisions.noise, precisions.noise)
+        score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
+        columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": precisions.noise}
+        columns |= {f"alpha:{name}": float(a) for name, a in zip((*self.names, "head"), alphas, strict=True)}
+        if steps >= self.first:
+            precisions = reestimate(effective, self.sizes, misfit, gamma, squares, merge_head=self.merge_head)
+        return Adapted((precisions, steps + 1), score if np.isfinite(score) else -np.inf, columns)
 
 
 def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Float[Array, "p p"]) -> dict[str, Array]:

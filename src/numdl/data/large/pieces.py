@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from numdl.data.arrow import from_arrow
-from numdl.data.chunks import choose, map_array, numbers, open_parquet
+from numdl.data.large.chunks import choose, map_array, numbers, open_parquet
+from numdl.data.read.arrow import from_arrow
 
 Piece = tuple[np.ndarray, np.ndarray]
 

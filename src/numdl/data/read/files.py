@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numdl.data.table import Table
+from numdl.data.table.table import Table
 
 READABLE = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".npz", ".mat")
 """File name extensions that `read_table` understands."""
@@ -24,10 +24,10 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
     """Read a table of numbers and text; the extension of the file name says how.
 
     ===================  ===========================================================================================
-    .csv .tsv            text; delimiter, header and decimal sign are guessed (`numdl.data.delimited`)
+    .csv .tsv            text; delimiter, header and decimal sign are guessed (`numdl.data.read.delimited`)
     .txt .dat .data      the same, and columns may be separated by runs of blanks
     .parquet             columns of numbers or text
-    .npz                 arrays with n rows, for instance X (n, d) and y (n,) (`numdl.data.containers`)
+    .npz                 arrays with n rows, for instance X (n, d) and y (n,) (`numdl.data.read.containers`)
     .mat                 MATLAB 5: matrices with n rows, or with n columns; not 7.3
     ===================  ===========================================================================================
 
@@ -43,9 +43,9 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
         FileNotFoundError: there is no such file; the message names files in the folder that come close.
         ValueError: it is a folder, is empty, has another extension, cannot be read, is damaged, or holds no table.
     """
-    from numdl.data.arrow import read_parquet
-    from numdl.data.containers import read_mat, read_npz
-    from numdl.data.delimited import read_delimited
+    from numdl.data.read.arrow import read_parquet
+    from numdl.data.read.containers import read_mat, read_npz
+    from numdl.data.read.delimited import read_delimited
 
     path = Path(path)
     call = f"read_table({str(path)!r})"

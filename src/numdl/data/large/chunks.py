@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numdl.data.arrow import PANDAS_INDEX, first_line, from_arrow
+from numdl.data.read.arrow import PANDAS_INDEX, first_line, from_arrow
 
 
 def row_chunks(

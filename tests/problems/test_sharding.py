@@ -1,4 +1,4 @@
-"""Rows divided among devices: the same problem, whether the parts divide n or not, and only sums are exchanged."""
+"""Rows divided among devices: the same problem, whether the shards divide n or not, and only sums are exchanged."""
 
 import dataclasses
 import os
@@ -13,16 +13,16 @@ import pytest
 from separable_problems import KINDS, N, judge, separable, weights
 
 from numdl.problems import full_problem
-from numdl.problems.sharding import deal, divide, first_rows, parts_of, place, tall_qr
+from numdl.problems.sharding import count_shards, deal, divide, first_rows, place, tall_qr
 from numdl.problems.varpro.normal import sampled_factor
 
 pytestmark = pytest.mark.usefixtures("x64")
 
 
-def dealt(problem, parts):
-    """The problem with its rows in parts, all on one device."""
-    w, x, c = (jnp.asarray(a) for a in deal(parts, *(np.asarray(a) for a in (problem.w, problem.x, problem.c))))
-    return dataclasses.replace(problem, x=x, c=c, w=w, parts=parts)
+def dealt(problem, n_shards):
+    """The problem with its rows in n_shards, all on one device."""
+    w, x, c = (jnp.asarray(a) for a in deal(n_shards, *(np.asarray(a) for a in (problem.w, problem.x, problem.c))))
+    return dataclasses.replace(problem, x=x, c=c, w=w, n_shards=n_shards)
 
 
 def assert_same(one, other):
@@ -63,10 +63,10 @@ def test_drawn_rows_belong_to_rows_of_the_data():
 
 def test_the_full_problem_in_parts():
     problem, theta = separable("huber", chunk=3), weights()
-    full, parts = (full_problem(p, theta) for p in (problem, dealt(problem, 3)))
+    full, n_shards = (full_problem(p, theta) for p in (problem, dealt(problem, 3)))
     p = {"theta": theta, "W": jnp.ones((2, 4))}
     say = jax.jit(lambda full: (full.normal(p, None), full.linearize(p, None).curvature(p), full.bend(p, p)))
-    assert_same(say(full), say(parts))
+    assert_same(say(full), say(n_shards))
 
 
 def test_a_weight_for_the_rows_that_fill_up_is_seen():
@@ -79,12 +79,12 @@ def test_a_weight_for_the_rows_that_fill_up_is_seen():
     assert abs(wrong - right) > 1e-4
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3, N, N + 1])
+@pytest.mark.parametrize("n_shards", [1, 2, 3, N, N + 1])
 @pytest.mark.parametrize("count", [1, 2, N - 1, N])
-def test_first_rows_are_those_of_the_data(parts, count):
+def test_first_rows_are_those_of_the_data(n_shards, count):
     w, rows = np.arange(1.0, N + 1), np.arange(N)
     w /= w.mean()
-    held = first_rows(count, parts, *(jnp.asarray(a) for a in deal(parts, w, rows)))
+    held = first_rows(count, n_shards, *(jnp.asarray(a) for a in deal(n_shards, w, rows)))
     seen = np.asarray(held[1])[np.asarray(held[0]) > 0]
     np.testing.assert_array_equal(np.sort(seen), rows[:count])
     order = np.argsort(seen)
@@ -92,10 +92,10 @@ def test_first_rows_are_those_of_the_data(parts, count):
     np.testing.assert_allclose(share, w[:count] / w[:count].sum(), rtol=1e-14)
 
 
-@pytest.mark.parametrize(("n", "m", "parts"), [(12, 3, 1), (12, 3, 2), (12, 3, 6), (12, 12, 4), (4, 6, 2)])
-def test_factors_of_parts(n, m, parts):
+@pytest.mark.parametrize(("n", "m", "n_shards"), [(12, 3, 1), (12, 3, 2), (12, 3, 6), (12, 12, 4), (4, 6, 2)])
+def test_factors_of_parts(n, m, n_shards):
     a = jnp.asarray(np.random.default_rng(0).normal(size=(n, m)))
-    q, r = tall_qr(a, parts)
+    q, r = tall_qr(a, n_shards)
     np.testing.assert_allclose(q @ r, a, atol=1e-14)
     np.testing.assert_array_equal(r, jnp.triu(r))
     if n >= m:
@@ -106,13 +106,13 @@ def test_without_a_mesh_nothing_changes():
     w, x = np.linspace(0.5, 1.5, 5), np.arange(10.0).reshape(5, 2)
     for given, kept in zip((w, x), divide(None, w, x), strict=True):
         np.testing.assert_array_equal(given, kept)
-    assert parts_of(None) == 1
+    assert count_shards(None) == 1
 
 
 def test_a_mesh_without_rows_is_refused():
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("layer",))
     with pytest.raises(ValueError, match=r"axes \('layer',\): needs an axis 'data'"):
-        parts_of(mesh)
+        count_shards(mesh)
 
 
 def test_explicit_axes_are_taken_as_well():
@@ -127,7 +127,7 @@ import re
 import jax, jax.numpy as jnp, numpy as np
 from numdl.optimize import InexactNewton, LevenbergMarquardt
 from numdl.problems import LEAST_SQUARES, SOFTMAX, VarPro, linear_empirical
-from numdl.problems.sharding import divide, parts_of
+from numdl.problems.sharding import divide, count_shards
 from numdl.regularize import GroupPenalty, OperatorPenalty
 
 def features(theta, x):
@@ -138,7 +138,8 @@ def runs(mesh):
     n, x, theta = 301, rng.normal(size=(301, 2)), jnp.asarray(rng.normal(size=(3, 2)))
     penalty = GroupPenalty(jnp.full(1, 1e-2), jnp.zeros(6, int))
     w, y, c = divide(mesh, np.ones(n), x, np.sin(x))
-    squares = VarPro(features, LEAST_SQUARES, y, c, w, penalty, jnp.asarray(1e-2), chunk=40, parts=parts_of(mesh))
+    n_shards = count_shards(mesh)
+    squares = VarPro(features, LEAST_SQUARES, y, c, w, penalty, jnp.asarray(1e-2), chunk=40, n_shards=n_shards)
     labels = np.eye(3)[np.argmax(x @ rng.normal(size=(2, 3)) + rng.normal(size=(n, 3)), axis=1)]
     linear = linear_empirical(SOFTMAX, OperatorPenalty(jnp.asarray(1e-3)), x, labels, np.ones(n), mesh=mesh)
     cases = [(squares, LevenbergMarquardt(), theta, squares.first_head(theta), 4)]

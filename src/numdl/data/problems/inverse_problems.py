@@ -14,7 +14,7 @@ import scipy.sparse as sparse
 from jaxtyping import Float
 from scipy.linalg import toeplitz
 
-from numdl.data.simulators import Seed
+from numdl.data.problems.simulators import Seed
 
 ELLIPSES = np.array(
     [

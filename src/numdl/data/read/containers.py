@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from numdl.data.arrow import first_line
-from numdl.data.table import Table
+from numdl.data.read.arrow import first_line
+from numdl.data.table.table import Table
 
 
 def read_npz(call: str, path: Path) -> Table:

@@ -14,9 +14,9 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float
 
-from numdl.data import simulators
-from numdl.data.dataset import Dataset
-from numdl.data.simulators import Seed
+from numdl.data.problems import simulators
+from numdl.data.problems.simulators import Seed
+from numdl.data.table.dataset import Dataset
 
 _NAMES = ("x1", "x2")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float
 
-from numdl.data.dataset import Dataset
+from numdl.data.table.dataset import Dataset
 
 Seed = int | np.random.Generator | None
 Range = tuple[float, float]

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numdl.data.arrow import first_line, from_arrow
-from numdl.data.table import MISSING, Table
+from numdl.data.read.arrow import first_line, from_arrow
+from numdl.data.table.table import MISSING, Table
 
 _SAMPLE_BYTES = 1 << 16
 _SAMPLE_LINES = 50
@@ -57,7 +57,7 @@ def read_delimited(call: str, path: Path, blanks: bool = False, text: Sequence[s
         text: columns that stay text even if all entries look like numbers.
 
     Returns:
-        Its columns; the entries of `numdl.data.table.MISSING` are missing, text is stripped of surrounding blanks.
+        Its columns; the entries of `data.table.table.MISSING` are missing, text is stripped of surrounding blanks.
 
     Raises:
         ValueError: another encoding than UTF-8, no data row, or rows of different length.

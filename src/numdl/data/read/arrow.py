@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numdl.data.table import Table
+from numdl.data.table.table import Table
 
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 """Name under which pandas writes a row index, which is no measurement."""

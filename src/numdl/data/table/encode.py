@@ -19,9 +19,18 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float
 
-from numdl.data.column import Task, guess_task, is_number_column, numbers, refuse_missing, texts
-from numdl.data.feature import Feature, choose_features, one_hot
-from numdl.data.table import Table, absent
+from numdl.data.table.column import (
+    Feature,
+    Task,
+    choose_features,
+    guess_task,
+    is_number_column,
+    numbers,
+    one_hot,
+    refuse_missing,
+    texts,
+)
+from numdl.data.table.table import Table, absent
 
 _FORMAT = 1
 
@@ -51,7 +60,7 @@ class TableEncoder:
         Args:
             table: training rows with the target columns.
             target: one or several column names; several only for regression.
-            task: "regression", "classification", or "auto" for `numdl.data.column.guess_task`.
+            task: "regression", "classification", or "auto" for `numdl.data.table.column.guess_task`.
 
         Returns:
             The encoder.
