@@ -1,4 +1,6 @@
-"""How do arrays and a JSON header become one file that is read back exactly, or refused?
+"""Container file of arrays and JSON (safetensors).
+
+How do arrays and a JSON header become one file that is read back exactly, or refused?
 
 The file is a safetensors file: no pickle, nothing in it can run. Its metadata hold the format name, the format version,
 what kind of content it is, the header as JSON, and a SHA-256 digest. The digest covers every byte of the file, with the

@@ -1,4 +1,6 @@
-"""Along which directions is an objective looked at, so that two networks can be compared?
+"""Filter-normalised directions of loss landscapes.
+
+Along which directions is an objective looked at, so that two networks can be compared?
 
 A network with positively homogeneous activations does not change where one layer is scaled up and the next one down,
 but along a direction of fixed length its landscape does. A filter-normalised direction moves every filter in

@@ -1,4 +1,6 @@
-"""What are value, slope and curvature at p of whatever is analysed: a problem, or a plain function?
+"""Value, gradient and Hessian products of an objective.
+
+What are value, slope and curvature at p of whatever is analysed: a problem, or a plain function?
 
 Everything in this room takes ``f``: a ``Problem``, which is asked by its contract, or a function ``p -> ()``. Arrays of
 a problem are arguments of what is compiled, so other data compile nothing; a function is static, so give the same one

@@ -1,4 +1,6 @@
-"""How are the eigenvalues of the curvature distributed, and which are the outermost, if only products are known?
+"""Hessian spectra by Lanczos.
+
+How are the eigenvalues of the curvature distributed, and which are the outermost, if only products are known?
 
 Stochastic Lanczos quadrature: for random signs z the Gauss rule of ``z' g(H) z`` has Ritz values as nodes and squared
 first components as weights; averaged over z it estimates the mean of g over the spectrum without bias of the draw. With

@@ -1,4 +1,7 @@
-"""How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?"""
+"""Commands ``numdl demo`` and ``numdl experiment``.
+
+How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does ``numdl fit`` get from a file to a folder with a model and its report?"""
+"""Command ``numdl fit``: how does ``numdl fit`` get from a file to a folder with a model and its report?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which processes does a command run, how do they find each other, and how do they end?
+"""Multi-process runs: in which processes does a command run, how do they find each other, and how do they end?
 
 Launchers that exist start them: ``mpirun`` of Open MPI or ``srun`` of Slurm. Each process runs the same command and
 reads the same file; the devices of all form one mesh, along which the rows are divided. Process 0 speaks and writes.

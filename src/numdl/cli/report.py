@@ -1,4 +1,4 @@
-"""How does ``numdl report`` make the page of a run again?"""
+"""Command ``numdl report``: how does ``numdl report`` make the page of a run again?"""
 
 from __future__ import annotations
 

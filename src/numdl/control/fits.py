@@ -1,4 +1,7 @@
-"""Do the parts of a control problem fit each other, its weights and the given states? By shapes, before any work."""
+"""Compatibility of a control problem's parts.
+
+Do the parts of a control problem fit each other, its weights and the given states? By shapes, before any work.
+"""
 
 from __future__ import annotations
 

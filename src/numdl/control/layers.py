@@ -1,4 +1,6 @@
-"""What is left of a control problem for a single layer, when states and adjoints are held?
+"""Hamiltonian of a single layer.
+
+What is left of a control problem for a single layer, when states and adjoints are held?
 
     mean over samples of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta),
     e_j = [ ||Phi_j(u_j, theta) - u_j+1||^2 + ||dH_j/du - lambda_j||^2 ] / h_j

@@ -1,4 +1,6 @@
-"""What does a control cost that steers samples from where they are to where they are wanted?
+"""Optimal control problem of deep learning.
+
+What does a control cost that steers samples from where they are to where they are wanted?
 
     J(theta) = 1/n sum_i [ loss(output(u_i(T)), c_i) + sum_j L_j(u_ij, theta) ] + R(theta)
     subject to  u_i,j+1 = Phi_j(u_ij, theta),    L_j = h_j sum_s b_s L(t_j + c_s h_j, v_s, theta(t_j + c_s h_j))

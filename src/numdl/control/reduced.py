@@ -1,4 +1,6 @@
-"""What is a control problem near some states and controls: a linear quadratic one, solved by a Riccati recursion?
+"""Linear-quadratic model of a control problem.
+
+What is a control problem near some states and controls: a linear quadratic one, solved by a Riccati recursion?
 
 All samples together are one state (n m,); a stage has the Gauss-Newton matrices of its cost, and adds to the next
 state what the given states miss of it. At states that fit the controls the solution is the Gauss-Newton step of the

@@ -1,4 +1,4 @@
-"""Which experiments are there, and how is one run?
+"""Course of experiments by lecture: which experiments are there, and how is one run?
 
 An experiment is one small file with a ``TITLE`` and ``run(quick, random_state) -> Outcome``: it computes, states claims
 about what it found, and draws one figure. A new one is a file here and an entry in ``REGISTRY``.

@@ -1,4 +1,4 @@
-"""What does an experiment hand to the runner: numbers, claims about them, and a figure?"""
+"""Outcome of an experiment: what does an experiment hand to the runner: numbers, claims about them, and a figure?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an experiment become files and a verdict?"""
+"""Runner of experiments: how does an experiment become files and a verdict?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How does an experiment train one network with everything in sight: problem, method, errors on the way?"""
+"""Training loop of an experiment.
+
+How does an experiment train one network with everything in sight: problem, method, errors on the way?
+"""
 
 from __future__ import annotations
 

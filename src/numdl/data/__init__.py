@@ -1,4 +1,7 @@
-"""How do raw files and known formulas become ``x (n, d)`` and ``c (n, k)`` that a model can learn from?"""
+"""Data sets and preprocessing.
+
+How do raw files and known formulas become ``x (n, d)`` and ``c (n, k)`` that a model can learn from?
+"""
 
 from numdl.data.large.chunks import row_chunks
 from numdl.data.large.pieces import ArrayPieces, row_pieces

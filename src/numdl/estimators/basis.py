@@ -1,4 +1,7 @@
-"""Which functions of a single variable does a linear model combine: polynomials up to a degree, or waves?"""
+"""Basis features: polynomials and Fourier.
+
+Which functions of a single variable does a linear model combine: polynomials up to a degree, or waves?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class, if few points have labels and neighbours rarely differ?"""
+"""Semi-supervised classification on a graph: which class, if few points have labels and neighbours rarely differ?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a sum of products, rounded once at the end instead of at every step?
+"""Compensated (exact) summation: what is a sum of products, rounded once at the end instead of at every step?
 
 Each product and each sum is split without error into its rounded value and what rounding lost; the losses are added up
 and given back at the end. The result is as accurate as if computed with twice the digits, on every machine alike: the

@@ -1,4 +1,6 @@
-"""Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, exactly within a Krylov space of H?
+"""Trust-region subproblem in a Krylov space.
+
+Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, exactly within a Krylov space of H?
 
 A basis V of ``g, Hg, H^2 g, ...`` with full reorthogonalisation turns the model into a small dense one with
 ``T = V'HV``, which is minimised in the ball exactly, also where it is not convex: unlike Steihaug's method this goes on

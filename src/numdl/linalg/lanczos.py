@@ -1,4 +1,6 @@
-"""What do a few products tell about the spectrum, the inverse and the logarithm of a symmetric matrix?
+"""Lanczos method: spectrum, inverse, log determinant.
+
+What do a few products tell about the spectrum, the inverse and the logarithm of a symmetric matrix?
 
 Lanczos with full reorthogonalisation from z gives ``H V = V T + rest``. Then ``z' f(H) z ~ ||z||^2 e_1' f(T) e_1``
 (Gauss quadrature), and for positive definite H ``H^-1 z ~ ||z|| V T^-1 e_1``. With random signs z the mean of

@@ -1,4 +1,6 @@
-"""How far along is ``H x = b`` after a few products with H, if something cheap looks like its inverse?
+"""Preconditioned conjugate gradients.
+
+How far along is ``H x = b`` after a few products with H, if something cheap looks like its inverse?
 
 Preconditioned conjugate gradients from 0, stopped at a relative residual, after a number of products, or along a
 direction in which H is not positive: what is returned is then still a direction of descent for ``1/2 x'Hx - b'x``.

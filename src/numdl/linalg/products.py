@@ -1,4 +1,6 @@
-"""How is whatever gives products ``A v`` and ``A' u`` handed to a method of the host?
+"""Matrix-free products for host methods.
+
+How is whatever gives products ``A v`` and ``A' u`` handed to a method of the host?
 
 Matrices, sparse matrices, SciPy's and lineax's operators all become a ``scipy.sparse.linalg.LinearOperator`` in
 float64, whose algebra then composes them: ``as_operator(A) @ as_operator(M)`` is ``A M``. That is also the way to

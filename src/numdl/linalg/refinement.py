@@ -1,4 +1,6 @@
-"""How is least squares without penalty solved to all digits that the table holds?
+"""Iterative refinement of least squares.
+
+How is least squares without penalty solved to all digits that the table holds?
 
 Columns are scaled to norms between 1 and 2 by powers of two, which changes no digit; a Householder QR factorisation
 with column pivoting tells the rank. Its solution has lost ``condition * eps``, and with a large residual even

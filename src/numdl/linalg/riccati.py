@@ -1,4 +1,6 @@
-"""Which controls and states solve a linear quadratic control problem, one stage after the other?
+"""Riccati recursion (LQR).
+
+Which controls and states solve a linear quadratic control problem, one stage after the other?
 
     min sum_j [ 1/2 x'Q x + v'S x + 1/2 v'R v + q'x + r'v ]_j + 1/2 x_N' Q_N x_N + q_N' x_N
     subject to  x_j+1 = A_j x_j + B_j v_j + b_j

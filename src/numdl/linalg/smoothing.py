@@ -1,4 +1,6 @@
-"""Which x is near y and smooth along the leading axis? ``(a D'D + b I) x = y``, by cosine transforms.
+"""Smoothing by cosine transforms.
+
+Which x is near y and smooth along the leading axis? ``(a D'D + b I) x = y``, by cosine transforms.
 
 D is the first difference quotient inside the line, ``(x_(i+1) - x_i) / h``, the "neumann" case of ``Difference``. The
 orthonormal cosine transform of type II turns ``D'D`` into the diagonal ``(2 sin(pi k / (2 n)) / h)^2``, k = 0 .. n - 1.

@@ -1,4 +1,6 @@
-"""Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, if H is known only by its products?
+"""Steihaug's truncated conjugate gradients.
+
+Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, if H is known only by its products?
 
 Conjugate gradients on ``H x = -g`` from 0, stopped at the boundary ``||x||_D = radius``, along a direction of curvature
 that is not positive, or when the residual has fallen by the forcing factor. Iterates grow in the D-norm, so the first

@@ -1,4 +1,4 @@
-"""How is a triangular matrix inverted by products?"""
+"""Triangular inverse: how is a triangular matrix inverted by products?"""
 
 from __future__ import annotations
 

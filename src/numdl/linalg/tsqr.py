@@ -1,4 +1,4 @@
-"""How is least squares solved on a table that comes in pieces and fits nowhere at once?
+"""Tall-skinny QR (TSQR): how is least squares solved on a table that comes in pieces and fits nowhere at once?
 
 A triangle ``R`` with ``R'R = Z'Z`` for ``Z = [1, A, b]`` says all about least squares with A and b; rows are added by
 one more QR factorisation of ``[R; new rows]``. ``Z'Z`` itself is never formed: it would square the condition number.

@@ -1,4 +1,7 @@
-"""How does a residual network become one of twice or half the depth, and its weights with it?"""
+"""Coarsening and refinement of residual networks.
+
+How does a residual network become one of twice or half the depth, and its weights with it?
+"""
 
 from __future__ import annotations
 

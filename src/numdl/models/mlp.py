@@ -1,4 +1,4 @@
-"""How does a multi-layer perceptron turn one sample into features: layer after layer?
+"""Multi-layer perceptron: how does a multi-layer perceptron turn one sample into features: layer after layer?
 
 ``u_1 = act(K_1 x + b_1)``, ``u_j = act(K_j u_{j-1} + b_j)``, features ``u_L``. With one layer it is the single layer
 ``act(K x + b)``, a ``ResNet`` of depth 0. The head is not part of the model: it belongs to the problem.

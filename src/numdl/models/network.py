@@ -1,4 +1,4 @@
-"""What do all networks share: features row by row, a number of weights, and a name in files?"""
+"""Base class of networks: what do all networks share: features row by row, a number of weights, and a name in files?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a single layer offer a linear model if its weights are drawn and never trained?
+"""Random features: what does a single layer offer a linear model if its weights are drawn and never trained?
 
 ``sigma(K x + b)`` with m random rows. Sines with normal weights approximate the Gaussian kernel
 ``exp(-scale^2 ||x - z||^2 / (2 d))`` up to its factor 1/2, with an error that falls as ``1 / sqrt(m)``; with tanh and

@@ -1,4 +1,4 @@
-"""How does a residual network turn one sample into features: open, then flow?
+"""Residual network: how does a residual network turn one sample into features: open, then flow?
 
 ``u(0) = act(K x + b)``, ``du/dt = f(t, u, theta(t))`` on ``[0, T]`` in ``depth`` steps, features ``u(T)``. The
 head is not part of the model: it belongs to the problem, which may eliminate it.

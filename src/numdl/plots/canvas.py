@@ -1,4 +1,6 @@
-"""How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
+"""Canvas of figures (inline SVG).
+
+How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
 
 Neither pyplot nor the global backend is touched: a ``Figure`` gets its own SVG canvas.
 """

@@ -1,4 +1,7 @@
-"""How do the criteria for alpha look: their values, the L-curve, the Picard plot, the error of cross validation?"""
+"""Plots of criteria for alpha: L-curve, Picard plot, cross validation.
+
+How do the criteria for alpha look: their values, the L-curve, the Picard plot, the error of cross validation?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do numbers, durations and names read in a sentence or a label?"""
+"""Wording of numbers, durations and names: how do numbers, durations and names read in a sentence or a label?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do we pass over the samples in blocks, so that memory does not grow with their number?
+"""Blocks of samples: how do we pass over the samples in blocks, so that memory does not grow with their number?
 
 A block starts at ``min(i * chunk, n - chunk)``: all blocks have the same shape (one compilation, no padded copy of the
 data), and the last one overlaps its predecessor. Overlapping rows are dropped (``map_rows``) or weigh nothing

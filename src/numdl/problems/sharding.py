@@ -1,4 +1,6 @@
-"""Which rows does each device hold, so that a sum over all rows is a sum over devices?
+"""Sharding of rows (data parallelism).
+
+Which rows does each device hold, so that a sum over all rows is a sum over devices?
 
 Rows are dealt to the shards in turn, row i to shard ``i mod n_shards``: the first rows of the data are then the first
 rows of each shard, and a matrix from some of the rows is shared out as evenly as one from all of them. Where the shards

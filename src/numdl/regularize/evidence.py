@@ -1,4 +1,6 @@
-"""How strongly should each group of weights be penalised, judged by the data alone?
+"""Evidence (marginal likelihood) of penalties.
+
+How strongly should each group of weights be penalised, judged by the data alone?
 
 Model: targets ``c = s + e`` with e of precision ``beta`` (least squares; other losses have ``beta = 1``), weights of
 group g Gaussian with precision ``a_g``. With the mean misfit M over n samples, N_g weights and squares q_g per group,

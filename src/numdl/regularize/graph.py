@@ -1,4 +1,6 @@
-"""What is smooth on a cloud of points: functions that change little between neighbours, by the graph Laplacian?
+"""Graph Laplacian.
+
+What is smooth on a cloud of points: functions that change little between neighbours, by the graph Laplacian?
 
 Neighbours are joined by weights ``W = W' >= 0``; with degrees ``D = diag(W 1)`` the Laplacian is ``L = D - W`` and
 ``f' L f = 1/2 sum_ij W_ij (f_i - f_j)^2``; the normalised one is ``I - D^-1/2 W D^-1/2``. Both are symmetric, not

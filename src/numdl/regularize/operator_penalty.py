@@ -1,4 +1,4 @@
-"""How rough may the coefficients of a linear model be, as a function of the feature?
+"""Operator penalty (Tikhonov): how rough may the coefficients of a linear model be, as a function of the feature?
 
 ``R(W) = alpha/2 ||L (W_m - W_ref)'||_F^2``: L acts along the features, on each output alone; ``W_m`` are the first m
 columns of ``W (k, q)``, an intercept in a further column is free. The identity is Tikhonov's penalty; differences make

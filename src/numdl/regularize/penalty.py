@@ -1,4 +1,6 @@
-"""How large may the weights be: a quadratic penalty with one parameter per group of weights.
+"""Quadratic penalties by groups of weights.
+
+How large may the weights be: a quadratic penalty with one parameter per group of weights.
 
 ``R(theta) = 1/2 sum_j alpha_{g(j)} (theta_j - ref_j)^2``, j over all entries in JAX's order of leaves. As a prior it
 is a Gaussian whose precision the evidence can estimate group by group.

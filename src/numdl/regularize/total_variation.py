@@ -1,4 +1,6 @@
-"""How much may weights jump in time? A penalty on the sum of their changes, smoothed so that it has a gradient.
+"""Smoothed total variation.
+
+How much may weights jump in time? A penalty on the sum of their changes, smoothed so that it has a gradient.
 
 ``R(theta) = alpha sum_j sqrt(((theta_{j+1} - theta_j) / h)^2 + eps) + ridge/2 ||theta||^2``, j the leading axis, entry
 by entry. A jump costs what a slow change of the same height does, whereas ``TimeSmoothness`` forbids jumps.

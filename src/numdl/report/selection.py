@@ -1,4 +1,4 @@
-"""How is a choice of alpha shown: as a table in the terminal and as one HTML page?"""
+"""Report on the choice of alpha: how is a choice of alpha shown: as a table in the terminal and as one HTML page?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is the stability of a network shown as one HTML page?"""
+"""Report on stability: how is the stability of a network shown as one HTML page?"""
 
 from __future__ import annotations
 

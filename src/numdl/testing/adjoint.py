@@ -1,4 +1,4 @@
-"""Is one linear map the transpose of another?"""
+"""Adjoint (dot product) test: is one linear map the transpose of another?"""
 
 from __future__ import annotations
 

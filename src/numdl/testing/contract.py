@@ -1,4 +1,4 @@
-"""Does an optimiser keep the contract of ``numdl.contracts.Optimizer``?"""
+"""Contract test of optimisers: does an optimiser keep the contract of ``numdl.contracts.Optimizer``?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a curvature operator symmetric and positive semidefinite?"""
+"""Curvature test: is a curvature operator symmetric and positive semidefinite?"""
 
 from __future__ import annotations
 

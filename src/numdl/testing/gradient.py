@@ -1,4 +1,4 @@
-"""Is a gradient the derivative of the value it comes with?
+"""Gradient (Taylor) test: is a gradient the derivative of the value it comes with?
 
 In float64 the Taylor expansion decides. In float32 it ends before an error of 0.1 % shows, so the slope is held against
 central differences, extrapolated to h = 0 (Richardson), with a bound on their own error.

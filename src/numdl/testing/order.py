@@ -1,4 +1,4 @@
-"""With which order does a discretisation converge?"""
+"""Convergence order test: with which order does a discretisation converge?"""
 
 from __future__ import annotations
 

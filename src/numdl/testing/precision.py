@@ -1,4 +1,7 @@
-"""In which precision does a check compute? In that of the arrays it is given, whatever JAX is set to."""
+"""Precision of checks.
+
+In which precision does a check compute? In that of the arrays it is given, whatever JAX is set to.
+"""
 
 from __future__ import annotations
 

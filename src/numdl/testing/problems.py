@@ -1,4 +1,7 @@
-"""How is a problem asked for its value, slope and curvature at one point, whatever companion it needs?"""
+"""Problems under test.
+
+How is a problem asked for its value, slope and curvature at one point, whatever companion it needs?
+"""
 
 from __future__ import annotations
 

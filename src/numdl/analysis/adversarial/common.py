@@ -1,4 +1,6 @@
-"""What do all searches for adversarial examples share: margins, norms, the crossing on a ray, and the batch?
+"""Adversarial examples, common parts.
+
+What do all searches for adversarial examples share: margins, norms, the crossing on a ray, and the batch?
 
 A sample x of class y is safe while its margin ``min over j != y of s_y(x) - s_j(x)`` is positive. A search looks for
 the perturbation of smallest norm with a negative margin. For linear scores ``s = W x + b`` that norm is

@@ -1,4 +1,6 @@
-"""Which perturbation is the smallest of all that reach another class: Newton's method on the boundary?
+"""Adversarial examples by linearisation (DeepFool).
+
+Which perturbation is the smallest of all that reach another class: Newton's method on the boundary?
 
 For each other class j the problem ``min ||delta|| s.t. m_j(x + delta) = 0`` with ``m_j = s_y - s_j`` is solved by
 linearising the constraint only: the smallest perturbation that makes the linear model vanish is explicit,

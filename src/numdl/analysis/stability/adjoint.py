@@ -1,4 +1,6 @@
-"""How wrong is the gradient of the continuous adjoint, for one network on some samples?
+"""Error of the continuous adjoint.
+
+How wrong is the gradient of the continuous adjoint, for one network on some samples?
 
 Optimise-discretise integrates state and adjoint backwards from T by the scheme of the network (``march="adjoint"``).
 Its gradient is not the derivative of the discrete loss: the adjoint equation is discretised by itself, and where the

@@ -1,4 +1,7 @@
-"""What is a network for the analysis of its stability: steps that map what is carried, one layer after the other?"""
+"""Layer maps of a trained network.
+
+What is a network for the analysis of its stability: steps that map what is carried, one layer after the other?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How much do the features change when the same function of time is marched by other steps or another scheme?
+"""Rediscretisation of a trained network.
+
+How much do the features change when the same function of time is marched by other steps or another scheme?
 
 A network that is a discretised differential equation changes little, and less with more steps; one whose weights fit
 its own discretisation does not.

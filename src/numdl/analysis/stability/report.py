@@ -1,4 +1,4 @@
-"""What is there to say about the stability of one network on some samples?"""
+"""Stability report of a network: what is there to say about the stability of one network on some samples?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How is a control found when its states may miss the dynamics, and only a price makes them fit in the end?
+"""Augmented Lagrangian method.
+
+How is a control found when its states may miss the dynamics, and only a price makes them fit in the end?
 
 All states u_j are unknowns beside the control. With ``c_j = Phi_j(u_j, theta) - u_j+1``, multipliers lambda and a
 weight rho, the augmented Lagrangian

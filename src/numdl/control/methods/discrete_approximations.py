@@ -1,4 +1,6 @@
-"""How are weights trained that may take a few values only, such as -1, 0 and 1?
+"""Discrete weights by the maximum principle (discrete MSA).
+
+How are weights trained that may take a few values only, such as -1, 0 and 1?
 
 Where the Hamiltonian of a layer is linear in its weights, ``H = -M . theta`` with ``M = -dJ/dtheta``, as for layers
 that are a product with theta, each weight for itself has a best value, whatever the set. As in the augmented method of

@@ -1,4 +1,4 @@
-"""How is a control found together with its states, which need not fit it on the way?
+"""Direct multiple shooting: how is a control found together with its states, which need not fit it on the way?
 
 All states u_j are unknowns beside the control, and ``u_j+1 = Phi_j(u_j, theta)`` are constraints: a first guess of the
 path can be given where one of the control cannot, and an unstable flow is never marched over its whole length. Each

@@ -1,4 +1,4 @@
-"""How is a control improved while state and adjoint are still on their way?
+"""One-shot optimisation: how is a control improved while state and adjoint are still on their way?
 
 The steps are parted into blocks, which are marched at once from states U of their own. An iteration is one step of the
 control, and one inexact sweep of state and adjoint: the end of each block becomes the start of the next, information

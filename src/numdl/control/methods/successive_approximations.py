@@ -1,4 +1,6 @@
-"""How far does Pontryagin's principle train a network: every layer for itself, with states and adjoints held?
+"""Method of successive approximations (MSA, extended MSA).
+
+How far does Pontryagin's principle train a network: every layer for itself, with states and adjoints held?
 
     theta_j <- argmin over theta of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta)
 

@@ -1,4 +1,6 @@
-"""Can all layers of a network be computed at the same time, and what do gradients from few cycles do to training?
+"""Layer-parallel training (multigrid reduction in time).
+
+Can all layers of a network be computed at the same time, and what do gradients from few cycles do to training?
 
 Multigrid reduction in time solves for the states of all layers at once. To a tolerance, it gives the serial network
 whatever its depth, in a few cycles. A training that stops after one cycle minimises another function than the serial

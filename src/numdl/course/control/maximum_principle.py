@@ -1,4 +1,6 @@
-"""Can Pontryagin's principle train a network, every layer for itself, and what does it cost beside derivatives?
+"""Pontryagin's maximum principle.
+
+Can Pontryagin's principle train a network, every layer for itself, and what does it cost beside derivatives?
 
     u_j+1 = u_j + h tanh(K_j u_j + b_j),   20 layers of width 5, T = 5,   u_0 = (x, ..., x),   sum of u_20 = sin x
 

@@ -1,4 +1,6 @@
-"""How much of the training of a deep network can shallow ones do, and who says when to refine?
+"""Multilevel training over depth.
+
+How much of the training of a deep network can shallow ones do, and who says when to refine?
 
 The peaks surface: a residual network of 16 steps is trained for a fixed number of iterations, then once more over three
 levels of depth 4, 8 and 16 by the rule of ``numdl.optimize.drivers.cascadic``, until it has the same objective; so

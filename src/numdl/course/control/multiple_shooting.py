@@ -1,4 +1,6 @@
-"""Can an unstable flow be steered from a guess of its path, where the march of a guessed control leads nowhere?
+"""Multiple shooting.
+
+Can an unstable flow be steered from a guess of its path, where the march of a guessed control leads nowhere?
 
     u' = u^3 + v on [0, 2],              from 1.5 to 0: with v = 0 the march ends in no number
     phi'' = 4 sin(phi) - phi'/10 + v,    on [0, 6], a pendulum that swings up from phi = pi to rest at phi = 0

@@ -1,4 +1,6 @@
-"""Which paths does a residual network plan for its samples, and what do they cost?
+"""Optimal transport of samples by a residual network.
+
+Which paths does a residual network plan for its samples, and what do they cost?
 
     u' = V(t) tanh(K(t) u + b(t)) on [0, 1],    u(0) = x,    score 8 u_1(1)
 

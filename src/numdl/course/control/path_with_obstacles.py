@@ -1,4 +1,4 @@
-"""Can the code that trains networks plan a path around obstacles, and is it the shortest?
+"""Path planning with obstacles: can the code that trains networks plan a path around obstacles, and is it the shortest?
 
     x' = v(t) on [0, 1],    min 1/2 int ||v||^2 dt + 1/2 W ||x(1) - goal||^2,    x outside of discs
 

@@ -1,4 +1,6 @@
-"""What does the gradient of a control cost, by the sensitivity equation and by the adjoint one?
+"""Forward sensitivities against the adjoint method.
+
+What does the gradient of a control cost, by the sensitivity equation and by the adjoint one?
 
     forwards:   v_j+1 = dPhi_j/du v_j + dPhi_j/dtheta e_i,   v_0 = 0,    dJ/dtheta_i = mean of  dloss/du' v_nt
     backwards:  lambda_j = (dPhi_j/du)' lambda_j+1,          lambda_nt = dloss/du,

@@ -1,4 +1,7 @@
-"""Which data does the demonstration train on? All of them come with numdl or scikit-learn; nothing is downloaded."""
+"""Data sets of the demonstration.
+
+Which data does the demonstration train on? All of them come with numdl or scikit-learn; nothing is downloaded.
+"""
 
 from __future__ import annotations
 

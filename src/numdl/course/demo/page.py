@@ -1,4 +1,7 @@
-"""How do the results of the demonstration look, in the terminal and as a page that leads to the reports?"""
+"""Page of the demonstration.
+
+How do the results of the demonstration look, in the terminal and as a page that leads to the reports?
+"""
 
 from __future__ import annotations
 

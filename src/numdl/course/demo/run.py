@@ -1,4 +1,7 @@
-"""What does training without any tuning give on five small data sets, next to a linear model and to no model?"""
+"""Demonstration on five small data sets.
+
+What does training without any tuning give on five small data sets, next to a linear model and to no model?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""When may the continuous adjoint stand for the derivative of the steps?
+"""Accuracy of the continuous adjoint (neural ODE gradients).
+
+When may the continuous adjoint stand for the derivative of the steps?
 
 Optimise-discretise integrates states and adjoints backwards from T. Where the flow forgets, as parabolic ones do, the
 states that come back are wrong, and the gradient with them: by several times its own norm for weights of moderate

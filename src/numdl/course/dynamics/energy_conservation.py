@@ -1,4 +1,4 @@
-"""Does a scheme keep the energy that the dynamics conserve, and for how long?
+"""Energy of Hamiltonian networks: does a scheme keep the energy that the dynamics conserve, and for how long?
 
     y' = K1' tanh(K1 z + b1),    z' = -K2' tanh(K2 y + b2)
 

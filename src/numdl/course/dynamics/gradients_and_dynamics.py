@@ -1,4 +1,6 @@
-"""Which dynamics let the slope vanish or explode on its way to the first layer, and which can do neither?
+"""Vanishing and exploding gradients.
+
+Which dynamics let the slope vanish or explode on its way to the first layer, and which can do neither?
 
 The slope in the state at time t is ``J(t)' v`` with J = du(T)/du(t), whose growth the eigenvalues of the Jacobian A of
 the right-hand side decide: they are anywhere for plain weights, so that some directions explode; real and not positive

@@ -1,4 +1,6 @@
-"""Has a network learnt a differential equation, or only the steps it was trained with?
+"""Overfitting a discretisation of a neural ODE.
+
+Has a network learnt a differential equation, or only the steps it was trained with?
 
 The swiss roll, twice the same flow of width 8 on [0, 10] with sixteen sets of weights: once marched by sixteen
 Euler steps, once by RK4. Each is trained to the end, then the same weights, the same function of time, are marched by

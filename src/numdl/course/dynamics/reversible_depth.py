@@ -1,4 +1,4 @@
-"""Can a network of ten thousand layers be trained in the memory of one layer?
+"""Reversible networks of constant memory: can a network of ten thousand layers be trained in the memory of one layer?
 
 A Hamiltonian network of width 8 takes Verlet steps on [0, 10]; each layer has weights of its own, penalised by their
 integral over time, and a logistic head that is eliminated. L-BFGS trains it on double circles. Stored states need the

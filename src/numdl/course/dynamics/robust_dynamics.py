@@ -1,4 +1,4 @@
-"""Does the kind of dynamics decide how far noise and adversaries get through a network?
+"""Robustness of stable dynamics: does the kind of dynamics decide how far noise and adversaries get through a network?
 
 Handwritten digits, 64 pixels, flows of width 64 on [0, 2] (16 in the quick version) without opening layer, so that
 the flow alone stands between pixels and head. All are trained alike: L-BFGS for flow and head, the same penalty.

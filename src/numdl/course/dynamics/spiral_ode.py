@@ -1,4 +1,6 @@
-"""Should one discretise and then optimise, or optimise and then discretise, to learn the right-hand side of a spiral?
+"""Discretise-optimise against optimise-discretise.
+
+Should one discretise and then optimise, or optimise and then discretise, to learn the right-hand side of a spiral?
 
     u' = V tanh(K u^3 + b) + c,    u(0) = (2, 0),    loss = sum over 30 times in [0, 1.5] of ||u(t_i) - d_i||^2
 

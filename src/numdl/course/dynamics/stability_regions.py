@@ -1,4 +1,6 @@
-"""Which step sizes keep a network that turns and neither grows nor shrinks, and what do its orbits look like?
+"""Stability regions and step sizes.
+
+Which step sizes keep a network that turns and neither grows nor shrinks, and what do its orbits look like?
 
     y' = tanh(z),    z' = -tanh(y)
 

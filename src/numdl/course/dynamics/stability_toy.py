@@ -1,4 +1,6 @@
-"""Why should one care about stability: what does a network learn whose steps are too long for its dynamics?
+"""Instability of a toy flow.
+
+Why should one care about stability: what does a network learn whose steps are too long for its dynamics?
 
     u' = tanh(K u),    K = [-a-b, a, b; b, -a-b, a; a, b, -a-b],    T = 10
 

@@ -1,4 +1,6 @@
-"""How do too few and too many parameters fail: bias, variance, and what a penalty does about it?
+"""Bias-variance trade-off.
+
+How do too few and too many parameters fail: bias, variance, and what a penalty does about it?
 
 Polynomials through 30 noisy values of a smooth function. Without penalty the degree is the parameter: a low one cannot
 follow the function (bias), a high one follows the noise (variance). At a high degree, alpha takes its place: the

@@ -1,4 +1,6 @@
-"""Which criterion chooses alpha well: L-curve, generalised cross validation, or the discrepancy principle?
+"""Choice of the regularisation parameter.
+
+Which criterion chooses alpha well: L-curve, generalised cross validation, or the discrepancy principle?
 
 A blurred signal of 200 points, 0.1 % noise, many draws. Each criterion looks at the same path; its choice is judged by
 the error of the solution over that of the best alpha. The discrepancy principle is told the noise.

@@ -1,4 +1,4 @@
-"""Why cross entropy, and not least squares, for classes?
+"""Cross entropy against least squares for classification: why cross entropy, and not least squares, for classes?
 
 Two classes on a line, one weight, no intercept. Along the weight, least squares on the sigmoid is flat where the
 weight is far too small: not convex, and a descent that starts there does not move. Cross entropy is convex, with a

@@ -1,4 +1,4 @@
-"""What does cross validation see of the error on new data, and how sharp is its minimum?
+"""Cross validation: what does cross validation see of the error on new data, and how sharp is its minimum?
 
 A linear model of 40 correlated inputs, 80 rows, noise as large as the signal. Five folds, leave-one-out and GCV
 estimate the error on new rows for each alpha, without any; the rule of one standard error takes the largest alpha that

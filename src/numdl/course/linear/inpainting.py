@@ -1,4 +1,4 @@
-"""How does a prior that images are smooth fill what was never seen?
+"""Image inpainting with a smoothness prior: how does a prior that images are smooth fill what was never seen?
 
 A head of 40 x 40 pixels of which half are seen, with known noise. The mask alone says nothing about the other pixels; a
 penalty on the Laplacian fills them from their neighbours, as strong as the noise allows (discrepancy principle). A

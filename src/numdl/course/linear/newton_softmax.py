@@ -1,4 +1,6 @@
-"""How many iterations do gradient descent and Newton's method need on softmax regression?
+"""Newton's method for softmax regression.
+
+How many iterations do gradient descent and Newton's method need on softmax regression?
 
 Handwritten digits, 8 x 8 pixels, ten classes, a penalty of 1e-4 on the weights: convex, with a unique minimiser. All
 methods start at zero. Steepest descent is linear at a rate that the condition number sets, L-BFGS superlinear, Newton's

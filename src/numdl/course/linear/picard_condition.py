@@ -1,4 +1,4 @@
-"""What makes a problem ill-posed, and where does the noise drown the data?
+"""Picard condition of ill-posed problems: what makes a problem ill-posed, and where does the noise drown the data?
 
 Shaw's integral equation, 100 points. The coefficients of exact data fall faster than the singular values; those of
 noisy data stop falling at the level of the noise, and their quotients, the solution without regularisation, explode.

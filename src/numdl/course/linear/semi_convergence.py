@@ -1,4 +1,6 @@
-"""Why do more iterations make a solution worse, and how does a hybrid method end that?
+"""Semi-convergence of iterative regularisation.
+
+Why do more iterations make a solution worse, and how does a hybrid method end that?
 
 An image of a head, blurred, 1 % noise. CGLS finds the strong directions first, so its error falls and rises again:
 the number of iterations is its regularisation parameter. Hybrid LSQR builds the same spaces, regularises within them,

@@ -1,4 +1,4 @@
-"""What does the graph of neighbours know that distances do not?
+"""Spectral clustering on a graph Laplacian: what does the graph of neighbours know that distances do not?
 
 Two moons that interlace. K-means cuts them straight; the smoothest vectors of the graph Laplacian are constant on each
 moon, so that clusters are found without any label, and one label for each moon reaches all its points.

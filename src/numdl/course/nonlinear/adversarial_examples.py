@@ -1,4 +1,4 @@
-"""How little must a point move to change its class, and which search finds that little?
+"""Adversarial examples: how little must a point move to change its class, and which search finds that little?
 
 A single layer is trained on ``peaks`` in five classes. In two dimensions the distance of a point to the boundary of its
 region is known by brute force, from the classes on a fine grid; three searches are held against it. The gradient looks

@@ -1,4 +1,4 @@
-"""What is training a layer worth, against drawing it and solving for the head only?
+"""Extreme learning machines: what is training a layer worth, against drawing it and solving for the head only?
 
 The same layers, ``tanh(K x + b)`` with the same first weights, on ``peaks``: once as they are drawn, with the best head
 (an extreme learning machine), once after training with the head eliminated. Each unit bends along the line

@@ -1,4 +1,6 @@
-"""How much of the inner solves of variable projection is wasted, and does the error of the gradient obey the rule?
+"""Inexact variable projection.
+
+How much of the inner solves of variable projection is wasted, and does the error of the gradient obey the rule?
 
 One residual network on ``peaks`` in 5 classes, trained by a trust region with a head that is exact (eta = 0) or as
 good as ``InexactVarPro`` asks for. The price of a head is counted in Hessians that are formed and factorised. At every

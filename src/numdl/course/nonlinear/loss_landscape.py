@@ -1,4 +1,4 @@
-"""What does the objective of a network look like around a minimiser, and between two of them?
+"""Loss landscapes: what does the objective of a network look like around a minimiser, and between two of them?
 
 Two residual networks of one architecture are trained on ``peaks`` from different weights, head and flow then taken
 together. Planes through each along two random filter-normalised directions; the straight way from one to the other; the

@@ -1,4 +1,6 @@
-"""Why has even a single layer many minimisers, and what do they have to do with one another?
+"""Non-convexity of a single layer.
+
+Why has even a single layer many minimisers, and what do they have to do with one another?
 
 Two units, ``act(w_1 x) + act(w_2 x)``, are fitted to values of the same form, so that the objective is a function of
 w_1 and w_2 and can be drawn. Exchanging the units leaves it as it is: with tanh two minimisers are one network, and

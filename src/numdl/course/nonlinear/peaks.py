@@ -1,4 +1,6 @@
-"""What does depth buy on a smooth surface, against a line and against networks of one layer?
+"""Regression on peaks: depth against width.
+
+What does depth buy on a smooth surface, against a line and against networks of one layer?
 
 Regression on ``peaks`` without noise: 2000 points to train on, 1000 held out, uniform in [-3, 3]^2. The deep network
 has 8 antisymmetric Euler steps of width 8 on [0, 5]. It is compared with ridge regression, with a single layer of the

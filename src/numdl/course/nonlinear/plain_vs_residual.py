@@ -1,4 +1,6 @@
-"""Why do deep plain networks not train: how large is the slope that reaches the first layer?
+"""Plain against residual networks.
+
+Why do deep plain networks not train: how large is the slope that reaches the first layer?
 
     plain     u_{j+1} = tanh(K_j u_j + b_j)
     residual  u_{j+1} = u_j + h tanh(K_j u_j + b_j)

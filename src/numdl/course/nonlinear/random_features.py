@@ -1,4 +1,4 @@
-"""How far do random features come on a smooth surface, and what do more of them cost?
+"""Random features: how far do random features come on a smooth surface, and what do more of them cost?
 
 ``peaks`` without noise, 1000 points to train on, 1000 held out. The weights of one layer are drawn once and never
 trained; only the linear head is solved for, its penalty chosen by GCV. Against ridge regression on the inputs, and for

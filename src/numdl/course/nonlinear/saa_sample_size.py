@@ -1,4 +1,6 @@
-"""How many samples does a sample average need before its minimiser is one for all data?
+"""Sample size of sample average approximation.
+
+How many samples does a sample average need before its minimiser is one for all data?
 
 A layer of ``tanh`` units with its head fits a noisy curve: the mean over n samples is minimised for growing n and asked
 what it says about held-out ones. All start at the minimiser for all samples, so that no other valley blurs the picture.

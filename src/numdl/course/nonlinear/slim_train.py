@@ -1,4 +1,6 @@
-"""How much does the learning rate matter if only the flow has one (slimTrain), and how much the head's first alpha?
+"""slimTrain, stochastic variable projection.
+
+How much does the learning rate matter if only the flow has one (slimTrain), and how much the head's first alpha?
 
 The same network, start, shuffles and number of steps: Adam moves all weights, or Adam moves the flow and sampled
 limited-memory Tikhonov steps move the head. Each runs at rates over three decades; slimTrain also from first

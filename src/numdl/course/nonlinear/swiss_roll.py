@@ -1,4 +1,4 @@
-"""How does a flow make two intertwined spirals separable by a plane?
+"""Classification of the swiss roll: how does a flow make two intertwined spirals separable by a plane?
 
 Two classes of 513 points each on spirals of two turns; every second pair of points is held out, so that 514 train and
 512 test. The network opens to width 8 and takes 16 antisymmetric Euler steps on [0, 20]; the logistic head is

@@ -1,4 +1,6 @@
-"""What does it bring to eliminate the head, at equal work: coupled Newton-CG, VarPro and SGD on ``peaks`` in 5 classes?
+"""Variable projection against Newton-CG and SGD.
+
+What does it bring to eliminate the head, at equal work: coupled Newton-CG, VarPro and SGD on ``peaks`` in 5 classes?
 
 One residual network, one start for the flow. The head starts at its best for coupled Newton-CG, and at zero for SGD,
 whose first steps the large best head throws far off. Work is counted in passes: a forward or a backward pass over all

@@ -1,4 +1,6 @@
-"""How fast does one layer of m units approach a smooth function, if its weights are trained?
+"""Universal approximation by a single layer.
+
+How fast does one layer of m units approach a smooth function, if its weights are trained?
 
 ``W [tanh(K x + b); 1]`` is fitted to ``peaks`` without noise, the head eliminated, the layer trained by
 Levenberg-Marquardt from several starts. For functions with a bounded first moment of their Fourier transform there are

@@ -1,4 +1,4 @@
-"""How is a table read in pieces when it does not fit into memory?"""
+"""Chunked reading of large tables: how is a table read in pieces when it does not fit into memory?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are data that do not fit into memory read piece by piece in any order?
+"""Out-of-core data in pieces: how are data that do not fit into memory read piece by piece in any order?
 
 Stochastic approximation wants the pieces shuffled from epoch to epoch, so they are numbered and read one at a time.
 """

@@ -1,4 +1,6 @@
-"""Which linear problems with a known answer punish whoever solves them without regularisation?
+"""Inverse problems with known solutions.
+
+Which linear problems with a known answer punish whoever solves them without regularisation?
 
 Each is ``A x = b`` from a discretised integral, with the exact b of the given x: small errors in b are large errors in
 ``A^+ b``. Built from their formulas; A is an array or a sparse matrix, and where it is a convolution its kernel comes

@@ -1,4 +1,6 @@
-"""Which smooth maps with known formulas stand in for an expensive simulation?
+"""Simulators and engineering test functions.
+
+Which smooth maps with known formulas stand in for an expensive simulation?
 
 Inputs are uniform on the ranges of the source; ``noise`` is the standard deviation of Gaussian errors added to the
 output, in its units. Every function is written from its formula.

@@ -1,4 +1,6 @@
-"""Which two-dimensional problems can be drawn, understood at a glance and still be hard to learn?
+"""Toy data sets for classification and regression.
+
+Which two-dimensional problems can be drawn, understood at a glance and still be hard to learn?
 
 Every generator returns a `Dataset` with inputs ``x1, x2``; classes are one-hot in ``c`` and numbers in ``labels``.
 ``noise`` is the standard deviation of Gaussian errors: added to the target in regression, to both inputs in

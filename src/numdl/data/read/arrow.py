@@ -1,4 +1,4 @@
-"""How does an Arrow table, read from CSV or Parquet, become a `Table`?"""
+"""Conversion of Arrow tables: how does an Arrow table, read from CSV or Parquet, become a `Table`?"""
 
 from __future__ import annotations
 

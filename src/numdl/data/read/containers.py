@@ -1,4 +1,4 @@
-"""How do the arrays of an NPZ or MATLAB file become named columns of one length?
+"""NPZ and MATLAB files: how do the arrays of an NPZ or MATLAB file become named columns of one length?
 
 * A one-dimensional array, or a matrix with one column, gives one column with its own name; a matrix ``A (n, d)`` gives
   ``A0 ... A{d-1}``. An array ``names`` of d strings, one for each column in order, replaces these names.

@@ -1,4 +1,6 @@
-"""How is a text table laid out (delimiter, header, decimal sign), and what does it hold?
+"""Delimited text files (CSV, TSV).
+
+How is a text table laid out (delimiter, header, decimal sign), and what does it hold?
 
 The layout is guessed from the first lines only, never from the whole file:
 

@@ -1,4 +1,7 @@
-"""Which reader understands this file, and how are predictions written so that a reader never sees half a file?"""
+"""Reading and writing of table files.
+
+Which reader understands this file, and how are predictions written so that a reader never sees half a file?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What do the original files of image collections (MNIST's IDX, CIFAR-10's batches) hold?"""
+"""Image collections (IDX, CIFAR-10).
+
+What do the original files of image collections (MNIST's IDX, CIFAR-10's batches) hold?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What does one column hold: numbers, text, or numbers with a few entries that are not?"""
+"""Columns and features: numbers, missing values, one-hot encoding.
+
+What does one column hold: numbers, text, or numbers with a few entries that are not?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What are samples and targets, and which rows are for training, which for checking?"""
+"""Train, validation and test split.
+
+What are samples and targets, and which rows are for training, which for checking?
+"""
 
 from __future__ import annotations
 

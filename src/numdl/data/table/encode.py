@@ -1,4 +1,4 @@
-"""How does a table become the numbers a model sees, the same way at training and at prediction?
+"""Feature encoding: how does a table become the numbers a model sees, the same way at training and at prediction?
 
 Fixed by the training table and stored with the model as plain JSON:
 

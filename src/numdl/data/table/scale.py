@@ -1,4 +1,4 @@
-"""How are columns of any unit and any tail brought to a size a network can work with, and back?
+"""Feature scaling: how are columns of any unit and any tail brought to a size a network can work with, and back?
 
 Plain columns are standardised, ``z = (x - mean) / std``. A column with an entry beyond ``|z| = 8`` is heavy-tailed: its
 mean and deviation say little about most of its values. It is centred at the median, divided by the interquartile range

@@ -1,4 +1,7 @@
-"""What did the file hold: named columns of equal length, numbers or text, and nothing decided yet?"""
+"""Table of named columns.
+
+What did the file hold: named columns of equal length, numbers or text, and nothing decided yet?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused before any work starts, and in which words?"""
+"""Input validation: what is refused before any work starts, and in which words?"""
 
 from __future__ import annotations
 

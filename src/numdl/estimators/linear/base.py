@@ -1,4 +1,7 @@
-"""What do linear classifiers share: the way of the data into a fit, alpha, and what is kept of it?"""
+"""Base class of linear classifiers.
+
+What do linear classifiers share: the way of the data into a fit, alpha, and what is kept of it?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which class, if scores are linear in the features: softmax for any number of classes, logistic for two?"""
+"""Softmax and logistic regression.
+
+Which class, if scores are linear in the features: softmax for any number of classes, logistic for two?
+"""
 
 from __future__ import annotations
 

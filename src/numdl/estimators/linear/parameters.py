@@ -1,4 +1,7 @@
-"""Which parameters of a linear classifier cannot be used, and what do operator and prior mean for scaled features?"""
+"""Parameter validation of linear classifiers.
+
+Which parameters of a linear classifier cannot be used, and what do operator and prior mean for scaled features?
+"""
 
 from __future__ import annotations
 

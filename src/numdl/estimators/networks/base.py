@@ -1,4 +1,6 @@
-"""What do the estimators of networks share: parameters, and the way of the data into a fit?
+"""Base class of the network estimators.
+
+What do the estimators of networks share: parameters, and the way of the data into a fit?
 
 Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come back predict
 together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual

@@ -1,4 +1,7 @@
-"""What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?"""
+"""Network classifiers.
+
+What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What makes regressors of the networks: scaled targets, least squares, and a mean with its deviation?"""
+"""Network regressors.
+
+What makes regressors of the networks: scaled targets, least squares, and a mean with its deviation?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What do estimators on random features share: parameters, checks, and the drawn map in files?"""
+"""Base class of random feature estimators.
+
+What do estimators on random features share: parameters, checks, and the drawn map in files?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What cannot be asked of TikhonovRegressor, and which method answers what can?"""
+"""Parameter validation of TikhonovRegressor.
+
+What cannot be asked of TikhonovRegressor, and which method answers what can?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What does solving a linear problem for one alpha give, and which criteria can choose alpha?"""
+"""Criteria for alpha: GCV, discrepancy, L-curve, UPRE, cross validation.
+
+What does solving a linear problem for one alpha give, and which criteria can choose alpha?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How is a regularised linear problem solved that fits in memory: one decomposition, then any alpha?"""
+"""Direct Tikhonov solver by one decomposition.
+
+How is a regularised linear problem solved that fits in memory: one decomposition, then any alpha?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How is a regularised linear problem solved whose matrix is sparse, or known by its products only?"""
+"""Iterative and hybrid Tikhonov solver.
+
+How is a regularised linear problem solved whose matrix is sparse, or known by its products only?
+"""
 
 from __future__ import annotations
 

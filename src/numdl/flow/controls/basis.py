@@ -1,4 +1,6 @@
-"""How do few coefficients describe weights over many steps?
+"""Weights in time by basis functions: splines, Legendre, Chebyshev.
+
+How do few coefficients describe weights over many steps?
 
 ``theta(t) = sum_j coeffs_j phi_j(t / T)`` with B-splines or orthogonal polynomials ``phi_j``: the number of weights
 does not depend on the number of steps, so the same weights can be marched with more of them.

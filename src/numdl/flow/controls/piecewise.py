@@ -1,4 +1,4 @@
-"""How do the weights depend on time, given finitely many coefficients?
+"""Piecewise constant and linear weights in time: how do the weights depend on time, given finitely many coefficients?
 
 Both controls are frozen and hashable and hold no arrays, so they are static under ``jit``; the coefficients travel
 separately, as a pytree whose leaves have a leading axis of length ``n_coeffs``.

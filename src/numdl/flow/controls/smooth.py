@@ -1,4 +1,4 @@
-"""How does a prior on the coefficients make weights smooth in time?
+"""Smooth weights in time: how does a prior on the coefficients make weights smooth in time?
 
 Weights with the prior precision ``alpha (I + tau^2 D'D)``, D the difference quotient in time, are
 ``theta = (I + tau^2 D'D)^(-1/2) coeffs`` with coefficients of precision alpha: independent, all alike. Size and

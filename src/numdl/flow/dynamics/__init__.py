@@ -1,4 +1,4 @@
-"""Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
+"""Dynamics (layers as right-hand sides) by name: which right-hand sides ``f(t, u, theta)`` are there, by name?"""
 
 import functools
 

@@ -1,4 +1,7 @@
-"""How does a layer keep its linearisation on the imaginary axis: ``act((K - K') u - gamma u + b)``?"""
+"""Antisymmetric layers.
+
+How does a layer keep its linearisation on the imaginary axis: ``act((K - K') u - gamma u + b)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layer forgets where it came from: ``f(t, u, theta) = -gamma u - K' act(K u + b)``?"""
+"""Contractive layers: which layer forgets where it came from: ``f(t, u, theta) = -gamma u - K' act(K u + b)``?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is the layer of two matrices, ``f(t, u, theta) = act(K2 act(K1 u + b1) + b2)``?"""
+"""Two-matrix layers: what is the layer of two matrices, ``f(t, u, theta) = act(K2 act(K1 u + b1) + b2)``?"""
 
 from __future__ import annotations
 

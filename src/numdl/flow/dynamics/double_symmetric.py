@@ -1,4 +1,7 @@
-"""How does a layer smooth like a heat equation: ``f(t, u, theta) = -K' act(K u + b)``?"""
+"""Parabolic (double symmetric) layers.
+
+How does a layer smooth like a heat equation: ``f(t, u, theta) = -K' act(K u + b)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which Hamiltonian layer lets all entries act on all: ``f(t, u, theta) = J K' act(K u + b)``?"""
+"""Hamiltonian layers coupling all entries (H1).
+
+Which Hamiltonian layer lets all entries act on all: ``f(t, u, theta) = J K' act(K u + b)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How do two halves turn around each other with one matrix: ``y' = act(K z + b)``, ``z' = -act(K' y + b)``?"""
+"""Hamiltonian layers.
+
+How do two halves turn around each other with one matrix: ``y' = act(K z + b)``, ``z' = -act(K' y + b)``?
+"""
 
 from __future__ import annotations
 

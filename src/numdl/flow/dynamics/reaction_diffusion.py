@@ -1,4 +1,6 @@
-"""How do features spread to their neighbours on a ring: ``act(k * u + b) + gamma (u_{i-1} - 2 u_i + u_{i+1})``?
+"""Reaction-diffusion layers.
+
+How do features spread to their neighbours on a ring: ``act(k * u + b) + gamma (u_{i-1} - 2 u_i + u_{i+1})``?
 
 Diffusion widens the reach of a short kernel to all features. It is stiff for large gamma: the scheme ``"imex"`` takes
 it implicitly.

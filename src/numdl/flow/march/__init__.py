@@ -1,4 +1,6 @@
-"""Which ways are there to march a sample through all steps and to differentiate that?
+"""Ways to march, serial, reversible, checkpointed, adjoint, layer-parallel.
+
+Which ways are there to march a sample through all steps and to differentiate that?
 
 Every way has one signature, ``(scheme, f, control, coeffs, u0, t0, h)``, and returns the state at the end.
 ``"stored"``, ``"remat"``, ``"checkpointed"`` and ``"reversible"`` agree to rounding in value and derivative;

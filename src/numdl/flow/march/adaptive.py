@@ -1,4 +1,4 @@
-"""How does a step size that follows an error estimate march, whatever scheme was asked for?"""
+"""Adaptive step size: how does a step size that follows an error estimate march, whatever scheme was asked for?"""
 
 from __future__ import annotations
 

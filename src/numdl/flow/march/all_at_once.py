@@ -1,4 +1,4 @@
-"""How is a march differentiated whose unknowns are the states of all layers at once?
+"""All-at-once systems of layers: how is a march differentiated whose unknowns are the states of all layers at once?
 
 The states solve ``u_{j+1} = step_j(u_j)``. Their tangents solve the linear recursion ``du_{j+1} = A_j du_j + b_j``
 along them, adjoints its transpose, backwards. Whoever solves such recursions, by whatever means, has a march with all

@@ -1,4 +1,6 @@
-"""How wrong is a gradient from few cycles, and how many cycles keep it good enough?
+"""Bias of inexact layer-parallel gradients.
+
+How wrong is a gradient from few cycles, and how many cycles keep it good enough?
 
 Cycles converge linearly: with ``d_k = ||g_{k+1} - g_k||`` between the gradients of k and k + 1 cycles, and the factor
 ``q`` by which a cycle lessens it, g_{k+1} is off by about ``d_k q / (1 - q)``. The number of cycles grows until that is

@@ -1,4 +1,6 @@
-"""How are all layers of a network evaluated, and differentiated, at the same time?
+"""Layer-parallel march (multigrid reduction in time).
+
+How are all layers of a network evaluated, and differentiated, at the same time?
 
 The states of all layers are the unknowns of one recursion, solved by multigrid reduction in time; its derivative is a
 linear recursion along the states, forwards for tangents and backwards for adjoints, solved in the same way. A coarse

@@ -1,4 +1,4 @@
-"""How is a derivative made with few states in memory, for more passes forward?
+"""Rematerialisation and checkpointing: how is a derivative made with few states in memory, for more passes forward?
 
 Both marches return the state of ``final`` and are differentiated by JAX, forwards and backwards, as often as wanted.
 """

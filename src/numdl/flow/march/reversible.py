@@ -1,4 +1,4 @@
-"""How is a derivative made with one state in memory: by undoing the steps?
+"""Reversible march of constant memory: how is a derivative made with one state in memory: by undoing the steps?
 
 For schemes whose steps can be undone, the states that the reverse derivative needs are computed backwards from the
 end. Memory does not grow with the depth, but for the weights and their gradient; one derivative costs a pass backward

@@ -1,4 +1,4 @@
-"""Which x minimises ``||A x - b||^2 + shift ||x||^2``, found by conjugate gradients without forming A'A?
+"""CGLS: which x minimises ``||A x - b||^2 + shift ||x||^2``, found by conjugate gradients without forming A'A?
 
 ``r`` is the residual of the data and ``s = A' r - shift x`` half the negative gradient; recurring r and not s keeps the
 accuracy of a method that never squares A.

@@ -1,4 +1,4 @@
-"""Which small bidiagonal matrix does A look like from b?
+"""Golub-Kahan bidiagonalisation: which small bidiagonal matrix does A look like from b?
 
 ``beta_1 u_1 = b``, ``alpha_1 v_1 = A' u_1`` and for k = 1, 2, ...
 

@@ -1,4 +1,6 @@
-"""Which x minimises ``||A x - b||^2 + damp^2 ||x||^2``, found by a QR factorisation that grows with Golub and Kahan?
+"""LSQR.
+
+Which x minimises ``||A x - b||^2 + damp^2 ||x||^2``, found by a QR factorisation that grows with Golub and Kahan?
 
 Iterate k is the minimiser in the space of the first k vectors v of Golub and Kahan: in exact arithmetic that of `cgls`.
 Two rotations for each column, one that removes damp and one that removes beta, update it from ``x_(k-1)``.

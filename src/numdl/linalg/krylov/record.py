@@ -1,4 +1,4 @@
-"""What do the Krylov methods for least squares return, and when do they end?"""
+"""Results and stopping of Krylov methods: what do the Krylov methods for least squares return, and when do they end?"""
 
 from __future__ import annotations
 

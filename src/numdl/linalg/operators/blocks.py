@@ -1,4 +1,4 @@
-"""How are large operators built of small ones?"""
+"""Block operators: how are large operators built of small ones?"""
 
 from __future__ import annotations
 

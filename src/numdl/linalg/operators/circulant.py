@@ -1,4 +1,4 @@
-"""Which matrix is a convolution on a ring, and how is it applied in ``n log n``?"""
+"""Circulant operators by FFT: which matrix is a convolution on a ring, and how is it applied in ``n log n``?"""
 
 from __future__ import annotations
 

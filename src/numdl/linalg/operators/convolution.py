@@ -1,4 +1,4 @@
-"""How is a signal or an image blurred by a kernel, and what lies beyond its edge?"""
+"""Convolution operators: how is a signal or an image blurred by a kernel, and what lies beyond its edge?"""
 
 from __future__ import annotations
 

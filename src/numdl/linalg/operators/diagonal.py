@@ -1,4 +1,4 @@
-"""How is each entry of a vector weighted on its own?"""
+"""Diagonal operators: how is each entry of a vector weighted on its own?"""
 
 from __future__ import annotations
 

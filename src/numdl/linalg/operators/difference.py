@@ -1,4 +1,4 @@
-"""How do values on a line change from point to point?"""
+"""Finite difference operators: how do values on a line change from point to point?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the pixels of an image change from neighbour to neighbour?"""
+"""Image gradient and Laplacian: how do the pixels of an image change from neighbour to neighbour?"""
 
 from __future__ import annotations
 

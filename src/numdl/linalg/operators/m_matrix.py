@@ -1,4 +1,4 @@
-"""Which dense matrices damp for whatever parameters they are given?
+"""M-matrices: which dense matrices damp for whatever parameters they are given?
 
 A matrix with ``A_ij <= 0`` beside the diagonal and ``A_ii > sum_(j /= i) |A_ij|`` is a nonsingular M-matrix: its
 eigenvalues lie in the right half plane, its inverse has no negative entry and ``||A^-1||_inf <= 1 / min margin``.

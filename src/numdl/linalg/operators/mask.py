@@ -1,4 +1,4 @@
-"""Which entries of a vector are seen?"""
+"""Masks (sampling operators): which entries of a vector are seen?"""
 
 from __future__ import annotations
 

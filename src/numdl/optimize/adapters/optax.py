@@ -1,4 +1,6 @@
-"""How does a gradient transformation of optax lower a problem, in the same loop as every other method?
+"""Adapter for optax.
+
+How does a gradient transformation of optax lower a problem, in the same loop as every other method?
 
     u, s_new = transformation.update(grad f(p), s, p),    p_new = p + t u
 

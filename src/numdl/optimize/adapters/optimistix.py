@@ -1,4 +1,4 @@
-"""How does a solver of optimistix lower a problem, in the same loop as every other method?
+"""Adapter for optimistix: how does a solver of optimistix lower a problem, in the same loop as every other method?
 
 The solver's own ``init``, ``step`` and ``terminate`` are called. A minimiser (``BFGS``, ``LBFGS``, ``NonlinearCG``,
 ``GradientDescent``, ...) gets the objective with the problem's own gradient, so that nothing is differentiated twice

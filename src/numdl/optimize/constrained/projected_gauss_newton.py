@@ -1,4 +1,4 @@
-"""How do Gauss-Newton steps keep to bounds on the unknowns?
+"""Projected Gauss-Newton method: how do Gauss-Newton steps keep to bounds on the unknowns?
 
 Two-metric projection: unknowns at a bound, or next to it, that the gradient pushes against it are held; conjugate
 gradients solve ``H d = -g`` among the others, the held ones take a projected gradient step, and the search goes along

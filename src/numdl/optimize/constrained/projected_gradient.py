@@ -1,4 +1,4 @@
-"""How is f lowered within a box, or any set that is easily projected onto?
+"""Projected gradient method: how is f lowered within a box, or any set that is easily projected onto?
 
 Spectral projected gradient: ``d = P(p - t g) - p`` with Barzilai and Borwein's ``t = s's / s'y``, which estimates an
 inverse curvature from the last step, then Armijo along d, which stays in the convex set.

@@ -1,4 +1,6 @@
-"""How is ``f(p) + r(p)`` lowered when f is smooth and r has a simple proximal map but no gradient?
+"""Proximal gradient method (ISTA, FISTA).
+
+How is ``f(p) + r(p)`` lowered when f is smooth and r has a simple proximal map but no gradient?
 
 ISTA: ``p_new = prox_{r/L}(p - g/L)``; FISTA takes the gradient at a point extrapolated along the last step and gains a
 rate of ``1/k^2`` instead of ``1/k``. L is found by backtracking: it doubles until the quadratic model bounds f, and

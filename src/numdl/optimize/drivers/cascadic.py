@@ -1,4 +1,6 @@
-"""When has a coarse problem taught what it can, so that a finer one should go on from there?
+"""Cascadic multilevel optimisation.
+
+When has a coarse problem taught what it can, so that a finer one should go on from there?
 
 Cascadic iteration lowers the problems of a sequence from coarse to fine; each starts where the one before has ended,
 prolonged. With J_l the objective on level l, P the prolongation, p_k the k-th iterate on level l, every w steps

@@ -1,4 +1,6 @@
-"""Which method learns most from the same passes over the same data: stochastic or sample average approximation?
+"""Stochastic against sample average approximation.
+
+Which method learns most from the same passes over the same data: stochastic or sample average approximation?
 
 One call runs every method until it has spent its passes over the training data (work units: a forward or a backward
 pass over all n samples counts one, inner solves included) and records the misfit of training and validation data on the

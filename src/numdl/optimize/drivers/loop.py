@@ -1,4 +1,4 @@
-"""How does an iteration run, be watched, stop, and go on later?
+"""Optimisation loop: how does an iteration run, be watched, stop, and go on later?
 
 Plain Python around one compiled step. Everything that lets a run continue stands in ``Progress``; continuing from a
 stored one gives the same numbers as a run that was never broken.

@@ -1,4 +1,6 @@
-"""How large a sample does sample average approximation need, and when is a sample used up?
+"""Sample average approximation (SAA).
+
+How large a sample does sample average approximation need, and when is a sample used up?
 
 Retrospective approximation: lower the mean over a sample of n_j rows, ask m rows that the method has not seen, take a
 larger sample from where it stands. A sample is used up when its objective has fallen below what the fresh rows say.

@@ -1,4 +1,6 @@
-"""How is an objective lowered from a few samples at a time (stochastic approximation)?
+"""Stochastic approximation with mini-batches.
+
+How is an objective lowered from a few samples at a time (stochastic approximation)?
 
 Each epoch sees every row once, in an order drawn by a key: the batches of the data in memory, or of a piece of them,
 are the steps of one compiled loop. Checks, validation, budget and Ctrl-C happen between such loops.

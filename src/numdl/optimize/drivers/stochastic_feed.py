@@ -1,4 +1,4 @@
-"""Where do the batches of an epoch come from: data in memory, or pieces of data too large for it?
+"""Mini-batch feed: where do the batches of an epoch come from: data in memory, or pieces of data too large for it?
 
 Every part that leaves here has the same number of rows, valid ones first, so that one compilation serves all: the first
 piece sets that number, shorter pieces are padded and longer ones are cut.

@@ -1,4 +1,6 @@
-"""How few samples tell Gauss-Newton where to go, and how many fewer tell it how the objective bends?
+"""Subsampled Gauss-Newton.
+
+How few samples tell Gauss-Newton where to go, and how many fewer tell it how the objective bends?
 
 Value and gradient come from a sample of n of the N rows, the curvature from a part of that sample. A gradient of a
 sample is good enough while its expected error is a share theta of its length (norm test): with ``g_i`` the gradients of

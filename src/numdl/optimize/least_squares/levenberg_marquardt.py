@@ -1,4 +1,4 @@
-"""How far to trust a Gauss-Newton model when its matrix can be formed?
+"""Levenberg-Marquardt method: how far to trust a Gauss-Newton model when its matrix can be formed?
 
 Each step solves ``(H + mu D) dp = -g`` with H the Gauss-Newton matrix plus the penalty, D its diagonal without the
 penalty, floored at a share of its mean so that directions the data do not see are held. The damping mu follows the

@@ -1,4 +1,4 @@
-"""How to fit few parameters to all digits, whatever their scales?
+"""Levenberg-Marquardt method by QR (curve fitting): how to fit few parameters to all digits, whatever their scales?
 
 Each step solves the damped linear least-squares problem
 

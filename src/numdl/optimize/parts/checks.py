@@ -1,4 +1,7 @@
-"""Can a minimisation be begun with the unknowns and the budget that were given?"""
+"""Validation of a minimisation's start.
+
+Can a minimisation be begun with the unknowns and the budget that were given?
+"""
 
 from __future__ import annotations
 

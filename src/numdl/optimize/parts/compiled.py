@@ -1,4 +1,4 @@
-"""What is compiled once and shared by every run on problems of the same shapes?
+"""Compiled steps: what is compiled once and shared by every run on problems of the same shapes?
 
 Problem data and penalty parameters are arguments, never closures: changing them compiles nothing.
 """

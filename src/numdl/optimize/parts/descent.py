@@ -1,4 +1,7 @@
-"""What do methods that go along a direction share: where they stand, which step they book, when they are done?"""
+"""Line-search descent methods, common parts.
+
+What do methods that go along a direction share: where they stand, which step they book, when they are done?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a problem say about samples that nothing may be fitted to?"""
+"""Validation error of a problem: what does a problem say about samples that nothing may be fitted to?"""
 
 from __future__ import annotations
 

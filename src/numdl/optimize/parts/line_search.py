@@ -1,4 +1,4 @@
-"""How far to go along a direction of descent?
+"""Line search (Armijo, strong Wolfe): how far to go along a direction of descent?
 
 Two answers, both on ``phi(t) = f(p + t d)``: Armijo's, which asks for enough decrease, and strong Wolfe's, which also
 asks that the slope has flattened and so keeps quasi-Newton and nonlinear conjugate gradients sane. Near a minimiser a

@@ -1,4 +1,4 @@
-"""How many passes over the data does a step cost?"""
+"""Work units of a step: how many passes over the data does a step cost?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How far does a dense picture of the inverse Hessian carry that is learnt from gradients alone?
+"""BFGS quasi-Newton method.
+
+How far does a dense picture of the inverse Hessian carry that is learnt from gradients alone?
 
 BFGS: ``d = -B g``; each pair ``s = p_new - p``, ``y = g_new - g`` updates
 

@@ -1,4 +1,4 @@
-"""What is gained or lost by improving one block of the unknowns at a time?
+"""Block coordinate descent: what is gained or lost by improving one block of the unknowns at a time?
 
 Alternating minimisation: each step visits the blocks in turn; in a block, a Gauss-Newton step by conjugate gradients in
 a ball whose radius is the block's own, accepted if it keeps its promise. With the blocks ``theta`` and ``W`` of a

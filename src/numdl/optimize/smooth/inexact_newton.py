@@ -1,4 +1,4 @@
-"""How accurately must Newton's equations be solved, and by what they may be eased?
+"""Inexact Newton-CG method: how accurately must Newton's equations be solved, and by what they may be eased?
 
 Each step solves ``H d = -g`` by preconditioned conjugate gradients up to a relative residual (the forcing term) that
 follows how well the last linear model foretold the gradient, then goes along d by Armijo from the full step. The

@@ -1,4 +1,4 @@
-"""How well do the last few steps and changes of the gradient stand for the Hessian?
+"""L-BFGS quasi-Newton method: how well do the last few steps and changes of the gradient stand for the Hessian?
 
 L-BFGS: ``d = -B g`` by the two-loop recursion over at most ``memory`` pairs ``s = p_new - p``, ``y = g_new - g``, from
 ``B_0 = s'y / y'y``. The strong Wolfe conditions keep ``s'y > 0``; a pair without it (after a change of the problem, or

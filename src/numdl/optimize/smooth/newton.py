@@ -1,4 +1,4 @@
-"""What does the whole Hessian buy: the number of correct digits doubles with each step?
+"""Newton's method: what does the whole Hessian buy: the number of correct digits doubles with each step?
 
 ``(H + shift I) d = -g`` by Cholesky, then Armijo from the full step. H is ``problem.hessian(p, aux)`` where the problem
 has one, else the curvature column by column. The shift is ten roundings of the mean diagonal, and a hundred times more

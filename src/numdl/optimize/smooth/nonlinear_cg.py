@@ -1,4 +1,4 @@
-"""How much faster is a gradient that remembers one direction?
+"""Nonlinear conjugate gradients: how much faster is a gradient that remembers one direction?
 
 Hager and Zhang's nonlinear conjugate gradients: ``d = -g + beta d_old`` with ``y = g - g_old`` and
 

@@ -1,4 +1,4 @@
-"""How fast is the plainest method, and what does an exact step cost and gain?
+"""Steepest descent: how fast is the plainest method, and what does an exact step cost and gain?
 
 ``d = -g`` with Armijo's step, or with the step that is exact for the quadratic model, ``t = g'g / g'Hg`` (one product
 with the curvature). On a quadratic of condition kappa the exact step contracts f - f* at least by the factor

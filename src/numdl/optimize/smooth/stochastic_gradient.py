@@ -1,4 +1,4 @@
-"""How does one batch move the unknowns: any transformation of its gradient that optax offers?
+"""Stochastic gradient step: how does one batch move the unknowns: any transformation of its gradient that optax offers?
 
 ``p <- p + rate * u``, u the update that the transformation makes of the batch's gradient. Give it a learning rate of 1,
 as ``optax.sgd(1.0)``, ``optax.sgd(1.0, momentum=0.9, nesterov=True)``, ``optax.adagrad(1.0)``, ``optax.rmsprop(1.0)``

@@ -1,4 +1,4 @@
-"""How far to trust a quadratic model that is known only by its products?
+"""Trust-region Newton-CG: how far to trust a quadratic model that is known only by its products?
 
 Each step minimises the model in a ball and the radius follows the ratio of actual to predicted decrease. A step that
 does not decrease the objective, or is not finite, is never accepted. Where the model is lowest in the ball is sought

@@ -1,4 +1,7 @@
-"""How does any model of one sample, whatever holds its weights, become a problem for every optimiser here?"""
+"""Problems from any model (Equinox, Flax, functions).
+
+How does any model of one sample, whatever holds its weights, become a problem for every optimiser here?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well do the data determine the parameters of a fitted curve?
+"""Covariance and standard errors of fitted parameters: how well do the data determine the parameters of a fitted curve?
 
     covariance = s^2 (J'J)^-1,    s^2 = ||r||^2 / (N - P),    p_j +- t_{N-P} sqrt(covariance_jj)
 

@@ -1,4 +1,6 @@
-"""What is the mean misfit of any one-sample map plus a penalty, with its slope and curvature from products?
+"""Empirical risk.
+
+What is the mean misfit of any one-sample map plus a penalty, with its slope and curvature from products?
 
     f(p) = 1/n sum_i w_i loss(apply(p, x_i), c_i) + penalty(p)
 

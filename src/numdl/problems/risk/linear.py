@@ -1,4 +1,6 @@
-"""What do linear models gain from being linear: plain products, single precision where it does, a preconditioner.
+"""Empirical risk of linear models.
+
+What do linear models gain from being linear: plain products, single precision where it does, a preconditioner.
 
     f(W) = 1/n sum_i w_i loss(W z_i, c_i) + penalty(W),    z = [x; 1] with an intercept, else x
 

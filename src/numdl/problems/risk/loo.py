@@ -1,4 +1,6 @@
-"""How would a linear model do on each observation without it, and how probable are the labels under it?
+"""Approximate leave-one-out and evidence of linear classifiers.
+
+How would a linear model do on each observation without it, and how probable are the labels under it?
 
 Leaving one of n observations out changes its own scores, to one Newton step from the full fit, by
 

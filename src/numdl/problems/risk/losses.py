@@ -1,4 +1,4 @@
-"""How far are the scores of one sample from its target, and how does that bend?
+"""Loss functions: how far are the scores of one sample from its target, and how does that bend?
 
 Every function takes scores ``s (k,)`` and a target ``c (k,)`` of ONE sample; the mean over samples is left to the
 problem. All stay finite for ``|s| = 1e4``, and so do their automatic derivatives: no exponential of a positive number

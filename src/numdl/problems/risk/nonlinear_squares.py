@@ -1,4 +1,6 @@
-"""How far is a model with few parameters from its data, in least squares and without a penalty?
+"""Nonlinear least squares (curve fitting).
+
+How far is a model with few parameters from its data, in least squares and without a penalty?
 
     F(p) = 1/(2n) sum_i w_i ||model(p, x_i) - c_i||^2 = ||r(p)||^2 / 2,    r_i = sqrt(w_i/n) (model(p, x_i) - c_i)
 

@@ -1,4 +1,7 @@
-"""How do the scores of all samples move with the parameters, and what does a change of scores say about them?"""
+"""Jacobian products over all samples.
+
+How do the scores of all samples move with the parameters, and what does a change of scores say about them?
+"""
 
 from __future__ import annotations
 

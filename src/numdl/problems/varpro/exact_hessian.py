@@ -1,4 +1,6 @@
-"""What if the curvature is the derivative of the gradient instead of a Gauss-Newton matrix?
+"""Exact Hessian of the reduced problem.
+
+What if the curvature is the derivative of the gradient instead of a Gauss-Newton matrix?
 
     H v = d/dt grad f(p + t v) at t = 0
 

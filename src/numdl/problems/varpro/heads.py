@@ -1,4 +1,6 @@
-"""Which head W is best for given features, and how does it answer when the features move?
+"""Linear heads: least squares and Newton.
+
+Which head W is best for given features, and how does it answer when the features move?
 
 The head solves the convex inner problem of variable projection,
 

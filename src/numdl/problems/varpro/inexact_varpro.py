@@ -1,4 +1,4 @@
-"""How well must the head be solved for while the features are still far from their best?
+"""Inexact variable projection: how well must the head be solved for while the features are still far from their best?
 
 ``VarPro`` takes the head W for the best one, W*. With ``F(theta, W)`` the full objective, H its Hessian in the head, C
 its mixed second derivative and ``r = dF/dW``, the head that Newton's method leaves is off by ``e = H^-1 r`` to first

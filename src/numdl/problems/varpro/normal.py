@@ -1,4 +1,6 @@
-"""What is the dense Gauss-Newton matrix of a reduced problem, gathered in blocks of samples?
+"""Gauss-Newton normal matrix of variable projection.
+
+What is the dense Gauss-Newton matrix of a reduced problem, gathered in blocks of samples?
 
 For a sample with scores s, ``F'F`` the Hessian of the loss in s and ``G = du/dtheta``: the rows ``F W G`` are pulled
 back one by one (``r`` passes backward). Least squares has ``F = I``, and ``W'W = R'R`` needs only ``r = min(k, m)``

@@ -1,4 +1,4 @@
-"""How are flow and head trained from batches when only the flow needs a learning rate (slimTrain)?
+"""slimTrain: how are flow and head trained from batches when only the flow needs a learning rate (slimTrain)?
 
 Each step embeds the batch once, moves the head by the sampled limited-memory Tikhonov step with its parameter from
 sampled GCV, and then the flow along the transformed gradient of the batch's misfit at the new head: one pass forward

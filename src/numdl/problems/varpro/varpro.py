@@ -1,4 +1,6 @@
-"""What remains of a separable problem when its linear part is always solved to optimality?
+"""Variable projection (VarPro).
+
+What remains of a separable problem when its linear part is always solved to optimality?
 
     phi(theta) = min_W  1/n sum_i w_i loss(W [u(theta, x_i); 1], c_i) + alpha_W/2 ||W_m||^2  +  penalty(theta)
 

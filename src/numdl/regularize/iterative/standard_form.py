@@ -1,4 +1,4 @@
-"""How does a penalty on ``L x`` become one on the unknowns themselves?
+"""Standard-form transformation: how does a penalty on ``L x`` become one on the unknowns themselves?
 
     min ||A x - b||^2 + shift ||L x||^2   is   min ||A L# z - (b - A x0)||^2 + shift ||z||^2,   x = L# z + x0,
 

@@ -1,4 +1,4 @@
-"""When should an iteration stop that regularises by stopping?
+"""Stopping rules of iterative regularisation: when should an iteration stop that regularises by stopping?
 
 CGLS and LSQR find the strong directions first: the error of the solution falls, then rises again as noise comes in
 (semi-convergence). The number of iterations is the regularisation parameter.

@@ -1,4 +1,6 @@
-"""What has to be computed once, so that a regularised least-squares problem is solved for every alpha?
+"""SVD and GSVD of a regularised problem.
+
+What has to be computed once, so that a regularised least-squares problem is solved for every alpha?
 
     min over X:   1/(2n) sum_i w_i ||a_i X + b0 - b_i||^2  +  alpha/2 ||L (X - X0)||_F^2
 

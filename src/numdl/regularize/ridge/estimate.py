@@ -1,4 +1,4 @@
-"""How sure and how blurred is a regularised estimate?"""
+"""Covariance and resolution of an estimate: how sure and how blurred is a regularised estimate?"""
 
 from __future__ import annotations
 

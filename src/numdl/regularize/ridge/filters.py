@@ -1,4 +1,4 @@
-"""How much of each direction does a regularised solution keep?
+"""Filter factors: how much of each direction does a regularised solution keep?
 
 A direction that the data see with strength c and the penalty with strength s is kept by the share f; ``1 - f`` is
 returned beside it, computed without cancellation, because residuals live on it.

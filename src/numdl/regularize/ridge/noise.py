@@ -1,4 +1,4 @@
-"""How large are the errors of the targets, if nobody knows?"""
+"""Noise level estimation: how large are the errors of the targets, if nobody knows?"""
 
 from __future__ import annotations
 

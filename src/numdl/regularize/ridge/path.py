@@ -1,4 +1,4 @@
-"""What happens to fit, size and complexity of the solution as alpha changes?"""
+"""Ridge path over alpha: what happens to fit, size and complexity of the solution as alpha changes?"""
 
 from __future__ import annotations
 

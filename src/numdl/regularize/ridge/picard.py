@@ -1,4 +1,7 @@
-"""Do the targets fade faster than the singular values, as a solution of an ill-posed problem demands?"""
+"""Picard condition.
+
+Do the targets fade faster than the singular values, as a solution of an ill-posed problem demands?
+"""
 
 from __future__ import annotations
 

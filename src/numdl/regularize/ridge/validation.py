@@ -1,4 +1,4 @@
-"""How well would each alpha predict observations that were left out?"""
+"""Cross validation of alpha: how well would each alpha predict observations that were left out?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a criterion followed beyond the grid it was first asked on, and between its points?"""
+"""Search over alpha: how is a criterion followed beyond the grid it was first asked on, and between its points?"""
 
 from __future__ import annotations
 

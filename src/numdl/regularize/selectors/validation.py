@@ -1,4 +1,4 @@
-"""Which alpha predicts the parts that were left out best?"""
+"""Selection by cross validation: which alpha predicts the parts that were left out best?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which linear algebra does a problem of this size deserve, and does it fit the memory?
+"""Choice of the linear solver: which linear algebra does a problem of this size deserve, and does it fit the memory?
 
 A dense step costs ``2 n r p^2`` flops for the matrix (n rows used, r rows pulled back per sample, p weights), about
 ``p^3`` for the factors of its trials and for the evidence, and holds about six (p, p) matrices; a matrix-free product

@@ -1,4 +1,4 @@
-"""How is one network trained from one random start, a part at a time, and kept for later?
+"""Trainer of single runs: how is one network trained from one random start, a part at a time, and kept for later?
 
 A run is identified by architecture and start. ``Trainer.advance`` takes it to a given number of iterations; asked again
 for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored

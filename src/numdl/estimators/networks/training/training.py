@@ -1,4 +1,7 @@
-"""How does an estimator get its members: seed, checkpoint, callbacks, the plan, and what is told of it?"""
+"""Training of an estimator.
+
+How does an estimator get its members: seed, checkpoint, callbacks, the plan, and what is told of it?
+"""
 
 from __future__ import annotations
 
