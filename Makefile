@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/numdl demo --out demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not experiment and not thorough"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-annotations -m "not experiment and not thorough"
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

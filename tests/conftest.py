@@ -1,8 +1,15 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import gc
 import os
 
 import jaxlib
+
+# JAX and numdl call LAPACK on small matrices; its threads wait for each other by spinning, three quarters of the time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where in Python an operation comes from is written into each program that is compiled, and no test asks for it.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends the process
     # Tests compile much and compute little: with these settings compiling takes a quarter of the time.
@@ -15,9 +22,22 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
 import jax
 import pytest
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
+# Tracing makes many small objects that live on: looking through them for circles took a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
 
 ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg", "analysis")
-install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-annotations", action="store_true", help="do not execute the shape annotations")
+
+
+def pytest_configure(config):
+    if not config.getoption("no_annotations"):
+        install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
 @pytest.fixture
