@@ -1,5 +1,6 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import functools
 import gc
 import os
 
@@ -21,14 +22,17 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
 # Tracing makes many small objects that live on: looking through them for circles took a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
+# JAX loads all of MLIR's dialects anew for each program, which takes longer than to lower a small one.
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
-ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg", "analysis")
+ROOMS = ("flow", "models", "problems", "control", "optimize", "regularize", "linalg", "analysis")
 
 
 def pytest_addoption(parser):
@@ -47,8 +51,8 @@ def x64():
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _forget_compiled_programs():
-    """Compiled programs of one module are of no use to the next, but make the process grow to gigabytes and slow."""
-    yield
-    jax.clear_caches()
+def pytest_runtest_teardown(item, nextitem):
+    """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        jax.clear_caches()
+        mlir.make_ir_context.cache_clear()
