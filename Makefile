@@ -4,7 +4,7 @@ find = $(shell for v in $(1); do for p in python$$v "$${PYENV_ROOT:-$$HOME/.pyen
 	"$$p" -c "" 2>/dev/null && echo "$$p" && exit; done; done)
 NEWEST ?= $(call find,3.13 3.12)
 LOWEST ?= $(call find,3.11)
-QUICK := -n 2 --dist loadfile -m "not experiment and not thorough"
+QUICK := -n 2 --dist loadfile --no-loadscope-reorder --no-annotations -m "not experiment and not thorough"
 VENV := .venv
 BIN := $(VENV)/bin
 export JAX_PLATFORMS ?= cpu

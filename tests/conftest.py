@@ -1,8 +1,16 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import functools
+import gc
 import os
 
 import jaxlib
+
+# JAX and numdl call LAPACK on small matrices; its threads wait for each other by spinning, three quarters of the time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where in Python an operation comes from is written into each program that is compiled, and no test asks for it.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends the process
     # Tests compile much and compute little: with these settings compiling takes a quarter of the time.
@@ -14,10 +22,27 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
 
 import jax
 import pytest
+from jax._src.interpreters import mlir
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
 
-ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg", "analysis")
-install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
+threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
+# Tracing makes many small objects that live on: looking through them for circles took a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
+if jaxlib.__version__.startswith("0.10."):  # not a public name
+    # JAX loads all of MLIR's dialects anew for each program, which takes longer than to lower a small one.
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+
+ROOMS = ("flow", "models", "problems", "control", "optimize", "regularize", "linalg", "analysis")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-annotations", action="store_true", help="do not execute the shape annotations")
+
+
+def pytest_configure(config):
+    if not config.getoption("no_annotations"):
+        install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
 @pytest.fixture
@@ -27,8 +52,9 @@ def x64():
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _forget_compiled_programs():
-    """Compiled programs of one module are of no use to the next, but make the process grow to gigabytes and slow."""
-    yield
-    jax.clear_caches()
+def pytest_runtest_teardown(item, nextitem):
+    """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        jax.clear_caches()
+        if hasattr(mlir.make_ir_context, "cache_clear"):
+            mlir.make_ir_context.cache_clear()

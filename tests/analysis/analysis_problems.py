@@ -71,4 +71,4 @@ def dense(fun, p):
     from jax.flatten_util import ravel_pytree
 
     flat, unravel = ravel_pytree(p)
-    return np.asarray(jax.hessian(lambda q: fun(unravel(q)))(flat))
+    return np.asarray(jax.jit(jax.hessian(lambda q: fun(unravel(q))))(flat))

@@ -83,7 +83,7 @@ def test_curvatures_of_problems_are_those_of_dense_oracles(loss):
     flat = ravel_pytree(p)[0]
 
     def dense(kind):
-        return np.asarray(jax.jit(jax.vmap(curvature_at(problem, p, None, kind)))(jnp.eye(flat.size)))
+        return np.asarray(jax.jit(jax.vmap(lambda v: curvature_at(problem, p, None, kind)(v)))(jnp.eye(flat.size)))
 
     hessian = sp.dense(lambda q: problem.value(q, None)[0], p)
     np.testing.assert_allclose(dense("hessian"), hessian, atol=1e-12)
@@ -91,7 +91,7 @@ def test_curvatures_of_problems_are_those_of_dense_oracles(loss):
     # Gauss-Newton from the Jacobian of the scores; where nothing is left of the misfit it is the Hessian.
     J = jax.jit(jax.vmap(lambda x: jax.jacobian(lambda q: sp.scores(q, x))(p)))(problem.x)
     J = np.concatenate([np.asarray(J[name]).reshape(15, 2, -1) for name in sorted(J)], axis=2)
-    bend = np.asarray(jax.vmap(problem.loss.hessian)(problem.scores(p), problem.c))
+    bend = np.asarray(jax.jit(lambda: jax.vmap(problem.loss.hessian)(problem.scores(p), problem.c))())
     gauss_newton = np.einsum("nkp,nkl,nlq->pq", J, bend, J) / 15 + 1e-2 * np.eye(flat.size)
     np.testing.assert_allclose(dense("gauss-newton"), gauss_newton, atol=1e-12)
     assert not np.allclose(dense("hessian"), gauss_newton, atol=1e-3)

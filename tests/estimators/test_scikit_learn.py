@@ -1,6 +1,7 @@
 """scikit-learn's own checks of the estimators of networks."""
 
 import pytest
+from scikit_learn_checks import parametrize_with_quick_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from numdl import (
@@ -14,25 +15,22 @@ from numdl import (
 
 FAST = {"max_iter": 10, "n_restarts": 1, "random_state": 0}
 SMALL = {"width": 4, "depth": 1, "dynamics": "plain"} | FAST
-OTHERS = [MLPRegressor((4, 3), **FAST), SingleLayerClassifier(4, **FAST)]
-TWINS = [MLPClassifier((4, 3), **FAST), SingleLayerRegressor(4, **FAST)]
+WHOLE = [ResNetRegressor(**SMALL), SingleLayerClassifier(4, **FAST)]
+ALIKE = [
+    ResNetClassifier(**SMALL),
+    MLPRegressor((4, 3), **FAST),
+    MLPClassifier((4, 3), **FAST),
+    SingleLayerRegressor(4, **FAST),
+]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([ResNetRegressor(**SMALL), ResNetClassifier(**SMALL)])
+@parametrize_with_checks(WHOLE)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(OTHERS)
-def test_scikit_learn_of_other_families(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.thorough
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(TWINS)
-def test_scikit_learn_of_their_twins(estimator, check):
+@parametrize_with_quick_checks(ALIKE)
+def test_scikit_learn_of_estimators_alike(estimator, check):
     check(estimator)

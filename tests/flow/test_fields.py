@@ -1,5 +1,7 @@
 """Fields: registry, sizes of the weights, and what each one promises about its Jacobian."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +13,13 @@ from numdl.flow.dynamics import antisymmetric, circulant, low_rank, symmetric
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def compiled_jacobian(f, theta, u):
+    return jax.jacfwd(lambda u: f(0.0, u, theta))(u)
+
+
 def jacobian(f, theta, u):
-    return np.asarray(jax.jacfwd(lambda u: f(0.0, u, theta))(u))
+    return np.asarray(compiled_jacobian(f, theta, u))
 
 
 @pytest.mark.parametrize("m", [1, 5])

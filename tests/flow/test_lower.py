@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 def test_entries_stand_row_by_row(m, diagonal):
     rows, columns = np.tril_indices(m, diagonal)
     packed = np.arange(1.0, len(rows) + 1)
-    found = np.asarray(lower(jnp.asarray(packed), m, diagonal))
+    found = np.asarray(jax.jit(lower, static_argnums=(1, 2))(jnp.asarray(packed), m, diagonal))
     np.testing.assert_array_equal(found[rows, columns], packed)
     assert np.count_nonzero(found) == len(packed)
     planted = np.zeros((m, m))

@@ -19,9 +19,19 @@ kinds = pytest.mark.parametrize(
 )
 
 
+@jax.jit
+def reduced_value(reduced, theta):
+    return reduced.value(theta, reduced.first_head(theta))
+
+
+@jax.jit
+def linearized(problem, p, aux):
+    return *problem.linearize(p, aux)[:2], problem.value(p, aux)[0]
+
+
 def pair(kind, **options):
     reduced, theta = sp.separable(kind, **options), sp.weights()
-    value, head = reduced.value(theta, reduced.first_head(theta))
+    value, head = reduced_value(reduced, theta)
     return reduced, full_problem(reduced, theta), {"theta": theta, "W": head}, value
 
 
@@ -29,10 +39,10 @@ def pair(kind, **options):
 @pytest.mark.parametrize("intercept", [True, False])
 def test_at_the_optimal_head_value_and_slope_are_those_of_the_reduced_problem(kind, intercept):
     reduced, full, p, value = pair(kind, intercept=intercept)
-    lin, small = full.linearize(p, None), reduced.linearize(p["theta"], p["W"])
-    np.testing.assert_allclose([lin.value, full.value(p, None)[0]], value, rtol=1e-14)
-    np.testing.assert_allclose(lin.gradient["W"], 0.0, atol=1e-9)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), lin.gradient["theta"], small.gradient)
+    (at, gradient, alone), (_, small, _) = linearized(full, p, None), linearized(reduced, p["theta"], p["W"])
+    np.testing.assert_allclose([at, alone], value, rtol=1e-14)
+    np.testing.assert_allclose(gradient["W"], 0.0, atol=1e-9)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), gradient["theta"], small)
 
 
 @kinds
@@ -41,15 +51,20 @@ def test_value_and_slope_away_from_the_optimal_head(kind):
     away = p | {"W": p["W"] + 0.3}
     np.testing.assert_allclose(full.value(away, None)[0], sp.full_value(*pair(kind)[:1], p["theta"], away["W"]))
     assert full.value(away, None)[0] > value
-    check_gradient(lambda q: full.linearize(q, None)[:2], away, jax.random.key(0))
+    check_gradient(lambda q: linearized(full, q, None)[:2], away, jax.random.key(0))
 
 
 @kinds
 def test_curvature_is_the_full_gauss_newton_matrix(kind):
     reduced, full, p, _ = pair(kind)
     vector, unravel = ravel_pytree(p)
-    curvature = full.linearize(p, None).curvature
-    found = jax.vmap(lambda e: ravel_pytree(curvature(unravel(e)))[0])(jnp.eye(vector.size))
+
+    @jax.jit
+    @jax.vmap
+    def product(e):
+        return ravel_pytree(full.linearize(p, None).curvature(unravel(e)))[0]
+
+    found = product(jnp.eye(vector.size))
     size = p["W"].size
     order = np.r_[size : vector.size, :size]  # the oracle has theta first
     np.testing.assert_allclose(found[order][:, order], sp.full_matrix(reduced, p["theta"], p["W"]), atol=1e-12)

@@ -1,5 +1,7 @@
 """Empirical risk: its slope and curvature are its own, and the linear case agrees with the general one."""
 
+import functools
+
 import convex_samples as cs
 import jax
 import jax.numpy as jnp
@@ -14,8 +16,13 @@ losses = pytest.mark.parametrize("name", cs.LOSSES)
 L = np.eye(cs.D) - 0.5 * np.eye(cs.D, k=1)
 
 
+@jax.jit
+def slope(problem, p):
+    return problem.linearize(p, None)[:2]
+
+
 def value_and_gradient(problem):
-    return lambda p: problem.linearize(p, None)[:2]
+    return functools.partial(slope, problem)
 
 
 @losses
@@ -44,22 +51,27 @@ def test_the_gradient_sees_planted_forgotten_weights():
 
 def dense(product, p):
     flat, unravel = ravel_pytree(p)
-    return np.stack([ravel_pytree(product(unravel(e)))[0] for e in jnp.eye(flat.size)])
+    return np.asarray(jax.jit(jax.vmap(lambda e: ravel_pytree(product(unravel(e)))[0]))(jnp.eye(flat.size)))
+
+
+def curvature(problem, p):
+    return lambda v: problem.linearize(p, None).curvature(v)
 
 
 @losses
 @pytest.mark.parametrize("operator", [None, L], ids=["identity", "array"])
 def test_curvature_is_the_hessian_of_the_value(name, operator):
     p = cs.weights(name)
-    oracle = jax.hessian(lambda v: cs.general(name, operator=operator).value(v.reshape(p.shape), None)[0])(p.ravel())
+    value = cs.general(name, operator=operator).value
+    oracle = jax.jit(jax.hessian(lambda v: value(v.reshape(p.shape), None)[0]))(p.ravel())
     for problem in (cs.general(name, operator=operator), cs.linear(name, operator=operator)):
-        np.testing.assert_allclose(dense(problem.linearize(p, None).curvature, p), oracle, atol=1e-12)
+        np.testing.assert_allclose(dense(curvature(problem, p), p), oracle, atol=1e-12)
     np.testing.assert_allclose(cs.linear(name, operator=operator).hessian(p), oracle, atol=1e-12)
 
 
 def test_the_curvature_sees_a_planted_other_point():
     p = cs.weights("softmax")
-    moved = dense(cs.linear("softmax").linearize(2 * p).curvature, p)
+    moved = dense(curvature(cs.linear("softmax"), 2 * p), p)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(moved, cs.linear("softmax").hessian(p), atol=1e-12)
 
@@ -67,13 +79,12 @@ def test_the_curvature_sees_a_planted_other_point():
 @losses
 def test_curvature_of_a_network_is_semidefinite_and_of_gauss_newton(name):
     problem, p = cs.nonlinear(name)
-    lin = problem.linearize(p, None)
-    check_curvature(lin.curvature, p, jax.random.key(1))
+    check_curvature(jax.jit(curvature(problem, p)), p, jax.random.key(1))
     flat, unravel = ravel_pytree(p)
-    J = jax.jacobian(lambda v: problem.scores(unravel(v)))(flat)
-    H = jax.vmap(problem.loss.hessian)(problem.scores(p), problem.c)
+    J = jax.jit(jax.jacobian(lambda v: problem.scores(unravel(v))))(flat)
+    H = jax.jit(jax.vmap(problem.loss.hessian))(problem.scores(p), problem.c)
     oracle = np.einsum("n,nap,nab,nbq->pq", cs.WEIGHTS / cs.N, J, H, J) + 0.1 * np.eye(flat.size)
-    np.testing.assert_allclose(dense(lin.curvature, p), oracle, atol=1e-12)
+    np.testing.assert_allclose(dense(curvature(problem, p), p), oracle, atol=1e-12)
 
 
 @losses
@@ -114,7 +125,7 @@ def test_single_precision_products_differ_by_single_rounding(name):
 @pytest.mark.parametrize("operator", [None, L], ids=["identity", "array"])
 def test_the_preconditioner_is_the_inverse_where_all_directions_lead(name, operator):
     problem, p = cs.linear(name, operator=operator, precondition=True), cs.weights(name)
-    inverse = dense(problem.preconditioner(p), p)
+    inverse = dense(lambda v: problem.preconditioner(p)(v), p)
     hessian = np.asarray(problem.hessian(p))
     np.testing.assert_allclose(inverse, inverse.T, atol=1e-6 * np.max(np.abs(inverse)))
     # The common shift of a softmax's intercepts is not seen by the Hessian.
@@ -132,7 +143,7 @@ def test_the_preconditioner_with_few_leading_directions_is_definite(name):
     problem, p = cs.linear(name, precondition=True), cs.weights(name)
     few = problem.basis._replace(leading=jnp.zeros(2, jnp.float32))
     object.__setattr__(problem, "basis", few)
-    inverse = dense(problem.preconditioner(p), p)
+    inverse = dense(lambda v: problem.preconditioner(p)(v), p)
     assert np.min(np.linalg.eigvalsh((inverse + inverse.T) / 2)) > 0
     with pytest.raises(AssertionError):  # planted: two directions are not all
         np.testing.assert_allclose(inverse @ problem.hessian(p), np.eye(p.size), atol=1e-3)
@@ -144,10 +155,8 @@ def test_rows(name, make):
     p, index = cs.weights(name), np.array([3, 7, 8])
     part = make(name).rows(jnp.asarray(index))
     s = cs.X[index] @ p[:, :-1].T + p[:, -1]
-    misfit = np.average(
-        [cs.LOSSES[name].value(a, b) for a, b in zip(s, jnp.asarray(cs.TARGETS[name][index]), strict=True)],
-        weights=cs.WEIGHTS[index],
-    )
+    each = jax.jit(jax.vmap(cs.LOSSES[name].value))(s, jnp.asarray(cs.TARGETS[name][index]))
+    misfit = np.average(each, weights=cs.WEIGHTS[index])
     np.testing.assert_allclose(part.value(p, None)[0], misfit + part.penalty.value(p), rtol=1e-12)
     one = make(name).rows(jnp.asarray([5]))
     assert np.isfinite(one.value(p, None)[0])

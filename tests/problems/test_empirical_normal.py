@@ -51,7 +51,8 @@ def test_half_the_square_of_the_residual_is_the_objective_and_its_jacobian_the_m
     for problem, p in (cs.nonlinear("least_squares"), (cs.general("least_squares"), cs.weights("least_squares"))):
         vector, unravel = ravel_pytree(p)
         value, lin, _, dense, _ = everything(problem, p)
-        r, j = problem.residual(p), jax.jacfwd(lambda v, u=unravel, q=problem: q.residual(u(v)))(vector)
+        residual = jax.jit(lambda v, u=unravel, q=problem: q.residual(u(v)))
+        r, j = residual(vector), jax.jit(jax.jacfwd(residual))(vector)
         np.testing.assert_allclose(r @ r / 2, value, rtol=1e-13)
         np.testing.assert_allclose(r @ j, ravel_pytree(lin[1])[0], atol=1e-12)
         np.testing.assert_allclose(j.T @ j, dense, atol=1e-12)
@@ -66,9 +67,12 @@ def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
     problem, p = cs.nonlinear("softmax")
     s, push, pull = linear_passes(problem.apply, p, problem.x, chunk)
     v = jax.tree.map(jnp.cos, p)
+    push, pull = jax.jit(push), jax.jit(pull)
     check_adjoint(push, pull, v, s)
-    np.testing.assert_allclose(push(v), jax.jvp(problem.scores, (p,), (v,))[1], atol=1e-13)
-    check_gradient(lambda q: dataclasses.replace(problem, chunk=chunk).linearize(q, None)[:2], p, jax.random.key(1))
+    along = jax.jit(lambda v: jax.jvp(problem.scores, (p,), (v,))[1])
+    np.testing.assert_allclose(push(v), along(v), atol=1e-13)
+    blocks = dataclasses.replace(problem, chunk=chunk)
+    check_gradient(jax.jit(lambda q: blocks.linearize(q, None)[:2]), p, jax.random.key(1))
 
 
 def test_a_planted_row_that_counts_twice_is_seen(monkeypatch):
@@ -87,10 +91,15 @@ def test_bend_is_the_second_derivative_of_the_scores_pulled_back(name, chunk):
     vector, unravel = ravel_pytree(p)
     d = jnp.cos(jnp.arange(vector.size))
     scores = lambda v: problem.scores(unravel(v))  # noqa: E731
-    j = jax.jacfwd(scores)(vector)
-    second = jax.jvp(lambda v: jax.jacfwd(scores)(v) @ d, (vector,), (d,))[1]
-    bend = jax.vmap(jax.hessian(problem.loss.value))(scores(vector), problem.c)
-    oracle = jnp.einsum("nap,n,nab,nb->p", j, problem.w / cs.N, bend, second)
-    found = dataclasses.replace(problem, chunk=chunk).bend(p, unravel(d))
+
+    @jax.jit
+    def definition(vector):
+        j = jax.jacfwd(scores)(vector)
+        second = jax.jvp(lambda v: jax.jacfwd(scores)(v) @ d, (vector,), (d,))[1]
+        bend = jax.vmap(jax.hessian(problem.loss.value))(scores(vector), problem.c)
+        return jnp.einsum("nap,n,nab,nb->p", j, problem.w / cs.N, bend, second)
+
+    oracle = definition(vector)
+    found = jax.jit(dataclasses.replace(problem, chunk=chunk).bend)(p, unravel(d))
     np.testing.assert_allclose(ravel_pytree(found)[0], oracle, atol=1e-12)
     assert np.max(np.abs(oracle)) > 1e-3

@@ -1,0 +1,43 @@
+"""Which of scikit-learn's checks are further cases of what they show of another estimator?"""
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+# These train on numbers of a shape of their own, so that each compiles a whole fit. They go through what estimators of
+# one kind share: the checks of input, the plan of training, prediction.
+TRAIN = {
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_dont_overwrite_parameters",
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_estimators_nan_inf",
+    "check_estimators_overwrite_params",
+    "check_fit2d_1feature",
+    "check_fit_check_is_fitted",
+    "check_fit_score_takes_y",
+    "check_n_features_in_after_fitting",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_regressor_multioutput",
+    "check_regressors_int",
+    "check_regressors_no_decision_function",
+    "check_regressors_train",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+}
+
+
+def parametrize_with_quick_checks(estimators):
+    """As scikit-learn's ``parametrize_with_checks``, for estimators whose path another one takes through all checks.
+
+    The checks of ``TRAIN`` are further cases of what that one shows.
+    """
+    cases = []
+    for estimator in estimators:
+        name = "".join(str(estimator).split())
+        for one, check in estimator_checks_generator(estimator):
+            marks = pytest.mark.thorough if check.func.__name__ in TRAIN else ()
+            cases.append(pytest.param(one, check, marks=marks, id=f"{name}-{check.func.__name__}"))
+    return pytest.mark.parametrize(("estimator", "check"), cases)
