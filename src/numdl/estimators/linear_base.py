@@ -28,9 +28,11 @@ from numdl.estimators.linear_alpha import (
     minus_evidence,
     stratified_folds,
 )
+from numdl.estimators.linear_errors import linear_errors
 from numdl.estimators.linear_fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear_parameters import check_linear_parameters, scaled_operator, scaled_reference
 from numdl.estimators.processes import of_first
+from numdl.estimators.standard_errors import WithStandardErrors
 from numdl.problems import get_loss, linear_empirical
 from numdl.regularize import OperatorPenalty
 
@@ -40,7 +42,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
+class LinearClassifier(WithStandardErrors, Kept, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -157,6 +159,7 @@ class LinearClassifier(Kept, ClassifierMixin, BaseEstimator):
         else:
             choice = _only(float(self.alpha), solver.solve(problem, start))
         self._keep(choice, solver, mean, scale, k)
+        self._errors = linear_errors(problem, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
 
     def _start(self, k: int, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Zero, or the last fit in the scaling of this one."""

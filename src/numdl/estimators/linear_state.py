@@ -8,6 +8,7 @@ import lineax
 import numpy as np
 
 from numdl.contracts import Status
+from numdl.estimators.standard_errors import pack_errors, unpack_errors
 from numdl.estimators.state import plain
 
 PLAIN = ("n_features_in_", "n_iter_", "alpha_", "solver_")
@@ -29,6 +30,8 @@ def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = {name: getattr(estimator, name) for name in ARRAYS}
     for table in TABLES:
         arrays |= {f"{table}/{name}": column for name, column in getattr(estimator, table).items()}
+    errors, reason = pack_errors(estimator._errors)
+    arrays |= errors
     parameters = estimator.get_params()
     for name in MATRICES:
         value = parameters.pop(name)
@@ -39,6 +42,7 @@ def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     header = {
         "parameters": {name: plain(name, value) for name, value in parameters.items()},
         "status": list(estimator.status_),
+        "no_errors": reason,
         "text_classes": [str(label) for label in estimator.classes_] if text else None,
         **{name: getattr(estimator, name) for name in PLAIN},
     }
@@ -70,6 +74,7 @@ def unpack(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]
     for name in PLAIN:
         setattr(estimator, name, header[name])
     estimator.status_ = Status(*header["status"])
+    estimator._errors = unpack_errors(arrays, header.get("no_errors"))
     labels = header["text_classes"]
     estimator.classes_ = arrays["classes"] if labels is None else np.asarray(labels)
     if "feature_names" in header:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from numdl.contracts import Status
+from numdl.estimators.standard_errors import pack_errors, unpack_errors
 from numdl.estimators.state import plain
 from numdl.regularize.ridge import RidgePath
 from numdl.regularize.selectors import Choice
 
-PLAIN = ("n_features_in_", "n_iter_", "method_", "noise_")
+PLAIN = ("n_features_in_", "n_iter_", "method_")
 ARRAYS = ("coef_", "intercept_", "alpha_", "freedom_")
 
 
@@ -26,11 +27,15 @@ def pack(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         Arrays by name, and JSON types.
     """
     arrays = {name: np.asarray(getattr(estimator, name)) for name in ARRAYS}
+    errors, reason = pack_errors(estimator._errors)
+    arrays |= errors
     parameters = estimator.get_params()
     given = {name: value for name, value in parameters.items() if isinstance(value, np.ndarray)}
     arrays |= {f"parameter/{name}": value for name, value in given.items()}
     header: dict[str, Any] = {name: getattr(estimator, name) for name in PLAIN}
     header["parameters"] = {name: plain(name, value) for name, value in parameters.items() if name not in given}
+    header["no_errors"] = reason
+    header["noise_"] = plain("noise_", estimator.noise_)
     header["status"] = list(estimator.status_)
     header["paths"] = []
     for i, (path, choice) in enumerate(zip(estimator.paths_, estimator.choices_, strict=True)):
@@ -60,7 +65,10 @@ def unpack(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]
         setattr(estimator, name, value.item() if value.ndim == 0 else value)
     for name in PLAIN:
         setattr(estimator, name, header[name])
+    noise = header["noise_"]
+    estimator.noise_ = np.array(noise) if isinstance(noise, list) else noise
     estimator.status_ = Status(*header["status"])
+    estimator._errors = unpack_errors(arrays, header.get("no_errors"))
     paths, choices = [], []
     for i, stored in enumerate(header["paths"]):
         start = f"path/{i}/"
