@@ -65,26 +65,32 @@ def measure(run: Run, method: str, seed: int, fit: Callable[..., Fit], **setting
 def newton(net: Any, *, seed: int, alpha: float, alpha_head: float, iterations: int, eliminate: bool = True) -> Fit:
     """Newton-CG, the head eliminated or moved along."""
     from numdl.optimize import NewtonCG, minimize
-    from numdl.problems import coupled
+    from numdl.problems import full_problem
 
     problem, theta, held = reduced(net, seed, alpha, alpha_head)
     head = problem.first_head(theta)
     if eliminate:
         result, _ = minimize(problem, NewtonCG(), theta, head, max_iter=iterations)
         return judged(problem, result, result.p, result.aux, held)
-    result, _ = minimize(coupled(problem, theta), NewtonCG(), {"theta": theta, "W": head}, max_iter=iterations)
+    result, _ = minimize(full_problem(problem, theta), NewtonCG(), {"theta": theta, "W": head}, max_iter=iterations)
     return judged(problem, result, result.p["theta"], result.p["W"], held)
 
 
 def sgd(net: Any, *, seed: int, alpha: float, alpha_head: float, rate: float, batch: int, epochs: int) -> Fit:
     """Stochastic gradients with momentum 0.9 on theta and head, from a head of zeros."""
     from numdl.optimize import StochasticGradient, minimize_stochastic
-    from numdl.problems import coupled
+    from numdl.problems import full_problem
 
     problem, theta, held = reduced(net, seed, alpha, alpha_head)
     start = {"theta": theta, "W": problem.first_head(theta)}
     result, _ = minimize_stochastic(
-        coupled(problem, theta), StochasticGradient(_momentum()), start, batch=batch, epochs=epochs, rate=rate, key=seed
+        full_problem(problem, theta),
+        StochasticGradient(_momentum()),
+        start,
+        batch=batch,
+        epochs=epochs,
+        rate=rate,
+        key=seed,
     )
     return judged(problem, result, result.p["theta"], result.p["W"], held)
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numdl.flow import ACTIVATIONS, PiecewiseConstant, get_field, get_march, get_scheme
-from numdl.flow.fields.base import draw_layers
+from numdl.flow import ACTIVATIONS, PiecewiseConstant, get_dynamics, get_march, get_scheme
+from numdl.flow.dynamics.base import draw_layers
 from numdl.flow.march import over_samples
 
 T = 5.0
@@ -23,7 +23,7 @@ Slope = Callable[[Any, Any], Any]
 
 def weights(dynamics: str, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
     """The same random weights for everybody, leading axis depth."""
-    drawn = draw_layers(get_field(dynamics), np.random.default_rng(0), depth, width, 1.0)
+    drawn = draw_layers(get_dynamics(dynamics), np.random.default_rng(0), depth, width, 1.0)
     return {name: np.asarray(leaf).astype(dtype) for name, leaf in drawn.items()}
 
 
@@ -36,7 +36,7 @@ def march_slope(march: str, dynamics: str, scheme: str, depth: int, n: int) -> S
     """Compilable gradient of ``||u(T)||^2 / (2 n)`` by the weights."""
     # The adjoint equation moves state, adjoint and gradient as one vector, which has no two halves for Verlet.
     scheme = "heun" if march == "adjoint" else scheme
-    args = get_scheme(scheme), get_field(dynamics).dynamics(ACTIVATIONS["tanh"]), PiecewiseConstant(depth)
+    args = get_scheme(scheme), get_dynamics(dynamics).vector_field(ACTIVATIONS["tanh"]), PiecewiseConstant(depth)
 
     def loss(coeffs: Any, u: Any) -> Any:
         return 0.5 / n * jnp.sum(over_samples(get_march(march), *args, coeffs, u, 0.0, T / depth) ** 2)

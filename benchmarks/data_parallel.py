@@ -105,7 +105,7 @@ def made(name: str, quick: bool, mesh: Any) -> tuple[Any, Any, Any, Any]:
     from numdl.models import ResNet
     from numdl.optimize import InexactNewton, LevenbergMarquardt
     from numdl.problems import LEAST_SQUARES, SOFTMAX, VarPro, linear_empirical
-    from numdl.problems.shares import divide, parts_of
+    from numdl.problems.sharding import divide, parts_of
     from numdl.regularize import GroupPenalty, OperatorPenalty
 
     rng = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def reduction(mesh: Any, size: int) -> Callable[[], Any]:
     """One all-reduce of so many numbers."""
     import jax
 
-    from numdl.problems.shares import place
+    from numdl.problems.sharding import place
 
     rows = place(mesh, np.ones((mesh.size, size)))
     return Compiled(jax.jit(lambda rows: rows.sum(0)), rows)

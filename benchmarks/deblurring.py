@@ -103,7 +103,7 @@ def choices(run: Run, name: str, draws: int) -> None:
 def products(run: Run, name: str, draws: int) -> None:
     """The direct method and the hybrid one, each draw."""
     from numdl import TikhonovRegressor
-    from numdl.estimators.penalised import as_matrix, penalty_operator
+    from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
 
     p, level = problem(name)
     dense = p.A.toarray() if p.image else p.A

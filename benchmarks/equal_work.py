@@ -98,10 +98,13 @@ def methods(given: Task) -> Iterator[tuple[str, dict[str, Any]]]:
         StochasticGradient,
         TrustRegion,
     )
-    from numdl.problems import SlimTrain, coupled
+    from numdl.problems import SlimTrain, full_problem
 
     theta, head = given.theta, given.head
-    full: dict[str, Any] = {"problem": coupled(given.training, theta), "validation": coupled(given.validation, theta)}
+    full: dict[str, Any] = {
+        "problem": full_problem(given.training, theta),
+        "validation": full_problem(given.validation, theta),
+    }
     start, still = {"theta": theta, "W": head}, {"theta": theta, "W": 0 * head}
     joint = {
         "steepest descent": SteepestDescent(tol=0.0),

@@ -66,7 +66,7 @@ def made(name: str, inputs: int) -> Task:
 
     from numdl.flow import BiasControl, LayerParallel
     from numdl.models import ResNet
-    from numdl.optimize.stochastic_gradient import moved
+    from numdl.optimize.smooth.stochastic_gradient import moved
     from numdl.problems import LEAST_SQUARES, SOFTMAX
 
     net = ResNet(inputs, WIDTH[name], DEPTH, T=T, dynamics="antisymmetric")

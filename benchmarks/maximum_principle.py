@@ -131,9 +131,10 @@ def mnist(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     """The methods on principal components of digits."""
     import jax.numpy as jnp
 
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+    from numdl.control import ControlProblem
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
     from numdl.models import ResNet
-    from numdl.problems import SOFTMAX, ControlProblem, Empirical, VarPro
+    from numdl.problems import SOFTMAX, Empirical, VarPro
     from numdl.regularize import GroupPenalty
 
     (x, c), (x_test, c_test) = images(run)
@@ -141,7 +142,7 @@ def mnist(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     net = ResNet(WIDTH, WIDTH, DEPTH, T=T, opening=False)
     theta = net.init(seed, np.float64)
     penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
 
     def on(x: np.ndarray, c: np.ndarray) -> tuple[Any, Any, Any]:
         u0, c, w = jnp.asarray(x), jnp.asarray(c), jnp.ones(len(x))
@@ -170,8 +171,9 @@ def methods(fixed: Any, dense: Any, free: Any, flow: Any, test: Any) -> Iterator
     """
     import optax
 
-    from numdl.optimize import LevenbergMarquardt, NewtonCG, Optax, StochasticGradient, SuccessiveApproximations
-    from numdl.problems import coupled
+    from numdl.control import SuccessiveApproximations
+    from numdl.optimize import LevenbergMarquardt, NewtonCG, Optax, StochasticGradient
+    from numdl.problems import full_problem
 
     theta, batches = {"flow": flow}, test is not None
     judges = [judge_of(train, held) for train, held in zip((fixed, dense, free), test or (None,) * 3, strict=True)]
@@ -191,7 +193,7 @@ def methods(fixed: Any, dense: Any, free: Any, flow: Any, test: Any) -> Iterator
     if not batches:
         yield "VarPro Levenberg-Marquardt", [whole(free, LevenbergMarquardt(tol=0.0), theta, judges[2], 0.0, head)]
         return
-    full, held = coupled(free, theta), coupled(test[2], theta)
+    full, held = full_problem(free, theta), full_problem(test[2], theta)
     joint = judge_of(full, held)
     settings = [(rate, {"batch": BATCH, "rate": rate}) for rate in RATES[:3]]
     yield "Adam, batches", [Entry(rate, dense, adam, theta, None, how, judges[1]) for rate, how in settings]
@@ -217,7 +219,7 @@ def falling(rate: float) -> Any:
 
 def emsa(steps: int) -> Any:
     """E-MSA with so many inner steps."""
-    from numdl.optimize import SuccessiveApproximations
+    from numdl.control import SuccessiveApproximations
 
     return SuccessiveApproximations(inner_steps=steps, tol=0.0)
 
@@ -234,7 +236,7 @@ def judge_of(training: Any, test: Any) -> Any:
 
 def misfit(problem: Any, p: Any, aux: Any) -> Any:
     """Mean misfit without penalties."""
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize.parts.held_out import held_out_value
 
     return held_out_value(problem, p, aux)
 
@@ -251,7 +253,8 @@ def wrong(problem: Any, p: Any, aux: Any) -> Any:
 
 def discrete(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     """Layers of few values by discrete successive approximations, and the same layers of real weights by Adam."""
-    from numdl.optimize import DiscreteApproximations, StochasticGradient
+    from numdl.control import DiscreteApproximations
+    from numdl.optimize import StochasticGradient
 
     (x, c), (x_test, c_test) = images(run)
     problem, held = discrete_problem(x, c), discrete_problem(x_test, c_test)

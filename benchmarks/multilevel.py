@@ -2,7 +2,8 @@
 
 Levenberg-Marquardt with eliminated head on three tasks, three levels of depth up to 16, twenty starts each. ``single``
 is training at full depth; the median over starts of its objective after 40 iterations is the target of all runs of a
-task. ``automatic`` is the rule of ``numdl.optimize.cascadic``, ``after_k`` leaves each coarse level after k iterations.
+task. ``automatic`` is the rule of ``numdl.optimize.drivers.cascadic``, ``after_k`` leaves each coarse level after k
+iterations.
 Starts end in different minima, so a rule is charged for all its runs, those that miss the target included: expected
 cost to the target = cost of all runs / number of runs that reach it; saved = 1 - that of a rule / that of ``single``.
 Work is in passes through the network of full depth and includes what the rule looks at; seconds are of runs whose steps

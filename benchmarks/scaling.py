@@ -71,8 +71,8 @@ def network(width: int) -> Any:
 
 def algebra(n: int, net: Any, solver: str = "auto") -> Any:
     """Choice of the cost model for one output and the default memory, more where the matrix would not fit."""
-    from numdl.estimators.costs import choose_algebra
-    from numdl.estimators.settings import Settings
+    from numdl.estimators.networks.settings import Settings
+    from numdl.estimators.networks.training.solver_choice import choose_algebra
 
     budget = Settings.memory_budget if solver == "auto" else max(Settings.memory_budget, 6 * 8 * net.n_parameters**2)
     return choose_algebra(n, 1, net, squares=True, memory_budget=budget, itemsize=8, solver=solver)

@@ -95,7 +95,7 @@ def task(run: Run, name: str, seed: int) -> Task:
 def train(given: Task, method: Any, rate: float, seed: int) -> Any:
     """History of a run, validation included."""
     from numdl.optimize import minimize_stochastic
-    from numdl.problems import SlimTrain, coupled
+    from numdl.problems import SlimTrain, full_problem
 
     settings: dict[str, Any] = {"batch": given.batch, "epochs": given.epochs, "rate": rate, "key": seed}
     if isinstance(method, SlimTrain):
@@ -103,7 +103,7 @@ def train(given: Task, method: Any, rate: float, seed: int) -> Any:
             given.training, method, given.theta, given.head, validation=given.validation, **settings
         )
     else:
-        full, held_out = (coupled(part, given.theta) for part in (given.training, given.validation))
+        full, held_out = (full_problem(part, given.theta) for part in (given.training, given.validation))
         ended = minimize_stochastic(
             full, method, {"theta": given.theta, "W": given.head}, validation=held_out, **settings
         )
@@ -160,10 +160,10 @@ def time_steps(run: Run, adam: Any) -> None:
     import jax
 
     from numdl.optimize import StochasticGradient, minimize_stochastic
-    from numdl.problems import SlimTrain, coupled
+    from numdl.problems import SlimTrain, full_problem
 
     given = task(run, "peaks-1", FIRST)
-    full, start = coupled(given.training, given.theta), {"theta": given.theta, "W": given.head}
+    full, start = full_problem(given.training, given.theta), {"theta": given.theta, "W": given.head}
     plain, slim = StochasticGradient(adam), SlimTrain(adam)
     how: dict[str, Any] = {"batch": 1, "epochs": 1, "rate": 1e-3}
     candidates: dict[str, Callable[[], Any]] = {

@@ -29,7 +29,7 @@ SCHEMES = {
     "hamiltonian": "symplectic_euler",
     "second_order": "symplectic_euler",
 }
-"""Dynamics with the scheme that steps them."""
+"""VectorField with the scheme that steps them."""
 
 DEPTHS, DEEP = (8, 16, 32, 64), (256, 1024)
 OCTAVE = {16: 29.0, 32: 19.0, 64: 42.0}

@@ -21,4 +21,4 @@ try:
     model.predict(frame[["Rf", "beta"]])
 except ValueError as error:
     print("wrong columns are refused:", str(error).splitlines()[0])
-print(f"{model.effective_parameters_:.0f} of {model.n_parameters_} parameters are determined by the data")
+print(f"{model.effective_dof_:.0f} of {model.n_parameters_} parameters are determined by the data")

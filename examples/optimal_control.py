@@ -7,10 +7,9 @@ Half the squared distance from the target at the end and half the integral of ``
 import jax
 import jax.numpy as jnp
 
+from numdl.control import ControlProblem, MultipleShooting, SuccessiveApproximations, adjoint, optimality, riccati_step
 from numdl.flow import PiecewiseConstant, get_scheme
-from numdl.optimize import MultipleShooting, SuccessiveApproximations, minimize
-from numdl.problems import ControlProblem
-from numdl.problems.control import adjoint, optimality, riccati_step
+from numdl.optimize import minimize
 
 
 def cart(t, u, v):

@@ -4,15 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl import ResNetRegressor
+from numdl.analysis.stability import residual_report, stability_report
 from numdl.data import TOYS
-from numdl.flow.stability import residual_report, stability_report
 from numdl.models import ResNet
 
 # A fitted estimator: rows are given as to predict.
 data = TOYS["borehole"](200, random_state=0)
 flow = {"width": 6, "depth": 4, "T": 2.0, "dynamics": "antisymmetric"}
 model = ResNetRegressor(**flow, n_restarts=1, tol=0.1, random_state=0).fit(data.x, data.c[:, 0])
-report, adjoint = model.stability(data.x), model.check_adjoint(data.x)
+report, adjoint = model.stability(data.x), model.adjoint_report(data.x)
 print("fitted, stable:", report.stable, *report.verdict, sep="\n    ")
 print(f"one step amplifies at most {report.amplification.max():.3f} times, all {report.growth[-1]:.3f} times")
 print(f"march='adjoint' usable: {adjoint.usable}; {adjoint.verdict[0]}")

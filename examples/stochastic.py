@@ -10,7 +10,7 @@ import optax
 from numdl.data import TOYS, Scaler, row_pieces
 from numdl.models import ResNet
 from numdl.optimize import Entry, LevenbergMarquardt, StochasticGradient, compare, minimize_stochastic
-from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, coupled
+from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, full_problem
 from numdl.regularize import GroupPenalty
 
 jax.config.update("jax_enable_x64", True)
@@ -29,7 +29,7 @@ def problem(rows):
 
 training, validation = problem(slice(0, 1000)), problem(slice(1000, None))
 head = training.first_head(theta)
-full, full_validation = coupled(training, theta), coupled(validation, theta)
+full, full_validation = full_problem(training, theta), full_problem(validation, theta)
 start = {"theta": theta, "W": head}
 adam = optax.adam(1.0)  # made once: a new one would be compiled anew
 plain, slim = StochasticGradient(adam), SlimTrain(adam)
@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
     # 250 rows at a time are read from disk, in an order that the key draws anew for each epoch.
     pieces = row_pieces(Path(folder) / "x.npy", Path(folder) / "c.npy", rows=250)
     settings = {"batch": 10, "rate": 1e-2, "pieces": pieces, "validation": full_validation}
-    shape = coupled(problem(slice(0, 1)), theta)  # gives shapes only
+    shape = full_problem(problem(slice(0, 1)), theta)  # gives shapes only
 
     result, _ = minimize_stochastic(shape, plain, start, epochs=12, **settings)
     tell("Adam from a file", result)

@@ -3,13 +3,11 @@
 The names below are loaded when they are first used: ``import numdl`` itself is quick.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from numdl.estimators import (
         BasisFeatures,
         GraphRegularizedClassifier,
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
         SoftmaxClassifier,
         TikhonovRegressor,
     )
-    from numdl.io import load, save
+    from numdl.estimators.common.saving import load, save
 
 _HOMES = {
     "BasisFeatures": "numdl.estimators",
@@ -41,8 +39,8 @@ _HOMES = {
     "SingleLayerRegressor": "numdl.estimators",
     "SoftmaxClassifier": "numdl.estimators",
     "TikhonovRegressor": "numdl.estimators",
-    "load": "numdl.io",
-    "save": "numdl.io",
+    "load": "numdl.estimators.common.saving",
+    "save": "numdl.estimators.common.saving",
 }
 
 __all__ = [
@@ -64,15 +62,36 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'numdl' has no attribute {name!r}")
+_ROOMS = (
+    "analysis",
+    "contracts",
+    "control",
+    "data",
+    "estimators",
+    "experiments",
+    "flow",
+    "linalg",
+    "models",
+    "optimize",
+    "plots",
+    "problems",
+    "regularize",
+    "report",
+    "testing",
+)
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """Load a public name or a room when it is first used."""
     from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f"numdl.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'numdl' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """Public names, loaded or not."""
-    return sorted([*globals(), *__all__])
+    """Estimators, ``load``, ``save`` and the rooms, loaded or not."""
+    return sorted([*__all__, *_ROOMS])

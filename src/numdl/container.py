@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 FORMAT = "numdl"
-VERSION = 1
+VERSION = 2
 KINDS = ("model", "checkpoint", "summary")
 
 _ZEROS = b'"sha256":"' + b"0" * 64 + b'"'

@@ -148,7 +148,7 @@ class Optimizer(Protocol):
         ...
 
 
-Dynamics = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
+VectorField = Callable[[Any, "Float[Array, ' m']", PyTree], "Float[Array, ' m']"]
 """``f(t, u, theta) -> du/dt`` for one sample; with the attribute ``columns`` also for many, (m, n)."""
 
 
@@ -169,17 +169,21 @@ class Scheme(NamedTuple):
         columns: whether it steps many samples as well, as the columns of (m, n), where the dynamics take them: true of
             steps made of nothing but sums and multiples of slopes.
         linear: whether it steps only dynamics with a linear part, such as ``numdl.flow.Semilinear``.
+        nodes: ``nodes(f, t, h, u, theta) -> (u(t + h), ((b, c, v), ...))``, the step with its quadrature rule:
+            integrals along the solution are ``h sum_i b_i g(t + c_i h, v_i)`` to the order of the scheme,
+            ``b_i > 0``; None where the ends of a step have to do.
     """
 
     order: int
-    step: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any]
-    inverse: Callable[[Dynamics, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
+    step: Callable[[VectorField, Any, Any, Any, Callable[[float], PyTree]], Any]
+    inverse: Callable[[VectorField, Any, Any, Any, Callable[[float], PyTree]], Any] | None = None
     stability: Callable[[Any], Any] | None = None
     start: Callable[[Array], PyTree] | None = None
     finish: Callable[[PyTree], Array] | None = None
     halves: bool = False
     columns: bool = False
     linear: bool = False
+    nodes: Callable[..., tuple[Any, tuple[tuple[float, float, Any], ...]]] | None = None
 
 
 class Steps(NamedTuple):
@@ -215,4 +219,13 @@ class Control(Protocol):
 
     def refine(self, coeffs: PyTree) -> PyTree:
         """The same function of time on ``2 nt`` steps (prolongation)."""
+        ...
+
+
+@runtime_checkable
+class TimedControl(Control, Protocol):
+    """A control of functions over all steps, whose weights depend on where the steps are."""
+
+    def cells_at(self, coeffs: PyTree, h: Any) -> PyTree:
+        """``cells`` for steps of the sizes h, () or (nt,)."""
         ...

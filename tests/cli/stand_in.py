@@ -58,7 +58,7 @@ class _StandIn:
 
     def _describe(self):
         self.architecture_, self.members_, self.n_parameters_ = Net, [1], self.slope.size
-        self.effective_parameters_, self.solver_, self.seconds_ = 1.5, "dense", 0.1
+        self.effective_dof_, self.solver_, self.seconds_ = 1.5, "dense", 0.1
 
     def summary(self, X, y):
         c, prediction = self._held_out(X, y)

@@ -7,7 +7,7 @@ import pytest
 def test_a_verdict_and_a_page(numdl, tmp_path):
     rng = np.random.default_rng(0)
     from numdl import ResNetRegressor
-    from numdl.io import save
+    from numdl.estimators.common.saving import save
     from numdl.models import ResNet
 
     X = rng.uniform(-1, 1, (30, 2))
@@ -31,7 +31,7 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
 
 def test_a_model_without_flow_is_refused(numdl, tmp_path):
     from numdl import TikhonovRegressor
-    from numdl.io import save
+    from numdl.estimators.common.saving import save
 
     save(TikhonovRegressor().fit(np.eye(4)[:, :2], np.arange(4.0)), tmp_path / "model.numdl")
     end = numdl("check", tmp_path / "model.numdl", "--out", tmp_path / "check.html")

@@ -119,3 +119,19 @@ def test_a_terminal_sees_one_line_that_moves(tmp_path):
     assert "part 0" in done.stdout
     assert "part 1" in done.stdout
     assert "\x1b[?25h" in done.stdout  # the cursor is back
+
+
+def test_python_runs_the_package_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "numdl", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"numdl {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("numdl pre", "predict\n"), ("numdl experiment r", "run\n"), ("numdl fit --dyn", "--dynamics\n")],
+)
+def test_the_shell_completes_commands_and_options(words, completed):
+    asked = {"_NUMDL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    call = [sys.executable, "-m", "numdl"]
+    done = subprocess.run(call, env=os.environ | asked, capture_output=True, text=True, check=True)
+    assert done.stdout == completed

@@ -7,7 +7,7 @@ import pytest
 from flats import table, write_csv
 
 from numdl.cli.summaries import read_summary
-from numdl.io import load_with_extra
+from numdl.estimators.common.saving import load_with_extra
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

@@ -8,7 +8,7 @@ import pytest
 from flats import table, write_csv
 
 from numdl.container import write_container
-from numdl.io import load
+from numdl.estimators.common.saving import load
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 
@@ -92,7 +92,7 @@ def test_numbers_survive_the_output_exactly(numdl, fitted, new):
     run = fitted("price")
     from numdl.cli.predict import predictions
     from numdl.data import TableEncoder, read_table
-    from numdl.io import load_with_extra
+    from numdl.estimators.common.saving import load_with_extra
 
     model, extra = load_with_extra(run / "model.numdl")
     encoder = TableEncoder.from_json(extra["encoder"])
@@ -161,7 +161,7 @@ def test_models_that_cannot_be_read_are_refused(numdl, fitted, new, tmp_path):
 
 
 def test_a_model_from_python_has_no_columns(numdl, fitted, new, tmp_path):
-    from numdl.io import save
+    from numdl.estimators.common.saving import save
 
     save(load(fitted("price") / "model.numdl"), tmp_path / "bare.numdl")
     end = numdl("predict", tmp_path / "bare.numdl", new)

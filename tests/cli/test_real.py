@@ -14,7 +14,7 @@ from flats import table, write_csv
 
 from numdl.cli.summaries import read_summary
 from numdl.data import TableEncoder, read_table
-from numdl.io import load_with_extra
+from numdl.estimators.common.saving import load_with_extra
 
 SMALL = ("--width", "3", "--depth", "1", "--dynamics", "plain", "--restarts", "1")
 

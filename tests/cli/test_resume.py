@@ -7,7 +7,7 @@ from flats import table, write_csv
 
 from numdl.cli.summaries import read_summary
 from numdl.container import write_container
-from numdl.io import load
+from numdl.estimators.common.saving import load
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

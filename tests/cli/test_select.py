@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flats import table, write_csv
 
-from numdl.estimators.selection import NAMES
+from numdl.estimators.tikhonov.selection import NAMES
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ print(jax.device_count())
 
 @pytest.mark.thorough
 def test_three_devices_give_the_same_fit():
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=3"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=3"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "3\n", done.stderr

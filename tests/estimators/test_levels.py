@@ -5,7 +5,7 @@ import pytest
 from small_models import table
 
 from numdl import ResNetClassifier, ResNetRegressor, load
-from numdl.estimators import checkpoint
+from numdl.estimators.networks.training import checkpoint
 from numdl.models import ResNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

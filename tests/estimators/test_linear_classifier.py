@@ -165,7 +165,7 @@ def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
 
         return judge
 
-    monkeypatch.setattr("numdl.estimators.linear_base.leave_one_out", criterion)
+    monkeypatch.setattr("numdl.estimators.linear.base.leave_one_out", criterion)
     if calls == 0:
         with pytest.raises(KeyboardInterrupt):
             SoftmaxClassifier(alpha="loo").fit(x, y)
@@ -216,7 +216,7 @@ def test_the_large_way_agrees_with_the_small_one(monkeypatch):
     """Products in float32 and the preconditioner change the way, not the answer."""
     x, y = table(n=300, d=20)
     small = SoftmaxClassifier(alpha=1e-3, tol=1e-8).fit(x, y)
-    monkeypatch.setattr("numdl.estimators.linear_base.LARGE", 0)
+    monkeypatch.setattr("numdl.estimators.linear.base.LARGE", 0)
     large = SoftmaxClassifier(alpha=1e-3, tol=1e-8, solver="newton-cg").fit(x, y)
     assert large.status_.converged and np.sum(large.history_["products"]) < 60
     np.testing.assert_allclose(large.coef_, small.coef_, atol=1e-6)

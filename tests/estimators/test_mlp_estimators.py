@@ -11,7 +11,7 @@ from small_models import labels, regressor, table
 import numdl
 from numdl import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
 from numdl.container import read_container, write_container
-from numdl.estimators.families import MLPs, ResNets, doubled
+from numdl.estimators.networks.training.search_space import MLPs, ResNets, doubled
 from numdl.models import MLP, ResNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -5,7 +5,7 @@ import pytest
 from small_models import classifier, labels, regressor, table
 
 import numdl
-from numdl.estimators import checkpoint
+from numdl.estimators.networks.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = table()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from numdl.contracts import Result, Status
-from numdl.estimators import plan
-from numdl.estimators.costs import AFFORDABLE, choose_algebra
-from numdl.estimators.families import CLASS_HEAD, ResNets, doubled
-from numdl.estimators.plan import carry_out, choose_members
-from numdl.estimators.settings import Data
+from numdl.estimators.networks.settings import Data
+from numdl.estimators.networks.training import search as plan
+from numdl.estimators.networks.training.search import choose_members, search_architectures
+from numdl.estimators.networks.training.search_space import CLASS_HEAD, ResNets, doubled
+from numdl.estimators.networks.training.solver_choice import AFFORDABLE, choose_algebra
 from numdl.models import ResNet
 
 OPEN = ResNets()
@@ -18,9 +18,7 @@ OPEN = ResNets()
 
 def run(score, misfit=1.0, net=None, start=None, determined=0.0):
     best = SimpleNamespace(score=score, iteration=0)
-    progress = SimpleNamespace(
-        best=best, iteration=1, history={"misfit": [misfit], "effective_parameters": [determined]}
-    )
+    progress = SimpleNamespace(best=best, iteration=1, history={"misfit": [misfit], "effective_dof": [determined]})
     algebra = SimpleNamespace(dense=True, work=1.0, text="")
     result = Result(None, None, Status("converged", ""), {})
     return SimpleNamespace(net=net, start=start, score=score, progress=progress, result=result, algebra=algebra)
@@ -65,7 +63,7 @@ class Sized:
 
 def test_the_network_of_best_evidence_is_trained_to_its_end():
     trainer = Trainer(lambda net: {"plain": 5.0, "antisymmetric": 3.0}[net.dynamics] - net.width)
-    members = carry_out(trainer, OPEN, 3, 2, 7)
+    members = search_architectures(trainer, OPEN, 3, 2, 7)
     final = [entry for entry in trainer.asked if entry[2] == 100]
     assert {seed for _, seed, _ in final} == {7, 8} and len(members) == 2
     best = max(trainer.runs.values(), key=lambda run: run.score).net
@@ -74,20 +72,20 @@ def test_the_network_of_best_evidence_is_trained_to_its_end():
 
 def test_width_grows_while_the_evidence_does():
     trainer = Trainer(lambda net: -abs(net.width - 32) + (net.dynamics == "plain"))
-    members = carry_out(trainer, OPEN, 3, 1, 0)
+    members = search_architectures(trainer, OPEN, 3, 1, 0)
     assert members[0].net.width == 32
     assert any(name.startswith("plain 64") for name, _, _ in trainer.asked), "the step too far was not tried"
 
 
 def test_growth_ends_where_steps_become_dear():
-    members = carry_out(Trainer(lambda net: float(net.width)), OPEN, 3, 1, 0)
+    members = search_architectures(Trainer(lambda net: float(net.width)), OPEN, 3, 1, 0)
     assert members[0].net.width == 64
 
 
 def test_what_the_user_fixes_is_not_searched():
     fixed = ResNets(5, 3, "plain", 2.0, "rk4", "linear", "relu")
     trainer = Trainer(lambda net: 0.0)
-    carry_out(trainer, fixed, 3, 2, 0)
+    search_architectures(trainer, fixed, 3, 2, 0)
     net = ResNet(3, 5, 3, 2.0, "plain", "rk4", "linear", "relu")
     assert {name for name, _, _ in trainer.asked} == {net.title} and {net_ for net_, _ in trainer.runs} == {net}
     assert {start.seed for _, start in trainer.runs} == {0, 1}
@@ -97,14 +95,14 @@ def test_what_the_user_fixes_is_not_searched():
 def test_small_initial_weights_need_decisive_evidence(small, chosen):
     """200 observed numbers, so 20 nats decide."""
     trainer = Trainer(Sized({1.0: 0.0, 0.5: 0.0, 0.1: small, 0.25: small}))
-    members = carry_out(trainer, OPEN, 3, 4, 0)
+    members = search_architectures(trainer, OPEN, 3, 4, 0)
     assert {member.start.gain for member in members} == set(chosen)
 
 
 def test_rugged_maps_start_from_large_weights_unasked():
     trainer = Trainer(Sized({1.0: 0.0, 0.5: 0.0, 0.1: 1e6, 0.25: 1e6}))
     trainer.data = trainer.data._replace(c=trainer.data.c + np.sin(9 * trainer.data.x[:, :2]))
-    members = carry_out(trainer, OPEN, 3, 4, 0)
+    members = search_architectures(trainer, OPEN, 3, 4, 0)
     assert {member.start.gain for member in members} == set(plan.ROUGH)
 
 
@@ -132,14 +130,14 @@ def test_architectures_that_the_evidence_cannot_tell_apart_share_the_starts():
     def evidence(net):
         return {"plain": 5.0, "antisymmetric": 3.0}[net.dynamics] - 100 * (net.width > 16)
 
-    members = carry_out(Trainer(evidence, determined=2.5), OPEN, 3, 4, 0)
+    members = search_architectures(Trainer(evidence, determined=2.5), OPEN, 3, 4, 0)
     assert sorted(member.net.dynamics for member in members) == ["antisymmetric"] * 2 + ["plain"] * 2
-    members = carry_out(Trainer(evidence, determined=1.5), OPEN, 3, 4, 0)
+    members = search_architectures(Trainer(evidence, determined=1.5), OPEN, 3, 4, 0)
     assert {member.net.dynamics for member in members} == {"plain"} and len(members) == 4
 
 
 def test_a_plan_without_time_keeps_the_first_run():
-    members = carry_out(Trainer(lambda net: 0.0, last=1), OPEN, 3, 4, 0)
+    members = search_architectures(Trainer(lambda net: 0.0, last=1), OPEN, 3, 4, 0)
     assert len(members) == 1
 
 

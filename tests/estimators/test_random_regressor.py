@@ -6,7 +6,8 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import numdl
-from numdl.estimators import RandomFeaturesRegressor, feature_map
+from numdl.estimators import RandomFeaturesRegressor
+from numdl.estimators.random_features import feature_map
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

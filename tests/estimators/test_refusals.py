@@ -22,7 +22,7 @@ def no_work(monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("training began")
 
-    monkeypatch.setattr("numdl.estimators.training.carry_out", never)
+    monkeypatch.setattr("numdl.estimators.networks.training.training.search_architectures", never)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,11 @@ def test_weights(weights, message):
         ("damping", -0.1, "needs a number >= 0"),
         ("damping", 0.1, "dynamics='plain'.*needs dynamics with damping. Use one of antisymmetric, contractive"),
         ("scheme", "magic", "unknown. Use one of 'euler'"),
-        ("control", "cubic", "unknown. Use one of 'constant', 'linear', 'spline', 'legendre', 'chebyshev'"),
+        (
+            "control",
+            "cubic",
+            "unknown. Use one of 'constant', 'linear', 'linear_spline', 'spline', 'legendre', 'chebyshev'",
+        ),
         ("march", ["stored"], "unknown. Use one of 'stored', 'remat'"),
         ("activation", "step", "unknown. Use one of"),
         ("solver", "sparse", "unknown. Use one of 'auto', 'dense', 'matrix-free'"),

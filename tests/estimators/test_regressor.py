@@ -37,14 +37,14 @@ def test_fitted_attributes_tell_what_happened(fitted):
     assert fitted.n_features_in_ == D and fitted.n_iter_ == 12 and fitted.status_.code == "max_iter"
     assert fitted.architecture_.width == 4 and len(fitted.members_) == 1
     assert fitted.n_parameters_ == fitted.architecture_.n_parameters + 5
-    assert 0 < fitted.effective_parameters_ <= fitted.n_parameters_
+    assert 0 < fitted.effective_dof_ <= fitted.n_parameters_
     assert set(fitted.alpha_) == {"flow K", "flow b", "opening K", "opening b", "head"}
     assert fitted.log_evidence_ == max(fitted.history_["log_evidence"])
     assert "dense" in fitted.solver_ and fitted.seconds_ > 0
     (row,) = fitted.search_
     assert row["network"] == "plain 4x1" and row["log_evidence"] == fitted.log_evidence_
     names = {"seconds", "objective", "gradient_norm", "misfit", "train_error", "damping", "noise", "log_evidence"}
-    assert names | {"effective_parameters", "alpha:head"} <= set(fitted.history_)
+    assert names | {"effective_dof", "alpha:head"} <= set(fitted.history_)
     assert {len(column) for column in fitted.history_.values()} == {12}
     assert np.all(np.diff(fitted.history_["seconds"]) >= 0)
 
@@ -270,13 +270,13 @@ def test_only_starts_without_a_finite_objective_are_left_out(monkeypatch):
     def refused(*args, **options):
         raise ValueError("another reason")
 
-    monkeypatch.setattr("numdl.estimators.runs.minimize", refused)
+    monkeypatch.setattr("numdl.estimators.networks.training.trainer.minimize", refused)
     with pytest.raises(ValueError, match=r"^another reason$"):
         regressor(width=2, depth=2, max_iter=1).fit(np.eye(9, 2), np.arange(9.0))
 
 
 def test_a_damping_reaches_the_network_and_its_file(tmp_path):
-    from numdl.io import load, save
+    from numdl.estimators.common.saving import load, save
 
     X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
     options = {"width": 3, "depth": 2, "T": 4.0, "dynamics": "antisymmetric", "n_restarts": 1, "max_iter": 3}

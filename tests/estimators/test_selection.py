@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numdl import TikhonovRegressor
-from numdl.estimators.selection import NAMES, compare_criteria
+from numdl.estimators.tikhonov.selection import NAMES, compare_criteria
 
 
 def data(n=60, d=20, noise=1.0, seed=0, k=1):
@@ -23,7 +23,7 @@ def test_each_criterion_says_what_its_estimator_says(k):
             # Curvature is a second derivative: rounding moves its flat maximum.
             close = 0.05 if criterion == "l-curve" else 1e-3
             assert row.alpha == pytest.approx(model.alpha_, rel=close)
-            assert row.freedom == pytest.approx(model.freedom_, rel=close)
+            assert row.freedom == pytest.approx(model.effective_dof_, rel=close)
         assert row.message.startswith(("guarded", row.name))
     assert np.all(np.diff(found.path.alphas) > 0)
     assert found.path.alphas[0] < min(row.alpha for row in found.rows)

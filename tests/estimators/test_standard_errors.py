@@ -15,7 +15,7 @@ from numdl import (
     TikhonovRegressor,
     load,
 )
-from numdl.estimators import standard_errors as module
+from numdl.estimators.common import standard_errors as module
 from numdl.linalg import column_units
 
 DIGITS = {"Filip": 7, "Longley": 10, "Wampler3": 10, "Wampler4": 10, "Wampler5": 10, "NoInt1": 10, "Pontius": 10}
@@ -80,7 +80,8 @@ def test_rows_that_come_in_pieces_have_the_same_errors():
 def data(n=30, d=4, k=2, seed=0):
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(n, d)) + 1.0) * 10.0 ** np.arange(d)
-    return x, x @ rng.normal(size=(d, k)) / 10.0 ** np.arange(d).sum() + rng.normal(size=(n, k)) * [0.1, 1.0][:k]
+    truth = rng.normal(size=(d, k)) / 10.0 ** np.arange(d)[:, None]
+    return x, x @ truth + rng.normal(size=(n, k)) * [0.1, 1.0][:k]
 
 
 @pytest.mark.parametrize("method", ["svd", "tsvd"])
@@ -164,11 +165,16 @@ def test_files_keep_them(tmp_path, monkeypatch):
             np.testing.assert_allclose(getattr(again, name), getattr(model, name), rtol=1e-12)
         np.testing.assert_allclose(again.predict(x, True)[1], model.predict(x, True)[1], rtol=1e-12)
     np.testing.assert_array_equal(models[0].noise_, load_of(models[0], tmp_path).noise_)
-    monkeypatch.setattr(module, "LARGEST", 3)
-    again = load_of(models[0], tmp_path)
-    np.testing.assert_array_equal(again.coef_std_, models[0].coef_std_)
-    with pytest.raises(ValueError, match=r"more than 3\. Fit again"):
-        again.predict(x, return_std=True)
+
+
+def test_large_models_keep_no_matrix_for_predictions(tmp_path, monkeypatch):
+    x, y = data()
+    whole = TikhonovRegressor(0.1).fit(x, y)
+    monkeypatch.setattr(module, "LARGEST", 15)
+    for found in (TikhonovRegressor(0.1).fit(x, y), load_of(TikhonovRegressor(0.1).fit(x, y), tmp_path)):
+        np.testing.assert_array_equal(found.coef_std_, whole.coef_std_)
+        with pytest.raises(ValueError, match=r"with 4 columns the covariance needs more than 15 numbers"):
+            found.predict(x, return_std=True)
 
 
 def load_of(model, folder):
@@ -239,7 +245,7 @@ def test_classifiers_keep_them_or_say_why_not(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.intercept_std_, model.intercept_std_)
     random = RandomFeaturesClassifier(5, alpha=0.1, random_state=0).fit(x, y)
     np.testing.assert_array_equal(load_of(random, tmp_path).softmax_.coef_std_, random.softmax_.coef_std_)
-    monkeypatch.setattr("numdl.estimators.linear_errors.DENSE_ERRORS", 11)
+    monkeypatch.setattr("numdl.estimators.linear.errors.DENSE_ERRORS", 11)
     model.fit(x, y)
     for found in (model, load_of(model, tmp_path)):
         with pytest.raises(AttributeError, match="coef_std_: 12 unknowns are more than 11"):

@@ -49,7 +49,7 @@ def test_each_criterion_predicts_as_well_as_ridgecv(alpha, method):
     x, y = data()
     model = TikhonovRegressor(alpha, method=method).fit(x, y)
     assert model.choices_[0].alpha == model.alpha_ and model.paths_[0].alphas[model.choices_[0]] == model.alpha_
-    assert 1 < model.freedom_ <= 7 + 1e-9
+    assert 1 < model.effective_dof_ <= 7 + 1e-9
     best = RidgeCV(np.geomspace(1e-4, 1e2, 50)).fit(x, y).score(x, y)
     # The L-curve is made for ill-posed problems: here all singular values are large, and its corner is not where
     # prediction is best.
@@ -89,7 +89,7 @@ def test_hybrid_chooses_as_the_direct_method_does():
     direct, hybrid = (TikhonovRegressor(method=method).fit(x, y) for method in ("svd", "hybrid-lsqr"))
     assert hybrid.alpha_ == pytest.approx(direct.alpha_, rel=0.05)
     np.testing.assert_allclose(hybrid.coef_, direct.coef_, rtol=0.05, atol=0.02)
-    assert hybrid.freedom_ == pytest.approx(direct.freedom_, rel=0.05)
+    assert hybrid.effective_dof_ == pytest.approx(direct.effective_dof_, rel=0.05)
 
 
 @pytest.mark.parametrize("alpha", ["gcv", "upre"])
@@ -113,7 +113,7 @@ def test_products_count_observations_as_the_direct_method_does(alpha):
 def test_stopping_regularises(method, alpha):
     x, y = data(n=60, d=30, noise=2.0)
     model = TikhonovRegressor(alpha, method=method, noise=2.0).fit(x, y)
-    assert model.alpha_ == 0 and 1 < model.freedom_ < 31 and model.n_iter_ < 30
+    assert model.alpha_ == 0 and 1 < model.effective_dof_ < 31 and model.n_iter_ < 30
     assert 0 < np.linalg.norm(model.coef_) < np.linalg.norm(Ridge(1e-10).fit(x, y).coef_)
 
 
@@ -255,7 +255,7 @@ def test_rows_that_come_in_pieces_are_rows_at_once(options, k):
         model.partial_fit(x[rows], y[rows], sample_weight=weights[rows])
     np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-4)
     np.testing.assert_allclose(model.intercept_, whole.intercept_, rtol=1e-4)
-    np.testing.assert_allclose(model.freedom_, whole.freedom_, rtol=1e-4)
+    np.testing.assert_allclose(model.effective_dof_, whole.effective_dof_, rtol=1e-4)
     assert model.fit(x, y).condensed_ is None
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from numdl import TikhonovRegressor
-from numdl.estimators import direct
+from numdl.estimators.tikhonov import direct
 
 WAVE = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048]
 
@@ -23,7 +23,7 @@ def error(model):
 def test_certified_coefficients_with_an_intercept():
     model = TikhonovRegressor(alpha=0.0).fit(*wampler5())
     assert error(model) < 1e-13
-    assert (model.alpha_, model.freedom_) == (0, 6)
+    assert (model.alpha_, model.effective_dof_) == (0, 6)
 
 
 def test_the_planted_old_way_is_seen(monkeypatch):

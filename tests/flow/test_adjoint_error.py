@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow.stability import check_adjoint
-from numdl.flow.stability.adjoint import shown
+from numdl.analysis.stability import adjoint_report
+from numdl.analysis.stability.adjoint import shown
 from numdl.models import ResNet
 
 X = np.random.default_rng(0).normal(size=(4, 6))
@@ -18,7 +18,7 @@ def parabolic(scale):
 
 
 def test_a_flow_that_contracts_is_detected():
-    report = check_adjoint(*parabolic(3.5), X)
+    report = adjoint_report(*parabolic(3.5), X)
     assert report.weights > 1 and not report.usable
     assert report.reconstructed[0] > 0.1 and report.reconstructed[-1] == 0
     assert report.verdict[0].startswith("The continuous adjoint is wrong")
@@ -31,7 +31,7 @@ def test_a_flow_that_contracts_is_detected():
 
 def test_the_error_falls_with_the_order_where_nothing_contracts():
     net = ResNet(6, 6, 8, T=1.0, dynamics="antisymmetric", scheme="heun", opening=False)
-    report = check_adjoint(net, net.init(0), X, lambda u: jnp.sum(jnp.sin(u)))
+    report = adjoint_report(net, net.init(0), X, lambda u: jnp.sum(jnp.sin(u)))
     assert report.usable and report.weights < 0.02 and 1.5 < np.log2(report.weights / report.finer) < 3.5
     assert "comes back" in report.verdict[1] and "twice as many steps" in report.verdict[2]
 
@@ -39,12 +39,12 @@ def test_the_error_falls_with_the_order_where_nothing_contracts():
 def test_what_cannot_be_asked_is_refused():
     net = ResNet(6, 6, 3, dynamics="hamiltonian", scheme="verlet")
     with pytest.raises(ValueError, match="no halves"):
-        check_adjoint(net, net.init(0), X)
+        adjoint_report(net, net.init(0), X)
     net = ResNet(6, 6, 3)
     with pytest.raises(ValueError, match="nothing to compare"):
-        check_adjoint(net, net.init(0), X, lambda u: 0.0 * jnp.sum(u))
+        adjoint_report(net, net.init(0), X, lambda u: 0.0 * jnp.sum(u))
     with pytest.raises(TypeError, match="no flow"):
-        check_adjoint(object(), {}, X)
+        adjoint_report(object(), {}, X)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Weights from few coefficients: what the bases reproduce, uneven steps, refinement, errors."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.polynomial import chebyshev, legendre
 from scipy.interpolate import BSpline
 
-from numdl.flow import BasisInTime, final, get_scheme
-from numdl.testing import check_order
+from numdl.flow import BasisInTime, final, get_control, get_scheme
+from numdl.testing import check_gradient, check_order
 
 pytestmark = pytest.mark.usefixtures("x64")
 COEFFS = np.random.default_rng(0).normal(size=(6, 2))  # NumPy: arrays made on import would be float32
@@ -30,6 +31,39 @@ def test_starts_middles_and_ends(kind, nodes):
     for c in (0.0, 0.5, 1.0):
         found = control.at(cells, c)["a"]
         np.testing.assert_allclose(found, truth(kind, times[:-1] + c * np.diff(times)), atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic", "legendre", "chebyshev"])
+@pytest.mark.parametrize("count", [4, 6])
+def test_weights_follow_the_sizes_of_the_steps(kind, count):
+    sizes = jnp.asarray([0.2, 0.6, 1.2])
+    known = BasisInTime(3, count, kind, (0.0, 0.1, 0.4, 1.0)).cells(COEFFS[:count])
+    found = jax.jit(BasisInTime(3, count, kind).cells_at)(COEFFS[:count], sizes)
+    np.testing.assert_allclose(found, known, atol=1e-14)
+    equal = BasisInTime(3, count, kind)
+    np.testing.assert_allclose(equal.cells_at(COEFFS[:count], jnp.ones(3)), equal.cells(COEFFS[:count]), atol=1e-14)
+    fixed = BasisInTime(3, count, kind, (0.0, 0.5, 0.6, 1.0))
+    np.testing.assert_array_equal(fixed.cells_at(COEFFS[:count], sizes), fixed.cells(COEFFS[:count]))
+
+
+@pytest.mark.parametrize("kind", ["cubic", "chebyshev"])
+def test_weights_move_with_the_sizes(kind):
+    def value(h):
+        return jnp.sum(jnp.cosh(jnp.stack(BasisInTime(3, 6, kind).cells_at(COEFFS, h))))
+
+    check_gradient(jax.jit(jax.value_and_grad(value)), jnp.asarray([0.2, 0.6, 1.2]))
+
+
+def test_uneven_steps_of_a_march_have_the_weights_of_their_times():
+    def f(t, u, theta):
+        return jnp.tanh(theta * u) - t * u
+
+    def solve(nt):
+        h = jnp.linspace(1.0, 3.0, nt) / (2 * nt)
+        return final(get_scheme("rk4"), f, BasisInTime(nt, 6, "chebyshev"), COEFFS, jnp.ones(2), 0.0, h)
+
+    exact = final(get_scheme("rk4"), f, BasisInTime(2000, 6, "chebyshev"), COEFFS, jnp.ones(2), 0.0, 5e-4)
+    check_order(solve, exact, [160, 320, 640], 4)
 
 
 def test_a_parabola_is_exact_everywhere():
@@ -76,3 +110,20 @@ def test_no_steps_are_fine():
 def test_what_is_no_basis_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_piecewise_linear_basis_has_a_name_and_fewer_coefficients_than_steps():
+    control = get_control("linear_spline", 12, 4)
+    assert control == BasisInTime(12, 4, "linear") and control.n_coeffs == 4
+    cells = control.cells(COEFFS[:4])
+    for c in (0.0, 0.5, 1.0):
+        times = (np.arange(12) + c) / 12
+        by_hand = np.stack([np.interp(times, np.linspace(0, 1, 4), column) for column in COEFFS[:4].T], axis=1)
+        np.testing.assert_allclose(control.at(cells, c), by_hand, atol=1e-14)
+    # on as many coefficients as a step has ends it is the control "linear"
+    steps = get_control("linear", 5)
+    full = get_control("linear_spline", 5, 6)
+    for c in (0.0, 0.3, 1.0):
+        np.testing.assert_allclose(
+            full.at(full.cells(COEFFS), c), steps.at(steps.cells(jnp.asarray(COEFFS)), c), atol=1e-14
+        )

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, damped, get_activation, get_field
-from numdl.flow.fields import antisymmetric, circulant, low_rank, symmetric
+from numdl.flow import DYNAMICS, damped, get_activation, get_dynamics
+from numdl.flow.dynamics import antisymmetric, circulant, low_rank, symmetric
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -16,9 +16,9 @@ def jacobian(f, theta, u):
 
 
 @pytest.mark.parametrize("m", [1, 5])
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", DYNAMICS)
 def test_shapes_and_dtype(name, m):
-    field = get_field(name)
+    field = get_dynamics(name)
     if name in ("hamiltonian", "double_hamiltonian", "h1", "second_order", "hyperbolic"):
         m += 1
         with pytest.raises(ValueError, match=f"width {m - 1} has no two halves.*Use width={m}"):
@@ -26,7 +26,7 @@ def test_shapes_and_dtype(name, m):
     for dtype in (jnp.float32, jnp.float64):
         theta = field.init(0, m, 1.0, dtype)
         assert all(leaf.dtype == dtype for leaf in theta.values())
-        out = jax.jit(field.dynamics(jnp.tanh))(0.0, jnp.ones(m, dtype), theta)
+        out = jax.jit(field.vector_field(jnp.tanh))(0.0, jnp.ones(m, dtype), theta)
         assert out.shape == (m,)
         assert out.dtype == dtype
         assert np.all(np.isfinite(out))
@@ -34,7 +34,7 @@ def test_shapes_and_dtype(name, m):
 
 def test_scale_of_the_matrices():
     # 200 x 200 entries: the standard deviation of the sample deviation is 1 / sqrt(2 * 40000) = 0.0035 relative.
-    theta = get_field("plain").init(jax.random.key(1), 200, 0.3)
+    theta = get_dynamics("plain").init(jax.random.key(1), 200, 0.3)
     assert abs(jnp.std(theta["K"]) * 200**0.5 / 0.3 - 1) < 0.02
     assert abs(np.linalg.norm(theta["K"], 2) / 0.6 - 1) < 0.1
     assert jnp.max(jnp.abs(theta["b"])) <= 0.3
@@ -44,8 +44,8 @@ def test_scale_of_the_matrices():
 @pytest.mark.parametrize("m", [16, 200])
 def test_spectral_norm_of_the_matrices(name, m):
     """A step is moderate for h = 1 / (2 scale), whatever the structure; 20 draws of each."""
-    f = get_field(name).dynamics(get_activation("identity"))
-    norms = [np.linalg.norm(jacobian(f, get_field(name).init(seed, m, 0.3), jnp.ones(m)), 2) for seed in range(20)]
+    f = get_dynamics(name).vector_field(get_activation("identity"))
+    norms = [np.linalg.norm(jacobian(f, get_dynamics(name).init(seed, m, 0.3), jnp.ones(m)), 2) for seed in range(20)]
     assert 0.25 < np.mean(norms) / 0.6 < 1.25
     assert np.max(norms) < 1.2
 
@@ -55,14 +55,14 @@ def test_symmetric_matrix():
     K = symmetric.matrix(s, 4)
     np.testing.assert_array_equal(K, K.T)
     np.testing.assert_array_equal(K[np.tril_indices(4)], s)
-    theta, u = get_field("symmetric").init(0, 6, 1.0), jax.random.normal(jax.random.key(3), (6,))
-    eigenvalues = np.linalg.eigvals(jacobian(get_field("symmetric").dynamics(jnp.tanh), theta, u))
+    theta, u = get_dynamics("symmetric").init(0, 6, 1.0), jax.random.normal(jax.random.key(3), (6,))
+    eigenvalues = np.linalg.eigvals(jacobian(get_dynamics("symmetric").vector_field(jnp.tanh), theta, u))
     np.testing.assert_allclose(eigenvalues.imag, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("m", [1, 2, 5, 8])
 def test_circulant_matrix(m):
-    theta, u = get_field("circulant").init(0, m, 1.0), jax.random.normal(jax.random.key(3), (m,))
+    theta, u = get_dynamics("circulant").init(0, m, 1.0), jax.random.normal(jax.random.key(3), (m,))
     K = np.array([[theta["c"][(i - j) % m] for j in range(m)] for i in range(m)])
     np.testing.assert_allclose(circulant.product(theta, u), K @ u, atol=1e-14)
     np.testing.assert_allclose(jacobian(lambda t, u, theta: circulant.product(theta, u), theta, u), K, atol=1e-14)
@@ -73,7 +73,7 @@ def test_circulant_matrix(m):
 
 @pytest.mark.parametrize(("m", "rank"), [(1, 1), (9, 3), (10, 4)])
 def test_low_rank_matrix(m, rank):
-    theta, u = get_field("low_rank").init(0, m, 1.0), jnp.ones(m)
+    theta, u = get_dynamics("low_rank").init(0, m, 1.0), jnp.ones(m)
     K = jacobian(lambda t, u, theta: low_rank.product(theta, u), theta, u)
     np.testing.assert_allclose(K, theta["U"] @ theta["V"].T, atol=1e-14)
     assert np.linalg.matrix_rank(K) == rank
@@ -89,47 +89,47 @@ def test_antisymmetric_matrix():
 
 @pytest.mark.parametrize("gamma", [0.0, 0.3])
 def test_antisymmetric_conserves_or_damps_the_norm(gamma):
-    field = get_field("antisymmetric")
+    field = get_dynamics("antisymmetric")
     theta = field.init(jax.random.key(2), 6, 1.0)
-    f = field.dynamics(get_activation("identity"), gamma=gamma)
+    f = field.vector_field(get_activation("identity"), gamma=gamma)
     u = jax.random.normal(jax.random.key(3), (6,))
     no_bias = {**theta, "b": jnp.zeros(6)}
     np.testing.assert_allclose(u @ f(0.0, u, no_bias), -gamma * u @ u, rtol=1e-13, atol=1e-13)
-    eigenvalues = np.linalg.eigvals(jacobian(field.dynamics(jnp.tanh), theta, u))
+    eigenvalues = np.linalg.eigvals(jacobian(field.vector_field(jnp.tanh), theta, u))
     np.testing.assert_allclose(eigenvalues.real, 0, atol=1e-12)
 
 
 def test_antisymmetric_refuses_negative_damping():
     with pytest.raises(ValueError, match=r"gamma=-1.*needs a finite gamma >= 0"):
-        antisymmetric.dynamics(jnp.tanh, gamma=-1.0)
+        antisymmetric.vector_field(jnp.tanh, gamma=-1.0)
 
 
 def test_a_damping_by_name_is_that_of_the_formula():
-    field, u = damped(get_field("antisymmetric"), 0.3), jnp.linspace(-1, 1, 6)
+    field, u = damped(get_dynamics("antisymmetric"), 0.3), jnp.linspace(-1, 1, 6)
     theta = field.init(0, 6, 1.0)
-    f = antisymmetric.dynamics(jnp.tanh, gamma=0.3)
-    np.testing.assert_array_equal(field.dynamics(jnp.tanh)(0.0, u, theta), f(0.0, u, theta))
-    assert damped(get_field("antisymmetric"), 0.3) is field and field.damping == 0.3
-    assert np.linalg.norm(f(0.0, u, theta) - antisymmetric.dynamics(jnp.tanh)(0.0, u, theta)) > 0.1
+    f = antisymmetric.vector_field(jnp.tanh, gamma=0.3)
+    np.testing.assert_array_equal(field.vector_field(jnp.tanh)(0.0, u, theta), f(0.0, u, theta))
+    assert damped(get_dynamics("antisymmetric"), 0.3) is field and field.damping == 0.3
+    assert np.linalg.norm(f(0.0, u, theta) - antisymmetric.vector_field(jnp.tanh)(0.0, u, theta)) > 0.1
     with pytest.raises(ValueError, match=r"'plain', gamma=0.3.*no damping. Use one of antisymmetric, contractive"):
-        damped(get_field("plain"), 0.3)
+        damped(get_dynamics("plain"), 0.3)
     for gamma in (-0.1, np.inf):
         with pytest.raises(ValueError, match="needs a finite gamma >= 0"):
-            damped(get_field("antisymmetric"), gamma)
+            damped(get_dynamics("antisymmetric"), gamma)
 
 
 def test_double_symmetric_never_expands():
-    field = get_field("double_symmetric")
+    field = get_dynamics("double_symmetric")
     theta = field.init(jax.random.key(4), 6, 2.0)
-    J = jacobian(field.dynamics(jnp.tanh), theta, jax.random.normal(jax.random.key(5), (6,)))
+    J = jacobian(field.vector_field(jnp.tanh), theta, jax.random.normal(jax.random.key(5), (6,)))
     np.testing.assert_allclose(J, J.T, atol=1e-14)
     assert np.max(np.linalg.eigvalsh(J)) <= 1e-13
 
 
 def test_names():
-    for name in FIELDS:
-        assert get_field(name).name == name
+    for name in DYNAMICS:
+        assert get_dynamics(name).name == name
     with pytest.raises(ValueError, match="plain, antisymmetric, symmetric, low_rank, circulant, convolution, double"):
-        get_field("elliptic")
+        get_dynamics("elliptic")
     with pytest.raises(ValueError, match="tanh, relu"):
         get_activation("swish")

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_field, get_scheme, serial
+from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_activation, get_dynamics, get_scheme, serial
 from numdl.flow.march import final
 from numdl.models import ResNet
-from numdl.problems.losses import SOFTMAX
+from numdl.problems.risk.losses import SOFTMAX
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 pytestmark = pytest.mark.usefixtures("x64")
@@ -47,7 +47,7 @@ def compare(fun, theta, dtheta, ref):
 
 
 def layer(name, **options):
-    f = get_field(name).dynamics(get_activation("tanh"), **options)
+    f = get_dynamics(name).vector_field(get_activation("tanh"), **options)
     return lambda theta, x: jax.vmap(lambda u: f(0.0, u, theta))(x)
 
 
@@ -62,6 +62,44 @@ def test_single_layer_dense_is_the_opening():
     g = compare(fun, pick(ref, "", "K", "b", "shift"), pick(ref, "d", "K", "b", "shift"), ref)
     for name, value in g.items():
         assert_close(value, ref["g" + name])
+
+
+def test_single_layer_relu_is_the_opening():
+    ref = load("single_layer_relu")
+    model = ResNet(d=3, width=4, depth=0, activation="relu")
+
+    def fun(theta, x):
+        flow = {"K": jnp.zeros((0, 4, 4)), "b": jnp.zeros((0, 4))}
+        return model.batch({"opening": theta, "flow": flow}, x)
+
+    g = compare(fun, pick(ref, "", "K", "b"), pick(ref, "d", "K", "b"), ref)
+    for name, value in g.items():
+        assert_close(value, ref["g" + name])
+
+
+def test_residual_network_with_its_opening():
+    """In the reference the opening is a step too, from a state of zeros; ``jv`` is along weights and samples."""
+    ref = load("resnet_forward")
+    names = ("K", "b", "opening_K", "opening_b")
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
+
+    def fun(p, x):
+        opening = ResNet(2, 4, 0)
+        flow = {"K": jnp.zeros((0, 4, 4)), "b": jnp.zeros((0, 4))}
+        first = opening.batch({"opening": {"K": p["opening_K"], "b": p["opening_b"]}, "flow": flow}, x)
+        coeffs = {"K": p["K"], "b": p["b"]}
+        march = functools.partial(final, get_scheme("euler"), f, PiecewiseConstant(2), coeffs)
+        return jax.vmap(lambda u: march(u, 0.0, ref["h"]))(ref["h"] * first)
+
+    p, d, x = pick(ref, "", *names), pick(ref, "d", *names), ref["x"]
+    assert_close(fun(p, x), ref["z"])
+    assert_close(jax.jvp(fun, (p, x), (d, ref["dx"]))[1], ref["jv"])
+    g, g_x = jax.vjp(fun, p, x)[1](ref["w"])
+    assert_close(g_x, ref["jtw_x"])
+    for name in names:
+        assert_close(g[name], ref["g" + name])
+    with pytest.raises(AssertionError):  # mutant: the opening is no step
+        assert_close(fun(p | {"opening_K": p["opening_K"] * ref["h"]}, x), ref["z"])
 
 
 def test_antisymmetric():
@@ -112,7 +150,7 @@ class NodesAndMidpoints:
 
 
 def march(way, scheme, control, coeffs, x, h):
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     return jax.vmap(lambda u: way(get_scheme(scheme), f, control, coeffs, u, 0.0, h))(x)
 
 

@@ -19,7 +19,7 @@ from numdl.flow import (
     ParallelNewton,
     PiecewiseConstant,
     final,
-    get_field,
+    get_dynamics,
     get_scheme,
     serial,
 )
@@ -35,7 +35,7 @@ X = jnp.asarray(np.random.default_rng(0).normal(size=(3, M)))
 
 def problem(dynamics, scheme, nt, T=2.0, seed=0):
     """Weights that vary smoothly over nt steps of different length."""
-    field, t = get_field(dynamics), np.linspace(0, 1, nt)
+    field, t = get_dynamics(dynamics), np.linspace(0, 1, nt)
     layers = [field.init(seed + k, M, 1.0) for k in range(3)]
     shapes = np.stack([np.ones(nt), np.sin(3 * t), t**2])
     coeffs = {
@@ -43,7 +43,7 @@ def problem(dynamics, scheme, nt, T=2.0, seed=0):
         for name in layers[0]
     }
     h = jnp.asarray(T / nt * (1 + 0.3 * np.cos(5 * t)))
-    return (get_scheme(scheme), field.dynamics(jnp.tanh), PiecewiseConstant(nt)), coeffs, h
+    return (get_scheme(scheme), field.vector_field(jnp.tanh), PiecewiseConstant(nt)), coeffs, h
 
 
 CASES = [
@@ -135,7 +135,7 @@ def test_a_coarse_step_that_overflows_costs_cycles_and_nothing_else():
     """Explicit steps of four times the length leave the stability region here."""
     args, coeffs, _ = problem("parabolic", "euler", 32)
     stiff = jax.tree.map(lambda leaf: 8.0 * leaf, coeffs)
-    args = (args[0], get_field("parabolic").dynamics(lambda u: jnp.maximum(u, 0.0)), args[2])
+    args = (args[0], get_dynamics("parabolic").vector_field(lambda u: jnp.maximum(u, 0.0)), args[2])
     h = jnp.full(32, 2.0 / jnp.max(jnp.linalg.norm(stiff["K"], ord=2, axis=(1, 2))) ** 2)
     found = LayerParallel(levels=2).convergence(*args, stiff, X, 0.0, h)
     states = jax.vmap(lambda u: serial(*args, stiff, u, 0.0, h), out_axes=1)(X)
@@ -249,7 +249,7 @@ import re, sys
 import jax, jax.numpy as jnp, numpy as np
 from numdl.flow import LayerParallel
 from numdl.models import ResNet
-from numdl.problems.shares import place
+from numdl.problems.sharding import place
 data, layer = int(sys.argv[1]), int(sys.argv[2])
 mesh = jax.make_mesh((data, layer), ("data", "layer"))
 with jax.enable_x64(True):
@@ -270,7 +270,7 @@ with jax.enable_x64(True):
 
 @pytest.mark.parametrize(("data", "layer"), [pytest.param(1, 4, marks=pytest.mark.thorough), (2, 2)])
 def test_samples_and_layers_on_four_devices(data, layer):
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     call = [sys.executable, "-c", DEVICES, str(data), str(layer)]
     done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow.fields.lower import FEW, lower
+from numdl.flow.dynamics.lower import FEW, lower
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -15,7 +15,7 @@ from numdl.flow import (
     Semilinear,
     Separable,
     final,
-    get_field,
+    get_dynamics,
     get_scheme,
     linear_part,
     serial,
@@ -100,7 +100,7 @@ def test_order_sees_wrong_times(mutant):
 
 
 def test_order_on_an_autonomous_problem_cannot_see_them():
-    f = get_field("plain").dynamics(jnp.tanh)
+    f = get_dynamics("plain").vector_field(jnp.tanh)
     step = Scheme(4, wrong_stage_time)
 
     def run(nt):
@@ -123,11 +123,11 @@ def test_tableau_is_checked():
 @pytest.mark.parametrize(("nt", "m"), [(0, 4), (1, 1), (3, 4)])
 def test_serial_and_final_agree_and_equal_a_plain_loop(name, kind, nt, m):
     control, scheme = kind(nt), get_scheme(name)
-    f = get_field("plain").dynamics(jnp.tanh)
+    f = get_dynamics("plain").vector_field(jnp.tanh)
     rng = np.random.default_rng(0)
     coeffs = {"K": rng.normal(size=(control.n_coeffs, m, m)), "b": rng.normal(size=(control.n_coeffs, m))}
     if name in NEEDS_HALVES:
-        f, m = get_field("second_order").dynamics(jnp.tanh), 2 * m
+        f, m = get_dynamics("second_order").vector_field(jnp.tanh), 2 * m
     if name == "imex":
         f = Semilinear(linear_part(-0.5), f)
     u0, h = np.linspace(-1, 1, m), np.linspace(0.1, 0.3, nt)
@@ -159,14 +159,14 @@ def test_times_of_uniform_and_uneven_steps():
 def test_dtype_is_the_common_one(dtypes):
     u_dtype, c_dtype = dtypes
     coeffs = {"K": jnp.ones((2, 3, 3), c_dtype), "b": jnp.ones((2, 3), c_dtype)}
-    f = get_field("plain").dynamics(jnp.tanh)
+    f = get_dynamics("plain").vector_field(jnp.tanh)
     out = serial(get_scheme("rk4"), f, PiecewiseConstant(2), coeffs, jnp.ones(3, u_dtype), 0.0, 0.5)
     assert out.dtype == jnp.result_type(u_dtype, c_dtype)
 
 
 @pytest.mark.parametrize("way", [serial, final])
 def test_bad_sizes_are_refused(way):
-    f = get_field("plain").dynamics(jnp.tanh)
+    f = get_dynamics("plain").vector_field(jnp.tanh)
     coeffs = {"K": jnp.ones((2, 3, 3)), "b": jnp.ones((2, 3))}
     args = (get_scheme("euler"), f)
     with pytest.raises(ValueError, match=r"h of shape \(3,\).*shape \(\) or \(2,\)"):
@@ -179,7 +179,7 @@ def test_bad_sizes_are_refused(way):
 
 def test_refining_weights_and_steps_converges():
     """Same function of time, steps of half the length: the state changes by O(h^4), for weights linear on each step."""
-    f = get_field("antisymmetric").dynamics(jnp.tanh)
+    f = get_dynamics("antisymmetric").vector_field(jnp.tanh)
     control = PiecewiseLinear(2)
     coeffs = {"a": np.array([[0.4, -1.0, 0.7], [1.3, 0.2, -0.5], [0.1, 0.6, 0.9]]), "b": np.eye(3)}
 

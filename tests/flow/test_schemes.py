@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.analysis.stability import stability_report
 from numdl.contracts import Scheme
 from numdl.flow import (
     SCHEMES,
@@ -15,15 +16,14 @@ from numdl.flow import (
     circulant_part,
     energy,
     final,
-    get_field,
+    get_dynamics,
     get_scheme,
     linear_part,
     serial,
 )
-from numdl.flow.fields import reaction_diffusion
-from numdl.flow.fields.reaction_diffusion import diffusion
+from numdl.flow.dynamics import reaction_diffusion
+from numdl.flow.dynamics.reaction_diffusion import diffusion
 from numdl.flow.march import coupled
-from numdl.flow.stability import stability_report
 from numdl.models import ResNet
 from numdl.testing import check_order
 
@@ -62,8 +62,8 @@ def test_stability_regions_have_their_known_size():
 @pytest.mark.parametrize("dynamics", ["hamiltonian", "hyperbolic"])
 def test_a_step_is_undone(name, dynamics):
     scheme = coupled(get_scheme("rk4")) if name == "coupled rk4" else get_scheme(name)
-    field = get_field(dynamics)
-    f, weights = field.dynamics(jnp.tanh), [field.init(seed, 6, 1.0) for seed in (0, 1)]
+    field = get_dynamics(dynamics)
+    f, weights = field.vector_field(jnp.tanh), [field.init(seed, 6, 1.0) for seed in (0, 1)]
 
     def theta(c):
         return jax.tree.map(lambda a, b: (1 - c) * a + c * b, *weights)
@@ -80,8 +80,8 @@ def test_a_step_is_undone(name, dynamics):
 
 @pytest.mark.parametrize("dynamics", ["double_hamiltonian", "hyperbolic"])
 def test_symplectic_schemes_keep_the_energy_for_long(dynamics):
-    field, nt = get_field(dynamics), 2000
-    theta, f = field.init(3, 6, 1.0), field.dynamics(jnp.tanh)
+    field, nt = get_dynamics(dynamics), 2000
+    theta, f = field.init(3, 6, 1.0), field.vector_field(jnp.tanh)
     coeffs = jax.tree.map(lambda a: jnp.broadcast_to(a, (nt, *a.shape)), theta)
     drift = {}
     for name in ("verlet", "implicit_midpoint", "euler"):
@@ -193,7 +193,7 @@ def test_a_report_judges_implicit_terms_by_their_steps():
         (lambda: coupled(get_scheme("imex")), "may be singular"),
         (lambda: ResNet(2, 4, 1, scheme="imex"), "needs dynamics with a linear part.*contractive"),
         (lambda: ResNet(2, 4, 1, dynamics="contractive", scheme="imex", march="adjoint"), "what decays grows"),
-        (lambda: reaction_diffusion.dynamics(jnp.tanh, gamma=-1.0), "needs a finite gamma >= 0"),
+        (lambda: reaction_diffusion.vector_field(jnp.tanh, gamma=-1.0), "needs a finite gamma >= 0"),
         (lambda: coupled(get_scheme("rk4"), 0.0), r"needs a number in \(0, 1\]"),
         (lambda: coupled(get_scheme("adams_bashforth")), "from state to state"),
     ],
@@ -206,6 +206,6 @@ def test_what_is_no_scheme_is_refused(make, words):
 @pytest.mark.parametrize("name", ["symplectic_euler", "verlet"])
 def test_symplectic_schemes_need_two_halves(name):
     assert get_scheme(name).halves
-    f = get_field("plain").dynamics(jnp.tanh)
+    f = get_dynamics("plain").vector_field(jnp.tanh)
     with pytest.raises(ValueError, match=f"scheme '{name}': needs dynamics of two halves.*Use 'rk4'"):
-        get_scheme(name).step(f, 0.0, 0.1, jnp.ones(4), lambda c: get_field("plain").init(0, 4, 1.0))
+        get_scheme(name).step(f, 0.0, 0.1, jnp.ones(4), lambda c: get_dynamics("plain").init(0, 4, 1.0))

@@ -9,7 +9,7 @@ import pytest
 
 from numdl.contracts import Control
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, SmoothInTime
-from numdl.flow.smooth import smoothing
+from numdl.flow.controls.smooth import smoothing
 from numdl.models import ResNet
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -1,13 +1,21 @@
 """A stability report against numbers computed by hand, and planted mutants that it must see."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import SCHEMES, get_field
-from numdl.flow.stability import check_adjoint, first_scheme, largest_step, residual_report, spectra, stability_report
-from numdl.flow.stability.layers import layers_of_net
+from numdl.analysis.stability import (
+    adjoint_report,
+    first_scheme,
+    largest_step,
+    residual_report,
+    spectra,
+    stability_report,
+)
+from numdl.analysis.stability.layers import layers_of_net
+from numdl.flow import SCHEMES, get_dynamics
 from numdl.models import ResNet
 
 TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -69,13 +77,13 @@ def test_parabolic_never_expands_and_a_flipped_sign_is_seen():
     report = stability_report(net, net.init(0), x)
     assert report.stable and report.spread.max() <= 1 + 1e-12 and (report.promised == 1).all()
     assert report.log_norm.max() <= 1e-12 and set(report.rediscretised) == {"nt/2", "2 nt", "4 nt", "rk4"}
-    own = get_field("parabolic")
+    own = get_dynamics("parabolic")
 
     def flipped(activation):
-        f = own.dynamics(activation)
+        f = own.vector_field(activation)
         return lambda t, u, theta: -f(t, u, theta)
 
-    mutant = ResNet(2, 3, 4, T=1.0, dynamics=own._replace(dynamics=flipped))
+    mutant = ResNet(2, 3, 4, T=1.0, dynamics=own._replace(vector_field=flipped))
     report = stability_report(mutant, mutant.init(0), x)
     assert not report.keeps_promise and any("against the promise" in said for said in report.verdict)
 
@@ -105,6 +113,22 @@ def test_an_overflow_names_layer_and_step():
     assert report.overflow == 1 and report.verdict[0].startswith("Overflow in layer 1, step size h = 1")
 
 
+def test_modules_of_equinox_are_maps():
+    """They have arrays and no hash; a linear one says what its matrix does."""
+
+    class Residual(eqx.Module):
+        K: jax.Array
+
+        def __call__(self, u):
+            return u + 0.5 * self.K @ u
+
+    with jax.enable_x64(True):
+        module, half = Residual(jnp.asarray(2 * TURN)), Residual(jnp.asarray(TURN))
+    report = residual_report([module, module, half], np.ones((1, 2)), h=0.5)
+    np.testing.assert_allclose(report.amplification, np.sqrt([2, 2, 1.25]), rtol=1e-12)
+    np.testing.assert_allclose(np.sort(report.eigenvalues[:, 0].imag), [[-2, 2], [-2, 2], [-1, 1]], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [([[np.nan, 0.0]], "row 0, column 0"), (np.zeros((0, 2)), "n >= 1"), ([1.0, 2.0], "samples in rows")],
@@ -120,14 +144,14 @@ def test_weights_of_zero_change_nothing_and_those_that_are_not_finite_are_refuse
     zero = jax.tree.map(jnp.zeros_like, net.init(0))
     report = stability_report(net, zero, np.ones((1, 2)))
     assert set(report.rediscretised.values()) == {0.0} and "nan" not in " ".join(report.verdict)
-    assert not np.isnan(check_adjoint(net, zero, np.ones((1, 2))).reconstructed).any()
+    assert not np.isnan(adjoint_report(net, zero, np.ones((1, 2))).reconstructed).any()
     theta = net.init(0)
     theta["flow"]["b"] = theta["flow"]["b"].at[1, 0].set(jnp.nan)
-    for ask in (stability_report, check_adjoint):
+    for ask in (stability_report, adjoint_report):
         with pytest.raises(ValueError, match=r"theta\['flow'\]\['b'\] is not finite"):
             ask(net, theta, np.ones((1, 2)))
     with pytest.raises(ValueError, match=r"loss of shape \(1, 2\)"):
-        check_adjoint(net, net.init(0), np.ones((1, 2)), lambda u: u)
+        adjoint_report(net, net.init(0), np.ones((1, 2)), lambda u: u)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +168,7 @@ def test_weights_of_zero_change_nothing_and_those_that_are_not_finite_are_refuse
 )
 def test_weights_of_another_network_are_refused(change, message):
     net = ResNet(2, 2, 2)
-    for ask in (stability_report, check_adjoint):
+    for ask in (stability_report, adjoint_report):
         with pytest.raises(ValueError, match=f"{ask.__name__}.theta.*{message}"):
             ask(net, change(net.init(0)), np.ones((1, 2)))
 

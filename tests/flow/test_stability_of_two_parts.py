@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import Field, Semilinear, get_scheme, linear_part
-from numdl.flow.stability import stability_report, steps
+from numdl.analysis.stability import stability_report, steps
+from numdl.flow import Dynamics, Semilinear, get_scheme, linear_part
 from numdl.models import ResNet
 
 
 def two_parts(L, G):
     """``u' = L u + G u``, the first part implicit."""
     field = Semilinear(linear_part(np.asarray(L)), lambda t, u, theta: jnp.asarray(G) @ u)
-    return Field("two_parts", lambda rng, m, scale, dtype=None: {"unused": jnp.zeros(1)}, lambda activation: field)
+    return Dynamics("two_parts", lambda rng, m, scale, dtype=None: {"unused": jnp.zeros(1)}, lambda activation: field)
 
 
 def report_of(dynamics, h, nt=3, width=2):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_flow_reference import compare, load, pick
 
-from numdl.flow import PiecewiseConstant, Separable, get_field, get_march, get_scheme
+from numdl.flow import PiecewiseConstant, Separable, get_dynamics, get_march, get_scheme
 
 pytestmark = pytest.mark.usefixtures("x64")
 EULER = get_scheme("symplectic_euler")
@@ -30,7 +30,7 @@ def check(fun, ref, names):
 
 @pytest.mark.parametrize("way", ["stored", "reversible"])
 def test_leapfrog(way):
-    ref, inner = load("leapfrog"), get_field("hyperbolic").dynamics(jnp.tanh)
+    ref, inner = load("leapfrog"), get_dynamics("hyperbolic").vector_field(jnp.tanh)
     f = Separable(inner.first, lambda t, y, theta: inner.second(t, y, theta) + theta["shift"])
 
     check(lambda theta, x: march(f, ref, theta, x, way)[:, :4], ref, ("K", "b", "shift"))
@@ -38,7 +38,7 @@ def test_leapfrog(way):
 
 @pytest.mark.parametrize("way", ["stored", "reversible"])
 def test_hamiltonian(way):
-    ref, f = load("hamiltonian"), get_field("hamiltonian").dynamics(jnp.tanh)
+    ref, f = load("hamiltonian"), get_dynamics("hamiltonian").vector_field(jnp.tanh)
 
     check(lambda theta, x: march(f, ref, theta, x, way)[:, :4], ref, ("K", "b"))
 

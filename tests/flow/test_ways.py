@@ -1,5 +1,6 @@
 """All ways to march agree: states, gradients, tangents and curvature products, one sample or many."""
 
+import importlib
 import math
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_field, get_march, get_scheme
-from numdl.flow.fields.base import by_columns
+from numdl.flow import DYNAMICS, MARCHES, PiecewiseConstant, PiecewiseLinear, final, get_dynamics, get_march, get_scheme
+from numdl.flow.dynamics.base import by_columns
 from numdl.flow.march import coupled, over_samples
 from numdl.flow.march.recomputed import segments
 
@@ -19,9 +20,9 @@ H = np.linspace(0.05, 0.15, NT)
 
 
 def case(dynamics):
-    field = get_field(dynamics)
+    field = get_dynamics(dynamics)
     coeffs = [field.init(seed, 4, 1.0) for seed in range(NT + 1)]
-    return field.dynamics(jnp.tanh), jax.tree.map(lambda *leaves: jnp.stack(leaves), *coeffs)
+    return field.vector_field(jnp.tanh), jax.tree.map(lambda *leaves: jnp.stack(leaves), *coeffs)
 
 
 def loss(way, scheme, f):
@@ -98,10 +99,10 @@ def columns_are_samples(f, theta):
     np.testing.assert_allclose(f(0.0, jnp.asarray(X).T, theta).T, one_by_one, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", DYNAMICS)
 def test_columns_are_samples(name):
-    field = get_field(name)
-    f = field.dynamics(jnp.tanh)
+    field = get_dynamics(name)
+    f = field.vector_field(jnp.tanh)
     assert getattr(f, "columns", False) == (name not in ("contractive", "reaction_diffusion"))
     if getattr(f, "columns", False):
         columns_are_samples(f, field.init(0, 4, 1.0))
@@ -148,10 +149,29 @@ def test_one_sample_under_vmap_agrees_with_many(name):
     close(mine, jax.grad(lambda c: jnp.vdot(w, over_samples(way, *args, c, jnp.asarray(X), 0.1, H)))(coeffs))
 
 
+@pytest.mark.parametrize("name", ["reversible", "layer-parallel"])
+def test_a_derivative_by_one_argument_is_its_part_of_that_by_all(name, monkeypatch):
+    f, coeffs = case("hamiltonian")
+    scheme = get_scheme("verlet" if name == "reversible" else "heun")
+    at = (coeffs, jnp.asarray(X), jnp.asarray(H))
+
+    def slope(argument):
+        return jax.grad(loss(get_march(name), scheme, f), argument)(*at)
+
+    together = slope((0, 1, 2))
+    for argument in range(3):
+        close(slope(argument), together[argument])
+
+    home = "reversible" if name == "reversible" else "all_at_once"
+    monkeypatch.setattr(importlib.import_module(f"numdl.flow.march.{home}"), "tied", lambda tangents: tangents)
+    with pytest.raises(Exception):  # noqa: B017  the mutant: which exception, differs between versions of JAX
+        slope(0)
+
+
 def test_memory_of_a_gradient_with_reversed_or_recomputed_states():
     """Temporary memory of the compiled gradient, as XLA reports it; the gradient itself grows with the depth."""
-    field, n, m = get_field("hamiltonian"), 64, 8
-    f, layer = field.dynamics(jnp.tanh), field.init(0, m, 1.0)
+    field, n, m = get_dynamics("hamiltonian"), 64, 8
+    f, layer = field.vector_field(jnp.tanh), field.init(0, m, 1.0)
 
     def temporary(name, nt):
         control, scheme = PiecewiseLinear(nt), get_scheme("verlet")
@@ -174,7 +194,7 @@ def test_memory_of_a_gradient_with_reversed_or_recomputed_states():
 
 def test_the_adjoint_of_a_batch_holds_no_gradient_for_each_sample():
     m, n, nt = 8, 64, 128
-    f, layer = get_field("plain").dynamics(jnp.tanh), get_field("plain").init(0, m, 1.0)
+    f, layer = get_dynamics("plain").vector_field(jnp.tanh), get_dynamics("plain").init(0, m, 1.0)
     coeffs = jax.tree.map(lambda a: jnp.zeros((nt, *a.shape)), layer)
 
     def temporary(over):
@@ -200,7 +220,7 @@ def test_checkpoints_come_in_equal_segments_where_the_depth_allows():
 
 
 def test_the_continuous_adjoint_has_the_value_of_stored_states_and_an_error_of_the_order_of_the_scheme():
-    f, layer = case("plain")[0], get_field("plain").init(0, 4, 1.0)
+    f, layer = case("plain")[0], get_dynamics("plain").init(0, 4, 1.0)
 
     def slopes(name, nt):
         coeffs = jax.tree.map(lambda a: jnp.broadcast_to(a, (nt + 1, *a.shape)), layer)

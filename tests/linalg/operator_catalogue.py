@@ -139,6 +139,12 @@ def catalogue():
             cases[f"gradient-{grid}-{boundary}"] = operator, np.vstack([first, second])
             first, second = image_matrices(grid, 0.5, 2, boundary)
             cases[f"laplacian-{grid}-{boundary}"] = ImageLaplacian(grid, 0.5, boundary=boundary), first + second
+        sides = [0.2, 0.5]
+        for order, kind in ((1, ImageGradient), (2, ImageLaplacian)):
+            first = image_matrices((4, 3), sides[0], order, boundary)[0]
+            second = image_matrices((4, 3), sides[1], order, boundary)[1]
+            matrix = np.vstack([first, second]) if order == 1 else first + second
+            cases[f"{kind.__name__}-sides-{boundary}"] = kind((4, 3), sides, boundary=boundary), matrix
     a, b = RNG.normal(size=(2, 3)), RNG.normal(size=(4, 2))
     both = [lx.MatrixLinearOperator(np.asarray(matrix)) for matrix in (a, b)]
     cases["kronecker"] = Kronecker(*both), kronecker_matrix(a, b)

@@ -168,6 +168,8 @@ def test_second_differences_are_the_first_ones_twice(boundary):
     check_matrix(second, -first.T @ first)
     gradient = np.asarray(ImageGradient((3, 4), 0.2, boundary=boundary).as_matrix())
     check_matrix(ImageLaplacian((3, 4), 0.2, boundary=boundary), -gradient.T @ gradient)
+    gradient = np.asarray(ImageGradient((3, 4), (0.2, 0.7), boundary=boundary).as_matrix())
+    check_matrix(ImageLaplacian((3, 4), jnp.array([0.2, 0.7]), boundary=boundary), -gradient.T @ gradient)
 
 
 def observed_orders(first_point):
@@ -296,6 +298,11 @@ def test_float32_stays_float32(name):
         (lambda: Difference(3, boundary="free"), "Choose from neumann, dirichlet, periodic"),
         (lambda: ImageGradient((3, 0)), "at least 1 point"),
         (lambda: ImageLaplacian((3, 2), boundary="zero"), "Choose from neumann"),
+        (
+            lambda: ImageGradient((4, 3), [0.2, 0.5, 1.0]),
+            r"ImageGradient\(h of shape \(3,\)\): needs one .* h=\[h1, h2\]",
+        ),
+        (lambda: ImageLaplacian((4, 3), [0.2, -0.5]), r"h=-0.5.*finite step > 0"),
         (lambda: BlockDiagonal(()), "0 blocks"),
     ],
 )

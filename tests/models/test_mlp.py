@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.models import MLP, Chain, RandomFeatures, ResNet, from_header, to_header
+from numdl.models import MLP, Chain, ResNet
 from numdl.optimize import LevenbergMarquardt, minimize
 from numdl.problems import LEAST_SQUARES, VarPro
 from numdl.regularize import GroupPenalty, group_labels
@@ -51,7 +51,6 @@ def test_a_single_layer_is_a_residual_network_without_steps():
 def test_widths_in_any_form_are_the_same_static_architecture(widths):
     assert MLP(3, widths) == MLP(3, (4,)) != MLP(3, (4, 4))
     assert hash(MLP(3, widths)) == hash(MLP(3, (4,)))
-    assert from_header(to_header(MLP(3, widths))) == MLP(3, (4,))
 
 
 def test_a_chain_is_one_block_behind_the_other():
@@ -106,16 +105,6 @@ def test_initial_units_of_the_second_layer_are_not_saturated():
     u = run(net, net.init(0), np.random.default_rng(0).normal(size=(200, 20)))
     # Inputs of the second layer have a mean square below 1, and its offsets add 1/3.
     assert 0.3 < np.std(u) < 0.8
-
-
-def test_headers():
-    for net in (ResNet(2, 3, 1, T=2.0, dynamics="circulant"), MLP(2, (3, 4), "sine")):
-        assert from_header(to_header(net)) == net
-    old = {"d": 2, "width": 3, "depth": 1, "T": 1.0, "dynamics": "plain"}
-    assert from_header(old) == ResNet(2, 3, 1), "files of version 0.1.0 name no kind"
-    with pytest.raises(ValueError, match=r"kind='Tree'.*ResNet, MLP"):
-        from_header({"kind": "Tree", "d": 2})
-    assert not isinstance(RandomFeatures(2, 3), type(CHAIN).__mro__[1]), "random features are no trained network"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import FIELDS, SCHEMES, Field, get_march
+from numdl.flow import DYNAMICS, SCHEMES, Dynamics, final, get_march
 from numdl.models import ResNet, first_overflow
-from numdl.models.header import to_header
 from numdl.testing import check_adjoint, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -29,7 +28,7 @@ def draw(model, seed=0):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape, scale=0.7), leaf.dtype), shapes)
 
 
-@pytest.mark.parametrize("dynamics", FIELDS)
+@pytest.mark.parametrize("dynamics", DYNAMICS)
 @pytest.mark.parametrize("control", ["constant", "linear"])
 @pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
 def test_shapes(dynamics, control, d, width, depth, opening):
@@ -75,7 +74,7 @@ def test_without_opening_and_depth_the_features_are_the_padded_inputs():
     np.testing.assert_array_equal(out, np.pad(x, ((0, 0), (0, 2))))
 
 
-@pytest.mark.parametrize("dynamics", FIELDS)
+@pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_derivatives(dynamics):
     model = ResNet(2, 4, 2, dynamics=dynamics, scheme="heun", control="linear")
     theta, x = draw(model), jax.random.normal(jax.random.key(1), (4, 2))
@@ -181,6 +180,11 @@ def test_wrong_inputs_are_refused():
     [
         ({"width": 3, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
         ({"scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "verlet", "march": "adaptive"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"scheme": "imex", "march": "adaptive"}, "scheme 'imex': needs dynamics with a linear part"),
+        ({"width": 3, "depth": 0, "dynamics": "hamiltonian"}, "width 3 has no two halves"),
+        ({"depth": 0, "scheme": "verlet"}, "scheme 'verlet': needs dynamics of two halves"),
+        ({"depth": 0, "march": "reversible"}, "needs a step that can be undone"),
         ({"march": "reversible"}, "needs a step that can be undone"),
         ({"march": "backwards"}, "unknown march"),
         ({"march": "adjoint", "dynamics": "hamiltonian", "scheme": "verlet"}, "no halves"),
@@ -188,6 +192,7 @@ def test_wrong_inputs_are_refused():
         ({"march": "adjoint", "steps": "learned"}, "no slope of the steps"),
         ({"steps": "random"}, "Use 'equal' or 'learned'"),
         ({"control": "spline", "coefficients": 3}, "needs at least 4"),
+        ({"control": "linear_spline", "coefficients": 1}, "needs at least 2"),
         ({"control": "spline", "smoothness": 0.1}, "smooth by itself"),
     ],
 )
@@ -214,7 +219,7 @@ def bias(key, m, scale, dtype=None):
 )
 def test_fields_of_ones_own_that_give_no_rate_are_refused(f, init, words):
     with pytest.raises((ValueError, TypeError), match=words):
-        ResNet(2, 4, 3, dynamics=Field("mine", init, lambda activation: f))
+        ResNet(2, 4, 3, dynamics=Dynamics("mine", init, lambda activation: f))
 
 
 def test_learned_steps_are_positive_with_the_sum_T():
@@ -231,7 +236,7 @@ def test_learned_steps_are_positive_with_the_sum_T():
     assert float(jnp.abs(slope).max()) > 1e-4
 
 
-@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+@pytest.mark.parametrize("control", ["linear_spline", "spline", "legendre", "chebyshev"])
 def test_few_weights_for_many_steps(control):
     net = ResNet(2, 4, 20, control=control, scheme="rk4")
     theta = net.init(0)
@@ -239,6 +244,56 @@ def test_few_weights_for_many_steps(control):
     finer = ResNet(2, 4, 40, control=control, scheme="rk4")
     x = jnp.asarray([0.3, -1.0])
     np.testing.assert_allclose(net.features(theta, x), finer.features(theta, x), atol=1e-3)
+
+
+@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev"])
+def test_few_weights_are_functions_of_time_on_learned_steps_too(control):
+    """The limit of many steps is the same however they are spaced."""
+    x = jnp.asarray([0.3, -1.0])
+
+    def gap(nt, wrong=False):
+        net = ResNet(2, 4, nt, T=3.0, control=control, coefficients=5, scheme="heun", steps="learned")
+        theta = net.init(0, jnp.float64)
+        theta["flow"] = jax.tree.map(lambda a: 2 * a, ResNet(2, 4, 4, control=control, coefficients=5).init(1)["flow"])
+        uneven = theta | {"steps": jnp.linspace(-1.0, 1.0, nt)}
+        if wrong:  # the planted mutant: the weights by the number of the step
+            scheme, f, basis, coeffs, u0, t0, h = net.flow(uneven, net.open(uneven, x))
+            there = final(
+                scheme, f, dataclasses.replace(basis, nodes=tuple(np.linspace(0, 1, nt + 1))), coeffs, u0, t0, h
+            )
+        else:
+            there = net.features(uneven, x)
+        return float(jnp.linalg.norm(there - net.features(theta, x)))
+
+    near, far = gap(40), gap(160)
+    assert far < 1e-2 and near / far > 12  # 16 is order 2
+    assert gap(160, wrong=True) > 0.1
+
+
+@pytest.mark.parametrize("march", ["checkpointed", "reversible", "parallel-newton"])
+def test_learned_steps_have_the_same_slope_by_every_march_where_weights_follow_them(march):
+    options = {"dynamics": "hamiltonian", "scheme": "verlet", "control": "spline", "steps": "learned"}
+    x = jnp.asarray([0.3, -1.0])
+    theta = ResNet(2, 4, 5, **options).init(0, jnp.float64) | {"steps": jnp.asarray([0.0, 1.0, -1.0, 2.0, 0.0])}
+
+    def judged(way):
+        net = ResNet(2, 4, 5, march=way, **options)
+        return jax.jit(jax.value_and_grad(lambda theta: jnp.sum(net.features(theta, x) ** 2)))
+
+    check_gradient(judged(march), theta)
+    for one, other in zip(*(jax.tree.leaves(judged(way)(theta)) for way in (march, "stored")), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_the_adaptive_march_keeps_float32_where_float64_is_on():
+    net = ResNet(2, 4, 3, march="adaptive")
+    x, theta = jnp.asarray([0.3, -1.0]), net.init(0, jnp.float64)
+    short = jax.tree.map(lambda a: a.astype(jnp.float32), (theta, x))
+    value = jax.jit(jax.value_and_grad(lambda theta, x: net.features(theta, x).sum()))
+    found, exact = value(*short), value(theta, x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("march", ["stored", "reversible"])
@@ -253,13 +308,11 @@ def test_dynamics_of_your_own():
     def init(key, m, scale, dtype=None):
         return {"rate": jnp.full((m,), scale, dtype)}
 
-    own = Field("decay", init, lambda activation: lambda t, u, theta: -activation(theta["rate"] * u))
+    own = Dynamics("decay", init, lambda activation: lambda t, u, theta: -activation(theta["rate"] * u))
     net = ResNet(2, 3, 4, dynamics=own)
     assert net.title == "decay 3x4" and net.init(0)["flow"]["rate"].shape == (4, 3)
     assert net.features(net.init(0), jnp.ones(2)).shape == (3,)
-    with pytest.raises(ValueError, match="cannot hold functions"):
-        to_header(net)
-    wrong = Field("wrong", init, lambda activation: lambda t, u, theta: u[:2])
+    wrong = Dynamics("wrong", init, lambda activation: lambda t, u, theta: u[:2])
     with pytest.raises((ValueError, TypeError)):
         ResNet(2, 3, 4, dynamics=wrong)
 

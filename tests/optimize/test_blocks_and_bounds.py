@@ -14,7 +14,7 @@ from numdl.optimize import (
     TrustRegion,
     minimize,
 )
-from numdl.problems import ExactHessian, coupled
+from numdl.problems import ExactHessian, full_problem
 
 pytestmark = pytest.mark.usefixtures("x64")
 START = np.array([-1.2, 1.0])
@@ -58,7 +58,7 @@ def test_exchanged_bounds_are_refused():
 @pytest.mark.parametrize("blocks", [None, (("theta",), ("W",)), (("theta", "W"),)])
 def test_blocks_lower_a_coupled_problem(blocks):
     reduced, theta = sp.decay(1e-4), jnp.asarray(sp.DECAY_START)
-    problem = coupled(reduced, theta)
+    problem = full_problem(reduced, theta)
     p = {"theta": theta, "W": reduced.first_head(theta)}
     result, _ = minimize(problem, BlockCoordinateDescent(blocks, tol=0.0), p, max_iter=300)
     values = result.history["objective"]

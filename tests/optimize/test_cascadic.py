@@ -11,7 +11,7 @@ from small_problems import Pieces, Residuals
 
 from numdl.contracts import Status, Work
 from numdl.optimize import LBFGS, Level, LevenbergMarquardt, Refinement, minimize, minimize_cascadic
-from numdl.optimize.cascadic import carried, require_levels
+from numdl.optimize.drivers.cascadic import carried, require_levels
 
 pytestmark = pytest.mark.usefixtures("x64")
 METHOD = LevenbergMarquardt(tol=0.0)

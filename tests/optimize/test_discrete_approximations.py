@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from numdl.optimize import DiscreteApproximations, minimize, minimize_stochastic
+from numdl.control import DiscreteApproximations
+from numdl.optimize import minimize, minimize_stochastic
 from numdl.problems import LEAST_SQUARES, Empirical
 from numdl.regularize import GroupPenalty
 from numdl.testing import check_contract

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numdl.optimize import armijo, strong_wolfe
-from numdl.optimize.line_search import Trial
+from numdl.optimize.parts.line_search import Trial
 
 pytestmark = pytest.mark.usefixtures("x64")
 

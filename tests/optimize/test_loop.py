@@ -9,10 +9,10 @@ import small_problems as sp
 
 from numdl.contracts import Status
 from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, minimize
-from numdl.optimize.checks import require_budget
-from numdl.optimize.descent import gradient_status
-from numdl.optimize.loop import Adapted
-from numdl.optimize.status import plateau
+from numdl.optimize.drivers.loop import Adapted
+from numdl.optimize.parts.checks import require_budget
+from numdl.optimize.parts.descent import gradient_status
+from numdl.optimize.parts.status import plateau
 from numdl.problems import FollowEvidence, laplace_metrics, probed_metrics
 from numdl.regularize import Sizes
 

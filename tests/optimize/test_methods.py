@@ -8,7 +8,7 @@ import small_problems as sp
 from scipy.optimize import least_squares
 
 from numdl.optimize import LevenbergMarquardt, NewtonCG, minimize
-from numdl.optimize.levenberg_marquardt import _safe_factor
+from numdl.optimize.least_squares.levenberg_marquardt import _safe_factor
 from numdl.problems import laplace_metrics, probed_metrics
 from numdl.testing import check_contract
 

@@ -14,11 +14,11 @@ from numdl.optimize import (
     SteepestDescent,
     StochasticGradient,
     compare,
-    minimize_resampled,
+    minimize_sample_average,
     sample_gap,
 )
-from numdl.optimize.held_out import held_out_losses, held_out_value
-from numdl.problems import LEAST_SQUARES, Empirical, SlimTrain, VarPro, coupled
+from numdl.optimize.parts.held_out import held_out_losses, held_out_value
+from numdl.problems import LEAST_SQUARES, Empirical, SlimTrain, VarPro, full_problem
 from numdl.regularize import GroupPenalty
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -77,7 +77,7 @@ def test_a_held_out_head_is_not_solved_for():
 
 def test_a_sample_with_as_many_unknowns_is_used_up_and_grows():
     problem = linear(4000)  # 1000 would be used up before fresh rows are certain enough for tol
-    result = minimize_resampled(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=0.2)
+    result = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=0.2)
     history = result.history
     assert history["used_up"][0] == 1 and history["gap"][0] > 0  # 25 rows, 21 unknowns
     assert list(history["n"][:3]) == [25, 50, 100] and np.all(np.diff(history["work"]) > 0)
@@ -88,27 +88,27 @@ def test_a_sample_with_as_many_unknowns_is_used_up_and_grows():
 
 
 def test_a_first_sample_that_is_large_enough_is_the_last():
-    result = minimize_resampled(linear(4000, noise=0.5), NewtonCG(), jnp.zeros((1, 21)), first=1800, tol=0.2)
+    result = minimize_sample_average(linear(4000, noise=0.5), NewtonCG(), jnp.zeros((1, 21)), first=1800, tol=0.2)
     assert len(result.history["n"]) == 1 and result.status.converged
 
 
 def test_all_rows_end_it_and_budgets_hold():
     problem = linear(60)
-    result = minimize_resampled(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6)
+    result = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6)
     assert result.history["n"][-1] == 60 and result.status.converged
     best = np.linalg.lstsq(np.column_stack([problem.x, np.ones(60)]), problem.c)[0].T
     np.testing.assert_allclose(result.p, best, atol=1e-5)
-    short = minimize_resampled(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6, work=0.5)
+    short = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6, work=0.5)
     assert short.status.code == "max_iter" and len(short.history["n"]) == 1
     with pytest.raises(ValueError, match=r"first=1,.*needs 2 <= first <= 60"):
-        minimize_resampled(problem, NewtonCG(), jnp.zeros((1, 21)), first=1)
+        minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=1)
 
 
 def test_methods_are_compared_on_the_same_passes():
     problem, validation = peaks(120), peaks(80, seed=1)
     theta = NET.init(0, np.float64)
     head = problem.first_head(theta)
-    full = {"problem": coupled(problem, theta), "validation": coupled(validation, theta)}
+    full = {"problem": full_problem(problem, theta), "validation": full_problem(validation, theta)}
     curves = compare(
         problem,
         {

@@ -13,9 +13,9 @@ from jaxtyping import Array
 
 from numdl.contracts import Status
 from numdl.optimize import StochasticGradient, minimize_stochastic
-from numdl.optimize.packing import packing
-from numdl.optimize.stochastic_epoch import run_epoch, shuffled, take
-from numdl.optimize.stochastic_feed import check_pieces
+from numdl.optimize.drivers.stochastic_epoch import run_epoch, shuffled, take
+from numdl.optimize.drivers.stochastic_feed import check_pieces
+from numdl.optimize.parts.packing import packing
 
 pytestmark = pytest.mark.usefixtures("x64")
 SGD = optax.sgd(1.0)

@@ -7,7 +7,7 @@ import pytest
 
 from numdl.models import ResNet
 from numdl.optimize import LevenbergMarquardt, TrustRegion, minimize, minimize_subsampled
-from numdl.optimize.subsampled import Noise, Thinned, gradient_noise, rows_needed
+from numdl.optimize.drivers.subsampled import Noise, Thinned, gradient_noise, rows_needed
 from numdl.problems import LEAST_SQUARES, Empirical, VarPro
 from numdl.regularize import GroupPenalty
 

@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from numdl.control import ControlProblem, riccati_step
 from numdl.flow import PiecewiseConstant, PiecewiseLinear, get_scheme
 from numdl.optimize import minimize
-from numdl.problems import ControlProblem
-from numdl.problems.control import riccati_step
-from numdl.problems.losses import LEAST_SQUARES
+from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.regularize import GroupPenalty
 from numdl.testing import check_contract
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.optimize import AugmentedLagrangian, minimize
-from numdl.problems.control import adjoint
+from numdl.control import AugmentedLagrangian, adjoint
+from numdl.optimize import minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
 

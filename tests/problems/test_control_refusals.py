@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl import control
+from numdl.control.fits import full_bounds, require_parts, require_states
 from numdl.flow import PiecewiseConstant, get_scheme
-from numdl.problems import control
-from numdl.problems.control.fits import full_bounds, require_parts, require_states
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -31,12 +31,13 @@ pytestmark = pytest.mark.usefixtures("x64")
         ({"u0": jnp.ones((3, 2)).at[1, 0].set(jnp.nan)}, r"\(u0\): the entry in row 1, column 0 is nan.*mend it"),
         ({"c": jnp.ones((3, 2)).at[2, 1].set(jnp.inf)}, r"\(c\): the entry in row 2, column 1 is inf"),
         ({"control": 4}, r"control=4.*PiecewiseConstant\(nt\)"),
+        ({"scheme": get_scheme("rk4")._replace(nodes=None)}, "of order 4 without nodes.*running cost of order 2"),
         ({"loss": "least_squares"}, r"loss='least_squares'.*get_loss\('least_squares'\)"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(given, message):
     problem = cp.network()[0]
-    parts = {name: getattr(problem, name) for name in ("scheme", "control", "loss", "u0", "c", "h")}
+    parts = {name: getattr(problem, name) for name in ("scheme", "control", "loss", "u0", "c", "h", "running")}
     with pytest.raises(ValueError, match=message):
         require_parts(SimpleNamespace(**{**parts, **given}))
 

@@ -9,7 +9,7 @@ import pytest
 import separable_problems as sp
 from jax.flatten_util import ravel_pytree
 
-from numdl.problems import coupled
+from numdl.problems import full_problem
 from numdl.testing import check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -22,7 +22,7 @@ kinds = pytest.mark.parametrize(
 def pair(kind, **options):
     reduced, theta = sp.separable(kind, **options), sp.weights()
     value, head = reduced.value(theta, reduced.first_head(theta))
-    return reduced, coupled(reduced, theta), {"theta": theta, "W": head}, value
+    return reduced, full_problem(reduced, theta), {"theta": theta, "W": head}, value
 
 
 @kinds
@@ -62,7 +62,7 @@ def test_the_reference_of_a_penalty_is_kept():
         reduced, penalty=dataclasses.replace(reduced.penalty, reference=jnp.linspace(0.0, 1.0, size))
     )
     value, head = moved.value(p["theta"], p["W"])
-    np.testing.assert_allclose(coupled(moved, p["theta"]).value(p | {"W": head}, None)[0], value, rtol=1e-14)
+    np.testing.assert_allclose(full_problem(moved, p["theta"]).value(p | {"W": head}, None)[0], value, rtol=1e-14)
     assert abs(value - reduced.value(p["theta"], p["W"])[0]) > 1e-4, "the reference does not matter: this shows nothing"
 
 
@@ -76,5 +76,5 @@ def test_a_planted_penalty_on_the_intercept_is_seen():
 
 
 def test_equal_problems_share_a_compilation():
-    first, second = (coupled(sp.separable("squares"), sp.weights()) for _ in range(2))
+    first, second = (full_problem(sp.separable("squares"), sp.weights()) for _ in range(2))
     assert hash(first.apply) == hash(second.apply) and first.apply == second.apply

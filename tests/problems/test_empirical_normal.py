@@ -61,7 +61,7 @@ def test_half_the_square_of_the_residual_is_the_objective_and_its_jacobian_the_m
 
 @pytest.mark.parametrize("chunk", [None, 7])
 def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
-    from numdl.problems.passes import linear_passes
+    from numdl.problems.risk.passes import linear_passes
 
     problem, p = cs.nonlinear("softmax")
     s, push, pull = linear_passes(problem.apply, p, problem.x, chunk)
@@ -74,7 +74,7 @@ def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
 def test_a_planted_row_that_counts_twice_is_seen(monkeypatch):
     problem, p = cs.nonlinear("softmax")
     *_, dense, _ = everything(problem, p)
-    monkeypatch.setattr("numdl.problems.rows._starts", lambda n, chunk: (jnp.arange(0, n, chunk), 0))
+    monkeypatch.setattr("numdl.problems.blocks._starts", lambda n, chunk: (jnp.arange(0, n, chunk), 0))
     normal = dataclasses.replace(problem, chunk=7).normal(p, None)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(normal.matrix + jnp.diag(normal.diagonal), dense, atol=1e-12)

@@ -6,7 +6,7 @@ import pytest
 import separable_problems as sp
 
 from numdl.contracts import Iterate
-from numdl.optimize.loop import Adapt
+from numdl.optimize.drivers.loop import Adapt
 from numdl.problems import FollowEvidence
 from numdl.regularize import Precisions, Sizes, log_evidence, reestimate
 
@@ -43,7 +43,7 @@ def test_a_point_is_scored_with_the_precisions_it_was_optimised_for():
     adapted = follow.update(memory, after())
     expected = log_evidence(memory[0], SIZES, 0.1, METRICS["squares"], -7.0)
     assert adapted.score == adapted.columns["log_evidence"] == pytest.approx(expected)
-    assert adapted.columns["effective_parameters"] == 11.0 and adapted.columns["noise"] == 4.0
+    assert adapted.columns["effective_dof"] == 11.0 and adapted.columns["noise"] == 4.0
     alphas = memory[0].penalties(20.0)
     assert [adapted.columns[f"alpha:{name}"] for name in (*NAMES, "head")] == pytest.approx(list(alphas))
     new = reestimate(memory[0], SIZES, 0.1, METRICS["gamma"], METRICS["squares"])

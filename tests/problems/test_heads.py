@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from numdl.problems.heads import newton_head, squares_head, squares_inverse
-from numdl.problems.losses import LOGISTIC, SOFTMAX
+from numdl.problems.risk.losses import LOGISTIC, SOFTMAX
+from numdl.problems.varpro.heads import newton_head, squares_head, squares_inverse
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, M, K = 30, 4, 2

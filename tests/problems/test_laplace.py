@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from scipy.linalg import logm
 
 from numdl.problems import laplace_metrics, probed_metrics
-from numdl.problems.normal import sampled_factor
+from numdl.problems.varpro.normal import sampled_factor
 
 pytestmark = pytest.mark.usefixtures("x64")
 P = sp.M * (sp.D + 1)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.problems.limited_memory import sampled_gcv, sampled_step, sampled_system
+from numdl.problems.varpro.limited_memory import sampled_gcv, sampled_step, sampled_system
 
 pytestmark = pytest.mark.usefixtures("x64")
 B, M, K = 7, 4, 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numdl.optimize import Newton, minimize
-from numdl.problems.loo import approximate_loo, laplace_evidence, left_out_scores
+from numdl.problems.risk.loo import approximate_loo, laplace_evidence, left_out_scores
 
 pytestmark = pytest.mark.usefixtures("x64")
 

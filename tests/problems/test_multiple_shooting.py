@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.optimize import LevenbergMarquardt, MultipleShooting, minimize
-from numdl.problems import ControlProblem
-from numdl.problems.control import lagrangian, riccati_step
+from numdl.control import ControlProblem, MultipleShooting, lagrangian, riccati_step
+from numdl.optimize import LevenbergMarquardt, minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
 

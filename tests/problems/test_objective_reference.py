@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
 from numdl.flow.march import final
 from numdl.models import MLP
 from numdl.problems import SOFTMAX, Empirical
@@ -34,7 +34,7 @@ def single_layer(p, x):
 
 def residual_network(p, x):
     opening = MLP(2, 4).features({"opening": {"K": p["opening_K"], "b": p["opening_b"]}}, x)
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     # In the reference the opening is a step too, from a state of zeros.
     return final(get_scheme("euler"), f, PiecewiseConstant(2), {"K": p["K"], "b": p["b"]}, H * opening, 0.0, H)
 

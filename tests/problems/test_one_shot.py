@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.optimize import LBFGS, OneShot, minimize
-from numdl.problems import ControlProblem
-from numdl.problems.control import adjoint, shots
+from numdl.control import ControlProblem, OneShot, adjoint, shots
+from numdl.optimize import LBFGS, minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
 

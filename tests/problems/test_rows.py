@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.problems.rows import map_rows, sum_rows
+from numdl.problems.blocks import map_rows, sum_rows
 
 pytestmark = pytest.mark.usefixtures("x64")
 N = 7

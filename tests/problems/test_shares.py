@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from separable_problems import KINDS, N, judge, separable, weights
 
-from numdl.problems import coupled
-from numdl.problems.normal import sampled_factor
-from numdl.problems.shares import deal, divide, first_rows, parts_of, place, tall_qr
+from numdl.problems import full_problem
+from numdl.problems.sharding import deal, divide, first_rows, parts_of, place, tall_qr
+from numdl.problems.varpro.normal import sampled_factor
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -63,7 +63,7 @@ def test_drawn_rows_belong_to_rows_of_the_data():
 
 def test_the_full_problem_in_parts():
     problem, theta = separable("huber", chunk=3), weights()
-    full, parts = (coupled(p, theta) for p in (problem, dealt(problem, 3)))
+    full, parts = (full_problem(p, theta) for p in (problem, dealt(problem, 3)))
     p = {"theta": theta, "W": jnp.ones((2, 4))}
     say = jax.jit(lambda full: (full.normal(p, None), full.linearize(p, None).curvature(p), full.bend(p, p)))
     assert_same(say(full), say(parts))
@@ -127,7 +127,7 @@ import re
 import jax, jax.numpy as jnp, numpy as np
 from numdl.optimize import InexactNewton, LevenbergMarquardt
 from numdl.problems import LEAST_SQUARES, SOFTMAX, VarPro, linear_empirical
-from numdl.problems.shares import divide, parts_of
+from numdl.problems.sharding import divide, parts_of
 from numdl.regularize import GroupPenalty, OperatorPenalty
 
 def features(theta, x):
@@ -165,7 +165,7 @@ with jax.enable_x64(True):
 
 
 def test_two_devices_take_the_same_steps():
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "2\n", done.stderr

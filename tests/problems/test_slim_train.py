@@ -10,7 +10,7 @@ import pytest
 
 from numdl.models import ResNet
 from numdl.optimize import minimize_stochastic
-from numdl.optimize.stochastic_epoch import run_epoch
+from numdl.optimize.drivers.stochastic_epoch import run_epoch
 from numdl.problems import LEAST_SQUARES, SOFTMAX, SlimTrain, VarPro
 from numdl.regularize import GroupPenalty
 

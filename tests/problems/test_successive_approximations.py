@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from numdl.control import SuccessiveApproximations, adjoint, riccati_step
+from numdl.control.methods import successive_approximations
 from numdl.optimize import (
     BFGS,
     LBFGS,
@@ -18,11 +20,8 @@ from numdl.optimize import (
     NewtonCG,
     ProjectedGaussNewton,
     ProjectedGradient,
-    SuccessiveApproximations,
     minimize,
-    successive_approximations,
 )
-from numdl.problems.control import adjoint, riccati_step
 from numdl.regularize import Box
 from numdl.testing import check_contract, check_gradient
 
@@ -61,10 +60,12 @@ def test_terms_are_those_of_the_formula():
     held = one(layers.held, j)
     theta = jax.tree.map(lambda a: a[j] + 0.1, coeffs)
 
+    def rates(t, uz, theta):
+        return jnp.append(problem.f(t, uz[:-1], theta), jnp.sum(problem.running(t, uz[:-1], theta) ** 2) / 2)
+
     def total(u, theta, ahead):
-        running = held.stage.h * jnp.sum(problem.running(held.stage.t, u, theta) ** 2) / 2
-        step = problem.scheme.step(problem.f, held.stage.t, held.stage.h, u, lambda c: theta)
-        return ahead @ step + running, step
+        step = problem.scheme.step(rates, held.stage.t, held.stage.h, jnp.append(u, 0.0), lambda c: theta)
+        return ahead @ step[:-1] + step[-1], step[:-1]
 
     @jax.jit
     def one_sample(u, after, lam, ahead):

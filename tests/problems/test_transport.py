@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from numdl.control import ControlProblem, adjoint, optimality
 from numdl.flow import PiecewiseConstant, get_scheme
 from numdl.optimize import NewtonCG, ProjectedGaussNewton, minimize
-from numdl.problems import LEAST_SQUARES, ControlProblem
-from numdl.problems.control import adjoint, optimality
+from numdl.problems import LEAST_SQUARES
 
 pytestmark = pytest.mark.usefixtures("x64")
 NT, HELD = 24, 1e6

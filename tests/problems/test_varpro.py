@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import separable_problems as sp
 from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import Problem
-from numdl.problems import Normal
+from numdl.problems import Normal, VarPro
 from numdl.regularize import GroupPenalty
 from numdl.testing import check_curvature, check_gradient
 
@@ -168,6 +169,39 @@ def test_golub_pereyra_of_other_losses_is_the_derivative_of_scores_and_head():
         return data + problem.alpha_head * jnp.einsum("abp,abq->pq", dw, dw) + jnp.diag(problem.penalty.diagonal)
 
     close(sp.judge(problem, theta).curvature, dense(vector), 1e-8)
+
+
+def test_gauss_newton_is_that_of_the_reduced_misfit():
+    """J by differences of the scores with the head solved anew, the Hessian of softmax by its formula."""
+    problem, theta = sp.separable("softmax", derivative="gauss-newton"), sp.weights()
+    vector, unravel = ravel_pytree(theta)
+
+    @jax.jit
+    def scores(z):
+        u = problem.embed(unravel(z))
+        return problem.scores(u, problem.solve(u, problem.first_head(theta)).W)
+
+    def at(t):
+        return np.stack([scores(vector + t * e) for e in jnp.eye(P)], axis=2)
+
+    h = 1e-3
+    J = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+    p = np.exp(s := np.asarray(scores(vector))) / np.exp(s).sum(axis=1, keepdims=True)
+    H = np.asarray(problem.w)[:, None, None] / sp.N * (p[:, :, None] * np.eye(p.shape[1]) - p[:, :, None] * p[:, None])
+    dense = np.einsum("nap,nab,nbq->pq", J, H, J) + np.diag(problem.penalty.diagonal)
+    curvature = sp.judge(problem, theta).curvature
+    close(curvature, dense, 1e-7)
+    check_curvature(jax.jit(problem.linearize(theta, problem.first_head(theta)).curvature), theta, KEY)
+    assert np.linalg.eigvalsh(curvature)[0] >= np.min(problem.penalty.diagonal) - 1e-12
+    # mutants: the other two, which bend with the penalty on the head or leave a part of dW out
+    for other in ("golub-pereyra", "kaufman"):
+        wrong = sp.judge(dataclasses.replace(problem, derivative=other), theta).curvature
+        assert np.linalg.norm(wrong - dense) > 1e-4 * np.linalg.norm(dense)
+
+
+def test_an_unknown_derivative_is_refused():
+    with pytest.raises(ValueError, match=r"VarPro\(derivative='gnvpro'\): unknown. Use one of kaufman, golub-pereyra"):
+        VarPro.__check_init__(SimpleNamespace(derivative="gnvpro"))
 
 
 def test_other_losses_have_no_residual():

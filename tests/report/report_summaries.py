@@ -21,7 +21,7 @@ def history(steps: int = 60, groups: int = 3) -> dict[str, np.ndarray]:
         "train_error": 0.2 + np.exp(-t / 6),
         "validation_error": validation,
         "damping": 10.0 ** (-np.minimum(t, 30) / 5),
-        "effective_parameters": 500 * (1 - np.exp(-t / 10)),
+        "effective_dof": 500 * (1 - np.exp(-t / 10)),
         "log_evidence": -1000 + 600 * (1 - np.exp(-t / 9)),
         "noise": 0.1 + np.exp(-t / 5),
     }

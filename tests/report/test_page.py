@@ -155,7 +155,7 @@ def test_bad_paths_fail_before_work(tmp_path, monkeypatch):
 def test_import_is_light_and_drawing_leaves_pyplot_alone():
     code = (
         "import sys, numdl.report; heavy = {'matplotlib', 'rich', 'jax'} & set(sys.modules); assert not heavy, heavy\n"
-        "from numdl.report.figures.canvas import draw_svg; import matplotlib as mpl\n"
+        "from numdl.plots.canvas import draw_svg; import matplotlib as mpl\n"
         "def settings(): return {key: mpl.rcParams[key] for key in mpl.rcParams if 'backend' not in key}\n"
         "before = settings()\n"
         "assert draw_svg('a', 't', lambda ax: ax.plot([0, 1])).startswith('<svg')\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from numdl.report.wording import compare, duration, number, short
+from numdl.plots.wording import compare, duration, number, short
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ app = typer.Typer(
     name="numdl",
     help="Train a deep, regularised network on a table, with nothing to tune.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -30,7 +30,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
     if out.is_file() and not overwrite:
         raise UserError(f"numdl check --out {out}: the file exists; give another name, or add --overwrite.")
     path = model_file(model)
-    from numdl.io import load_with_extra
+    from numdl.estimators.common.saving import load_with_extra
 
     with blame_input():
         estimator, extra = load_with_extra(path)
@@ -65,7 +65,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
 def _adjoint(estimator: Any, x: Any) -> tuple[str, str]:
     """How far the gradient of ``march="adjoint"`` is off, in a few words and as a sentence, or why it has none."""
     try:
-        report = estimator.check_adjoint(x)
+        report = estimator.adjoint_report(x)
     except ValueError as reason:
         return "none", f"The gradient of the continuous adjoint was not checked: {reason}"
     return f"off by {report.off} times its norm", report.verdict[0]

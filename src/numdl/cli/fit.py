@@ -115,7 +115,7 @@ def _train(
     errors: Console,
     quiet: bool,
 ) -> int:
-    from numdl.io import save
+    from numdl.estimators.common.saving import save
 
     began = time.perf_counter()
     model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet), job.mesh)

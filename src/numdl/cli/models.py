@@ -106,10 +106,10 @@ def facts(model: Any) -> dict[str, str]:
         networks = f"{count} network" + ("" if count == 1 else "s")
         return {
             "Network": f"{net.title}; {networks}",
-            "Parameters": f"{model.n_parameters_:,} each, {model.effective_parameters_:.4g} effective",
+            "Parameters": f"{model.n_parameters_:,} each, {model.effective_dof_:.4g} effective",
             "Solver": str(model.solver_),
         }
-    from numdl.estimators.linear_summary import facts as of_linear
+    from numdl.estimators.linear.summary import facts as of_linear
 
     return of_linear(model)
 

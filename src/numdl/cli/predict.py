@@ -35,7 +35,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     if out is not None:
         _check_out(out, data, overwrite)
     path = model_file(model)
-    from numdl.io import load_with_extra
+    from numdl.estimators.common.saving import load_with_extra
 
     with blame_input():
         estimator, extra = load_with_extra(path)

@@ -34,7 +34,7 @@ def run_select(
         raise UserError(f"numdl select --out {out}: the file exists; give another name, or add --overwrite.")
     encoder, x, y, _ = read_encoded(data, FitOptions(target=target, task="regression"))
     from numdl.data import Scaler
-    from numdl.estimators.selection import compare_criteria
+    from numdl.estimators.tikhonov.selection import compare_criteria
 
     console = Console()
     c = y.reshape(len(y), -1)

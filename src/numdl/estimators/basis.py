@@ -10,7 +10,7 @@ from numpy.polynomial import chebyshev, legendre, polynomial
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from numdl.estimators.inputs import require_choice, require_finite, require_number
+from numdl.estimators.common.intake import require_choice, require_finite, require_number
 
 _POLYNOMIALS = {"legendre": legendre.legvander, "chebyshev": chebyshev.chebvander, "monomial": polynomial.polyvander}
 BASES = (*_POLYNOMIALS, "fourier")

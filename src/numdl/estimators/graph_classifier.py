@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +14,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from numdl.contracts import Status
-from numdl.estimators.inputs import require_choice, require_finite, require_finite_targets, require_number
-from numdl.estimators.state import plain
+from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.saving import SaveMixin
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
 
-class GraphRegularizedClassifier(ClassifierMixin, BaseEstimator):
+class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
     """Least squares on the labelled points, smooth along the graph of all points.
 
         min_f  1/(2 l) sum over the l labelled ||f_i - c_i||^2  +  alpha/2 trace(f' L f)
@@ -47,6 +46,8 @@ class GraphRegularizedClassifier(ClassifierMixin, BaseEstimator):
 
     n_features_in_: int
     feature_names_in_: np.ndarray
+
+    _left_out = ("_index", "_scales")
 
     def __init__(
         self,
@@ -153,47 +154,14 @@ class GraphRegularizedClassifier(ClassifierMixin, BaseEstimator):
         shares = self.predict_proba(X)
         return self.classes_[np.argmax(shares, axis=1)]
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to one file, atomically.
-
-        Args:
-            path: of the file; its folder must exist.
-        """
-        from numdl.io import save
-
-        save(self, path)
+    def _restore(self) -> None:
+        self._build(self._points)
 
     def _build(self, X: Float[np.ndarray, "n d"]) -> None:
         """Index of the points, and their local scales."""
         self._points = X
         self._index = NearestNeighbors(n_neighbors=min(int(self.n_neighbors), len(X) - 1)).fit(X)
         self._scales = local_scales(self._index.kneighbors()[0])
-
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        check_is_fitted(self, "label_distributions_")
-        arrays = {"points": self._points, "shares": self.label_distributions_}
-        text = self.classes_.dtype.kind not in "biuf"
-        header: dict[str, Any] = {"classes": [str(label) for label in self.classes_] if text else None}
-        if not text:
-            arrays["classes"] = self.classes_
-        header["parameters"] = {name: plain(name, value) for name, value in self.get_params().items()}
-        header["status"] = list(self.status_)
-        if hasattr(self, "feature_names_in_"):
-            header["feature_names"] = [str(name) for name in self.feature_names_in_]
-        return arrays, header
-
-    @classmethod
-    def _from_state(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
-        self = cls(**header["parameters"])
-        self.classes_ = arrays["classes"] if header["classes"] is None else np.asarray(header["classes"])
-        self.label_distributions_ = arrays["shares"]
-        self.transduction_ = self.classes_[np.argmax(self.label_distributions_, axis=1)]
-        self.n_iter_, self.status_ = 1, Status(*header["status"])
-        self._build(arrays["points"])
-        self.n_features_in_ = self._points.shape[1]
-        if "feature_names" in header:
-            self.feature_names_in_ = np.asarray(header["feature_names"], object)
-        return self
 
 
 def _shares(f: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:

@@ -37,7 +37,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     """
     import jax
 
-    from numdl.flow.stability import check_adjoint
+    from numdl.analysis.stability import adjoint_report
     from numdl.models import ResNet
 
     depths = (20, 80) if quick else (20, 40, 80, 160)
@@ -47,7 +47,7 @@ def run(quick: bool, random_state: int) -> Outcome:
         errors = {name: gradient_errors(name, depths, x, random_state) for name in DYNAMICS}
         layer = weights("parabolic", random_state)
         theta = {key: np.broadcast_to(3.0 * value, (20, *value.shape)) for key, value in layer.items()}
-        report = check_adjoint(net, {"flow": theta}, x)
+        report = adjoint_report(net, {"flow": theta}, x)
     few, many = depths[0], depths[-1]
     numbers = {"size": SIZES, "error": errors, "verdict": report.verdict, "reconstructed": report.reconstructed}
     wrong, right = errors["parabolic"], errors["antisymmetric"]
@@ -58,17 +58,17 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_least("With four times as many steps, at size 4, still by", wrong[80][-1], 0.1),
         at_most("Antisymmetric, weights of size 4, four times as many steps: off by", right[80][-1], 0.01),
         at_most("and by what part of the error with fewer", float(right[many][-1] / right[few][-1]), 0.1),
-        Claim("check_adjoint calls the adjoint of the parabolic network wrong", told, report.verdict[0]),
+        Claim("adjoint_report calls the adjoint of the parabolic network wrong", told, report.verdict[0]),
     ]
     return Outcome(numbers, claims, partial(_draw, errors, report.reconstructed))
 
 
 def weights(dynamics: str, seed: int) -> dict[str, np.ndarray]:
     """One layer of standard normal weights over the root of the width, no bias, for all times."""
-    from numdl.flow import get_field
+    from numdl.flow import get_dynamics
 
     rng = np.random.default_rng(seed)
-    layer = {name: np.asarray(leaf) for name, leaf in get_field(dynamics).init(0, WIDTH, 1.0).items()}
+    layer = {name: np.asarray(leaf) for name, leaf in get_dynamics(dynamics).init(0, WIDTH, 1.0).items()}
     return {
         name: rng.standard_normal(leaf.shape) / WIDTH**0.5 if name != "b" else np.zeros(leaf.shape)
         for name, leaf in layer.items()
@@ -82,7 +82,7 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
     serves: such steps move nothing, and their weights have no gradient.
 
     Args:
-        dynamics: key of ``numdl.flow.FIELDS``.
+        dynamics: key of ``numdl.flow.DYNAMICS``.
         depths: numbers of steps.
         x: states at 0, (n, m).
         seed: of weights and of the loss, a fixed product with the last states.
@@ -94,10 +94,10 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
     import jax.numpy as jnp
     from jax.flatten_util import ravel_pytree
 
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_march, get_scheme
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_march, get_scheme
     from numdl.flow.march import over_samples
 
-    f, layer = get_field(dynamics).dynamics(get_activation("tanh")), weights(dynamics, seed)
+    f, layer = get_dynamics(dynamics).vector_field(get_activation("tanh")), weights(dynamics, seed)
     v = np.random.default_rng(seed + 1).standard_normal(x.shape)
 
     nt = max(depths)
@@ -122,7 +122,7 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
 
 def _draw(errors: dict, reconstructed: np.ndarray, figure: Figure) -> None:
     """Errors over the size of the weights, and the error of the states on the way back."""
-    from numdl.report.figures.canvas import BLUE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, RED, logarithmic
 
     left, right = figure.subplots(1, 2)
     for (name, found), color in zip(errors.items(), (RED, BLUE), strict=True):

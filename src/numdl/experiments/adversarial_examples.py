@@ -139,7 +139,7 @@ def _draw(
     picture: tuple, points: np.ndarray, ends: dict[str, np.ndarray], exact: np.ndarray, ratios: dict, figure: Figure
 ) -> None:
     """Regions with ways of some points to another class; distances found over true ones, and their quotients."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
 
     colors = {"gradient": ORANGE, "projected": GREEN, "linearised": BLUE}
     parts = figure.subplot_mosaic([["map", "ratio"], ["map", "distance"]], width_ratios=[1.25, 1.0])

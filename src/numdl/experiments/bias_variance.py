@@ -100,7 +100,7 @@ def _joined(parts: list[BiasVariance]) -> BiasVariance:
 
 def _draw(points: tuple, fits: tuple, by_degree: tuple, by_alpha: tuple, figure: Figure) -> None:
     """Fits to one draw; below, both parts of the risk over the degree and over alpha."""
-    from numdl.report.figures.canvas import BLUE, CYCLE, GREY, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, CYCLE, GREY, INK, ORANGE, logarithmic, logarithmic_x
 
     parts = figure.subplot_mosaic([["fits", "fits"], ["degree", "alpha"]])
     (t, b), (fine, curves) = points, fits

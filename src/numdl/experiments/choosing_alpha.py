@@ -67,7 +67,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 def _draw(first: dict[str, Any], ratios: dict[str, list[float]], figure: Figure) -> None:
     """The L-curve and the errors of the first draw with all choices; the ratios of all draws."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     path, choices, errors = first["path"], first["choices"], first["errors"]
     (curve, error), (below, right) = figure.subplots(2, 2)

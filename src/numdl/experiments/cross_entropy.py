@@ -77,7 +77,7 @@ def _misfit(name: str, weight: float, x: np.ndarray, labels: np.ndarray) -> tupl
 
 def _draw(w: np.ndarray, curves: dict, bends: dict, ways: dict, figure: Figure) -> None:
     """Misfits, their second derivatives, and the ways of the descents."""
-    from numdl.report.figures.canvas import CYCLE, GREY
+    from numdl.plots.canvas import CYCLE, GREY
 
     parts = figure.subplot_mosaic([["least squares", "cross entropy"], ["bend", "way"]])
     for color, (name, values) in zip(CYCLE, curves.items(), strict=False):

@@ -83,7 +83,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 def _draw(shown: dict[str, Any], ratios: dict[str, list[float]], figure: Figure) -> None:
     """Estimates and truth over alpha for the first draw, and what the choices cost on all draws."""
-    from numdl.report.figures.canvas import CYCLE, INK, logarithmic_x
+    from numdl.plots.canvas import CYCLE, INK, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     alphas, truth = shown["alphas"], shown["truth"]

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from numdl.plots.wording import compare, duration, number
 from numdl.report.files import whole_file
 from numdl.report.template import card, document, element, grid, table
-from numdl.report.wording import compare, duration, number
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -83,10 +83,10 @@ def energy_errors(scheme: str, h: float, nt: int, seed: int) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 
-    from numdl.flow import BasisInTime, energy, get_activation, get_field, get_scheme, serial
+    from numdl.flow import BasisInTime, energy, get_activation, get_dynamics, get_scheme, serial
 
-    field = get_field("double_hamiltonian")
-    f, rng = field.dynamics(get_activation("tanh")), np.random.default_rng(seed)
+    field = get_dynamics("double_hamiltonian")
+    f, rng = field.vector_field(get_activation("tanh")), np.random.default_rng(seed)
     layer = field.init(rng, WIDTH, 1.0, jnp.float64)
     weights = {name: leaf[None] for name, leaf in layer.items()}
 
@@ -101,7 +101,7 @@ def energy_errors(scheme: str, h: float, nt: int, seed: int) -> np.ndarray:
 
 def _draw(errors: dict[str, np.ndarray], steps: np.ndarray, largest: dict[str, list[float]], figure: Figure) -> None:
     """Error of the energy over time on the left; its largest value over the step size on the right."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     colors = dict(zip(errors, CYCLE, strict=False))

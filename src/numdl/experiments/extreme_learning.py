@@ -127,7 +127,7 @@ def _draw(
     axis: np.ndarray, lines: dict[str, np.ndarray], size: Size, drawn: np.ndarray, trained: np.ndarray, figure: Figure
 ) -> None:
     """Where the units bend, drawn and trained, over the function; and the errors over the width."""
-    from numdl.report.figures.canvas import BLUE, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, INK, ORANGE, logarithmic, logarithmic_x
 
     parts = figure.subplot_mosaic([["drawn", "error"], ["trained", "error"]], width_ratios=[1.0, 1.6])
     surface = peaks(*np.meshgrid(axis, axis))

@@ -86,22 +86,22 @@ def step_of(name: str) -> Callable[[Any, Any], Any]:
     """``step(weights, u) -> u`` of one layer; the same function each time, so that it is compiled once."""
     import jax.numpy as jnp
 
-    from numdl.flow import get_activation, get_field, get_scheme
+    from numdl.flow import get_activation, get_dynamics, get_scheme
 
     act = get_activation("tanh")
     if name not in FLOWS:
         return lambda theta, u: act(theta["K"] @ u + theta["b"])
     dynamics, scheme = FLOWS[name]
-    f, advance = get_field(dynamics).dynamics(act), get_scheme(scheme).step
+    f, advance = get_dynamics(dynamics).vector_field(act), get_scheme(scheme).step
     return lambda theta, u: advance(f, jnp.asarray(0.0), T / STEPS, u, lambda c: theta)
 
 
 def weights(name: str, size: float, seed: int) -> dict[str, np.ndarray]:
     """Weights of a layer: all normal with deviation ``size / sqrt(8)``, b between -0.1 and 0.1."""
-    from numdl.flow import get_field
+    from numdl.flow import get_dynamics
 
     rng = np.random.default_rng(seed)
-    layer = get_field(FLOWS[name][0] if name in FLOWS else "plain").init(0, WIDTH, 1.0)
+    layer = get_dynamics(FLOWS[name][0] if name in FLOWS else "plain").init(0, WIDTH, 1.0)
     return {
         key: rng.uniform(-0.1, 0.1, leaf.shape) if key == "b" else size / WIDTH**0.5 * rng.standard_normal(leaf.shape)
         for key, leaf in layer.items()
@@ -160,7 +160,7 @@ def symplectic_defect(seed: int) -> float:
 
 def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, np.ndarray], figure: Figure) -> None:
     """Slopes over the layers on the left, in the first state over the size of the weights on the right."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     steps = np.arange(STEPS + 1)

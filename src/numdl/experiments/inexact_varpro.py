@@ -148,7 +148,7 @@ def _norms(problem: InexactVarPro, p: Any, aux: Any) -> tuple[float, ...]:
 
 def _draw(exact: Path, paths: dict[float, Path], figure: Figure) -> None:
     """Error of the gradient along the way, and the objective over Hessians."""
-    from numdl.report.figures.canvas import BLUE, GREEN, ORANGE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, ORANGE, RED, logarithmic
 
     left, right = figure.subplots(1, 2)
     right.plot(exact.inner, exact.objective, color=RED, label="exact")

@@ -70,7 +70,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 def _draw(pictures: dict[str, np.ndarray], n: int, figure: Figure) -> None:
     """The images on one scale."""
-    from numdl.report.figures.canvas import BLUE
+    from numdl.plots.canvas import BLUE
 
     for axes, (name, image) in zip(figure.subplots(2, 2).ravel(), pictures.items(), strict=True):
         axes.set_facecolor(BLUE)

@@ -79,7 +79,7 @@ def convergence(depth: int, seed: int) -> dict[str, Any]:
 
     from numdl.flow import LayerParallel
     from numdl.models import ResNet
-    from numdl.optimize.stochastic_gradient import tree_norm
+    from numdl.optimize.smooth.stochastic_gradient import tree_norm
 
     net = ResNet(2, WIDTH, depth, T=T, dynamics="antisymmetric", scheme="rk4", control="legendre")
     theta = net.init(seed, np.float64)
@@ -120,7 +120,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
     from numdl.data.toys import peaks_regression
     from numdl.flow import BiasControl, LayerParallel
     from numdl.models import ResNet
-    from numdl.optimize.stochastic_gradient import moved
+    from numdl.optimize.smooth.stochastic_gradient import moved
 
     data = peaks_regression(SAMPLES, random_state=seed)
     x, c = (jnp.asarray((a - a.mean(0)) / a.std(0)) for a in (data.x, data.c))
@@ -158,7 +158,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
 
 def _draw(found: dict, trained: dict, figure: Figure) -> None:
     """Residuals of the cycles for each depth; losses as seen in training, and the serial ones at the end."""
-    from numdl.report.figures.canvas import logarithmic
+    from numdl.plots.canvas import logarithmic
 
     left, right, low = figure.subplots(1, 3)
     for depth, one in found.items():

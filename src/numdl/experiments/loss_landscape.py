@@ -133,8 +133,8 @@ def _minimiser(x: Any, c: Any, iterations: int, seed: int) -> dict[str, Any]:
 
 def _draw(planes: list[Plane], between: Cut, densities: dict[str, Density], figure: Figure) -> None:
     """Both planes; below, the way between the minimisers, and the spectra."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, RED
-    from numdl.report.figures.landscape import draw_cut, draw_density, draw_plane
+    from numdl.plots.canvas import BLUE, ORANGE, RED
+    from numdl.plots.landscape import draw_cut, draw_density, draw_plane
 
     (above, (left, right)) = figure.subplots(2, 2, height_ratios=[1.35, 1.0])
     for axes, found, name in zip(above, planes, ("first", "second"), strict=True):

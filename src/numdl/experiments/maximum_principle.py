@@ -61,9 +61,10 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
     """
     import jax.numpy as jnp
 
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
+    from numdl.control import ControlProblem
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
     from numdl.models import ResNet
-    from numdl.problems import LEAST_SQUARES, ControlProblem, VarPro
+    from numdl.problems import LEAST_SQUARES, VarPro
     from numdl.regularize import GroupPenalty
 
     x = np.linspace(-np.pi, np.pi, n)[:, None]
@@ -71,7 +72,7 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
     theta = net.init(random_state)
     u0, c = jnp.asarray(np.repeat(x, WIDTH, axis=1)), jnp.asarray(np.sin(x))
     penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     scheme, control, h = get_scheme("euler"), PiecewiseConstant(DEPTH), jnp.asarray(T / DEPTH)
     fixed = ControlProblem(scheme, f, control, u0, h, c, LEAST_SQUARES, total, None, penalty)
     free = VarPro(net, LEAST_SQUARES, u0, c, jnp.ones(n), penalty, jnp.asarray(ALPHA))
@@ -81,7 +82,8 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
 def _train(n: int, work: int, rates: tuple[float, ...], random_state: int) -> Outcome:
     import optax
 
-    from numdl.optimize import Entry, NewtonCG, Optax, SuccessiveApproximations, compare
+    from numdl.control import SuccessiveApproximations
+    from numdl.optimize import Entry, NewtonCG, Optax, compare
 
     fixed, free, theta = problems(n, random_state)
     newton = NewtonCG(max_products=20)
@@ -125,7 +127,7 @@ def _changes(curve: Any) -> np.ndarray:
 
 def _draw(x: np.ndarray, scores: dict[str, np.ndarray], curves: dict[str, Any], figure: Figure) -> None:
     """Misfits over the work, errors of the trained networks, and what held E-MSA back."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
 
     colors: dict[str, str] = dict(
         zip((EMSA, BASIC, ADAM, NEWTON, VARPRO), (BLUE, GREY, ORANGE, GREEN, PURPLE), strict=True)

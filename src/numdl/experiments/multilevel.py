@@ -1,8 +1,9 @@
 """How much of the training of a deep network can shallow ones do, and who says when to refine?
 
 The peaks surface: a residual network of 16 steps is trained for a fixed number of iterations, then once more over three
-levels of depth 4, 8 and 16 by the rule of ``numdl.optimize.cascadic``, until it has the same objective; so from each of
-five starts. Work is counted in passes through the network of full depth; a pass through half its steps counts half.
+levels of depth 4, 8 and 16 by the rule of ``numdl.optimize.drivers.cascadic``, until it has the same objective; so
+from each of five starts. Work is counted in passes through the network of full depth; a pass through half its steps
+counts half.
 
 Source: Chang, Meng, Haber, Tung, Begert, Multi-level residual networks from dynamical systems view, ICLR 2018 (fixed
 schedules; 42 % less work in theory with two refinements).
@@ -87,7 +88,7 @@ def train(
         iterations: at most, over all levels.
         levels: number of depths.
         rule: when to refine; None for the library's.
-        kind: of prolongation, see ``numdl.flow.prolong``.
+        kind: of prolongation, see ``numdl.flow.controls.prolong``.
         target: objective at which the finest level ends.
 
     Returns:
@@ -182,7 +183,7 @@ def _draw(
     single: Mapping[str, Any], several: Mapping[str, Any], depths: list[int], target: float, figure: Figure
 ) -> None:
     """Objective over work on the left; what the rule compares on the right."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE
 
     left, right = figure.subplots(1, 2)
     left.semilogy(_before(single["work"]), single["objective"], color=GREY, label=f"{depths[-1]} steps from the start")

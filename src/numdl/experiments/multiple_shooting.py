@@ -96,8 +96,9 @@ def steered(f: Any, nt: int, T: float, start: Any) -> tuple[Any, Any, Any]:
     """
     import jax.numpy as jnp
 
+    from numdl.control import ControlProblem
     from numdl.flow import PiecewiseConstant, get_scheme
-    from numdl.problems import LEAST_SQUARES, ControlProblem
+    from numdl.problems import LEAST_SQUARES
 
     u0 = jnp.asarray(start)[None]
     problem = ControlProblem(
@@ -160,7 +161,8 @@ def run(quick: bool, random_state: int) -> Outcome:
 def _steer(nt: int, names: tuple[str, ...]) -> Outcome:
     import jax.numpy as jnp
 
-    from numdl.optimize import AugmentedLagrangian, MultipleShooting, NewtonCG, OneShot
+    from numdl.control import AugmentedLagrangian, MultipleShooting, OneShot
+    from numdl.optimize import NewtonCG
 
     problem, rest, line = steered(cubic, nt, 2.0, [1.5])
     exploding = float(problem.value(rest)[0])
@@ -208,7 +210,7 @@ def _steer(nt: int, names: tuple[str, ...]) -> Outcome:
 
 def _draw(nt: int, tamed: Run, runs: dict[str, Run], figure: Figure) -> None:
     """Paths at some iterations, and gradients and missed states over the passes."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
 
     parts = figure.subplot_mosaic([["cubic", "angle"], ["gradient", "missed"]])
     for name, one, T in (("cubic", tamed, 2.0), ("angle", runs[SHOOTING], 6.0)):

@@ -83,7 +83,7 @@ def _compare(n: int, classes: int, iterations: int, seed: int) -> Outcome:
 
 def _draw(gaps: dict[str, np.ndarray], figure: Figure) -> None:
     """Distance of the objective to the minimum, all iterations and the first few."""
-    from numdl.report.figures.canvas import CYCLE, logarithmic
+    from numdl.plots.canvas import CYCLE, logarithmic
 
     left, right = figure.subplots(1, 2, sharey=True)
     for color, (name, gap) in zip(CYCLE, gaps.items(), strict=False):

@@ -124,8 +124,8 @@ def _look(name: str, axis: np.ndarray, starts: np.ndarray) -> Seen:
 
 def _draw(axis: np.ndarray, starts: np.ndarray, seen: dict[str, Seen], figure: Figure) -> None:
     """Contours with the ends of all runs; below, the way between two minimisers, and the final values."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, RED
-    from numdl.report.figures.landscape import draw_cut, draw_plane
+    from numdl.plots.canvas import BLUE, ORANGE, RED
+    from numdl.plots.landscape import draw_cut, draw_plane
 
     parts = figure.subplot_mosaic([["tanh", "sine"], ["cut", "values"]], height_ratios=[1.35, 1.0])
     for (name, s), color in zip(seen.items(), (BLUE, ORANGE), strict=True):

@@ -106,7 +106,7 @@ def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int)
 
 def _draw(found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
     """Decision regions of both networks with their own and with eight times as many steps; errors over the steps."""
-    from numdl.report.figures.canvas import GREEN, RED
+    from numdl.plots.canvas import GREEN, RED
 
     panels = figure.subplots(2, 3)
     axis = np.linspace(-2.0, 2.0, GRID)

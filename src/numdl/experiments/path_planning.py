@@ -35,7 +35,7 @@ from numdl.regularize import GroupPenalty, TimeSmoothness
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from numdl.problems import ControlProblem
+    from numdl.control import ControlProblem
 
 TITLE = "Training plans paths: least energy draws them straight, and in the plane none leaves a circle"
 DEPTH, UNITS, SHARP = 12, 8, 8.0
@@ -136,8 +136,9 @@ def transport(x: np.ndarray, c: np.ndarray, m: int, strengths: tuple[float, floa
     Returns:
         The problem.
     """
+    from numdl.control import ControlProblem
     from numdl.flow import PiecewiseConstant, get_scheme
-    from numdl.problems import LOGISTIC, ControlProblem
+    from numdl.problems import LOGISTIC
 
     size, time, energy = strengths
     u0 = np.column_stack([x, np.zeros((len(x), m - 2)), np.full(len(x), energy**0.5)])
@@ -252,7 +253,7 @@ def _draw(
     figure: Figure,
 ) -> None:
     """Paths under each penalty; velocity and boundary at three times; circles in the plane, in space, and scores."""
-    from numdl.report.figures.canvas import BLUE, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREY, ORANGE
 
     above, middle, below = figure.subplots(3, 3)
     colors = np.where(moons["energy"].labels, ORANGE, BLUE)

@@ -104,8 +104,9 @@ def transport(nt: int, punish: float) -> Any:
     """
     import jax.numpy as jnp
 
+    from numdl.control import ControlProblem
     from numdl.flow import PiecewiseConstant, get_scheme
-    from numdl.problems import LEAST_SQUARES, ControlProblem
+    from numdl.problems import LEAST_SQUARES
 
     u0, c = jnp.asarray([[0.0, 0.0, punish**0.5]]), HELD**0.5 * jnp.asarray(GOAL[None])
     h = jnp.asarray(1 / nt)
@@ -164,8 +165,8 @@ def found_by(method: Any, nt: int, guess: np.ndarray, *, by_states: bool = False
     import jax
     import jax.numpy as jnp
 
+    from numdl.control import adjoint, optimality
     from numdl.optimize import minimize
-    from numdl.problems.control import adjoint, optimality
 
     x, v = guess, jnp.zeros((nt, 2)) if by_states else jnp.asarray(nt * np.diff(guess, axis=0))
     for punish in PENALTIES:
@@ -183,7 +184,8 @@ def found_by(method: Any, nt: int, guess: np.ndarray, *, by_states: bool = False
 def _plan(nt: int) -> Outcome:
     import jax.numpy as jnp
 
-    from numdl.optimize import MultipleShooting, NewtonCG, ProjectedGaussNewton, minimize
+    from numdl.control import MultipleShooting
+    from numdl.optimize import NewtonCG, ProjectedGaussNewton, minimize
 
     shooting, newton = MultipleShooting(first_damping=1e-2, tol=1e-7), NewtonCG(max_products=200, tol=1e-10)
     free = transport(nt, 0.0)
@@ -238,7 +240,7 @@ def _draw(nt: int, ways: dict, bounded: Way, guesses: dict, figure: Figure) -> N
     """Paths with their guesses, speeds, and the velocity across."""
     from matplotlib.patches import Circle
 
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE
 
     parts = figure.subplot_mosaic([["paths", "speed"], ["paths", "across"]], width_ratios=[1.5, 1.0])
     paths, t = parts["paths"], (np.arange(nt) + 0.5) / nt

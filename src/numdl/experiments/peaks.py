@@ -114,7 +114,7 @@ def _draw(
     axis: np.ndarray, truth: np.ndarray, surface: np.ndarray, curves: dict[str, Any], ridge: float, figure: Figure
 ) -> None:
     """Surface and prediction on one scale, their distance, and the errors over the iterations."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic
 
     parts = figure.subplot_mosaic([["truth", "net", "miss"], ["curve", "curve", "curve"]], height_ratios=[1.1, 1.0])
     levels = np.linspace(-7, 9, 33)

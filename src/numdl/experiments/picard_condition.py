@@ -69,7 +69,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 def _draw(x: np.ndarray, found: np.ndarray, plots: dict[str, Picard], figure: Figure) -> None:
     """Both plots on one scale, and the solution that the usable directions give."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, logarithmic
 
     parts = figure.subplot_mosaic([["exact", "noisy"], ["x", "x"]], height_ratios=[1.3, 1.0])
     for name in ("exact", "noisy"):

@@ -171,7 +171,7 @@ def _slopes(kind: str, n: int, depth: int, scale: float, seed: int) -> tuple[np.
 
 def _draw(first: dict, by_depth: tuple, by_scale: tuple, figure: Figure) -> None:
     """Slopes in states and weights by layer; below, that in the first state over depth and size of the weights."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
 
     parts = figure.subplots(2, 2)
     colors = dict(zip(KINDS, (ORANGE, BLUE), strict=True))

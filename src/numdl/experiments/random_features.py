@@ -69,7 +69,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 def _draw(axis: np.ndarray, surfaces: dict, widths: np.ndarray, errors: dict, line: float, figure: Figure) -> None:
     """Surface and predictions on one scale, and the errors over the width."""
-    from numdl.report.figures.canvas import CYCLE, GREY, logarithmic, logarithmic_x
+    from numdl.plots.canvas import CYCLE, GREY, logarithmic, logarithmic_x
 
     parts = figure.subplot_mosaic([["a", "b", "c"], ["curve", "curve", "curve"]], height_ratios=[1.1, 1.0])
     curve = parts.pop("curve")

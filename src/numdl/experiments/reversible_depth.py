@@ -121,7 +121,7 @@ def _train(size: Size, seed: int) -> Outcome:
 
 def _draw(depths: tuple[int, ...], memory: dict[str, list[float]], objective: np.ndarray, figure: Figure) -> None:
     """Memory over depth on the left, the objective of the deepest network on the right."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2)
     for (march, used), color in zip(memory.items(), (ORANGE, BLUE), strict=True):

@@ -114,14 +114,14 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
     from numdl.experiments.training import reduced
     from numdl.models import ResNet
     from numdl.optimize import LBFGS, minimize
-    from numdl.problems import coupled
+    from numdl.problems import full_problem
 
     x, y, unseen, labels = data
     width = x.shape[1]
     net = ResNet(width, width, depth, T, dynamics, scheme, opening=False)
     first = net.init(seed)
     problem = reduced(net, "softmax", first, x, np.eye(10)[y], ALPHA)
-    full, start = coupled(problem, first), {"theta": first, "W": problem.first_head(first)}
+    full, start = full_problem(problem, first), {"theta": first, "W": problem.first_head(first)}
     p = minimize(full, LBFGS(), start, max_iter=size.iterations)[0].p
     theta, head = p["theta"], p["W"]
 
@@ -137,7 +137,7 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
 
 def _draw(found: dict[str, Measured], figure: Figure) -> None:
     """Error over noise, growth of single samples, and distances to other classes."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, RED, logarithmic
 
     left, middle, right = figure.subplots(1, 3)
     for (name, m), color in zip(found.items(), (RED, BLUE, ORANGE, GREEN), strict=True):

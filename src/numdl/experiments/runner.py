@@ -149,7 +149,7 @@ def _draw(name: str, title: str, outcome: Outcome, paths: list[Path]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from numdl.report.figures.canvas import STYLE
+    from numdl.plots.canvas import STYLE
 
     # The same file for the same numbers: no date, no random identifiers.
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):

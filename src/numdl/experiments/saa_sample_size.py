@@ -70,8 +70,8 @@ def _grow(size: Size, random_state: int) -> Outcome:
     import jax.numpy as jnp
 
     from numdl.models import ResNet
-    from numdl.optimize import LevenbergMarquardt, minimize, minimize_resampled
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize import LevenbergMarquardt, minimize, minimize_sample_average
+    from numdl.optimize.parts.held_out import held_out_value
     from numdl.problems import LEAST_SQUARES, VarPro
     from numdl.regularize import GroupPenalty
 
@@ -104,7 +104,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
     misfits[-1, 1:] = misfits[-1, 0]
     means = misfits.mean(axis=1)
     gap = means[:, 1] - means[:, 0]
-    ruled = minimize_resampled(
+    ruled = minimize_sample_average(
         everything, method, theta, head, first=size.first, tol=size.tol, max_iter=size.iterations, key=random_state,
         validation=held_out,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
 
 def _draw(numbers: dict[str, Any], misfits: np.ndarray, figure: Figure) -> None:
     """Both misfits and their gap over n, with the theory; the path of the resampling rule."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
 
     n, ruled, p = np.array(numbers["n"]), numbers["resampled"], numbers["unknowns"]
     floor = numbers["misfit"]["training"][-1] / (1 - p / n[-1])

@@ -82,7 +82,7 @@ def _draw(
     figure: Figure,
 ) -> None:
     """Errors over iterations; below, the pictures on one scale."""
-    from numdl.report.figures.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
 
     names = list(pictures)
     layout: Any = [["curve"] * len(names), names]

@@ -52,13 +52,13 @@ def network(nt: int, seed: int) -> tuple[Any, Any]:
     """A plain network as a control problem, (depth, width), and random weights."""
     import jax.numpy as jnp
 
-    from numdl.flow import PiecewiseConstant, get_activation, get_field, get_scheme
-    from numdl.problems import ControlProblem
+    from numdl.control import ControlProblem
+    from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
 
     rng = np.random.default_rng(seed)
     u0, c = (jnp.asarray(rng.standard_normal((SAMPLES, WIDTH))) for _ in range(2))
     weights = {"K": rng.standard_normal((nt, WIDTH, WIDTH)), "b": rng.standard_normal((nt, WIDTH))}
-    f = get_field("plain").dynamics(get_activation("tanh"))
+    f = get_dynamics("plain").vector_field(get_activation("tanh"))
     problem = ControlProblem(get_scheme("euler"), f, PiecewiseConstant(nt), u0, jnp.asarray(T / nt), c)
     return problem, {name: jnp.asarray(leaf) for name, leaf in weights.items()}
 
@@ -68,7 +68,7 @@ def forwards(problem: Any, coeffs: Any, directions: Any) -> Any:
     import jax
     import jax.numpy as jnp
 
-    from numdl.problems.control import sensitivity
+    from numdl.control import sensitivity
 
     ends = jax.vmap(jax.grad(problem.terminal))(problem.states(coeffs)[-1], problem.c)
 
@@ -82,7 +82,7 @@ def backwards(problem: Any, coeffs: Any) -> Any:
     """The gradient from states and adjoints, (parameters,)."""
     from jax.flatten_util import ravel_pytree
 
-    from numdl.problems.control import adjoint, optimality
+    from numdl.control import adjoint, optimality
 
     states = problem.states(coeffs)
     return ravel_pytree(optimality(problem, coeffs, states, adjoint(problem, coeffs, states)).stationarity)[0]
@@ -179,7 +179,7 @@ def _measure(depths: tuple[int, ...], seed: int) -> Outcome:
 
 def _draw(parameters: np.ndarray, flops: dict, spent: dict, few: np.ndarray, nt: int, figure: Figure) -> None:
     """Operations and seconds over all parameters, operations for few of them."""
-    from numdl.report.figures.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
 
     colors = {FORWARD: ORANGE, BACKWARD: BLUE, AUTOMATIC: GREY}
     left, middle, right = figure.subplots(1, 3)

@@ -101,7 +101,7 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
     from numdl.experiments.training import peaks_surface
     from numdl.models import ResNet
     from numdl.optimize import minimize_stochastic
-    from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, coupled
+    from numdl.problems import LEAST_SQUARES, SlimTrain, VarPro, full_problem
     from numdl.regularize import GroupPenalty
 
     net = ResNet(2, 8, size.depth, 4.0, dynamics="antisymmetric", scheme="rk4")
@@ -116,19 +116,19 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
     if isinstance(method, SlimTrain):
         result = minimize_stochastic(training, method, theta, head, **settings)[0]
         return float(_misfit(held_out, result.p, result.aux))
-    result = minimize_stochastic(coupled(training, theta), method, {"theta": theta, "W": head}, **settings)[0]
+    result = minimize_stochastic(full_problem(training, theta), method, {"theta": theta, "W": head}, **settings)[0]
     return float(_misfit(held_out, result.p["theta"], result.p["W"]))
 
 
 def _misfit(problem: Any, theta: Any, head: Any) -> Any:
-    from numdl.optimize.held_out import held_out_value
+    from numdl.optimize.parts.held_out import held_out_value
 
     return held_out_value(problem, theta, head)
 
 
 def _draw(rates: np.ndarray, alphas: np.ndarray, misfits: dict[str, np.ndarray], figure: Figure) -> None:
     """Held-out misfit over the rate, and over the first alpha, seeds as thin lines."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, ORANGE, logarithmic, logarithmic_x
 
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, x, name, color in (

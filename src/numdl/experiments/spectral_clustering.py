@@ -77,7 +77,7 @@ def _right(labels: np.ndarray, moon: np.ndarray, named: bool) -> float:
 
 def _draw(x: np.ndarray, second: np.ndarray, found: dict[str, Any], right: dict[str, float], figure: Figure) -> None:
     """Points in the colours of each answer, and the second vector over them."""
-    from numdl.report.figures.canvas import BLUE, ORANGE
+    from numdl.plots.canvas import BLUE, ORANGE
 
     panels = figure.subplots(1, 3, sharey=True)
     for ax, name in zip(panels, ("k-means", "spectral"), strict=False):

@@ -211,7 +211,7 @@ def adam(name: str, seeds: Iterable[int], steps: int = ADAM_STEPS) -> list[Desce
     import jax.numpy as jnp
     import optax
 
-    from numdl.optimize.stochastic_gradient import moved
+    from numdl.optimize.smooth.stochastic_gradient import moved
 
     key, rtol = ways()[name]
     rtol, rate = jnp.asarray(rtol), jnp.asarray(RATE)
@@ -270,7 +270,7 @@ def _name(rtol: float) -> str:
 
 def _draw(fit: np.ndarray, newton: list[Descent], adams: dict, tables: dict, figure: Figure) -> None:
     """The fit and all losses; below, Taylor's formula at the start and after training."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic, logarithmic_x
 
     (left, right), below = figure.subplots(2, 2)
     colors = dict(zip(ways(), (BLUE, ORANGE, PURPLE), strict=True))

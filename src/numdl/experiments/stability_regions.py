@@ -41,8 +41,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     """
     import jax
 
+    from numdl.analysis.stability import amplification
     from numdl.flow import get_scheme
-    from numdl.flow.stability import amplification
 
     nt, count = (100, 81) if quick else (400, 321)
     real, imaginary = np.linspace(-4.0, 1.5, count), np.linspace(-3.5, 3.5, count)
@@ -89,9 +89,9 @@ def orbit(scheme: str, nt: int) -> np.ndarray:
     import jax
     import jax.numpy as jnp
 
-    from numdl.flow import BasisInTime, get_activation, get_field, get_scheme, serial
+    from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme, serial
 
-    f = get_field("hamiltonian").dynamics(get_activation("tanh"))
+    f = get_dynamics("hamiltonian").vector_field(get_activation("tanh"))
     weights = {"K": jnp.ones((1, 1, 1)), "b": jnp.zeros((1, 1))}
     march = jax.jit(partial(serial, get_scheme(scheme), f, BasisInTime(nt, 1, "legendre")))
     return np.asarray(march(weights, jnp.asarray(START), 0.0, H))
@@ -99,7 +99,7 @@ def orbit(scheme: str, nt: int) -> np.ndarray:
 
 def _draw(real: np.ndarray, imaginary: np.ndarray, regions: dict, orbits: dict, energies: dict, figure: Figure) -> None:
     """Edges of the stability regions, the orbits, and their energy over time."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, RED, logarithmic
+    from numdl.plots.canvas import BLUE, ORANGE, RED, logarithmic
 
     colors = (ORANGE, BLUE, RED, "0.4")
     left, middle, right = figure.subplots(1, 3)

@@ -39,8 +39,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     """
     import jax
 
+    from numdl.analysis.stability import largest_step
     from numdl.flow import get_scheme
-    from numdl.flow.stability import largest_step
 
     rng = np.random.default_rng(random_state)
     axis = np.linspace(0.2, 2.0, 19 if quick else 101)
@@ -131,12 +131,12 @@ def _march(way: Any, nt: int, theta: Any, u: Any) -> Any:
     """One sample through the M-matrix field of the library, whose pulls are squares."""
     import jax.numpy as jnp
 
-    from numdl.flow import BasisInTime, get_activation, get_field, get_scheme
+    from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme
 
     a, b = theta
     pulls = jnp.array([[0.0, a, b], [b, 0.0, a], [a, b, 0.0]])
     weights = {"a": jnp.sqrt(pulls)[None], "b": jnp.zeros((1, 3))}
-    f = get_field("m_matrix").dynamics(get_activation("tanh"))
+    f = get_dynamics("m_matrix").vector_field(get_activation("tanh"))
     return way(get_scheme("euler"), f, BasisInTime(nt, 1, "legendre"), weights, u, 0.0, T / nt)
 
 
@@ -147,8 +147,8 @@ def _lowest(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _draw(axis: np.ndarray, maps: dict, spread: dict, figure: Figure) -> None:
     """For each number of steps: both misfits, and how far the entries of a sample are from each other."""
-    from numdl.report.figures.canvas import BLUE, ORANGE, RED, logarithmic
-    from numdl.report.figures.landscape import draw_plane
+    from numdl.plots.canvas import BLUE, ORANGE, RED, logarithmic
+    from numdl.plots.landscape import draw_plane
 
     parts = figure.subplots(2, 3)
     for row, (kind, nt) in zip(parts, STEPS.items(), strict=True):

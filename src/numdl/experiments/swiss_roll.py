@@ -133,7 +133,7 @@ def draw_regions(axes: Axes, axis: np.ndarray, regions: np.ndarray, x: np.ndarra
         x: points, (n, 2).
         labels: 0 or 1, (n,).
     """
-    from numdl.report.figures.canvas import BLUE, ORANGE
+    from numdl.plots.canvas import BLUE, ORANGE
 
     axes.contourf(axis, axis, regions > 0, levels=[-0.5, 0.5, 1.5], colors=["#cfe0f2", "#f8dcc3"])
     axes.scatter(*x.T, c=np.where(labels > 0.5, ORANGE, BLUE), s=5, linewidths=0)
@@ -191,7 +191,7 @@ def _draw(
     axis: np.ndarray, regions: np.ndarray, points: np.ndarray, flow: Flow, errors: np.ndarray, figure: Figure
 ) -> None:
     """Decision regions, ways of some points, what planes achieve at each depth; below, all points at three depths."""
-    from numdl.report.figures.canvas import BLUE, GREEN, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE
 
     (left, middle, right), below = figure.subplots(2, 3)
     colors = np.where(flow.labels > 0.5, ORANGE, BLUE)

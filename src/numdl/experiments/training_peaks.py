@@ -62,7 +62,7 @@ def _train(size: Size, random_state: int) -> Outcome:
 
     from numdl.models import ResNet
     from numdl.optimize import Entry, NewtonCG, StochasticGradient, compare
-    from numdl.problems import SOFTMAX, VarPro, coupled
+    from numdl.problems import SOFTMAX, VarPro, full_problem
     from numdl.regularize import GroupPenalty
 
     data = TOYS["peaks-classes"](size.n + 2000, random_state)
@@ -76,7 +76,7 @@ def _train(size: Size, random_state: int) -> Outcome:
         return VarPro(net, SOFTMAX, x[rows], c[rows], jnp.ones(len(x[rows])), penalty, jnp.asarray(ALPHA))
 
     reduced, held_out = on(slice(0, size.n)), on(slice(size.n, None))
-    full, full_held_out = coupled(reduced, theta), coupled(held_out, theta)
+    full, full_held_out = full_problem(reduced, theta), full_problem(held_out, theta)
     head = jax.jit(lambda problem, p: problem.value(p, problem.first_head(p))[1])(reduced, theta)
     start, still = {"theta": theta, "W": head}, {"theta": theta, "W": jnp.zeros_like(head)}
     sgd = StochasticGradient(optax.sgd(1.0, momentum=0.9))
@@ -121,7 +121,7 @@ def _train(size: Size, random_state: int) -> Outcome:
 
 def _draw(curves: dict[str, Any], errors: dict[str, float], figure: Figure) -> None:
     """Misfits of training and held-out points over the work, and the errors at the end."""
-    from numdl.report.figures.canvas import BLUE, GREEN, ORANGE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, ORANGE, logarithmic
 
     parts = figure.subplot_mosaic([["training", "validation"], ["error", "error"]], height_ratios=[2.0, 0.8])
     colors = (ORANGE, BLUE, GREEN)

@@ -101,7 +101,7 @@ def _draw(
     figure: Figure,
 ) -> None:
     """Surface and fits on one scale; below, the error over the width with the guaranteed rate."""
-    from numdl.report.figures.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREY, ORANGE, logarithmic, logarithmic_x
 
     shown = {"peaks": truth, **{f"{m} unit{'s' if m > 1 else ''}": values for m, values in surfaces.items()}}
     parts = figure.subplot_mosaic([list(shown), ["error"] * len(shown)], height_ratios=[1.0, 1.2])

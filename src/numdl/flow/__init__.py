@@ -1,34 +1,34 @@
 """How does one sample move through the network, read as ``du/dt = f(t, u, theta(t))``?"""
 
 from numdl.flow.activations import ACTIVATIONS, get_activation
-from numdl.flow.basis import BasisInTime
-from numdl.flow.control import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.controls import CONTROLS, get_control
+from numdl.flow.controls.basis import BasisInTime
+from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
+from numdl.flow.controls.prolong import PROLONGATIONS, prolong
+from numdl.flow.controls.smooth import SmoothInTime
+from numdl.flow.dynamics import DYNAMICS, Dynamics, Guarantee, damped, get_dynamics
 from numdl.flow.energy import POTENTIALS, energy
-from numdl.flow.fields import FIELDS, Field, Promise, damped, get_field
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
-from numdl.flow.prolong import PROLONGATIONS, prolong
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme
 from numdl.flow.semilinear import Semilinear, circulant_part, linear_part
 from numdl.flow.separable import Separable
-from numdl.flow.smooth import SmoothInTime
 
 __all__ = [
     "ACTIVATIONS",
     "CONTROLS",
-    "FIELDS",
+    "DYNAMICS",
     "MARCHES",
     "POTENTIALS",
     "PROLONGATIONS",
     "SCHEMES",
     "BasisInTime",
     "BiasControl",
-    "Field",
+    "Dynamics",
+    "Guarantee",
     "LayerParallel",
     "ParallelNewton",
     "PiecewiseConstant",
     "PiecewiseLinear",
-    "Promise",
     "Semilinear",
     "Separable",
     "SmoothInTime",
@@ -39,7 +39,7 @@ __all__ = [
     "final",
     "get_activation",
     "get_control",
-    "get_field",
+    "get_dynamics",
     "get_march",
     "get_scheme",
     "linear_part",

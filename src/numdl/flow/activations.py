@@ -18,7 +18,7 @@ def identity(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @jax.custom_jvp
 def tanh(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``act(z) = tanh z``, whose slope ``(1 - act)(1 + act)`` is kept as one number; JAX's own derivative keeps two."""
+    """``act(z) = tanh z``, whose slope ``(1 - act)(1 + act)`` is kept as one number; older JAX keeps two."""
     return jnp.tanh(z)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.flow.fields import get_field
+from numdl.flow.dynamics import get_dynamics
 
 
 def _log_cosh(z: Array) -> Array:
@@ -31,7 +31,7 @@ def energy(dynamics: str, activation: str, u: Float[Array, " m"], theta: PyTree)
     """Energy of one state under the weights of one layer.
 
     Args:
-        dynamics: key of ``FIELDS`` with an energy.
+        dynamics: key of ``DYNAMICS`` with an energy.
         activation: key of ``POTENTIALS``.
         u: state, (m,).
         theta: weights of one layer.
@@ -44,7 +44,7 @@ def energy(dynamics: str, activation: str, u: Float[Array, " m"], theta: PyTree)
 
     Source: the fields' own, see there.
     """
-    field = get_field(dynamics)
+    field = get_dynamics(dynamics)
     if field.energy is None:
         raise ValueError(
             f"energy({dynamics!r}): these dynamics conserve none. Use double_hamiltonian, h1 or hyperbolic."

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree
+from numdl.contracts import PyTree, VectorField
 
 
 class Linear(NamedTuple):
@@ -41,7 +41,7 @@ class Semilinear:
     """
 
     linear: Linear
-    rest: Dynamics
+    rest: VectorField
 
     def __call__(self, t: Any, u: Float[Array, " m"], theta: PyTree) -> Float[Array, " m"]:
         """Both parts.

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree
+from numdl.contracts import PyTree, VectorField
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Separable:
         columns: whether both take many samples as well, as the columns of an array (m/2, n).
     """
 
-    first: Dynamics
-    second: Dynamics
+    first: VectorField
+    second: VectorField
     columns: bool = False
 
     def __call__(self, t: Any, u: Float[Array, " m *n"], theta: PyTree) -> Float[Array, " m *n"]:

@@ -9,6 +9,7 @@ from numdl.linalg.krylov_ball import KrylovModel, krylov_model, lowest_in_ball
 from numdl.linalg.lanczos import Probe, Tridiagonal, lanczos_probe, tridiagonalise
 from numdl.linalg.preconditioned_cg import CGSolution, preconditioned_cg
 from numdl.linalg.riccati import Feedback, LinearQuadratic, follow, riccati
+from numdl.linalg.smoothing import smoothing_solve
 from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
 
@@ -101,6 +102,7 @@ __all__ = [
     "powers_of_two",
     "preconditioned_cg",
     "riccati",
+    "smoothing_solve",
     "steihaug",
     "tridiagonalise",
     "tsqr_reduce",

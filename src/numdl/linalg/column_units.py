@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg.lapack import dgejsv
+from scipy.linalg.lapack import dgejsv  # pyright: ignore[reportAttributeAccessIssue]
 
 _UNEQUAL, _SMALL = 10.0, 1e-6
 """Ratio of column sizes from which on, and relative singular value below which, units may hide a direction."""

@@ -1,7 +1,6 @@
 """Which parameters does a model have, and how does it map one sample to features?"""
 
 from numdl.models.chain import Chain
-from numdl.models.header import from_header, to_header
 from numdl.models.levels import coarsened, prolonged, refined
 from numdl.models.mlp import MLP
 from numdl.models.network import Network
@@ -18,8 +17,6 @@ __all__ = [
     "ResNet",
     "coarsened",
     "first_overflow",
-    "from_header",
     "prolonged",
     "refined",
-    "to_header",
 ]

@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.flow.fields.base import generator
+from numdl.flow.dynamics.base import generator
 from numdl.models.network import Network
 
 

@@ -74,7 +74,7 @@ def prolonged(net: ResNet, theta: PyTree, kind: str = "same") -> PyTree:
     Args:
         net: the coarser network.
         theta: its weights.
-        kind: of interpolation in time, see ``numdl.flow.prolong``.
+        kind: of interpolation in time, see ``numdl.flow.controls.prolong``.
 
     Returns:
         The structure of ``theta``: opening unchanged, flow prolonged, learned steps halved.

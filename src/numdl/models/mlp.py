@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
-from numdl.flow.fields.base import generator
+from numdl.flow.dynamics.base import generator
 from numdl.models.network import Network, apply_layer, draw_layer
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
-from numdl.flow.fields.base import as_weights, times
+from numdl.flow.dynamics.base import as_weights, times
 
 
 class Network(abc.ABC):

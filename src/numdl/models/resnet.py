@@ -18,21 +18,21 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.flow import (
-    Field,
+    Dynamics,
     SmoothInTime,
     damped,
     get_activation,
     get_control,
-    get_field,
+    get_dynamics,
     get_march,
     get_scheme,
     serial,
 )
 from numdl.flow.controls import WeightsInTime
-from numdl.flow.fields.base import as_weights, draw_layers, generator
+from numdl.flow.dynamics.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
+from numdl.models.compatible import require_compatible
 from numdl.models.network import Network, apply_layer, draw_layer
-from numdl.models.together import try_a_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +44,11 @@ class ResNet(Network):
         width: number m of features, at least 1; at least d without opening.
         depth: number of steps, at least 0; with 0 the network is a single layer (or, without opening, linear).
         T: final time, positive, in the unit of time of the flow; the step is ``T / depth``.
-        dynamics: key of ``numdl.flow.FIELDS``, or a ``Field`` of yours.
+        dynamics: key of ``numdl.flow.DYNAMICS``, or a ``Dynamics`` of yours.
         scheme: key of ``numdl.flow.SCHEMES``.
-        control: weights in time, ``"constant"`` or ``"linear"`` on each step, or ``coefficients`` of a cubic
-            ``"spline"``, of ``"legendre"`` or of ``"chebyshev"`` polynomials over all steps.
+        control: weights in time, ``"constant"`` or ``"linear"`` on each step, or ``coefficients`` of a
+            ``"linear_spline"``, a cubic ``"spline"``, of ``"legendre"`` or of ``"chebyshev"`` polynomials over all
+            steps.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         opening: whether a layer ``act(K x + b)`` opens; without it x is padded with zeros.
         smoothness: correlation time of the weights under their prior, in the unit of T; 0 leaves layers independent.
@@ -62,7 +63,7 @@ class ResNet(Network):
     width: int
     depth: int
     T: float | int = 1.0
-    dynamics: str | Field = "plain"
+    dynamics: str | Dynamics = "plain"
     scheme: str = "euler"
     control: str = "constant"
     activation: str = "tanh"
@@ -105,14 +106,12 @@ class ResNet(Network):
             )
         get_control(self.control, self.depth, self.coefficients, self.smoothness)
         get_activation(self.activation)
-        parts = self.field, get_scheme(self.scheme), get_march(self.march)
-        if self.depth:
-            try_a_step(*parts, self.activation, self.width)
+        require_compatible(self.field, get_scheme(self.scheme), get_march(self.march), self.activation, self.width)
 
     @property
-    def field(self) -> Field:
+    def field(self) -> Dynamics:
         """The dynamics, with the damping that was asked for."""
-        field = self.dynamics if isinstance(self.dynamics, Field) else get_field(self.dynamics)
+        field = self.dynamics if isinstance(self.dynamics, Dynamics) else get_dynamics(self.dynamics)
         return field if self.damping is None else damped(field, self.damping)
 
     @property
@@ -141,7 +140,7 @@ class ResNet(Network):
 
         Opening: ``K ~ N(0, 1/d)`` and ``b ~ U(-1, 1)``, see ``draw_layer``.
 
-        Flow: each coefficient is drawn by itself from ``Field.init`` with ``scale = min(1, 1 / (2 h))``. A square
+        Flow: each coefficient is drawn by itself from ``Dynamics.init`` with ``scale = min(1, 1 / (2 h))``. A square
         random matrix then has a spectral norm of about ``2 scale``, hence ``h ||K||`` is about 1 at most: a step moves
         the state by no more than its own size, for any T and depth.
 
@@ -264,5 +263,5 @@ class ResNet(Network):
         Returns:
             ``(scheme, f, control, coeffs, u0, t0, h)``.
         """
-        f, h = self.field.dynamics(get_activation(self.activation)), self.step_sizes(theta)
+        f, h = self.field.vector_field(get_activation(self.activation)), self.step_sizes(theta)
         return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h

@@ -1,56 +1,47 @@
 """Lower a Problem: one loop, one file per method."""
 
-from numdl.optimize.augmented_lagrangian import AugmentedLagrangian
-from numdl.optimize.bfgs import BFGS
-from numdl.optimize.block_coordinate_descent import BlockCoordinateDescent
-from numdl.optimize.cascadic import Level, Refinement, minimize_cascadic
-from numdl.optimize.compare import Curve, Entry, compare
-from numdl.optimize.discrete_approximations import DiscreteApproximations
-from numdl.optimize.inexact_newton import InexactNewton
-from numdl.optimize.lbfgs import LBFGS
-from numdl.optimize.levenberg_marquardt import LevenbergMarquardt
-from numdl.optimize.levenberg_marquardt_qr import LevenbergMarquardtQR
-from numdl.optimize.line_search import armijo, strong_wolfe
-from numdl.optimize.loop import Adapt, Adapted, Best, NoFiniteStart, Progress, minimize
-from numdl.optimize.multiple_shooting import MultipleShooting
-from numdl.optimize.nesterov import nesterov
-from numdl.optimize.newton import Newton
-from numdl.optimize.nonlinear_cg import NonlinearCG
-from numdl.optimize.one_shot import OneShot
-from numdl.optimize.optax import Optax
-from numdl.optimize.optimistix import Optimistix
-from numdl.optimize.projected_gauss_newton import ProjectedGaussNewton
-from numdl.optimize.projected_gradient import ProjectedGradient
-from numdl.optimize.proximal_gradient import ProximalGradient
-from numdl.optimize.resampled import minimize_resampled, sample_gap
-from numdl.optimize.steepest_descent import SteepestDescent
-from numdl.optimize.stochastic import StochasticProgress, minimize_stochastic
-from numdl.optimize.stochastic_gradient import StochasticGradient
-from numdl.optimize.subsampled import minimize_subsampled
-from numdl.optimize.successive_approximations import SuccessiveApproximations
-from numdl.optimize.trust_region import NewtonCG, TrustRegion
+from numdl.optimize.adapters.optax import Optax
+from numdl.optimize.adapters.optimistix import Optimistix
+from numdl.optimize.constrained.nesterov import nesterov
+from numdl.optimize.constrained.projected_gauss_newton import ProjectedGaussNewton
+from numdl.optimize.constrained.projected_gradient import ProjectedGradient
+from numdl.optimize.constrained.proximal_gradient import ProximalGradient
+from numdl.optimize.drivers.cascadic import Level, Refinement, minimize_cascadic
+from numdl.optimize.drivers.compare import Curve, Entry, compare
+from numdl.optimize.drivers.loop import Adapt, Adapted, Best, NoFiniteStart, Progress, minimize
+from numdl.optimize.drivers.sample_average import minimize_sample_average, sample_gap
+from numdl.optimize.drivers.stochastic import StochasticProgress, minimize_stochastic
+from numdl.optimize.drivers.subsampled import minimize_subsampled
+from numdl.optimize.least_squares.levenberg_marquardt import LevenbergMarquardt
+from numdl.optimize.least_squares.levenberg_marquardt_qr import LevenbergMarquardtQR
+from numdl.optimize.parts.line_search import armijo, strong_wolfe
+from numdl.optimize.smooth.bfgs import BFGS
+from numdl.optimize.smooth.block_coordinate_descent import BlockCoordinateDescent
+from numdl.optimize.smooth.inexact_newton import InexactNewton
+from numdl.optimize.smooth.lbfgs import LBFGS
+from numdl.optimize.smooth.newton import Newton
+from numdl.optimize.smooth.nonlinear_cg import NonlinearCG
+from numdl.optimize.smooth.steepest_descent import SteepestDescent
+from numdl.optimize.smooth.stochastic_gradient import StochasticGradient
+from numdl.optimize.smooth.trust_region import NewtonCG, TrustRegion
 
 __all__ = [
     "BFGS",
     "LBFGS",
     "Adapt",
     "Adapted",
-    "AugmentedLagrangian",
     "Best",
     "BlockCoordinateDescent",
     "Curve",
-    "DiscreteApproximations",
     "Entry",
     "InexactNewton",
     "Level",
     "LevenbergMarquardt",
     "LevenbergMarquardtQR",
-    "MultipleShooting",
     "Newton",
     "NewtonCG",
     "NoFiniteStart",
     "NonlinearCG",
-    "OneShot",
     "Optax",
     "Optimistix",
     "Progress",
@@ -61,13 +52,12 @@ __all__ = [
     "SteepestDescent",
     "StochasticGradient",
     "StochasticProgress",
-    "SuccessiveApproximations",
     "TrustRegion",
     "armijo",
     "compare",
     "minimize",
     "minimize_cascadic",
-    "minimize_resampled",
+    "minimize_sample_average",
     "minimize_stochastic",
     "minimize_subsampled",
     "nesterov",

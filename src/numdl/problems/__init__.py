@@ -1,22 +1,21 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
-from numdl.problems.any_model import empirical, split_module
-from numdl.problems.control import ControlProblem
-from numdl.problems.coupled import Separable, coupled
-from numdl.problems.covariance import Confidence, confidence
-from numdl.problems.empirical import Empirical
-from numdl.problems.evidence import FollowEvidence
-from numdl.problems.exact_hessian import ExactHessian
-from numdl.problems.inexact_varpro import InexactHead, InexactVarPro
-from numdl.problems.laplace import laplace_metrics, probed_metrics
-from numdl.problems.linear import LinearEmpirical, linear_empirical
-from numdl.problems.loss_from import loss_from
-from numdl.problems.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, Loss, get_loss
-from numdl.problems.nonlinear_squares import NonlinearLeastSquares
-from numdl.problems.normal import Normal, normal_equations
-from numdl.problems.separable import separable
-from numdl.problems.slim_train import SlimTrain
-from numdl.problems.varpro import VarPro
+from numdl.problems.evidence.follow import FollowEvidence
+from numdl.problems.evidence.laplace import laplace_metrics, probed_metrics
+from numdl.problems.risk.any_model import empirical, split_module
+from numdl.problems.risk.covariance import Confidence, confidence
+from numdl.problems.risk.empirical import Empirical
+from numdl.problems.risk.linear import LinearEmpirical, linear_empirical
+from numdl.problems.risk.loss_from import loss_from
+from numdl.problems.risk.losses import LEAST_SQUARES, LOGISTIC, LOSSES, POISSON, PSEUDO_HUBER, SOFTMAX, Loss, get_loss
+from numdl.problems.risk.nonlinear_squares import NonlinearLeastSquares
+from numdl.problems.varpro.coupled import SeparableModel, full_problem
+from numdl.problems.varpro.exact_hessian import ExactHessian
+from numdl.problems.varpro.inexact_varpro import InexactHead, InexactVarPro
+from numdl.problems.varpro.normal import Normal, normal_equations
+from numdl.problems.varpro.separable import separable
+from numdl.problems.varpro.slim_train import SlimTrain
+from numdl.problems.varpro.varpro import VarPro
 
 __all__ = [
     "LEAST_SQUARES",
@@ -26,7 +25,6 @@ __all__ = [
     "PSEUDO_HUBER",
     "SOFTMAX",
     "Confidence",
-    "ControlProblem",
     "Empirical",
     "ExactHessian",
     "FollowEvidence",
@@ -36,12 +34,12 @@ __all__ = [
     "Loss",
     "NonlinearLeastSquares",
     "Normal",
-    "Separable",
+    "SeparableModel",
     "SlimTrain",
     "VarPro",
     "confidence",
-    "coupled",
     "empirical",
+    "full_problem",
     "get_loss",
     "laplace_metrics",
     "linear_empirical",

@@ -6,6 +6,7 @@ from numdl.regularize.operator_penalty import OperatorPenalty
 from numdl.regularize.penalty import GroupPenalty
 from numdl.regularize.prox import L1, Box, non_negative
 from numdl.regularize.time import TimeSmoothness
+from numdl.regularize.total_variation import SmoothedTotalVariation
 
 __all__ = [
     "GROUPINGS",
@@ -15,6 +16,7 @@ __all__ = [
     "OperatorPenalty",
     "Precisions",
     "Sizes",
+    "SmoothedTotalVariation",
     "TimeSmoothness",
     "group_labels",
     "log_evidence",

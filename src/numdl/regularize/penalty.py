@@ -6,6 +6,9 @@ is a Gaussian whose precision the evidence can estimate group by group.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -52,3 +55,16 @@ class GroupPenalty(eqx.Module):
     def _shifted(self, theta: PyTree) -> Float[Array, " p"]:
         vector = ravel_pytree(theta)[0]
         return vector if self.reference is None else vector - self.reference
+
+
+def hessian_at(penalty: Any, p: PyTree) -> Callable[[PyTree], PyTree]:
+    """Products with the Hessian of a penalty at p.
+
+    Args:
+        penalty: with ``hessian(p)`` where that depends on p, as of ``SmoothedTotalVariation``; else with ``product``.
+        p: where.
+
+    Returns:
+        ``v -> H v``, structure of p.
+    """
+    return penalty.hessian(p) if hasattr(penalty, "hessian") else penalty.product

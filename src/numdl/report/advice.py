@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl.plots.wording import compare, duration, factor, number, short
 from numdl.report.measures import (
     Judgement,
     column,
@@ -21,7 +22,6 @@ from numdl.report.measures import (
     scaled_residuals,
 )
 from numdl.report.summary import FitSummary
-from numdl.report.wording import compare, duration, factor, number, short
 
 NO_SIGNAL = 0.9  # own error over the trivial model's, from here on the columns explain nothing
 NEGLIGIBLE = 0.05  # own error over the trivial model's, below it neither gaps nor residual shapes matter
@@ -160,7 +160,7 @@ def _overfit(summary: FitSummary, j: Judgement) -> str | None:
 
 
 def _saturated(summary: FitSummary, j: Judgement) -> str | None:
-    effective, trivial = last(summary, "effective_parameters"), _ratio(j.own, j.trivial)
+    effective, trivial = last(summary, "effective_dof"), _ratio(j.own, j.trivial)
     if (
         summary.model == "linear"
         or effective is None
@@ -272,6 +272,6 @@ def _few_rows(summary: FitSummary, j: Judgement) -> str | None:
 def _good(summary: FitSummary, j: Judgement) -> str:
     if j.own is None:
         return "Nothing to advise: no errors were recorded."
-    effective = last(summary, "effective_parameters")
+    effective = last(summary, "effective_dof")
     known = column(summary, "objective") is not None or effective is not None or j.trivial is not None
     return "The fit is good; nothing needs to change." if known else "Nothing in these numbers asks for a change."

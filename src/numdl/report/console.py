@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from numdl.plots.wording import duration, finite, number, short
 from numdl.report.summary import FitSummary
-from numdl.report.wording import duration, finite, number, short
 
 if TYPE_CHECKING:
     from rich.console import Console

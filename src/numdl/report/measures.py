@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numdl.plots.wording import finite
 from numdl.report.summary import FitSummary, ScoreRow
-from numdl.report.wording import finite
 
 HUGE = 1e100
 """Larger predictions are treated as not finite: their squares and axis limits overflow."""

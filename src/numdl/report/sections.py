@@ -9,12 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from numdl.plots import convergence, fit, selection, weights
+from numdl.plots.canvas import MAX_POINTS, draw_svg
+from numdl.plots.wording import finite, number, short
 from numdl.report import measures
-from numdl.report.figures import convergence, fit, selection, weights
-from numdl.report.figures.canvas import MAX_POINTS, draw_svg
 from numdl.report.summary import FitSummary
 from numdl.report.template import card, element, figure, grid, table
-from numdl.report.wording import finite, number, short
 
 PARTS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
@@ -78,9 +78,9 @@ def regularisation(summary: FitSummary) -> str:
             first, *_, final = paths
             note = f"{len(paths)} groups of weights, from {short(first)} (dark) to {short(final)} (light)."
         figures.append(figure("Regularisation alpha", note, draw_svg("alpha", "Path of alpha over iterations", draw)))
-    effective = measures.column(summary, "effective_parameters")
+    effective = measures.column(summary, "effective_dof")
     if effective is not None:
-        now, total = measures.last(summary, "effective_parameters"), summary.n_parameters
+        now, total = measures.last(summary, "effective_dof"), summary.n_parameters
         note = f"Directions that the data determine: {number(now)}" + (f" of {total:,} parameters." if total else ".")
         draw = partial(convergence.draw_effective, effective=effective, n_parameters=total)
         title = "Effective number of parameters"

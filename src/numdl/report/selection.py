@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.report.figures import selection as figures
-from numdl.report.figures.canvas import draw_svg
+from numdl.plots import selection as figures
+from numdl.plots.canvas import draw_svg
+from numdl.plots.wording import number
 from numdl.report.files import whole_file
 from numdl.report.template import card, document, element, figure, grid, table, terms
-from numdl.report.wording import number
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from numdl.report.figures import stability as figures
-from numdl.report.figures.canvas import draw_svg
+from numdl.plots import stability as figures
+from numdl.plots.canvas import draw_svg
+from numdl.plots.wording import number
 from numdl.report.files import whole_file
 from numdl.report.template import bullets, card, document, element, figure, grid, terms
-from numdl.report.wording import number
 
 
 def write_stability(found: Any, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]) -> None:
     """Write a stability report as one self-contained HTML page.
 
     Args:
-        found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
+        found: arrays and sentences, as ``numdl.analysis.stability.StabilityReport`` has them.
         title: heading.
         facts: what was judged, name and value.
         path: the file to write or replace; its folder must exist.
@@ -36,7 +36,7 @@ def stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
     """The report as the text of an HTML5 document.
 
     Args:
-        found: arrays and sentences, as ``numdl.flow.stability.StabilityReport`` has them.
+        found: arrays and sentences, as ``numdl.analysis.stability.StabilityReport`` has them.
         title: heading.
         facts: what was judged, name and value.
 

@@ -36,7 +36,7 @@ class FitSummary:
             recognised by the words ``ridge``/``linear``/``logistic`` and ``mean of``/``most frequent`` in their names.
         score_name: what the scores measure, with its unit: ``"RMSE (kW)"``, ``"error %"``.
         history: columns of equal length, one entry per iteration. Known names: ``seconds``, ``objective``,
-            ``gradient_norm``, ``train_error``, ``validation_error``, ``damping``, ``effective_parameters``,
+            ``gradient_norm``, ``train_error``, ``validation_error``, ``damping``, ``effective_dof``,
             ``log_evidence``, ``noise`` and one ``alpha:<group>`` per group of weights.
         n_parameters: number of unknowns, 0 if not known.
         c: true targets of the held-out rows, (n, k); for classification the indices of the classes, (n,).

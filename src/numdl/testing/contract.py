@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Iterate, Optimizer, Problem, PyTree
+from numdl.testing.precision import precision_of
 
 
 def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTree = None, *, steps: int = 3) -> Iterate:
     """``init`` and ``step`` return the same tree, shapes and dtypes but for the metrics; ``step`` is compiled once.
 
-    As the loop does, ``step`` gets the iterate without metrics: they are output only.
+    As the loop does, ``step`` gets the iterate without metrics: they are output only. All is computed in the
+    precision of p: inside JAX's local 64-bit context where p is float64.
 
     Args:
         optimizer: to be checked.
@@ -30,6 +33,12 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
             changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced
             more than once.
     """
+    with precision_of("check_contract", p):
+        return _checked(optimizer, problem, jax.tree.map(jnp.asarray, p), aux, steps)
+
+
+def _checked(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTree, steps: int) -> Iterate:
+    """The check itself, see ``check_contract``."""
     name = type(optimizer).__name__
     traces = 0
 

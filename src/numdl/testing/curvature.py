@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import PyTree
 from numdl.testing import trees
+from numdl.testing.precision import precision_of, require_real
 
 
 class CurvatureResult(NamedTuple):
@@ -21,11 +22,13 @@ class CurvatureResult(NamedTuple):
         asymmetry: largest ``|H - H'|`` found, relative to the size of H.
         smallest: smallest eigenvalue (dense) or Rayleigh quotient (random) found, relative to the size of H.
         dense: whether the whole matrix was formed.
+        precision: dtype in which H was applied, that of p.
     """
 
     asymmetry: float
     smallest: float
     dense: bool
+    precision: str = "float64"
 
 
 def check_curvature(
@@ -42,6 +45,8 @@ def check_curvature(
     Up to ``max_dense`` unknowns the matrix is formed and its eigenvalues are computed, so a single negative one is
     seen; above, pairs of random directions are used, which see only errors that are not confined to few directions.
 
+    H is applied in the precision of p: inside JAX's local 64-bit context where p is float64.
+
     Args:
         curvature: ``v -> H v``, structure of p.
         p: gives structure and dtypes.
@@ -55,19 +60,12 @@ def check_curvature(
 
     Raises:
         AssertionError: H is not symmetric, not positive semidefinite, not finite, or zero.
+        ValueError: p has leaves that are not real.
     """
-    tolerance = 1000 * trees.eps(p) if tolerance is None else tolerance
-    flat, unravel = ravel_pytree(p)
-    if flat.size <= max_dense:
-        columns = [ravel_pytree(curvature(unravel(e)))[0] for e in jnp.eye(flat.size, dtype=flat.dtype)]
-        H = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
-        size = float(np.max(np.abs(H), initial=0.0))
-        _require_size(size)
-        result = CurvatureResult(
-            float(np.max(np.abs(H - H.T))) / size, float(np.min(np.linalg.eigvalsh((H + H.T) / 2))) / size, True
-        )
-    else:
-        result = _random(curvature, p, key, draws)
+    with precision_of("check_curvature", p) as precision:
+        require_real("check_curvature", p)
+        result = _measured(curvature, p, key, draws, max_dense)._replace(precision=precision)
+        tolerance = 1000 * trees.eps(p) if tolerance is None else tolerance
     if not result.asymmetry <= tolerance:
         raise AssertionError(f"check_curvature: {result}: not symmetric, needs an asymmetry below {tolerance:.1e}.")
     if not result.smallest >= -tolerance:
@@ -76,6 +74,21 @@ def check_curvature(
             "in place of the Gauss-Newton matrix does this."
         )
     return result
+
+
+def _measured(
+    curvature: Callable[[PyTree], PyTree], p: PyTree, key: jax.Array, draws: int, max_dense: int
+) -> CurvatureResult:
+    """The measures, by the matrix or by random pairs."""
+    flat, unravel = ravel_pytree(p)
+    if flat.size > max_dense:
+        return _random(curvature, p, key, draws)
+    columns = [ravel_pytree(curvature(unravel(e)))[0] for e in jnp.eye(flat.size, dtype=flat.dtype)]
+    H = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    size = float(np.max(np.abs(H), initial=0.0))
+    _require_size(size)
+    smallest = float(np.min(np.linalg.eigvalsh((H + H.T) / 2)))
+    return CurvatureResult(float(np.max(np.abs(H - H.T))) / size, smallest / size, True)
 
 
 def _random(curvature: Callable[[PyTree], PyTree], p: PyTree, key: jax.Array, draws: int) -> CurvatureResult:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numdl.testing.precision import precision_of
+
 
 class OrderResult(NamedTuple):
     """Errors by number of steps.
@@ -15,17 +17,21 @@ class OrderResult(NamedTuple):
         nts: numbers of steps, (count,).
         errors: largest absolute error of each solution, (count,).
         orders: observed order between neighbours, (count - 1,).
+        precision: dtype of the solutions.
     """
 
     nts: np.ndarray
     errors: np.ndarray
     orders: np.ndarray
+    precision: str = "float64"
 
     def __str__(self) -> str:
         """One line per number of steps."""
         orders = ["", *(f"{order:8.3f}" for order in self.orders)]
         rows = zip(self.nts, self.errors, orders, strict=True)
-        return "\n".join(["      nt         error   order", *(f"{nt:8d} {e:13.6e}{o}" for nt, e, o in rows)])
+        return "\n".join(
+            [f"      nt         error   order   in {self.precision}", *(f"{nt:8d} {e:13.6e}{o}" for nt, e, o in rows)]
+        )
 
 
 def check_order(
@@ -35,6 +41,9 @@ def check_order(
 
     Use a problem that is nonlinear and whose right-hand side and weights move in time: an autonomous one cannot see
     wrong stage times.
+
+    ``solve`` is called in the precision of ``exact``: inside JAX's local 64-bit context where that is float64, as
+    lists of numbers are.
 
     Args:
         solve: ``nt -> solution`` with nt steps, any array.
@@ -54,12 +63,13 @@ def check_order(
     if nt.ndim != 1 or nt.size < 2 or np.any(np.diff(nt) <= 0):
         raise ValueError(f"check_order(nts={list(nts)}): needs at least two increasing numbers. Use (16, 32, 64).")
     truth = np.asarray(exact)
-    solutions = [np.asarray(solve(int(n))) for n in nt]
+    with precision_of("check_order", truth):
+        solutions = [np.asarray(solve(int(n))) for n in nt]
     errors = np.array([np.max(np.abs(solution - truth)) for solution in solutions])
     floor = 100 * np.finfo(solutions[0].dtype).eps * np.max(np.abs(truth))
     with np.errstate(divide="ignore", invalid="ignore"):
         orders = np.log(errors[:-1] / errors[1:]) / np.log(nt[1:] / nt[:-1])
-    result = OrderResult(nt, errors, orders)
+    result = OrderResult(nt, errors, orders, solutions[0].dtype.name)
     if not np.all(errors > floor):
         raise AssertionError(
             f"check_order: errors at the rounding level {floor:.1e}, or not finite. Use fewer steps or a harder "

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.march.adaptive import adaptive
 from numdl.flow.march.adjoint import adjoint
 from numdl.flow.march.all_at_once import AllAtOnce
@@ -70,7 +70,7 @@ COLUMNS = (final, remat, checkpointed)
 def over_samples(
     march: March,
     scheme: Scheme,
-    f: Dynamics,
+    f: VectorField,
     control: Control,
     coeffs: PyTree,
     u0: Float[Array, "n m"],

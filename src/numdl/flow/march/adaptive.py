@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme
+from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.march.common import steps_of
 
 
 def adaptive(
     scheme: Scheme,
-    f: Dynamics,
+    f: VectorField,
     control: Control,
     coeffs: PyTree,
     u0: Float[Array, " m"],
@@ -67,11 +67,13 @@ def adaptive(
             """The rate per step: time inside it runs from 0 to 1."""
             return size * f(start + c * size, u, control.at(cell, c))
 
+        # Numbers of Python would be float64 where that is on, whatever u is.
+        zero, one = jnp.zeros((), u.dtype), jnp.ones((), u.dtype)
         found = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             diffrax.Tsit5(),
-            0.0,
-            1.0,
+            zero,
+            one,
             None,
             u,
             args=cell,

@@ -3,7 +3,7 @@
 ``lambda' = -(df/du)' lambda`` and the state are integrated backwards from T with the scheme of the way forward. It
 needs no stored states, and its gradient is not the derivative of the discrete loss: the error is of the order of the
 scheme at best, and where the flow contracts the backward state explodes. An option to study, not a default;
-``check_adjoint`` measures it.
+``adjoint_report`` measures it.
 
 Source: Onken and Ruthotto, Discretize-optimize vs. optimize-discretize for time-series regression and continuous
 normalizing flows, arXiv:2005.13420; Gholami, Keutzer and Biros, ANODE, IJCAI 2019.
@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 from numdl.flow.march.common import advance, steps_of
 
 
 def adjoint(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
 ) -> Float[Array, "*n m"]:
     """State of ``final``; its reverse derivative is the adjoint equation, solved backwards by the same scheme.
 

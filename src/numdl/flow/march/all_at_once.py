@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
-from numdl.flow.march.common import advance, steps_of
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
+from numdl.flow.march.common import advance, steps_of, tied
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""
@@ -46,7 +46,14 @@ class AllAtOnce(abc.ABC):
         """Solver of recursions of this step, and of linear ones."""
 
     def __call__(
-        self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+        self,
+        scheme: Scheme,
+        f: VectorField,
+        control: Control,
+        coeffs: PyTree,
+        u0: Float[Array, "*n m"],
+        t0: Any,
+        h: Any,
     ) -> Float[Array, "*n m"]:
         """State at the end, differentiable forwards and backwards.
 
@@ -112,7 +119,7 @@ def require_whole(call: str, name: str, value: Any, least: int) -> None:
         raise ValueError(f"{call}({name}={value!r}): needs a whole number, at least {least}.")
 
 
-def step_of(scheme: Scheme, f: Dynamics, control: Control) -> Propagate:
+def step_of(scheme: Scheme, f: VectorField, control: Control) -> Propagate:
     """One step of one sample (m,), or of all samples (n, m)."""
     one = functools.partial(advance, scheme, f, control)
     return lambda step, u: jax.vmap(one, (0, None))(u, step) if u.ndim == 2 else one(u, step)
@@ -159,7 +166,7 @@ def states_of(solve: Solve, step: Propagate, levels: list[Steps], factor: int, u
     @march.defjvp
     def _(primals: Any, tangents: Any) -> Any:
         (levels, start), (moved, start_moved) = primals, tangents
-        moved, start_moved = jax.lax.optimization_barrier((moved[0], start_moved))  # not to be known in parts
+        moved, start_moved = tied((moved[0], start_moved))
         states = march(levels, start)
         tangent = tangent_of(step)
         along = [(states[: -1 : factor**k], level) for k, level in enumerate(levels)]

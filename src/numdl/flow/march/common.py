@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField
 
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
@@ -28,7 +28,7 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
     Raises:
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    cells = control.cells(coeffs)
+    cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
     leaves = jax.tree.leaves(cells)
     if not leaves:
         raise ValueError(
@@ -52,15 +52,30 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
     return jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
 
 
-def advance(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+def advance(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, step: Steps) -> PyTree:
     """The carry after one step on its own cell."""
     return scheme.step(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
 
 
-def retreat(scheme: Scheme, f: Dynamics, control: Control, carry: PyTree, step: Steps) -> PyTree:
+def retreat(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, step: Steps) -> PyTree:
     """The carry before one step; only for schemes with an inverse."""
     assert scheme.inverse is not None
     return scheme.inverse(f, step.t, step.h, carry, lambda c: control.at(step.cell, c))
+
+
+def tied(tangents: PyTree) -> PyTree:
+    """The same tangents, each of which seems to depend on all of them.
+
+    JAX differentiates backwards what is unknown and computes the rest ahead, but a linear system cannot be transposed
+    whose right-hand side is known in parts (as the start is, whose tangent is zero, where only weights are asked for).
+    A branch that is never taken makes all parts unknown together; the compiler takes it out.
+    """
+    total = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(tangents))
+
+    def tie(leaf: Array) -> Array:
+        return jax.lax.select(True, leaf, jnp.broadcast_to(total, leaf.shape).astype(leaf.dtype))
+
+    return jax.tree.map(tie, tangents)
 
 
 def enter(scheme: Scheme, u: Array) -> PyTree:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, require_whole, step_of
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
@@ -54,7 +54,7 @@ class LayerParallel(AllAtOnce):
         cycle: ``"V"`` or ``"F"``.
         relaxation: ``"FCF"`` or ``"F"``.
         mesh: devices among which the layers are divided, with an axis ``"layer"``; None for one device. Samples may be
-            divided along another axis of it, as ``numdl.problems.shares`` does.
+            divided along another axis of it, as ``numdl.problems.sharding`` does.
     """
 
     factor: int = 4
@@ -88,7 +88,14 @@ class LayerParallel(AllAtOnce):
             )
 
     def convergence(
-        self, scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+        self,
+        scheme: Scheme,
+        f: VectorField,
+        control: Control,
+        coeffs: PyTree,
+        u0: Float[Array, "*n m"],
+        t0: Any,
+        h: Any,
     ) -> Convergence:
         """States at all times, and how fast the cycles came to them; not differentiable, not for ``jit``.
 

@@ -12,12 +12,12 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 from numdl.flow.march.common import advance, enter, leave, steps_of
 
 
 def remat(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
 ) -> Float[Array, " m *n"]:
     """State at the end; a reverse derivative keeps the nt states and computes what is inside a step again.
 
@@ -42,7 +42,7 @@ def remat(
 
 
 def checkpointed(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
 ) -> Float[Array, " m *n"]:
     """State at the end; a reverse derivative keeps about ``3 nt^(1/3)`` states, for at most three more passes forward.
 
@@ -106,7 +106,7 @@ def _nested(
     call: str,
     levels: Callable[[int], tuple[int, ...]],
     scheme: Scheme,
-    f: Dynamics,
+    f: VectorField,
     control: Control,
     coeffs: PyTree,
     u0: Array,

@@ -22,12 +22,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
-from numdl.flow.march.common import advance, enter, leave, retreat, steps_of
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
+from numdl.flow.march.common import advance, enter, leave, retreat, steps_of, tied
 
 
 def reversible(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
 ) -> Float[Array, "*n m"]:
     """State of ``final``, with derivatives from states that are computed backwards.
 
@@ -68,7 +68,7 @@ def reversible(
     @march.defjvp
     def _(primals: Any, tangents: Any) -> Any:
         steps, start = primals
-        tangents = jax.lax.optimization_barrier(tangents)  # a linear system must not be known in parts
+        tangents = tied(tangents)
         end = march(steps, start)
 
         def undo(direction: Any) -> Any:
@@ -144,18 +144,18 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
             "or rk4, or march='checkpointed'."
         )
 
-    def there(f: Dynamics, t: Any, h: Any, u: Array, theta: Any) -> Array:
+    def there(f: VectorField, t: Any, h: Any, u: Array, theta: Any) -> Array:
         return scheme.step(f, t, h, u, theta) - u
 
-    def back(f: Dynamics, t: Any, h: Any, u: Array, theta: Any) -> Array:
+    def back(f: VectorField, t: Any, h: Any, u: Array, theta: Any) -> Array:
         return scheme.step(f, t + h, -h, u, lambda c: theta(1.0 - c)) - u
 
-    def step(f: Dynamics, t: Any, h: Any, carry: tuple[Array, Array], theta: Any) -> tuple[Array, Array]:
+    def step(f: VectorField, t: Any, h: Any, carry: tuple[Array, Array], theta: Any) -> tuple[Array, Array]:
         y, z = carry
         y = coupling * y + (1 - coupling) * z + there(f, t, h, z, theta)
         return y, z - back(f, t, h, y, theta)
 
-    def inverse(f: Dynamics, t: Any, h: Any, carry: tuple[Array, Array], theta: Any) -> tuple[Array, Array]:
+    def inverse(f: VectorField, t: Any, h: Any, carry: tuple[Array, Array], theta: Any) -> tuple[Array, Array]:
         y, z = carry
         z = z + back(f, t, h, y, theta)
         return (y - (1 - coupling) * z - there(f, t, h, z, theta)) / coupling, z
@@ -164,7 +164,7 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
 
 
 def reversible_by_coupling(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, "*n m"], t0: Any, h: Any
 ) -> Float[Array, "*n m"]:
     """``reversible`` with ``coupled(scheme)``: any scheme, exact gradients, memory independent of depth.
 

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, Dynamics, PyTree, Scheme, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 from numdl.flow.march.common import advance, enter, leave, steps_of
 
 
 def serial(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, " m"], t0: Any, h: Any
 ) -> Float[Array, "times m"]:
     """States at all nt + 1 times: ``u_{i+1} = step(f, t_i, h_i, u_i, theta on step i)``.
 
@@ -45,7 +45,7 @@ def serial(
 
 
 def final(
-    scheme: Scheme, f: Dynamics, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
+    scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Float[Array, " m *n"], t0: Any, h: Any
 ) -> Float[Array, " m *n"]:
     """Last state of ``serial``, without storing the ones before.
 

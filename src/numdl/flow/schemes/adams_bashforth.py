@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 
 
 class Carry(NamedTuple):
@@ -37,7 +37,7 @@ def start(u: Float[Array, " m *n"]) -> Carry:
     return Carry(u, jnp.zeros_like(u), jnp.zeros((), u.dtype))
 
 
-def step(f: Dynamics, t: Any, h: Any, carry: Carry, theta: Callable[[float], PyTree]) -> Carry:
+def step(f: VectorField, t: Any, h: Any, carry: Carry, theta: Callable[[float], PyTree]) -> Carry:
     """One step.
 
     Args:

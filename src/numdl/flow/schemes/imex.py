@@ -13,11 +13,11 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 from numdl.flow.semilinear import Semilinear
 
 
-def step(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
     """One step of order 1.
 
     Args:

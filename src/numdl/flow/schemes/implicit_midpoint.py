@@ -16,16 +16,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 
 ITERATIONS = 20
 """Newton steps at most; 3 to 5 reach rounding for steps that make sense."""
 
 
-def step(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
-    """One step; a dense (m, m) system is solved in every Newton step.
-
-    Where Newton's method does not find a solution the state is NaN: a wrong state would go unnoticed.
+def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+    """One step, see ``nodes``.
 
     Args:
         f: any dynamics.
@@ -37,13 +35,33 @@ def step(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[fl
     Returns:
         State at t + h.
     """
+    return nodes(f, t, h, u, theta)[0]
+
+
+def nodes(
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]
+) -> tuple[Float[Array, " m"], tuple[tuple[float, float, Array], ...]]:
+    """One step and the state in its middle; a dense (m, m) system is solved in every Newton step.
+
+    Where Newton's method does not find a solution the state is NaN: a wrong state would go unnoticed.
+
+    Args:
+        f: any dynamics.
+        t: time.
+        h: step size, in time.
+        u: state, (m,).
+        theta: weights at a fraction of the step.
+
+    Returns:
+        State at t + h, and the midpoint rule.
+    """
     middle, weights = t + h / 2, theta(0.5)
 
     def residual(w: Array) -> Array:
         return w - u - h / 2 * f(middle, w, weights)
 
     w = jax.lax.custom_root(residual, u, _newton, _solve)
-    return 2 * w - u
+    return 2 * w - u, ((1.0, 0.5, w),)
 
 
 def _newton(residual: Callable[[Array], Array], start: Array) -> Array:
@@ -74,9 +92,9 @@ def _solve(linear: Callable[[Array], Array], right: Array) -> Array:
     return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(right)), right)
 
 
-def back(f: Dynamics, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
+def back(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[[float], PyTree]) -> Float[Array, " m"]:
     """State at t, given that at t + h: the same step the other way."""
     return step(f, t + h, -h, u, lambda c: theta(1.0 - c))
 
 
-IMPLICIT_MIDPOINT = Scheme(2, step, inverse=back, stability=lambda z: (1 + z / 2) / (1 - z / 2))
+IMPLICIT_MIDPOINT = Scheme(2, step, inverse=back, stability=lambda z: (1 + z / 2) / (1 - z / 2), nodes=nodes)

@@ -14,11 +14,11 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 from numdl.flow.separable import Separable, halves
 
 
-def _parts(f: Dynamics, scheme: str) -> Separable:
+def _parts(f: VectorField, scheme: str) -> Separable:
     """The two halves of f, or the reason why the scheme cannot step it."""
     if not isinstance(f, Separable):
         raise ValueError(
@@ -29,7 +29,7 @@ def _parts(f: Dynamics, scheme: str) -> Separable:
 
 
 def euler(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
 ) -> Float[Array, " m *n"]:
     """``z+ = z + h G(t, y, theta(0))``, ``y+ = y + h F(t, z+, theta(0))``.
 
@@ -52,7 +52,7 @@ def euler(
 
 
 def euler_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
 ) -> Float[Array, " m *n"]:
     """State at t, given that at t + h: undoes ``euler``."""
     parts, (y, z), w = _parts(f, "symplectic_euler"), halves(u), theta(0.0)
@@ -61,7 +61,7 @@ def euler_back(
 
 
 def verlet(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
 ) -> Float[Array, " m *n"]:
     """Half a kick, a full move, half a kick.
 
@@ -88,7 +88,7 @@ def verlet(
 
 
 def verlet_back(
-    f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
 ) -> Float[Array, " m *n"]:
     """State at t, given that at t + h: undoes ``verlet``."""
     parts, (y, z) = _parts(f, "verlet"), halves(u)

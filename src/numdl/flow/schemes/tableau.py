@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Dynamics, PyTree, Scheme
+from numdl.contracts import PyTree, Scheme, VectorField
 
 
 def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Scheme:
@@ -39,16 +39,25 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
     if abs(sum(b) - 1.0) > 1e-12:
         raise ValueError(f"explicit(sum of b = {sum(b)}): needs 1, else constants are integrated wrongly. Check b.")
 
-    def step(
-        f: Dynamics, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
-    ) -> Float[Array, " m *n"]:
+    def nodes(
+        f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    ) -> tuple[Float[Array, " m *n"], tuple[tuple[float, float, Array], ...]]:
         slopes: list[Array] = []
-        for row in a:
-            c = float(sum(row))
-            slopes.append(f(t + c * h, _move(u, h, row, slopes), theta(c)))
-        return _move(u, h, b, slopes)
+        rule: list[tuple[float, float, Array]] = []
+        for row, weight in zip(a, b, strict=True):
+            c, v = float(sum(row)), _move(u, h, row, slopes)
+            slopes.append(f(t + c * h, v, theta(c)))
+            rule += [(weight, c, v)] if weight else []
+        return _move(u, h, b, slopes), tuple(rule)
 
-    return Scheme(order, step, stability=functools.partial(_stability, _coefficients(a, b)), columns=True)
+    def step(
+        f: VectorField, t: Any, h: Any, u: Float[Array, " m *n"], theta: Callable[[float], PyTree]
+    ) -> Float[Array, " m *n"]:
+        return nodes(f, t, h, u, theta)[0]
+
+    stability = functools.partial(_stability, _coefficients(a, b))
+    # With a negative weight an integral of squares may be negative.
+    return Scheme(order, step, stability=stability, columns=True, nodes=nodes if min(b) >= 0 else None)
 
 
 def _coefficients(a: Sequence[Sequence[float]], b: Sequence[float]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,11 +17,16 @@ from numdl.linalg.operators.blocks import Kronecker
 from numdl.linalg.operators.difference import Difference
 
 
+def _distances(h: Any) -> Any:
+    """One or two numbers, in a list or an array."""
+    return np.asarray(h) if isinstance(h, list | tuple) else h
+
+
 class _ImageDifference(LinearMap):
     """The two operators ``D_1 kron I`` and ``I kron D_2`` of an image."""
 
     image: eqx.AbstractVar[tuple[int, int]]
-    h: eqx.AbstractVar[float | Array | np.ndarray]
+    h: eqx.AbstractVar[Any]
     boundary: eqx.AbstractVar[str]
 
     @property
@@ -28,11 +34,26 @@ class _ImageDifference(LinearMap):
     def _order(self) -> int: ...
 
     def __check_init__(self) -> None:
+        """Refuse what is no grid of pixels.
+
+        Raises:
+            ValueError: h is neither one distance nor two, or as `Difference`.
+        """
+        name = type(self).__name__
+        if np.shape(self.h) not in ((), (2,)):
+            raise ValueError(
+                f"{name}(h of shape {np.shape(self.h)}): needs one distance of neighbours, or two: down the columns "
+                "and along the rows. Give h=[h1, h2]."
+            )
         _ = self._parts  # Difference refuses
 
     @property
     def _parts(self) -> tuple[Kronecker, Kronecker]:
-        down, along = (Difference(n, self.h, order=self._order, boundary=self.boundary) for n in self.image)
+        sides = self.h if np.shape(self.h) else (self.h, self.h)
+        down, along = (
+            Difference(n, h, order=self._order, boundary=self.boundary)
+            for n, h in zip(self.image, (sides[0], sides[1]), strict=True)
+        )
         kept = [lx.IdentityLinearOperator(jax.ShapeDtypeStruct((n,), self.dtype)) for n in self.image]
         return Kronecker(down, kept[1]), Kronecker(kept[0], along)
 
@@ -42,14 +63,15 @@ class ImageGradient(_ImageDifference):
 
     Attributes:
         image: rows and columns, (n1, n2).
-        h: distance of neighbours, positive, in units of length.
+        h: distance of neighbours, positive, in units of length; two for pixels of unequal sides, (2,), the first down
+            the columns.
         boundary: "neumann", "dirichlet" or "periodic", as for `Difference`.
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 8.3.
     """
 
     image: tuple[int, int] = eqx.field(static=True)
-    h: float | Float[Array, ""] | Float[np.ndarray, ""] = 1.0
+    h: float | Float[Array, " *sides"] | Float[np.ndarray, " *sides"] = eqx.field(default=1.0, converter=_distances)
     boundary: str = eqx.field(static=True, default="neumann", kw_only=True)
 
     @property
@@ -72,14 +94,15 @@ class ImageLaplacian(_ImageDifference):
 
     Attributes:
         image: rows and columns, (n1, n2).
-        h: distance of neighbours, positive, in units of length.
+        h: distance of neighbours, positive, in units of length; two for pixels of unequal sides, (2,), the first down
+            the columns.
         boundary: "neumann", "dirichlet" or "periodic", as for `Difference`.
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 8.3.
     """
 
     image: tuple[int, int] = eqx.field(static=True)
-    h: float | Float[Array, ""] | Float[np.ndarray, ""] = 1.0
+    h: float | Float[Array, " *sides"] | Float[np.ndarray, " *sides"] = eqx.field(default=1.0, converter=_distances)
     boundary: str = eqx.field(static=True, default="neumann", kw_only=True)
 
     @property

@@ -192,7 +192,7 @@ def _generalised(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray) -> tupl
     size = np.linalg.norm(operator)
     if size == 0:
         raise ValueError("decompose: the operator is zero, so nothing is penalised. Give another, or alpha = 0.")
-    balance = (np.linalg.norm(z) or 1.0) / size
+    balance = float((np.linalg.norm(z) or 1.0) / size)
     rows, p = z.shape
     stack = np.vstack([z, balance * operator])
     unit = powers_of_two(stack)  # null spaces do not depend on the units of the columns

@@ -1,0 +1,1 @@
+"""Optimisers of control problems: maximum principle, multiple shooting, augmented Lagrangian, one-shot."""

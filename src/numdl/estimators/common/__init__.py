@@ -1,0 +1,1 @@
+"""What every estimator shares: intake of X and y, saving, processes."""

@@ -1,0 +1,209 @@
+"""Serialisation of fitted objects: which arrays and which JSON stand for them, so that no pickle is needed?
+
+Numbers, text, lists, tuples, dictionaries and arrays are written as they are. Of classes a file may name those of
+``RECORDS`` and estimators of numdl, nothing else: a file cannot reach other code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import import_module
+from typing import Any
+
+import jax
+import lineax
+import numpy as np
+import scipy.sparse
+
+from numdl.flow import DYNAMICS, Dynamics
+
+RECORDS = {
+    "Status": "numdl.contracts",
+    "Scaler": "numdl.data",
+    "TSQR": "numdl.linalg",
+    "MLP": "numdl.models",
+    "RandomFeatures": "numdl.models",
+    "RandomWeights": "numdl.models",
+    "ResNet": "numdl.models",
+    "RidgePath": "numdl.regularize.ridge",
+    "Choice": "numdl.regularize.selectors",
+    "Member": "numdl.estimators.networks.ensemble",
+    "Posterior": "numdl.estimators.networks.uncertainty",
+    "StandardErrors": "numdl.estimators.common.standard_errors",
+    "FeatureMap": "numdl.estimators.random_features.feature_map",
+}
+"""Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
+
+ESTIMATORS: dict[str, type] = {}
+"""Estimators that a file may name, filled by ``SaveMixin``."""
+
+LEFT_OUT = (np.random.Generator, np.random.RandomState)
+"""Stored as None: a model does not go on drawing."""
+
+SKLEARN = ("_sklearn", "_metadata_request")
+"""How attributes begin that scikit-learn keeps for itself."""
+
+
+class Encoder:
+    """Objects to JSON types; arrays are collected in ``arrays`` and named by where they were found."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def encode(self, value: Any, name: str) -> Any:
+        """JSON types that stand for a value.
+
+        Args:
+            value: as ``decode`` shall give it back; arrays of JAX come back as arrays of NumPy, operators as matrices.
+            name: where the value stands, for arrays and messages.
+
+        Returns:
+            JSON types; dictionaries in them have one key, which begins with ``$``.
+
+        Raises:
+            ValueError: the value is of a class that a file may not name.
+        """
+        if value is None or isinstance(value, LEFT_OUT):
+            return None
+        if type(value) in (bool, int, float, str):
+            return value
+        if isinstance(value, np.ndarray | np.generic | jax.Array):
+            return self._array(np.asarray(value), name, isinstance(value, np.generic))
+        if isinstance(value, lineax.AbstractLinearOperator):
+            return self._array(np.asarray(value.as_matrix()), name, False)
+        if scipy.sparse.issparse(value):
+            csr = scipy.sparse.csr_array(value)
+            parts = [self.encode(getattr(csr, part), f"{name}/{part}") for part in ("data", "indices", "indptr")]
+            return {"$sparse": [parts, [int(size) for size in csr.shape or ()]]}
+        if isinstance(value, Dynamics):
+            return {"$dynamics": value.name}
+        kind = type(value).__name__
+        if _is_record(value):
+            fields = {field: self.encode(getattr(value, field), f"{name}/{field}") for field in _fields(type(value))}
+            return {"$record": [kind, fields]}
+        if ESTIMATORS.get(kind) is type(value):
+            return {"$estimator": [kind, self.state(value, name)]}
+        if isinstance(value, dict):
+            return {"$dict": [[self.encode(key, name), self.encode(v, f"{name}/{key}")] for key, v in value.items()]}
+        if isinstance(value, list | tuple):
+            parts = [self.encode(part, f"{name}/{i}") for i, part in enumerate(value)]
+            return parts if isinstance(value, list) else {"$tuple": parts}
+        raise ValueError(f"save: {name} is a {kind}, which a model file cannot hold; give numbers, text or arrays.")
+
+    def state(self, estimator: Any, name: str = "") -> dict[str, Any]:
+        """Parameters and fitted attributes of an estimator, by name; a parameter of another class as its text."""
+        state, parameters = {}, estimator.get_params(deep=False)
+        for key, value in vars(estimator).items():
+            if key in estimator._left_out or key.startswith(SKLEARN):
+                continue
+            try:
+                state[key] = self.encode(value, f"{name}/{key}" if name else key)
+            except ValueError:
+                if key not in parameters:
+                    raise
+                state[key] = str(value)
+        return state
+
+    def _array(self, array: np.ndarray, name: str, scalar: bool) -> Any:
+        if array.dtype.kind == "U":
+            return {"$text": [array.ravel().tolist(), list(array.shape), array.dtype.str]}
+        if array.dtype.kind == "O":
+            parts = [self.encode(part, f"{name}/{i}") for i, part in enumerate(array.ravel())]
+            return {"$objects": [parts, list(array.shape)]}
+        if array.dtype.kind not in "biufmM":
+            raise ValueError(f"save: {name} is an array of {array.dtype}, which a model file cannot hold; use numbers.")
+        time = array.dtype.str if array.dtype.kind in "mM" else ""
+        self.arrays[name] = array.view(np.int64) if time else array
+        return {"$array": [name, "scalar" if scalar else time]}
+
+
+def decode(stored: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The value that ``Encoder.encode`` was given.
+
+    Args:
+        stored: JSON types.
+        arrays: those of the encoder, by name.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: the file names a class or dynamics that this numdl does not know, or does not fit together.
+    """
+    if isinstance(stored, list):
+        return [decode(part, arrays) for part in stored]
+    if not isinstance(stored, dict):
+        return stored
+    ((kind, content),) = stored.items()
+    match kind:
+        case "$array":
+            name, how = content
+            return arrays[name][()] if how == "scalar" else arrays[name].view(how) if how else arrays[name]
+        case "$text":
+            return np.asarray(content[0], content[2]).reshape(content[1])
+        case "$objects":
+            values = np.empty(len(content[0]), object)
+            values[:] = decode(content[0], arrays)
+            return values.reshape(content[1])
+        case "$sparse":
+            parts, shape = content
+            return scipy.sparse.csr_array(tuple(decode(parts, arrays)), shape=tuple(shape))
+        case "$tuple":
+            return tuple(decode(content, arrays))
+        case "$dict":
+            return {decode(key, arrays): decode(value, arrays) for key, value in content}
+        case "$dynamics":
+            return _dynamics(content)
+        case "$record":
+            name, fields = content
+            return _record_class(name)(**{field: decode(value, arrays) for field, value in fields.items()})
+        case "$estimator":
+            name, state = content
+            return restored(_known(name, ESTIMATORS), state, arrays)
+    raise ValueError(f"load: the file holds {kind!r}, which this numdl does not know; use the numdl that wrote it.")
+
+
+def restored(kind: type, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """A fitted estimator from what ``Encoder.state`` gave.
+
+    Args:
+        kind: its class.
+        state: JSON types by attribute.
+        arrays: those of the encoder.
+
+    Returns:
+        The estimator.
+    """
+    estimator = kind()
+    for name, value in state.items():
+        setattr(estimator, name, decode(value, arrays))
+    estimator._restore()
+    return estimator
+
+
+def _is_record(value: Any) -> bool:
+    name = type(value).__name__
+    return name in RECORDS and type(value) is _record_class(name)
+
+
+def _record_class(name: str) -> Any:
+    return getattr(import_module(_known(name, RECORDS)), name)
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else kind._fields
+
+
+def _known(name: Any, table: dict[str, Any]) -> Any:
+    if name not in table:
+        raise ValueError(f"load: the file holds a {name}, which this numdl does not know ({', '.join(table)}).")
+    return table[name]
+
+
+def _dynamics(name: str) -> Dynamics:
+    if name not in DYNAMICS:
+        raise ValueError(
+            f"load: the model uses dynamics of somebody's own, {name!r}, and a file holds no functions. Register them "
+            f"before loading: numdl.flow.DYNAMICS[{name!r}] = numdl.flow.Dynamics({name!r}, init, vector_field)."
+        )
+    return DYNAMICS[name]

@@ -1,0 +1,1 @@
+"""Linear classification: softmax and logistic regression."""

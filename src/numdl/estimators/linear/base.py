@@ -1,0 +1,248 @@
+"""What do linear classifiers share: the way of the data into a fit, alpha, and what is kept of it?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+
+from numdl.data import Scaler
+from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
+from numdl.estimators.common.processes import of_first
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.standard_errors import WithStandardErrors
+from numdl.estimators.linear.alpha import (
+    Choice,
+    Criterion,
+    choose_alpha,
+    cross_validation,
+    leave_one_out,
+    minus_evidence,
+    stratified_folds,
+)
+from numdl.estimators.linear.errors import linear_errors
+from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
+from numdl.estimators.linear.parameters import check_linear_parameters, scaled_operator, scaled_reference
+from numdl.estimators.networks.base import precision
+from numdl.problems import get_loss, linear_empirical
+from numdl.regularize import OperatorPenalty
+
+DENSE_ALPHA = 1000
+"""Unknowns up to which ``alpha="auto"`` affords a factor of the Hessian for each alpha."""
+LARGE = 2_000_000
+"""Entries of X from which products in float32 and the preconditioner pay."""
+
+
+class LinearClassifier(WithStandardErrors, SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+    """What softmax and logistic classifier share."""
+
+    def __init__(
+        self,
+        alpha: float | str = "auto",
+        operator: Any = None,
+        p_ref: Any = None,
+        standardize: bool = True,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        dtype: str = "float64",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.alpha = alpha
+        self.operator = operator
+        self.p_ref = p_ref
+        self.standardize = standardize
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, mesh: jax.sharding.Mesh | None = None) -> Self:
+        """Train on ``X (n, d)`` and labels ``y (n,)``.
+
+        Args:
+            X: samples, (n, d), numbers.
+            y: labels, (n,).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+            mesh: devices among which the rows are divided, along its axis ``"data"``; None for the default device.
+                They may belong to several processes, if each of them makes the same call with all rows.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the fit at the best point so far, with status ``interrupted``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used; the message names what and where.
+        """
+        call = f"{type(self).__name__}.fit"
+        check_linear_parameters(self)
+        require_mesh(call, mesh)
+        require_finite_targets(call, y)
+        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
+        X = np.asarray(X, np.float64)
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        codes = self._codes(call, y)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        used = weights > 0
+        if not used.all():  # no copy of a large table without need
+            X, codes, weights = X[used], codes[used], weights[used]
+        if len(codes) == 0 or np.all(codes == codes[0]):
+            raise ValueError(
+                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
+                "weight to rows of another class."
+            )
+        with precision(np.dtype(self.dtype)):
+            self._train(call, X, codes, weights, mesh)
+        return self
+
+    def _codes(self, call: str, y: Any) -> np.ndarray:
+        """Number of the class of each row; sets ``classes_``."""
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if y.ndim != 1:
+            raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
+        return codes
+
+    def _targets(self, codes: np.ndarray) -> tuple[str, Float[np.ndarray, "n k"]]:
+        """Name of the loss and the targets."""
+        raise NotImplementedError
+
+    def _train(
+        self, call: str, X: np.ndarray, codes: np.ndarray, weights: np.ndarray, mesh: jax.sharding.Mesh | None
+    ) -> None:
+        dtype = np.dtype(self.dtype)
+        scaler = Scaler.fit(X, weights) if self.standardize else None
+        mean, scale = (scaler.center, scaler.scale) if scaler else (np.zeros(X.shape[1]), np.ones(X.shape[1]))
+        loss, c = self._targets(codes)
+        d, k = X.shape[1], c.shape[1]
+        name = solver_for(self.solver, k, d + 1)
+        reference = scaled_reference(call, self.p_ref, k, d, scale, dtype)
+        choose = isinstance(self.alpha, str)
+        penalty = OperatorPenalty(
+            jnp.asarray(np.asarray(1.0 if choose else self.alpha, dtype)),
+            scaled_operator(call, self.operator, d, dtype),
+            None if reference is None else jnp.asarray(reference),
+        )
+        large = name == "newton-cg" and X.size >= LARGE
+        problem = linear_empirical(
+            get_loss(loss),
+            penalty,
+            ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False),
+            c.astype(dtype),
+            (weights / weights.mean()).astype(dtype),
+            light=large,
+            precondition=large,
+            mesh=mesh,
+        )
+        start = better_start(problem, self._start(k, mean, scale).astype(dtype))
+        solver = Solver(name, self.tol, int(self.max_iter), int(self.verbose))
+        if choose:
+            choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, k * (d + 1), mesh), start)
+        else:
+            choice = _only(float(self.alpha), solver.solve(problem, start))
+        self._keep(choice, solver, mean, scale, k)
+        self._errors = linear_errors(problem, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
+
+    def _start(self, k: int, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Zero, or the last fit in the scaling of this one."""
+        d = len(mean)
+        if self.warm_start and hasattr(self, "coef_") and self.coef_.shape == (k, d):
+            return np.column_stack([self.coef_ * scale, self.intercept_ + self.coef_ @ mean])
+        return np.zeros((k, d + 1))
+
+    def _criterion(
+        self, solver: Solver, codes: np.ndarray, weights: np.ndarray, size: int, mesh: jax.sharding.Mesh | None
+    ) -> Criterion:
+        """What judges an alpha."""
+        rule = self.alpha
+        if rule == "auto":
+            rule = "loo" if size <= DENSE_ALPHA else "cv"
+        if rule == "loo":
+            return leave_one_out(float(weights.sum()))
+        if rule == "evidence":
+            return minus_evidence(float(weights.sum()))
+        seed = of_first(mesh, int(check_random_state(self.random_state).randint(2**31 - 1)))
+        w = (weights / weights.mean()).astype(self.dtype)
+        return cross_validation(solver, stratified_folds(codes, seed), w, mesh)
+
+    def _keep(self, choice: Choice, solver: Solver, mean: np.ndarray, scale: np.ndarray, k: int) -> None:
+        """Fitted attributes, in the units of the features as given."""
+        solved = choice.solved
+        W = np.asarray(solved.W, np.float64)
+        self.coef_ = W[:, :-1] / scale
+        self.intercept_ = W[:, -1] - self.coef_ @ mean
+        self.alpha_ = choice.alpha
+        self.path_ = choice.path
+        self.status_ = solved.status
+        self.history_ = solved.history
+        self.n_iter_ = max(solved.iterations, 1)
+        self.solver_ = solver.name
+        name = type(self).__name__
+        if self.status_.code == "max_iter":
+            warnings.warn(
+                f"{name}: {self.status_.message} Raise max_iter, or use another solver.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if choice.edge:
+            advice = "no feature helps" if choice.edge == "largest" else "the classes are separated without error"
+            warnings.warn(
+                f"{name}: the best alpha, {choice.alpha:.1e}, is the {choice.edge} of all that were tried; perhaps "
+                f"{advice}. Look at path_, or give alpha as a number.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _scores(self, X: Any, call: str) -> np.ndarray:
+        """Scores of checked rows, (n, k)."""
+        check_is_fitted(self, "coef_")
+        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
+        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
+        return X @ self.coef_.T + self.intercept_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Labels of the type given to ``fit``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        scores = self._scores(X, "predict")
+        codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else np.argmax(scores, axis=1)
+        return self.classes_[codes]
+
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.linear.summary import summarize_linear
+
+        return summarize_linear(self, X, y, **fields)
+
+
+def _only(alpha: float, solved: Solved) -> Choice:
+    """The path of a given alpha."""
+    row = {"alpha": alpha, "criterion": np.nan, "objective": solved.history["objective"][-1]}
+    path = {name: np.array([value]) for name, value in {**row, "iterations": solved.iterations}.items()}
+    return Choice(alpha, solved, path, "")

@@ -1,0 +1,91 @@
+"""Which parameters of a linear classifier cannot be used, and what do operator and prior mean for scaled features?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import lineax
+import numpy as np
+from jaxtyping import Float
+
+from numdl.estimators.common.intake import require_choice, require_finite, require_number
+
+SOLVERS = ("auto", "newton-cg", "lbfgs", "gauss-newton", "steepest-descent", "nonlinear-cg")
+CHOICES = ("auto", "cv", "loo", "evidence")
+
+
+def check_linear_parameters(estimator: Any) -> None:
+    """Refuse parameters out of range, before the data are looked at.
+
+    Args:
+        estimator: has the parameters of ``SoftmaxClassifier``.
+
+    Raises:
+        ValueError: names the parameter, its value and what is needed.
+    """
+    call = type(estimator).__name__
+    if isinstance(estimator.alpha, str):
+        require_choice(call, "alpha", estimator.alpha, CHOICES)
+    else:
+        require_number(call, "alpha", estimator.alpha, least=0)
+    require_choice(call, "solver", estimator.solver, SOLVERS)
+    require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
+    require_number(call, "tol", estimator.tol, least=0)
+    require_choice(call, "dtype", estimator.dtype, ("float64", "float32"))
+
+
+def scaled_operator(call: str, operator: Any, d: int, dtype: np.dtype) -> Any:
+    """The operator L of the penalty, checked against the number of features.
+
+    Args:
+        call: the call to name.
+        operator: None, an array (r, d), or a lineax operator.
+        d: number of features.
+        dtype: of the computation.
+
+    Returns:
+        None, a JAX array, or the lineax operator.
+
+    Raises:
+        ValueError: it does not act on d features, or is not finite.
+    """
+    if operator is None:
+        return None
+    if isinstance(operator, lineax.AbstractLinearOperator):
+        if operator.in_size() != d:
+            raise ValueError(f"{call}: operator acts on {operator.in_size()} features, X has {d}. Give one for X.")
+        return operator
+    matrix = np.asarray(operator, dtype)
+    if matrix.ndim != 2 or matrix.shape[1] != d:
+        raise ValueError(f"{call}: operator has shape {matrix.shape}, needs (rows, {d}): one column for each feature.")
+    require_finite(call, "operator", matrix)
+    return jnp.asarray(matrix)
+
+
+def scaled_reference(
+    call: str, p_ref: Any, k: int, d: int, scale: Float[np.ndarray, " d"], dtype: np.dtype
+) -> np.ndarray | None:
+    """The prior coefficients for scaled features.
+
+    Args:
+        call: the call to name.
+        p_ref: None, (d,) or (k, d), for the features as given.
+        k: number of scores.
+        d: number of features.
+        scale: of the features.
+        dtype: of the computation.
+
+    Returns:
+        (k, d), or None.
+
+    Raises:
+        ValueError: wrong shape, or not finite.
+    """
+    if p_ref is None:
+        return None
+    values = np.asarray(p_ref, np.float64)
+    if values.shape not in {(d,), (k, d)}:
+        raise ValueError(f"{call}: p_ref has shape {values.shape}, needs ({k}, {d}) or ({d},), as coef_ has.")
+    require_finite(call, "p_ref", values)
+    return np.broadcast_to(values * scale, (k, d)).astype(dtype)

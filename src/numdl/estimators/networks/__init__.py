@@ -1,0 +1,1 @@
+"""Estimators that train networks: residual networks, perceptrons, single layers."""

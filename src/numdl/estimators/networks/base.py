@@ -1,0 +1,188 @@
+"""What do the estimators of networks share: parameters, and the way of the data into a fit?
+
+Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come back predict
+together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual
+networks, single layers, multi-layer perceptrons) in ``_search_space``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from numdl.data import Scaler
+from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.networks.ensemble import predict_scores
+from numdl.estimators.networks.parameters import check_parameters
+from numdl.estimators.networks.settings import Data
+from numdl.estimators.networks.training.search_space import SearchSpace
+from numdl.estimators.networks.training.training import Fitted, train
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEstimator):
+    """What regressors and classifiers of all families share.
+
+    A dataclass, so that a family declares only the parameters that it adds; scikit-learn finds them all in the
+    signature of ``__init__``.
+    """
+
+    activation: str = "tanh"
+    alpha: float | str = "auto"
+    alpha_head: float | str = "auto"
+    solver: str = "auto"
+    max_iter: int = 200
+    tol: float = 1e-3
+    n_restarts: int | str = "auto"
+    time_budget: float | None = None
+    dtype: str = "float64"
+    memory_budget: int = 2**31
+    warm_start: bool = False
+    checkpoint: str | Path | None = None
+    verbose: int = 0
+    random_state: Any = None
+
+    _label: ClassVar[str] = "numdl network"
+    """Name in tables of scores."""
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        observe: Callable[[dict[str, Any]], None] | None = None,
+        mesh: jax.sharding.Mesh | None = None,
+    ) -> Self:
+        """Train on ``X (n, d)`` and ``y``.
+
+        Args:
+            X: samples, (n, d), numbers; a pandas or polars frame keeps its column names.
+            y: targets, (n,) or (n, k), or class labels, (n,).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+            X_val: rows to watch, (v, d); they change nothing in the result.
+            y_val: their targets.
+            observe: called after each iteration with a dict of its numbers.
+            mesh: devices among which the rows are divided, along its axis ``"data"``; None for the default device.
+                They may belong to several processes, if each of them makes the same call with all rows. The result is
+                the same but for rounding.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the fit with the best model so far and ``status_.code = "interrupted"``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used; the message names the column and row.
+        """
+        call = f"{type(self).__name__}.fit"
+        check_parameters(self)
+        require_mesh(call, mesh)
+        require_finite_targets(call, y)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype="numeric",
+            multi_output=True,
+            y_numeric=False,
+            ensure_all_finite=False,
+            ensure_min_samples=1,
+        )
+        X = np.asarray(X, np.float64)
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        c = self._targets(call, y)
+        weights = self._weights(call, sample_weight, X)
+        used = weights > 0
+        X, c, weights = X[used], c[used], weights[used]
+        self._require_targets(call, c)
+        dtype = np.dtype(self.dtype)
+        self._scaler = Scaler.fit(X, weights, tails="auto")
+        x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
+        held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
+        data = Data(x, c, (weights / weights.mean()).astype(dtype), float(weights.sum()), *held_out)
+        with precision(dtype):
+            train(self, data, observe, mesh)
+        return self
+
+    def _targets(self, call: str, y: Any) -> np.ndarray:
+        """Targets as the network sees them before scaling, (n, k)."""
+        raise NotImplementedError
+
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        """Refuse targets of the rows that count from which nothing can be learned."""
+        raise NotImplementedError
+
+    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Fit the scaling of the targets and apply it."""
+        raise NotImplementedError
+
+    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+        """Targets of other rows, as ``_targets`` made those of the training rows."""
+        raise NotImplementedError
+
+    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
+        """Apply the scaling of the targets."""
+        raise NotImplementedError
+
+    def _loss(self, k: int) -> str:
+        """Name of the loss for k outputs."""
+        raise NotImplementedError
+
+    def _search_space(self) -> SearchSpace:
+        """Networks that the parameters leave open."""
+        raise NotImplementedError
+
+    def _weights(self, call: str, sample_weight: Any, X: np.ndarray) -> np.ndarray:
+        return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+    def _validation(self, call: str, X_val: Any, y_val: Any, k: int, dtype: np.dtype) -> tuple[Any, Any]:
+        if X_val is None or y_val is None:
+            if X_val is not None or y_val is not None:
+                raise ValueError(f"{call}: X_val and y_val belong together. Give both, or neither.")
+            return None, None
+        X_val = self._inputs(f"{call}(X_val)", X_val)
+        c = self._encode(call, np.asarray(y_val))
+        if c.shape[1] != k:
+            raise ValueError(f"{call}: y_val has {c.shape[1]} targets, y has {k}. Give the same columns.")
+        if len(c) != len(X_val):
+            raise ValueError(f"{call}: X_val has {len(X_val)} rows and y_val {len(c)}. Give one target per row.")
+        return self._scaler.transform(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
+
+    def _inputs(self, call: str, X: Any) -> np.ndarray:
+        X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
+        X = np.asarray(X, np.float64)
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        return X
+
+    def _scaled(self, X: Any, call: str) -> np.ndarray:
+        """Checked rows as the network sees them, (n, d)."""
+        check_is_fitted(self, "members_")
+        return self._scaler.transform(self._inputs(f"{type(self).__name__}.{call}", X)).astype(self.dtype)
+
+    def _member_scores(self, x: np.ndarray) -> np.ndarray:
+        """Scores of each member for scaled rows, (members, n, k)."""
+        with precision(x.dtype):
+            return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
+
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.networks.summary import summarize
+
+        return summarize(self, X, y, **fields)
+
+
+def precision(dtype: np.dtype) -> Any:
+    """Local float64 arithmetic; the global configuration of JAX is left alone."""
+    return jax.enable_x64(True) if dtype == np.float64 else contextlib.nullcontext()

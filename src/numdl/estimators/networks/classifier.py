@@ -1,0 +1,92 @@
+"""What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+
+from numdl.estimators.common.intake import shown
+from numdl.estimators.networks.base import NetworkBase
+
+
+class NetworkClassifier(ClassifierMixin, NetworkBase):
+    """Networks for classes, whatever their family; the probabilities of the members are averaged."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, (n, classes).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Rows that sum to 1, columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        from scipy.special import expit, softmax
+
+        scores = self._member_scores(self._scaled(X, "predict_proba"))
+        if scores.shape[2] == 1:
+            positive = expit(scores[:, :, 0]).mean(axis=0)
+            return np.stack([1 - positive, positive], axis=1)
+        return softmax(scores, axis=2).mean(axis=0)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Labels of the type given to ``fit``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[np.argmax(probabilities, axis=1)]
+
+    def _loss(self, k: int) -> str:
+        return "logistic" if k == 1 else "softmax"
+
+    def _targets(self, call: str, y: Any) -> np.ndarray:
+        y = np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            from sklearn.utils.validation import column_or_1d
+
+            y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if y.ndim != 1:
+            raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
+        return self._one_hot(codes)
+
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        if (c == c[0]).all():  # a class of several may have weight 0
+            raise ValueError(
+                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
+                "weight to rows of another class."
+            )
+
+    def _one_hot(self, codes: np.ndarray) -> np.ndarray:
+        if len(self.classes_) == 2:
+            return codes.astype(np.float64)[:, None]
+        return np.eye(len(self.classes_))[codes]
+
+    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return c
+
+    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+        unknown = ~np.isin(y, self.classes_)
+        if unknown.any():
+            raise ValueError(f"{call}: y_val holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
+        return self._one_hot(np.searchsorted(self.classes_, y))
+
+    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
+        return c

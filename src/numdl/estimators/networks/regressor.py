@@ -1,0 +1,71 @@
+"""What makes regressors of the networks: scaled targets, least squares, and a mean with its deviation?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+
+from numdl.data import Scaler
+from numdl.estimators.common.intake import require_finite, require_varying
+from numdl.estimators.networks.base import NetworkBase, precision
+
+
+class NetworkRegressor(MultiOutputMixin, RegressorMixin, NetworkBase):
+    """Networks for smooth maps, whatever their family."""
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Targets of new rows.
+
+        Args:
+            X: rows, (n, d).
+            return_std: whether to return standard deviations too: Laplace approximation of each member, noise, and
+                the spread between members.
+
+        Returns:
+            (n,) or (n, k) as ``y`` was in ``fit``; with ``return_std`` a pair of such arrays.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        x = self._scaled(X, "predict")
+        scores = self._member_scores(x)
+        mean = self._shape(self._target_scaler.inverse(scores.mean(axis=0)))
+        if not return_std:
+            return mean
+        from numdl.estimators.networks.uncertainty import predictive_std
+
+        with precision(x.dtype):
+            std = predictive_std(self.members_, x, scores)
+        return mean, self._shape(std * self._target_scaler.scale)
+
+    def _shape(self, values: np.ndarray) -> np.ndarray:
+        return values[:, 0] if self._flat else values
+
+    def _loss(self, k: int) -> str:
+        return "least_squares"
+
+    def _targets(self, call: str, y: Any) -> np.ndarray:
+        try:
+            y = np.asarray(y, np.float64)
+        except (TypeError, ValueError):
+            other = type(self).__name__.replace("Regressor", "Classifier")
+            raise ValueError(f"{call}: y holds text, a regressor needs numbers. Use {other} for labels.") from None
+        self._flat = y.ndim == 1
+        return y.reshape(len(y), -1)
+
+    def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        self._target_scaler = Scaler.fit(c, weights)
+        return self._target_scaler.transform(c)
+
+    def _require_targets(self, call: str, c: np.ndarray) -> None:
+        require_varying(call, c)
+
+    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+        y = np.asarray(y, np.float64)
+        require_finite(call, "y_val", y)
+        return y.reshape(len(y), -1)
+
+    def _encode_scale(self, c: np.ndarray) -> np.ndarray:
+        return self._target_scaler.transform(c)

@@ -1,0 +1,1 @@
+"""Architecture search and training behind the estimators of networks."""

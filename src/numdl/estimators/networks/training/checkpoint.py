@@ -1,0 +1,148 @@
+"""How do the runs of a fit survive the end of their process?
+
+One container holds every run: arrays of its progress, and in the header what is not an array. Writing is atomic; a file
+of other data or other parameters is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from numdl.container import read_container, write_container
+from numdl.contracts import Iterate, Result, Status
+from numdl.estimators.common.codec import Encoder, decode
+from numdl.estimators.networks.settings import Start
+from numdl.estimators.networks.training.trainer import Run, Trainer
+from numdl.models import Network
+from numdl.optimize import Best, Progress
+from numdl.regularize import Precisions
+
+SECONDS = 3.0
+"""Least time between two writes: a kill costs no more than this and one iteration."""
+
+
+def fingerprint(parameters: dict[str, Any], *arrays: np.ndarray | None) -> str:
+    """Digest of everything that decides the result of a fit."""
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True, default=repr).encode())
+    for array in arrays:
+        digest.update(b"-" if array is None else str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class Checkpoint:
+    """The file of one fit.
+
+    Args:
+        path: of the file.
+        key: fingerprint of data and parameters.
+        seed: of the fit.
+    """
+
+    def __init__(self, path: str | Path, key: str, seed: int) -> None:
+        self.path, self.key, self.seed = Path(path), key, seed
+        self.written = -np.inf
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(
+                f"checkpoint={str(path)!r}: the folder {str(self.path.parent)!r} does not exist. Create it first."
+            )
+
+    def stored_seed(self) -> int | None:
+        """Seed of the file, if there is one: a fit without ``random_state`` goes on with the seed it had."""
+        return int(self._read()[1]["seed"]) if self.path.exists() else None
+
+    def store(self, trainer: Trainer, *, force: bool = False) -> None:
+        """Write all runs, unless that was done a moment ago."""
+        now = time.perf_counter()
+        if not force and now - self.written < SECONDS:
+            return
+        arrays: dict[str, np.ndarray] = {}
+        runs = []
+        for i, run in enumerate(trainer.runs.values()):
+            leaves, header = _pack(run)
+            arrays |= {f"{i}/{j}": np.asarray(leaf) for j, leaf in enumerate(leaves)}
+            runs.append(header | {"leaves": len(leaves)})
+        header = {"key": self.key, "seed": self.seed, "runs": runs, "elapsed": trainer.elapsed}
+        write_container(self.path, arrays, header, kind="checkpoint")
+        self.written = time.perf_counter()
+
+    def restore(self, trainer: Trainer) -> None:
+        """Give stored runs back to a trainer."""
+        if not self.path.exists():
+            return
+        arrays, header = self._read()
+        for i, stored in enumerate(header["runs"]):
+            net = decode(stored["net"], arrays)
+            leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
+            start = Start(*stored["start"])
+            trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
+        trainer.began -= header["elapsed"]
+
+    def remove(self) -> None:
+        """Delete the file: the fit is done."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays, header = read_container(self.path, kind="checkpoint")
+        if header["key"] != self.key:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} belongs to a fit with other data or other parameters. "
+                "Give another path, or delete the file to start anew."
+            )
+        return arrays, header
+
+
+def _tree(progress: Progress, result: Result) -> Any:
+    """Arrays of a run; the head of a result belongs to the best penalty parameters, that of the best point may not."""
+    iterate, best = progress.iterate, progress.best
+    run = (iterate.p, iterate.aux, iterate.value, iterate.state, progress.memory)
+    return (*run, best.p, best.aux, best.memory, result.aux)
+
+
+def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
+    progress = run.progress
+    names = sorted(progress.history)
+    table = np.asarray([progress.history[name] for name in names])
+    header = {
+        "net": Encoder().encode(run.net, "net"),
+        "start": list(run.start),
+        "history": names,
+        "status": list(run.result.status),
+        "score": progress.best.score if np.isfinite(progress.best.score) else None,
+        "iteration": progress.best.iteration,
+        "seconds": progress.seconds,
+        "since": progress.since,
+    }
+    return [*jax.tree.leaves(_tree(progress, run.result)), table], header
+
+
+def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
+    problem, method, follow, theta, algebra = trainer.setup(net, start)
+    head = problem.first_head(theta)
+    blank = method.init(problem, theta, head)
+    memory = follow.start()
+    tree = (theta, head, blank.value, blank.state, memory, theta, head, memory, head)
+    *flat, table = leaves
+    filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
+    p, aux, value, state, memory, best_p, best_aux, best_memory, head = filled
+    p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
+    score = -np.inf if stored["score"] is None else stored["score"]
+    best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))
+    best = Best(best_p, best_aux, _memory(best_memory), score, stored["iteration"])
+    history = {name: list(column) for name, column in zip(stored["history"], table.tolist(), strict=True)}
+    iterate, since = Iterate(p, aux, value, state, {}), stored.get("since", 0)  # files of version 0.1.0 have no levels
+    progress = Progress(iterate, _memory(memory), best, history, stored["seconds"], since)
+    arrays = {name: np.asarray(column) for name, column in history.items()}
+    result = Result(best.p, head, Status(*stored["status"]), arrays)
+    return Run(net, start, progress, result, algebra, trainer.settings.grouping)
+
+
+def _memory(memory: Any) -> tuple[Precisions, int]:
+    (prior, noise), steps = memory
+    return Precisions(np.asarray(prior), float(noise)), int(steps)

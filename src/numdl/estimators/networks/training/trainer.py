@@ -1,0 +1,293 @@
+"""How is one network trained from one random start, a part at a time, and kept for later?
+
+A run is identified by architecture and start. ``Trainer.advance`` takes it to a given number of iterations; asked again
+for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored
+runs by simply being executed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numdl.contracts import Result, Status
+from numdl.estimators.common.processes import of_first
+from numdl.estimators.networks.settings import Data, Settings, Start
+from numdl.estimators.networks.training.levels import OneLevel
+from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
+from numdl.models import Network, ResNet, first_overflow, prolonged
+from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress, minimize
+from numdl.optimize.drivers.cascadic import carried
+from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
+from numdl.problems.blocks import over_samples
+from numdl.problems.risk.metrics import error_of
+from numdl.problems.sharding import divide, parts_of
+from numdl.regularize import GroupPenalty, Sizes, group_labels
+
+WINDOW = 10
+"""Iterations over which the growth of the evidence is judged."""
+
+CLASS_WINDOW = 5
+"""The same for classes: their errors do not change any more when the evidence still creeps."""
+
+
+class Run(NamedTuple):
+    """One network on its way: what can be resumed, and what came out so far."""
+
+    net: Network
+    start: Start
+    progress: Progress
+    result: Result
+    algebra: SolverChoice
+    grouping: str = "kind"
+
+    @property
+    def score(self) -> float:
+        """Log evidence of the best point."""
+        return self.progress.best.score
+
+    @property
+    def ended(self) -> bool:
+        """Whether more iterations would be pointless."""
+        return self.result.status.code in ("converged", "stalled")
+
+
+class Trainer:
+    """Runs on one data set under one deadline.
+
+    Args:
+        data: scaled data.
+        settings: what all runs share.
+        deadline: ``time.perf_counter()`` value at which everything stops, None for never.
+        observe: called after each iteration with a dict of the iteration's numbers.
+        store: called after each iteration with all runs; decides itself whether it is time to write.
+        mesh: devices among which the rows are divided; None for the default device.
+
+    Attributes:
+        runs: what was trained so far.
+        weights: first weights for an architecture and a seed, instead of random ones.
+        refused: sentences on the starts without a finite objective, for which nothing was trained.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        settings: Settings,
+        *,
+        deadline: float | None = None,
+        observe: Callable[[dict[str, Any]], None] | None = None,
+        store: Callable[[Trainer], None] | None = None,
+        mesh: jax.sharding.Mesh | None = None,
+    ) -> None:
+        self.data, self.settings, self.deadline, self.mesh = data, settings.filled(), deadline, mesh
+        self.observe, self.store = observe, store
+        self.runs: dict[tuple[Network, Start], Run] = {}
+        self.interrupted = False
+        self.began = time.perf_counter()
+        self.weights: dict[tuple[Network, int], Any] = {}
+        self.refused: dict[tuple[Network, Start], str] = {}
+        self._arrays = divide(mesh, data.w, data.x, data.c)
+        self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed or the user has interrupted."""
+        return self.interrupted or self._past(1.0)
+
+    def spent(self, share: float) -> bool:
+        """Whether more than this share of the time has gone, so that nothing new should be begun."""
+        return self.interrupted or self._past(share)
+
+    def _past(self, share: float) -> bool:
+        """Whether the clock of process 0 has passed a share of the time."""
+        if self.deadline is None:
+            return False
+        return of_first(self.mesh, time.perf_counter() - self.began >= share * (self.deadline - self.began))
+
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares."""
+        return self.settings.squares
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the fit began, over all its sessions."""
+        return time.perf_counter() - self.began
+
+    def algebra(self, net: Network) -> SolverChoice:
+        """Linear algebra for a network on these data; all levels share that of the finest."""
+        n, k = self.data.c.shape
+        if self.settings.finest is not None:
+            assert isinstance(net, ResNet)
+            net = dataclasses.replace(net, depth=self.settings.finest)
+        return choose_algebra(
+            n,
+            k,
+            net,
+            squares=self.squares,
+            memory_budget=self.settings.memory_budget,
+            itemsize=self.data.x.dtype.itemsize,
+            solver=self.settings.solver,
+            parts=parts_of(self.mesh),
+        )
+
+    def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, SolverChoice]:
+        """Problem, optimiser, adaptation and start of a run."""
+        settings, dtype = self.settings, self.data.x.dtype
+        theta = self.weights.get((net, start.seed))
+        if theta is None:
+            theta = jax.tree.map(lambda a: np.asarray(a) * dtype.type(start.gain), net.init(start.seed, dtype))
+        theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), theta)
+        labels, names = group_labels(theta, settings.grouping)
+        algebra = self.algebra(net)
+        k = self.data.c.shape[1]
+        w, x, c = self._arrays
+        problem = VarPro(
+            net,
+            get_loss(settings.loss),
+            x,
+            c,
+            w,
+            GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
+            jnp.asarray(np.zeros((), dtype)),
+            chunk=algebra.chunk,
+            curvature_rows=algebra.curvature_rows,
+            sampled=algebra.sampled,
+            parts=parts_of(self.mesh),
+        )
+        counts = np.append(np.bincount(labels, minlength=len(names)), k * net.width)
+        fixed = np.full(len(names) + 1, np.nan)
+        fixed[:-1] = np.nan if settings.alpha is None else settings.alpha
+        fixed[-1] = np.nan if settings.alpha_head is None else settings.alpha_head
+        sizes = Sizes(self.data.total, k, counts, k, self.squares)
+        follow = FollowEvidence(sizes, names, merge_head=settings.tied, fixed=fixed)
+        method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
+        return problem, method, follow, theta, algebra
+
+    def advance(
+        self,
+        net: Network,
+        start: Start,
+        iterations: int,
+        phase: str,
+        *,
+        coarser: Run | None = None,
+        finer: Network | None = None,
+    ) -> Run | None:
+        """Take a run to at least ``iterations`` iterations, or to its end, or to the deadline.
+
+        Args:
+            net: architecture.
+            start: random start.
+            iterations: total number of iterations wanted.
+            phase: what this is for, shown with the progress.
+            coarser: run on half the steps that this one continues; None where it begins from random weights.
+            finer: network on twice the steps, to which this one gives way when the rule says so; None for none.
+
+        Returns:
+            The run; None if there was no time to begin it, or no finite objective at its start, see ``refused``.
+        """
+        if (net, start) in self.refused:
+            return None
+        run = self.runs.get((net, start))
+        if run is not None and (run.ended or run.progress.iteration >= iterations):
+            return run
+        if self.out_of_time and self.runs:
+            return run
+        problem, method, follow, theta, algebra = self.setup(net, start)
+        key, head, resume = (net, start), problem.first_head(theta), None if run is None else run.progress
+        if coarser is not None and resume is None:
+            assert isinstance(coarser.net, ResNet)
+            resume = carried(coarser.progress, problem, method, prolonged(coarser.net, coarser.progress.iterate.p))
+        level = None
+        if self.settings.finest is not None:
+            level = OneLevel(net, self.settings.finest, None if finer is None else self.setup(finer, start)[0])
+
+        def watch(progress: Progress) -> Status | None:
+            validation = self._validation_error(problem, progress)
+            if validation is not None:
+                progress.history.setdefault("validation_error", []).append(validation)
+            progress.history["seconds"][-1] = self.elapsed
+            growth = self.settings.tol * self.data.total * self.data.c.shape[1]
+            status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
+            if level is not None:
+                status = level.book(progress, follow.apply(problem, progress.memory)) or status
+            self.runs[key] = Run(net, start, progress, _partial(progress, status), algebra, self.settings.grouping)
+            if self.observe is not None:
+                self.observe(self._record(progress, follow, phase))
+            if self.store is not None:
+                self.store(self)
+            if status is None and self.out_of_time:
+                return Status("time_budget", f"Stopped after {progress.iteration} iterations: the time was used up.")
+            return status
+
+        try:
+            result, progress = minimize(
+                problem,
+                method,
+                theta,
+                head,
+                max_iter=iterations,
+                adapt=follow,
+                memory=follow.start(self.settings.prior),
+                observe=watch,
+                resume=resume,
+            )
+        except NoFiniteStart as error:
+            place = first_overflow(net, theta, self.data.x)
+            self.refused[key] = f"{net.title}, before any training: {place or error}"
+            return None
+        except KeyboardInterrupt:  # while something was compiled, outside the loop
+            self.interrupted = True
+            if not self.runs:
+                raise
+            return self.runs.get(key)
+        self.interrupted |= result.status.code == "interrupted"
+        self.runs[key] = Run(net, start, progress, result, algebra, self.settings.grouping)
+        return self.runs[key]
+
+    def _validation_error(self, problem: VarPro, progress: Progress) -> float | None:
+        if self._validation is None:
+            return None
+        at = progress.iterate
+        return float(_held_out_error(problem.features, problem.loss.name, at.p, at.aux, *self._validation))
+
+    def _record(self, progress: Progress, follow: FollowEvidence, phase: str) -> dict[str, Any]:
+        row = {name: column[-1] for name, column in progress.history.items()}
+        now = time.perf_counter()
+        row |= {
+            "phase": phase,
+            "iteration": progress.iteration,
+            "alpha": float(np.max(follow.alphas(progress.memory))),
+            "seconds": self.elapsed,
+            "seconds_left": None if self.deadline is None else max(self.deadline - now, 0.0),
+        }
+        return row
+
+
+@jax.jit(static_argnums=(0, 1))
+def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: Any) -> Any:
+    u = over_samples(features)(theta, x)
+    return error_of(get_loss(loss), u @ head[:, :-1].T + head[:, -1], c, jnp.ones(x.shape[0], x.dtype))
+
+
+def _judge(progress: Progress, growth: float, window: int) -> Status | None:
+    """Converged when the best log evidence grew by less than ``growth`` nats over the window."""
+    scores = progress.recent.get("log_evidence", [])
+    if len(scores) <= 2 * window or growth <= 0:
+        return None
+    if np.max(scores[-window:]) - np.max(scores[:-window]) >= growth:
+        return None
+    return Status("converged", f"The last {window} steps raised the log evidence by less than {growth:.2g} nats.")
+
+
+def _partial(progress: Progress, status: Status | None) -> Result:
+    """Result of a run that may go on; its head is the one of the best iterate's own linearisation."""
+    history = {name: np.asarray(column) for name, column in progress.history.items()}
+    return Result(progress.best.p, progress.best.aux, status or Status("running", "Still running."), history)

@@ -1,0 +1,1 @@
+"""Random features with a regularised linear head."""

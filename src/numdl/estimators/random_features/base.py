@@ -1,0 +1,64 @@
+"""What do estimators on random features share: parameters, checks, and the drawn map in files?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from numdl.estimators.common.intake import require_choice, require_finite, require_number
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
+
+ACTIVATIONS = ("sine", "tanh", "relu")
+
+
+class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
+    """What regressor and classifier share; see there for the parameters."""
+
+    width: int
+    activation: str
+    alpha: float | str
+    scale: float | str
+    standardize: bool
+    random_state: Any
+    features_: FeatureMap
+
+    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
+        from numdl.estimators.linear.summary import summarize_linear
+
+        return summarize_linear(self, X, y, **fields)
+
+    def _check_map_parameters(self) -> None:
+        call = type(self).__name__
+        require_number(call, "width", self.width, least=1, whole=True)
+        require_choice(call, "activation", self.activation, ACTIVATIONS)
+        if isinstance(self.scale, str):
+            require_choice(call, "scale", self.scale, ("auto",))
+        else:
+            require_number(call, "scale", self.scale, least=0, strict=True)
+
+    def _draw(self, X: np.ndarray, c: np.ndarray, weights: np.ndarray) -> None:
+        """Set the map and its bandwidth."""
+        self.features_ = draw_map(
+            X,
+            c,
+            weights,
+            width=int(self.width),
+            activation=self.activation,
+            scale=self.scale,
+            standardize=self.standardize,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+        )
+        self.scale_ = self.features_.net.scale
+
+    def _rows(self, X: Any, call: str) -> np.ndarray:
+        """Checked rows to predict for."""
+        check_is_fitted(self, "features_")
+        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
+        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
+        return X

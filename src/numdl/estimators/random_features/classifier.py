@@ -1,0 +1,180 @@
+"""Softmax regression on random features: a convex problem whose scores are as nonlinear as its features."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
+
+from numdl.estimators.common.intake import require_finite, require_finite_targets, shown
+from numdl.estimators.linear.classifier import SoftmaxClassifier
+from numdl.estimators.linear.parameters import check_linear_parameters
+from numdl.estimators.random_features.base import RandomFeaturesBase
+
+
+class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
+    """``SoftmaxClassifier`` on features ``sigma(K x + b)`` with drawn K and b; see there for what is minimised.
+
+    The features of all rows are held: n m numbers for n rows and m features.
+
+    Args:
+        width: number m of features.
+        activation: "sine" (approximates a Gaussian kernel), "tanh" or "relu".
+        alpha: the penalty's size on the coefficients of the features, or what chooses it; see ``SoftmaxClassifier``.
+        scale: standard deviation of ``K x`` on scaled inputs. "auto" takes the power of two from 1/16 to 16 with which
+            ridge regression of the classes' indicators has the least GCV on at most 2000 rows.
+        standardize: whether each column of X is scaled to deviation 1; otherwise all share one factor, for columns
+            whose units agree, as those of pixels do.
+        solver: see ``SoftmaxClassifier``.
+        max_iter: steps at most, for each alpha.
+        tol: norm of the gradient, relative to max(1, objective), at which a fit ends.
+        dtype: of features and fit, "float64" or "float32".
+        verbose: print every so many steps; 0 for none.
+        random_state: of the features, of the rows that choose the scale, and of the folds.
+
+    Attributes:
+        classes_: labels in sorted order.
+        scale_: used for K.
+        features_: rows in the units of the data to features.
+        softmax_: the fitted ``SoftmaxClassifier`` of the features, with ``alpha_``, ``path_``, ``coef_`` and
+            ``coef_std_``.
+        n_iter_: its number of steps.
+        status_: why its fit ended.
+
+    Sources: Rahimi and Recht, NIPS 20 (2007); Huang, Zhu and Siew, Neurocomputing 70 (2006).
+    """
+
+    def __init__(
+        self,
+        width: int = 500,
+        activation: str = "sine",
+        alpha: float | str = "auto",
+        scale: float | str = "auto",
+        *,
+        standardize: bool = True,
+        solver: str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        dtype: str = "float64",
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.width = width
+        self.activation = activation
+        self.alpha = alpha
+        self.scale = scale
+        self.standardize = standardize
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.dtype = dtype
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Draw features and fit on ``X (n, d)`` and labels ``y (n,)``.
+
+        Args:
+            X: samples, (n, d), numbers.
+            y: labels, (n,).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the fit at the best point so far, with status ``interrupted``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used; the message names what and where.
+        """
+        call = f"{type(self).__name__}.fit"
+        self._check_map_parameters()
+        check_linear_parameters(self)
+        require_finite_targets(call, y)
+        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
+        X = np.asarray(X, np.float64)
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        used = weights > 0
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"{call}: y holds one class only ({shown(classes[0])}), needs at least two classes.")
+        if len(np.unique(codes[used])) < 2:
+            raise ValueError(
+                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
+                "weight to rows of another class."
+            )
+        self._draw(X[used], np.eye(len(classes))[codes[used]], weights[used])
+        features = self.features_(X, self.dtype)
+        folds = int(check_random_state(self.random_state).randint(2**31 - 1))
+        settings = {name: getattr(self, name) for name in ("alpha", "solver", "max_iter", "tol", "dtype", "verbose")}
+        softmax = SoftmaxClassifier(standardize=False, random_state=folds, **settings)
+        self.softmax_ = softmax.fit(features, labels, sample_weight=weights)
+        self.classes_, self.n_iter_, self.status_ = softmax.classes_, softmax.n_iter_, softmax.status_
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Scores, (n, k); for two classes their difference, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Larger is more probable; columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        return self._asked("decision_function", X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Labels of the type given to ``fit``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        return self._asked("predict", X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, (n, k).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Rows that sum to 1, columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        return self._asked("predict_proba", X)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, finite where these underflow, (n, k).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        return self._asked("predict_log_proba", X)
+
+    def _asked(self, method: str, X: Any) -> np.ndarray:
+        """What the softmax says of the features, in blocks of rows."""
+        X = self._rows(X, method)
+        answers = [getattr(self.softmax_, method)(block) for _, block in self.features_.blocks(X, self.dtype)]
+        return np.concatenate(answers)

@@ -1,0 +1,206 @@
+"""Ridge regression on random features whose matrix is never held: rows can come for as long as they like."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from numdl.contracts import Status
+from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
+from numdl.estimators.random_features.base import RandomFeaturesBase
+from numdl.estimators.random_features.feature_map import add_rows
+from numdl.estimators.tikhonov.criteria import selector_of
+from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose_condensed, ridge_path, tikhonov
+from numdl.regularize.selectors import search
+
+CRITERIA = ("gcv", "l-curve")
+"""What can choose alpha from a condensed table."""
+
+
+class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
+    """``1/(2n) sum ||W sigma(K x_i + b) + w0 - y_i||^2 + alpha/2 ||W||^2`` with drawn K and b.
+
+    Features are computed in blocks of rows and condensed to a triangle by QR factorisations, never to normal equations,
+    whose condition is the square. Memory: 40 MiB for the block, ``3 (m + k)^2`` numbers for m features and k targets;
+    the n x m matrix of features never exists. Operations: ``2 n m^2`` for the rows, ``22 m^3`` for all alphas.
+
+    Args:
+        width: number m of features.
+        activation: "sine" (approximates a Gaussian kernel), "tanh" or "relu".
+        alpha: "gcv" (generalised cross validation, guarded against undersmoothing), "l-curve", or a number, not
+            negative.
+        scale: standard deviation of ``K x`` on scaled inputs: the larger, the finer the features vary. "auto" takes the
+            power of two from 1/16 to 16 with the least GCV on at most 2000 rows.
+        standardize: whether each column is scaled to deviation 1; otherwise all share one factor, for columns whose
+            units agree, as those of pixels do.
+        fit_intercept: whether w0 is fitted.
+        random_state: of the features and of the rows that choose the scale.
+
+    Attributes:
+        coef_: W, (m,) or (k, m).
+        intercept_: w0, a number or (k,).
+        coef_std_: standard errors of ``coef_``, in the same shape, for the features that were drawn; see
+            ``numdl.estimators.common.standard_errors``.
+        intercept_std_: those of ``intercept_``; 0 if it was not fitted.
+        error_std_: standard deviation of the error of one target value, a number or (k,).
+        alpha_: penalty of the mean misfit.
+        scale_: used for K.
+        effective_dof_: effective degrees of freedom, intercept included.
+        choice_: how alpha was chosen and how sharply; None if it was given. Not stored in files.
+        path_: what it was chosen from; None likewise.
+        features_: rows in the units of the data to features.
+        condensed_: all rows seen, as a triangle.
+        n_rows_: how many there were.
+        status_: the choice in a sentence.
+
+    Sources: Rahimi and Recht, NIPS 20 (2007); Demmel et al., SIAM J. Sci. Comput. 34 (2012), sec. 2.
+    """
+
+    _left_out = ("_errors",)
+
+    def __init__(
+        self,
+        width: int = 500,
+        activation: str = "sine",
+        alpha: float | str = "gcv",
+        scale: float | str = "auto",
+        *,
+        standardize: bool = True,
+        fit_intercept: bool = True,
+        random_state: Any = None,
+    ) -> None:
+        self.width = width
+        self.activation = activation
+        self.alpha = alpha
+        self.scale = scale
+        self.standardize = standardize
+        self.fit_intercept = fit_intercept
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Forget what was learned, draw features and solve for all alphas.
+
+        Args:
+            X: samples, (n, d).
+            y: targets, (n,) or (n, k).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        return self._learn("fit", X, y, sample_weight, anew=True)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add rows and choose alpha again: the result is that of all rows at once, but for rounding.
+
+        The first call draws the features and fixes the scaling of inputs and features, as ``fit`` does: let it see rows
+        that are typical.
+
+        Args:
+            X: samples, (n, d).
+            y: targets, (n,) or (n, k).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used, or the number of targets has changed.
+        """
+        return self._learn("partial_fit", X, y, sample_weight, anew=not hasattr(self, "condensed_"))
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Targets of new rows, (n,) or (n, k).
+
+        Args:
+            X: rows, (n, d).
+            return_std: whether to return the standard deviation of a new observation too: noise and uncertainty of the
+                coefficients of the features that were drawn, without the bias of the penalty.
+
+        Returns:
+            ``W sigma(K x + b) + w0`` for each row; with ``return_std`` a pair of such arrays.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        X = self._rows(X, "predict")
+        mean = np.empty((len(X), *np.shape(self.intercept_)))
+        std = np.empty_like(mean)
+        errors = self._predictive("predict") if return_std else None
+        for rows, features in self.features_.blocks(X):
+            mean[rows] = features @ self.coef_.T + self.intercept_
+            if errors is not None:
+                std[rows] = errors.of_observations(features).reshape(std[rows].shape)
+        return mean if errors is None else (mean, std)
+
+    def _learn(self, method: str, X: Any, y: Any, sample_weight: Any, *, anew: bool) -> Self:
+        call = f"{type(self).__name__}.{method}"
+        self._check_map_parameters()
+        if isinstance(self.alpha, str):
+            require_choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
+        else:
+            require_number(type(self).__name__, "alpha", self.alpha, least=0)
+        require_finite_targets(call, y)
+        X, y = validate_data(
+            self, X, y, reset=anew, multi_output=True, y_numeric=True, ensure_all_finite=False, dtype=np.float64
+        )
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        c = np.asarray(y, np.float64).reshape(len(y), -1)
+        seen = 0 if anew else self.n_rows_
+        used = weights > 0
+        if isinstance(self.alpha, str) and seen + used.sum() < 2:
+            raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
+        if anew:
+            self._draw(X[used], c[used], weights[used])
+            self._flat = np.ndim(y) == 1
+        elif self.condensed_.triangle.shape[0] != 1 + self.features_.net.width + c.shape[1]:
+            known = self.condensed_.triangle.shape[0] - 1 - self.features_.net.width
+            raise ValueError(f"{call}: y has {c.shape[1]} targets, earlier rows had {known}. Give as many, or use fit.")
+        before = None if anew else self.condensed_
+        self.condensed_ = add_rows(before, self.features_, X[used], c[used], weights[used])
+        self.n_rows_ = seen + int(used.sum())
+        self._choose()
+        return self
+
+    def _choose(self) -> None:
+        """Alpha and the coefficients from the triangle."""
+        decomposition = decompose_condensed(self.condensed_, intercept=self.fit_intercept)
+        self.path_ = self.choice_ = None
+        alpha, message = self.alpha, f"Solved with the given alpha = {self.alpha}."
+        if isinstance(alpha, str):
+            selector = selector_of(alpha, 0.0, decomposition.n)
+            self.path_, self.choice_ = search(partial(ridge_path, decomposition), selector, alpha_grid(decomposition))
+            alpha, message = self.choice_.alpha, self.choice_.message
+            if self.choice_.edge:
+                warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
+        self.alpha_, self.status_ = float(alpha), Status("converged", message)
+        kept = decomposition.c**2 / np.maximum(decomposition.c**2 + self.alpha_, np.finfo(float).tiny)
+        self.effective_dof_ = float(kept.sum()) + decomposition.free
+        self._errors = self._found_errors(decomposition)
+        unknowns, intercept = decomposition.solution(self.alpha_)
+        if self._flat:
+            self.coef_, self.intercept_ = unknowns[:, 0], float(intercept[0])
+        else:
+            self.coef_, self.intercept_ = np.ascontiguousarray(unknowns.T), intercept
+
+    def _found_errors(self, decomposition: RidgeDecomposition) -> StandardErrors:
+        alphas = np.full(len(decomposition.outside), self.alpha_)
+        return standard_errors(decomposition, alphas, tikhonov, None)
+
+    def _known_errors(self, name: str) -> Any:
+        """A file holds the triangle only: standard errors come from it when they are first asked for."""
+        check_is_fitted(self, "coef_")
+        if "_errors" not in vars(self):
+            self._errors = self._found_errors(decompose_condensed(self.condensed_, intercept=self.fit_intercept))
+        return self._errors

@@ -1,0 +1,1 @@
+"""Regularised linear regression: Tikhonov, truncated SVD, iterative and hybrid methods."""

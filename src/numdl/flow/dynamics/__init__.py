@@ -1,0 +1,93 @@
+"""Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
+
+import functools
+
+from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
+from numdl.flow.dynamics.base import Dynamics, Guarantee
+from numdl.flow.dynamics.circulant import CIRCULANT
+from numdl.flow.dynamics.contractive import CONTRACTIVE
+from numdl.flow.dynamics.convolution import CONVOLUTION
+from numdl.flow.dynamics.double import DOUBLE
+from numdl.flow.dynamics.double_hamiltonian import DOUBLE_HAMILTONIAN
+from numdl.flow.dynamics.double_symmetric import DOUBLE_SYMMETRIC, PARABOLIC
+from numdl.flow.dynamics.h1 import H1
+from numdl.flow.dynamics.hamiltonian import HAMILTONIAN
+from numdl.flow.dynamics.hyperbolic import HYPERBOLIC
+from numdl.flow.dynamics.low_rank import LOW_RANK
+from numdl.flow.dynamics.m_matrix import M_MATRIX
+from numdl.flow.dynamics.plain import PLAIN
+from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
+from numdl.flow.dynamics.second_order import SECOND_ORDER
+from numdl.flow.dynamics.symmetric import SYMMETRIC
+
+__all__ = ["DYNAMICS", "Dynamics", "Guarantee", "damped", "get_dynamics"]
+
+DYNAMICS: dict[str, Dynamics] = {
+    field.name: field
+    for field in (
+        PLAIN,
+        ANTISYMMETRIC,
+        SYMMETRIC,
+        LOW_RANK,
+        CIRCULANT,
+        CONVOLUTION,
+        DOUBLE,
+        DOUBLE_SYMMETRIC,
+        PARABOLIC,
+        CONTRACTIVE,
+        M_MATRIX,
+        REACTION_DIFFUSION,
+        HAMILTONIAN,
+        DOUBLE_HAMILTONIAN,
+        H1,
+        SECOND_ORDER,
+        HYPERBOLIC,
+    )
+}
+"""Name to field; a new one is one file and one entry here."""
+
+
+def get_dynamics(name: str) -> Dynamics:
+    """Dynamics of that name.
+
+    Args:
+        name: a key of ``DYNAMICS``.
+
+    Returns:
+        How to draw its weights and how to evaluate it.
+
+    Raises:
+        ValueError: no field has that name.
+    """
+    if not isinstance(name, str) or name not in DYNAMICS:
+        raise ValueError(f"get_dynamics({name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
+    return DYNAMICS[name]
+
+
+@functools.lru_cache(maxsize=256)
+def damped(field: Dynamics, gamma: float) -> Dynamics:
+    """The same dynamics with another rate of damping; the same object for the same rate, so nothing compiles again.
+
+    Args:
+        field: with damping.
+        gamma: in 1 / time, not negative; what else it must be the dynamics say.
+
+    Returns:
+        The field.
+
+    Raises:
+        ValueError: these dynamics have no damping, or gamma is negative or not finite.
+    """
+    if field.damping is None:
+        raise ValueError(
+            f"damped({field.name!r}, gamma={gamma}): these dynamics have no damping. Use one of "
+            f"{', '.join(with_damping())}, or leave the damping out."
+        )
+    if not 0.0 <= gamma < float("inf"):
+        raise ValueError(f"damped({field.name!r}, gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+    return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
+
+
+def with_damping() -> tuple[str, ...]:
+    """Names of the dynamics that take a damping."""
+    return tuple(name for name, field in DYNAMICS.items() if field.damping is not None)

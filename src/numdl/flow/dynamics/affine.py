@@ -1,0 +1,48 @@
+"""What do all layers ``act(K u + b)`` share, whatever the structure of K?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.contracts import VectorField
+from numdl.flow.activations import Activation
+from numdl.flow.dynamics.base import Dynamics, as_weights, by_columns, generator, plus
+
+Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
+"""``draw(rng, m, scale)``: the numbers behind a random K, by name; for ``scale`` see ``Dynamics``."""
+
+Product = Callable[[dict[str, Array], Array], Array]
+"""``product(theta, u)``: ``K u`` for one sample, (m,), or for the columns of u, (m, n)."""
+
+
+def affine(name: str, draw: Draw, product: Product) -> Dynamics:
+    """Dynamics ``act(K u + b)`` whose matrix is made from fewer, or other, numbers than its entries.
+
+    Args:
+        name: the key under which it is registered.
+        draw: random numbers behind K.
+        product: ``K u`` from these numbers.
+
+    Returns:
+        Dynamics whose layer has the weights of ``draw`` and ``b (m,)``.
+
+    Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2.
+    """
+
+    def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+        rng = generator(key)
+        drawn = draw(rng, m, scale) | {"b": scale * rng.uniform(-1.0, 1.0, m)}
+        return {part: as_weights(values, dtype) for part, values in drawn.items()}
+
+    def vector_field(activation: Activation) -> VectorField:
+        @by_columns
+        def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
+            return activation(plus(product(theta, u), theta["b"]))
+
+        return f
+
+    return Dynamics(name, init, vector_field)

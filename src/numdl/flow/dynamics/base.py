@@ -1,0 +1,145 @@
+"""What does a right-hand side ``f(t, u, theta)`` have to bring along to be used by name?"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.contracts import VectorField
+
+
+class Guarantee(enum.Enum):
+    """What a flow keeps or bounds whatever its weights are, unless said otherwise; an energy is a function of its own.
+
+    Those of distances hold for activations that do not decrease, see ``numdl.flow.activations.NON_DECREASING``.
+    """
+
+    VOLUME = "the volume in phase space is kept"
+    AXIS = "no eigenvalue of the linearisation lies to the right of the imaginary axis"
+    DISTANCES = "no two solutions move apart"
+    WAVES = "while the weights do not move, two nearby solutions move apart no faster than linearly in time"
+    MAXIMUM = "no two solutions move apart in the maximum norm"
+
+
+class Dynamics(NamedTuple):
+    """A family of right-hand sides.
+
+    Attributes:
+        name: the key under which it is registered.
+        init: ``init(key, m, scale, dtype=None) -> theta``, the weights of one layer of width m as a dict of arrays; the
+            key is anything ``generator`` takes.
+            Entries of m-by-m matrices have standard deviation ``scale / sqrt(m)``, so the spectral norm of a square
+            matrix is about ``2 * scale`` for large m; entries of biases are uniform on ``[-scale, scale]``.
+        vector_field: ``vector_field(activation) -> f`` with ``f(t, u, theta) -> du/dt`` for one sample, u (m,); with
+            damping ``vector_field(activation, gamma=...)``.
+        guarantees: what the flow of it keeps or bounds; ``stability_report`` holds it to those of distances.
+        energy: ``energy(potential, u, theta) -> ()``, conserved where the weights do not move; None without one.
+        damping: rate gamma that ``vector_field`` takes where none is given, in 1 / time; None for dynamics without one.
+    """
+
+    name: str
+    init: Callable[..., dict[str, Array]]
+    vector_field: Callable[..., VectorField]
+    guarantees: tuple[Guarantee, ...] = ()
+    energy: Callable[..., Array] | None = None
+    damping: float | None = None
+
+
+def generator(key: Any) -> np.random.Generator:
+    """Source of random weights.
+
+    Weights are drawn by NumPy: drawing them by JAX costs seconds of compilation for every new architecture.
+
+    Args:
+        key: a NumPy generator (returned as it is), a seed, or a JAX random key.
+
+    Returns:
+        NumPy generator.
+    """
+    if isinstance(key, np.random.Generator):
+        return key
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = np.asarray(jax.random.key_data(key))
+    return np.random.default_rng(key)
+
+
+def as_weights(values: np.ndarray, dtype: Any) -> Array:
+    """Drawn numbers as a JAX array.
+
+    Args:
+        values: as drawn, float64.
+        dtype: wanted; None for JAX's default.
+
+    Returns:
+        The same numbers.
+    """
+    return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
+
+
+def draw_layers(
+    field: Dynamics, rng: np.random.Generator, count: int, m: int, scale: float, dtype: Any = None
+) -> dict[str, Array]:
+    """Weights of several layers, each drawn by itself, one after the other.
+
+    Args:
+        field: family of right-hand sides.
+        rng: source of random numbers.
+        count: number of layers, at least 0.
+        m: width.
+        scale: size of the weights, no unit; see ``Dynamics``.
+        dtype: of the weights; None for JAX's default.
+
+    Returns:
+        The structure of a layer, leaves (count, ...).
+    """
+    layers = [field.init(rng, m, scale, dtype) for _ in range(max(count, 1))]  # one even of none: for the structure
+    stacked = {name: np.stack([np.asarray(layer[name]) for layer in layers]) for name in layers[0]}
+    return {name: jnp.asarray(leaf[:count]) for name, leaf in stacked.items()}
+
+
+def by_columns(f: VectorField) -> VectorField:
+    """Say of a right-hand side that it takes many samples as well, as the columns of ``u (m, n)``.
+
+    Args:
+        f: ``f(t, u, theta) -> du/dt``, of the shape of u, column by column.
+
+    Returns:
+        f, with the attribute ``columns``, by which a march knows.
+    """
+    f.columns = True  # type: ignore[attr-defined]
+    return f
+
+
+def times(K: Float[Array, "rows columns"], u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
+    """``K u``, of one sample or of the columns of u.
+
+    One sample is written as the row ``u' K'``: under ``vmap`` over samples the row leaves them on the leading axis;
+    ``K @ u`` moves them to the last one, and every step of a flow transposes its state back.
+
+    Args:
+        K: matrix, shared by the samples.
+        u: one sample, (columns,), or n of them, (columns, n).
+
+    Returns:
+        The product.
+    """
+    return u @ K.T if u.ndim == 1 else K @ u
+
+
+def plus(z: Float[Array, " rows *n"], b: Float[Array, " #rows"]) -> Float[Array, " rows *n"]:
+    """``z + b``, of one sample or of the columns of z.
+
+    Args:
+        z: one sample, (rows,), or n of them, (rows, n).
+        b: shared by the samples, (rows,), or (1,) for one number in all rows.
+
+    Returns:
+        The sum.
+    """
+    return z + (b if z.ndim == 1 else b[:, None])

@@ -1,0 +1,1 @@
+"""Methods for bounds and non-smooth penalties: projected and proximal steps."""

@@ -1,0 +1,300 @@
+"""How is an objective lowered from a few samples at a time (stochastic approximation)?
+
+Each epoch sees every row once, in an order drawn by a key: the batches of the data in memory, or of a piece of them,
+are the steps of one compiled loop. Checks, validation, budget and Ctrl-C happen between such loops.
+
+Sources: Robbins and Monro, Ann. Math. Stat. 22 (1951) 400-407; Bottou, Curtis, Nocedal, SIAM Rev. 60 (2018), sec. 3-4;
+Polyak and Juditsky, SIAM J. Control Optim. 30 (1992) 838-855 (averaging).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numdl.contracts import PyTree, Result, Status
+from numdl.optimize.drivers.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
+from numdl.optimize.drivers.stochastic_feed import (
+    CALL,
+    Part,
+    Pieces,
+    check_pieces,
+    check_problem,
+    first_length,
+    from_pieces,
+    in_memory,
+)
+from numdl.optimize.parts.checks import require_unknowns
+from numdl.optimize.parts.compiled import one_blas_thread, scalars_like
+
+
+class StochasticProgress(NamedTuple):
+    """A run between two compiled loops; all that is needed to go on to the same last bit.
+
+    Attributes:
+        chain: unknowns, memory, damping, average and the sums of the epoch that has begun.
+        history: one list per recorded quantity, one entry per finished epoch.
+        epoch: finished epochs.
+        part: finished parts of the epoch that has begun.
+        steps: batches so far.
+        rows: rows of an epoch; 0 until the first has ended.
+        capacity: rows of a part of the data; 0 until the first piece has come.
+        seconds: time spent so far, over all sessions.
+    """
+
+    chain: Chain
+    history: dict[str, list[float]]
+    epoch: int
+    part: int
+    steps: int
+    rows: int
+    capacity: int
+    seconds: float
+
+
+class Settings(NamedTuple):
+    """What ``minimize_stochastic`` was asked for."""
+
+    batch: int
+    epochs: int
+    rate: float | Callable[[Array], Any]
+    key: Array
+    validation: Any
+    pieces: Pieces | None
+    average_from: int | None
+    time_budget: float | None
+
+
+def minimize_stochastic(
+    problem: Any,
+    method: Any,
+    p: PyTree,
+    aux: PyTree = None,
+    *,
+    batch: int,
+    epochs: int,
+    rate: float | Callable[[Array], Any],
+    key: int | Array = 0,
+    validation: Any = None,
+    pieces: Pieces | None = None,
+    average_from: int | None = None,
+    observe: Callable[[StochasticProgress], Status | None] | None = None,
+    time_budget: float | None = None,
+    resume: StochasticProgress | None = None,
+) -> tuple[Result, StochasticProgress]:
+    """Lower a problem by steps on batches of its rows.
+
+    The history has, for each epoch, ``objective`` and ``gradient_norm`` (means over the rows of what their batches said
+    before their steps), ``rejected`` (batches that were not finite: the step before was undone and the rate halved),
+    ``damping`` (factor on the rate; 64 accepted steps double it, up to 1), ``work`` (passes over all rows, cumulative;
+    validation is not counted), ``seconds``, and ``validation``.
+
+    Args:
+        problem: has samples ``x``, targets ``c``, weights ``w``, as ``Empirical`` and ``VarPro``. With ``pieces`` its
+            rows only give shapes and types.
+        method: ``StochasticGradient`` or ``SlimTrain``.
+        p: start.
+        aux: the problem's companion at the start.
+        batch: rows of a batch, at least 1; the last one of an epoch, or of a piece, may be short.
+        epochs: passes over the data in all, those of ``resume`` included.
+        rate: step length, or a schedule ``rate(step)`` such as those of optax; no unit.
+        key: seed or JAX random key of the shuffles.
+        validation: a problem whose objective is recorded after each epoch; None for none.
+        pieces: data that do not fit into memory: a callable that makes an iterator over ``(x, c)`` or ``(x, c, w)``,
+            read in its order and shuffled piece by piece; or a sequence of such (``numdl.data.row_pieces``), whose
+            order is shuffled as well.
+        average_from: the result is the mean of all iterates from this epoch on (Polyak-Ruppert); None for the last one.
+        observe: called after each epoch; a Status it returns ends the run.
+        time_budget: seconds at most, checked after each piece; None for no limit.
+        resume: go on from here instead of from ``p``, with the same other arguments.
+
+    Returns:
+        The last point, or the average, as a Result, and the progress to resume from. Ctrl-C ends the run with status
+        ``interrupted`` and loses at most the piece that is being worked on.
+
+    Raises:
+        ValueError: a setting or the data are out of range, or the objective is not finite at the start.
+    """
+    if batch < 1 or epochs < 0:
+        raise ValueError(f"{CALL}(batch={batch}, epochs={epochs}): needs batch >= 1 and epochs >= 0. Use batch=10.")
+    if not callable(rate) and not (math.isfinite(rate) and rate >= 0):
+        raise ValueError(f"{CALL}(rate={rate}): needs a finite rate >= 0. Use rate=1e-2.")
+    require_unknowns(CALL, p)
+    check_problem(problem)
+    check_pieces(pieces)
+    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
+    settings = Settings(int(batch), int(epochs), rate, key, validation, pieces, average_from, time_budget)
+    with one_blas_thread():
+        progress = _start(problem, method, p, aux, settings)
+        if resume is not None:
+            _require_like(resume, progress)
+            progress = resume
+        status, progress, last = _run(problem, method, progress, settings, observe)
+        point = progress.chain.now if last is None else verified(method, last, progress.chain, batch=batch)
+    p, aux = _answer(point)
+    history = {name: np.asarray(column) for name, column in progress.history.items()}
+    return Result(p, aux, status, history), progress
+
+
+def _start(problem: Any, method: Any, p: PyTree, aux: PyTree, settings: Settings) -> StochasticProgress:
+    p, aux = jax.tree.map(jnp.asarray, (p, aux))
+    iterate = method.init(blank(problem, settings.batch), p, aux)
+    none = jnp.asarray(np.int32(0))
+    one, zero, unknown = scalars_like(p, 1.0, 0.0, np.inf)
+    point = Point(iterate, None if settings.average_from is None else (iterate.p, iterate.aux), none)
+    chain = Chain(point, point, one, unknown, Tally(none, zero, zero, none))
+    if settings.pieces is None:
+        capacity = problem.x.shape[0]
+    else:
+        capacity = first_length(settings.pieces) or 0
+    return StochasticProgress(chain, {}, 0, 0, 0, 0, capacity, 0.0)
+
+
+def _require_like(resume: StochasticProgress, fresh: StochasticProgress) -> None:
+    """Refuse to go on from a run whose memory is not that of this method on these unknowns and batches."""
+    kinds = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), one.chain) for one in (resume, fresh)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"{CALL}(resume): that run had another method, batch size, averaging or other unknowns, needs the same. "
+            "Give the same arguments as there, or start anew from its result."
+        )
+
+
+def _run(
+    problem: Any,
+    method: Any,
+    progress: StochasticProgress,
+    settings: Settings,
+    observe: Callable[[StochasticProgress], Status | None] | None,
+) -> tuple[Status, StochasticProgress, Any]:
+    """Epochs until something says stop: why, where, and the data of the last part."""
+    clock = partial(lambda began: time.perf_counter() - began, time.perf_counter() - progress.seconds)
+    last = None
+    try:
+        while progress.epoch < settings.epochs:
+            key = jax.random.fold_in(settings.key, progress.epoch)
+            rows = 0
+            for number, part in enumerate(_parts(problem, progress, settings, key)):
+                rows += part.valid
+                if number < progress.part:  # done before the run was interrupted
+                    continue
+                if progress.part and (ended := _over_time(progress, settings)):
+                    return ended, progress, last
+                progress, last = _one_part(method, part, progress, settings, key, clock), part.problem
+            progress = _book(method, problem, progress, settings, rows, clock)
+            ended = _failed(progress) or (observe(progress) if observe else None) or _over_time(progress, settings)
+            if ended:
+                return ended, progress, last
+    except KeyboardInterrupt:
+        message = f"Ctrl-C came after {progress.epoch} epochs and {progress.steps} steps; they are kept."
+        return Status("interrupted", message), progress, last
+    message = f"Stopped after {settings.epochs} epochs, as many as were asked for."
+    return Status("max_iter", message), progress, last
+
+
+def _parts(problem: Any, progress: StochasticProgress, settings: Settings, key: Array) -> Any:
+    if settings.pieces is None:
+        return in_memory(problem)
+    return from_pieces(problem, settings.pieces, key, progress.capacity or None, progress.rows or None)
+
+
+def _one_part(
+    method: Any,
+    part: Part,
+    progress: StochasticProgress,
+    settings: Settings,
+    key: Array,
+    clock: Callable[[], float],
+) -> StochasticProgress:
+    """All batches of one part."""
+    capacity = part.problem.x.shape[0]
+    rates = _rates(settings.rate, progress.steps, -(-capacity // settings.batch), progress.chain.damping.dtype)
+    average = settings.average_from is not None and progress.epoch >= settings.average_from
+    chain = run_epoch(
+        method,
+        part.problem,
+        progress.chain,
+        jax.random.fold_in(key, progress.part),
+        jnp.asarray(np.int32(part.valid)),
+        rates,
+        jnp.asarray(np.bool_(average)),
+        batch=settings.batch,
+    )
+    first = float(jax.block_until_ready(chain).first)
+    if progress.steps == 0 and not math.isfinite(first):
+        raise ValueError(
+            f"{CALL}: at the start, in batch 0 of epoch 0 (rows drawn by the key), the objective is {first}, needs a "
+            "finite value. Scale the data, or start from smaller weights."
+        )
+    steps = progress.steps + -(-part.valid // settings.batch)
+    return progress._replace(chain=chain, part=progress.part + 1, steps=steps, capacity=capacity, seconds=clock())
+
+
+def _rates(rate: Any, first: int, count: int, dtype: Any) -> Float[Array, " count"]:
+    """The schedule at the steps from ``first`` on."""
+    if not callable(rate):
+        return jnp.asarray(np.full(count, rate, dtype))
+    rates = np.asarray(jax.vmap(rate)(jnp.arange(first, first + count, dtype=jnp.int32)), dtype)
+    wrong = ~(np.isfinite(rates) & (rates >= 0))
+    if wrong.any():
+        step, value = first + int(np.argmax(wrong)), rates[np.argmax(wrong)]
+        raise ValueError(f"{CALL}: the schedule says rate({step}) = {value}, needs a finite rate >= 0. Correct it.")
+    return jnp.asarray(rates)
+
+
+def _book(
+    method: Any,
+    problem: Any,
+    progress: StochasticProgress,
+    settings: Settings,
+    rows: int,
+    clock: Callable[[], float],
+) -> StochasticProgress:
+    """Write an epoch into the history and set its sums to zero."""
+    chain = progress.chain
+    tally = jax.device_get(chain.tally)
+    count = float(tally.rows) or math.nan
+    row = {
+        "objective": float(tally.objective) / count,
+        "gradient_norm": float(tally.gradient_norm) / count,
+        "rejected": int(tally.rejected),
+        "damping": float(chain.damping),
+        "work": method.passes(problem, chain.now.iterate.p) * (progress.epoch + 1),
+    }
+    if settings.validation is not None:
+        row["validation"] = float(evaluate(method, settings.validation, *_answer(chain.now)))
+    row["seconds"] = clock()
+    history = {name: [*progress.history.get(name, []), value] for name, value in row.items()}
+    chain = chain._replace(tally=jax.tree.map(jnp.zeros_like, chain.tally))
+    return progress._replace(
+        chain=chain, history=history, epoch=progress.epoch + 1, part=0, rows=rows, seconds=row["seconds"]
+    )
+
+
+def _answer(point: Point) -> tuple[PyTree, PyTree]:
+    """Unknowns and companion: the average once there is one."""
+    if point.mean is not None and int(point.averaged):
+        return point.mean
+    return point.iterate.p, point.iterate.aux
+
+
+def _failed(progress: StochasticProgress) -> Status | None:
+    if math.isfinite(progress.history["objective"][-1]):
+        return None
+    message = f"No batch of epoch {progress.epoch - 1} had a finite objective. Use a smaller rate."
+    return Status("failed", message)
+
+
+def _over_time(progress: StochasticProgress, settings: Settings) -> Status | None:
+    if settings.time_budget is None or progress.seconds < settings.time_budget:
+        return None
+    message = f"Stopped after {progress.seconds:.1f} s; {settings.time_budget:g} s were given."
+    return Status("time_budget", message)

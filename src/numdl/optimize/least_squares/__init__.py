@@ -1,0 +1,1 @@
+"""Methods for sums of squares: Levenberg-Marquardt."""

@@ -1,0 +1,1 @@
+"""What several optimisation methods share: line search, acceptance, stopping, packing."""

@@ -1,0 +1,1 @@
+"""Methods for smooth unconstrained problems: descent, quasi-Newton, Newton."""

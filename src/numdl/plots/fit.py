@@ -1,0 +1,163 @@
+"""How good is the fit on rows it has not seen: parity, residuals, confusion, calibration of the intervals?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, sample
+from numdl.plots.wording import number, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+POINTS = {"linestyle": "none", "marker": "o", "color": BLUE, "alpha": 0.45, "markeredgewidth": 0}
+COUNTED_CLASSES = 12
+NAMED_CLASSES = 30
+
+
+def draw_parity(ax: Axes, c: np.ndarray, prediction: np.ndarray, name: str) -> None:
+    """Draw prediction over target with the diagonal.
+
+    Args:
+        ax: axes to draw on.
+        c: targets, (n,).
+        prediction: predictions, (n,).
+        name: name of the target.
+    """
+    rows = sample(len(c))
+    low, high = _padded(np.concatenate([c[rows], prediction[rows]]))
+    ax.plot([low, high], [low, high], color=GREY, linewidth=1)
+    ax.plot(c[rows], prediction[rows], markersize=_marker(len(rows)), **POINTS)
+    ax.set_xlim(low, high)
+    ax.set_ylim(low, high)
+    ax.set_xlabel(f"true {short(name, 34)}", parse_math=False)
+    ax.set_ylabel("predicted")
+
+
+def draw_residuals(ax: Axes, prediction: np.ndarray, residual: np.ndarray, label: str) -> None:
+    """Draw residuals over predictions.
+
+    Args:
+        ax: axes to draw on.
+        prediction: predictions, (n,).
+        residual: prediction minus target, (n,).
+        label: label of the residuals.
+    """
+    rows = sample(len(residual))
+    ax.axhline(0, color=GREY, linewidth=1)
+    ax.plot(prediction[rows], residual[rows], markersize=_marker(len(rows)), **POINTS)
+    ax.set_xlim(*_padded(prediction[rows]))
+    ax.set_ylim(*_padded(np.append(residual[rows], 0.0)))
+    ax.set_xlabel("predicted")
+    ax.set_ylabel(label, parse_math=False)
+
+
+def draw_histogram(ax: Axes, residual: np.ndarray, label: str) -> None:
+    """Draw the histogram of the residuals with the normal density of the same mean and standard deviation.
+
+    Args:
+        ax: axes to draw on.
+        residual: residuals of any shape.
+        label: label of the residuals.
+    """
+    values = residual.ravel()
+    mean, deviation = float(values.mean()), float(values.std())
+    ax.set_xlabel(label, parse_math=False)
+    ax.set_ylabel("rows")
+    if np.ptp(values) <= 1e-9 * np.abs(values).max():  # one value, up to rounding: no bins to speak of
+        ax.axvline(mean, color=BLUE, linewidth=2)
+        ax.set_xlim(*_padded(np.append(values, 0.0)))
+        ax.set_yticks([])
+        ax.set_ylabel("")
+        return
+    bins = int(np.clip(2 * values.size ** (1 / 3) + 2, 5, 60))
+    _, edges, _ = ax.hist(values, bins=bins, color=BLUE, alpha=0.75, edgecolor="white", linewidth=0.5)
+    t = np.linspace(edges[0], edges[-1], 160)
+    density = np.exp(-0.5 * ((t - mean) / deviation) ** 2) / (deviation * np.sqrt(2 * np.pi))
+    ax.plot(t, values.size * (edges[1] - edges[0]) * density, color=ORANGE, linewidth=1.3, label="normal")
+    ax.axvline(0, color=GREY, linewidth=1)
+    ax.legend(loc="upper right")
+
+
+def draw_confusion(ax: Axes, table: np.ndarray, names: Sequence[str]) -> None:
+    """Draw the confusion matrix, coloured by the share of each true class, with counts while they are legible.
+
+    Args:
+        ax: axes to draw on.
+        table: rows of class i predicted as class j, (k, k).
+        names: class names, (k,).
+    """
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    k = len(names)
+    ax.grid(False)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1.15, interpolation="none", aspect="auto")
+    if k <= COUNTED_CLASSES:
+        for (i, j), count in np.ndenumerate(table):
+            if count:
+                color = "white" if share[i, j] > 0.55 else INK
+                ax.text(j, i, str(count), ha="center", va="center", color=color, fontsize=8.5 if k < 9 else 7)
+    ticks = np.arange(k)[:: max(1, -(-k // NAMED_CLASSES))]
+    labels = [short(names[j], 12) for j in ticks]
+    turned = sum(len(label) for label in labels) > 34
+    ax.set_xticks(ticks, labels, rotation=60 if turned else 0, parse_math=False)
+    ax.set_yticks(ticks, labels, parse_math=False)
+    if len(labels) > COUNTED_CLASSES:
+        ax.tick_params(labelsize=6.5)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+
+
+def draw_class_errors(ax: Axes, errors: np.ndarray, names: Sequence[str]) -> None:
+    """Draw the share of misclassified rows of each class as bars.
+
+    Args:
+        ax: axes to draw on.
+        errors: shares in [0, 1], NaN for a class without rows, (k,).
+        names: class names, (k,).
+    """
+    values = 100 * errors
+    ax.barh(np.arange(len(names)), np.nan_to_num(values), color=BLUE, height=0.7)
+    ax.set_yticks(np.arange(len(names)), [short(name, 16) for name in names], parse_math=False)
+    if len(names) > COUNTED_CLASSES:
+        ax.tick_params(axis="y", labelsize=7)
+    top = max(float(np.nanmax(values, initial=0.0)), 1.0)
+    for position, value in enumerate(values):
+        text = "no rows" if np.isnan(value) else number(value, 2)
+        ax.text(np.nan_to_num(value) + 0.02 * top, position, text, va="center", color=INK, fontsize=7.5)
+    ax.set_xlim(0, 1.18 * top)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(False, axis="y")
+    ax.set_xlabel("error of the true class, %")
+
+
+def draw_calibration(ax: Axes, levels: np.ndarray, observed: np.ndarray) -> None:
+    """Draw the observed share of targets inside the intervals over the promised one.
+
+    Args:
+        ax: axes to draw on.
+        levels: nominal probabilities, (m,).
+        observed: observed shares, (m,).
+    """
+    ax.plot([0, 100], [0, 100], color=GREY, linewidth=1)
+    ax.plot(100 * levels, 100 * observed, color=BLUE, marker="o", markersize=3.5)
+    ax.set_xlim(0, 100)
+    ax.set_ylim(0, 103)
+    ax.set_xlabel("promised, %")
+    ax.set_ylabel("inside the interval, %")
+
+
+def _marker(n: int) -> float:
+    return 5.0 if n < 60 else 3.6 if n < 500 else 2.6
+
+
+def _padded(values: np.ndarray) -> tuple[float, float]:
+    """Limits that hold all values with a margin, never of zero length."""
+    low, high = float(values.min()), float(values.max())
+    margin = 0.04 * (high - low)
+    scale = max(abs(low), abs(high))
+    if high - low <= 1e-9 * scale or high == low:
+        margin = 0.1 * scale or 1.0
+    return low - margin, high + margin

@@ -1,0 +1,134 @@
+"""How do the criteria for alpha look: their values, the L-curve, the Picard plot, the error of cross validation?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Mark = tuple[str, float]
+"""Name of a criterion and the alpha it chooses."""
+
+
+def draw_criteria(ax: Axes, alphas: np.ndarray, criteria: Mapping[str, np.ndarray], marks: Sequence[Mark]) -> None:
+    """Criteria over alpha, each divided by its minimum.
+
+    Args:
+        ax: axes to draw on.
+        alphas: (m,), ascending.
+        criteria: values by name, positive, (m,); what is not finite is left out.
+        marks: choices, drawn as vertical lines.
+    """
+    top = 1.0
+    for position, (name, values) in enumerate(criteria.items()):
+        known = np.isfinite(values)
+        scaled = values[known] / max(float(values[known].min(initial=np.inf)), np.finfo(float).tiny)
+        ax.plot(alphas[known], scaled, color=CYCLE[position], label=name)
+        top = max(top, float(np.quantile(scaled, 0.75)) if len(scaled) else 1.0)
+    ax.set_ylim(0.98, max(1.5, min(top, 20.0)))
+    _alpha_axis(ax)
+    _mark(ax, marks)
+    ax.set_ylabel("criterion over its minimum")
+    ax.legend(loc="best")
+
+
+def draw_l_curve(ax: Axes, residuals: np.ndarray, seminorms: np.ndarray, at: Sequence[tuple[str, int]]) -> None:
+    """The L-curve in double logarithmic axes, with the choices on it.
+
+    Args:
+        ax: axes to draw on.
+        residuals: norms over the path, (m,).
+        seminorms: ``||L x||`` over the path, (m,).
+        at: names of criteria and positions on the path.
+    """
+    good = (residuals > 0) & (seminorms > 0)
+    ax.plot(residuals[good], seminorms[good], color=GREY)
+    for position, (name, index) in enumerate(at):
+        if good[index]:
+            ax.plot(residuals[index], seminorms[index], "o", color=CYCLE[position], markersize=5, label=name)
+    _double_logarithmic(ax, residuals[good], seminorms[good])
+    ax.set_xlabel("norm of the residual")
+    ax.set_ylabel("size of the solution")
+    ax.legend(loc="best")
+
+
+def draw_picard(ax: Axes, values: np.ndarray, coefficients: np.ndarray, noise: float) -> None:
+    """Singular values and coefficients of the targets, direction by direction.
+
+    Args:
+        ax: axes to draw on.
+        values: generalised singular values, descending, (r,).
+        coefficients: ``|u' b|``, (r,).
+        noise: level at which the coefficients stop falling; 0 if there is none.
+    """
+    index = np.arange(1, len(values) + 1)
+    ax.plot(index, coefficients, ".", color=ORANGE, markersize=4, label="coefficients of the targets")
+    ax.plot(index, values, color=BLUE, label="singular values")
+    if noise > 0:
+        ax.axhline(noise, color=GREY, linestyle="--", linewidth=1, label="level of the noise")
+    logarithmic(ax, np.concatenate([values[values > 0], coefficients[coefficients > 0]]))
+    ax.set_xlabel("direction")
+    ax.legend(loc="best")
+
+
+def draw_error(
+    ax: Axes, alphas: np.ndarray, error: np.ndarray, high: np.ndarray, freedom: np.ndarray, marks: Sequence[Mark]
+) -> None:
+    """Cross-validated error with its standard error, and the degrees of freedom.
+
+    Args:
+        ax: axes to draw on.
+        alphas: (m,), ascending.
+        error: root mean squared error, (m,).
+        high: the same one standard error above, (m,).
+        freedom: effective degrees of freedom, (m,).
+        marks: choices, drawn as vertical lines.
+    """
+    ax.plot(alphas, error, color=BLUE, label="error")
+    ax.fill_between(alphas, 2 * error - high, high, color=BLUE, alpha=0.15, linewidth=0, label="standard error")
+    finite = error[np.isfinite(error)]
+    if len(finite):
+        ax.set_ylim(0.95 * finite.min(), min(1.1 * finite.max(), 3 * finite.min()))
+    _alpha_axis(ax)
+    _mark(ax, marks)
+    ax.set_ylabel("cross-validated error")
+    right = ax.twinx()
+    right.plot(alphas, freedom, color=GREY, linestyle=":", label="degrees of freedom")
+    right.set_ylabel("degrees of freedom")
+    right.grid(visible=False)
+    lines = [*ax.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    ax.legend(lines, [str(line.get_label()) for line in lines], loc="best")
+
+
+def _alpha_axis(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    from numdl.plots.canvas import power
+
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(numticks=7))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(power))
+    ax.set_xlabel("alpha")
+
+
+def _double_logarithmic(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    for axis, values in ((ax.xaxis, x), (ax.yaxis, y)):
+        (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+        narrow = len(values) > 0 and values.max() < 100 * values.min()
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if narrow else LogLocator(numticks=7))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+
+
+def _mark(ax: Axes, marks: Sequence[Mark]) -> None:
+    for position, (_, alpha) in enumerate(marks):
+        ax.axvline(alpha, color=CYCLE[position], linestyle="--", linewidth=1)

@@ -1,0 +1,65 @@
+"""How does stability look: eigenvalues against the stability region, growth over the layers, other discretisations?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, logarithmic, sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_region(ax: Axes, z: np.ndarray, size: Callable[[Any], Any] | None) -> None:
+    """Products of step size and eigenvalues in the complex plane, over the stability region.
+
+    Args:
+        ax: axes to draw on.
+        z: complex numbers ``h lambda``, any shape; NaN is left out.
+        size: ``|R(z)|`` for complex arrays; None draws no region.
+    """
+    points = z[np.isfinite(z)].ravel()
+    points = points[sample(len(points))]
+    reach = max(1.2 * float(np.max(np.abs(points), initial=0.0)), 3.2)
+    if size is not None:
+        axis = np.linspace(-reach, reach, 241)
+        values = size(axis[None, :] + 1j * axis[:, None])
+        ax.contourf(axis, axis, np.minimum(values, 2), levels=[0, 1], colors=["#e3ecf7"])
+        ax.contour(axis, axis, np.minimum(values, 2), levels=[1], colors=[BLUE], linewidths=1)
+    across, up = np.real(points), np.imag(points)
+    outside = np.zeros(len(points), bool) if size is None else (np.abs(size(points)) > 1 + 1e-9) & (across <= 1e-9)
+    ax.plot(across[~outside], up[~outside], ".", color=GREY, markersize=3)
+    ax.plot(across[outside], up[outside], ".", color=RED, markersize=4)
+    ax.axvline(0, color=GREY, linewidth=0.6)
+    ax.set(aspect="equal", xlabel="real part of h times eigenvalue", ylabel="imaginary part")
+
+
+def draw_layers(ax: Axes, curves: Mapping[str, np.ndarray], label: str) -> None:
+    """Quantities over the layers on a logarithmic axis.
+
+    Args:
+        ax: axes to draw on.
+        curves: positive values by name, (layers,) each.
+        label: of the vertical axis.
+    """
+    for color, (name, values) in zip((BLUE, ORANGE, GREY), curves.items(), strict=False):
+        known = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        ax.plot(np.arange(len(known)), known, "-", color=color, label=name)
+    logarithmic(ax, np.concatenate(list(curves.values())))
+    ax.set(xlabel="layer", ylabel=label)
+    ax.legend(loc="best")
+
+
+def draw_changes(ax: Axes, changes: Mapping[str, float]) -> None:
+    """Relative change of the features by other discretisations.
+
+    Args:
+        ax: axes to draw on.
+        changes: by name.
+    """
+    ax.barh(list(changes), list(changes.values()), color=BLUE)
+    ax.invert_yaxis()
+    ax.set(xlabel="relative change of the features")

@@ -1,0 +1,1 @@
+"""Bayesian evidence (marginal likelihood) that sets penalties during training."""

@@ -1,0 +1,109 @@
+"""How many parameters do the data determine, and how probable are the data under this model?
+
+Laplace's approximation at a reduced problem's linearisation. With everything per mean over samples, and H the
+Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det H_WW + log det (S + diag(alpha))`` and
+
+    gamma_g = N_g - alpha_g tr_g(H^-1)    for each group of theta and for the head.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+from numdl.contracts import Linearization, PyTree
+from numdl.linalg import lanczos_probe, lower_inverse
+from numdl.problems.varpro.heads import NewtonHead, SquaresHead, head_mask
+from numdl.problems.varpro.normal import Normal
+
+if TYPE_CHECKING:
+    from numdl.problems.varpro.varpro import VarPro
+
+
+def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Float[Array, "p p"]) -> dict[str, Array]:
+    """Effective numbers of parameters, square norms and log determinant, for ``numdl.regularize.evidence``.
+
+    Args:
+        problem: separable problem.
+        theta: where it was linearised.
+        normal: its normal equations there.
+        factor: lower Cholesky factor of ``normal.matrix + diag(normal.diagonal)``.
+
+    Returns:
+        ``gamma (G+1,)`` and ``squares (G+1,)`` (the head last), ``logdet ()`` of the full Gauss-Newton matrix.
+    """
+    inverse = lower_inverse(factor)
+    determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
+    k, q = normal.aux.shape
+    size = k * (q - problem.intercept)
+    trace = normal.head_trace + jnp.sum((inverse @ normal.coupling) ** 2)
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.head_logdet
+    return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
+
+
+def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes: int = 2, steps: int = 25) -> dict:
+    """The same numbers from products only: random signs, Lanczos, and the head's Hessian as if theta were known.
+
+    Costs ``probes * steps`` products. The signs are the same in every iteration.
+
+    Args:
+        problem: separable problem.
+        theta: where it was linearised.
+        lin: its linearisation there.
+        probes: number of random vectors.
+        steps: Lanczos steps for each.
+
+    Returns:
+        As ``laplace_metrics``, with the error of the estimate.
+
+    Source: Ubaru, Chen, Saad, SIAM J. Matrix Anal. Appl. 38 (2017).
+    """
+    vector, unravel = ravel_pytree(theta)
+
+    def product(v: Array) -> Array:
+        return ravel_pytree(lin.curvature(unravel(v)))[0]
+
+    signs = jax.random.rademacher(jax.random.key(0), (probes, vector.shape[0]), vector.dtype)
+    found = jax.lax.map(lambda z: lanczos_probe(product, z, steps), signs)
+    inverse_diagonal = jnp.mean(signs * found.solve, axis=0)
+    head = problem.solve(problem.embed(theta), lin.aux)
+    trace, logdet = head_spectrum(problem, head)
+    k, q = lin.aux.shape
+    size = k * (q - problem.intercept)
+    determined = 1 - problem.penalty.diagonal * inverse_diagonal
+    return _by_group(
+        problem, theta, lin.aux, determined, size - problem.alpha_head * trace, jnp.mean(found.log) + logdet
+    )
+
+
+def head_spectrum(problem: VarPro, head: SquaresHead | NewtonHead) -> tuple[Array, Array]:
+    """Trace of the penalised block of the head's inverse Hessian, and its log determinant."""
+    k = head.W.shape[0]
+    if isinstance(head, SquaresHead):
+        return k * jnp.sum(head.scale**2), k * head.logdet
+    mask = head_mask(k, head.W.shape[1] - problem.intercept, problem.intercept, head.W.dtype).reshape(-1)
+    root = solve_triangular(head.factor, jnp.eye(mask.shape[0], dtype=mask.dtype), lower=True)
+    return jnp.sum(root**2 * mask), 2 * jnp.sum(jnp.log(jnp.diag(head.factor)))
+
+
+def _by_group(
+    problem: VarPro, theta: PyTree, head: Array, determined: Array, head_gamma: Array, logdet: Array
+) -> dict[str, Array]:
+    """Sums over groups; the head is the last one."""
+    vector = ravel_pytree(theta)[0]
+    if problem.penalty.reference is not None:
+        vector = vector - problem.penalty.reference
+    k, q = head.shape
+    mask = head_mask(k, q - problem.intercept, problem.intercept, head.dtype)
+    pairs = jnp.stack([determined, vector**2], axis=1)
+    sums = jax.ops.segment_sum(pairs, problem.penalty.labels, problem.penalty.alpha.shape[0])
+    return {
+        "gamma": jnp.append(sums[:, 0], head_gamma),
+        "squares": jnp.append(sums[:, 1], jnp.sum(mask * head**2)),
+        "logdet": logdet,
+    }

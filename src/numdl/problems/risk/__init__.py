@@ -1,0 +1,1 @@
+"""Empirical risk: losses of samples, their mean, and derivatives of it."""

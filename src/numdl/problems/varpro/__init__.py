@@ -1,0 +1,1 @@
+"""Variable projection: the head of a model is eliminated."""
