@@ -72,12 +72,16 @@ def solve_by_products(
         center = weights @ b[:, j] / total if intercept else 0.0
         right = root * (b[:, j] - center) - problem.matvec(start)
         rest = (int(intercept), max_iter, float(total))
-        level = Noise(noise or 0.0)
+        level, by_gcv = Noise(noise or 0.0), None
         if alpha in NEED_NOISE and noise is None:
-            level = _estimated(
-                problem, right, _one(method, problem, right, operator, "gcv", level, *rest), float(total)
-            )
-        found = _one(method, problem, right, operator, alpha, level, *rest)
+            by_gcv = _one(method, problem, right, operator, "gcv", level, *rest)
+            level = _estimated(problem, right, by_gcv, float(total))
+        try:
+            found = _one(method, problem, right, operator, alpha, level, *rest)
+        except ValueError:
+            if by_gcv is None or alpha != "discrepancy":
+                raise
+            found = by_gcv  # exact data: no residual on the path is as small as the noise that this fit has shown
         unknowns = found.unknowns + start[:, None]
         found = found._replace(targets=[j], unknowns=unknowns, intercept=center - mean @ unknowns)
         status = found.status._replace(message=found.status.message + level.message)
