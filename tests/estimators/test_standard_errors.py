@@ -136,9 +136,23 @@ def test_without_degrees_of_freedom_the_noise_has_to_be_given():
 
 
 @pytest.mark.parametrize("method", ["cgls", "lsqr", "hybrid-lsqr"])
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("options", [{}, {"operator": "difference", "fit_intercept": False}])
+def test_methods_by_products_have_those_of_the_same_table(method, kind, options):
+    x, y = data()
+    x, weights = x / 10.0 ** np.arange(4), np.arange(1.0, 31.0) % 3 + 1
+    model = TikhonovRegressor(0.1, method=method, **options).fit(kind(x), y, sample_weight=weights)
+    whole = TikhonovRegressor(0.1, method="svd", **options).fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-5)
+    for name in ("coef_std_", "intercept_std_", "error_std_"):
+        np.testing.assert_allclose(getattr(model, name), getattr(whole, name), rtol=1e-8)
+    np.testing.assert_allclose(model.predict(kind(x), True)[1], whole.predict(x, True)[1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["cgls", "lsqr", "hybrid-lsqr"])
 def test_methods_by_products_say_that_they_have_none(method, tmp_path):
     x, y = data()
-    model = TikhonovRegressor(0.0).fit(x, y).set_params(alpha=0.1, method=method).fit(x, y)
+    model = TikhonovRegressor(0.1, method=method).fit(aslinearoperator(x), y)
     model.save(tmp_path / "model.numdl")
     for found in (model, load(tmp_path / "model.numdl")):
         assert not hasattr(found, "coef_std_")
@@ -146,6 +160,9 @@ def test_methods_by_products_say_that_they_have_none(method, tmp_path):
             _ = found.coef_std_
         with pytest.raises(ValueError, match=r"predict\(return_std=True\): method .* Use method='svd'"):
             found.predict(x, return_std=True)
+    if method != "hybrid-lsqr":
+        with pytest.raises(AttributeError, match="regularises by stopping, which is not linear in the targets"):
+            _ = TikhonovRegressor("gcv", method=method).fit(x, y).coef_std_
     with pytest.raises(ValueError, match=r"known by its products only\. Give a table"):
         TikhonovRegressor(0.1).fit(x, y).predict(aslinearoperator(x), return_std=True)
 

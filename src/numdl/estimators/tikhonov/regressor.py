@@ -32,7 +32,10 @@ from numdl.estimators.tikhonov.direct import Table, choose, scaled, solve_direct
 from numdl.estimators.tikhonov.iterative import solve_by_products
 from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
-from numdl.regularize.ridge import decompose_condensed, tikhonov, truncated
+from numdl.regularize.ridge import decompose, decompose_condensed, tikhonov, truncated
+
+AFFORDABLE = 1e10
+"""Operations that methods by products spend on standard errors, about a second."""
 
 
 class TikhonovRegressor(RegressionErrors, SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -65,7 +68,8 @@ class TikhonovRegressor(RegressionErrors, SaveMixin, ReportMixin, MultiOutputMix
         intercept_: b, a number or (k,).
         coef_std_: standard errors of ``coef_`` under independent errors of the targets, in the same shape: how far they
             move with the noise, not how far the penalty holds them from the truth; see
-            ``numdl.estimators.common.standard_errors``. Methods by products have none.
+            ``numdl.estimators.common.standard_errors``. Methods by products have them for tables that a second can
+            factorise, with a penalty; an AttributeError says why there are none.
         intercept_std_: those of ``intercept_``; 0 if it was not fitted.
         error_std_: standard deviation of the error of one target value, ``noise`` or else from the residuals of each
             target; a number or (k,).
@@ -267,16 +271,37 @@ class TikhonovRegressor(RegressionErrors, SaveMixin, ReportMixin, MultiOutputMix
                 max_iter=self.max_iter,
             )
         self._keep(solutions, scale, k)
-        self._keep_errors(scale)
+        if self.decomposition_ is not None:
+            self._keep_errors(scale)
+        else:
+            self._keep_errors_by_products(x, c, weights, operator, reference)
+
+    def _keep_errors_by_products(
+        self, x: Any, c: np.ndarray, weights: np.ndarray, operator: Any, reference: np.ndarray | None
+    ) -> None:
+        """Standard errors from a factorisation, where a penalty makes them and it is cheap; or why there are none."""
+        advice = "Use method='svd', which needs a table that fits in memory."
+        n, d = x.shape
+        if self.method_ != "hybrid-lsqr" and isinstance(self.alpha, str):
+            self._errors = (
+                f"method {self.method_!r} regularises by stopping, which is not linear in the targets: there is no "
+                f"covariance. {advice}"
+            )
+        elif isinstance(x, LinearOperator) or 2 * n * d * d > AFFORDABLE:
+            self._errors = f"method {self.method_!r} knows X by its products only and has no covariance. {advice}"
+        else:
+            table = x.toarray() if scipy.sparse.issparse(x) else x
+            options = {"weights": weights, "reference": reference, "intercept": self.fit_intercept}
+            try:
+                whole = decompose(table, c, as_matrix(operator), **options)
+            except ValueError as error:  # null spaces meet: the iterations find one of many solutions
+                self._errors = str(error)
+                return
+            alphas = np.broadcast_to(self.alpha_, len(self.coef_)).astype(float)
+            self._errors = standard_errors(whole, alphas, tikhonov, self.noise)
 
     def _keep_errors(self, scale: np.ndarray) -> None:
-        """Standard errors, or why there are none."""
-        if self.decomposition_ is None:
-            self._errors = (
-                f"method {self.method_!r} knows X by its products only and has no covariance. Use method='svd', which "
-                "needs a table that fits in memory."
-            )
-            return
+        """Standard errors from the decomposition."""
         filter = truncated if self.method_ == "tsvd" else tikhonov
         alphas = np.broadcast_to(self.alpha_, len(self.coef_))
         self._errors = standard_errors(self.decomposition_, alphas, filter, self.noise, scale)
