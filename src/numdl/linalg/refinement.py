@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from scipy.linalg import qr, solve_triangular
 
 from numdl.contracts import Status
+from numdl.linalg.column_units import powers_of_two
 from numdl.linalg.compensated import compensated_product
 
 _STEPS = 20
@@ -76,7 +77,7 @@ def least_squares(A: Float[np.ndarray, "n p"], b: Float[np.ndarray, "_ k"]) -> L
             )
     A, b = np.asarray(A, float), np.asarray(b, float)
     n, p = A.shape
-    scale = _powers_of_two(A)
+    scale = powers_of_two(A)
     scaled = A / scale
     if A.size == 0:
         return LeastSquares(np.zeros((p, b.shape[1])), b, 0, np.arange(p), _status(np.arange(p), p, 1.0, True))
@@ -115,14 +116,6 @@ def _refined(
         if change <= np.finfo(float).eps * size:
             break
     return x, r, bool(change <= 4 * np.finfo(float).eps * size)
-
-
-def _powers_of_two(A: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " p"]:
-    """For each column the power of two below its norm; 1 for columns of zeros."""
-    largest = np.max(np.abs(A), axis=0, initial=0.0)
-    largest = np.where(largest > 0, largest, 1.0)
-    norms = largest * np.linalg.norm(A / largest, axis=0)  # entries of 1e200 have squares, too
-    return 2.0 ** np.floor(np.log2(np.where(norms > 0, norms, 1.0)))
 
 
 def _status(dependent: np.ndarray, p: int, smallest: float, settled: bool) -> Status:

@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import get_lapack_funcs
 
+from numdl.linalg.column_units import column_svd
+
 
 class TSQR(NamedTuple):
     """Rows seen so far, condensed.
@@ -175,13 +177,12 @@ def tsqr_solve(state: TSQR, *, shift: float = 0.0, intercept: bool = True) -> Fi
     if not 0.0 <= shift < float("inf"):
         raise ValueError(f"tsqr_solve(shift={shift}): needs a finite shift >= 0. Give n alpha.")
     small = tsqr_reduce(state, intercept=intercept)
-    U, sigma, Vt = np.linalg.svd(small.matrix)
-    # What rounding leaves of a zero, relative to the columns before centring. Not in proportion to the number of rows,
-    # as numpy.linalg.matrix_rank has it: a billion rows would cut at 1e-7 what orthogonal factors still know.
-    size = np.linalg.norm(state.triangle[:, 1 : 1 + state.columns])
-    least = size * 10 * len(state.triangle) * np.finfo(float).eps
-    kept = sigma > (least if shift == 0.0 else 0.0)
-    filtered = np.divide(sigma, sigma**2 + shift, out=np.zeros_like(sigma), where=kept)
+    sizes = np.linalg.norm(state.triangle[:, 1 : 1 + state.columns], axis=0)
+    if shift > 0:
+        U, sigma, Vt = np.linalg.svd(small.matrix)
+    else:
+        U, sigma, Vt = column_svd(small.matrix, sizes)
+    filtered = np.divide(sigma, sigma**2 + shift, out=np.zeros_like(sigma), where=sigma > 0)
     x = Vt.T @ (filtered[:, None] * (U.T @ small.targets))
     misfit = np.linalg.norm(small.matrix @ x - small.targets, axis=0)
     return Fit(x, small.mean_c - small.mean_x @ x, np.hypot(misfit, small.rest))

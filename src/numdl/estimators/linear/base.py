@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.standard_errors import WithStandardErrors
 from numdl.estimators.linear.alpha import (
     Choice,
     Criterion,
@@ -30,6 +31,7 @@ from numdl.estimators.linear.alpha import (
     minus_evidence,
     stratified_folds,
 )
+from numdl.estimators.linear.errors import linear_errors
 from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear.parameters import check_linear_parameters, scaled_operator, scaled_reference
 from numdl.estimators.linear.summary import LinearReportMixin
@@ -44,7 +46,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator):
+class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -161,6 +163,7 @@ class LinearClassifier(SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstima
         else:
             choice = _only(float(self.alpha), solver.solve(problem, start))
         self._keep(choice, solver, mean, scale, k)
+        self._errors = linear_errors(problem, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
 
     def _start(self, k: int, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Zero, or the last fit in the scaling of this one."""

@@ -40,7 +40,8 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         classes_: labels in sorted order.
         scale_: used for K.
         features_: rows in the units of the data to features.
-        softmax_: the fitted ``SoftmaxClassifier`` of the features, with ``alpha_``, ``path_`` and ``coef_``.
+        softmax_: the fitted ``SoftmaxClassifier`` of the features, with ``alpha_``, ``path_``, ``coef_`` and
+            ``coef_std_``.
         n_iter_: its number of steps.
         status_: why its fit ended.
 

@@ -14,7 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from numdl.estimators.common.intake import require_choice, require_finite, require_number
-from numdl.estimators.tikhonov.criteria import CRITERIA, NEED_NOISE
+from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
 
 METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
@@ -125,8 +125,6 @@ def method_for(estimator: Any, call: str, x: Any) -> str:
         return method
     if estimator.alpha in NOT_WITH[method]:
         raise ValueError(f"{call}(alpha={estimator.alpha!r}): not with {method!r}. Use 'gcv' or 'discrepancy'.")
-    if estimator.alpha in NEED_NOISE and estimator.noise is None:
-        raise ValueError(f"{call}(alpha={estimator.alpha!r}): needs noise with method {method!r}. Give noise.")
     identity = isinstance(estimator.operator, str) and estimator.operator == "identity"
     if method != "hybrid-lsqr" and isinstance(estimator.alpha, str) and not identity:
         raise ValueError(

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
-from numdl.linalg import TSQR, tsqr_reduce
+from numdl.linalg import TSQR, column_svd, powers_of_two, tsqr_reduce
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
 
@@ -127,7 +127,7 @@ def decompose(
     z = root * (a - x_mean)
     y = root * (b - y_mean - (a - x_mean) @ offset) if reference is not None else root * (b - y_mean)
     top, head, outside, q = _reduce(z, y, keep_left)
-    c, s, left, basis, dual = _factors(top, operator, float(np.linalg.norm(x_mean)))
+    c, s, left, basis, dual = _factors(top, operator, x_mean)
     coefficients = left.T @ head
     if outside is None:
         outside = np.sum((head - left @ coefficients) ** 2, axis=0)
@@ -158,7 +158,7 @@ def decompose_condensed(
     if not n > 0:
         raise ValueError("decompose_condensed: no row of positive weight was added. Use tsqr_update first.")
     small, root = tsqr_reduce(state, intercept=intercept), np.sqrt(n)
-    c, s, left, basis, dual = _factors(small.matrix / root, operator, float(np.linalg.norm(small.mean_x)))
+    c, s, left, basis, dual = _factors(small.matrix / root, operator, small.mean_x)
     outside = (small.rest / root) ** 2
     offset = np.zeros_like(small.targets)
     coefficients = left.T @ (small.targets / root)
@@ -166,12 +166,13 @@ def decompose_condensed(
     return RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, *means, n, int(intercept))
 
 
-def _factors(z: np.ndarray, operator: np.ndarray | None, mean: float) -> tuple:
+def _factors(z: np.ndarray, operator: np.ndarray | None, mean: np.ndarray) -> tuple:
     """Strengths and directions; strengths that are rounding of the table before centring become zero."""
-    c, s, left, basis, dual = _identity(z) if operator is None else _generalised(z, operator)
-    size = np.hypot(np.linalg.norm(z), mean) if operator is None else np.max(c, initial=0.0)
-    # Not in proportion to the number of rows: what a million rows add to the rounding of a factorisation is far less.
-    return np.where(c > 4 * (len(c) + 1) * np.finfo(float).eps * size, c, 0.0), s, left, basis, dual
+    sizes = np.hypot(np.linalg.norm(z, axis=0), mean)
+    if operator is not None:
+        return _generalised(z, operator, sizes)
+    left, c, right = column_svd(z, sizes)
+    return c, np.ones_like(c), left, right.T, right
 
 
 def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
@@ -188,38 +189,58 @@ def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
     return r[:p, :p], r[:p, p:], np.sum(r[p : p + k, p:] ** 2, axis=0), None
 
 
-def _identity(z: np.ndarray) -> tuple:
-    left, c, right = np.linalg.svd(z, full_matrices=False)
-    return c, np.ones_like(c), left, right.T, right
-
-
-def _generalised(z: np.ndarray, operator: np.ndarray) -> tuple:
+def _generalised(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray) -> tuple:
     """Generalised singular value decomposition by stacking; both parts are brought to the same size first."""
     size = np.linalg.norm(operator)
     if size == 0:
         raise ValueError("decompose: the operator is zero, so nothing is penalised. Give another, or alpha = 0.")
-    balance = (np.linalg.norm(z) or 1.0) / size
+    balance = float((np.linalg.norm(z) or 1.0) / size)
     rows, p = z.shape
     stack = np.vstack([z, balance * operator])
-    if len(stack) < stack.shape[1]:
-        _refuse_common_null_space(stack)
-    q, t = np.linalg.qr(stack)
+    unit = powers_of_two(stack)  # null spaces do not depend on the units of the columns
+    if len(stack) < p:
+        _refuse_common_null_space(stack / unit, unit)
+    q, t = np.linalg.qr(stack / unit)
     spread = np.linalg.svd(t, compute_uv=False)
     if spread[-1] <= max(stack.shape) * np.finfo(float).eps * spread[0]:
-        _refuse_common_null_space(t)
+        _refuse_common_null_space(t, unit)
     left, c, w = np.linalg.svd(q[:rows], full_matrices=False)
+    # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
+    free = p - int(np.linalg.matrix_rank(operator / powers_of_two(operator)))
+    rounding = 4 * (len(c) + 1) * np.finfo(float).eps
+    if rows >= p and c[-1] <= rounding * c[0]:
+        seen = _all_seen(z, operator, sizes, balance, free)
+        if seen is not None:
+            return seen
     # Directions beyond the rank of Z are not seen by the data: they stay at the reference and need no basis vector.
     s = np.linalg.norm(q[rows:] @ w.T, axis=0) / balance
-    # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
-    free = p - np.linalg.matrix_rank(operator)
     s[np.argsort(s)[: min(free, len(s))]] = 0.0
-    basis = solve_triangular(t, w.T)
-    return c, s, left, basis, w @ t
+    basis = solve_triangular(t, w.T) / unit[:, None]
+    return np.where(c > rounding * np.max(c, initial=0.0), c, 0.0), s, left, basis, (w @ t) * unit
 
 
-def _refuse_common_null_space(stack: np.ndarray) -> None:
-    """Name a direction that data and penalty leave free together."""
-    direction = np.linalg.svd(stack)[2][-1]
+def _all_seen(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray, balance: float, free: int) -> tuple | None:
+    """The same where the data see all directions, but some so weakly that they are rounding beside the penalty.
+
+    With ``Z K`` orthonormal the singular values of ``L K`` are the ratios s / c: no direction can be lost.
+    """
+    left, values, right = column_svd(z, sizes)
+    if not np.all(values > 0):
+        return None
+    p = len(values)
+    _, found, w = np.linalg.svd(operator @ (right.T / values))
+    ratios = np.zeros(p)
+    ratios[: len(found)] = found[:p]
+    ratios[p - free :] = 0.0
+    w, ratios = w[::-1], ratios[::-1]
+    length = np.hypot(1.0, balance * ratios)
+    basis, dual = (right.T / values) @ w.T / length, length[:, None] * (w * values) @ right
+    return 1 / length, ratios / length, left @ w.T, basis, dual
+
+
+def _refuse_common_null_space(stack: np.ndarray, unit: np.ndarray) -> None:
+    """Name a direction that data and penalty leave free together; ``unit`` is what columns were divided by."""
+    direction = np.linalg.svd(stack)[2][-1] / unit
     direction = direction / direction[np.argmax(np.abs(direction))]
     constant = np.ptp(direction) < 1e-6
     largest = np.argsort(-np.abs(direction))[:3]
