@@ -32,7 +32,7 @@ from numdl.estimators.tikhonov.direct import Table, choose, scaled, solve_direct
 from numdl.estimators.tikhonov.iterative import solve_by_products
 from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
-from numdl.regularize.ridge import decompose, decompose_condensed, tikhonov, truncated
+from numdl.regularize.ridge import RidgeDecomposition, decompose, decompose_condensed, tikhonov, truncated
 
 AFFORDABLE = 1e10
 """Operations that methods by products spend on standard errors, about a second."""
@@ -192,7 +192,7 @@ class TikhonovRegressor(
         )
         self.decomposition_ = whole
         self._keep(solutions, scale, k)
-        self._keep_errors(scale)
+        self._keep_errors(whole, scale)
         return self._flattened(np.ndim(y) == 1)
 
     def _flattened(self, flat: bool) -> Self:
@@ -269,7 +269,7 @@ class TikhonovRegressor(
             )
         self._keep(solutions, scale, k)
         if self.decomposition_ is not None:
-            self._keep_errors(scale)
+            self._keep_errors(self.decomposition_, scale)
         else:
             self._keep_errors_by_products(x, c, weights, operator, reference)
 
@@ -297,11 +297,11 @@ class TikhonovRegressor(
             alphas = np.broadcast_to(self.alpha_, len(self.coef_)).astype(float)
             self._errors = standard_errors(whole, alphas, tikhonov, self.noise)
 
-    def _keep_errors(self, scale: np.ndarray) -> None:
+    def _keep_errors(self, whole: RidgeDecomposition, scale: np.ndarray) -> None:
         """Standard errors from the decomposition."""
         filter = truncated if self.method_ == "tsvd" else tikhonov
         alphas = np.broadcast_to(self.alpha_, len(self.coef_))
-        self._errors = standard_errors(self.decomposition_, alphas, filter, self.noise, scale)
+        self._errors = standard_errors(whole, alphas, filter, self.noise, scale)
 
     def _keep(self, solutions: list[Solved], scale: np.ndarray, k: int) -> None:
         """Fitted attributes, in the units of the data."""
