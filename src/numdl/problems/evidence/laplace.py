@@ -16,10 +16,9 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree
+from numdl.contracts import Linearization, Normal, PyTree
 from numdl.linalg import lanczos_probe, lower_inverse
 from numdl.problems.varpro.heads import NewtonHead, SquaresHead, head_mask
-from numdl.problems.varpro.normal import Normal
 
 if TYPE_CHECKING:
     from numdl.problems.varpro.varpro import VarPro
@@ -41,8 +40,8 @@ def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Floa
     determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
     k, q = normal.aux.shape
     size = k * (q - problem.intercept)
-    trace = normal.head_trace + jnp.sum((inverse @ normal.coupling) ** 2)
-    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.head_logdet
+    trace = normal.eliminated.trace + jnp.sum((inverse @ normal.eliminated.coupling) ** 2)
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.eliminated.logdet
     return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
 
 

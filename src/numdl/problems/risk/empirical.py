@@ -23,11 +23,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss
 from numdl.problems.risk.metrics import error_of, misfit_metrics
-from numdl.problems.risk.nonlinear_squares import SquaresNormal
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
 from numdl.regularize.penalty import hessian_at
@@ -90,7 +89,7 @@ class Empirical(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; one block of the Jacobian in memory.
 
         A penalty that has no ``diagonal`` is part of ``matrix``.
@@ -116,7 +115,7 @@ class Empirical(eqx.Module):
             bend_penalty = hessian_at(self.penalty, p)
             columns = jax.vmap(lambda e: ravel_pytree(bend_penalty(unravel(e)))[0])
             matrix, diagonal = matrix + columns(jnp.eye(size, dtype=vector.dtype)), jnp.zeros_like(vector)
-        return SquaresNormal(
+        return Normal(
             data + self.penalty.value(p),
             gradient + ravel_pytree(self.penalty.gradient(p))[0],
             matrix,

@@ -41,12 +41,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.problems.risk.metrics import misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
 from numdl.problems.varpro.heads import NewtonHead, head_metrics
-from numdl.problems.varpro.normal import Normal, normal_at
+from numdl.problems.varpro.normal import normal_at
 from numdl.problems.varpro.varpro import VarPro
 
 SAFETY = 0.5

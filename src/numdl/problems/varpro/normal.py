@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
 from numdl.problems.risk.metrics import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
@@ -32,31 +32,19 @@ if TYPE_CHECKING:
     from numdl.problems.varpro.varpro import VarPro
 
 
-class Normal(NamedTuple):
-    """Reduced problem near theta with its curvature as a matrix.
+class Eliminated(NamedTuple):
+    """What an eliminated head says of itself, for the evidence.
 
     Attributes:
-        value: objective.
-        gradient: (p,), penalty included.
-        matrix: (p, p) Schur complement of the misfit; the penalty's diagonal is not in it.
-        diagonal: (p,) the penalty's diagonal.
-        aux: the head W.
         coupling: (p, q) columns with ``||L^-1 coupling||^2`` = what theta's uncertainty adds to the head's covariance
             trace, L the Cholesky factor of the penalised matrix.
-        head_trace: trace of the penalised block of the head's inverse Hessian.
-        head_logdet: log determinant of the head's Hessian.
-        metrics: scalars for the history.
+        trace: of the penalised block of the head's inverse Hessian.
+        logdet: log determinant of the head's Hessian.
     """
 
-    value: Float[Array, ""]
-    gradient: Float[Array, " p"]
-    matrix: Float[Array, "p p"]
-    diagonal: Float[Array, " p"]
-    aux: Float[Array, "k q"]
     coupling: Float[Array, "p b"]
-    head_trace: Float[Array, ""]
-    head_logdet: Float[Array, ""]
-    metrics: dict[str, Array]
+    trace: Float[Array, ""]
+    logdet: Float[Array, ""]
 
 
 def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
@@ -82,14 +70,14 @@ def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Squa
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
     used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
     if used == n:
-        gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s, whole=True)
+        gradient, matrix, eliminated = _blocks(problem, theta, head, u, s, whole=True)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
         w, x, c, u, s_seen = first_rows(used, problem.parts, problem.w, problem.x, problem.c, u, s)
         part = dataclasses.replace(problem, x=x, c=c, w=w)
         if isinstance(head, SquaresHead):
             head = part.solve(u, head.W)._replace(W=head.W)
-        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u, s_seen, whole=False)
+        _, matrix, eliminated = _blocks(part, theta, head, u, s_seen, whole=False)
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -97,10 +85,8 @@ def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Squa
         matrix,
         problem.penalty.diagonal,
         head.W,
-        coupling,
-        head_trace,
-        head_logdet,
         misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(head),
+        eliminated,
     )
 
 
@@ -173,8 +159,8 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
     # The basis already carries sqrt(w/n); a row that was seen before has weight 0 in jt and drops out.
     gradient, matrix, b = sum_rows(block, problem.chunk, problem.w, problem.x, rest, head.basis, parts=problem.parts)
     flat_b = b.reshape(b.shape[0], -1)
-    head_trace = k * jnp.sum(head.scale**2)
-    return gradient, matrix - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
+    eliminated = Eliminated((b * head.scale).reshape(b.shape[0], -1), k * jnp.sum(head.scale**2), k * head.logdet)
+    return gradient, matrix - flat_b @ flat_b.T, eliminated
 
 
 def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool) -> tuple:
@@ -206,8 +192,8 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
     penalised = head_mask(k, m, problem.intercept, u.dtype).reshape(-1)
     inverse_root = solve_triangular(factor, jnp.eye(k * q, dtype=u.dtype), lower=True)
     coupling = (b @ inverse_root) * penalised
-    head_trace = jnp.sum(inverse_root**2 * penalised)
-    return gradient, matrix - b @ b.T, coupling, head_trace, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    return gradient, matrix - b @ b.T, Eliminated(coupling, jnp.sum(inverse_root**2 * penalised), logdet)
 
 
 def sampled_factor(s: Float[Array, "n k"], parts: int = 1) -> Float[Array, "n 1 k"]:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss
 from numdl.problems.risk.metrics import misfit_metrics
@@ -40,7 +40,7 @@ from numdl.problems.varpro.heads import (
     squares_head,
     squares_inverse,
 )
-from numdl.problems.varpro.normal import Normal, normal_equations
+from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
 
 DERIVATIVES = ("kaufman", "golub-pereyra", "gauss-newton")
