@@ -13,11 +13,11 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
     )
 
 import jax
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
 ROOMS = ("flow", "models", "problems", "optimize", "regularize", "linalg", "analysis")
-install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
+jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def x64():
     """The test runs in JAX's local 64-bit context."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations are not executed, as for those who use numdl: its own refusals answer."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

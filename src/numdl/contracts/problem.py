@@ -223,6 +223,11 @@ class LayeredProblem(Problem[P, Aux], Protocol[P, Aux]):
 class FullSpaceProblem(Problem[P, Aux], Protocol[P, Aux]):
     """A control problem that takes its states for unknowns too; they need not fit the control."""
 
+    @property
+    def u0(self) -> Float[Array, "n m"]:
+        """States where the flow begins."""
+        ...
+
     def apart(self, p: P, states: Float[Array, "times n m"]) -> tuple[Float[Array, ""], Float[Array, "nt n m"]]:
         """Cost of given states, and what they miss of the dynamics."""
         ...
@@ -241,6 +246,11 @@ class FullSpaceProblem(Problem[P, Aux], Protocol[P, Aux]):
 @runtime_checkable
 class ShotProblem(Problem[P, Aux], Protocol[P, Aux]):
     """A control problem whose blocks of steps are marched at once, each from a state of its own."""
+
+    @property
+    def u0(self) -> Float[Array, "n m"]:
+        """States where the flow begins."""
+        ...
 
     def shots(self, p: P, U: Float[Array, "inner n m"], Lambda: Float[Array, "inner n m"], blocks: int) -> PyTree:
         """Cost and derivatives of the blocks, as ``numdl.control.Shot``."""

@@ -29,9 +29,9 @@ def require(given: Any, contract: type, call: str, advice: str = "") -> None:
     what = ", ".join(parts[part] for part in missing)
     has = f"has no {what}" if missing else f"is no {name}"
     remedy = f"Give {'it' if len(missing) == 1 else 'them'}" if missing else f"Make it {name}({', '.join(parts)})"
-    raise TypeError(
-        f"{call} needs {article} {name}: {type(given).__name__!r} {has}. {remedy}{', or ' + advice if advice else ''}."
-    )
+    seen = given if given is None or isinstance(given, str | int | float) else type(given).__name__
+    advice = f", or {advice}" if advice else ""
+    raise TypeError(f"{call} needs {article} {name}: {seen!r} {has}. {remedy}{advice}.")
 
 
 def _parts(contract: type) -> dict[str, str]:

@@ -29,7 +29,7 @@ from numdl.problems.risk.losses import LEAST_SQUARES, Loss
 from numdl.problems.risk.metrics import error_of, misfit_metrics
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
-from numdl.regularize.penalty import hessian_at
+from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
 BLOCK = 2**22
 """Numbers in a block of the Jacobian where no chunk is given."""
@@ -109,7 +109,7 @@ class Empirical(eqx.Module):
         power = 1 if self.loss.classes else 2  # a mean of squares adds up over blocks, its root not
         sums = sum_rows(block, chunk, self.w, self.x, self.c, parts=self.parts)
         data, gradient, matrix, wrong = (part / n for part in sums)
-        if hasattr(self.penalty, "diagonal"):
+        if isinstance(self.penalty, DiagonalPenalty):
             diagonal = self.penalty.diagonal
         else:
             bend_penalty = hessian_at(self.penalty, p)

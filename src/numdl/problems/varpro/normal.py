@@ -26,7 +26,7 @@ from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
 from numdl.problems.risk.metrics import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
-from numdl.problems.varpro.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics
+from numdl.problems.varpro.heads import Head, NewtonHead, SquaresHead, factorise, head_mask, squares_head
 
 if TYPE_CHECKING:
     from numdl.problems.varpro.varpro import VarPro
@@ -62,22 +62,21 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     return normal_at(problem, theta, u, problem.solve(u, aux))
 
 
-def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: SquaresHead | NewtonHead) -> Normal:
+def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Head) -> Normal:
     """``normal_equations`` from features (n, m) and a head, with its own Hessian, that are known already."""
     n = problem.x.shape[0]
     s = problem.scores(u, head.W)
     data = problem.misfit(s)
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
     used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
+    blocks: Callable = _squares_blocks if problem.squares else _newton_blocks
     if used == n:
-        gradient, matrix, eliminated = _blocks(problem, theta, head, u, s, whole=True)
+        gradient, matrix, eliminated = blocks(problem, theta, head, u, s, whole=True)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
         w, x, c, u, s_seen = first_rows(used, problem.parts, problem.w, problem.x, problem.c, u, s)
         part = dataclasses.replace(problem, x=x, c=c, w=w)
-        if isinstance(head, SquaresHead):
-            head = part.solve(u, head.W)._replace(W=head.W)
-        _, matrix, eliminated = _blocks(part, theta, head, u, s_seen, whole=False)
+        _, matrix, eliminated = blocks(part, theta, head, u, s_seen, whole=False)
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -85,21 +84,9 @@ def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Squa
         matrix,
         problem.penalty.diagonal,
         head.W,
-        misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(head),
+        misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head.metrics,
         eliminated,
     )
-
-
-def _blocks(
-    problem: VarPro, theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array, *, whole: bool
-) -> tuple:
-    """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head.
-
-    ``whole``: whether these are the rows that the head was solved on.
-    """
-    if isinstance(head, SquaresHead):
-        return _squares_blocks(problem, theta, head, u, s)
-    return _newton_blocks(problem, theta, head, u, s, whole=whole)
 
 
 def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
@@ -139,8 +126,19 @@ def gram(jt: Float[Array, "p r b"], parts: int) -> Float[Array, "p p"]:
     return wide @ wide.T
 
 
-def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
+def _squares_blocks(
+    problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array, *, whole: bool
+) -> tuple[Array, Array, Eliminated]:
+    """Gradient of the misfit, Schur complement and what the head says of itself.
+
+    ``whole``: whether these are the rows that the head was solved on; else only its W is theirs.
+    """
     n, m = u.shape
+    if not whole:
+        solved = squares_head(
+            u, problem.c, problem.w, problem.alpha_head, intercept=problem.intercept, parts=problem.parts
+        )
+        head = solved._replace(W=head.W)
     weights = head.W[:, :m]
     k = weights.shape[0]
     rest = s - problem.c
@@ -163,7 +161,10 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
     return gradient, matrix - flat_b @ flat_b.T, eliminated
 
 
-def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool) -> tuple:
+def _newton_blocks(
+    problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool
+) -> tuple[Array, Array, Eliminated]:
+    """The same, for a head with a Hessian of its own."""
     n, m = u.shape
     k, q = head.W.shape
     weights = head.W[:, :m]
