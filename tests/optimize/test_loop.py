@@ -203,7 +203,7 @@ def test_plateau(values, tol, code):
 )
 def test_unknowns_that_cannot_be_moved_are_refused(p, message):
     with pytest.raises(ValueError, match=message):
-        minimize(None, NewtonCG(), p)
+        minimize(sp.Residuals(sp.rosenbrock), NewtonCG(), p)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import optax
 import pytest
 from jaxtyping import Array
 
-from numdl.contracts import Status
+from numdl.contracts import Linearization, Status
 from numdl.optimize import StochasticGradient, minimize_stochastic
 from numdl.optimize.drivers.stochastic_epoch import run_epoch, shuffled, take
 from numdl.optimize.drivers.stochastic_feed import check_pieces
@@ -33,6 +33,14 @@ class Squares(eqx.Module):
         rest = jnp.sum((self.x @ p - self.c) ** 2, axis=1)
         inside = jnp.where(self.barrier > 0, p, 1.0)  # without a barrier its slope at 0 must not be seen either
         return self.w @ rest / (2 * len(self.x)) - self.barrier * jnp.sum(jnp.log(inside)), aux
+
+    def linearize(self, p, aux):
+        slope = jax.value_and_grad(lambda p: self.value(p, aux)[0])
+        (value, gradient), curvature = slope(p), lambda v: jax.jvp(lambda p: slope(p)[1], (p,), (v,))[1]
+        return Linearization(value, gradient, curvature, aux, {})
+
+    def rows(self, index):
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=self.w[index])
 
 
 def problem(n=23, seed=0, noise=0.1):

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Problem, PyTree
+from numdl.contracts import CompanionProblem, Problem, PyTree
 
 KINDS = ("hessian", "gauss-newton", "difference")
 
@@ -34,7 +34,7 @@ def companion(f: Any, p: PyTree, aux: PyTree) -> PyTree:
     Returns:
         A companion that ``f.value`` takes, or None.
     """
-    return f.first_head(p) if aux is None and hasattr(f, "first_head") else aux
+    return f.first_head(p) if aux is None and isinstance(f, CompanionProblem) else aux
 
 
 def value_at(f: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:

@@ -13,8 +13,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from numdl.contracts import PyTree, Steps
+from numdl.contracts import Control, PyTree, Scheme, Steps, require
 from numdl.optimize.parts.checks import form_of
+from numdl.problems.risk.losses import Loss
 
 
 def require_parts(problem: Any) -> None:
@@ -24,23 +25,15 @@ def require_parts(problem: Any) -> None:
         problem: a ``ControlProblem``.
 
     Raises:
-        ValueError: the scheme is none from state to state, control or loss are none, u0 or c have no axes (samples,
+        TypeError: scheme, control or loss are none.
+        ValueError: the scheme is none from state to state, u0 or c have no axes (samples,
             entries), another number of samples or entries that are not finite, u0 holds no real floating-point numbers,
             step sizes are not positive or have another shape, or a running cost would be less accurate than the scheme.
     """
     scheme, u0, c, h = problem.scheme, problem.u0, problem.c, problem.h
-    if not hasattr(scheme, "start"):
-        raise ValueError(f"ControlProblem(scheme={scheme!r}): needs a Scheme. Use numdl.flow.get_scheme('heun').")
-    if not hasattr(problem.control, "cells"):
-        raise ValueError(
-            f"ControlProblem(control={problem.control!r}): needs weights in time. Use numdl.flow.PiecewiseConstant(nt) "
-            "for nt steps."
-        )
-    if not hasattr(problem.loss, "residual"):
-        raise ValueError(
-            f"ControlProblem(loss={problem.loss!r}): needs a Loss. Use get_loss('least_squares') of numdl.problems, or "
-            "loss_from for a function of yours."
-        )
+    require(scheme, Scheme, "ControlProblem(scheme)", "use numdl.flow.get_scheme('heun')")
+    require(problem.control, Control, "ControlProblem(control)", "use numdl.flow.PiecewiseConstant(nt) for nt steps")
+    require(problem.loss, Loss, "ControlProblem(loss)", "use get_loss('least_squares') or loss_from of numdl.problems")
     if scheme.start is not None:
         raise ValueError(
             "ControlProblem(scheme of several steps): needs a scheme from state to state. Use euler, heun or rk4."

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Scheme, Steps, TimedControl, Work
+from numdl.contracts import Linearization, Normal, PyTree, Scheme, Steps, TimedControl, Work
 from numdl.control.fits import require_fit, require_parts, require_states
 from numdl.control.lagrangian import lagrangian
 from numdl.control.layers import Layers, layers_of
@@ -38,7 +38,6 @@ from numdl.control.reduced import linear_quadratic
 from numdl.control.shots import Shot, shots
 from numdl.linalg import LinearQuadratic
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
-from numdl.problems.risk.nonlinear_squares import SquaresNormal
 from numdl.regularize.penalty import hessian_at
 
 
@@ -168,7 +167,7 @@ class ControlProblem(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, jnp.ones(n, s.dtype), misfit)
         return Linearization(self._cost(s, r) + self._penalty(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree = None) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree = None) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; a product for each coefficient.
 
         A penalty is part of the matrix.
@@ -177,7 +176,7 @@ class ControlProblem(eqx.Module):
         flat, unravel = ravel_pytree(p)
         matrix = jax.vmap(lambda e: ravel_pytree(lin.curvature(unravel(e)))[0])(jnp.eye(flat.size, dtype=flat.dtype))
         gradient = ravel_pytree(lin.gradient)[0]
-        return SquaresNormal(lin.value, gradient, matrix, jnp.zeros_like(gradient), aux, dict(lin.metrics))
+        return Normal(lin.value, gradient, matrix, jnp.zeros_like(gradient), aux, dict(lin.metrics))
 
     def layers(self, p: PyTree) -> Layers:
         """The Hamiltonian of each layer by itself, for methods of the maximum principle, see ``layers_of``."""

@@ -112,7 +112,7 @@ class ResNet(Network):
     @functools.cached_property
     def field(self) -> Dynamics:
         """The dynamics, with the damping that was asked for."""
-        field = self.dynamics if isinstance(self.dynamics, Dynamics) else get_dynamics(self.dynamics)
+        field = get_dynamics(self.dynamics)
         return field if self.damping is None else damped(field, self.damping)
 
     @property

@@ -9,25 +9,19 @@ Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, Linearization, PyTree
+from numdl.contracts import Iterate, Linearization, Normal, PyTree
 from numdl.linalg import lanczos_probe, lower_inverse
 from numdl.optimize.drivers.loop import Adapted
-from numdl.problems.varpro.heads import NewtonHead, SquaresHead, head_mask
-from numdl.problems.varpro.normal import Normal
+from numdl.problems.varpro.heads import head_mask
 from numdl.problems.varpro.varpro import VarPro
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +87,8 @@ def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Floa
     determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
     k, q = normal.aux.shape
     size = k * (q - problem.intercept)
-    trace = normal.head_trace + jnp.sum((inverse @ normal.coupling) ** 2)
-    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.head_logdet
+    trace = normal.eliminated.trace + jnp.sum((inverse @ normal.eliminated.coupling) ** 2)
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.eliminated.logdet
     return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
 
 
@@ -124,23 +118,13 @@ def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes
     found = jax.lax.map(lambda z: lanczos_probe(product, z, steps), signs)
     inverse_diagonal = jnp.mean(signs * found.solve, axis=0)
     head = problem.solve(problem.embed(theta), lin.aux)
-    trace, logdet = head_spectrum(problem, head)
+    trace, logdet = head.spectrum(intercept=problem.intercept)
     k, q = lin.aux.shape
     size = k * (q - problem.intercept)
     determined = 1 - problem.penalty.diagonal * inverse_diagonal
     return _by_group(
         problem, theta, lin.aux, determined, size - problem.alpha_head * trace, jnp.mean(found.log) + logdet
     )
-
-
-def head_spectrum(problem: VarPro, head: SquaresHead | NewtonHead) -> tuple[Array, Array]:
-    """Trace of the penalised block of the head's inverse Hessian, and its log determinant."""
-    k = head.W.shape[0]
-    if isinstance(head, SquaresHead):
-        return k * jnp.sum(head.scale**2), k * head.logdet
-    mask = head_mask(k, head.W.shape[1] - problem.intercept, problem.intercept, head.W.dtype).reshape(-1)
-    root = solve_triangular(head.factor, jnp.eye(mask.shape[0], dtype=mask.dtype), lower=True)
-    return jnp.sum(root**2 * mask), 2 * jnp.sum(jnp.log(jnp.diag(head.factor)))
 
 
 def _by_group(

@@ -9,7 +9,7 @@ is a Gaussian whose precision the evidence can estimate group by group.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -19,6 +19,37 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from numdl.contracts import PyTree
+
+
+class Penalty(Protocol):
+    """What is added to a misfit; where its Hessian is the same everywhere it has ``product(v)`` besides."""
+
+    def value(self, theta: PyTree) -> Float[Array, ""]:
+        """``R(theta)``, not negative."""
+        ...
+
+    def gradient(self, theta: PyTree) -> PyTree:
+        """Derivative, structure of theta."""
+        ...
+
+
+@runtime_checkable
+class DiagonalPenalty(Penalty, Protocol):
+    """A penalty whose Hessian is a diagonal, the same everywhere."""
+
+    @property
+    def diagonal(self) -> Float[Array, " p"]:
+        """It, in JAX's order of leaves."""
+        ...
+
+
+@runtime_checkable
+class CurvedPenalty(Penalty, Protocol):
+    """A penalty whose Hessian depends on where it is taken."""
+
+    def hessian(self, theta: PyTree) -> Callable[[PyTree], PyTree]:
+        """``v -> H v`` at theta."""
+        ...
 
 
 class GroupPenalty(eqx.Module):
@@ -65,13 +96,13 @@ def hessian_at(penalty: Any, p: PyTree) -> Callable[[PyTree], PyTree]:
     """Products with the Hessian of a penalty at p.
 
     Args:
-        penalty: with ``hessian(p)`` where that depends on p, as of ``SmoothedTotalVariation``; else with ``product``.
+        penalty: a ``CurvedPenalty``, as ``SmoothedTotalVariation``; else with ``product``.
         p: where.
 
     Returns:
         ``v -> H v``, structure of p.
     """
-    return penalty.hessian(p) if hasattr(penalty, "hessian") else penalty.product
+    return penalty.hessian(p) if isinstance(penalty, CurvedPenalty) else penalty.product
 
 
 Grouping = Literal["one", "kind", "inputs"]

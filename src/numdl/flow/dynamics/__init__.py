@@ -2,6 +2,7 @@
 
 import functools
 
+from numdl.contracts import require
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
 from numdl.flow.dynamics.base import Dynamics, Guarantee
@@ -47,19 +48,23 @@ DYNAMICS: dict[str, Dynamics] = {
 """Name to field; a new one is one file and one entry here."""
 
 
-def get_dynamics(name: str) -> Dynamics:
+def get_dynamics(name: str | Dynamics) -> Dynamics:
     """Dynamics of that name.
 
     Args:
-        name: a key of ``DYNAMICS``.
+        name: a key of ``DYNAMICS``, or dynamics of yours.
 
     Returns:
         How to draw its weights and how to evaluate it.
 
     Raises:
         ValueError: no field has that name.
+        TypeError: dynamics of yours miss a part.
     """
-    if not isinstance(name, str) or name not in DYNAMICS:
+    if not isinstance(name, str):
+        require(name, Dynamics, "get_dynamics", f"use one of {', '.join(DYNAMICS)}")
+        return name
+    if name not in DYNAMICS:
         raise ValueError(f"get_dynamics({name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
     return DYNAMICS[name]
 

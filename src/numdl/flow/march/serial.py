@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField
+from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField, require
 
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
@@ -26,8 +26,10 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
         u0 in the dtype of the march, and the steps.
 
     Raises:
+        TypeError: the control is none.
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
+    require(control, Control, call, "use numdl.flow.PiecewiseConstant(nt)")
     cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
     leaves = jax.tree.leaves(cells)
     if not leaves:
@@ -80,6 +82,7 @@ def tied(tangents: PyTree) -> PyTree:
 
 def enter(scheme: Scheme, u: Array) -> PyTree:
     """What the scheme carries, from a state."""
+    require(scheme, Scheme, "march", "use numdl.flow.get_scheme('heun')")
     return u if scheme.start is None else scheme.start(u)
 
 

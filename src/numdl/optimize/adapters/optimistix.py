@@ -27,7 +27,7 @@ from jax.dtypes import float0
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, ResidualProblem, Status, require
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import RUNNING, kept_if
 from numdl.optimize.parts.work import work_of
@@ -49,7 +49,7 @@ class Solving(NamedTuple):
 
 
 class Optimistix(eqx.Module):
-    """A solver for problems with ``linearize`` or ``residual``: ``Optimistix(optimistix.BFGS(1e-8, 1e-8))``.
+    """A solver for any problem, or a ``ResidualProblem``: ``Optimistix(optimistix.BFGS(1e-8, 1e-8))``.
 
     The solver remembers values: the problem may not change between steps. It decides when it has converged.
 
@@ -70,11 +70,11 @@ class Optimistix(eqx.Module):
         """The solver as it was given."""
         return eqx.combine(self.arrays, self.rest)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is not evaluated.
 
         Args:
-            problem: has ``linearize``, or ``residual`` and ``value`` for a least-squares solver.
+            problem: a ``ResidualProblem`` for a least-squares solver.
             p: start.
             aux: companion at the start.
 
@@ -82,7 +82,8 @@ class Optimistix(eqx.Module):
             The iterate.
 
         Raises:
-            ValueError: this is no minimiser or least-squares solver, or the problem has no residual to give it.
+            ValueError: this is no minimiser or least-squares solver.
+            TypeError: the problem has no residual to give to a least-squares solver.
         """
         missing = [name for name in ("init", "step", "terminate") if not hasattr(self.solver, name)]
         kind = type(self.solver).__name__
@@ -91,15 +92,12 @@ class Optimistix(eqx.Module):
                 f"Optimistix({kind}): it has no {', '.join(missing)}. Give a solver such as "
                 "optimistix.BFGS(1e-8, 1e-8)."
             )
-        if self._of_residuals() and not hasattr(problem, "residual"):
-            raise ValueError(
-                f"Optimistix({kind}): {type(problem).__name__} has no method residual(p), which a least-squares solver "
-                "needs. Give a minimiser, such as optimistix.BFGS(1e-8, 1e-8)."
-            )
+        if self._of_residuals():
+            require(problem, ResidualProblem, f"Optimistix({kind})", "use a minimiser, optimistix.BFGS(1e-8, 1e-8)")
         (value,) = scalars_like(p, np.inf)
         return Iterate(p, aux, value, _first(self, problem, p, aux), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step of the solver; ``metrics`` belong to the point that was left."""
         import optimistix
 
@@ -153,9 +151,9 @@ class Optimistix(eqx.Module):
 
         return isinstance(self.solver, optimistix.AbstractLeastSquaresSolver)
 
-    def _function(self, problem: Any, aux: PyTree) -> Callable[[PyTree, None], tuple[Any, Told | None]]:
+    def _function(self, problem: Problem, aux: PyTree) -> Callable[[PyTree, None], tuple[Any, Told | None]]:
         """``fn(p, None)`` as the solver wants it: what is made small, and what is told about the point."""
-        if self._of_residuals():
+        if self._of_residuals() and isinstance(problem, ResidualProblem):
             return lambda p, _: (problem.residual(p), None)
 
         def look(p: PyTree) -> tuple[Told, PyTree]:
@@ -180,13 +178,13 @@ class Optimistix(eqx.Module):
         return self.solver.init(fn, p, None, {}, *jax.eval_shape(lambda p: fn(p, None), p), frozenset())
 
     @staticmethod
-    def _told(problem: Any, p: PyTree, aux: PyTree) -> Told:
+    def _told(problem: Problem, p: PyTree, aux: PyTree) -> Told:
         value, companion = problem.value(p, aux)
         return Told(value, companion, {})
 
 
 @jax.jit
-def _first(method: Optimistix, problem: Any, p: PyTree, aux: PyTree) -> Solving:
+def _first(method: Optimistix, problem: Problem, p: PyTree, aux: PyTree) -> Solving:
     """First state, compiled in one piece; without weak types, which would change after a step."""
     fn = method._function(problem, aux)
     inner = eqx.filter(method._solver_state(fn, p), eqx.is_array)

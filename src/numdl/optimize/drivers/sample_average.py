@@ -22,14 +22,14 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, Result, Status
+from numdl.contracts import Optimizer, Problem, PyTree, Result, SampledProblem, Status, require
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
@@ -67,8 +67,8 @@ def sample_gap(sample: Float[np.ndarray, " n"], fresh: Float[np.ndarray, " m"]) 
 
 
 def minimize_sample_average(
-    problem: Any,
-    optimizer: Any,
+    problem: SampledProblem,
+    optimizer: Optimizer,
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -79,7 +79,7 @@ def minimize_sample_average(
     max_iter: int = 20,
     work: float = math.inf,
     key: int | Array = 0,
-    validation: Any = None,
+    validation: Problem | None = None,
 ) -> Result:
     """Lower a problem on samples that grow when they are used up.
 
@@ -88,7 +88,7 @@ def minimize_sample_average(
     over all rows so far, tests included) and ``validation``.
 
     Args:
-        problem: all data; has ``x``, ``c``, ``w`` and ``rows``. Each sample size is compiled once.
+        problem: all data. Each sample size is compiled once.
         optimizer: method for a sample; its steps must count their passes as ``metrics["work"]``.
         p: start.
         aux: companion at the start.
@@ -106,7 +106,9 @@ def minimize_sample_average(
 
     Raises:
         ValueError: a setting is out of range.
+        TypeError: the problem has no samples.
     """
+    require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
     if not (2 <= first <= total and growth > 1 and 0 < level < 0.5 and max_iter >= 1):
         raise ValueError(
@@ -146,9 +148,9 @@ class _Passed(NamedTuple):
 
 
 def _on_sample(
-    sample: Any,
-    fresh: Any,
-    optimizer: Any,
+    sample: SampledProblem,
+    fresh: SampledProblem | None,
+    optimizer: Optimizer,
     p: PyTree,
     aux: PyTree,
     max_iter: int,

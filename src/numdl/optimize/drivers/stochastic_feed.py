@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from numdl.contracts import SampledProblem
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 
 CALL = "minimize_stochastic"
@@ -30,22 +31,16 @@ class Part(NamedTuple):
     valid: int
 
 
-def check_problem(problem: Any) -> None:
+def check_problem(problem: SampledProblem) -> None:
     """Refuse data in memory that are empty or not finite.
 
     Args:
-        problem: has ``x``, ``c`` and ``w``.
+        problem: in memory.
 
     Raises:
         ValueError: there is no row, or an entry is not finite.
-        TypeError: the problem has no such arrays.
     """
     for name in ("x", "c", "w"):
-        if getattr(problem, name, None) is None:
-            raise TypeError(
-                f"{CALL}({type(problem).__name__}): the problem has no array {name}, needs x (n, d), c (n, k) and "
-                "w (n,). Use Empirical or VarPro, with weights of 1 if all samples count alike."
-            )
         _check_finite(name, np.asarray(getattr(problem, name)), 0)
     if problem.x.shape[0] < 1:
         raise ValueError(f"{CALL}: the problem has 0 samples, needs at least 1. Give data.")

@@ -32,7 +32,18 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Result, Status, Work
+from numdl.contracts import (
+    DenseProblem,
+    Linearization,
+    Normal,
+    Optimizer,
+    PyTree,
+    Result,
+    SampledProblem,
+    Status,
+    Work,
+    require,
+)
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled, take
 from numdl.optimize.parts.held_out import held_out
@@ -51,7 +62,7 @@ class Thinned(eqx.Module):
         part: gives curvature.
     """
 
-    sample: Any
+    sample: SampledProblem
     part: Any
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
@@ -63,14 +74,15 @@ class Thinned(eqx.Module):
         lin = self.sample.linearize(p, aux)
         return lin._replace(curvature=self.part.linearize(p, lin.aux).curvature)
 
-    def normal(self, p: PyTree, aux: PyTree) -> Any:
+    def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value and gradient of the sample, matrix of the part."""
         lin = self.sample.linearize(p, aux)
+        require(self.part, DenseProblem, f"{CALL}(LevenbergMarquardt)", "use TrustRegion")
         thin = self.part.normal(p, lin.aux)
         gradient = ravel_pytree(lin.gradient)[0]
         return thin._replace(value=lin.value, gradient=gradient, aux=lin.aux, metrics=dict(lin.metrics))
 
-    def rows(self, index: Array) -> Any:
+    def rows(self, index: Array) -> SampledProblem:
         """Some rows of the sample, with all their curvature."""
         return self.sample.rows(index)
 
@@ -133,8 +145,8 @@ def rows_needed(noise: Noise, n: int, total: int, theta: float) -> int:
 
 
 def minimize_subsampled(
-    problem: Any,
-    optimizer: Any,
+    problem: SampledProblem,
+    optimizer: Optimizer[Thinned],
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -168,7 +180,9 @@ def minimize_subsampled(
 
     Raises:
         ValueError: a setting is out of range.
+        TypeError: the problem has no samples.
     """
+    require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
     if not (2 <= first <= total and theta > 0 and 0 < curvature <= 1 and max_iter >= 1):
         raise ValueError(
@@ -185,7 +199,11 @@ def minimize_subsampled(
         share, before, following = n / total, spent, n
 
         def judge(
-            progress: Progress, sample: Any = sample, n: int = n, share: float = share, before: float = before
+            progress: Progress,
+            sample: SampledProblem = sample,
+            n: int = n,
+            share: float = share,
+            before: float = before,
         ) -> Status | None:
             nonlocal spent, following
             noise = gradient_noise(sample, progress.iterate.p, progress.iterate.aux) if n < total else None

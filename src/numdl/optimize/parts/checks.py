@@ -55,6 +55,31 @@ def require_unknowns(call: str, p: PyTree) -> None:
             )
 
 
+def require_pytree(call: str, what: str, given: Any) -> None:
+    """Refuse what cannot be an argument of a compiled function.
+
+    Args:
+        call: name for the message.
+        what: name of the argument.
+        given: optimiser or problem.
+
+    Raises:
+        TypeError: its class is not registered with JAX, or has a leaf that is no array and no number.
+    """
+    name = type(given).__name__
+    for path, leaf in jax.tree_util.tree_leaves_with_path(given):
+        if leaf is given:
+            raise TypeError(
+                f"{call}({what}={name}): JAX does not know this class as a pytree, needs one. Make it "
+                "an equinox.Module, or a frozen dataclass under jax.tree_util.register_dataclass."
+            )
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+            raise TypeError(
+                f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
+                "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
+            )
+
+
 def form_of(tree: PyTree) -> Any:
     """Structure of a tree and shapes of its leaves, to be compared."""
     return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]

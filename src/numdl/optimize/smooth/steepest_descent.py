@@ -13,14 +13,14 @@ Source: Nocedal and Wright, Numerical Optimization, sec. 3.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, armijo
@@ -45,12 +45,12 @@ class SteepestDescent(eqx.Module):
     length: Literal["armijo", "exact"] = eqx.field(static=True, default="armijo")
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, t = scalars_like(p, np.inf, -1.0)
         return Iterate(p, aux, value, Length(t, self._keeps(nothing_known(problem, p, aux))), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         if self.length == "exact":
             point = linearized(problem, iterate.p, iterate.aux)

@@ -25,13 +25,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
-from numdl.problems.risk.nonlinear_squares import SquaresNormal
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
-from numdl.regularize.penalty import hessian_at
+from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
 BLOCK = 2**22
 """Numbers in a block of the Jacobian where no chunk is given."""
@@ -91,7 +90,7 @@ class Empirical(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; one block of the Jacobian in memory.
 
         A penalty that has no ``diagonal`` is part of ``matrix``.
@@ -111,13 +110,13 @@ class Empirical(eqx.Module):
         power = 1 if self.loss.classes else 2  # a mean of squares adds up over blocks, its root not
         sums = sum_rows(block, chunk, self.w, self.x, self.c, n_shards=self.n_shards)
         data, gradient, matrix, wrong = (part / n for part in sums)
-        if hasattr(self.penalty, "diagonal"):
+        if isinstance(self.penalty, DiagonalPenalty):
             diagonal = self.penalty.diagonal
         else:
             bend_penalty = hessian_at(self.penalty, p)
             columns = jax.vmap(lambda e: ravel_pytree(bend_penalty(unravel(e)))[0])
             matrix, diagonal = matrix + columns(jnp.eye(size, dtype=vector.dtype)), jnp.zeros_like(vector)
-        return SquaresNormal(
+        return Normal(
             data + self.penalty.value(p),
             gradient + ravel_pytree(self.penalty.gradient(p))[0],
             matrix,

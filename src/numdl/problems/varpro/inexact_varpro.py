@@ -41,11 +41,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.risk.losses import LEAST_SQUARES, misfit_metrics
+from numdl.contracts import Linearization, Normal, PyTree, Work
+from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
-from numdl.problems.varpro.heads import NewtonHead, head_metrics
-from numdl.problems.varpro.normal import Normal, normal_at
+from numdl.problems.varpro.heads import NewtonHead
+from numdl.problems.varpro.normal import normal_at
 from numdl.problems.varpro.varpro import VarPro
 
 SAFETY = 0.5
@@ -105,7 +105,7 @@ class InexactVarPro(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what has no inner iteration."""
-        if self.problem.loss.name == LEAST_SQUARES.name:
+        if self.problem.squares:
             raise ValueError(
                 "InexactVarPro: the loss is 'least_squares', needs one whose head is found by iteration. "
                 "Use the VarPro itself: its head is exact at the price of one factorisation."
@@ -172,7 +172,7 @@ class InexactVarPro(eqx.Module):
 
         def attempt(last: _Near) -> _Near:
             head = problem.iterate(u, last.head.W, last.enough)
-            e, W = problem.inner_inverse(head, head.gradient), head.W
+            e, W = head.inverse(head.gradient), head.W
             s = problem.scores(u, W)
             rest = share * jax.vmap(problem.loss.residual)(s, problem.c)
             change = pull(bend(s, problem.scores(u, e)) @ W[:, :m] + rest @ e[:, :m])
@@ -208,4 +208,4 @@ def _dot(a: PyTree, b: PyTree) -> Float[Array, ""]:
 
 def _metrics(near: _Near) -> dict[str, Array]:
     """``inner``, Hessians of the head so far, and ``gradient_error``, the estimated norm of the gradient's error."""
-    return head_metrics(near.head) | {"inner": near.inner, "gradient_error": near.error}
+    return near.head.metrics | {"inner": near.inner, "gradient_error": near.error}

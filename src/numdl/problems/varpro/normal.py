@@ -24,41 +24,29 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
-from numdl.problems.varpro.heads import NewtonHead, SquaresHead, factorise, head_mask, head_metrics
+from numdl.problems.varpro.heads import Head, NewtonHead, SquaresHead, factorise, head_mask, squares_head
 
 if TYPE_CHECKING:
     from numdl.problems.varpro.varpro import VarPro
 
 
-class Normal(NamedTuple):
-    """Reduced problem near theta with its curvature as a matrix.
+class Eliminated(NamedTuple):
+    """What an eliminated head says of itself, for the evidence.
 
     Attributes:
-        value: objective.
-        gradient: (p,), penalty included.
-        matrix: (p, p) Schur complement of the misfit; the penalty's diagonal is not in it.
-        diagonal: (p,) the penalty's diagonal.
-        aux: the head W.
         coupling: (p, q) columns with ``||L^-1 coupling||^2`` = what theta's uncertainty adds to the head's covariance
             trace, L the Cholesky factor of the penalised matrix.
-        head_trace: trace of the penalised block of the head's inverse Hessian.
-        head_logdet: log determinant of the head's Hessian.
-        metrics: scalars for the history.
+        trace: of the penalised block of the head's inverse Hessian.
+        logdet: log determinant of the head's Hessian.
     """
 
-    value: Float[Array, ""]
-    gradient: Float[Array, " p"]
-    matrix: Float[Array, "p p"]
-    diagonal: Float[Array, " p"]
-    aux: Float[Array, "k q"]
     coupling: Float[Array, "p b"]
-    head_trace: Float[Array, ""]
-    head_logdet: Float[Array, ""]
-    metrics: dict[str, Array]
+    trace: Float[Array, ""]
+    logdet: Float[Array, ""]
 
 
 def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
@@ -76,22 +64,21 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     return normal_at(problem, theta, u, problem.solve(u, aux))
 
 
-def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: SquaresHead | NewtonHead) -> Normal:
+def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Head) -> Normal:
     """``normal_equations`` from features (n, m) and a head, with its own Hessian, that are known already."""
     n = problem.x.shape[0]
     s = problem.scores(u, head.W)
     data = problem.misfit(s)
     value = data + problem.head_penalty(head.W) + problem.penalty.value(theta)
     used = n if problem.curvature_rows is None else min(n, problem.curvature_rows)
+    blocks: Callable = _squares_blocks if problem.squares else _newton_blocks
     if used == n:
-        gradient, matrix, coupling, head_trace, head_logdet = _blocks(problem, theta, head, u, s, whole=True)
+        gradient, matrix, eliminated = blocks(problem, theta, head, u, s, whole=True)
     else:
         # The matrix comes from the first rows (the estimator shuffles), the gradient from all of them.
         w, x, c, u, s_seen = first_rows(used, problem.n_shards, problem.w, problem.x, problem.c, u, s)
         part = dataclasses.replace(problem, x=x, c=c, w=w)
-        if isinstance(head, SquaresHead):
-            head = part.solve(u, head.W)._replace(W=head.W)
-        _, matrix, coupling, head_trace, head_logdet = _blocks(part, theta, head, u, s_seen, whole=False)
+        _, matrix, eliminated = blocks(part, theta, head, u, s_seen, whole=False)
         gradient = misfit_gradient(problem, theta, head.W, s)
     return Normal(
         value,
@@ -99,23 +86,9 @@ def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Squa
         matrix,
         problem.penalty.diagonal,
         head.W,
-        coupling,
-        head_trace,
-        head_logdet,
-        misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(head),
+        misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head.metrics,
+        eliminated,
     )
-
-
-def _blocks(
-    problem: VarPro, theta: PyTree, head: SquaresHead | NewtonHead, u: Array, s: Array, *, whole: bool
-) -> tuple:
-    """Gradient of the misfit, Schur complement, coupling, trace and log determinant of the head.
-
-    ``whole``: whether these are the rows that the head was solved on.
-    """
-    if isinstance(head, SquaresHead):
-        return _squares_blocks(problem, theta, head, u, s)
-    return _newton_blocks(problem, theta, head, u, s, whole=whole)
 
 
 def misfit_gradient(problem: VarPro, theta: PyTree, head: Float[Array, "k q"], s: Float[Array, "n k"]) -> Array:
@@ -155,8 +128,19 @@ def gram(jt: Float[Array, "p r b"], n_shards: int) -> Float[Array, "p p"]:
     return wide @ wide.T
 
 
-def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array) -> tuple:
+def _squares_blocks(
+    problem: VarPro, theta: PyTree, head: SquaresHead, u: Array, s: Array, *, whole: bool
+) -> tuple[Array, Array, Eliminated]:
+    """Gradient of the misfit, Schur complement and what the head says of itself.
+
+    ``whole``: whether these are the rows that the head was solved on; else only its W is theirs.
+    """
     n, m = u.shape
+    if not whole:
+        solved = squares_head(
+            u, problem.c, problem.w, problem.alpha_head, intercept=problem.intercept, n_shards=problem.n_shards
+        )
+        head = solved._replace(W=head.W)
     weights = head.W[:, :m]
     k = weights.shape[0]
     rest = s - problem.c
@@ -177,11 +161,14 @@ def _squares_blocks(problem: VarPro, theta: PyTree, head: SquaresHead, u: Array,
         block, problem.chunk, problem.w, problem.x, rest, head.basis, n_shards=problem.n_shards
     )
     flat_b = b.reshape(b.shape[0], -1)
-    head_trace = k * jnp.sum(head.scale**2)
-    return gradient, matrix - flat_b @ flat_b.T, (b * head.scale).reshape(b.shape[0], -1), head_trace, k * head.logdet
+    eliminated = Eliminated((b * head.scale).reshape(b.shape[0], -1), k * jnp.sum(head.scale**2), k * head.logdet)
+    return gradient, matrix - flat_b @ flat_b.T, eliminated
 
 
-def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool) -> tuple:
+def _newton_blocks(
+    problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s: Array, *, whole: bool
+) -> tuple[Array, Array, Eliminated]:
+    """The same, for a head with a Hessian of its own."""
     n, m = u.shape
     k, q = head.W.shape
     weights = head.W[:, :m]
@@ -212,8 +199,8 @@ def _newton_blocks(problem: VarPro, theta: PyTree, head: NewtonHead, u: Array, s
     penalised = head_mask(k, m, problem.intercept, u.dtype).reshape(-1)
     inverse_root = solve_triangular(factor, jnp.eye(k * q, dtype=u.dtype), lower=True)
     coupling = (b @ inverse_root) * penalised
-    head_trace = jnp.sum(inverse_root**2 * penalised)
-    return gradient, matrix - b @ b.T, coupling, head_trace, 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor)))
+    return gradient, matrix - b @ b.T, Eliminated(coupling, jnp.sum(inverse_root**2 * penalised), logdet)
 
 
 def sampled_factor(s: Float[Array, "n k"], n_shards: int = 1) -> Float[Array, "n 1 k"]:

@@ -36,7 +36,6 @@ from jaxtyping import Array, Bool, Float, Int
 
 from numdl.contracts import Iterate, PyTree
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm, unknown_value
-from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.problems.varpro.limited_memory import SampledSystem, sampled_gcv, sampled_step, sampled_system
 
 TRIALS = 10.0 ** np.linspace(-10, 2, 25)  # of the largest eigenvalue
@@ -94,7 +93,7 @@ class SlimTrain(eqx.Module):
             raise ValueError(f"SlimTrain(alpha={self.alpha}): needs a finite alpha > 0. Use alpha=1e-6.")
         if self.memory is not None and self.memory < 0:
             raise ValueError(f"SlimTrain(memory={self.memory}): needs memory >= 0. Use memory=5.")
-        if problem.loss.name != LEAST_SQUARES.name:
+        if not problem.squares:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "
                 "full_problem(problem, theta)."

@@ -28,20 +28,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
-from numdl.problems.varpro.heads import (
-    NewtonHead,
-    SquaresHead,
-    head_mask,
-    head_metrics,
-    newton_head,
-    squares_head,
-    squares_inverse,
-)
-from numdl.problems.varpro.normal import Normal, normal_equations
+from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
+from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
 
 DERIVATIVES = ("kaufman", "golub-pereyra", "gauss-newton")
@@ -95,6 +87,11 @@ class VarPro(eqx.Module):
         if self.derivative not in DERIVATIVES:
             raise ValueError(f"VarPro(derivative={self.derivative!r}): unknown. Use one of {', '.join(DERIVATIVES)}.")
 
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares, so that the head is solved for directly."""
+        return self.loss.name == LEAST_SQUARES.name
+
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
         m = jax.eval_shape(self.features, theta, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
@@ -104,9 +101,9 @@ class VarPro(eqx.Module):
         """Features of all samples."""
         return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, n_shards=self.n_shards)
 
-    def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
+    def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> Head:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
-        if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
+        if self.squares:
             return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, n_shards=self.n_shards)
         return self.iterate(u, aux)
 
@@ -142,7 +139,7 @@ class VarPro(eqx.Module):
         k, q = head.shape
         return 0.5 * self.alpha_head * jnp.sum(head_mask(k, q - self.intercept, self.intercept, head.dtype) * head**2)
 
-    def moving_head(self, theta: PyTree, solved: SquaresHead | NewtonHead, steps: int = 1) -> Float[Array, "k q"]:
+    def moving_head(self, theta: PyTree, solved: Head, steps: int = 1) -> Float[Array, "k q"]:
         """The optimal head as a differentiable function of theta, near where it was solved.
 
         A Newton step from the solution with the Hessian held fixed does not move W but carries, by the implicit
@@ -152,14 +149,8 @@ class VarPro(eqx.Module):
         u, head = self.embed(theta), jax.lax.stop_gradient(solved.W)
         slope = jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))
         for _ in range(steps):
-            head = head - self.inner_inverse(solved, slope(head))
+            head = head - solved.inverse(slope(head))
         return head
-
-    def inner_inverse(self, solved: SquaresHead | NewtonHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
-        """Inverse Hessian of the inner problem times g."""
-        if isinstance(solved, SquaresHead):
-            return squares_inverse(solved, g)
-        return jax.scipy.linalg.cho_solve((solved.factor, True), g.reshape(-1)).reshape(g.shape)
 
     def residual(self, theta: PyTree) -> Float[Array, " N"]:
         """Stacked residual of the reduced least-squares problem; its first two derivatives are exact (Golub-Pereyra).
@@ -175,7 +166,7 @@ class VarPro(eqx.Module):
         Raises:
             ValueError: the loss is not least squares.
         """
-        if self.loss.name != LEAST_SQUARES.name:
+        if not self.squares:
             raise ValueError(f"VarPro.residual: the loss is {self.loss.name!r}, needs least_squares. Use linearize.")
         solved = jax.tree.map(jax.lax.stop_gradient, self.solve(self.embed(theta), self.first_head(theta)))
         head = self.moving_head(theta, solved, steps=2)
@@ -190,9 +181,7 @@ class VarPro(eqx.Module):
         passes = linear_passes(self.features, p, self.x, self.chunk, self.n_shards)
         return self.linearize_at(p, passes, self.solve(passes[0], aux))
 
-    def linearize_at(
-        self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: SquaresHead | NewtonHead
-    ) -> Linearization:
+    def linearize_at(self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: Head) -> Linearization:
         """``linearize`` from the features with their passes and a head that are known already."""
         n = self.x.shape[0]
         u, push, pull = passes
@@ -213,7 +202,7 @@ class VarPro(eqx.Module):
             curved = bend(ds)
             lifted = curved.T @ u
             lifted = jnp.concatenate([lifted, curved.sum(0)[:, None]], axis=1) if self.intercept else lifted
-            curved = curved - bend(self.scores(u, self.inner_inverse(solved, lifted)))
+            curved = curved - bend(self.scores(u, solved.inverse(lifted)))
             return jax.tree.map(jnp.add, pull(curved @ head[:, :m]), self.penalty.product(v))
 
         held = jnp.asarray(self.derivative == "golub-pereyra", head.dtype)  # whether the penalty on the head bends
@@ -228,7 +217,7 @@ class VarPro(eqx.Module):
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
 
         curvature = kaufman if self.derivative == "kaufman" else full
-        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | head_metrics(solved)
+        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | solved.metrics
         return Linearization(value, gradient, curvature, head, metrics)
 
     def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
@@ -242,9 +231,8 @@ class VarPro(eqx.Module):
         """
         n, k = self.c.shape
         again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
-        squares = self.loss.name == LEAST_SQUARES.name
         m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
-        backward = min(k, m) if squares else (1 if self.sampled else k) + 1
+        backward = min(k, m) if self.squares else (1 if self.sampled else k) + 1
         seen = n if self.curvature_rows is None else min(n, self.curvature_rows)
         gradient = 0.0 if seen == n else 2.0
         return Work(
