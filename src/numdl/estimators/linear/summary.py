@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.estimators.common.intake import shown
+from numdl.checks import shown
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary

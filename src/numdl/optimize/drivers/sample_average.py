@@ -27,9 +27,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Result, Status
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
+from numdl.optimize.parts.checks import require_limit
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
 
 CALL = "minimize_sample_average"
@@ -106,11 +108,12 @@ def minimize_sample_average(
         ValueError: a setting is out of range.
     """
     total = problem.x.shape[0]
-    if not (2 <= first <= total and growth > 1 and 0 < level < 0.5 and max_iter >= 1):
-        raise ValueError(
-            f"{CALL}(first={first}, growth={growth}, level={level}, max_iter={max_iter}): needs 2 <= first <= {total} "
-            "rows, growth > 1, 0 < level < 0.5 and max_iter >= 1. Use first=100, growth=2, level=0.05."
-        )
+    first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
+    checks.number(CALL, "growth", growth, above=1, hint="Use growth=2.")
+    checks.number(CALL, "level", level, above=0, below=0.5, hint="Use level=0.05.")
+    checks.number(CALL, "tol", tol, least=0)
+    checks.whole(CALL, "max_iter", max_iter, least=1)
+    require_limit(CALL, "work", work)
     key = jax.random.key(key) if isinstance(key, int) else key
     z = NormalDist().inv_cdf(1 - level)
     history: dict[str, list[float]] = {}

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
-def require_budget(call: str, max_iter: Any, time_budget: Any) -> None:
+def require_budget(call: str, max_iter: Any, time_budget: Any, *, least: int = 0) -> None:
     """Refuse what is no number of steps and no time.
 
     Args:
         call: name for the message.
         max_iter: steps at most.
-        time_budget: seconds at most; None for no limit.
+        time_budget: seconds at most; None or infinity for no limit.
+        least: steps.
 
     Raises:
-        ValueError: ``max_iter`` is no whole number >= 0, or ``time_budget`` no number >= 0.
+        ValueError: ``max_iter`` is no whole number in range, or ``time_budget`` no number >= 0.
     """
-    whole = isinstance(max_iter, int | np.integer) and not isinstance(max_iter, bool)
-    if not (whole and max_iter >= 0):
-        raise ValueError(f"{call}(max_iter={max_iter!r}): needs a whole number of steps >= 0. Use max_iter=100.")
-    if time_budget is not None and not (isinstance(time_budget, int | float | np.number) and time_budget >= 0):
-        raise ValueError(f"{call}(time_budget={time_budget!r}): needs seconds >= 0. Use None for no limit.")
+    checks.whole(call, "max_iter", max_iter, least=least, hint="Use max_iter=100, in steps.")
+    require_limit(call, "time_budget", time_budget)
+
+
+def require_limit(call: str, name: str, value: Any) -> None:
+    """Refuse what is no upper bound.
+
+    Args:
+        call: name for the message.
+        name: of the bound.
+        value: a number; None or infinity for no limit.
+
+    Raises:
+        ValueError: no number, or negative.
+    """
+    if value is not None and not (isinstance(value, float) and value == math.inf):
+        checks.number(call, name, value, least=0, hint="Use None for no limit." if name == "time_budget" else "")
 
 
 def require_unknowns(call: str, p: PyTree) -> None:

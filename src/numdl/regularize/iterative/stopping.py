@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Status
 from numdl.linalg import KrylovResult
 
@@ -33,8 +34,8 @@ def stop_discrepancy(noise: float, tau: float = 1.01) -> Callable[[Mapping[str, 
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
     """
-    if not (np.isfinite(noise) and noise >= 0) or not tau >= 1:
-        raise ValueError(f"stop_discrepancy(noise={noise}, tau={tau}): needs a norm, not negative, and tau >= 1.")
+    checks.number("stop_discrepancy", "noise", noise, least=0, hint="Give a norm, not a variance.")
+    checks.number("stop_discrepancy", "tau", tau, least=1, hint="Use 1.01.")
 
     def stop(history: Mapping[str, list[float]]) -> Status | None:
         k, residual = len(history["residual"]) - 1, history["residual"][-1]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
@@ -58,8 +59,8 @@ def ridge_path(
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.4-4.6.
     """
-    alphas = np.asarray(alphas, float)
-    if alphas.ndim != 1 or not len(alphas) or not np.all(np.isfinite(alphas) & (alphas > 0)):
+    alphas = np.asarray(checks.finite("ridge_path", "alphas", alphas, ("m",), hint="Leave it out."), float)
+    if not len(alphas) or not np.all(alphas > 0):
         raise ValueError("ridge_path(alphas): needs positive finite numbers, (m,). Leave out zero and NaN.")
     if np.any(np.diff(alphas) <= 0):
         raise ValueError("ridge_path(alphas): must ascend. Sort them and drop duplicates.")
@@ -93,7 +94,11 @@ def alpha_grid(decomposition: RidgeDecomposition, m: int = 100) -> Float[np.ndar
     Returns:
         Ascending alphas: from 1e-4 of the square of the smallest ``c / s`` above rounding, where the solution no longer
         moves, to ten times the largest.
+
+    Raises:
+        ValueError: m is no whole number from 2 to a million.
     """
+    m = checks.whole("alpha_grid", "m", m, least=2, most=1_000_000, hint="Use 100.")
     d = decomposition
     held = (d.s > 0) & (d.c > 0)
     if not held.any():
