@@ -23,21 +23,8 @@ import lineax as lx
 import numpy as np
 import pytest
 
-ROOMS = ("linalg",)
-LATER = (
-    "regularize",
-    "optimize",
-    "testing",
-    "data",
-    "flow",
-    "problems",
-    "models",
-    "control",
-    "analysis",
-    "estimators",
-    "plots",
-    "report",
-)
+ROOMS = ("linalg", "regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative", "optimize")
+LATER = ("testing", "data", "flow", "problems", "models", "control", "analysis", "estimators", "plots", "report")
 """Rooms that are not in the catalogue yet; this list has to shrink."""
 
 SIZES = {"n": 6, "m": 4, "p": 3, "k": 2, "q": 3, "N": 3, "w": 2, "times": 4, "G": 2, "s": 3, "steps": 3, "d": 2}
@@ -97,7 +84,47 @@ BASES = {
     "Kronecker.a": lambda: lx.MatrixLinearOperator(jnp.eye(2)),
     "Kronecker.b": lambda: lx.MatrixLinearOperator(jnp.eye(2)),
     "BlockDiagonal.blocks": lambda: (lx.MatrixLinearOperator(jnp.eye(2)),),
+    "group_labels.theta": lambda: {"w": jnp.ones(3)},
+    "group_labels.grouping": lambda: "one",
+    "log_evidence.squares": lambda: np.ones(2),
+    "reestimate.squares": lambda: np.ones(2),
+    "reestimate.gamma": lambda: np.ones(2),
+    "alphas": lambda: np.geomspace(1e-2, 1e2, 9),
+    "bias_variance.clean": lambda: decomposed(),
+    "sampled_bias_variance.predictions": lambda: np.random.default_rng(0).standard_normal((3, 6, 2)),
+    "sampled_bias_variance.truth": lambda: np.ones((6, 2)),
+    "search.selector": lambda: importlib.import_module("numdl.regularize.selectors").gcv,
+    "gcv_of_iterates.residuals": lambda: [3.0, 2.0, 1.0],
+    "gcv_of_iterates.n": lambda: 6,
+    "stop_gcv.n": lambda: 6,
+    "iterate_by_gcv.residuals": lambda: [3.0, 2.0, 1.0],
+    "standard_form.operator": lambda: np.eye(3),
+    "leave_one_out.path": lambda: path(),
+    "Optax.transformation": lambda: importlib.import_module("optax").sgd(0.1),
+    "StochasticGradient.transform": lambda: importlib.import_module("optax").sgd(0.1),
+    "ProjectedGradient.onto": lambda: importlib.import_module("numdl.regularize").non_negative(),
+    "Optimistix.solver": lambda: importlib.import_module("optimistix").BFGS(1e-6, 1e-6),
+    "ProjectedGaussNewton.lower": lambda: 0.0,
+    "ProjectedGaussNewton.upper": lambda: 1.0,
+    "Box.lower": lambda: 0.0,
+    "Box.upper": lambda: 1.0,
+    "sample_gap.sample": lambda: np.arange(6.0),
+    "sample_gap.fresh": lambda: np.arange(5.0),
     # by name
+    "decomposition": lambda: decomposed(),
+    "path": lambda: path(),
+    "discrepancy.noise": lambda: 4.0,
+    "decompose_condensed.state": lambda: condensed(),
+    "iterate_by_gcv.method": lambda: importlib.import_module("numdl.linalg").cgls,
+    "search.paths": lambda: (
+        lambda alphas: importlib.import_module("numdl.regularize.ridge").ridge_path(decomposed(), alphas)
+    ),
+    "precisions": lambda: importlib.import_module("numdl.regularize").Precisions(np.ones(2), 1.0),
+    "sizes": lambda: importlib.import_module("numdl.regularize").Sizes(6.0, 1, np.array([3.0, 2.0]), 1, True),
+    "noise": lambda: 0.1,
+    "problem": problem,
+    "optimizer": lambda: importlib.import_module("numdl.optimize").SteepestDescent(),
+    "p": lambda: {"w": jnp.zeros(3)},
     "A": tall,
     "b": lambda: np.ones(6),
     "product": lambda: lambda v: 2 * v,
@@ -124,6 +151,18 @@ def condensed():
     from numdl.linalg import tsqr_start, tsqr_update
 
     return tsqr_update(tsqr_start(3, 2), tall(), np.ones((6, 2)))
+
+
+def decomposed():
+    from numdl.regularize.ridge import decompose
+
+    return decompose(tall(), np.arange(6.0)[:, None], keep_left=True)
+
+
+def path():
+    from numdl.regularize.ridge import leave_one_out
+
+    return leave_one_out(decomposed(), np.geomspace(1e-3, 10, 9))
 
 
 BASES |= {"follow.x0": lambda: jnp.ones(2)}
@@ -253,7 +292,7 @@ def hostile(kind, base, annotation, said):
         values += [(str(v), like(v), v in excluded) for v in {-1, 0, *excluded}]
         return values + nothing
     if kind == "array":
-        good = np.asarray(base) if base is not None else np.ones(3)
+        good = np.asarray(base if base is not None else array_of(annotation))
         fixed = not any(is_array(one) and re.search(r"[*]|[.]{3}", one.dim_str) for one in options(annotation))
         values = [("text", "x", True), ("a number", 1.0, good.ndim > 0), ("another axis", good[None], fixed)]
         values += [("empty", good[:0], False), ("complex", good + 0j, True)]
@@ -277,7 +316,8 @@ def hostile(kind, base, annotation, said):
     leaves, structure = jax.tree.flatten(base)
     if leaves and all(hasattr(leaf, "dtype") for leaf in leaves) and leaves[-1].dtype.kind == "f":
         for label, bad in (("NaN inside", np.nan), ("complex", 1j)):
-            values.append((label, structure.unflatten([*leaves[:-1], leaves[-1] * bad]), True))
+            broken = structure.unflatten([*leaves[:-1], leaves[-1] * bad])
+            values.append((label, broken, "only" not in said and "not finite" not in said))
     return values
 
 
@@ -321,7 +361,10 @@ def judged(function, arguments, call, name, must_refuse):
     except (ValueError, TypeError) as error:
         said = str(error)
         named = any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", said) for one in arguments)  # or one it does not fit
-        named = named and re.search("needs|unknown|give", said, re.I)
+        tried = r"\b(Add|Check|Give|Scale|Take|Use)\b"  # what to try, of a number that might have been right
+        named = (named and re.search("needs|unknown|give", said, re.I)) or (
+            not must_refuse and re.search(tried, said, re.I)
+        )
         return "good" if named else f"raw: {type(error).__name__}: {said.splitlines()[0][:90] if said else ''}"
     except Hang:
         return "hangs"
@@ -345,7 +388,8 @@ def public(room):
     module = importlib.import_module(f"numdl.{room}")
     for name in module.__all__:
         thing = getattr(module, name)
-        if callable(thing) and not is_record(thing) and type(thing).__name__ != "EnumType":
+        alias = typing.get_origin(thing) is not None
+        if callable(thing) and not alias and not is_record(thing) and type(thing).__name__ != "EnumType":
             yield name, thing
 
 
@@ -363,25 +407,49 @@ def base_call(call, thing):
 
 
 def faults(room):
-    """All hostile calls of a room: (call.parameter(value), verdict)."""
+    """All hostile calls of a room: (call.parameter(value), verdict); of what is open only up to the first fault."""
     for call, thing in public(room):
-        if call in WITHOUT_BASE:
-            continue
-        arguments, annotations = base_call(call, thing)
-        if annotations is None:
-            yield f"{call}.{arguments}", "no base argument is known"
-            continue
-        verdict = judged(thing, arguments, call, "", False)
-        if verdict != "good":
-            yield call, f"base call: {verdict}"
-            continue
-        for name, base in arguments.items():
-            said = words_about(thing, name)
-            for label, value, bad in hostile(kind_of(annotations[name]), base, annotations[name], said):
-                yield f"{call}({name}={label})", judged(thing, {**arguments, name: value}, call, name, bad)
+        for hostile_call, verdict in faults_of(call, thing):
+            yield hostile_call, verdict
+            if verdict != "good" and call in OPEN.get(room, {}):
+                break
 
 
-WITHOUT_BASE: dict[str, str] = {}
+def faults_of(call, thing):
+    arguments, annotations = base_call(call, thing)
+    if annotations is None:
+        yield f"{call}.{arguments}", "no base argument is known"
+        return
+    verdict = judged(thing, arguments, call, "", False)
+    if verdict != "good":
+        yield call, f"base call: {verdict}"
+        return
+    for name, base in arguments.items():
+        said = words_about(thing, name)
+        for label, value, bad in hostile(kind_of(annotations[name]), base, annotations[name], said):
+            yield f"{call}({name}={label})", judged(thing, {**arguments, name: value}, call, name, bad)
+
+
+OPEN = {
+    "regularize.ridge": {
+        "fold_errors": "no base call is known",
+        "prepare_folds": "no base call is known",
+        "tikhonov": "filters are called in loops and look at nothing",
+        "truncated": "filters are called in loops and look at nothing",
+    },
+    "regularize.selectors": {"Choice": "a record that is no named tuple"},
+    "optimize": {
+        "armijo": "no base call is known",
+        "strong_wolfe": "no base call is known",
+        "compare": "no base call is known",
+        "minimize": "objects that are no problem or method",
+        "minimize_cascadic": "no base call is known",
+        "minimize_sample_average": "objects that are no problem or method, keys",
+        "minimize_stochastic": "no base call is known",
+        "minimize_subsampled": "no base call is known",
+    },
+}
+"""What is not right yet, with the reason, by room; this list has to shrink, and an entry that is right fails."""
 
 
 @pytest.fixture(autouse=True)
@@ -392,9 +460,29 @@ def _as_users_call_it():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("room", ROOMS)
 def test_hostile_arguments_are_refused_by_name_or_answered_right(room):
     found = dict(faults(room))
     wrong = {call: verdict for call, verdict in found.items() if verdict != "good"}
+    functions = {re.split(r"[.(]", call)[0] for call in wrong}
+    shown = {call: v for call, v in wrong.items() if re.split(r"[.(]", call)[0] not in OPEN.get(room, {})}
     counts = Counter(verdict.split(":")[0] for verdict in found.values())
-    assert not wrong, f"{room}: {dict(counts)}\n" + "\n".join(f"  {c}: {v}" for c, v in wrong.items())
+    assert not shown, f"{room}: {dict(counts)}\n" + "\n".join(f"  {c}: {v}" for c, v in shown.items())
+    assert set(OPEN.get(room, {})) <= functions, "these are right now: take them out of OPEN"
+
+
+def test_planted_functions_are_found_out():
+    def silent(alpha: float = 1.0) -> float:
+        """Args:
+        alpha: positive.
+        """
+        return alpha * 2
+
+    def raw(alpha: float = 1.0) -> float:
+        return np.zeros(3) @ np.full(3, float(alpha))
+
+    verdicts = [judged(silent, {"alpha": v}, "silent", "alpha", bad) for _, v, bad in hostile("number", 1.0, float, "")]
+    assert verdicts.count("silent: accepted") >= 4
+    assert judged(raw, {"alpha": "x"}, "raw", "alpha", True).startswith("raw")
+    assert least_of("step, positive, ()") == [-1, 0] and least_of("steps, at least 2") == [-1, 1]

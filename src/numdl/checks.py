@@ -101,6 +101,7 @@ def number(
     most: float = math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    infinite: bool = False,
     hint: str = "",
 ) -> float:
     """A real, finite number in range.
@@ -113,6 +114,7 @@ def number(
         most: upper bound.
         above: lower bound that is itself refused.
         below: upper bound that is itself refused.
+        infinite: whether infinity will do, as a bound that nothing reaches.
         hint: the next thing to try; without one, to give another.
 
     Returns:
@@ -123,7 +125,9 @@ def number(
     """
     if is_number(value) and least <= value <= most and above < value < below:
         return value.item() if isinstance(value, np.generic) else value
-    needs = f"a finite number{_range(least, most, above, below)}"
+    if infinite and isinstance(value, float | np.floating) and value == math.inf:
+        return math.inf
+    needs = f"a {'' if infinite else 'finite '}number{_range(least, most, above, below)}"
     raise ValueError(f"{call}({name}={shown(value)}): needs {needs}. {hint or f'Give another {name}.'}")
 
 
@@ -280,7 +284,7 @@ def finite(
         ValueError: as ``real``, or an entry is NaN or infinite.
     """
     array = real(call, name, values, shape)
-    if not traced(array) and getattr(array, "is_fully_addressable", True):
+    if not traced(array) and hasattr(array, "__array__") and getattr(array, "is_fully_addressable", True):
         known = np.asarray(array)
         if known.dtype.kind not in "biu" and not (good := np.isfinite(known)).all():
             bad = np.argwhere(~good)
@@ -291,6 +295,34 @@ def finite(
                 f"needs finite numbers. {hint}"
             )
     return array
+
+
+def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
+    """A tree of arrays and numbers, real and finite.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        tree: as given; None and empty trees will do.
+        infinite: whether entries may be infinite, as bounds that nothing reaches.
+
+    Returns:
+        The tree.
+
+    Raises:
+        ValueError: as ``finite``, naming the path.
+    """
+    import jax
+
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        where = f"{name}{jax.tree_util.keystr(path)}"
+        if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
+            array = real(call, where, leaf)
+            known = infinite and not traced(array) and hasattr(array, "__array__")
+            finite(call, where, np.where(np.isinf(array), 0.0, array) if known else array)
+        elif type(leaf) is not object:  # what JAX puts in the place of leaves
+            number(call, where, abs(leaf) if infinite and isinstance(leaf, float) else leaf, infinite=infinite)
+    return tree
 
 
 def record(call: str, name: str, value: Any, kind: type) -> Any:

@@ -64,7 +64,7 @@ def preconditioned_cg(
     if inverse is not None:
         checks.function("preconditioned_cg", "inverse", inverse, "r -> M^-1 r")
     b = jnp.asarray(checks.finite("preconditioned_cg", "b", b, ("p",)))
-    checks.scalar("preconditioned_cg", "forcing", forcing, least=0, hint="Use 1e-8.")
+    checks.scalar("preconditioned_cg", "forcing", forcing, least=0, infinite=True, hint="Use 1e-8.")
     checks.whole("preconditioned_cg", "max_products", max_products, least=0)
     solve = inverse or (lambda r: r)
     first = solve(b)

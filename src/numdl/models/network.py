@@ -99,7 +99,7 @@ class Network(abc.ABC):
 
     def _number(self, name: str, value: Any) -> float | int:
         """A number as Python's; refuses what is none, such as an array, which has no hash."""
-        return checks.number(type(self).__name__, name, value, hint=f"Use float({name}), finite.")
+        return checks.number(type(self).__name__, name, value, hint=f"Use float({name}).")
 
     def _require_dtype(self, dtype: Any) -> None:
         """Refuse a dtype that JAX would silently replace by a shorter one."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 Grouping = Literal["one", "kind", "inputs"]
@@ -25,10 +26,15 @@ def group_labels(theta: PyTree, grouping: str) -> tuple[np.ndarray, tuple[str, .
         Labels (p,) in the order of JAX's leaves, entries row by row, and the names of the groups.
 
     Raises:
-        ValueError: unknown grouping.
+        ValueError: unknown grouping, or a leaf of theta is no array.
     """
-    if grouping not in GROUPINGS:
-        raise ValueError(f"group_labels(grouping={grouping!r}): unknown. Use one of {', '.join(GROUPINGS)}.")
+    checks.choice("group_labels", "grouping", grouping, GROUPINGS)
+    for path, leaf in jax.tree.leaves_with_path(theta):
+        if not hasattr(leaf, "shape"):
+            raise ValueError(
+                f"group_labels(theta{jax.tree_util.keystr(path)}={checks.shown(leaf)}): needs a tree of arrays. Use "
+                "np.asarray for single numbers."
+            )
     names: dict[str, int] = {}
 
     def label(path: tuple[Any, ...], leaf: Any) -> np.ndarray:

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.parts.accept import kept_if
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, linearized
 from numdl.optimize.parts.status import RUNNING
@@ -48,6 +49,8 @@ class Optax(eqx.Module):
 
     transformation: Any = eqx.field(static=True)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is not evaluated."""

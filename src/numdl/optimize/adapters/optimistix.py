@@ -27,6 +27,7 @@ from jax.dtypes import float0
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.parts.accept import kept_if
 from numdl.optimize.parts.compiled import scalars_like
@@ -63,7 +64,15 @@ class Optimistix(eqx.Module):
     rest: Any = eqx.field(static=True)
 
     def __init__(self, solver: Any) -> None:
-        """Take a minimiser or a least-squares solver of optimistix."""
+        """Take a minimiser or a least-squares solver of optimistix.
+
+        Raises:
+            TypeError: it has no ``step``.
+        """
+        if not hasattr(solver, "step"):
+            raise TypeError(
+                f"Optimistix(solver={checks.shown(solver)}): needs a solver. Use optimistix.BFGS(1e-8, 1e-8)."
+            )
         self.arrays, self.rest = eqx.partition(solver, eqx.is_array)
 
     @property

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import preconditioned_cg
 from numdl.optimize.parts.accept import kept_if
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
@@ -50,6 +51,8 @@ class ProjectedGaussNewton(eqx.Module):
     max_products: int = eqx.field(static=True, default=50)
     max_trials: int = eqx.field(static=True, default=30)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate, p moved into the bounds; nothing is evaluated.

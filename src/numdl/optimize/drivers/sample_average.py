@@ -31,7 +31,6 @@ from numdl import checks
 from numdl.contracts import PyTree, Result, Status
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
-from numdl.optimize.parts.checks import require_limit
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
 
 CALL = "minimize_sample_average"
@@ -61,7 +60,13 @@ def sample_gap(sample: Float[np.ndarray, " n"], fresh: Float[np.ndarray, " m"]) 
 
     Returns:
         Gap in the unit of the losses; positive if the sample flatters.
+
+    Raises:
+        ValueError: fewer than two losses, or one that is not finite.
     """
+    for name, losses in (("sample", sample), ("fresh", fresh)):
+        if len(checks.finite("sample_gap", name, losses, ("n",))) < 2:
+            raise ValueError(f"sample_gap({name} of shape {losses.shape}): needs at least 2 losses. Draw more rows.")
     error = math.sqrt(np.var(sample, ddof=1) / len(sample) + np.var(fresh, ddof=1) / len(fresh))
     return Gap(float(np.mean(fresh) - np.mean(sample)), error, float(np.mean(fresh)))
 
@@ -113,7 +118,7 @@ def minimize_sample_average(
     checks.number(CALL, "level", level, above=0, below=0.5, hint="Use level=0.05.")
     checks.number(CALL, "tol", tol, least=0)
     checks.whole(CALL, "max_iter", max_iter, least=1)
-    require_limit(CALL, "work", work)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     z = NormalDist().inv_cdf(1 - level)
     history: dict[str, list[float]] = {}

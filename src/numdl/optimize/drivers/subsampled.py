@@ -34,7 +34,6 @@ from numdl import checks
 from numdl.contracts import Linearization, PyTree, Result, Status, Work
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled, take
-from numdl.optimize.parts.checks import require_limit
 from numdl.optimize.parts.held_out import held_out
 from numdl.optimize.parts.work import work_of
 
@@ -174,7 +173,7 @@ def minimize_subsampled(
     checks.number(CALL, "theta", theta, above=0, hint="Use theta=0.5.")
     checks.number(CALL, "curvature", curvature, above=0, most=1, hint="Use curvature=0.25.")
     checks.whole(CALL, "max_iter", max_iter, least=1)
-    require_limit(CALL, "work", work)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     history: dict[str, list[float]] = {name: [] for name in ("n", "objective", "noise", "work")}
     n, spent = first, 0.0

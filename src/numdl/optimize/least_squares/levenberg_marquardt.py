@@ -31,6 +31,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.optimize.parts.accept import judge, kept_if, trial_status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.work import work_of
 
@@ -66,6 +67,8 @@ class LevenbergMarquardt(eqx.Module):
     acceleration: bool = eqx.field(static=True, default=False)
     floor: float = eqx.field(static=True, default=1e-3)
     most_bent: float = eqx.field(static=True, default=0.75)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PyTree, Status
 from numdl.linalg import steihaug
 from numdl.optimize.parts.accept import judge, kept_if, trial_status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import Point, departure, linearized
 
@@ -47,6 +48,8 @@ class BlockCoordinateDescent(eqx.Module):
     max_products: int = eqx.field(static=True, default=40)
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

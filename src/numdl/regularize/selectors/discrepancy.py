@@ -26,6 +26,7 @@ def discrepancy(path: RidgePath, noise: float, tau: float = 1.01) -> Choice:
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 5.2.
     """
+    checks.instance("discrepancy", "path", path, RidgePath, "Use ridge_path.")
     checks.number("discrepancy", "noise", noise, least=0, hint="Give a norm, not a variance.")
     checks.number("discrepancy", "tau", tau, least=1, hint="Use 1.01.")
     least, most = path.limits

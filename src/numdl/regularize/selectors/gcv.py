@@ -52,6 +52,7 @@ def gcv(path: RidgePath, *, weight: float = 1.0, robust: float = 1.0, guard: flo
         (weight below 1); Kim and Gu, J. R. Statist. Soc. B 66 (2004) 337-356 (weight 1.4); Lukas, Inverse Problems 22
         (2006) 1883-1902 (robust). The guard is ours.
     """
+    checks.instance("gcv", "path", path, RidgePath, "Use ridge_path.")
     checks.number("gcv", "weight", weight, above=0, hint="Use 1 for plain GCV.")
     checks.number("gcv", "robust", robust, above=0, most=1, hint="Use 1 for plain GCV.")
     checks.number("gcv", "guard", guard, least=1)
