@@ -23,8 +23,9 @@ import lineax as lx
 import numpy as np
 import pytest
 
-ROOMS = ("linalg", "regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative", "optimize")
-LATER = ("testing", "data", "flow", "problems", "models", "control", "analysis", "estimators", "plots", "report")
+REGULARIZE = ("regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative")
+ROOMS = ("linalg", *REGULARIZE, "optimize", "testing")
+LATER = ("data", "flow", "problems", "models", "control", "analysis", "estimators", "plots", "report")
 """Rooms that are not in the catalogue yet; this list has to shrink."""
 
 SIZES = {"n": 6, "m": 4, "p": 3, "k": 2, "q": 3, "N": 3, "w": 2, "times": 4, "G": 2, "s": 3, "steps": 3, "d": 2}
@@ -119,6 +120,17 @@ BASES = {
     "search.paths": lambda: (
         lambda alphas: importlib.import_module("numdl.regularize.ridge").ridge_path(decomposed(), alphas)
     ),
+    "check_adjoint.linear": lambda: lambda x: 2 * x,
+    "check_adjoint.transpose": lambda: lambda y: 2 * y,
+    "check_adjoint.x": lambda: np.array([1.0, 2.0, 3.0]),
+    "check_adjoint.y": lambda: np.array([1.0, 1.0, 3.0]),
+    "check_curvature.curvature": lambda: lambda v: v,
+    "check_gradient.fun": lambda: problem(),
+    "check_order.solve": lambda: lambda nt: np.array([1.0 + 1.0 / nt]),
+    "check_order.exact": lambda: np.array([1.0]),
+    "check_order.nts": lambda: (16, 32),
+    "check_order.order": lambda: 1.0,
+    "key": lambda: jax.random.key(0),
     "precisions": lambda: importlib.import_module("numdl.regularize").Precisions(np.ones(2), 1.0),
     "sizes": lambda: importlib.import_module("numdl.regularize").Sizes(6.0, 1, np.array([3.0, 2.0]), 1, True),
     "noise": lambda: 0.1,
@@ -312,9 +324,10 @@ def hostile(kind, base, annotation, said):
         return [("3", 3, True), ("'x'", "x", True), *nothing]
     if kind == "flag":
         return []
-    values = [("'x'", "x", True), ("3.5", 3.5, False), *nothing]
+    free = re.search("companion|memory", said)  # what nobody looks at
+    values = [("'x'", "x", not free), ("3.5", 3.5, False), *nothing]
     leaves, structure = jax.tree.flatten(base)
-    if leaves and all(hasattr(leaf, "dtype") for leaf in leaves) and leaves[-1].dtype.kind == "f":
+    if leaves and all(getattr(getattr(leaf, "dtype", None), "kind", "") == "f" for leaf in leaves):
         for label, bad in (("NaN inside", np.nan), ("complex", 1j)):
             broken = structure.unflatten([*leaves[:-1], leaves[-1] * bad])
             values.append((label, broken, "only" not in said and "not finite" not in said))
@@ -366,6 +379,8 @@ def judged(function, arguments, call, name, must_refuse):
             not must_refuse and re.search(tried, said, re.I)
         )
         return "good" if named else f"raw: {type(error).__name__}: {said.splitlines()[0][:90] if said else ''}"
+    except AssertionError:  # the answer of a check
+        return "good"
     except Hang:
         return "hangs"
     except Exception as error:
@@ -438,6 +453,11 @@ OPEN = {
         "truncated": "filters are called in loops and look at nothing",
     },
     "regularize.selectors": {"Choice": "a record that is no named tuple"},
+    "testing": {
+        "check_adjoint": "x and y that do not fit the map",
+        "check_contract": "a companion that is none",
+        "check_curvature": "a key that is not used is not looked at",
+    },
     "optimize": {
         "armijo": "no base call is known",
         "strong_wolfe": "no base call is known",
