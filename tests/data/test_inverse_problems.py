@@ -39,7 +39,7 @@ def test_bad_sizes_are_refused(name):
 
 @pytest.mark.parametrize(("make", "second"), [(deblurring, 0.0), (image_deblurring, np.nan), (tomography, 0)])
 def test_bad_widths_and_angles_are_refused(make, second):
-    with pytest.raises(ValueError, match="a second number > 0"):
+    with pytest.raises(ValueError, match=r"needs a (finite|whole) number >"):
         make(16, second)
 
 

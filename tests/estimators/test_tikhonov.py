@@ -211,7 +211,7 @@ def test_bad_data_are_refused_by_name():
     bad[3, 2] = np.nan
     with pytest.raises(ValueError, match="NaN at column 2, row 4"):
         TikhonovRegressor().fit(bad, y)
-    with pytest.raises(ValueError, match="row 3, column 2"):
+    with pytest.raises(ValueError, match="NaN at column 2, row 4"):
         TikhonovRegressor().fit(scipy.sparse.csr_array(bad), y)
     with pytest.raises(ValueError, match="one target per row"):
         TikhonovRegressor().fit(aslinearoperator(x), y[:-1])

@@ -99,7 +99,7 @@ def test_no_steps_are_fine():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: BasisInTime(-1, 4), "needs nt >= 0"),
+        (lambda: BasisInTime(-1, 4), "nt=-1.*needs a whole number >= 0"),
         (lambda: BasisInTime(3, 3), "needs at least 4"),
         (lambda: BasisInTime(3, 4, "fourier"), "unknown. Use one of linear"),
         (lambda: BasisInTime(3, 4, nodes=(0.0, 0.5, 1.0)), "needs 4 increasing numbers"),
