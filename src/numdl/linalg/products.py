@@ -151,7 +151,7 @@ def _require_finite(name: str, A: Any) -> None:
         kind = "NaN" if np.isnan(A.data[bad[0]]) else "infinity"
         where = checks.place([axis[bad[0]] for axis in A.coords])
         raise ValueError(
-            f"as_operator: Input {name} contains {'NaN' if np.isnan(A.data[bad[0]]) else 'infinity'} at {where} ({bad.size} such entries in all), needs "
+            f"as_operator: Input {name} contains {kind} at {where} ({bad.size} such entries in all), needs "
             "finite numbers. Remove or fill that entry."
         )
 
