@@ -126,7 +126,7 @@ def test_refuses_files(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"extension '.csv' is not read in pieces"):
         row_chunks(tmp_path / "a.csv", "b")
-    with pytest.raises(ValueError, match="rows=0, needs at least 1"):
+    with pytest.raises(ValueError, match=r"rows=0\): needs a whole number >= 1"):
         row_chunks(npy(tmp_path), 0, rows=0)
     with pytest.raises(ValueError, match=r"has 23 rows but .* 3; give files of the same samples"):
         row_chunks(npy(tmp_path), npy(tmp_path, np.ones(3), "y.npy"))

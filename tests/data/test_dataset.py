@@ -50,7 +50,7 @@ def test_training_sees_every_class(seed):
         (5, (), None, "positive numbers"),
         (5, (0.5, 0.6), None, "sum of at most 1"),
         (5, (1.0, 0.0), None, "positive numbers"),
-        (5, (0.5, np.nan), None, "positive numbers"),
+        (5, (0.5, np.nan), None, "fractions contains NaN at row 2"),
         (5, (0.5, 0.5), np.zeros(4), "stratify has 4 entries"),
     ],
 )
