@@ -33,7 +33,7 @@ def test_the_answer_belongs_to_the_data(name, n):
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_bad_sizes_are_refused(name):
-    with pytest.raises(ValueError, match=rf"{name}\(7.*needs a whole number >= 8"):
+    with pytest.raises(ValueError, match=rf"{name}\(n=7.*needs a whole number >= 8"):
         PROBLEMS[name](7)
 
 

@@ -195,7 +195,7 @@ def test_schemes_of_several_steps_are_refused(march):
 @pytest.mark.parametrize(
     ("march", "given", "said"),
     [
-        (LayerParallel, {"factor": 1}, "factor=1.*at least 2"),
+        (LayerParallel, {"factor": 1}, "factor=1.*whole number >= 2"),
         (LayerParallel, {"levels": 0}, "levels=0"),
         (LayerParallel, {"cycles": 0}, "cycles=0"),
         (LayerParallel, {"tol": math.nan}, "tol=nan"),

@@ -67,11 +67,13 @@ class Optimistix(eqx.Module):
         """Take a minimiser or a least-squares solver of optimistix.
 
         Raises:
-            TypeError: it has no ``step``.
+            TypeError: it is none.
         """
-        if not hasattr(solver, "step"):
+        missing = [name for name in ("init", "step", "terminate") if not hasattr(solver, name)]
+        if missing:
             raise TypeError(
-                f"Optimistix(solver={checks.shown(solver)}): needs a solver. Use optimistix.BFGS(1e-8, 1e-8)."
+                f"Optimistix(solver={checks.shown(solver)}): it has no {', '.join(missing)}, needs them. Give a solver "
+                "such as optimistix.BFGS(1e-8, 1e-8)."
             )
         self.arrays, self.rest = eqx.partition(solver, eqx.is_array)
 
@@ -92,15 +94,9 @@ class Optimistix(eqx.Module):
             The iterate.
 
         Raises:
-            ValueError: this is no minimiser or least-squares solver, or the problem has no residual to give it.
+            ValueError: the problem has no residual for a least-squares solver.
         """
-        missing = [name for name in ("init", "step", "terminate") if not hasattr(self.solver, name)]
         kind = type(self.solver).__name__
-        if missing:
-            raise ValueError(
-                f"Optimistix({kind}): it has no {', '.join(missing)}. Give a solver such as "
-                "optimistix.BFGS(1e-8, 1e-8)."
-            )
         if self._of_residuals() and not hasattr(problem, "residual"):
             raise ValueError(
                 f"Optimistix({kind}): {type(problem).__name__} has no method residual(p), which a least-squares solver "

@@ -90,7 +90,10 @@ def require_settings(method: Any) -> None:
     """
     call = type(method).__name__
     for field in dataclasses.fields(method):
-        value, bounds = getattr(method, field.name), SETTINGS.get(field.name)
+        value, bounds = (
+            getattr(method, field.name),
+            SETTINGS.get(field.name) if str(field.type).startswith(("int", "float")) else None,
+        )
         if field.name in WORDS:
             checks.choice(call, field.name, value, WORDS[field.name])
         elif field.name in PARTS and not (value is None and field.default is None):
