@@ -184,9 +184,9 @@ def test_noise_is_estimated_where_it_is_needed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
         ({"alpha": "best"}, "Use one of 'gcv', 'discrepancy'"),
-        ({"alpha": np.nan}, "needs a number"),
+        ({"alpha": np.nan}, "needs a finite number"),
         ({"method": "qr"}, "unknown. Use one of 'auto'"),
         ({"noise": -1.0}, "noise=-1.0"),
         ({"operator": "smooth"}, "unknown. Use one of 'identity'"),
