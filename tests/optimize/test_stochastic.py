@@ -182,7 +182,7 @@ def test_an_infinite_start_names_the_batch():
 
 def test_data_that_are_not_finite_are_refused():
     wrong = dataclasses.replace(problem(), c=problem().c.at[7, 1].set(jnp.nan))
-    with pytest.raises(ValueError, match=r"c is nan at row 7, column 1"):
+    with pytest.raises(ValueError, match=r"Input c contains NaN at column 1, row 8"):
         run(wrong)
     with pytest.raises(ValueError, match="0 samples"):
         run(problem(0))
@@ -214,7 +214,7 @@ def test_what_an_iterator_does_wrong_names_the_piece():
     with pytest.raises(ValueError, match=r"piece 1 has shapes \(10, 2\)"):
         run(problem(1), pieces=lambda: iter(bad))
     holes = [parts[0], (np.where(np.arange(3) == 2, np.nan, parts[1][0]), parts[1][1])]
-    with pytest.raises(ValueError, match=r"x of piece 1 is nan at row 10, column 2"):
+    with pytest.raises(ValueError, match=r"Input x of piece 1 contains NaN at column 2, row 11"):
         run(problem(1), pieces=lambda: iter(holes))
     once = iter(parts)
     with pytest.raises(ValueError, match=r"ended after piece -1 and 0 rows, needs 30"):

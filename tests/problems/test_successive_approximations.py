@@ -182,7 +182,7 @@ def test_coupled_layers_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"inner_steps": 0}, "inner_steps=0.*at least 1"),
+        ({"inner_steps": 0}, "inner_steps=0.*whole number >= 1"),
         ({"max_trials": 0}, "max_trials=0"),
         ({"first_rho": 0.0}, "first_rho=0.0.*augmented=False"),
         ({"first_rho": np.nan}, "first_rho=nan"),

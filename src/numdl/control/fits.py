@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, require
 from numdl.optimize.parts.checks import form_of
 from numdl.problems.risk.losses import Loss
@@ -54,7 +55,7 @@ def require_parts(problem: Any) -> None:
             "cost of order 2, needs Scheme(nodes=...) with weights > 0. Use 'rk4', or give the scheme its nodes."
         )
     for name, given in (("u0", u0), ("c", c)):
-        _require_finite(name, given)
+        checks.finite("ControlProblem", name, given, hint="Remove the sample, or mend it.")
     if h.ndim > 1:
         raise ValueError(
             f"ControlProblem(h of shape {h.shape}): needs one step size or one for each step. "
@@ -64,19 +65,6 @@ def require_parts(problem: Any) -> None:
         raise ValueError(
             f"ControlProblem(h={np.asarray(h)}): needs finite step sizes > 0. Give T / nt of a horizon T > 0, or the "
             "differences of ascending time nodes."
-        )
-
-
-def _require_finite(name: str, given: Array) -> None:
-    """Refuse NaN and infinity, naming row and column; values that are traced are not looked at."""
-    if isinstance(given, Tracer):
-        return
-    bad = np.argwhere(~np.isfinite(given))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise ValueError(
-            f"ControlProblem({name}): the entry in row {row}, column {column} is {np.asarray(given)[row, column]}. "
-            "Needs finite numbers: remove the sample, or mend it."
         )
 
 

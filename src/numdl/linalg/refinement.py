@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import qr, solve_triangular
 
+from numdl import checks
 from numdl.contracts import Status
 from numdl.linalg.column_units import powers_of_two
 from numdl.linalg.compensated import compensated_product
@@ -66,15 +67,11 @@ def least_squares(A: Float[np.ndarray, "n p"], b: Float[np.ndarray, "_ k"]) -> L
     Raises:
         ValueError: shapes do not fit, or an entry is not finite.
     """
-    if A.ndim != 2 or b.ndim != 2 or len(A) != len(b):
+    hint = "Fill or drop the row."
+    A = checks.finite("least_squares", "A", A, ("n", "p"), hint=hint)
+    b = checks.finite("least_squares", "b", b, ("n", "k"), hint=hint)
+    if len(A) != len(b):
         raise ValueError(f"least_squares: A {A.shape} and b {b.shape}, needs (n, p) and (n, k). Give matching rows.")
-    for name, values in (("A", A), ("b", b)):
-        if not np.isfinite(values).all():
-            i, j = np.argwhere(~np.isfinite(values))[0]
-            raise ValueError(
-                f"least_squares: {name} has {values[i, j]} at row {i}, column {j}, needs finite numbers. Fill or drop "
-                "the row."
-            )
     A, b = np.asarray(A, float), np.asarray(b, float)
     n, p = A.shape
     scale = powers_of_two(A)

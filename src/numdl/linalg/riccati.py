@@ -24,6 +24,8 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
+from numdl import checks
+
 
 class LinearQuadratic(NamedTuple):
     """A linear quadratic control problem with N stages; symbols as in the module's formula.
@@ -73,7 +75,12 @@ def riccati(problem: LinearQuadratic) -> Feedback:
 
     Returns:
         The feedback; not a number where a stage has no unique minimum.
+
+    Raises:
+        ValueError: an entry is known and not finite.
+        TypeError: the problem is none.
     """
+    checks.record("riccati", "problem", problem, LinearQuadratic)
 
     def backward(ahead: tuple[Array, Array], stage: tuple) -> tuple[tuple[Array, Array], tuple]:
         P, p = ahead
@@ -105,7 +112,14 @@ def follow(
 
     Returns:
         States (N + 1, m) and controls (N, w).
+
+    Raises:
+        ValueError: an entry is known and not finite, or x0 has another length than the states.
+        TypeError: problem or feedback is none.
     """
+    checks.record("follow", "problem", problem, LinearQuadratic)
+    checks.record("follow", "feedback", feedback, Feedback)
+    x0 = jnp.asarray(checks.finite("follow", "x0", x0, problem.b.shape[1:]))
 
     def forward(x: Array, stage: tuple) -> tuple[Array, tuple[Array, Array]]:
         A, B, b, K, k = stage

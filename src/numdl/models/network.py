@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
 from numdl.flow.dynamics.base import as_weights, times
@@ -104,19 +105,11 @@ class Network(abc.ABC):
 
     def _require_size(self, name: str, least: int, value: Any) -> None:
         """Refuse a size that is no whole number or too small."""
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise ValueError(f"{type(self).__name__}({name}={value!r}): needs a whole number {name} >= {least}.")
-        if value < least:
-            raise ValueError(f"{type(self).__name__}({name}={value}): needs {name} >= {least}. Give a larger {name}.")
+        checks.whole(type(self).__name__, name, value, least=least)
 
     def _number(self, name: str, value: Any) -> float | int:
         """A number as Python's; refuses what is none, such as an array, which has no hash."""
-        if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
-            raise ValueError(
-                f"{type(self).__name__}({name}={value!r}): is {type(value).__name__}, needs a number. "
-                f"Use float({name})."
-            )
-        return value.item() if isinstance(value, np.generic) else value
+        return checks.number(type(self).__name__, name, value, hint=f"Use float({name}).")
 
     def _require_dtype(self, dtype: Any) -> None:
         """Refuse a dtype that JAX would silently replace by a shorter one."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Scheme, VectorField
 from numdl.flow import (
     Dynamics,
@@ -86,20 +86,15 @@ class ResNet(Network):
         for name in ("T", "smoothness", "damping"):
             if getattr(self, name) is not None or name != "damping":
                 object.__setattr__(self, name, self._number(name, getattr(self, name)))
-        if not isinstance(self.opening, bool | np.bool_):
-            raise ValueError(f"ResNet(opening={self.opening!r}): needs True or False. Use opening=True for a layer.")
-        object.__setattr__(self, "opening", bool(self.opening))
-        if not (math.isfinite(self.T) and self.T > 0):
-            raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
-        if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
-            raise ValueError(f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for none.")
+        object.__setattr__(self, "opening", checks.flag("ResNet", "opening", self.opening))
+        checks.number("ResNet", "T", self.T, above=0, hint="Use depth=0 for a network without flow.")
+        checks.number("ResNet", "smoothness", self.smoothness, least=0, hint="Use 0 for none.")
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
                 f"Use width={self.d} or opening=True."
             )
-        if self.steps not in ("equal", "learned"):
-            raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
+        checks.choice("ResNet", "steps", self.steps, ("equal", "learned"))
         if self.steps == "learned" and self.march == "adjoint":
             raise ValueError(
                 "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "

@@ -63,10 +63,13 @@ class FollowEvidence:
         misfit, gamma, squares = float(metrics["misfit"]), metrics["gamma"], metrics["squares"]
         alphas = self.alphas(memory)
         effective = Precisions(alphas * self.sizes.n * precisions.noise, precisions.noise)
-        score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
+        known = np.isfinite(misfit) and np.all(np.isfinite(squares)) and np.all(np.isfinite(effective.prior))
+        score = -np.inf
+        if known and np.isfinite(metrics["logdet"]):
+            score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
         columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": precisions.noise}
         columns |= {f"alpha:{name}": float(a) for name, a in zip((*self.names, "head"), alphas, strict=True)}
-        if steps >= self.first:
+        if steps >= self.first and known:
             precisions = reestimate(effective, self.sizes, misfit, gamma, squares, merge_head=self.merge_head)
         return Adapted((precisions, steps + 1), score if np.isfinite(score) else -np.inf, columns)
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -52,6 +53,23 @@ class CurvedPenalty(Penalty, Protocol):
         ...
 
 
+def require_weights(call: str, name: str, alpha: Any, shape: checks.Shape) -> None:
+    """Refuse penalty parameters that are no finite numbers >= 0; those that are traced are not looked at.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        alpha: as given.
+        shape: that they need.
+
+    Raises:
+        ValueError: another shape, not finite, or negative.
+    """
+    checks.finite(call, name, alpha, shape)
+    if not checks.traced(alpha) and hasattr(alpha, "__array__") and np.any(np.asarray(alpha) < 0):
+        raise ValueError(f"{call}({name}): has negative entries, needs numbers >= 0. Use 0 for no penalty.")
+
+
 class GroupPenalty(eqx.Module):
     """Quadratic penalty, diagonal, one alpha per group.
 
@@ -64,6 +82,15 @@ class GroupPenalty(eqx.Module):
     alpha: Float[Array, " G"]
     labels: Int[Array, " p"]
     reference: Float[Array, " p"] | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        require_weights("GroupPenalty", "alpha", self.alpha, ("G",))
+        labels = checks.real("GroupPenalty", "labels", self.labels, ("p",))
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"GroupPenalty(labels of dtype {labels.dtype}): needs whole numbers. Use group_labels.")
+        if self.reference is not None:
+            checks.finite("GroupPenalty", "reference", self.reference, ("p",))
 
     @property
     def diagonal(self) -> Float[Array, " p"]:
@@ -121,10 +148,15 @@ def group_labels(theta: PyTree, grouping: str) -> tuple[np.ndarray, tuple[str, .
         Labels (p,) in the order of JAX's leaves, entries row by row, and the names of the groups.
 
     Raises:
-        ValueError: unknown grouping.
+        ValueError: unknown grouping, or a leaf of theta is no array.
     """
-    if grouping not in GROUPINGS:
-        raise ValueError(f"group_labels(grouping={grouping!r}): unknown. Use one of {', '.join(GROUPINGS)}.")
+    checks.choice("group_labels", "grouping", grouping, GROUPINGS)
+    for path, leaf in jax.tree.leaves_with_path(theta):
+        if not hasattr(leaf, "shape"):
+            raise ValueError(
+                f"group_labels(theta{jax.tree_util.keystr(path)}={checks.shown(leaf)}): needs a tree of arrays. Use "
+                "np.asarray for single numbers."
+            )
     names: dict[str, int] = {}
 
     def label(path: tuple[Any, ...], leaf: Any) -> np.ndarray:

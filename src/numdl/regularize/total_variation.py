@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -36,6 +37,13 @@ class SmoothedTotalVariation(eqx.Module):
     h: Float[Array, ""]
     eps: Float[Array, ""]
     ridge: Float[Array, ""] | float = 0.0
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        for name in ("alpha", "ridge"):
+            checks.scalar("SmoothedTotalVariation", name, getattr(self, name), least=0)
+        for name in ("h", "eps"):
+            checks.scalar("SmoothedTotalVariation", name, getattr(self, name), above=0)
 
     def value(self, theta: PyTree) -> Float[Array, ""]:
         """``R(theta)``."""

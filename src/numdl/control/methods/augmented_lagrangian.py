@@ -46,6 +46,7 @@ from numdl.control.methods.full_space import (
     states_from,
 )
 from numdl.linalg import LinearQuadratic
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.status import kept_if
@@ -87,6 +88,8 @@ class AugmentedLagrangian(eqx.Module):
     first_damping: float = eqx.field(static=True, default=1e-3)
     max_trials: int = eqx.field(static=True, default=20)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: FullSpaceProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

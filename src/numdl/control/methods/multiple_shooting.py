@@ -33,6 +33,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import FullSpaceProblem, Iterate, PyTree, Status, require
 from numdl.control.methods.full_space import finite, metrics_of, move_along, newton_move, next_damping, states_from
 from numdl.linalg import LinearQuadratic
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 
@@ -70,6 +71,8 @@ class MultipleShooting(eqx.Module):
     max_trials: int = eqx.field(static=True, default=20)
     tol: float = eqx.field(static=True, default=1e-8)
     exact: bool = eqx.field(static=True, default=True)
+
+    __check_init__ = require_settings
 
     def init(self, problem: FullSpaceProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

@@ -41,6 +41,7 @@ from jaxtyping import Array, Bool, Float
 
 from numdl.contracts import Iterate, PyTree, ShotProblem, Status, require
 from numdl.control.methods.full_space import cost_left, finite, states_from
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import Found, Known, Trial, rounding_of, strong_wolfe
@@ -96,6 +97,8 @@ class OneShot(eqx.Module):
     memory: int = eqx.field(static=True, default=10)
     first_rho: float = eqx.field(static=True, default=0.1)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: ShotProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

@@ -35,6 +35,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Iterate, LayeredProblem, Linearization, Optimizer, PyTree, Status, Work, require
 from numdl.optimize.parts.checks import require_pytree
 from numdl.optimize.parts.compiled import scalars_like
@@ -81,14 +82,9 @@ class SuccessiveApproximations(eqx.Module):
         """
         name = type(self).__name__
         for what in ("inner_steps", "max_trials"):
-            if not getattr(self, what) >= 1:
-                raise ValueError(f"{name}({what}={getattr(self, what)}): needs at least 1.")
-        if not 0 < self.first_rho < np.inf:
-            raise ValueError(
-                f"{name}(first_rho={self.first_rho}): needs a finite number > 0. Use 1.0, or augmented=False for none."
-            )
-        if not self.tol >= 0:
-            raise ValueError(f"{name}(tol={self.tol}): needs a tolerance >= 0. Use 1e-8.")
+            checks.whole(name, what, getattr(self, what), least=1)
+        checks.number(name, "first_rho", self.first_rho, above=0, hint="Use 1.0, or augmented=False for none.")
+        checks.number(name, "tol", self.tol, least=0, hint="Use 1e-8.")
         require(self.inner, Optimizer, f"{name}(inner)", "use LBFGS()")
         require_pytree(name, "inner", self.inner)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.data.read.arrow import PANDAS_INDEX, first_line, from_arrow
 
 
@@ -42,8 +43,7 @@ def row_chunks(
     """
     path = Path(path)
     call = f"row_chunks({str(path)!r})"
-    if rows < 1:
-        raise ValueError(f"{call}: rows={rows}, needs at least 1. Give the number of rows of a piece.")
+    rows = checks.whole("row_chunks", "rows", rows, least=1)
     if not path.is_file():
         raise FileNotFoundError(f"{call}: there is no such file; check the name and the folder {str(path.parent)!r}.")
     if path.suffix.lower() == ".parquet":
@@ -62,12 +62,7 @@ def _checked(call: str, pieces: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iter
     start = 0
     for x, c in pieces:
         for name, values in (("sample", x), ("target", c)):
-            if not np.isfinite(values).all():
-                i, j = np.argwhere(~np.isfinite(values))[0]
-                raise ValueError(
-                    f"{call}: {name} column {j} is {values[i, j]} at row {start + i}, needs finite numbers. Fill or "
-                    "remove that row."
-                )
+            checks.finite(call, name, values, first=start + 1, hint="Fill or remove that row.")
         start += len(x)
         yield x, c
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.data.large.chunks import choose, map_array, numbers, open_parquet
 from numdl.data.read.arrow import from_arrow
 
@@ -39,8 +40,7 @@ class ArrayPieces(Sequence[Piece]):
         Raises:
             ValueError: the arrays are no tables with the same number of rows, or ``rows`` is not positive.
         """
-        if rows < 1:
-            raise ValueError(f"ArrayPieces(rows={rows}): needs at least 1. Give the number of rows of a piece.")
+        rows = checks.whole("ArrayPieces", "rows", rows, least=1)
         if len(x.shape) != 2 or len(c.shape) != 2 or x.shape[0] != c.shape[0]:
             raise ValueError(
                 f"ArrayPieces: x has shape {tuple(x.shape)} and c {tuple(c.shape)}, needs (n, d) and (n, k) with the "

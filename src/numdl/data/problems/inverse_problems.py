@@ -16,6 +16,7 @@ import scipy.sparse as sparse
 from jaxtyping import Float
 from scipy.linalg import toeplitz
 
+from numdl import checks
 from numdl.data.problems.simulators import Seed
 
 ELLIPSES = np.array(
@@ -83,7 +84,7 @@ def deblurring(n: int = 200, width: float = 0.025) -> InverseProblem:
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 7.1.
     """
-    _require("deblurring", n, 8, width)
+    _require("deblurring", n, 8, width=width)
     kernel = _gaussian(width * n, n)
     t = (np.arange(n) + 0.5) / n
     x = 1.0 * ((t > 0.1) & (t < 0.25)) + np.clip((t - 0.35) / 0.15, 0, 1) * (t < 0.5)
@@ -104,7 +105,7 @@ def image_deblurring(n: int = 32, width: float = 0.05) -> InverseProblem:
 
     Source: Hansen, Nagy, O'Leary, Deblurring Images, SIAM 2006, ch. 3-4.
     """
-    _require("image_deblurring", n, 8, width)
+    _require("image_deblurring", n, 8, width=width)
     line = _gaussian(width * n, n)
     one = sparse.csr_array(_toeplitz(line, n))
     A, x = sparse.csr_array(sparse.kron(one, one)), phantom(n).ravel()
@@ -126,7 +127,8 @@ def tomography(n: int = 32, angles: int = 24) -> InverseProblem:
 
     Source: Kak and Slaney, Principles of Computerized Tomographic Imaging, SIAM 2001, sec. 3.1 and 7.1.
     """
-    _require("tomography", n, 8, angles)
+    _require("tomography", n, 8)
+    checks.whole("tomography", "angles", angles, least=1)
     rays = int(np.ceil(2**0.5 * n)) + 1
     offsets = np.arange(rays) - (rays - 1) / 2
     A: Any = sparse.vstack([_lengths(n, np.pi * i / angles, offsets) for i in range(angles)], format="csr")
@@ -236,7 +238,7 @@ def _lengths(n: int, angle: float, offsets: np.ndarray) -> sparse.coo_array:
     return sparse.coo_array((length[inside], (ray[inside], pixel)), shape=(len(offsets), n * n))
 
 
-def _require(call: str, n: int, least: int, positive: float = 1.0) -> None:
-    if n < least or not positive > 0 or not np.isfinite(positive):
-        value = "" if positive == 1.0 else f", {positive:g}"
-        raise ValueError(f"{call}({n}{value}): needs n >= {least} and a second number > 0. Give a larger one.")
+def _require(call: str, n: int, least: int, **positive: float) -> None:
+    for name, value in positive.items():
+        checks.number(call, name, value, above=0)
+    checks.whole(call, "n", n, least=least, most=100_000)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.data.table.dataset import Dataset
 
 Seed = int | np.random.Generator | None
@@ -253,7 +254,5 @@ def check_request(call: str, n: int, noise: float) -> None:
     Raises:
         ValueError: no sample, or a noise that is negative or not finite.
     """
-    if n < 1 or not 0 <= noise < np.inf:
-        raise ValueError(
-            f"{call}(n={n}, noise={noise}): give at least one sample and a finite noise that is not negative."
-        )
+    checks.whole(call, "n", n, least=1)
+    checks.number(call, "noise", noise, least=0, hint="Use 0 for none.")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from numdl import checks
+
 
 class Dataset(NamedTuple):
     """Samples with their targets.
@@ -55,10 +57,9 @@ def split(
     Raises:
         ValueError: no row, fractions out of range, or ``stratify`` of another length.
     """
-    share = np.asarray(fractions, dtype=np.float64)
-    if n < 1:
-        raise ValueError(f"split(n={n}): there is nothing to split; give at least one row.")
-    if share.ndim != 1 or not len(share) or not np.all(share > 0) or share.sum() > 1 + 1e-9:
+    n = checks.whole("split", "n", n, least=1)
+    share = np.asarray(checks.finite("split", "fractions", fractions, ("parts",)), np.float64)
+    if not len(share) or not np.all(share > 0) or share.sum() > 1 + 1e-9:
         raise ValueError(f"split(fractions={list(fractions)}): give positive numbers with a sum of at most 1.")
     rng = np.random.default_rng(random_state)
     sizes = _sizes(n, share)

@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from numdl import checks
+
 HEAVY = 8.0
 """Largest standardised value, no unit, of a column that counts as plain."""
 
@@ -170,21 +172,9 @@ def finite_matrix(call: str, x: ArrayLike) -> Float[np.ndarray, "n d"]:
     Raises:
         ValueError: names the shape seen, or the first column (from 0) and row (from 1) that is not finite.
     """
-    try:
-        matrix = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{call}: x does not hold real numbers only; give a matrix of numbers, shape (n, d)."
-        ) from None
-    if matrix.ndim != 2 or matrix.shape[0] == 0:
+    matrix = np.asarray(checks.finite(call, "x", x, ("n", "d")), np.float64)
+    if not len(matrix):
         raise ValueError(f"{call}: x has shape {matrix.shape}; give a matrix (n, d) with n >= 1 rows.")
-    bad = ~np.isfinite(matrix)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"{call}: x, column {column}, row {row + 1} is {matrix[row, column]}; remove or fill what is not "
-            "finite first."
-        )
     return matrix
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from numdl.estimators.common.intake import shown
+from numdl.checks import shown
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary

@@ -18,8 +18,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
+from numdl import checks
+from numdl.checks import shown
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
 from numdl.estimators.linear.alpha import (
@@ -93,7 +95,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         """
         call = f"{type(self).__name__}.fit"
         check_linear_parameters(self)
-        require_mesh(call, mesh)
+        checks.mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
         X = np.asarray(X, np.float64)

@@ -21,8 +21,9 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
@@ -89,7 +90,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """
         call = f"{type(self).__name__}.fit"
         check_parameters(self)
-        require_mesh(call, mesh)
+        checks.mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(
             self,

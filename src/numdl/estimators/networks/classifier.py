@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from numdl.estimators.common.intake import shown
+from numdl.checks import shown
 from numdl.estimators.networks.base import NetworkBase
 
 

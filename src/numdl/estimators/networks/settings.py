@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from numdl.estimators.common.intake import require_choice, require_number
+from numdl import checks
 from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES, Dynamics
 from numdl.flow.dynamics import with_damping
 from numdl.models.levels import require_halves
@@ -99,27 +99,27 @@ def check_parameters(estimator: Any) -> None:
     call, given = type(estimator).__name__, estimator.get_params(deep=False)
     for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
         if given.get(name, "auto") != "auto":
-            require_number(call, name, given[name], least=least, whole=True)
+            checks.whole(call, name, given[name], least=least)
     for name in ("alpha", "alpha_head"):
         if given[name] != "auto":
-            require_number(call, name, given[name], least=0, strict=True)
+            checks.number(call, name, given[name], above=0)
     if "widths" in given:
         _require_widths(call, given["widths"])
-    require_number(call, "T", given.get("T", 1.0), least=0, strict=True)
-    require_number(call, "smoothness", given.get("smoothness", 0.0), least=0)
+    checks.number(call, "T", given.get("T", 1.0), above=0)
+    checks.number(call, "smoothness", given.get("smoothness", 0.0), least=0)
     _require_levels(call, given.get("levels", 1), given.get("depth"))
     if given.get("damping") is not None:
         _require_damped(call, given["damping"], given["dynamics"])
-    require_number(call, "max_iter", given["max_iter"], least=1, whole=True)
-    require_number(call, "tol", given["tol"], least=0)
-    require_number(call, "memory_budget", given["memory_budget"], least=2**20)
+    checks.whole(call, "max_iter", given["max_iter"], least=1)
+    checks.number(call, "tol", given["tol"], least=0)
+    checks.number(call, "memory_budget", given["memory_budget"], least=2**20)
     if given["time_budget"] is not None:
-        require_number(call, "time_budget", given["time_budget"], least=0, strict=True)
+        checks.number(call, "time_budget", given["time_budget"], above=0)
     if "dynamics" in given and not isinstance(given["dynamics"], Dynamics):
-        require_choice(call, "dynamics", given["dynamics"], ("auto", *DYNAMICS))
+        checks.choice(call, "dynamics", given["dynamics"], ("auto", *DYNAMICS))
     for name, allowed in _WORDS.items():
         if name in given:
-            require_choice(call, name, given[name], allowed)
+            checks.choice(call, name, given[name], allowed)
 
 
 _WORDS = {
@@ -134,7 +134,7 @@ _WORDS = {
 
 def _require_levels(call: str, levels: Any, depth: Any) -> None:
     """Refuse levels that are no count, or that the depth cannot be divided into."""
-    require_number(call, "levels", levels, least=1, whole=True)
+    checks.whole(call, "levels", levels, least=1)
     if levels == 1:
         return
     if depth == "auto":
@@ -146,7 +146,7 @@ def _require_levels(call: str, levels: Any, depth: Any) -> None:
 
 def _require_damped(call: str, damping: Any, dynamics: Any) -> None:
     """Refuse a damping that is no rate, or dynamics that have none."""
-    require_number(call, "damping", damping, least=0)
+    checks.number(call, "damping", damping, least=0)
     if isinstance(dynamics, Dynamics):
         dynamics = dynamics.name if dynamics.damping is None else with_damping()[0]
     if dynamics not in with_damping():
@@ -167,4 +167,4 @@ def _require_widths(call: str, widths: Any) -> None:
             "Give for example (16, 16)."
         )
     for width in widths if several else (widths,):
-        require_number(call, "widths", width, least=1, whole=True)
+        checks.whole(call, "widths", width, least=1)

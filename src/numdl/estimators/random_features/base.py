@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
+from numdl import checks
+from numdl.estimators.common.intake import require_finite
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
@@ -43,12 +44,12 @@ class RandomFeaturesBase(SaveMixin, LinearReportMixin, BaseEstimator):
 
     def _check_map_parameters(self) -> None:
         call = type(self).__name__
-        require_number(call, "width", self.width, least=1, whole=True)
-        require_choice(call, "activation", self.activation, ACTIVATIONS)
+        checks.whole(call, "width", self.width, least=1)
+        checks.choice(call, "activation", self.activation, ACTIVATIONS)
         if isinstance(self.scale, str):
-            require_choice(call, "scale", self.scale, ("auto",))
+            checks.choice(call, "scale", self.scale, ("auto",))
         else:
-            require_number(call, "scale", self.scale, least=0, strict=True)
+            checks.number(call, "scale", self.scale, above=0)
 
     def _draw(self, X: np.ndarray, c: np.ndarray, weights: np.ndarray) -> None:
         """Set the map and its bandwidth."""

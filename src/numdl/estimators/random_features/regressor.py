@@ -11,8 +11,9 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
@@ -147,9 +148,9 @@ class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin
         call = f"{type(self).__name__}.{method}"
         self._check_map_parameters()
         if isinstance(self.alpha, str):
-            require_choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
+            checks.choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
         else:
-            require_number(type(self).__name__, "alpha", self.alpha, least=0)
+            checks.number(type(self).__name__, "alpha", self.alpha, least=0)
         require_finite_targets(call, y)
         X, y = validate_data(
             self, X, y, reset=anew, multi_output=True, y_numeric=True, ensure_all_finite=False, dtype=np.float64

@@ -13,7 +13,8 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
+from numdl import checks
+from numdl.estimators.common.intake import require_finite
 from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
 
@@ -43,13 +44,13 @@ def check_tikhonov(estimator: Any) -> None:
     """
     call = type(estimator).__name__
     if isinstance(estimator.alpha, str):
-        require_choice(call, "alpha", estimator.alpha, CRITERIA)
+        checks.choice(call, "alpha", estimator.alpha, CRITERIA)
     else:
-        require_number(call, "alpha", estimator.alpha, least=0)
+        checks.number(call, "alpha", estimator.alpha, least=0)
     if estimator.noise is not None:
-        require_number(call, "noise", estimator.noise, least=0)
-    require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
-    require_choice(call, "method", estimator.method, METHODS)
+        checks.number(call, "noise", estimator.noise, least=0)
+    checks.whole(call, "max_iter", estimator.max_iter, least=1)
+    checks.choice(call, "method", estimator.method, METHODS)
 
 
 def matrix_free(X: Any) -> bool:

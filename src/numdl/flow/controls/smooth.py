@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
 
@@ -43,8 +44,7 @@ class SmoothInTime:
         Raises:
             ValueError: steps is negative or not finite.
         """
-        if not 0.0 <= self.steps < float("inf"):
-            raise ValueError(f"SmoothInTime(steps={self.steps}): needs a finite steps >= 0. Use 0 for free weights.")
+        checks.number("SmoothInTime", "steps", self.steps, least=0, hint="Use 0 for free weights.")
 
     @property
     def nt(self) -> int:

@@ -2,6 +2,7 @@
 
 import functools
 
+from numdl import checks
 from numdl.contracts import require
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
@@ -88,8 +89,7 @@ def damped(field: Dynamics, gamma: float) -> Dynamics:
             f"damped({field.name!r}, gamma={gamma}): these dynamics have no damping. Use one of "
             f"{', '.join(with_damping())}, or leave the damping out."
         )
-    if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"damped({field.name!r}, gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+    checks.number(f"damped[{field.name}]", "gamma", gamma, least=0, hint="Use 0 for no damping.")
     return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.flow.activations import Activation
 from numdl.flow.dynamics.base import Dynamics
 from numdl.flow.dynamics.convolution import CONVOLUTION
@@ -55,8 +56,7 @@ def vector_field(activation: Activation, gamma: float = 1.0) -> Semilinear:
     Raises:
         ValueError: gamma is negative or not finite.
     """
-    if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"reaction_diffusion.vector_field(gamma={gamma}): needs a finite gamma >= 0.")
+    checks.number("reaction_diffusion.vector_field", "gamma", gamma, least=0, hint="Use 0 for no damping.")
     return Semilinear(diffusion(gamma), CONVOLUTION.vector_field(activation))
 
 

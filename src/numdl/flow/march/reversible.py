@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
 from numdl.flow.march.serial import advance, enter, leave, retreat, steps_of, tied
 
@@ -133,8 +134,7 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
 
     Source: McCallum and Foster, Efficient, accurate and stable gradients for neural ODEs, arXiv:2410.11648, sec. 3.
     """
-    if not 0.0 < coupling <= 1.0:
-        raise ValueError(f"coupled(coupling={coupling}): needs a number in (0, 1]. Use 0.999.")
+    checks.number("coupled", "coupling", coupling, above=0, most=1, hint="Use 0.999.")
     if scheme.start is not None:
         raise ValueError("coupled(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
 

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, linearized
 from numdl.optimize.parts.status import RUNNING, kept_if
@@ -49,6 +50,8 @@ class Optax(eqx.Module):
 
     transformation: Any = eqx.field(static=True)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is not evaluated."""

@@ -27,6 +27,7 @@ from jax.dtypes import float0
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Iterate, Problem, PyTree, ResidualProblem, Status, require
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import RUNNING, kept_if
@@ -62,7 +63,17 @@ class Optimistix(eqx.Module):
     rest: Any = eqx.field(static=True)
 
     def __init__(self, solver: Any) -> None:
-        """Take a minimiser or a least-squares solver of optimistix."""
+        """Take a minimiser or a least-squares solver of optimistix.
+
+        Raises:
+            TypeError: it is none.
+        """
+        missing = [name for name in ("init", "step", "terminate") if not hasattr(solver, name)]
+        if missing:
+            raise TypeError(
+                f"Optimistix(solver={checks.shown(solver)}): it has no {', '.join(missing)}, needs them. Give a solver "
+                "such as optimistix.BFGS(1e-8, 1e-8)."
+            )
         self.arrays, self.rest = eqx.partition(solver, eqx.is_array)
 
     @property
@@ -82,16 +93,9 @@ class Optimistix(eqx.Module):
             The iterate.
 
         Raises:
-            ValueError: this is no minimiser or least-squares solver.
             TypeError: the problem has no residual to give to a least-squares solver.
         """
-        missing = [name for name in ("init", "step", "terminate") if not hasattr(self.solver, name)]
         kind = type(self.solver).__name__
-        if missing:
-            raise ValueError(
-                f"Optimistix({kind}): it has no {', '.join(missing)}. Give a solver such as "
-                "optimistix.BFGS(1e-8, 1e-8)."
-            )
         if self._of_residuals():
             require(problem, ResidualProblem, f"Optimistix({kind})", "use a minimiser, optimistix.BFGS(1e-8, 1e-8)")
         (value,) = scalars_like(p, np.inf)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
@@ -49,6 +50,8 @@ class ProjectedGaussNewton(eqx.Module):
     max_products: int = eqx.field(static=True, default=50)
     max_trials: int = eqx.field(static=True, default=30)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate, p moved into the bounds; nothing is evaluated.

@@ -26,6 +26,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
@@ -55,6 +56,8 @@ class ProximalGradient(eqx.Module):
     first_curvature: float = eqx.field(static=True, default=1.0)
     max_trials: int = eqx.field(static=True, default=60)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

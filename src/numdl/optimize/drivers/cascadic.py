@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Optimizer, Problem, ProblemT, PyTree, Result, Status
 from numdl.optimize.drivers.loop import Best, Observe, Progress, minimize
 from numdl.optimize.parts.checks import require_budget
@@ -51,12 +52,8 @@ class Refinement:
         Raises:
             ValueError: a number is out of range, or ``window`` no whole one.
         """
-        whole = isinstance(self.window, int | np.integer) and not isinstance(self.window, bool)
-        if not (self.fraction > 0 and whole and self.window >= 1):
-            raise ValueError(
-                f"Refinement(fraction={self.fraction}, window={self.window}): needs fraction > 0 and window >= 1, a "
-                "whole number of steps. Use fraction=1, window=5."
-            )
+        checks.number("Refinement", "fraction", self.fraction, above=0, hint="Use fraction=1.")
+        checks.whole("Refinement", "window", self.window, least=1, hint="Use window=5.")
 
     def looks(self, steps: int) -> bool:
         """Whether to estimate the discretisation error after so many steps on a level."""

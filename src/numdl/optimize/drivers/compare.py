@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Optimizer, Problem, PyTree, Result, Status, StochasticOptimizer
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic import StochasticProgress, minimize_stochastic
@@ -93,8 +94,7 @@ def compare(
     Raises:
         ValueError: ``work`` is not positive, or a method does not count its passes.
     """
-    if not (math.isfinite(work) and work > 0):
-        raise ValueError(f"compare(work={work}): needs a finite number of passes > 0. Use work=100.")
+    checks.number("compare", "work", work, above=0, hint="Use work=100, in passes over the data.")
     curves = {}
     for name, method in methods.items():
         entry = method if isinstance(method, Entry) else Entry(method)

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Optimizer, Problem, PyTree, Result, SampledProblem, Status, require
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
@@ -61,7 +62,13 @@ def sample_gap(sample: Float[np.ndarray, " n"], fresh: Float[np.ndarray, " m"]) 
 
     Returns:
         Gap in the unit of the losses; positive if the sample flatters.
+
+    Raises:
+        ValueError: fewer than two losses, or one that is not finite.
     """
+    for name, losses in (("sample", sample), ("fresh", fresh)):
+        if len(checks.finite("sample_gap", name, losses, ("n",))) < 2:
+            raise ValueError(f"sample_gap({name} of shape {losses.shape}): needs at least 2 losses. Draw more rows.")
     error = math.sqrt(np.var(sample, ddof=1) / len(sample) + np.var(fresh, ddof=1) / len(fresh))
     return Gap(float(np.mean(fresh) - np.mean(sample)), error, float(np.mean(fresh)))
 
@@ -110,11 +117,12 @@ def minimize_sample_average(
     """
     require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
-    if not (2 <= first <= total and growth > 1 and 0 < level < 0.5 and max_iter >= 1):
-        raise ValueError(
-            f"{CALL}(first={first}, growth={growth}, level={level}, max_iter={max_iter}): needs 2 <= first <= {total} "
-            "rows, growth > 1, 0 < level < 0.5 and max_iter >= 1. Use first=100, growth=2, level=0.05."
-        )
+    first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
+    checks.number(CALL, "growth", growth, above=1, hint="Use growth=2.")
+    checks.number(CALL, "level", level, above=0, below=0.5, hint="Use level=0.05.")
+    checks.number(CALL, "tol", tol, least=0)
+    checks.whole(CALL, "max_iter", max_iter, least=1)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     z = NormalDist().inv_cdf(1 - level)
     history: dict[str, list[float]] = {}

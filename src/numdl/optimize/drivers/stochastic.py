@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Problem, PyTree, Result, SampledProblem, Status, StochasticOptimizer, require
 from numdl.optimize.drivers.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
 from numdl.optimize.drivers.stochastic_feed import (
@@ -126,10 +127,10 @@ def minimize_stochastic(
         ValueError: a setting or the data are out of range, or the objective is not finite at the start.
         TypeError: problem or method miss a part of their contract or are no pytrees, or pieces can be read only once.
     """
-    if batch < 1 or epochs < 0:
-        raise ValueError(f"{CALL}(batch={batch}, epochs={epochs}): needs batch >= 1 and epochs >= 0. Use batch=10.")
-    if not callable(rate) and not (math.isfinite(rate) and rate >= 0):
-        raise ValueError(f"{CALL}(rate={rate}): needs a finite rate >= 0. Use rate=1e-2.")
+    batch = checks.whole(CALL, "batch", batch, least=1, hint="Use batch=10.")
+    epochs = checks.whole(CALL, "epochs", epochs, least=0)
+    if not callable(rate):
+        checks.number(CALL, "rate", rate, least=0, hint="Use rate=1e-2.")
     require_unknowns(CALL, p)
     require(problem, SampledProblem, CALL, "use Empirical or VarPro, with weights of 1 if all samples count alike")
     require(method, StochasticOptimizer, CALL, "use StochasticGradient or SlimTrain; other methods are for minimize")
@@ -138,7 +139,7 @@ def minimize_stochastic(
     check_problem(problem)
     check_pieces(pieces)
     key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-    settings = Settings(int(batch), int(epochs), rate, key, validation, pieces, average_from, time_budget)
+    settings = Settings(batch, epochs, rate, key, validation, pieces, average_from, time_budget)
     with one_blas_thread():
         progress = _start(problem, method, p, aux, settings)
         if resume is not None:

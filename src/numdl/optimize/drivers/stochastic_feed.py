@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from numdl import checks
 from numdl.contracts import SampledProblem
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 
@@ -41,7 +42,7 @@ def check_problem(problem: SampledProblem) -> None:
         ValueError: there is no row, or an entry is not finite.
     """
     for name in ("x", "c", "w"):
-        _check_finite(name, np.asarray(getattr(problem, name)), 0)
+        checks.finite(CALL, name, getattr(problem, name))
     if problem.x.shape[0] < 1:
         raise ValueError(f"{CALL}: the problem has 0 samples, needs at least 1. Give data.")
 
@@ -60,17 +61,6 @@ def check_pieces(pieces: Any) -> None:
     raise TypeError(
         f"{CALL}(pieces={type(pieces).__name__}): it ends after one epoch, needs a callable that makes an iterator, "
         "or a sequence. Use pieces=lambda: row_chunks(path, target), or row_pieces(path, target)."
-    )
-
-
-def _check_finite(name: str, values: np.ndarray, first: int) -> None:
-    if np.isfinite(values).all():
-        return
-    row, *rest = np.argwhere(~np.isfinite(values))[0]
-    column = f", column {rest[0]}" if rest else ""
-    raise ValueError(
-        f"{CALL}: {name} is {values[(row, *rest)]} at row {first + row}{column}, needs finite numbers. Fill or remove "
-        "that row."
     )
 
 
@@ -147,16 +137,12 @@ def _checked(problem: Any, number: int, piece: Piece, seen: int) -> list[np.ndar
         or len({len(a) for a in arrays}) != 1
     ):
         raise ValueError(
-            f"{CALL}: piece {number} has shapes {_words(a.shape for a in arrays)} from row {seen} on, needs (m, "
+            f"{CALL}: piece {number} has shapes {_words(a.shape for a in arrays)} from row {seen + 1} on, needs (m, "
             f"{problem.x.shape[1]}) and (m, {problem.c.shape[1]}) with the same m, and perhaps weights (m,). Check the "
             "columns."
         )
     for name, values in zip("xcw", arrays, strict=True):
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{CALL}: {name} of piece {number} (from row {seen}) has type {values.dtype}, needs numbers. Encode it."
-            )
-        _check_finite(f"{name} of piece {number}", values, seen)
+        checks.finite(CALL, f"{name} of piece {number}", values, first=seen + 1)
     return arrays
 
 

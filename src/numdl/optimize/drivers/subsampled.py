@@ -32,6 +32,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import (
     DenseProblem,
     Linearization,
@@ -184,11 +185,11 @@ def minimize_subsampled(
     """
     require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
-    if not (2 <= first <= total and theta > 0 and 0 < curvature <= 1 and max_iter >= 1):
-        raise ValueError(
-            f"{CALL}(first={first}, theta={theta}, curvature={curvature}, max_iter={max_iter}): needs 2 <= first <= "
-            f"{total} rows, theta > 0, 0 < curvature <= 1 and max_iter >= 1. Use theta=0.5, curvature=0.25."
-        )
+    first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
+    checks.number(CALL, "theta", theta, above=0, hint="Use theta=0.5.")
+    checks.number(CALL, "curvature", curvature, above=0, most=1, hint="Use curvature=0.25.")
+    checks.whole(CALL, "max_iter", max_iter, least=1)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     history: dict[str, list[float]] = {name: [] for name in ("n", "objective", "noise", "work")}
     n, spent = first, 0.0

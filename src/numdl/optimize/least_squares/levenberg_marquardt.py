@@ -30,6 +30,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from numdl.contracts import BendingProblem, DenseProblem, Iterate, PyTree, Status, require
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
@@ -66,6 +67,8 @@ class LevenbergMarquardt(eqx.Module):
     acceleration: bool = eqx.field(static=True, default=False)
     floor: float = eqx.field(static=True, default=1e-3)
     most_bent: float = eqx.field(static=True, default=0.75)
+
+    __check_init__ = require_settings
 
     def init(self, problem: DenseProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

@@ -37,6 +37,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, ResidualProblem, Status, require
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import RUNNING
 
@@ -70,6 +71,8 @@ class LevenbergMarquardtQR(eqx.Module):
     max_trials: int = eqx.field(static=True, default=20)
     bend: float = eqx.field(static=True, default=0.75)
     tol: float = eqx.field(static=True, default=1e-10)
+
+    __check_init__ = require_settings
 
     def init(self, problem: ResidualProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import steihaug
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import Point, departure, linearized
 from numdl.optimize.parts.status import judge, kept_if, trial_status
@@ -46,6 +47,8 @@ class BlockCoordinateDescent(eqx.Module):
     max_products: int = eqx.field(static=True, default=40)
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

@@ -32,6 +32,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PreconditionedProblem, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, gradient_target, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo, strong_wolfe
@@ -62,6 +63,8 @@ class InexactNewton(eqx.Module):
     max_products: int = eqx.field(static=True, default=200)
     forcing: float | None = eqx.field(static=True, default=None)
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

@@ -22,6 +22,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from numdl.contracts import HessianProblem, Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo
@@ -35,6 +36,8 @@ class Newton(eqx.Module):
     """
 
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

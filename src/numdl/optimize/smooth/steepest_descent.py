@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, armijo
@@ -44,6 +45,8 @@ class SteepestDescent(eqx.Module):
 
     length: Literal["armijo", "exact"] = eqx.field(static=True, default="armijo")
     tol: float = eqx.field(static=True, default=1e-8)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.held_out import held_out
 from numdl.optimize.parts.work import work_of
 
@@ -31,6 +32,8 @@ class StochasticGradient(eqx.Module):
     """
 
     transform: Any = eqx.field(static=True)
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

@@ -32,6 +32,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import Subproblem, krylov_model, lowest_in_ball, steihaug
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
@@ -61,6 +62,8 @@ class TrustRegion(eqx.Module):
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
     subspace: Literal["cg", "lanczos", "arnoldi"] = eqx.field(static=True, default="cg")
+
+    __check_init__ = require_settings
 
     def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""

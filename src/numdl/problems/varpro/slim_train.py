@@ -25,7 +25,6 @@ the bound on the factor are ours.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -34,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from numdl import checks
 from numdl.contracts import Iterate, PyTree
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm, unknown_value
 from numdl.problems.varpro.limited_memory import SampledSystem, sampled_gcv, sampled_step, sampled_system
@@ -89,10 +89,9 @@ class SlimTrain(eqx.Module):
         Raises:
             ValueError: a setting is out of range, or the loss is not least squares.
         """
-        if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise ValueError(f"SlimTrain(alpha={self.alpha}): needs a finite alpha > 0. Use alpha=1e-6.")
-        if self.memory is not None and self.memory < 0:
-            raise ValueError(f"SlimTrain(memory={self.memory}): needs memory >= 0. Use memory=5.")
+        checks.number("SlimTrain", "alpha", self.alpha, above=0, hint="Use alpha=1e-6.")
+        if self.memory is not None:
+            checks.whole("SlimTrain", "memory", self.memory, least=0)
         if not problem.squares:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "

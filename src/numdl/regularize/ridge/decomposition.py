@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
+from numdl import checks
 from numdl.linalg import TSQR, column_svd, powers_of_two, tsqr_reduce
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
@@ -106,7 +107,7 @@ def decompose(
         a: matrix, (n, p), finite.
         b: targets, (n, k), finite.
         operator: L, (q, p); None for the identity.
-        weights: observations each row stands for, positive, (n,); None for one each.
+        weights: observations each row stands for, not negative, (n,); None for one each.
         reference: X0, (p, k); None for zero.
         intercept: whether a free intercept is added.
         keep_left: whether to keep what leave-one-out needs, n (r + k) numbers.
@@ -117,8 +118,21 @@ def decompose(
     Raises:
         ValueError: there is a direction that neither A nor L sees, or L is zero.
     """
+    a = np.asarray(checks.finite("decompose", "a", a, ("n", "p")), float)
     n, p = a.shape
-    weights = np.ones(n) if weights is None else weights
+    b = np.asarray(checks.finite("decompose", "b", b, (n, "k")), float)
+    if not n:
+        raise ValueError("decompose(a of shape (0, p)): needs at least one row. Give data.")
+    weights = np.ones(n) if weights is None else np.asarray(checks.finite("decompose", "weights", weights, (n,)))
+    if np.any(weights < 0) or not np.any(weights > 0):
+        raise ValueError(
+            f"decompose(weights): reach from {weights.min():g} to {weights.max():g}, needs numbers >= 0, one of them "
+            "> 0. Use 0 to leave a row out."
+        )
+    if operator is not None:
+        operator = checks.finite("decompose", "operator", operator, ("q", p))
+    if reference is not None:
+        reference = checks.finite("decompose", "reference", reference, (p, b.shape[1]))
     total = float(weights.sum())
     root = np.sqrt(weights / total)[:, None]
     offset = np.zeros((p, b.shape[1])) if reference is None else reference
@@ -154,6 +168,9 @@ def decompose_condensed(
     Raises:
         ValueError: no row was added, there is a direction that neither A nor L sees, or L is zero.
     """
+    checks.instance("decompose_condensed", "state", state, TSQR, "Use tsqr_start and tsqr_update.")
+    if operator is not None:
+        operator = checks.finite("decompose_condensed", "operator", operator, ("q", state.columns))
     n = float(state.triangle[0, 0] ** 2)
     if not n > 0:
         raise ValueError("decompose_condensed: no row of positive weight was added. Use tsqr_update first.")

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
+
 
 class Shares(NamedTuple):
     """Filter factors of r directions at m penalty parameters.
@@ -27,6 +29,25 @@ class Shares(NamedTuple):
 
 Filter = Callable[[np.ndarray, np.ndarray, np.ndarray], Shares]
 """``filter(c, s, alphas) -> Shares``."""
+
+
+def require_alphas(call: str, alphas: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """Penalty parameters as an array; refuses what are no positive numbers.
+
+    Args:
+        call: the call to name.
+        alphas: as given, (m,).
+
+    Returns:
+        In float64.
+
+    Raises:
+        ValueError: no vector, empty, not finite, or not positive.
+    """
+    found = np.asarray(checks.finite(call, "alphas", alphas, ("m",), hint="Leave it out."), float)
+    if not len(found) or not np.all(found > 0):
+        raise ValueError(f"{call}(alphas): needs one or more positive finite numbers, (m,). Leave out zero and NaN.")
+    return found
 
 
 def tikhonov(c: Float[np.ndarray, " r"], s: Float[np.ndarray, " r"], alphas: Float[np.ndarray, " m"]) -> Shares:

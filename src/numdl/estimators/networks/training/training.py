@@ -85,7 +85,7 @@ def train(
         data,
         Settings(
             loss=estimator._loss(data.c.shape[1]),
-            max_iter=int(estimator.max_iter),  # 1e3 is whole as well
+            max_iter=int(estimator.max_iter),
             tol=estimator.tol,
             alpha=None if estimator.alpha == "auto" else float(estimator.alpha),
             alpha_head=None if estimator.alpha_head == "auto" else float(estimator.alpha_head),
