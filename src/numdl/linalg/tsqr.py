@@ -128,7 +128,7 @@ def tsqr_update(
         return state
     added = np.asfortranarray(np.column_stack([np.ones(len(rows)), rows, targets]), dtype=np.float64)
     if weights is not None:
-        weights = checks.finite("tsqr_update", "weights", weights, (len(rows),))
+        weights = np.asarray(checks.finite("tsqr_update", "weights", weights, (len(rows),)))
         if np.any(weights < 0):
             raise ValueError(
                 f"tsqr_update(weights): the smallest is {weights.min():g}, needs numbers >= 0. Use 0 to skip a row."

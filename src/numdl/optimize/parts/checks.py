@@ -110,7 +110,7 @@ def require_settings(method: Any) -> None:
         elif field.type in ("bool", bool):
             checks.flag(call, field.name, value)
         elif bounds is not None and not (value is None and field.default is None):
-            kind = checks.whole if field.type in ("int", int) else checks.number
+            kind: Any = checks.whole if field.type in ("int", int) else checks.number
             kind(call, field.name, value, **bounds, hint=f"Use {field.name}={field.default}.")
 
 

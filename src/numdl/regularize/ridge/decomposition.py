@@ -121,7 +121,7 @@ def decompose(
     b = np.asarray(checks.finite("decompose", "b", b, (n, "k")), float)
     if not n:
         raise ValueError("decompose(a of shape (0, p)): needs at least one row. Give data.")
-    weights = np.ones(n) if weights is None else checks.finite("decompose", "weights", weights, (n,))
+    weights = np.asarray(np.ones(n) if weights is None else checks.finite("decompose", "weights", weights, (n,)))
     if np.any(weights < 0) or not np.any(weights > 0):
         raise ValueError(
             f"decompose(weights): reach from {weights.min():g} to {weights.max():g}, needs numbers >= 0, one of them "
