@@ -103,6 +103,12 @@ def require_settings(method: Any) -> None:
                     f"{call}({field.name}={checks.shown(value)}): has no {needed}, needs something with it. Give for "
                     f"example {like}."
                 )
+        elif field.name == "blocks" and bounds is None:
+            if value is not None and not (isinstance(value, tuple) and all(isinstance(part, tuple) for part in value)):
+                raise TypeError(
+                    f"{call}(blocks={checks.shown(value)}): needs tuples of keys, one for each block. Give for example "
+                    "(('theta',), ('W',)), or None."
+                )
         elif field.name in ("lower", "upper"):
             checks.leaves(call, field.name, value, infinite=True)
         elif field.name == "diagnose" and value is not None:
