@@ -69,7 +69,7 @@ def test_problems_are_what_the_page_says(kind):
 @pytest.mark.parametrize("method", [LBFGS(), LevenbergMarquardt(), SuccessiveApproximations()])
 def test_methods_satisfy_the_contract(method):
     assert isinstance(method, Optimizer) and not isinstance(method, StochasticOptimizer)
-    assert isinstance(StochasticGradient(None), StochasticOptimizer) and isinstance(
+    assert isinstance(StochasticGradient(optax.sgd(1.0)), StochasticOptimizer) and isinstance(
         SlimTrain(None), StochasticOptimizer
     )
 

@@ -80,5 +80,5 @@ def test_nothing_to_start_from():
         assert list(golub_kahan(A, b)) == []
         with pytest.raises(ValueError, match="A' b = 0"):
             bidiagonalise(A, b, 2)
-    with pytest.raises(ValueError, match=r"steps=0\): needs steps >= 1"):
+    with pytest.raises(ValueError, match=r"steps=0\): needs a whole number >= 1"):
         bidiagonalise(A, np.ones(3), 0)

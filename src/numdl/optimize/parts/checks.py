@@ -106,6 +106,12 @@ def require_settings(method: Any) -> None:
                     f"{call}({field.name}={checks.shown(value)}): has no {needed}, needs something with it. Give for "
                     f"example {like}."
                 )
+        elif field.name == "blocks" and bounds is None:
+            if value is not None and not (isinstance(value, tuple) and all(isinstance(part, tuple) for part in value)):
+                raise TypeError(
+                    f"{call}(blocks={checks.shown(value)}): needs tuples of keys, one for each block. Give for example "
+                    "(('theta',), ('W',)), or None."
+                )
         elif field.name in ("lower", "upper"):
             checks.leaves(call, field.name, value, infinite=True)
         elif field.name == "diagnose" and value is not None:
@@ -113,8 +119,8 @@ def require_settings(method: Any) -> None:
         elif field.type in ("bool", bool):
             checks.flag(call, field.name, value)
         elif bounds is not None and not (value is None and field.default is None):
-            kind = checks.whole if field.type in ("int", int) else checks.number
-            kind(call, field.name, value, **dict[str, Any](bounds), hint=f"Use {field.name}={field.default}.")
+            kind: Any = checks.whole if field.type in ("int", int) else checks.number
+            kind(call, field.name, value, **bounds, hint=f"Use {field.name}={field.default}.")
 
 
 def require_unknowns(call: str, p: PyTree) -> None:

@@ -69,7 +69,7 @@ def gcv_of_iterates(residuals: Any, n: int | float, *, weight: float = 1.0, free
     return np.where(left > 0, n * residuals**2 / np.where(left > 0, left, 1.0) ** 2, np.inf)
 
 
-def _require(call: str, n: float, weight: float, free: int) -> None:
+def _require(call: str, n: int | float, weight: int | float, free: int) -> None:
     checks.number(call, "n", n, above=0)
     checks.number(call, "weight", weight, above=0, hint="Use 1.")
     checks.whole(call, "free", free, least=0, hint="Use 0 without an intercept.")
