@@ -57,7 +57,7 @@ class Job(NamedTuple):
 
     def of_first(self, value: T) -> T:
         """What process 0 says, a bool or a small whole number; all ask at the same time."""
-        from numdl.problems.sharding import of_first
+        from numdl.estimators.common.processes import of_first
 
         return of_first(self.mesh, value)
 

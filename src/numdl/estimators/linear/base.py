@@ -22,6 +22,7 @@ from numdl import checks
 from numdl.checks import shown
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
 from numdl.estimators.linear.alpha import (
@@ -39,7 +40,6 @@ from numdl.estimators.linear.parameters import check_linear_parameters, scaled_o
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.networks.base import precision
 from numdl.problems import get_loss, linear_empirical
-from numdl.problems.sharding import of_first
 from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000

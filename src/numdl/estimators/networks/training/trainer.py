@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Result, Status
+from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
 from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
@@ -26,7 +27,7 @@ from numdl.optimize.drivers.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.blocks import over_samples
 from numdl.problems.risk.losses import error_of
-from numdl.problems.sharding import count_shards, divide, of_first
+from numdl.problems.sharding import count_shards, divide
 from numdl.regularize import GroupPenalty, Sizes, group_labels
 
 WINDOW = 10

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from numdl.contracts import Status
+from numdl.estimators.common.processes import of_first, writes
 from numdl.estimators.networks.ensemble import Member, member_of
 from numdl.estimators.networks.settings import Data, Settings
 from numdl.estimators.networks.training.checkpoint import Checkpoint, fingerprint
@@ -23,7 +24,6 @@ from numdl.estimators.networks.training.search import search_architectures, sear
 from numdl.estimators.networks.training.trainer import Trainer
 from numdl.flow import Dynamics
 from numdl.models import Network
-from numdl.problems.sharding import of_first, writes
 
 
 class Fitted:
