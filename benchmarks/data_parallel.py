@@ -13,7 +13,7 @@ The cost model: an operation (a matrix with its gradient, a value; a linearisati
 ``shared`` and ``copied`` come from XLA's count for P = 1 and 2, ``rate`` from the seconds of one process, latency and
 bandwidth from all-reduces of 8 bytes and 8 MB between two. It is checked by XLA's count of flops and messages for 4 and
 8 devices of one process, more than there are cores: operations are counted there, no times. Factorisations by LAPACK
-(Cholesky of p^2 numbers, QR of each part) are outside XLA's count; ``p^3 / 3`` flops of the former are added to
+(Cholesky of p^2 numbers, QR of each shard) are outside XLA's count; ``p^3 / 3`` flops of the former are added to
 ``copied`` for each matrix.
 """
 
@@ -105,7 +105,7 @@ def made(name: str, quick: bool, mesh: Any) -> tuple[Any, Any, Any, Any]:
     from numdl.models import ResNet
     from numdl.optimize import InexactNewton, LevenbergMarquardt
     from numdl.problems import LEAST_SQUARES, SOFTMAX, VarPro, linear_empirical
-    from numdl.problems.sharding import divide, parts_of
+    from numdl.problems.sharding import count_shards, divide
     from numdl.regularize import GroupPenalty, OperatorPenalty
 
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def made(name: str, quick: bool, mesh: Any) -> tuple[Any, Any, Any, Any]:
         size = sum(leaf.size for leaf in jax.tree.leaves(theta))
         penalty = GroupPenalty(jnp.full(1, 1e-2), jnp.zeros(size, int))
         w, x, c = divide(mesh, np.ones(n), x, c)
-        problem = VarPro(net, LEAST_SQUARES, x, c, w, penalty, jnp.asarray(1e-2), parts=parts_of(mesh))
+        problem = VarPro(net, LEAST_SQUARES, x, c, w, penalty, jnp.asarray(1e-2), n_shards=count_shards(mesh))
         return problem, LevenbergMarquardt(), theta, problem.first_head(theta)
     n, d, k = (2000, 16, 3) if quick else (32768, 128, 10)
     x = rng.normal(size=(n, d))
@@ -193,13 +193,13 @@ def count(name: str, quick: bool) -> dict[str, Any]:
     import jax
 
     counts, gaps, first = {}, {}, None
-    for parts in COUNTED:
-        mesh = None if parts == 1 else jax.sharding.Mesh(np.array(jax.devices()[:parts]), ("data",))
+    for n_shards in COUNTED:
+        mesh = None if n_shards == 1 else jax.sharding.Mesh(np.array(jax.devices()[:n_shards]), ("data",))
         problem, method, p, aux = made(name, quick, mesh)
-        counts[str(parts)] = {key: call.counts() for key, call in of(problem, p, aux).items()}
+        counts[str(n_shards)] = {key: call.counts() for key, call in of(problem, p, aux).items()}
         found = stepped(problem, method, p, aux, name, 0)[0]
         first = found if first is None else first
-        gaps[str(parts)] = relative(found, first)
+        gaps[str(n_shards)] = relative(found, first)
     return {"counts": counts, "gaps": gaps, "copied": found.shape[1] ** 3 / 3 if name == "gauss-newton" else 0.0}
 
 
@@ -215,7 +215,7 @@ def reduction(mesh: Any, size: int) -> Callable[[], Any]:
 
 def model(one: dict, two: dict, counted: dict, name: str) -> dict[str, Any]:
     """The cost model of an operation: its check at 4 and 8, and what it predicts."""
-    counts = {int(parts): found[name] for parts, found in counted["counts"].items()}
+    counts = {int(n_shards): found[name] for n_shards, found in counted["counts"].items()}
     extra = counted["copied"] if name == "matrix" else 0.0
     copied = max(2 * counts[2]["flops"] - counts[1]["flops"], 0.0)
     shared = counts[1]["flops"] - copied
@@ -224,11 +224,11 @@ def model(one: dict, two: dict, counted: dict, name: str) -> dict[str, Any]:
     bandwidth = 8 * (2**20 - 1) / max(two["exchange"][str(2**20)] - latency, 1e-12)
     messages, carried = counts[2]["messages"], 8 * counts[2]["numbers"]
 
-    def seconds(parts: int) -> float:
-        exchanged = 2 * (1 - 1 / parts) * carried / bandwidth if parts > 1 else 0.0
-        return (shared / parts + copied + extra) / rate + messages * latency * math.log2(parts) + exchanged
+    def seconds(n_shards: int) -> float:
+        exchanged = 2 * (1 - 1 / n_shards) * carried / bandwidth if n_shards > 1 else 0.0
+        return (shared / n_shards + copied + extra) / rate + messages * latency * math.log2(n_shards) + exchanged
 
-    speed_up = {str(parts): seconds(1) / seconds(parts) for parts in PREDICTED}
+    speed_up = {str(n_shards): seconds(1) / seconds(n_shards) for n_shards in PREDICTED}
     flops = {str(p): counts[p]["flops"] / (shared / p + copied) - 1 for p in COUNTED[2:]}
     return {
         "copied_share": (copied + extra) / (shared + copied + extra),
@@ -241,7 +241,7 @@ def model(one: dict, two: dict, counted: dict, name: str) -> dict[str, Any]:
         "bytes_per_second": bandwidth,
         "predicted_over_measured_seconds_of_two": seconds(2) / two["operations"][name],
         "predicted_speed_up": speed_up,
-        "best_processes": max(PREDICTED, key=lambda parts: speed_up[str(parts)]),
+        "best_processes": max(PREDICTED, key=lambda n_shards: speed_up[str(n_shards)]),
     }
 
 

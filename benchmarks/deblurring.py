@@ -28,7 +28,7 @@ THEIRS = {"RidgeCV default": (0.1, 1.0, 10.0), "RidgeCV 1e-10..1e2": np.geomspac
 
 def problem(name: str) -> tuple[Any, float]:
     """The problem behind a name, and its noise level."""
-    from numdl.data import inverse_problems as known
+    from numdl.data.problems import inverse_problems as known
 
     kind, level = name.rsplit("-", 1)
     makers: dict[str, Any] = {

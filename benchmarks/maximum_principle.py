@@ -116,7 +116,7 @@ def sine(run: Run, seed: int) -> Iterator[tuple[str, list[Entry]]]:
     """The methods on the sine."""
     import jax.numpy as jnp
 
-    from numdl.experiments.maximum_principle import problems
+    from numdl.course.control.maximum_principle import problems
     from numdl.models import ResNet
     from numdl.problems import LEAST_SQUARES, Empirical
 

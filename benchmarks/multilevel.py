@@ -21,8 +21,8 @@ import jax
 import numpy as np
 
 from benchmarks._common import Run, median, table
+from numdl.course.control.multilevel import spent, train
 from numdl.data import TOYS, Scaler
-from numdl.experiments.multilevel import spent, train
 from numdl.models import ResNet
 from numdl.optimize import Refinement
 

@@ -33,7 +33,7 @@ ACTIVATIONS = ("sine", "relu", "tanh")
 
 def load(run: Run, name: str, size: str) -> tuple[np.ndarray, ...]:
     """Pixels from 0 to 1 and labels of training and test part."""
-    from numdl.data.images import read_idx
+    from numdl.data.read.images import read_idx
 
     parts = []
     for part, rows in zip(("train", "t10k"), SIZES[size], strict=True):

@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks._common import BenchmarkError, Run, ratio, table, timed
-from numdl.data.images import read_idx
+from numdl.data.read.images import read_idx
 
 SETS = ("fashion_mnist", "mnist")
 ALPHA = 1e-4

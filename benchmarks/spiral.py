@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from benchmarks._common import Run, median, table
-from numdl.experiments import spiral_ode as spiral
+from numdl.course.dynamics import spiral_ode as spiral
 
 GAUSS_NEWTON = "gauss-newton"
 COLUMNS = (

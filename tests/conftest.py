@@ -21,9 +21,9 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
     )
 
 import jax
+import jaxtyping
 import pytest
 from jax._src.interpreters import mlir
-from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
@@ -42,7 +42,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     if not config.getoption("no_annotations"):
-        install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
+        jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
 @pytest.fixture
@@ -50,6 +50,14 @@ def x64():
     """The test runs in JAX's local 64-bit context."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations are not executed, as for those who use numdl: its own refusals answer."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_runtest_teardown(item, nextitem):

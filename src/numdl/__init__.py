@@ -68,7 +68,7 @@ _ROOMS = (
     "control",
     "data",
     "estimators",
-    "experiments",
+    "course",
     "flow",
     "linalg",
     "models",

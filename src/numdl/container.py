@@ -1,4 +1,6 @@
-"""How do arrays and a JSON header become one file that is read back exactly, or refused?
+"""Container file of arrays and JSON (safetensors).
+
+How do arrays and a JSON header become one file that is read back exactly, or refused?
 
 The file is a safetensors file: no pickle, nothing in it can run. Its metadata hold the format name, the format version,
 what kind of content it is, the header as JSON, and a SHA-256 digest. The digest covers every byte of the file, with the
@@ -14,7 +16,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,59 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[str], object]]:
+    """Give a function that writes text to ``path``; the file appears only if the block ends without an error.
+
+    The temporary neighbour is created on entry, so a path that cannot be written fails before any work is done.
+
+    Args:
+        path: the file to make or replace; its folder must exist.
+        call: name of the calling function, for error messages.
+
+    Yields:
+        A function that appends text (UTF-8).
+
+    Raises:
+        IsADirectoryError: the path is a folder.
+        FileNotFoundError: the folder of the path does not exist.
+        PermissionError: the file or its folder cannot be written.
+        OSError: the path is a device, its name is too long, or the disk is full.
+    """
+    target = Path(os.path.realpath(path))
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"{call}({str(path)!r}): this is a folder. Name a file in it, such as report.html.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"{call}({str(path)!r}): the folder {str(target.parent)!r} does not exist. Create it first."
+        )
+    try:
+        target.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name too long, a link to itself
+        raise type(error)(
+            f"{call}({str(path)!r}): cannot write there ({error.strerror}). Choose another path."
+        ) from None
+    if target.exists() and not target.is_file():
+        raise OSError(f"{call}({str(path)!r}): this is not a regular file. Choose another path.")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"{call}({str(path)!r}): the file exists and is read-only. Choose another path.")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        stream = open(temporary, "x", encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115
+    except OSError as error:
+        raise type(error)(
+            f"{call}({str(path)!r}): cannot write there ({error.strerror}). Choose another path."
+        ) from None
+    try:
+        with stream:
+            yield stream.write
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

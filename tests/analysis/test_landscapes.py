@@ -111,5 +111,5 @@ def test_bad_requests_are_refused():
         cut(sp.wells, p, p, points=2)
     with pytest.raises(ValueError, match="at least 2"):
         plane(sp.wells, p, p, p, points=1)
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="needs a whole number >= 1"):
         filter_normalised(p, p, axes=0)

@@ -31,11 +31,14 @@ def stand_in(monkeypatch):
 
     from numdl import estimators
     from numdl.cli import fit
+    from numdl.estimators.common import codec, saving
 
     monkeypatch.setattr(fit, "write_page", lambda summary, path: path.write_text(summary.title))
 
     for name in ("ResNetRegressor", "ResNetClassifier"):
-        kind = type(name, (getattr(stand_in, name),), {})
+        getattr(estimators, name)  # known to the codec before the stand-in takes its place
+        kind = type(name, (getattr(stand_in, name), saving.SaveMixin), {})
+        monkeypatch.setitem(codec.ESTIMATORS, name, kind)
         monkeypatch.setattr(estimators, name, kind)
     return SimpleNamespace(Regressor=estimators.ResNetRegressor, Classifier=estimators.ResNetClassifier)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from numdl.container import read_container, write_container
 from numdl.contracts import Status
@@ -14,15 +15,19 @@ class Net:
     title = "plain 4x1"
 
 
-class _StandIn:
+class _StandIn(BaseEstimator):
     interrupt_at = None  # iteration at which Ctrl-C comes
     seen = None  # what the last fit was called with
+    _left_out = ("architecture_", "members_", "checkpoint")
 
     def __init__(self, max_iter=30, random_state=None, checkpoint=None, time_budget=None, width="auto", **other):
         if width == 0:
             raise ValueError("StandIn(width=0): needs width >= 1. Give a larger width.")
         self.max_iter, self.checkpoint = max_iter, checkpoint
         self.parameters = {"max_iter": max_iter, "random_state": random_state, "width": width, **other}
+
+    def get_params(self, deep=True):
+        return self.parameters
 
     def _start(self, X, y):
         key = hashlib.sha256(X.tobytes() + np.asarray(y).tobytes()).hexdigest() + json.dumps(self.parameters)
@@ -73,21 +78,8 @@ class _StandIn:
             weights={"K": np.ones((2, 3))},
             class_names=[str(label) for label in getattr(self, "classes_", [])],
             facts={"Scheme": "euler"},
+            scores=[{"name": "numdl ResNet", "test": 0.0}],
         )
-
-    def _state(self):
-        header = {"parameters": self.parameters}
-        if self.task == "classification":
-            header["classes"] = self.classes_.tolist()
-        return {"slope": self.slope}, header
-
-    @classmethod
-    def _from_state(cls, arrays, header):
-        model = cls(**header["parameters"])
-        model.slope = arrays["slope"]
-        if "classes" in header:
-            model.classes_ = np.array(header["classes"])
-        return model
 
 
 class ResNetRegressor(_StandIn):

@@ -14,9 +14,9 @@ from numdl.cli.baselines import score_rows
 from numdl.cli.errors import UserError
 from numdl.cli.options import FitOptions, difference, seconds
 from numdl.cli.prepare import Part
-from numdl.cli.summaries import read_summary, write_summary
 from numdl.contracts import Status
 from numdl.report import FitSummary
+from numdl.report.summary import read_summary, write_summary
 
 HEAVY = ("jax", "sklearn", "matplotlib", "pyarrow", "scipy", "numpy", "jaxtyping", "numdl.contracts")
 

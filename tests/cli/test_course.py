@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from numdl import experiments
+from numdl import course
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def calls(monkeypatch):
         if "nothing" in names:
             raise ValueError("demo: there is no 'nothing'. Use peaks.")
 
-    monkeypatch.setattr(experiments, "REGISTRY", {"right": "x", "wrong": "y"})
-    monkeypatch.setattr(experiments, "names", lambda: {"right": "It [holds].", "wrong": "It does not."})
-    monkeypatch.setattr(experiments, "run", run)
-    monkeypatch.setitem(sys.modules, "numdl.experiments.demo", SimpleNamespace(run_demo=run_demo))
+    monkeypatch.setattr(course, "REGISTRY", {"right": "x", "wrong": "y"})
+    monkeypatch.setattr(course, "names", lambda: {"right": "It [holds].", "wrong": "It does not."})
+    monkeypatch.setattr(course, "run", run)
+    monkeypatch.setitem(sys.modules, "numdl.course.demo.run", SimpleNamespace(run_demo=run_demo))
     return made
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flats import table, write_csv
 
-from numdl.cli.summaries import read_summary
 from numdl.estimators.common.saving import load_with_extra
+from numdl.report.summary import read_summary
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from numdl import load
-from numdl.cli.summaries import read_summary
+from numdl.report.summary import read_summary
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from numdl.cli.errors import UserError
 from numdl.cli.models import check_processes
 from numdl.cli.processes import Job, joined, launched
 from numdl.container import read_container
-from numdl.estimators.common.processes import of_first, several, writes
 from numdl.estimators.common.saving import load
+from numdl.problems.sharding import of_first, several, writes
 
 ALONE = ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_NTASKS")
 OPTIONS = ["--target=price", "--width=3", "--depth=2", "--T=1", "--dynamics=plain", "--restarts=1", "--alpha=0.01"]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from flats import table, write_csv
 
-from numdl.cli.summaries import read_summary
 from numdl.data import TableEncoder, read_table
 from numdl.estimators.common.saving import load_with_extra
+from numdl.report.summary import read_summary
 
 SMALL = ("--width", "3", "--depth", "1", "--dynamics", "plain", "--restarts", "1")
 
@@ -121,7 +121,7 @@ def test_a_killed_fit_resumes_to_the_same_result(numdl, flats, tmp_path):
 
 STUBBORN = """
 import os, time
-from numdl.cli.interrupt import two_interrupts
+from numdl.cli.errors import two_interrupts
 
 with two_interrupts(lambda: os.write(1, b"told\\n")):
     try:

@@ -5,9 +5,9 @@ import json
 import pytest
 from flats import table, write_csv
 
-from numdl.cli.summaries import read_summary
 from numdl.container import write_container
 from numdl.estimators.common.saving import load
+from numdl.report.summary import read_summary
 
 pytestmark = pytest.mark.usefixtures("stand_in")
 

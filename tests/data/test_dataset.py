@@ -46,11 +46,11 @@ def test_training_sees_every_class(seed):
 @pytest.mark.parametrize(
     ("n", "fractions", "labels", "says"),
     [
-        (0, (1.0,), None, "nothing to split"),
+        (0, (1.0,), None, "needs a whole number >= 1"),
         (5, (), None, "positive numbers"),
         (5, (0.5, 0.6), None, "sum of at most 1"),
         (5, (1.0, 0.0), None, "positive numbers"),
-        (5, (0.5, np.nan), None, "positive numbers"),
+        (5, (0.5, np.nan), None, "fractions contains NaN at row 2"),
         (5, (0.5, 0.5), np.zeros(4), "stratify has 4 entries"),
     ],
 )

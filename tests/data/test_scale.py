@@ -131,13 +131,13 @@ def test_inverse_at_the_ends_of_the_squash():
     [
         (np.ones(3), r"shape \(3,\)"),
         (np.ones((0, 2)), r"shape \(0, 2\)"),
-        ([[1.0, 2.0], [3.0, np.nan]], "column 1, row 2 is nan"),
-        ([[np.inf]], "column 0, row 1 is inf"),
-        ([["a"]], "real numbers"),
+        ([[1.0, 2.0], [3.0, np.nan]], "x contains NaN at column 1, row 2"),
+        ([[np.inf]], "x contains infinity at column 0, row 1"),
+        ([["a"]], "an array of real numbers"),
     ],
 )
 def test_refuses_rows(x, says):
-    with pytest.raises(ValueError, match=rf"Scaler\.fit: .*{says}"):
+    with pytest.raises(ValueError, match=rf"Scaler\.fit.*{says}"):
         Scaler.fit(x)
 
 

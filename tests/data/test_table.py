@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from numdl.data import Table
-from numdl.data.table import absent
+from numdl.data.table.table import absent
 
 
 def test_numbers_become_float64_and_text_object():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from numdl.data import TOYS
-from numdl.data.simulators import (
+from numdl.data.problems.simulators import (
     BOREHOLE,
     OTL_CIRCUIT,
     PISTON,
@@ -15,7 +15,7 @@ from numdl.data.simulators import (
     piston_cycle,
     wing_pounds,
 )
-from numdl.data.toys import (
+from numdl.data.problems.toys import (
     donuts,
     double_circles,
     double_moons,
@@ -52,7 +52,8 @@ def test_contract(name, n):
 @pytest.mark.parametrize("name", TOYS)
 def test_bad_requests(name):
     for n, noise in ((0, 0.0), (5, -1.0), (5, np.nan), (5, np.inf)):
-        with pytest.raises(ValueError, match=rf"{name.replace('-', '_')}\(n={n}, noise={noise}\)"):
+        said = "n=0" if n == 0 else f"noise={noise}"
+        with pytest.raises(ValueError, match=rf"{name.replace('-', '_')}\({said}\)"):
             TOYS[name](n, 0, noise)
 
 

@@ -85,7 +85,7 @@ def test_model_files_keep_the_predictions(tmp_path, text):
     ("options", "message"),
     [
         ({"n_neighbors": 0}, r"n_neighbors=0\): needs a whole number >= 1"),
-        ({"alpha": 0.0}, "needs a number > 0"),
+        ({"alpha": 0.0}, "needs a finite number > 0"),
         ({"weights": "rbf"}, "Use one of 'gaussian', 'connectivity'"),
         ({"method": "qr"}, "Use one of 'auto', 'direct', 'cg'"),
     ],

@@ -50,7 +50,7 @@ def test_the_depth_doubles_up_to_that_of_the_network(fitted):
 
 
 def test_one_level_is_the_training_without(fitted):
-    one, without = model(levels=1, max_iter=6).fit(X, Y), model(max_iter=6.0).set_params(levels=1).fit(X, Y)
+    one, without = model(levels=1, max_iter=6).fit(X, Y), model(max_iter=6).set_params(levels=1).fit(X, Y)
     np.testing.assert_array_equal(one.predict(X), without.predict(X))
     assert "depth" not in one.history_ and len(one.search_) == 1
 

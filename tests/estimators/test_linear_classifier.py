@@ -248,7 +248,7 @@ def test_a_loaded_classifier_is_the_saved_one(tmp_path, model, labels):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
         ({"alpha": "gcv"}, r"alpha='gcv'\): unknown"),
         ({"solver": "sgd"}, r"solver='sgd'\): unknown.*'lbfgs'"),
         ({"tol": np.nan}, "tol=nan"),

@@ -69,9 +69,9 @@ def test_model_files_keep_the_predictions(tmp_path, dtype):
     [
         ({"width": 2.5}, r"RandomFeaturesClassifier\(width=2.5\): needs a whole number >= 1"),
         ({"activation": "cos"}, "Use one of 'sine', 'tanh', 'relu'"),
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
         ({"solver": "adam"}, r"RandomFeaturesClassifier\(solver='adam'\)"),
-        ({"scale": -1.0}, "needs a number > 0"),
+        ({"scale": -1.0}, "needs a finite number > 0"),
     ],
 )
 def test_what_cannot_be_used_is_refused(options, message):

@@ -137,9 +137,9 @@ def test_model_files_keep_predictions_and_go_on_learning(tmp_path):
     [
         ({"width": 0}, r"RandomFeaturesRegressor\(width=0\): needs a whole number >= 1"),
         ({"activation": "cos"}, "Use one of 'sine', 'tanh', 'relu'"),
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
         ({"alpha": "loo"}, "Use one of 'gcv', 'l-curve'"),
-        ({"scale": 0.0}, "needs a number > 0"),
+        ({"scale": 0.0}, "needs a finite number > 0"),
         ({"scale": "best"}, "Use one of 'auto'"),
     ],
 )

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import numdl
 from numdl import TikhonovRegressor
-from numdl.data.chunks import row_chunks
+from numdl.data.large.chunks import row_chunks
 from numdl.linalg import Difference
 
 
@@ -177,16 +177,46 @@ def test_noise_is_estimated_where_it_is_needed():
     assert TikhonovRegressor("upre").fit(x, y).noise_ == pytest.approx(0.3, rel=0.15)
     assert TikhonovRegressor("upre", noise=0.5).fit(x, y).noise_ == 0.5
     assert TikhonovRegressor("gcv").fit(x, y).noise_ is None
-    with pytest.raises(ValueError, match="do not tell their noise level"):
-        TikhonovRegressor("upre").fit(x[:7], y[:7])
+    # as many unknowns as rows: only the fit that GCV chooses leaves a residual
+    few = TikhonovRegressor("upre").fit(x[:7], y[:7])
+    assert few.noise_ > 0
+    assert "was estimated from the residuals of the fit that GCV chooses" in few.status_.message
+    with pytest.raises(ValueError, match=r"do not tell their noise level, as no fit leaves a residual\. Give noise"):
+        TikhonovRegressor("upre").fit(x[:7], np.ones(7))
+
+
+@pytest.mark.parametrize("alpha", ["upre", "discrepancy"])
+@pytest.mark.parametrize("method", ["svd", "hybrid-lsqr"])
+def test_targets_with_their_own_alpha_have_their_own_noise(alpha, method):
+    rng = np.random.default_rng(0)
+    x, levels = rng.normal(size=(200, 6)), np.array([0.1, 1.0])
+    y = x @ np.repeat(rng.normal(size=(6, 1)), 2, axis=1) + levels * rng.normal(size=(200, 2))
+    model = TikhonovRegressor(alpha, alpha_per_target=True, method=method).fit(x, y)
+    np.testing.assert_allclose(model.noise_, levels, rtol=0.15)
+    alone = [TikhonovRegressor(alpha, method=method).fit(x, y[:, j]) for j in range(2)]
+    np.testing.assert_allclose(model.alpha_, [found.alpha_ for found in alone], rtol=1e-10)
+    assert model.alpha_[1] > 10 * model.alpha_[0]
+    pooled = TikhonovRegressor(alpha, method=method, noise=np.sqrt(0.505)).fit(x, y[:, 0])  # mutant: one level for both
+    assert pooled.alpha_ > 10 * model.alpha_[0]
+
+
+@pytest.mark.parametrize("method", ["svd", "tsvd", "hybrid-lsqr", "cgls", "lsqr"])
+def test_the_discrepancy_principle_needs_nothing_but_the_data(method):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 6))
+    for noise in (0.0, 0.1):
+        y = x @ rng.normal(size=6) + noise * rng.normal(size=60)
+        model = TikhonovRegressor("discrepancy", method=method).fit(x, y)
+        assert model.noise_ == pytest.approx(noise, rel=0.3, abs=1e-10)
+        assert model.score(x, y) > 1 - 0.02
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a number >= 0"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
         ({"alpha": "best"}, "Use one of 'gcv', 'discrepancy'"),
-        ({"alpha": np.nan}, "needs a number"),
+        ({"alpha": np.nan}, "needs a finite number"),
         ({"method": "qr"}, "unknown. Use one of 'auto'"),
         ({"noise": -1.0}, "noise=-1.0"),
         ({"operator": "smooth"}, "unknown. Use one of 'identity'"),
@@ -194,7 +224,6 @@ def test_noise_is_estimated_where_it_is_needed():
         ({"operator": "gradient", "operator_shape": (2, 2)}, "two numbers with product 6"),
         ({"p_ref": np.ones(5)}, r"needs finite numbers in the shape of coef_, \(6,\)"),
         ({"alpha": "cv", "method": "lsqr"}, "Use 'gcv' or 'discrepancy'"),
-        ({"alpha": "discrepancy", "method": "lsqr"}, "Give noise"),
         ({"operator": "difference", "method": "cgls"}, "stopping regularises without operator"),
         ({"standardize": True, "method": "hybrid-lsqr"}, "Scale X before"),
         ({"alpha": "discrepancy", "noise": 100.0}, r"noise=632.*nothing to explain"),
@@ -211,7 +240,7 @@ def test_bad_data_are_refused_by_name():
     bad[3, 2] = np.nan
     with pytest.raises(ValueError, match="NaN at column 2, row 4"):
         TikhonovRegressor().fit(bad, y)
-    with pytest.raises(ValueError, match="row 3, column 2"):
+    with pytest.raises(ValueError, match="NaN at column 2, row 4"):
         TikhonovRegressor().fit(scipy.sparse.csr_array(bad), y)
     with pytest.raises(ValueError, match="one target per row"):
         TikhonovRegressor().fit(aslinearoperator(x), y[:-1])

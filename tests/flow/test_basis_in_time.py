@@ -99,9 +99,9 @@ def test_no_steps_are_fine():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: BasisInTime(-1, 4), "needs nt >= 0"),
-        (lambda: BasisInTime(3, 3), "needs at least 4"),
-        (lambda: BasisInTime(3, 4, "fourier"), "unknown. Use one of linear"),
+        (lambda: BasisInTime(-1, 4), "nt=-1.*needs a whole number >= 0"),
+        (lambda: BasisInTime(3, 3), "needs a whole number >= 4"),
+        (lambda: BasisInTime(3, 4, "fourier"), "unknown. Use one of 'linear'"),
         (lambda: BasisInTime(3, 4, nodes=(0.0, 0.5, 1.0)), "needs 4 increasing numbers"),
         (lambda: BasisInTime(2, 4, nodes=(0.0, 0.5, 0.5)), "increasing numbers from 0 to 1"),
         (lambda: BasisInTime(3, 4).cells(COEFFS), "needs a leading axis of 4"),

@@ -174,5 +174,5 @@ def test_what_has_no_energy_or_no_rate_is_refused(u):
         energy("plain", "tanh", u, {})
     with pytest.raises(ValueError, match=r"'gelu'.*no antiderivative"):
         energy("h1", "gelu", u, {})
-    with pytest.raises(ValueError, match=r"gamma=0.*needs a finite gamma > 0"):
+    with pytest.raises(ValueError, match=r"gamma=0.*needs a finite number > 0"):
         contractive.vector_field(jnp.tanh, gamma=0.0)

@@ -53,9 +53,9 @@ def test_no_correlation_time_changes_nothing(kind):
 
 @pytest.mark.parametrize("steps", [-1.0, np.nan, np.inf])
 def test_other_correlation_times_are_refused(steps):
-    with pytest.raises(ValueError, match="finite steps >= 0"):
+    with pytest.raises(ValueError, match="needs a finite number"):
         SmoothInTime(PiecewiseConstant(2), steps)
-    with pytest.raises(ValueError, match="finite smoothness >= 0"):
+    with pytest.raises(ValueError, match="needs a finite number"):
         ResNet(2, 3, 2, smoothness=steps)
 
 

@@ -131,7 +131,7 @@ def test_modules_of_equinox_are_maps():
 
 @pytest.mark.parametrize(
     ("x", "message"),
-    [([[np.nan, 0.0]], "row 0, column 0"), (np.zeros((0, 2)), "n >= 1"), ([1.0, 2.0], "samples in rows")],
+    [([[np.nan, 0.0]], "column 0, row 1"), (np.zeros((0, 2)), "n >= 1"), ([1.0, 2.0], "samples in rows")],
 )
 def test_samples_that_cannot_be_used_are_refused(x, message):
     net = ResNet(2, 2, 1)

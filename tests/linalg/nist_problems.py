@@ -53,6 +53,16 @@ def exact(rows, y):
     return x, sum(m**2 for m in misfits)
 
 
+def exact_standard_errors(rows, y):
+    """Those of the coefficients: a column has ``1 / (A'A)^-1_jj`` as what the other columns leave of its square."""
+    n, p = len(rows), len(rows[0])
+    variance = exact(rows, y)[1] / (n - p)
+    if p == 1:
+        return [float(variance / sum(row[0] ** 2 for row in rows)) ** 0.5]
+    left = [exact([row[:j] + row[j + 1 :] for row in rows], [row[j] for row in rows])[1] for j in range(p)]
+    return [float(variance / square) ** 0.5 for square in left]
+
+
 def _pairs(text):
     """Rows of ``y x ...`` as targets and columns."""
     rows = [line.split() for line in text.strip().split(";")]

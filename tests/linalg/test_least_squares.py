@@ -133,5 +133,5 @@ def test_columns_beyond_float64_are_said_to_be_dependent():
 def test_what_cannot_be_asked_is_refused():
     with pytest.raises(ValueError, match=r"A \(3, 2\) and b \(4, 1\)"):
         least_squares(np.zeros((3, 2)), np.zeros((4, 1)))
-    with pytest.raises(ValueError, match="A has nan at row 1, column 0"):
+    with pytest.raises(ValueError, match="Input A contains NaN at column 0, row 2"):
         least_squares(np.array([[1.0], [np.nan]]), np.zeros((2, 1)))

@@ -106,8 +106,8 @@ def with_nan():
     [
         (np.ones(3), ValueError, r"as_operator\(L\): has 1 dimensions, needs 2"),
         (np.ones((2, 2, 2)), ValueError, "has 3 dimensions"),
-        (with_nan(), ValueError, "entry is nan at row 3, column 1, needs finite numbers"),
-        (sparse.csc_array(with_nan()), ValueError, "entry is nan at row 3, column 1"),
+        (with_nan(), ValueError, "contains NaN at column 1, row 4 .*needs finite numbers"),
+        (sparse.csc_array(with_nan()), ValueError, "contains NaN at column 1, row 4"),
         (1j * A, ValueError, "dtype complex128, needs real numbers"),
         (sparse.csr_array(1j * A), ValueError, "dtype complex128"),
         (aslinearoperator(1j * A), ValueError, "dtype complex128"),

@@ -75,10 +75,13 @@ def test_it_keeps_float32_and_nothing():
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((-1.0, 1.0, 1.0), r"smoothing_solve\(a=-1\): needs a finite a >= 0"),
-        ((1.0, 0.0, 1.0), r"smoothing_solve\(b=0\): needs a finite b > 0: constants are in the kernel"),
-        ((1.0, np.nan, 1.0), r"smoothing_solve\(b=nan\): needs a finite b > 0"),
-        ((1.0, 1.0, 0.0), r"smoothing_solve\(h=0\): needs a finite h > 0"),
+        ((-1.0, 1.0, 1.0), r"smoothing_solve\(a=-1.0\): needs a finite number >= 0"),
+        (
+            (1.0, 0.0, 1.0),
+            r"smoothing_solve\(b=0.0\): needs a finite number > 0. Without a shift",
+        ),
+        ((1.0, np.nan, 1.0), r"smoothing_solve\(b=nan\): needs a finite number > 0"),
+        ((1.0, 1.0, 0.0), r"smoothing_solve\(h=0.0\): needs a finite number > 0"),
     ],
 )
 def test_what_has_no_solution_is_refused(numbers, words):

@@ -154,9 +154,9 @@ def test_no_columns_is_the_mean():
     [
         ({"rows": np.ones((4, 3))}, r"rows \(4, 3\) and targets \(4, 2\), needs \(m, 6\) and \(m, 2\)"),
         ({"targets": np.ones((4, 1))}, r"targets \(4, 1\)"),
-        ({"rows": np.full((4, 6), np.inf)}, "rows has inf at row 0, column 0"),
-        ({"targets": np.array([[1, 2], [3, np.nan], [1, 2], [1, 2]])}, "targets has nan at row 1, column 1"),
-        ({"weights": np.array([1, 1, -2.0, 1])}, "smallest -2"),
+        ({"rows": np.full((4, 6), np.inf)}, "Input rows contains infinity at column 0, row 1"),
+        ({"targets": np.array([[1, 2], [3, np.nan], [1, 2], [1, 2]])}, "Input targets contains NaN at column 1, row 2"),
+        ({"weights": np.array([1, 1, -2.0, 1])}, "smallest is -2"),
     ],
 )
 def test_refuses(change, message):

@@ -110,7 +110,7 @@ def test_initial_units_of_the_second_layer_are_not_saturated():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MLP(0, 3), r"MLP\(d=0\): needs d >= 1"),
+        (lambda: MLP(0, 3), r"MLP\(d=0\): needs a whole number >= 1"),
         (lambda: MLP(2, ()), r"widths=\(\)\): needs whole numbers >= 1"),
         (lambda: MLP(2, 0), r"widths=0\): needs whole numbers >= 1"),
         (lambda: MLP(2, (3, 0)), r"widths=\(3, 0\)"),

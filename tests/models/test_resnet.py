@@ -126,11 +126,11 @@ def test_static_under_jit():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"d": 0}, r"d=0.*needs d >= 1"),
-        ({"width": 0}, r"width=0.*needs width >= 1"),
-        ({"depth": -1}, r"depth=-1.*needs depth >= 0"),
-        ({"T": 0.0}, r"T=0.0.*finite T > 0"),
-        ({"T": float("nan")}, r"T=nan.*finite T > 0"),
+        ({"d": 0}, r"d=0.*needs a whole number >= 1"),
+        ({"width": 0}, r"width=0.*needs a whole number >= 1"),
+        ({"depth": -1}, r"depth=-1.*needs a whole number >= 0"),
+        ({"T": 0.0}, r"T=0.0.*finite number > 0"),
+        ({"T": float("nan")}, r"T=nan.*finite number"),
         ({"d": 5, "opening": False}, r"width=3, opening=False.*width=5 or opening=True"),
         ({"dynamics": "wave"}, "unknown dynamics"),
         ({"scheme": "rk5"}, "unknown scheme"),
@@ -145,7 +145,7 @@ def test_refusals(arguments, message):
 
 @pytest.mark.parametrize("value", [2.5, "3", True])
 def test_sizes_that_are_no_whole_numbers_are_refused(value):
-    with pytest.raises(ValueError, match=f"ResNet.width={value!r}.: needs a whole number width >= 1"):
+    with pytest.raises(ValueError, match=f"ResNet.width={value!r}.: needs a whole number >= 1"):
         ResNet(2, 3, 1)._require_size("width", 1, value)
     with pytest.raises(ValueError, match="unknown march"):
         get_march([value])
@@ -153,7 +153,7 @@ def test_sizes_that_are_no_whole_numbers_are_refused(value):
 
 @pytest.mark.parametrize("value", [jnp.asarray(1.0), "1", True, 1j, None])
 def test_a_time_that_is_no_number_is_refused(value):
-    with pytest.raises(ValueError, match=r"ResNet\(T=.*needs a number. Use float\(T\)"):
+    with pytest.raises(ValueError, match=r"ResNet\(T=.*needs a finite number. Use float\(T\)"):
         ResNet(2, 3, 1)._number("T", value)
 
 
@@ -190,9 +190,9 @@ def test_wrong_inputs_are_refused():
         ({"march": "adjoint", "dynamics": "hamiltonian", "scheme": "verlet"}, "no halves"),
         ({"march": "adjoint", "scheme": "adams_bashforth"}, "from state to state"),
         ({"march": "adjoint", "steps": "learned"}, "no slope of the steps"),
-        ({"steps": "random"}, "Use 'equal' or 'learned'"),
-        ({"control": "spline", "coefficients": 3}, "needs at least 4"),
-        ({"control": "linear_spline", "coefficients": 1}, "needs at least 2"),
+        ({"steps": "random"}, "Use one of 'equal', 'learned'"),
+        ({"control": "spline", "coefficients": 3}, "needs a whole number >= 4"),
+        ({"control": "linear_spline", "coefficients": 1}, "needs a whole number >= 2"),
         ({"control": "spline", "smoothness": 0.1}, "smooth by itself"),
     ],
 )

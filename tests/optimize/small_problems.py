@@ -1,27 +1,16 @@
 """Small problems for every optimiser: plain residuals, and sums of exponentials by variable projection."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numdl.contracts import Linearization
+from numdl.contracts import Linearization, Normal
 from numdl.problems import LEAST_SQUARES, VarPro
 from numdl.regularize import GroupPenalty
-
-
-class Pieces(NamedTuple):
-    """What Levenberg-Marquardt asks of ``normal``."""
-
-    value: Any
-    gradient: Any
-    matrix: Any
-    diagonal: Any
-    aux: Any
-    metrics: dict
 
 
 class Residuals(eqx.Module):
@@ -36,10 +25,10 @@ class Residuals(eqx.Module):
     def normal(self, p, aux):
         r, j = self.residual(p), jax.jacfwd(self.residual)(p)
         value, gradient = self.value(p, aux)[0], j.T @ r + self.alpha * p
-        return Pieces(value, gradient, j.T @ j, jnp.full(p.shape, self.alpha, p.dtype), aux, {"misfit": value})
+        return Normal(value, gradient, j.T @ j, jnp.full(p.shape, self.alpha, p.dtype), aux, {"misfit": value})
 
     def linearize(self, p, aux):
-        value, gradient, matrix, diagonal, _, metrics = self.normal(p, aux)
+        value, gradient, matrix, diagonal, _, metrics, _ = self.normal(p, aux)
         return Linearization(value, gradient, lambda v: matrix @ v + diagonal * v, aux, metrics)
 
     def rows(self, index):

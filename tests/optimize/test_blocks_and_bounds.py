@@ -72,7 +72,7 @@ def test_blocks_lower_a_coupled_problem(blocks):
 def test_parts_that_are_named_twice_or_not_at_all_are_refused():
     p = {"theta": jnp.zeros(2), "W": jnp.zeros(1)}
     with pytest.raises(ValueError, match="p has the parts W, theta, needs each of them in one block"):
-        BlockCoordinateDescent((("theta",),)).init(None, p, None)
+        BlockCoordinateDescent((("theta",),)).init(rosenbrock(), p, None)
 
 
 def saddle(p):

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_problems import Pieces, Residuals
+from small_problems import Residuals
 
-from numdl.contracts import Status, Work
+from numdl.contracts import Linearization, Normal, Status, Work
 from numdl.optimize import LBFGS, Level, LevenbergMarquardt, Refinement, minimize, minimize_cascadic
 from numdl.optimize.drivers.cascadic import carried, require_levels
 
@@ -32,7 +32,11 @@ class Bratu(eqx.Module):
 
     def normal(self, p, aux):
         j, value = jax.jacfwd(self.residual)(p), self.value(p, aux)[0]
-        return Pieces(value, j.T @ self.residual(p), j.T @ j, jnp.zeros_like(p), aux, {"misfit": value})
+        return Normal(value, j.T @ self.residual(p), j.T @ j, jnp.zeros_like(p), aux, {"misfit": value})
+
+    def linearize(self, p, aux):
+        value, gradient, matrix, _, _, metrics, _ = self.normal(p, aux)
+        return Linearization(value, gradient, lambda v: matrix @ v, aux, metrics)
 
     def work(self, p):
         return Work(value=1.0, matrix=3.0)
@@ -167,7 +171,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="at least one problem"):
         solve([])
     for options in ({"fraction": 0.0}, {"fraction": math.nan}, {"window": 0}):
-        with pytest.raises(ValueError, match="fraction > 0 and window >= 1, a whole number"):
+        with pytest.raises(ValueError, match=r"fraction.*finite number > 0|window.*whole number >= 1"):
             Refinement(**options)
     with pytest.raises(ValueError, match="max_iter=-1"):
         solve(max_iter=-1)

@@ -87,7 +87,7 @@ def test_out_of_the_domain_is_refused_or_a_failure():
 
 
 def test_what_is_no_solver_or_has_no_residual_is_refused():
-    with pytest.raises(ValueError, match=r"Optimistix\(float\): it has no init, step, terminate"):
+    with pytest.raises(TypeError, match=r"Optimistix\(solver=3.0\): it has no init, step, terminate"):
         minimize(PROBLEM, Optimistix(3.0), jnp.asarray(START))
-    with pytest.raises(ValueError, match="Smooth has no method residual"):
+    with pytest.raises(TypeError, match=r"needs a ResidualProblem: 'Smooth' has no residual\(p\)"):
         minimize(Smooth(lambda p: p @ p), Optimistix(SQUARES["dogleg"]), jnp.asarray(START))

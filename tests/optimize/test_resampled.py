@@ -100,7 +100,7 @@ def test_all_rows_end_it_and_budgets_hold():
     np.testing.assert_allclose(result.p, best, atol=1e-5)
     short = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6, work=0.5)
     assert short.status.code == "max_iter" and len(short.history["n"]) == 1
-    with pytest.raises(ValueError, match=r"first=1,.*needs 2 <= first <= 60"):
+    with pytest.raises(ValueError, match=r"first=1\): needs a whole number >= 2 and <= 60"):
         minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=1)
 
 

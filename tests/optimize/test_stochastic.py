@@ -11,7 +11,7 @@ import optax
 import pytest
 from jaxtyping import Array
 
-from numdl.contracts import Status
+from numdl.contracts import Linearization, Status
 from numdl.optimize import StochasticGradient, minimize_stochastic
 from numdl.optimize.drivers.stochastic_epoch import run_epoch, shuffled, take
 from numdl.optimize.drivers.stochastic_feed import check_pieces
@@ -33,6 +33,14 @@ class Squares(eqx.Module):
         rest = jnp.sum((self.x @ p - self.c) ** 2, axis=1)
         inside = jnp.where(self.barrier > 0, p, 1.0)  # without a barrier its slope at 0 must not be seen either
         return self.w @ rest / (2 * len(self.x)) - self.barrier * jnp.sum(jnp.log(inside)), aux
+
+    def linearize(self, p, aux):
+        slope = jax.value_and_grad(lambda p: self.value(p, aux)[0])
+        (value, gradient), curvature = slope(p), lambda v: jax.jvp(lambda p: slope(p)[1], (p,), (v,))[1]
+        return Linearization(value, gradient, curvature, aux, {})
+
+    def rows(self, index):
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=self.w[index])
 
 
 def problem(n=23, seed=0, noise=0.1):
@@ -174,7 +182,7 @@ def test_an_infinite_start_names_the_batch():
 
 def test_data_that_are_not_finite_are_refused():
     wrong = dataclasses.replace(problem(), c=problem().c.at[7, 1].set(jnp.nan))
-    with pytest.raises(ValueError, match=r"c is nan at row 7, column 1"):
+    with pytest.raises(ValueError, match=r"Input c contains NaN at column 1, row 8"):
         run(wrong)
     with pytest.raises(ValueError, match="0 samples"):
         run(problem(0))
@@ -206,7 +214,7 @@ def test_what_an_iterator_does_wrong_names_the_piece():
     with pytest.raises(ValueError, match=r"piece 1 has shapes \(10, 2\)"):
         run(problem(1), pieces=lambda: iter(bad))
     holes = [parts[0], (np.where(np.arange(3) == 2, np.nan, parts[1][0]), parts[1][1])]
-    with pytest.raises(ValueError, match=r"x of piece 1 is nan at row 10, column 2"):
+    with pytest.raises(ValueError, match=r"Input x of piece 1 contains NaN at column 2, row 11"):
         run(problem(1), pieces=lambda: iter(holes))
     once = iter(parts)
     with pytest.raises(ValueError, match=r"ended after piece -1 and 0 rows, needs 30"):

@@ -103,5 +103,5 @@ def test_budgets_hold_and_settings_are_checked():
     problem, start = empirical(), jax.tree.map(jnp.asarray, START)
     short = minimize_subsampled(problem, TrustRegion(), start, first=20, work=0.5)
     assert short.status.code == "max_iter" and short.history["work"][-2] < 0.5 <= short.history["work"][-1]
-    with pytest.raises(ValueError, match=r"first=1,.*needs 2 <= first <= 400"):
+    with pytest.raises(ValueError, match=r"first=1\): needs a whole number >= 2 and <= 400"):
         minimize_subsampled(problem, TrustRegion(), start, first=1)

@@ -71,8 +71,8 @@ def test_single_precision_stays():
     [
         ({"c": C[:5]}, "x has 30 rows, c has 5"),
         ({"c": np.ones((30, 2))}, r"apply\(p, x_i\) has shape \(1,\), a target \(2,\)"),
-        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite alpha >= 0"),
-        ({"alpha": float("nan")}, "needs a finite alpha"),
+        ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
+        ({"alpha": float("nan")}, "alpha=nan.*needs a finite number"),
     ],
 )
 def test_refusals(change, message):

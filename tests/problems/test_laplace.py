@@ -54,7 +54,7 @@ def test_laplace_metrics_are_those_of_the_full_matrix(kind, chunk):
 def test_a_head_without_the_uncertainty_of_theta_is_seen(kind):
     problem, theta = sp.separable(kind), sp.weights()
     normal, _ = laplace(problem, theta)
-    mutant = normal._replace(coupling=0 * normal.coupling)
+    mutant = normal._replace(eliminated=normal.eliminated._replace(coupling=0 * normal.eliminated.coupling))
     factor = jnp.linalg.cholesky(normal.matrix + jnp.diag(normal.diagonal))
     found = laplace_metrics(problem, theta, mutant, factor)["gamma"][-1]
     assert abs(found - dense(problem, theta, normal.aux)[0][-1]) > 1e-2

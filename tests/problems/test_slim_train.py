@@ -119,9 +119,9 @@ def test_a_broken_run_goes_on_to_the_last_bit(memory):
 
 def test_bad_settings_raise():
     problem, theta = peaks(20)
-    with pytest.raises(ValueError, match=r"alpha=0.*needs a finite alpha"):
+    with pytest.raises(ValueError, match=r"alpha=0.*needs a finite number"):
         train(problem, theta, SlimTrain(ADAM, alpha=0.0))
-    with pytest.raises(ValueError, match=r"memory=-1.*needs memory >= 0"):
+    with pytest.raises(ValueError, match=r"memory=-1.*needs a whole number >= 0"):
         train(problem, theta, SlimTrain(ADAM, memory=-1))
     with pytest.raises(ValueError, match=r"'softmax', needs least_squares"):
         train(dataclasses.replace(problem, loss=SOFTMAX), theta, SlimTrain(ADAM))

@@ -182,21 +182,22 @@ def test_coupled_layers_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"inner_steps": 0}, "inner_steps=0.*at least 1"),
+        ({"inner_steps": 0}, "inner_steps=0.*whole number >= 1"),
         ({"max_trials": 0}, "max_trials=0"),
         ({"first_rho": 0.0}, "first_rho=0.0.*augmented=False"),
         ({"first_rho": np.nan}, "first_rho=nan"),
         ({"tol": -1.0}, "tol=-1.0"),
-        ({"inner": "lbfgs"}, r"inner='lbfgs'.*LBFGS\(\)"),
+        ({"inner": "lbfgs"}, r"\(inner\) needs an Optimizer: 'lbfgs' has no init.*LBFGS\(\)"),
     ],
 )
 def test_settings_that_make_no_step_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         SuccessiveApproximations(**settings)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_problems_without_layers_are_refused():
-    with pytest.raises(ValueError, match=r"object has no layers\(p\).*ControlProblem"):
+    with pytest.raises(TypeError, match=r"needs a LayeredProblem: 'object' has no .*layers\(p\).*use LBFGS"):
         SuccessiveApproximations().init(object(), jnp.ones(1), None)
 
 
@@ -204,6 +205,7 @@ def test_problems_without_layers_are_refused():
     ("inner", "reason"),
     [(NewtonCG(), "traced array"), (LevenbergMarquardt(), r"has no normal\(p, aux\)"), (BFGS(), "traced array")],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_inner_methods_that_cannot_lower_layers_are_refused(inner, reason):
     method = SuccessiveApproximations(inner)
     with pytest.raises(ValueError, match=f"inner={type(inner).__name__}.*Use LBFGS.*{reason}"):

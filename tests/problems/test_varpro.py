@@ -11,8 +11,8 @@ import pytest
 import separable_problems as sp
 from jax.flatten_util import ravel_pytree
 
-from numdl.contracts import Problem
-from numdl.problems import Normal, VarPro
+from numdl.contracts import Normal, Problem
+from numdl.problems import VarPro
 from numdl.regularize import GroupPenalty
 from numdl.testing import check_curvature, check_gradient
 

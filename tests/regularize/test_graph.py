@@ -113,11 +113,11 @@ def test_what_cannot_be_asked_is_refused():
     L, c, none = graph_laplacian(weights_of(cloud())), np.zeros((40, 1)), np.zeros(40, bool)
     with pytest.raises(ValueError, match="no point is labelled"):
         spread_labels(L, c, none, 1.0)
-    with pytest.raises(ValueError, match=r"alpha=0.0\): needs a positive"):
+    with pytest.raises(ValueError, match=r"alpha=0.0\): needs a finite number > 0"):
         spread_labels(L, c, ~none, 0.0)
-    with pytest.raises(ValueError, match="Use 'auto', 'direct' or 'cg'"):
+    with pytest.raises(ValueError, match="Use one of 'auto', 'direct', 'cg'"):
         spread_labels(L, c, ~none, 1.0, method="qr")
     with pytest.raises(ValueError, match=r"smoothest\(k=41\)"):
         smoothest(L, 41)
-    with pytest.raises(ValueError, match="Use 'gaussian' or 'connectivity'"):
+    with pytest.raises(ValueError, match="Use one of 'gaussian', 'connectivity'"):
         weights_of(cloud(), kind="rbf")

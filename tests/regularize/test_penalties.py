@@ -120,5 +120,5 @@ def test_labels_follow_the_order_of_the_leaves(grouping):
 
 
 def test_unknown_grouping_is_refused():
-    with pytest.raises(ValueError, match=r"group_labels\(grouping='layers'\): unknown. Use one of one, kind, inputs"):
+    with pytest.raises(ValueError, match=r"group_labels\(grouping='layers'\): unknown. Use one of 'one', 'kind'"):
         group_labels(weights(), "layers")

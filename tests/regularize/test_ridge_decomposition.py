@@ -165,7 +165,7 @@ def test_bad_grids_are_refused():
     a, b = problem()
     with pytest.raises(ValueError, match="positive finite"):
         ridge_path(decompose(a, b), np.array([0.0, 1.0]))
-    with pytest.raises(ValueError, match="must ascend"):
+    with pytest.raises(ValueError, match="not ascending"):
         ridge_path(decompose(a, b), np.array([1.0, 1.0]))
 
 

@@ -83,7 +83,7 @@ def test_impossible_discrepancies_name_both_numbers():
     with pytest.raises(ValueError, match=r"noise=100.*residual is .*nothing to explain"):
         discrepancy(path, 100.0)
     for bad in (-1.0, np.nan):
-        with pytest.raises(ValueError, match="finite and not negative"):
+        with pytest.raises(ValueError, match="needs a finite number >="):
             discrepancy(path, bad)
         with pytest.raises(ValueError, match="standard deviation"):
             upre(path, bad)
@@ -180,7 +180,7 @@ def test_no_freedom_left_anywhere_is_refused():
     with pytest.raises(ValueError, match="as many degrees of freedom as observations"):
         gcv(path)
     for options in ({"weight": 0.0}, {"robust": 2.0}, {"guard": 0.9}):
-        with pytest.raises(ValueError, match="robust <= 1 and guard"):
+        with pytest.raises(ValueError, match="needs a finite number >"):
             gcv(path, **options)
 
 

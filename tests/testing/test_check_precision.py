@@ -192,7 +192,7 @@ def test_what_is_not_real_is_refused(p):
         lambda: check_gradient(lambda p: (jnp.zeros(()), p), p),
         lambda: check_adjoint(lambda v: v, lambda v: v, p, p),
     ):
-        with pytest.raises(ValueError, match=r"check_\w+: (leaf .* needs real floating|was given no arrays)"):
+        with pytest.raises(ValueError, match=r"check_\w+\(\w.*(needs real|was given no arrays)"):
             check()
 
 

@@ -1,4 +1,4 @@
-"""Why is training hard: what does an objective look like, and how do networks fail?
+"""Analysis of training: why is training hard: what does an objective look like, and how do networks fail?
 
 Everything takes a ``Problem`` by its contract, or a plain function.
 """

@@ -1,4 +1,4 @@
-"""How many evaluations fit into memory side by side?"""
+"""Batched evaluation within memory: how many evaluations fit into memory side by side?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Along which directions is an objective looked at, so that two networks can be compared?
+"""Filter-normalised directions of loss landscapes.
+
+Along which directions is an objective looked at, so that two networks can be compared?
 
 A network with positively homogeneous activations does not change where one layer is scaled up and the next one down,
 but along a direction of fixed length its landscape does. A filter-normalised direction moves every filter in
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -48,8 +51,7 @@ def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
     Raises:
         ValueError: ``axes`` below 1.
     """
-    if axes < 1:
-        raise ValueError(f"filter_normalised(axes={axes}): needs at least 1. Use 1 for matrices with a row per unit.")
+    checks.whole("filter_normalised", "axes", axes, least=1, hint="Use 1 for matrices with a row per unit.")
 
     def scale(d: jax.Array, weights: jax.Array) -> jax.Array:
         last = tuple(range(max(weights.ndim - axes, 0), weights.ndim))

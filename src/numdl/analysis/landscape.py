@@ -1,4 +1,4 @@
-"""How does the objective run between two points, and on a plane through one?
+"""Loss landscape on lines and planes: how does the objective run between two points, and on a plane through one?
 
     f((1 - t) p + t q)        and        f(p + a u + b v)
 

@@ -1,4 +1,6 @@
-"""How large is the slope in each layer, in its weights and in its states: does it vanish or explode over the depth?
+"""Vanishing and exploding gradients by layer.
+
+How large is the slope in each layer, in its weights and in its states: does it vanish or explode over the depth?
 
 For ``u_{j+1} = step(theta_j, u_j)`` the slope in a state is ``dF/du_j = (du_{j+1}/du_j)' dF/du_{j+1}``: a product of
 ``nt - j`` matrices, near to the identity for a step ``u + h f`` and small or large for a plain layer.

@@ -1,4 +1,6 @@
-"""What are value, slope and curvature at p of whatever is analysed: a problem, or a plain function?
+"""Value, gradient and Hessian products of an objective.
+
+What are value, slope and curvature at p of whatever is analysed: a problem, or a plain function?
 
 Everything in this room takes ``f``: a ``Problem``, which is asked by its contract, or a function ``p -> ()``. Arrays of
 a problem are arguments of what is compiled, so other data compile nothing; a function is static, so give the same one
@@ -16,7 +18,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Problem, PyTree
+from numdl.contracts import CompanionProblem, Problem, PyTree
 
 KINDS = ("hessian", "gauss-newton", "difference")
 
@@ -32,7 +34,7 @@ def companion(f: Any, p: PyTree, aux: PyTree) -> PyTree:
     Returns:
         A companion that ``f.value`` takes, or None.
     """
-    return f.first_head(p) if aux is None and hasattr(f, "first_head") else aux
+    return f.first_head(p) if aux is None and isinstance(f, CompanionProblem) else aux
 
 
 def value_at(f: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:

@@ -1,4 +1,6 @@
-"""Where does the error on data that were not trained on turn upwards, over iterations or over complexity?
+"""Overfitting: training against validation error.
+
+Where does the error on data that were not trained on turn upwards, over iterations or over complexity?
 
 Source: Prechelt, Early stopping - but when?, in Neural Networks: Tricks of the Trade, Springer 1998.
 """

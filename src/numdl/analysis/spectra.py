@@ -1,4 +1,6 @@
-"""How are the eigenvalues of the curvature distributed, and which are the outermost, if only products are known?
+"""Hessian spectra by Lanczos.
+
+How are the eigenvalues of the curvature distributed, and which are the outermost, if only products are known?
 
 Stochastic Lanczos quadrature: for random signs z the Gauss rule of ``z' g(H) z`` has Ritz values as nodes and squared
 first components as weights; averaged over z it estimates the mean of g over the spectrum without bias of the draw. With
@@ -21,6 +23,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.analysis.objective import companion, curvature_at
 from numdl.contracts import PyTree
 from numdl.linalg import Tridiagonal, tridiagonalise
@@ -86,8 +89,7 @@ class Spectrum(NamedTuple):
         """
         length = max(self.largest - self.smallest, np.finfo(self.diagonal.dtype).eps * abs(self.largest), 1e-300)
         width = length / 100 if width is None else float(width)
-        if not width > 0:
-            raise ValueError(f"Spectrum.density(width={width}): needs a positive width. Leave it out.")
+        checks.number("Spectrum.density", "width", width, above=0, hint="Leave it out.")
         ends = (self.smallest - 4 * width, self.largest + 4 * width)
         grid = np.linspace(*ends, 400) if grid is None else np.asarray(grid, float)
         steps = self.diagonal.shape[1]
@@ -158,8 +160,8 @@ def spectrum(
     Raises:
         ValueError: probes or steps below 1.
     """
-    if probes < 1 or steps < 1:
-        raise ValueError(f"spectrum(probes={probes}, steps={steps}): needs at least 1 of each. Use 8 and 40.")
+    checks.whole("spectrum", "probes", probes, least=1, hint="Use 8.")
+    checks.whole("spectrum", "steps", steps, least=1, hint="Use 40.")
     flat = ravel_pytree(p)[0]
     rng = np.random.default_rng(np.asarray(jax.random.key_data(jax.random.key(0) if key is None else key)))
     signs = jnp.asarray(rng.choice([-1.0, 1.0], size=(probes, flat.size)), flat.dtype)
@@ -203,9 +205,8 @@ def eigenpairs(
         ValueError: a count that the steps do not reach.
     """
     flat, unravel = ravel_pytree(p)
-    steps = min(steps, flat.size)
-    if not 1 <= count <= steps:
-        raise ValueError(f"eigenpairs(count={count}, steps={steps}): needs 1 <= count <= steps <= {flat.size}.")
+    steps = min(checks.whole("eigenpairs", "steps", steps, least=1), flat.size)
+    checks.whole("eigenpairs", "count", count, least=1, most=steps, hint=f"There are {flat.size} unknowns.")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(jax.random.key(0) if key is None else key)))
     start = jnp.asarray(rng.standard_normal(flat.size), flat.dtype)
     found = jax.tree.map(np.asarray, _tridiagonal(f, p, companion(f, p, aux), start, kind, steps))

@@ -1,4 +1,6 @@
-"""How much does it matter where training starts: which values are reached, and how many different minimisers?
+"""Random restarts: minimisers from many starts.
+
+How much does it matter where training starts: which values are reached, and how many different minimisers?
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, sec. 8.2.2 (weight space symmetry).
 """

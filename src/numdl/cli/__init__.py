@@ -1,4 +1,4 @@
-"""How does the command ``numdl`` start, and with which exit code does it end?
+"""Command line: how does the command ``numdl`` start, and with which exit code does it end?
 
 0 done, 1 the user's mistake (one message, no traceback), 130 interrupted, 70 an error in numdl. Nothing heavy is
 imported before a command needs it, so that ``numdl --help`` answers at once.

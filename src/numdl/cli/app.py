@@ -1,4 +1,7 @@
-"""Which commands and options does ``numdl`` understand? What they do stands in a module of their own, loaded on use."""
+"""Command-line interface.
+
+Which commands and options does ``numdl`` understand? What they do stands in a module of their own, loaded on use.
+"""
 
 from __future__ import annotations
 

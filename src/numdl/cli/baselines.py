@@ -1,4 +1,7 @@
-"""How good are the simplest models on the same rows, and how is an error measured?"""
+"""Baseline models and error measures.
+
+How good are the simplest models on the same rows, and how is an error measured?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does ``numdl check`` say whether a trained network is stable?"""
+"""Command ``numdl check``: how does ``numdl check`` say whether a trained network is stable?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?"""
+"""Commands ``numdl demo`` and ``numdl experiment``.
+
+How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from numdl import experiments
+from numdl import course
 from numdl.cli.errors import DONE, MISTAKE, UserError, blame_input
 
 
@@ -22,7 +25,7 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
     Raises:
         UserError: a name is unknown, or the folder cannot be written.
     """
-    from numdl.experiments.demo import run_demo
+    from numdl.course.demo.run import run_demo
 
     with blame_input():
         run_demo(list(names), out, Console())
@@ -30,7 +33,7 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
 
 def print_names() -> None:
     """Print each experiment with one line about it."""
-    lines = experiments.names()
+    lines = course.names()
     width = max(map(len, lines), default=0)
     for name, line in lines.items():
         Console().print(Text.assemble((f"{name:<{width}}", "bold"), "  ", line), soft_wrap=True)
@@ -50,8 +53,8 @@ def run_one(name: str, out: Path, *, quick: bool) -> int:
     Raises:
         UserError: the name is unknown, or the folder cannot be written.
     """
-    if name not in experiments.REGISTRY:
-        raise UserError(f"there is no experiment {name!r}; use one of {', '.join(experiments.REGISTRY)}.")
+    if name not in course.REGISTRY:
+        raise UserError(f"there is no experiment {name!r}; use one of {', '.join(course.REGISTRY)}.")
     with blame_input(OSError):
-        result = experiments.run(name, out, quick=quick)
+        result = course.run(name, out, quick=quick)
     return DONE if result["passed"] else MISTAKE

@@ -1,9 +1,15 @@
-"""What is the user's mistake, and what is ours?"""
+"""Errors and interruptions of the commands: what is the user's mistake, what is ours, and what does Ctrl-C do?"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 DONE, MISTAKE, OURS, INTERRUPTED = 0, 1, 70, 130
 """Exit codes; 70 is EX_SOFTWARE of sysexits.h, 130 is 128 + SIGINT as in shells."""
@@ -28,3 +34,61 @@ def blame_input(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except complaints as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+@contextlib.contextmanager
+def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
+    """The first Ctrl-C stays a KeyboardInterrupt; a second ends the process whatever it is doing.
+
+    Python calls its signal handlers only between its own instructions, so neither is seen while compiled code runs. A
+    thread therefore listens to the signals as they come. Whichever sees the second one first, thread or handler, quits.
+
+    Args:
+        tell: called at the first Ctrl-C, to say that the end is under way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may listen to signals
+        return
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    former = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    handler = signal.signal(signal.SIGINT, _first_raises())
+    threading.Thread(target=_listen, args=(ear, tell), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.set_wakeup_fd(former)
+        mouth.close()  # ends the thread
+
+
+def _first_raises() -> Callable[[int, FrameType | None], None]:
+    """Handler that raises KeyboardInterrupt once and then quits."""
+    heard = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        heard += 1
+        if heard > 1:
+            _quit()
+        raise KeyboardInterrupt
+
+    return handle
+
+
+def _listen(ear: socket.socket, tell: Callable[[], object]) -> None:
+    heard = 0
+    with ear:
+        while signals := ear.recv(64):
+            before, heard = heard, heard + signals.count(signal.SIGINT)
+            if heard > 1:
+                _quit()
+            if heard > before:
+                tell()
+
+
+def _quit() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h\n")  # the progress line hides the cursor
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)

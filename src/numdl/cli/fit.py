@@ -1,4 +1,4 @@
-"""How does ``numdl fit`` get from a file to a folder with a model and its report?"""
+"""Command ``numdl fit``: how does ``numdl fit`` get from a file to a folder with a model and its report?"""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.baselines import baselines, score_name, score_rows
-from numdl.cli.errors import DONE, INTERRUPTED, UserError
+from numdl.cli.errors import DONE, INTERRUPTED, UserError, two_interrupts
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
-from numdl.cli.interrupt import two_interrupts
-from numdl.cli.models import check_model, check_processes, fit_model, label
-from numdl.cli.models import facts as of_model
+from numdl.cli.models import check_model, check_processes, fit_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.processes import Job, joined
 from numdl.cli.show import Progress, show_end, show_start
-from numdl.cli.summaries import read_summary, write_summary
 from numdl.report import FitSummary, write_page
+from numdl.report.summary import read_summary, write_summary
 
 
 def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> int:
@@ -121,7 +119,7 @@ def _train(
     model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet), job.mesh)
     if not job.first:
         return DONE
-    facts = _facts(data, prepared, model)
+    facts = _facts(data, prepared)
     extra = {"encoder": prepared.encoder.to_json(), "facts": facts, "options": options.to_json()}
     save(model, folder.model, extra)
     interrupted = model.status_.code == "interrupted"
@@ -129,33 +127,31 @@ def _train(
         errors.print(
             Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume goes on."), soft_wrap=True
         )
-    facts["Seconds"] = f"{getattr(model, 'seconds_', time.perf_counter() - began):.1f}"
-    summary = _summary(data, prepared, options, model, facts)
+    summary = _summary(data, prepared, model, facts, time.perf_counter() - began)
     write_summary(summary, folder.summary)
     write_page(summary, folder.report)
     show_end(console, summary, folder)
     return INTERRUPTED if interrupted else DONE
 
 
-def _summary(data: Path, prepared: Prepared, options: FitOptions, model: Any, facts: dict[str, str]) -> FitSummary:
+def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:
     encoder, parts = prepared.encoder, prepared.parts
-    own: Callable[[np.ndarray], np.ndarray] = model.predict
-    models = {label(options): own} | baselines(encoder.task, parts["train"])
     name = next(part for part in ("test", "validation", "train") if part in parts)
     held_out: Part = parts[name]
-    base = model.summary(held_out.x, held_out.y)
+    own = model.summary(held_out.x, held_out.y)
+    models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
     return dataclasses.replace(
-        base,
+        own,
         title=f"{', '.join(encoder.target_names)} from {data.name}",
-        facts=facts | {key: value for key, value in base.facts.items() if key not in facts},
-        scores=score_rows(encoder.task, models, parts),
+        facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
+        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), parts),
         score_name=score_name(encoder.task, encoder.target_names),
         held_out_name="training" if name == "train" else name,
         target_names=encoder.target_names,
     )
 
 
-def _facts(data: Path, prepared: Prepared, model: Any) -> dict[str, str]:
+def _facts(data: Path, prepared: Prepared) -> dict[str, str]:
     encoder = prepared.encoder
     names = {"train": "training", "validation": "validation", "test": "test"}
     text = sum(feature.kind == "text" for feature in encoder.features)
@@ -164,8 +160,8 @@ def _facts(data: Path, prepared: Prepared, model: Any) -> dict[str, str]:
         "File": data.name,
         "Target": ", ".join(encoder.target_names),
         "Rows": ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()),
-        "Columns": f"{' and '.join(kinds)}, {len(encoder.feature_names)} inputs of the model",
-    } | of_model(model)
+        "Inputs": f"{len(encoder.feature_names)} from columns: {' and '.join(kinds)}",
+    }
 
 
 def _left_behind(folder: RunFolder) -> str:

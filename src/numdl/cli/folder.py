@@ -1,4 +1,4 @@
-"""Where does a run keep its files, and may this command write there?"""
+"""Run folder: where does a run keep its files, and may this command write there?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which estimator does ``--model`` mean, and how is its fit described?"""
+"""Choice of the estimator: which one does ``--model`` mean, and how is it fitted?"""
 
 from __future__ import annotations
 
@@ -92,26 +92,6 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
             make = _linear if options.model == LINEAR else _random
             return make(prepared.encoder.task, options).fit(train.x, train.y, **_divided(mesh))
         return _network(prepared, options, checkpoint, progress, mesh)
-
-
-def label(options: FitOptions) -> str:
-    """Name of the model in the table of scores."""
-    return {"resnet": "numdl ResNet", "mlp": "numdl MLP"}.get(options.model, f"numdl {options.model.replace('-', ' ')}")
-
-
-def facts(model: Any) -> dict[str, str]:
-    """What was fitted, name and value."""
-    if hasattr(model, "members_"):
-        net, count = model.architecture_, len(model.members_)
-        networks = f"{count} network" + ("" if count == 1 else "s")
-        return {
-            "Network": f"{net.title}; {networks}",
-            "Parameters": f"{model.n_parameters_:,} each, {model.effective_dof_:.4g} effective",
-            "Solver": str(model.solver_),
-        }
-    from numdl.estimators.linear.summary import facts as of_linear
-
-    return of_linear(model)
 
 
 def _linear(task: str, options: FitOptions) -> Any:

@@ -1,4 +1,4 @@
-"""What did the user ask a fit to do, in a form that can be stored and compared?"""
+"""Options of a fit: what did the user ask a fit to do, in a form that can be stored and compared?"""
 
 from __future__ import annotations
 

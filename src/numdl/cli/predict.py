@@ -1,4 +1,4 @@
-"""How does ``numdl predict`` get from a model and a file to predictions?"""
+"""Command ``numdl predict``: how does ``numdl predict`` get from a model and a file to predictions?"""
 
 from __future__ import annotations
 

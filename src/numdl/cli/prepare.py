@@ -1,4 +1,7 @@
-"""Which rows of the file train the network, which watch it, and which judge it at the end?"""
+"""Preparation of the data: reading, encoding, split.
+
+Which rows of the file train the network, which watch it, and which judge it at the end?
+"""
 
 from __future__ import annotations
 

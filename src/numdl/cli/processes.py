@@ -1,4 +1,4 @@
-"""In which processes does a command run, how do they find each other, and how do they end?
+"""Multi-process runs: in which processes does a command run, how do they find each other, and how do they end?
 
 Launchers that exist start them: ``mpirun`` of Open MPI or ``srun`` of Slurm. Each process runs the same command and
 reads the same file; the devices of all form one mesh, along which the rows are divided. Process 0 speaks and writes.
@@ -57,7 +57,7 @@ class Job(NamedTuple):
 
     def of_first(self, value: T) -> T:
         """What process 0 says, a bool or a small whole number; all ask at the same time."""
-        from numdl.estimators.common.processes import of_first
+        from numdl.problems.sharding import of_first
 
         return of_first(self.mesh, value)
 

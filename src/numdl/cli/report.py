@@ -1,4 +1,4 @@
-"""How does ``numdl report`` make the page of a run again?"""
+"""Command ``numdl report``: how does ``numdl report`` make the page of a run again?"""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import RunFolder, summary_file
-from numdl.cli.summaries import read_summary
 from numdl.report import write_page
+from numdl.report.summary import read_summary
 
 
 def run_report(run: Path, out: Path | None, *, overwrite: bool) -> Path:

@@ -1,4 +1,4 @@
-"""How does ``numdl select`` get from a file to a recommended alpha?"""
+"""Command ``numdl select``: how does ``numdl select`` get from a file to a recommended alpha?"""
 
 from __future__ import annotations
 

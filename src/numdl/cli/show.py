@@ -1,4 +1,4 @@
-"""What does the user of ``numdl fit`` see: before, while and after the training?"""
+"""Terminal output of ``numdl fit``: what does the user of ``numdl fit`` see: before, while and after the training?"""
 
 from __future__ import annotations
 

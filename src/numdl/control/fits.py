@@ -1,4 +1,7 @@
-"""Do the parts of a control problem fit each other, its weights and the given states? By shapes, before any work."""
+"""Compatibility of a control problem's parts.
+
+Do the parts of a control problem fit each other, its weights and the given states? By shapes, before any work.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from numdl.contracts import PyTree, Steps
+from numdl import checks
+from numdl.contracts import Control, PyTree, Scheme, Steps, require
 from numdl.optimize.parts.checks import form_of
+from numdl.problems.risk.losses import Loss
 
 
 def require_parts(problem: Any) -> None:
@@ -21,23 +26,15 @@ def require_parts(problem: Any) -> None:
         problem: a ``ControlProblem``.
 
     Raises:
-        ValueError: the scheme is none from state to state, control or loss are none, u0 or c have no axes (samples,
+        TypeError: scheme, control or loss are none.
+        ValueError: the scheme is none from state to state, u0 or c have no axes (samples,
             entries), another number of samples or entries that are not finite, u0 holds no real floating-point numbers,
             step sizes are not positive or have another shape, or a running cost would be less accurate than the scheme.
     """
     scheme, u0, c, h = problem.scheme, problem.u0, problem.c, problem.h
-    if not hasattr(scheme, "start"):
-        raise ValueError(f"ControlProblem(scheme={scheme!r}): needs a Scheme. Use numdl.flow.get_scheme('heun').")
-    if not hasattr(problem.control, "cells"):
-        raise ValueError(
-            f"ControlProblem(control={problem.control!r}): needs weights in time. Use numdl.flow.PiecewiseConstant(nt) "
-            "for nt steps."
-        )
-    if not hasattr(problem.loss, "residual"):
-        raise ValueError(
-            f"ControlProblem(loss={problem.loss!r}): needs a Loss. Use get_loss('least_squares') of numdl.problems, or "
-            "loss_from for a function of yours."
-        )
+    require(scheme, Scheme, "ControlProblem(scheme)", "use numdl.flow.get_scheme('heun')")
+    require(problem.control, Control, "ControlProblem(control)", "use numdl.flow.PiecewiseConstant(nt) for nt steps")
+    require(problem.loss, Loss, "ControlProblem(loss)", "use get_loss('least_squares') or loss_from of numdl.problems")
     if scheme.start is not None:
         raise ValueError(
             "ControlProblem(scheme of several steps): needs a scheme from state to state. Use euler, heun or rk4."
@@ -58,7 +55,7 @@ def require_parts(problem: Any) -> None:
             "cost of order 2, needs Scheme(nodes=...) with weights > 0. Use 'rk4', or give the scheme its nodes."
         )
     for name, given in (("u0", u0), ("c", c)):
-        _require_finite(name, given)
+        checks.finite("ControlProblem", name, given, hint="Remove the sample, or mend it.")
     if h.ndim > 1:
         raise ValueError(
             f"ControlProblem(h of shape {h.shape}): needs one step size or one for each step. "
@@ -68,19 +65,6 @@ def require_parts(problem: Any) -> None:
         raise ValueError(
             f"ControlProblem(h={np.asarray(h)}): needs finite step sizes > 0. Give T / nt of a horizon T > 0, or the "
             "differences of ascending time nodes."
-        )
-
-
-def _require_finite(name: str, given: Array) -> None:
-    """Refuse NaN and infinity, naming row and column; values that are traced are not looked at."""
-    if isinstance(given, Tracer):
-        return
-    bad = np.argwhere(~np.isfinite(given))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise ValueError(
-            f"ControlProblem({name}): the entry in row {row}, column {column} is {np.asarray(given)[row, column]}. "
-            "Needs finite numbers: remove the sample, or mend it."
         )
 
 

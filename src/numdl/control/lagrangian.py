@@ -1,4 +1,6 @@
-"""How does the Lagrangian of a control problem bend, once the multipliers of its dynamics are known?
+"""Hessian of the Lagrangian.
+
+How does the Lagrangian of a control problem bend, once the multipliers of its dynamics are known?
 
     cost + sum_j mu_j+1' (Phi_j(u_j, theta_j) - u_j+1)
 

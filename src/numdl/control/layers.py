@@ -1,4 +1,6 @@
-"""What is left of a control problem for a single layer, when states and adjoints are held?
+"""Hamiltonian of a single layer.
+
+What is left of a control problem for a single layer, when states and adjoints are held?
 
     mean over samples of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta),
     e_j = [ ||Phi_j(u_j, theta) - u_j+1||^2 + ||dH_j/du - lambda_j||^2 ] / h_j
@@ -23,6 +25,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Steps, Work
 from numdl.control.stage import stage_hamiltonian
+from numdl.regularize.penalty import DiagonalPenalty
 
 
 class Held(NamedTuple):
@@ -200,7 +203,7 @@ def require_layers(call: str, problem: Any, coeffs: PyTree, cells: PyTree) -> No
         raise ValueError(
             f"{call}(nt=0): there are no layers, needs at least one. Use PiecewiseConstant(nt) with nt >= 1."
         )
-    if problem.penalty is not None and not hasattr(problem.penalty, "diagonal"):
+    if problem.penalty is not None and not isinstance(problem.penalty, DiagonalPenalty):
         raise ValueError(
             f"{call}(penalty={type(problem.penalty).__name__}): it may couple layers, needs a diagonal. "
             "Use GroupPenalty, or a method that takes any penalty, such as NewtonCG."

@@ -1,4 +1,6 @@
-"""Which equations hold at an optimal control: state, adjoint and a stationary Hamiltonian?
+"""Optimality system of Pontryagin's maximum principle.
+
+Which equations hold at an optimal control: state, adjoint and a stationary Hamiltonian?
 
 With ``lambda(t)`` the derivative of a sample's cost by its state at t, and ``H(t, u, lambda, theta) = lambda' f + L``:
 

@@ -1,4 +1,6 @@
-"""What does a control cost that steers samples from where they are to where they are wanted?
+"""Optimal control problem of deep learning.
+
+What does a control cost that steers samples from where they are to where they are wanted?
 
     J(theta) = 1/n sum_i [ loss(output(u_i(T)), c_i) + sum_j L_j(u_ij, theta) ] + R(theta)
     subject to  u_i,j+1 = Phi_j(u_ij, theta),    L_j = h_j sum_s b_s L(t_j + c_s h_j, v_s, theta(t_j + c_s h_j))
@@ -28,16 +30,14 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Scheme, Steps, TimedControl, Work
+from numdl.contracts import Linearization, Normal, PyTree, Scheme, Steps, TimedControl, Work
 from numdl.control.fits import require_fit, require_parts, require_states
 from numdl.control.lagrangian import lagrangian
 from numdl.control.layers import Layers, layers_of
 from numdl.control.reduced import linear_quadratic
 from numdl.control.shots import Shot, shots
 from numdl.linalg import LinearQuadratic
-from numdl.problems.risk.losses import LEAST_SQUARES, Loss
-from numdl.problems.risk.metrics import misfit_metrics
-from numdl.problems.risk.nonlinear_squares import SquaresNormal
+from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.regularize.penalty import hessian_at
 
 
@@ -167,7 +167,7 @@ class ControlProblem(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, jnp.ones(n, s.dtype), misfit)
         return Linearization(self._cost(s, r) + self._penalty(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree = None) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree = None) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; a product for each coefficient.
 
         A penalty is part of the matrix.
@@ -176,7 +176,7 @@ class ControlProblem(eqx.Module):
         flat, unravel = ravel_pytree(p)
         matrix = jax.vmap(lambda e: ravel_pytree(lin.curvature(unravel(e)))[0])(jnp.eye(flat.size, dtype=flat.dtype))
         gradient = ravel_pytree(lin.gradient)[0]
-        return SquaresNormal(lin.value, gradient, matrix, jnp.zeros_like(gradient), aux, dict(lin.metrics))
+        return Normal(lin.value, gradient, matrix, jnp.zeros_like(gradient), aux, dict(lin.metrics))
 
     def layers(self, p: PyTree) -> Layers:
         """The Hamiltonian of each layer by itself, for methods of the maximum principle, see ``layers_of``."""

@@ -1,4 +1,6 @@
-"""What is a control problem near some states and controls: a linear quadratic one, solved by a Riccati recursion?
+"""Linear-quadratic model of a control problem.
+
+What is a control problem near some states and controls: a linear quadratic one, solved by a Riccati recursion?
 
 All samples together are one state (n m,); a stage has the Gauss-Newton matrices of its cost, and adds to the next
 state what the given states miss of it. At states that fit the controls the solution is the Gauss-Newton step of the
@@ -16,10 +18,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Steps
 from numdl.control.fits import require_states
 from numdl.control.layers import layer_penalty, require_layers
@@ -41,8 +43,7 @@ def riccati_step(problem: Any, coeffs: PyTree, damping: Float[Array, ""] | float
     Raises:
         ValueError: the damping is negative, or as ``linear_quadratic``.
     """
-    if not isinstance(damping, Tracer) and not 0 <= float(damping) < float("inf"):
-        raise ValueError(f"riccati_step(damping={damping}): needs a finite damping >= 0. Use 0 for none.")
+    checks.scalar("riccati_step", "damping", damping, least=0, hint="Use 0 for none.")
     local = linear_quadratic(problem, coeffs, problem.states(coeffs))
     w = local.r.shape[1]
     local = local._replace(R=local.R + damping * jnp.eye(w, dtype=local.R.dtype))

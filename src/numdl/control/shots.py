@@ -1,4 +1,6 @@
-"""What do the shots of a control problem say of its cost, if each block of steps is marched from a state of its own?
+"""Shooting intervals.
+
+What do the shots of a control problem say of its cost, if each block of steps is marched from a state of its own?
 
     E(theta, U, Lambda) = cost of the marches + sum_k Lambda_k' (F_k-1(U_k-1, theta) - U_k),    k = 1 .. blocks - 1
 

@@ -1,4 +1,4 @@
-"""What is the Hamiltonian of one step of a control problem?"""
+"""Stage Hamiltonian: what is the Hamiltonian of one step of a control problem?"""
 
 from __future__ import annotations
 

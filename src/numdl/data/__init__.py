@@ -1,15 +1,18 @@
-"""How do raw files and known formulas become ``x (n, d)`` and ``c (n, k)`` that a model can learn from?"""
+"""Data sets and preprocessing.
 
-from numdl.data.chunks import row_chunks
-from numdl.data.column import guess_task
-from numdl.data.dataset import Dataset, split
-from numdl.data.encode import TableEncoder
-from numdl.data.files import check_writable, read_table, write_predictions
-from numdl.data.images import read_cifar10, read_idx
-from numdl.data.pieces import ArrayPieces, row_pieces
-from numdl.data.scale import Scaler
-from numdl.data.table import Table
-from numdl.data.toys import TOYS
+How do raw files and known formulas become ``x (n, d)`` and ``c (n, k)`` that a model can learn from?
+"""
+
+from numdl.data.large.chunks import row_chunks
+from numdl.data.large.pieces import ArrayPieces, row_pieces
+from numdl.data.problems.toys import TOYS
+from numdl.data.read.files import check_writable, read_table, write_predictions
+from numdl.data.read.images import read_cifar10, read_idx
+from numdl.data.table.column import guess_task
+from numdl.data.table.dataset import Dataset, split
+from numdl.data.table.encode import TableEncoder
+from numdl.data.table.scale import Scaler
+from numdl.data.table.table import Table
 
 __all__ = [
     "TOYS",

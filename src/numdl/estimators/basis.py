@@ -1,4 +1,7 @@
-"""Which functions of a single variable does a linear model combine: polynomials up to a degree, or waves?"""
+"""Basis features: polynomials and Fourier.
+
+Which functions of a single variable does a linear model combine: polynomials up to a degree, or waves?
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from numpy.polynomial import chebyshev, legendre, polynomial
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
+from numdl import checks
+from numdl.estimators.common.intake import require_finite
 
 _POLYNOMIALS = {"legendre": legendre.legvander, "chebyshev": chebyshev.chebvander, "monomial": polynomial.polyvander}
 BASES = (*_POLYNOMIALS, "fourier")
@@ -59,8 +63,8 @@ class BasisFeatures(TransformerMixin, BaseEstimator):
             ValueError: a parameter or the data cannot be used.
         """
         call = type(self).__name__
-        require_choice(call, "basis", self.basis, BASES)
-        require_number(call, "degree", self.degree, least=1, whole=True)
+        checks.choice(call, "basis", self.basis, BASES)
+        checks.whole(call, "degree", self.degree, least=1)
         X = self._table("fit", X, reset=True)
         low, high = self.interval or (X.min(axis=0), X.max(axis=0))
         self.low_, self.high_ = (np.broadcast_to(np.asarray(a, float), X.shape[1]).copy() for a in (low, high))

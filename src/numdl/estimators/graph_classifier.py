@@ -1,4 +1,4 @@
-"""Which class, if few points have labels and neighbours rarely differ?"""
+"""Semi-supervised classification on a graph: which class, if few points have labels and neighbours rarely differ?"""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.saving import SaveMixin
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
@@ -78,10 +79,10 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
             ValueError: a parameter or the data cannot be used.
         """
         call = type(self).__name__
-        require_number(call, "n_neighbors", self.n_neighbors, least=1, whole=True)
-        require_number(call, "alpha", self.alpha, least=0, strict=True)
-        require_choice(call, "weights", self.weights, ("gaussian", "connectivity"))
-        require_choice(call, "method", self.method, ("auto", "direct", "cg"))
+        checks.whole(call, "n_neighbors", self.n_neighbors, least=1)
+        checks.number(call, "alpha", self.alpha, above=0)
+        checks.choice(call, "weights", self.weights, ("gaussian", "connectivity"))
+        checks.choice(call, "method", self.method, ("auto", "direct", "cg"))
         require_finite_targets(f"{call}.fit", y)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=False, ensure_all_finite=False)
         require_finite(f"{call}.fit", "X", X, getattr(self, "feature_names_in_", None))

@@ -1,4 +1,4 @@
-"""How does one sample move through the network, read as ``du/dt = f(t, u, theta(t))``?"""
+"""Neural ODE flow: how does one sample move through the network, read as ``du/dt = f(t, u, theta(t))``?"""
 
 from numdl.flow.activations import ACTIVATIONS, get_activation
 from numdl.flow.controls import CONTROLS, get_control

@@ -1,4 +1,4 @@
-"""Which scalar nonlinearity acts on every entry of a layer?"""
+"""Activation functions: which scalar nonlinearity acts on every entry of a layer?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much energy does a state have, for dynamics that conserve one?"""
+"""Energy of conservative dynamics: how much energy does a state have, for dynamics that conserve one?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which part of a right-hand side may be stiff and is linear: ``f(t, u, theta) = L u + g(t, u, theta)``?
+"""Semilinear dynamics.
+
+Which part of a right-hand side may be stiff and is linear: ``f(t, u, theta) = L u + g(t, u, theta)``?
 
 L is symmetric and does not grow: diffusion, or damping. Every scheme can step these dynamics; ``"imex"`` takes L
 implicitly and solves with ``I - h L`` exactly: by a division, by eigenvectors that are found once, or by two FFTs.

@@ -1,4 +1,7 @@
-"""When do two halves of a state move each other only: ``dy/dt = F(t, z, theta)``, ``dz/dt = G(t, y, theta)``?"""
+"""Separable (partitioned) dynamics.
+
+When do two halves of a state move each other only: ``dy/dt = F(t, z, theta)``, ``dz/dt = G(t, y, theta)``?
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from numdl.linalg.steihaug import Subproblem, steihaug
 from numdl.linalg.triangular import lower_inverse
 
 if TYPE_CHECKING:
+    from numdl.linalg.column_units import ColumnSVD, column_svd, powers_of_two
     from numdl.linalg.compensated import compensated_product
     from numdl.linalg.krylov import Bidiagonalization, KrylovResult, bidiagonalise, cgls, golub_kahan, lsqr
     from numdl.linalg.operators import (
@@ -53,6 +54,7 @@ _HOMES = {
         "Mask",
     ),
     "products": ("as_operator",),
+    "column_units": ("ColumnSVD", "column_svd", "powers_of_two"),
     "refinement": ("LeastSquares", "least_squares"),
     "tsqr": ("TSQR", "Fit", "Reduced", "tsqr_reduce", "tsqr_solve", "tsqr_start", "tsqr_update"),
 }
@@ -63,6 +65,7 @@ __all__ = [
     "BlockDiagonal",
     "CGSolution",
     "Circulant",
+    "ColumnSVD",
     "Convolution1D",
     "Convolution2D",
     "Diagonal",
@@ -86,6 +89,7 @@ __all__ = [
     "as_operator",
     "bidiagonalise",
     "cgls",
+    "column_svd",
     "compensated_product",
     "follow",
     "golub_kahan",
@@ -95,6 +99,7 @@ __all__ = [
     "lower_inverse",
     "lowest_in_ball",
     "lsqr",
+    "powers_of_two",
     "preconditioned_cg",
     "riccati",
     "smoothing_solve",

@@ -1,4 +1,4 @@
-"""What is a sum of products, rounded once at the end instead of at every step?
+"""Compensated (exact) summation: what is a sum of products, rounded once at the end instead of at every step?
 
 Each product and each sum is split without error into its rounded value and what rounding lost; the losses are added up
 and given back at the end. The result is as accurate as if computed with twice the digits, on every machine alike: the
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+
+from numdl import checks
 
 _BLOCK = 2**18
 """Products at a time: 2 MiB each for values and losses."""
@@ -32,8 +34,15 @@ def compensated_product(
 
     Returns:
         (m,).
+
+    Raises:
+        ValueError: an entry is not finite, or shapes do not fit.
     """
-    m, q = a.shape
+    call = "compensated_product"
+    m, q = checks.finite(call, "a", a, ("m", "q")).shape
+    checks.finite(call, "v", v, (q,))
+    for vector in added:
+        checks.finite(call, "added", vector, (m,))
     out = np.empty(m)
     rows = max(1, _BLOCK // max(q, 1))
     for i in range(0, m, rows):

@@ -1,4 +1,6 @@
-"""Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, exactly within a Krylov space of H?
+"""Trust-region subproblem in a Krylov space.
+
+Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, exactly within a Krylov space of H?
 
 A basis V of ``g, Hg, H^2 g, ...`` with full reorthogonalisation turns the model into a small dense one with
 ``T = V'HV``, which is minimised in the ball exactly, also where it is not convex: unlike Steihaug's method this goes on
@@ -22,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from numdl import checks
 from numdl.linalg.steihaug import Subproblem
 
 
@@ -55,14 +58,25 @@ def krylov_model(
     Args:
         product: ``v -> H v``.
         g: gradient, (p,).
-        radius: of the ball, ().
+        radius: of the ball, positive, ().
         symmetric: whether H is symmetric.
         forcing: residual ``||(H + lambda) x + g|| / ||g||`` at which to stop, no unit.
         max_products: products at most; capped at p.
 
     Returns:
         The model, for ``lowest_in_ball`` with this or any smaller radius.
+
+    Raises:
+        ValueError: a number is out of range, or g is no vector of finite numbers.
+        TypeError: ``product`` is no function.
     """
+    checks.function("krylov_model", "product", product, "v -> H v")
+    g = jnp.asarray(checks.finite("krylov_model", "g", g, ("p",)))
+    if not g.size:
+        raise ValueError("krylov_model(g of shape (0,)): needs at least one unknown. Leave out empty arrays.")
+    checks.scalar("krylov_model", "radius", radius, above=0)
+    checks.scalar("krylov_model", "forcing", forcing, least=0, hint="Use 0.1.")
+    checks.whole("krylov_model", "max_products", max_products, least=1)
     p = g.shape[0]
     steps = min(max_products, p)
     size = jnp.linalg.norm(g)
@@ -102,11 +116,17 @@ def lowest_in_ball(model: KrylovModel, radius: Float[Array, ""]) -> Subproblem:
 
     Args:
         model: see ``krylov_model``.
-        radius: of the ball, ().
+        radius: of the ball, positive, ().
 
     Returns:
         The step with the decrease it promises; ``products`` are those of the model.
+
+    Raises:
+        ValueError: the radius is not positive, or the model is not finite.
+        TypeError: the model is none.
     """
+    checks.record("lowest_in_ball", "model", model, KrylovModel)
+    checks.scalar("lowest_in_ball", "radius", radius, above=0)
     y, boundary = _in_ball(model.matrix, model.size, radius)
     predicted = -(model.size * y[0] + 0.5 * y @ (model.matrix @ y))
     return Subproblem(y @ model.basis, predicted, model.products, boundary)

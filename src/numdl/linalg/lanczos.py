@@ -1,4 +1,6 @@
-"""What do a few products tell about the spectrum, the inverse and the logarithm of a symmetric matrix?
+"""Lanczos method: spectrum, inverse, log determinant.
+
+What do a few products tell about the spectrum, the inverse and the logarithm of a symmetric matrix?
 
 Lanczos with full reorthogonalisation from z gives ``H V = V T + rest``. Then ``z' f(H) z ~ ||z||^2 e_1' f(T) e_1``
 (Gauss quadrature), and for positive definite H ``H^-1 z ~ ||z|| V T^-1 e_1``. With random signs z the mean of
@@ -16,6 +18,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 
 class Tridiagonal(NamedTuple):
@@ -49,17 +53,32 @@ class Probe(NamedTuple):
     log: Float[Array, ""]
 
 
+def _checked(call: str, product: Callable[[Array], Array], z: Float[Array, " p"], steps: int) -> Float[Array, " p"]:
+    """The start as an array; refuses what cannot be started from."""
+    checks.function(call, "product", product, "v -> H v")
+    checks.whole(call, "steps", steps, least=1)
+    z = jnp.asarray(checks.finite(call, "z", z, ("p",)))
+    if not checks.traced(z) and not jnp.any(z):
+        raise ValueError(f"{call}(z): is zero, needs a vector with a direction. Draw random signs.")
+    return z
+
+
 def tridiagonalise(product: Callable[[Array], Array], z: Float[Array, " p"], steps: int) -> Tridiagonal:
     """Lanczos from one vector, each new vector made orthogonal to all before, twice.
 
     Args:
         product: ``v -> H v``, symmetric.
         z: start, not zero, (p,).
-        steps: products; capped at p. Memory: ``steps`` vectors.
+        steps: products, at least 1; capped at p. Memory: ``steps`` vectors.
 
     Returns:
         T and the basis in which it was found.
+
+    Raises:
+        ValueError: there is no step, or z is no vector of finite numbers.
+        TypeError: ``product`` is no function.
     """
+    z = _checked("tridiagonalise", product, z, steps)
     p = z.shape[0]
     steps = min(steps, p)
     tiny = jnp.finfo(z.dtype).eps
@@ -89,11 +108,16 @@ def lanczos_probe(product: Callable[[Array], Array], z: Float[Array, " p"], step
     Args:
         product: ``v -> H v``, symmetric positive definite.
         z: start, not zero, (p,).
-        steps: products; capped at p. Memory: ``steps`` vectors.
+        steps: products, at least 1; capped at p. Memory: ``steps`` vectors.
 
     Returns:
         Solve and quadratic form of the logarithm.
+
+    Raises:
+        ValueError: there is no step, or z is no vector of finite numbers.
+        TypeError: ``product`` is no function.
     """
+    z = _checked("lanczos_probe", product, z, steps)
     size = jnp.linalg.norm(z)
     found = tridiagonalise(product, z, steps)
     values, vectors = jnp.linalg.eigh(found.matrix())

@@ -1,4 +1,6 @@
-"""How far along is ``H x = b`` after a few products with H, if something cheap looks like its inverse?
+"""Preconditioned conjugate gradients.
+
+How far along is ``H x = b`` after a few products with H, if something cheap looks like its inverse?
 
 Preconditioned conjugate gradients from 0, stopped at a relative residual, after a number of products, or along a
 direction in which H is not positive: what is returned is then still a direction of descent for ``1/2 x'Hx - b'x``.
@@ -14,6 +16,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+from numdl import checks
 
 
 class CGSolution(NamedTuple):
@@ -53,7 +57,17 @@ def preconditioned_cg(
 
     Returns:
         The solution with its residual. Where the first direction already meets no positive curvature, ``x = M^-1 b``.
+
+    Raises:
+        ValueError: a number is out of range, or b is no vector of finite numbers.
+        TypeError: ``product`` or ``inverse`` is no function.
     """
+    checks.function("preconditioned_cg", "product", product, "v -> H v")
+    if inverse is not None:
+        checks.function("preconditioned_cg", "inverse", inverse, "r -> M^-1 r")
+    b = jnp.asarray(checks.finite("preconditioned_cg", "b", b, ("p",)))
+    checks.scalar("preconditioned_cg", "forcing", forcing, least=0, infinite=True, hint="Use 1e-8.")
+    checks.whole("preconditioned_cg", "max_products", max_products, least=0)
     solve = inverse or (lambda r: r)
     first = solve(b)
     energy = b @ first

@@ -1,4 +1,6 @@
-"""How is whatever gives products ``A v`` and ``A' u`` handed to a method of the host?
+"""Matrix-free products for host methods.
+
+How is whatever gives products ``A v`` and ``A' u`` handed to a method of the host?
 
 Matrices, sparse matrices, SciPy's and lineax's operators all become a ``scipy.sparse.linalg.LinearOperator`` in
 float64, whose algebra then composes them: ``as_operator(A) @ as_operator(M)`` is ``A M``. That is also the way to
@@ -19,6 +21,8 @@ import numpy as np
 import scipy.sparse as sparse
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from numdl import checks
 
 _KINDS = "a 2-D array, a SciPy sparse matrix, a scipy.sparse.linalg.LinearOperator or a lineax operator"
 
@@ -59,10 +63,7 @@ def as_operator(A: Any, *, name: str = "A") -> LinearOperator:
         raise TypeError(f"as_operator({name}): is a {type(A).__name__}, needs {_KINDS}. Convert it.")
     _require_matrix(name, array)
     array = array.astype(np.float64, copy=False)
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(_not_finite(name, array[row, column], row, column))
-    return aslinearoperator(array)
+    return aslinearoperator(checks.finite("as_operator", name, array))
 
 
 def _from_lineax(name: str, A: Any) -> LinearOperator:
@@ -136,13 +137,7 @@ def as_vector(b: Any, size: int, *, name: str, call: str) -> Float[np.ndarray, "
         raise ValueError(f"{call}: {name} has shape {vector.shape}, needs ({size},). Give one number for each row.")
     if vector.dtype.kind not in "biuf":
         raise ValueError(_not_real(name, vector.dtype, call))
-    vector = vector.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(vector))
-    if bad.size:
-        raise ValueError(
-            f"{call}: {name} has {vector[bad[0]]} at row {bad[0]}, needs finite numbers. Remove or fill that row."
-        )
-    return vector
+    return checks.finite(call, name, vector.astype(np.float64))
 
 
 def _require_matrix(name: str, A: Any) -> None:
@@ -155,14 +150,12 @@ def _require_matrix(name: str, A: Any) -> None:
 def _require_finite(name: str, A: Any) -> None:
     bad = np.flatnonzero(~np.isfinite(A.data))
     if bad.size:
-        raise ValueError(_not_finite(name, A.data[bad[0]], *(axis[bad[0]] for axis in A.coords)))
-
-
-def _not_finite(name: str, value: Any, row: Any, column: Any) -> str:
-    return (
-        f"as_operator({name}): entry is {value} at row {row}, column {column}, needs finite numbers. Fill it or remove "
-        "the row."
-    )
+        kind = "NaN" if np.isnan(A.data[bad[0]]) else "infinity"
+        where = checks.place([axis[bad[0]] for axis in A.coords])
+        raise ValueError(
+            f"as_operator: Input {name} contains {kind} at {where} ({bad.size} such entries in all), needs "
+            "finite numbers. Remove or fill that entry."
+        )
 
 
 def _not_real(name: str, dtype: Any, call: str = "as_operator") -> str:

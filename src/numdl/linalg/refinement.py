@@ -1,4 +1,6 @@
-"""How is least squares without penalty solved to all digits that the table holds?
+"""Iterative refinement of least squares.
+
+How is least squares without penalty solved to all digits that the table holds?
 
 Columns are scaled to norms between 1 and 2 by powers of two, which changes no digit; a Householder QR factorisation
 with column pivoting tells the rank. Its solution has lost ``condition * eps``, and with a large residual even
@@ -25,7 +27,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import qr, solve_triangular
 
+from numdl import checks
 from numdl.contracts import Status
+from numdl.linalg.column_units import powers_of_two
 from numdl.linalg.compensated import compensated_product
 
 _STEPS = 20
@@ -63,18 +67,14 @@ def least_squares(A: Float[np.ndarray, "n p"], b: Float[np.ndarray, "_ k"]) -> L
     Raises:
         ValueError: shapes do not fit, or an entry is not finite.
     """
-    if A.ndim != 2 or b.ndim != 2 or len(A) != len(b):
+    hint = "Fill or drop the row."
+    A = checks.finite("least_squares", "A", A, ("n", "p"), hint=hint)
+    b = checks.finite("least_squares", "b", b, ("n", "k"), hint=hint)
+    if len(A) != len(b):
         raise ValueError(f"least_squares: A {A.shape} and b {b.shape}, needs (n, p) and (n, k). Give matching rows.")
-    for name, values in (("A", A), ("b", b)):
-        if not np.isfinite(values).all():
-            i, j = np.argwhere(~np.isfinite(values))[0]
-            raise ValueError(
-                f"least_squares: {name} has {values[i, j]} at row {i}, column {j}, needs finite numbers. Fill or drop "
-                "the row."
-            )
     A, b = np.asarray(A, float), np.asarray(b, float)
     n, p = A.shape
-    scale = _powers_of_two(A)
+    scale = powers_of_two(A)
     scaled = A / scale
     if A.size == 0:
         return LeastSquares(np.zeros((p, b.shape[1])), b, 0, np.arange(p), _status(np.arange(p), p, 1.0, True))
@@ -113,14 +113,6 @@ def _refined(
         if change <= np.finfo(float).eps * size:
             break
     return x, r, bool(change <= 4 * np.finfo(float).eps * size)
-
-
-def _powers_of_two(A: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " p"]:
-    """For each column the power of two below its norm; 1 for columns of zeros."""
-    largest = np.max(np.abs(A), axis=0, initial=0.0)
-    largest = np.where(largest > 0, largest, 1.0)
-    norms = largest * np.linalg.norm(A / largest, axis=0)  # entries of 1e200 have squares, too
-    return 2.0 ** np.floor(np.log2(np.where(norms > 0, norms, 1.0)))
 
 
 def _status(dependent: np.ndarray, p: int, smallest: float, settled: bool) -> Status:

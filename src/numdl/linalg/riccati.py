@@ -1,4 +1,6 @@
-"""Which controls and states solve a linear quadratic control problem, one stage after the other?
+"""Riccati recursion (LQR).
+
+Which controls and states solve a linear quadratic control problem, one stage after the other?
 
     min sum_j [ 1/2 x'Q x + v'S x + 1/2 v'R v + q'x + r'v ]_j + 1/2 x_N' Q_N x_N + q_N' x_N
     subject to  x_j+1 = A_j x_j + B_j v_j + b_j
@@ -21,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 
 class LinearQuadratic(NamedTuple):
@@ -71,7 +75,12 @@ def riccati(problem: LinearQuadratic) -> Feedback:
 
     Returns:
         The feedback; not a number where a stage has no unique minimum.
+
+    Raises:
+        ValueError: an entry is known and not finite.
+        TypeError: the problem is none.
     """
+    checks.record("riccati", "problem", problem, LinearQuadratic)
 
     def backward(ahead: tuple[Array, Array], stage: tuple) -> tuple[tuple[Array, Array], tuple]:
         P, p = ahead
@@ -103,7 +112,14 @@ def follow(
 
     Returns:
         States (N + 1, m) and controls (N, w).
+
+    Raises:
+        ValueError: an entry is known and not finite, or x0 has another length than the states.
+        TypeError: problem or feedback is none.
     """
+    checks.record("follow", "problem", problem, LinearQuadratic)
+    checks.record("follow", "feedback", feedback, Feedback)
+    x0 = jnp.asarray(checks.finite("follow", "x0", x0, problem.b.shape[1:]))
 
     def forward(x: Array, stage: tuple) -> tuple[Array, tuple[Array, Array]]:
         A, B, b, K, k = stage

@@ -1,4 +1,6 @@
-"""Which x is near y and smooth along the leading axis? ``(a D'D + b I) x = y``, by cosine transforms.
+"""Smoothing by cosine transforms.
+
+Which x is near y and smooth along the leading axis? ``(a D'D + b I) x = y``, by cosine transforms.
 
 D is the first difference quotient inside the line, ``(x_(i+1) - x_i) / h``, the "neumann" case of ``Difference``. The
 orthonormal cosine transform of type II turns ``D'D`` into the diagonal ``(2 sin(pi k / (2 n)) / h)^2``, k = 0 .. n - 1.
@@ -11,8 +13,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 
 def smoothing_solve(
@@ -35,15 +38,10 @@ def smoothing_solve(
     Raises:
         ValueError: a, b or h is known and out of range.
     """
-    for name, number, least in (
-        ("a", a, "a >= 0"),
-        ("b", b, "b > 0: constants are in the kernel of D"),
-        ("h", h, "h > 0"),
-    ):
-        if not isinstance(number, Tracer):
-            known = float(number)
-            if not (np.isfinite(known) and (known >= 0 if name == "a" else known > 0)):
-                raise ValueError(f"smoothing_solve({name}={known:g}): needs a finite {least}. Check the weights.")
+    y = checks.finite("smoothing_solve", "y", y, ("n", "..."))
+    checks.scalar("smoothing_solve", "a", a, least=0)
+    checks.scalar("smoothing_solve", "b", b, above=0, hint="Without a shift, constants are in the kernel of D.")
+    checks.scalar("smoothing_solve", "h", h, above=0)
     n = y.shape[0]
     if y.size == 0:
         return y

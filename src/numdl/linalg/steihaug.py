@@ -1,4 +1,6 @@
-"""Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, if H is known only by its products?
+"""Steihaug's truncated conjugate gradients.
+
+Where is the model ``g'x + 1/2 x'Hx`` lowest within a ball, if H is known only by its products?
 
 Conjugate gradients on ``H x = -g`` from 0, stopped at the boundary ``||x||_D = radius``, along a direction of curvature
 that is not positive, or when the residual has fallen by the forcing factor. Iterates grow in the D-norm, so the first
@@ -15,6 +17,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 
 class Subproblem(NamedTuple):
@@ -47,14 +51,26 @@ def steihaug(
     Args:
         product: ``v -> H v``, symmetric.
         g: gradient, (p,).
-        radius: of the ball, in the norm ``||x||_D = sqrt(x' D x)``, ().
+        radius: of the ball, in the norm ``||x||_D = sqrt(x' D x)``, positive, ().
         scale: diagonal of the preconditioner D, positive, (p,).
         forcing: relative residual ``||r||_{D^-1} / ||g||_{D^-1}`` at which to stop, no unit.
         max_products: products at most.
 
     Returns:
         The step with the decrease it promises.
+
+    Raises:
+        ValueError: a number is out of range, or shapes do not fit.
+        TypeError: ``product`` is no function.
     """
+    checks.function("steihaug", "product", product, "v -> H v")
+    g = jnp.asarray(checks.finite("steihaug", "g", g, ("p",)))
+    checks.scalar("steihaug", "radius", radius, above=0)
+    scale = checks.finite("steihaug", "scale", scale, g.shape)
+    if not checks.traced(scale) and not bool(jnp.all(scale > 0)):
+        raise ValueError("steihaug(scale): has entries that are not positive, needs numbers > 0. Use ones for none.")
+    checks.scalar("steihaug", "forcing", forcing, least=0, hint="Use 0.1.")
+    checks.whole("steihaug", "max_products", max_products, least=0)
     target = forcing * jnp.sqrt(g @ (g / scale))
 
     def running(state: tuple) -> Array:

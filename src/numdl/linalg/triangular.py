@@ -1,10 +1,12 @@
-"""How is a triangular matrix inverted by products?"""
+"""Triangular inverse: how is a triangular matrix inverted by products?"""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 
 def lower_inverse(lower: Float[Array, "p p"], *, block: int = 192) -> Float[Array, "p p"]:
@@ -16,17 +18,27 @@ def lower_inverse(lower: Float[Array, "p p"], *, block: int = 192) -> Float[Arra
 
     Args:
         lower: no zero on its diagonal; entries above it are not looked at.
-        block: sizes up to which LAPACK solves.
+        block: at least 1; sizes up to which LAPACK solves.
 
     Returns:
         The inverse, lower triangular.
 
+    Raises:
+        ValueError: not square, not finite, or ``block`` below 1.
+
     Source: Higham, Accuracy and Stability of Numerical Algorithms, SIAM 2002, sec. 14.2.
     """
+    p = len(checks.finite("lower_inverse", "lower", lower, ("p", "p")))
+    if p != lower.shape[1]:
+        raise ValueError(f"lower_inverse(lower of shape {lower.shape}): needs a square matrix. Give (p, p).")
+    return _inverse(jnp.asarray(lower), checks.whole("lower_inverse", "block", block, least=1))
+
+
+def _inverse(lower: Float[Array, "p p"], block: int) -> Float[Array, "p p"]:
     p = lower.shape[0]
     if p <= block:
         return solve_triangular(lower, jnp.eye(p, dtype=lower.dtype), lower=True)
     h = p // 2
-    first, last = lower_inverse(lower[:h, :h], block=block), lower_inverse(lower[h:, h:], block=block)
+    first, last = _inverse(lower[:h, :h], block), _inverse(lower[h:, h:], block)
     corner = -last @ (lower[h:, :h] @ first)
     return jnp.block([[first, jnp.zeros((h, p - h), lower.dtype)], [corner, last]])

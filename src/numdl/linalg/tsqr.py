@@ -1,4 +1,4 @@
-"""How is least squares solved on a table that comes in pieces and fits nowhere at once?
+"""Tall-skinny QR (TSQR): how is least squares solved on a table that comes in pieces and fits nowhere at once?
 
 A triangle ``R`` with ``R'R = Z'Z`` for ``Z = [1, A, b]`` says all about least squares with A and b; rows are added by
 one more QR factorisation of ``[R; new rows]``. ``Z'Z`` itself is never formed: it would square the condition number.
@@ -18,6 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import get_lapack_funcs
+
+from numdl import checks
+from numdl.linalg.column_units import column_svd
 
 
 class TSQR(NamedTuple):
@@ -77,7 +80,15 @@ def tsqr_start(p: int, k: int) -> TSQR:
 
     Returns:
         A triangle of zeros.
+
+    Raises:
+        ValueError: a number is not whole, or negative.
     """
+    p, k = checks.whole("tsqr_start", "p", p, least=0), checks.whole("tsqr_start", "k", k, least=0)
+    if (1 + p + k) ** 2 > 2**31:
+        raise ValueError(
+            f"tsqr_start(p={p}, k={k}): the triangle needs more than 16 GiB. Use cgls for so many columns."
+        )
     return TSQR(np.zeros((1 + p + k, 1 + p + k)), p, 0)
 
 
@@ -104,27 +115,24 @@ def tsqr_update(
     Raises:
         ValueError: shapes do not fit, an entry is not finite, or a weight is negative.
     """
+    checks.record("tsqr_update", "state", state, TSQR)
     q, p = len(state.triangle), state.columns
-    if rows.ndim != 2 or targets.ndim != 2 or rows.shape[1] != p or targets.shape != (len(rows), q - 1 - p):
+    lost = f"Fill or skip the row; {state.rows} rows were added before."
+    rows = checks.finite("tsqr_update", "rows", rows, ("m", "p"), hint=lost)
+    targets = checks.finite("tsqr_update", "targets", targets, ("m", "k"), hint=lost)
+    if rows.shape[1] != p or targets.shape != (len(rows), q - 1 - p):
         raise ValueError(
             f"tsqr_update: rows {rows.shape} and targets {targets.shape}, needs (m, {p}) and (m, {q - 1 - p}). Give "
             "the columns that the state was started with."
         )
-    for name, values in (("rows", rows), ("targets", targets)):
-        if not np.isfinite(values).all():
-            i, j = np.argwhere(~np.isfinite(values))[0]
-            raise ValueError(
-                f"tsqr_update: {name} has {values[i, j]} at row {i}, column {j}, needs finite numbers. Fill or skip "
-                f"the row; {state.rows} rows were added before."
-            )
     if len(rows) == 0:
         return state
     added = np.asfortranarray(np.column_stack([np.ones(len(rows)), rows, targets]), dtype=np.float64)
     if weights is not None:
-        if weights.shape != (len(rows),) or not np.all((weights >= 0) & np.isfinite(weights)):
+        weights = np.asarray(checks.finite("tsqr_update", "weights", weights, (len(rows),)))
+        if np.any(weights < 0):
             raise ValueError(
-                f"tsqr_update: weights of shape {weights.shape}, smallest {np.min(weights, initial=np.inf):g}, needs "
-                f"({len(rows)},) finite numbers >= 0. Give one weight for each row."
+                f"tsqr_update(weights): the smallest is {weights.min():g}, needs numbers >= 0. Use 0 to skip a row."
             )
         added *= np.sqrt(weights)[:, None]
     (tpqrt,) = get_lapack_funcs(("tpqrt",), dtype=np.float64)
@@ -145,7 +153,11 @@ def tsqr_reduce(state: TSQR, *, intercept: bool = True) -> Reduced:
 
     Returns:
         Triangle, targets and means.
+
+    Raises:
+        TypeError: the state is none.
     """
+    checks.instance("tsqr_reduce", "state", state, TSQR, "Use tsqr_start and tsqr_update.")
     p, R = state.columns, state.triangle
     if intercept:
         size = R[0, 0] if R[0, 0] > 0 else 1.0  # no row with weight: all means are zero
@@ -171,17 +183,17 @@ def tsqr_solve(state: TSQR, *, shift: float = 0.0, intercept: bool = True) -> Fi
 
     Raises:
         ValueError: the shift is negative or not finite.
+        TypeError: the state is none.
     """
-    if not 0.0 <= shift < float("inf"):
-        raise ValueError(f"tsqr_solve(shift={shift}): needs a finite shift >= 0. Give n alpha.")
+    checks.instance("tsqr_solve", "state", state, TSQR, "Use tsqr_start and tsqr_update.")
+    checks.number("tsqr_solve", "shift", shift, least=0, hint="Give n alpha.")
     small = tsqr_reduce(state, intercept=intercept)
-    U, sigma, Vt = np.linalg.svd(small.matrix)
-    # What rounding leaves of a zero, relative to the columns before centring. Not in proportion to the number of rows,
-    # as numpy.linalg.matrix_rank has it: a billion rows would cut at 1e-7 what orthogonal factors still know.
-    size = np.linalg.norm(state.triangle[:, 1 : 1 + state.columns])
-    least = size * 10 * len(state.triangle) * np.finfo(float).eps
-    kept = sigma > (least if shift == 0.0 else 0.0)
-    filtered = np.divide(sigma, sigma**2 + shift, out=np.zeros_like(sigma), where=kept)
+    sizes = np.linalg.norm(state.triangle[:, 1 : 1 + state.columns], axis=0)
+    if shift > 0:
+        U, sigma, Vt = np.linalg.svd(small.matrix)
+    else:
+        U, sigma, Vt = column_svd(small.matrix, sizes)
+    filtered = np.divide(sigma, sigma**2 + shift, out=np.zeros_like(sigma), where=sigma > 0)
     x = Vt.T @ (filtered[:, None] * (U.T @ small.targets))
     misfit = np.linalg.norm(small.matrix @ x - small.targets, axis=0)
     return Fit(x, small.mean_c - small.mean_x @ x, np.hypot(misfit, small.rest))

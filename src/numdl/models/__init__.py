@@ -1,4 +1,4 @@
-"""Which parameters does a model have, and how does it map one sample to features?"""
+"""Models: feature maps with weights. Which parameters does a model have, and how does it map one sample to features?"""
 
 from numdl.models.chain import Chain
 from numdl.models.levels import coarsened, prolonged, refined

@@ -1,4 +1,6 @@
-"""How do residual blocks of different width follow one another: the opening of each connects it to the one before?
+"""Chain of residual blocks.
+
+How do residual blocks of different width follow one another: the opening of each connects it to the one before?
 
 A block ``ResNet(d=m_1, width=m_2, ...)`` behind another of width m_1 opens with the connecting layer
 ``act(K u + b)``, K (m_2, m_1), and flows on in m_2 features.

@@ -1,4 +1,4 @@
-"""Do dynamics, scheme, march and width of a residual network go together?"""
+"""Compatibility of a network's parts: do dynamics, scheme, march and width of a residual network go together?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How does a residual network become one of twice or half the depth, and its weights with it?"""
+"""Coarsening and refinement of residual networks.
+
+How does a residual network become one of twice or half the depth, and its weights with it?
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import prolong
 from numdl.models.resnet import ResNet
@@ -25,8 +29,7 @@ def coarsened(net: ResNet, levels: int) -> ResNet:
     Raises:
         ValueError: levels is no count, or the depth cannot be halved so often.
     """
-    if levels < 1:
-        raise ValueError(f"coarsened(levels={levels}): needs levels >= 1. Use 1 for the network itself.")
+    levels = checks.whole("coarsened", "levels", levels, least=1, hint="Use 1 for the network itself.")
     require_halves("coarsened", levels, net.depth)
     return dataclasses.replace(net, depth=net.depth // 2 ** (levels - 1))
 

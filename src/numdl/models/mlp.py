@@ -1,4 +1,4 @@
-"""How does a multi-layer perceptron turn one sample into features: layer after layer?
+"""Multi-layer perceptron: how does a multi-layer perceptron turn one sample into features: layer after layer?
 
 ``u_1 = act(K_1 x + b_1)``, ``u_j = act(K_j u_{j-1} + b_j)``, features ``u_L``. With one layer it is the single layer
 ``act(K x + b)``, a ``ResNet`` of depth 0. The head is not part of the model: it belongs to the problem.
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
 from numdl.flow.dynamics.base import generator
@@ -39,7 +40,7 @@ class MLP(Network):
             ValueError: a size is out of range or a name is unknown.
         """
         given = np.atleast_1d(np.asarray(self.widths, dtype=object))
-        if given.ndim != 1 or not given.size or not all(_whole(width) and width >= 1 for width in given):
+        if given.ndim != 1 or not given.size or not all(checks.is_whole(width) and width >= 1 for width in given):
             raise ValueError(
                 f"MLP(widths={self.widths!r}): needs whole numbers >= 1, one for each layer. Give for example (16, 16)."
             )
@@ -109,7 +110,3 @@ class MLP(Network):
     @property
     def _names(self) -> tuple[str, ...]:
         return ("opening", *(f"layer {j}" for j in range(2, len(self.sizes) + 1)))
-
-
-def _whole(width: Any) -> bool:
-    return isinstance(width, (int, np.integer)) and not isinstance(width, (bool, np.bool_))

@@ -1,8 +1,9 @@
-"""What do all networks share: features row by row, a number of weights, and a name in files?"""
+"""Base class of networks: what do all networks share: features row by row, a number of weights, and a name in files?"""
 
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import get_activation
 from numdl.flow.dynamics.base import as_weights, times
@@ -33,6 +35,11 @@ class Network(abc.ABC):
     @abc.abstractmethod
     def title(self) -> str:
         """The architecture in a few words."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else there is to say of the architecture, name and value."""
+        return {"Activation": self.activation}
 
     @property
     @abc.abstractmethod
@@ -68,10 +75,14 @@ class Network(abc.ABC):
         """
         return {}
 
-    @property
+    @functools.cached_property
     def n_parameters(self) -> int:
         """Number of weights in ``init``; the head is not among them."""
         return _count(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The declared sizes and names; what was looked up is not pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def __call__(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """``features``: a network is the feature map of a separable problem."""
@@ -94,19 +105,11 @@ class Network(abc.ABC):
 
     def _require_size(self, name: str, least: int, value: Any) -> None:
         """Refuse a size that is no whole number or too small."""
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise ValueError(f"{type(self).__name__}({name}={value!r}): needs a whole number {name} >= {least}.")
-        if value < least:
-            raise ValueError(f"{type(self).__name__}({name}={value}): needs {name} >= {least}. Give a larger {name}.")
+        checks.whole(type(self).__name__, name, value, least=least)
 
     def _number(self, name: str, value: Any) -> float | int:
         """A number as Python's; refuses what is none, such as an array, which has no hash."""
-        if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
-            raise ValueError(
-                f"{type(self).__name__}({name}={value!r}): is {type(value).__name__}, needs a number. "
-                f"Use float({name})."
-            )
-        return value.item() if isinstance(value, np.generic) else value
+        return checks.number(type(self).__name__, name, value, hint=f"Use float({name}).")
 
     def _require_dtype(self, dtype: Any) -> None:
         """Refuse a dtype that JAX would silently replace by a shorter one."""

@@ -1,4 +1,7 @@
-"""Where does a pass forward leave the range of its numbers: in which row, layer and step?"""
+"""Overflow in the forward pass.
+
+Where does a pass forward leave the range of its numbers: in which row, layer and step?
+"""
 
 from __future__ import annotations
 

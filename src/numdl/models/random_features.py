@@ -1,4 +1,4 @@
-"""What does a single layer offer a linear model if its weights are drawn and never trained?
+"""Random features: what does a single layer offer a linear model if its weights are drawn and never trained?
 
 ``sigma(K x + b)`` with m random rows. Sines with normal weights approximate the Gaussian kernel
 ``exp(-scale^2 ||x - z||^2 / (2 d))`` up to its factor 1/2, with an error that falls as ``1 / sqrt(m)``; with tanh and
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.flow import get_activation
 
 
@@ -54,11 +55,9 @@ class RandomFeatures:
         Raises:
             ValueError: sizes below 1, a scale that is not positive, an unknown activation.
         """
-        call = f"RandomFeatures(d={self.d}, width={self.width}, scale={self.scale})"
-        if self.d < 1 or self.width < 1:
-            raise ValueError(f"{call}: needs d >= 1 and width >= 1. Give at least one input and one feature.")
-        if not 0 < self.scale < float("inf"):
-            raise ValueError(f"{call}: needs a positive, finite scale. Give 1 for standardised inputs.")
+        checks.whole("RandomFeatures", "d", self.d, least=1)
+        checks.whole("RandomFeatures", "width", self.width, least=1)
+        checks.number("RandomFeatures", "scale", self.scale, above=0, hint="Give 1 for standardised inputs.")
         get_activation(self.activation)
 
     def init(self, seed: int) -> RandomWeights:

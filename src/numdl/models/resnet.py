@@ -1,4 +1,4 @@
-"""How does a residual network turn one sample into features: open, then flow?
+"""Residual network: how does a residual network turn one sample into features: open, then flow?
 
 ``u(0) = act(K x + b)``, ``du/dt = f(t, u, theta(t))`` on ``[0, T]`` in ``depth`` steps, features ``u(T)``. The
 head is not part of the model: it belongs to the problem, which may eliminate it.
@@ -7,7 +7,7 @@ head is not part of the model: it belongs to the problem, which may eliminate it
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree
+from numdl import checks
+from numdl.contracts import PyTree, Scheme, VectorField
 from numdl.flow import (
     Dynamics,
     SmoothInTime,
@@ -85,20 +86,15 @@ class ResNet(Network):
         for name in ("T", "smoothness", "damping"):
             if getattr(self, name) is not None or name != "damping":
                 object.__setattr__(self, name, self._number(name, getattr(self, name)))
-        if not isinstance(self.opening, bool | np.bool_):
-            raise ValueError(f"ResNet(opening={self.opening!r}): needs True or False. Use opening=True for a layer.")
-        object.__setattr__(self, "opening", bool(self.opening))
-        if not (math.isfinite(self.T) and self.T > 0):
-            raise ValueError(f"ResNet(T={self.T}): needs a finite T > 0. Use depth=0 for a network without flow.")
-        if not (math.isfinite(self.smoothness) and self.smoothness >= 0):
-            raise ValueError(f"ResNet(smoothness={self.smoothness}): needs a finite smoothness >= 0. Use 0 for none.")
+        object.__setattr__(self, "opening", checks.flag("ResNet", "opening", self.opening))
+        checks.number("ResNet", "T", self.T, above=0, hint="Use depth=0 for a network without flow.")
+        checks.number("ResNet", "smoothness", self.smoothness, least=0, hint="Use 0 for none.")
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
                 f"Use width={self.d} or opening=True."
             )
-        if self.steps not in ("equal", "learned"):
-            raise ValueError(f"ResNet(steps={self.steps!r}): unknown. Use 'equal' or 'learned'.")
+        checks.choice("ResNet", "steps", self.steps, ("equal", "learned"))
         if self.steps == "learned" and self.march == "adjoint":
             raise ValueError(
                 "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "
@@ -108,10 +104,10 @@ class ResNet(Network):
         get_activation(self.activation)
         require_compatible(self.field, get_scheme(self.scheme), get_march(self.march), self.activation, self.width)
 
-    @property
+    @functools.cached_property
     def field(self) -> Dynamics:
         """The dynamics, with the damping that was asked for."""
-        field = self.dynamics if isinstance(self.dynamics, Dynamics) else get_dynamics(self.dynamics)
+        field = get_dynamics(self.dynamics)
         return field if self.damping is None else damped(field, self.damping)
 
     @property
@@ -119,11 +115,17 @@ class ResNet(Network):
         """Step size ``T / depth``, in time; 0 for depth 0."""
         return self.T / self.depth if self.depth else 0.0
 
-    @property
+    @functools.cached_property
     def weights_in_time(self) -> WeightsInTime:
         """Control of the flow; without steps there are no weights, whatever ``control`` says."""
         correlation = self.smoothness / self.h if self.depth else 0.0
         return get_control(self.control, self.depth, self.coefficients, correlation)
+
+    @functools.cached_property
+    def _parts(self) -> tuple[Scheme, VectorField, Callable[..., Any]]:
+        """Scheme, right-hand side and march, looked up once."""
+        f = self.field.vector_field(get_activation(self.activation))
+        return get_scheme(self.scheme), f, get_march(self.march)
 
     @property
     def n_states(self) -> int:
@@ -134,6 +136,13 @@ class ResNet(Network):
     def title(self) -> str:
         """The architecture in a few words."""
         return f"{self.field.name} {self.width}x{self.depth}" if self.depth else f"single layer {self.width}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """How it moves in time, if it does, and the activation."""
+        smooth = f", smooth over a time of {self.smoothness:g}" if self.smoothness else ""
+        moves = f"{self.scheme}, {self.depth} steps on [0, {self.T:g}], weights {self.control} on each step{smooth}"
+        return ({"Scheme": moves} if self.depth else {}) | super().facts
 
     def init(self, key: Any, dtype: Any = None) -> PyTree:
         """Random weights for inputs of mean 0 and variance 1.
@@ -209,7 +218,7 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return get_march(self.march)(*self.flow(theta, self.open(theta, x)))
+        return self._parts[2](*self.flow(theta, self.open(theta, x)))
 
     def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
         """Features of n samples, row by row; a reversible march adds up the derivatives by the weights as it goes.
@@ -225,7 +234,7 @@ class ResNet(Network):
             ValueError: as ``features``.
         """
         opened = jax.vmap(self.open, (None, 0))(theta, x)
-        return over_samples(get_march(self.march), *self.flow(theta, opened))
+        return over_samples(self._parts[2], *self.flow(theta, opened))
 
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
         """States of one sample at all times; the last one is ``features``.
@@ -263,5 +272,5 @@ class ResNet(Network):
         Returns:
             ``(scheme, f, control, coeffs, u0, t0, h)``.
         """
-        f, h = self.field.vector_field(get_activation(self.activation)), self.step_sizes(theta)
-        return get_scheme(self.scheme), f, self.weights_in_time, theta["flow"], u0, 0.0, h
+        scheme, f, _ = self._parts
+        return scheme, f, self.weights_in_time, theta["flow"], u0, 0.0, self.step_sizes(theta)

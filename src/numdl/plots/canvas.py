@@ -1,4 +1,6 @@
-"""How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
+"""Canvas of figures (inline SVG).
+
+How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
 
 Neither pyplot nor the global backend is touched: a ``Figure`` gets its own SVG canvas.
 """
@@ -13,6 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from numdl.plots.wording import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,11 +130,3 @@ def logarithmic_x(ax: Axes) -> None:
     ax.xaxis.set_major_locator(LogLocator(numticks=8))
     ax.xaxis.set_major_formatter(FuncFormatter(power))
     ax.xaxis.set_minor_locator(NullLocator())
-
-
-def power(value: float, _: int) -> str:
-    """A power of ten as plain text, for a logarithmic axis."""
-    exponent = round(np.log10(value)) if value > 0 else 0
-    if -3 < exponent < 4:
-        return f"{10.0**exponent:g}"
-    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

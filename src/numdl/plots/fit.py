@@ -1,4 +1,7 @@
-"""How good is the fit on rows it has not seen: parity, residuals, confusion, calibration of the intervals?"""
+"""Plots of a fit: parity, residuals, confusion, calibration.
+
+How good is the fit on rows it has not seen: parity, residuals, confusion, calibration of the intervals?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What does an objective look like: on a plane, on a line, and in the eigenvalues of its curvature?"""
+"""Plots of loss landscapes.
+
+What does an objective look like: on a plane, on a line, and in the eigenvalues of its curvature?
+"""
 
 from __future__ import annotations
 

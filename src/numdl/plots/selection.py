@@ -1,4 +1,7 @@
-"""How do the criteria for alpha look: their values, the L-curve, the Picard plot, the error of cross validation?"""
+"""Plots of criteria for alpha: L-curve, Picard plot, cross validation.
+
+How do the criteria for alpha look: their values, the L-curve, the Picard plot, the error of cross validation?
+"""
 
 from __future__ import annotations
 
@@ -109,7 +112,7 @@ def draw_error(
 def _alpha_axis(ax: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    from numdl.plots.canvas import power
+    from numdl.plots.wording import power
 
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(numticks=7))

@@ -1,4 +1,7 @@
-"""How does stability look: eigenvalues against the stability region, growth over the layers, other discretisations?"""
+"""Plots of stability.
+
+How does stability look: eigenvalues against the stability region, growth over the layers, other discretisations?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do numbers, durations and names read in a sentence or a label?"""
+"""Wording of numbers, durations and names: how do numbers, durations and names read in a sentence or a label?"""
 
 from __future__ import annotations
 
@@ -73,3 +73,11 @@ def compare(own: float, other: float) -> str:
     if 0.95 < ratio < 1.05:
         return "about equal to"
     return f"{factor(ratio)} times below" if ratio > 1 else f"{factor(1 / ratio)} times above"
+
+
+def power(value: float, _: int) -> str:
+    """A power of ten as plain text, for a logarithmic axis."""
+    exponent = round(math.log10(value)) if value > 0 else 0
+    if -3 < exponent < 4:
+        return f"{10.0**exponent:g}"
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,7 +1,6 @@
 """Misfit plus penalty on data, as a Problem that an optimiser can lower."""
 
-from numdl.problems.evidence.follow import FollowEvidence
-from numdl.problems.evidence.laplace import laplace_metrics, probed_metrics
+from numdl.problems.evidence import FollowEvidence, laplace_metrics, probed_metrics
 from numdl.problems.risk.any_model import empirical, split_module
 from numdl.problems.risk.covariance import Confidence, confidence
 from numdl.problems.risk.empirical import Empirical
@@ -12,7 +11,7 @@ from numdl.problems.risk.nonlinear_squares import NonlinearLeastSquares
 from numdl.problems.varpro.coupled import SeparableModel, full_problem
 from numdl.problems.varpro.exact_hessian import ExactHessian
 from numdl.problems.varpro.inexact_varpro import InexactHead, InexactVarPro
-from numdl.problems.varpro.normal import Normal, normal_equations
+from numdl.problems.varpro.normal import Eliminated, normal_equations
 from numdl.problems.varpro.separable import separable
 from numdl.problems.varpro.slim_train import SlimTrain
 from numdl.problems.varpro.varpro import VarPro
@@ -25,6 +24,7 @@ __all__ = [
     "PSEUDO_HUBER",
     "SOFTMAX",
     "Confidence",
+    "Eliminated",
     "Empirical",
     "ExactHessian",
     "FollowEvidence",
@@ -33,7 +33,6 @@ __all__ = [
     "LinearEmpirical",
     "Loss",
     "NonlinearLeastSquares",
-    "Normal",
     "SeparableModel",
     "SlimTrain",
     "VarPro",

@@ -1,11 +1,13 @@
-"""Which rows does each device hold, so that a sum over all rows is a sum over devices?
+"""Sharding of rows (data parallelism).
 
-Rows are dealt to the parts in turn, row i to part ``i mod parts``: the first rows of the data are then the first rows
-of each part, and a matrix from some of the rows is shared out as evenly as one from all of them. Where the parts do not
-divide n, the first row is repeated with weight 0, and the other weights grow by ``n' / n``: their mean stays 1, so that
-``w_i / n'`` of the arrays on the devices is ``w_i / n`` of the data.
+Which rows does each device hold, so that a sum over all rows is a sum over devices?
 
-The arrays are global: every formula stays as it is, and XLA turns each sum over rows into sums of parts and one
+Rows are dealt to the shards in turn, row i to shard ``i mod n_shards``: the first rows of the data are then the first
+rows of each shard, and a matrix from some of the rows is shared out as evenly as one from all of them. Where the shards
+do not divide n, the first row is repeated with weight 0, and the other weights grow by ``n' / n``: their mean stays 1,
+so that ``w_i / n'`` of the arrays on the devices is ``w_i / n`` of the data.
+
+The arrays are global: every formula stays as it is, and XLA turns each sum over rows into sums of shards and one
 all-reduce. Weights, penalties and all that an optimiser keeps are copied to every device.
 
 Source of the factorisation: Demmel, Grigori, Hoemmen, Langou, SIAM J. Sci. Comput. 34 (2012) A206-A239, sec. 2.
@@ -24,7 +26,7 @@ AXIS = "data"
 """Axis of a mesh along which the rows are divided."""
 
 
-def parts_of(mesh: jax.sharding.Mesh | None) -> int:
+def count_shards(mesh: jax.sharding.Mesh | None) -> int:
     """Parts into which a mesh divides the rows; 1 without a mesh.
 
     Args:
@@ -46,22 +48,22 @@ def parts_of(mesh: jax.sharding.Mesh | None) -> int:
     return mesh.shape[AXIS]
 
 
-def deal(parts: int, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list[np.ndarray]:
-    """Rows in the order in which the parts hold them, filled up so that all parts have as many.
+def deal(n_shards: int, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list[np.ndarray]:
+    """Rows in the order in which the shards hold them, filled up so that all shards have as many.
 
     Args:
-        parts: at least 1.
+        n_shards: at least 1.
         w: sample weights of mean 1, no unit, (n,).
         arrays: arrays of n rows.
 
     Returns:
-        ``w`` and the arrays, of ``parts ceil(n / parts)`` rows: those of the first part, of the second one, ...
+        ``w`` and the arrays, of ``n_shards ceil(n / n_shards)`` rows: those of the first shard, of the second one, ...
     """
     n = len(w)
-    more = -n % parts
+    more = -n % n_shards
     filled = [np.append(w * ((n + more) / n), np.zeros(more, w.dtype)) if more else w]
     filled += [np.concatenate([a, np.repeat(a[:1], more, axis=0)]) if more else a for a in arrays]
-    return [in_turn(a, parts) for a in filled]
+    return [in_turn(a, n_shards) for a in filled]
 
 
 def place(mesh: jax.sharding.Mesh | None, array: np.ndarray, axis: int = 0) -> Array:
@@ -87,41 +89,42 @@ def place(mesh: jax.sharding.Mesh | None, array: np.ndarray, axis: int = 0) -> A
 
 def divide(mesh: jax.sharding.Mesh | None, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list[Array]:
     """``deal`` the rows to the devices of a mesh and ``place`` them; without a mesh, on the default device."""
-    return [place(mesh, array) for array in deal(parts_of(mesh), w, *arrays)]
+    return [place(mesh, array) for array in deal(count_shards(mesh), w, *arrays)]
 
 
-def first_rows(count: int, parts: int, w: Array, *arrays: Array) -> list[Array]:
+def first_rows(count: int, n_shards: int, w: Array, *arrays: Array) -> list[Array]:
     """The first rows of the data, from arrays as ``deal`` has them.
 
     Args:
         count: number of rows, at least 1.
-        parts: of the arrays.
+        n_shards: of the arrays.
         w: sample weights, (n,).
         arrays: arrays of n rows.
 
     Returns:
-        Weights of mean 1 and the arrays, each of ``parts ceil(count / parts)`` rows; those beyond count weigh nothing.
+        Weights of mean 1 and the arrays, each of ``n_shards ceil(count / n_shards)`` rows; those beyond count have
+            weight 0.
     """
-    each = -(-count // parts)
+    each = -(-count // n_shards)
 
     def first(a: Array) -> Array:
-        return a.reshape(parts, -1, *a.shape[1:])[:, :each].reshape(parts * each, *a.shape[1:])
+        return a.reshape(n_shards, -1, *a.shape[1:])[:, :each].reshape(n_shards * each, *a.shape[1:])
 
-    w = first(w) * jnp.asarray(in_turn(np.arange(parts * each), parts) < count, w.dtype)
+    w = first(w) * jnp.asarray(in_turn(np.arange(n_shards * each), n_shards) < count, w.dtype)
     return [w / jnp.mean(w), *(first(a) for a in arrays)]
 
 
-def in_turn(a: Any, parts: int) -> Any:
-    """Rows of the data in the order of ``deal``; a multiple of ``parts`` of them."""
-    return a.reshape(-1, parts, *a.shape[1:]).swapaxes(0, 1).reshape(a.shape)
+def in_turn(a: Any, n_shards: int) -> Any:
+    """Rows of the data in the order of ``deal``; a multiple of ``n_shards`` of them."""
+    return a.reshape(-1, n_shards, *a.shape[1:]).swapaxes(0, 1).reshape(a.shape)
 
 
-def tall_qr(a: Float[Array, "n m"], parts: int) -> tuple[Float[Array, "n m"], Float[Array, "m m"]]:
-    """QR factorisation of each part and then of their triangles, which are all that leaves a device.
+def tall_qr(a: Float[Array, "n m"], n_shards: int) -> tuple[Float[Array, "n m"], Float[Array, "m m"]]:
+    """QR factorisation of each shard and then of their triangles, which are all that leaves a device.
 
     Args:
         a: (n, m).
-        parts: into which the rows are divided; a divisor of n.
+        n_shards: into which the rows are divided; a divisor of n.
 
     Returns:
         Q and R with ``Q R = a``. The columns of Q are orthonormal; where n < m they are as far as that goes, for the
@@ -131,8 +134,35 @@ def tall_qr(a: Float[Array, "n m"], parts: int) -> tuple[Float[Array, "n m"], Fl
     if n < m:
         q, r = jnp.linalg.qr(jnp.pad(a, ((0, m - n), (0, 0))))
         return q[:n], r
-    if parts == 1:
+    if n_shards == 1:
         return jnp.linalg.qr(a)
-    q, r = jnp.linalg.qr(a.reshape(parts, -1, m))
+    q, r = jnp.linalg.qr(a.reshape(n_shards, -1, m))
     top, r = jnp.linalg.qr(r.reshape(-1, m))
-    return jnp.einsum("ijk,ikm->ijm", q, top.reshape(parts, -1, m)).reshape(a.shape), r
+    return jnp.einsum("ijk,ikm->ijm", q, top.reshape(n_shards, -1, m)).reshape(a.shape), r
+
+
+def several(mesh: jax.sharding.Mesh | None) -> bool:
+    """Whether the devices of a mesh belong to more than one process."""
+    return mesh is not None and len({device.process_index for device in mesh.devices.flat}) > 1
+
+
+def of_first(mesh: jax.sharding.Mesh | None, value: Any) -> Any:
+    """What process 0 says; called by all processes of a mesh, in the same order.
+
+    Args:
+        mesh: devices of all processes, or of one; None for the default device.
+        value: a whole number below 2^31, or a bool.
+
+    Returns:
+        The value of process 0.
+    """
+    if not several(mesh):
+        return value
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    return type(value)(broadcast_one_to_all(np.int32(value)))
+
+
+def writes(mesh: jax.sharding.Mesh | None) -> bool:
+    """Whether this process writes the files of the fit: process 0, of several."""
+    return not several(mesh) or jax.process_index() == 0

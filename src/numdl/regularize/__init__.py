@@ -1,9 +1,8 @@
 """What smooth means and how much of it."""
 
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
-from numdl.regularize.groups import GROUPINGS, group_labels
 from numdl.regularize.operator_penalty import OperatorPenalty
-from numdl.regularize.penalty import GroupPenalty
+from numdl.regularize.penalty import GROUPINGS, GroupPenalty, group_labels
 from numdl.regularize.prox import L1, Box, non_negative
 from numdl.regularize.time import TimeSmoothness
 from numdl.regularize.total_variation import SmoothedTotalVariation

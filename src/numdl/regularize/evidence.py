@@ -1,4 +1,6 @@
-"""How strongly should each group of weights be penalised, judged by the data alone?
+"""Evidence (marginal likelihood) of penalties.
+
+How strongly should each group of weights be penalised, judged by the data alone?
 
 Model: targets ``c = s + e`` with e of precision ``beta`` (least squares; other losses have ``beta = 1``), weights of
 group g Gaussian with precision ``a_g``. With the mean misfit M over n samples, N_g weights and squares q_g per group,
@@ -20,6 +22,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
+from numdl import checks
 
 SMALLEST = 1e-280
 """What a sum of squares counts at least: numbers of weights and observations divided by it stay finite."""
@@ -59,6 +63,23 @@ class Sizes(NamedTuple):
     gaussian: bool
 
 
+def require_precisions(call: str, precisions: Precisions, sizes: Sizes) -> None:
+    """Refuse what are no precisions and sizes.
+
+    Args:
+        call: the call to name.
+        precisions: as given.
+        sizes: as given.
+
+    Raises:
+        ValueError: an entry is not finite, or shapes differ.
+        TypeError: one of them is of another kind.
+    """
+    checks.record(call, "precisions", precisions, Precisions)
+    checks.record(call, "sizes", sizes, Sizes)
+    checks.real(call, "sizes.counts", sizes.counts, np.shape(precisions.prior))
+
+
 def log_evidence(precisions: Precisions, sizes: Sizes, misfit: float, squares: np.ndarray, logdet: float) -> float:
     """Laplace approximation of ``log p(targets | model, precisions)``, in nats.
 
@@ -72,8 +93,16 @@ def log_evidence(precisions: Precisions, sizes: Sizes, misfit: float, squares: n
     Returns:
         Log evidence; flat priors of the intercepts are left out, so compare only models with the same targets.
 
+    Raises:
+        ValueError: an argument is not finite, or out of range.
+        TypeError: precisions or sizes are none.
+
     Source: MacKay 1992, eq. 2.22 with the Gauss-Newton matrix for the Hessian.
     """
+    require_precisions("log_evidence", precisions, sizes)
+    checks.number("log_evidence", "misfit", misfit, least=0)
+    checks.number("log_evidence", "logdet", logdet)
+    checks.finite("log_evidence", "squares", squares, precisions.prior.shape)
     prior, noise = precisions
     n = sizes.n
     total = np.sum(sizes.counts) + sizes.free
@@ -103,7 +132,7 @@ def reestimate(
         precisions: current values.
         sizes: numbers of samples, outputs and weights.
         misfit: mean misfit, not negative.
-        gamma: (G+1,) effective numbers of parameters.
+        gamma: (G+1,) effective numbers of parameters; where one is not finite, all of the group count.
         squares: (G+1,) square norms.
         merge_head: whether the head shares the precision of the first group.
         fixed: (G+1,) marks precisions that stay as they are; None for none.
@@ -111,8 +140,18 @@ def reestimate(
     Returns:
         New precisions, positive and finite.
 
+    Raises:
+        ValueError: an argument but gamma is not finite, or out of range.
+        TypeError: precisions or sizes are none.
+
     Source: MacKay 1992, eqs. 2.20-2.21 of his sec. 2.4; the clipping is ours.
     """
+    require_precisions("reestimate", precisions, sizes)
+    checks.number("reestimate", "misfit", misfit, least=0)
+    checks.finite("reestimate", "squares", squares, precisions.prior.shape)
+    if fixed is not None:
+        checks.real("reestimate", "fixed", fixed, precisions.prior.shape)
+    checks.real("reestimate", "gamma", gamma, precisions.prior.shape)
     gamma = np.where(np.isfinite(gamma), gamma, sizes.counts)
     # Empty groups (the flow of depth 0) determine nothing and keep what they have.
     gamma, squares = np.where(sizes.counts > 0, np.clip(gamma, 1e-3, None), 0.0), np.maximum(squares, SMALLEST)

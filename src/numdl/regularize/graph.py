@@ -1,4 +1,6 @@
-"""What is smooth on a cloud of points: functions that change little between neighbours, by the graph Laplacian?
+"""Graph Laplacian.
+
+What is smooth on a cloud of points: functions that change little between neighbours, by the graph Laplacian?
 
 Neighbours are joined by weights ``W = W' >= 0``; with degrees ``D = diag(W 1)`` the Laplacian is ``L = D - W`` and
 ``f' L f = 1/2 sum_ij W_ij (f_i - f_j)^2``; the normalised one is ``I - D^-1/2 W D^-1/2``. Both are symmetric, not
@@ -17,6 +19,8 @@ import scipy.sparse
 from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg, eigsh, splu
+
+from numdl import checks
 
 DENSE = 1000
 """Points up to which all eigenvectors are computed."""
@@ -56,8 +60,7 @@ def neighbour_weights(
         ValueError: unknown kind.
     """
     n, q = neighbours.shape
-    if kind not in ("gaussian", "connectivity"):
-        raise ValueError(f"neighbour_weights(kind={kind!r}): unknown. Use 'gaussian' or 'connectivity'.")
+    checks.choice("neighbour_weights", "kind", kind, ("gaussian", "connectivity"))
     values = np.ones((n, q))
     if kind == "gaussian":
         scales = local_scales(distances)
@@ -99,8 +102,7 @@ def smoothest(laplacian: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np
         ValueError: there are not so many.
     """
     n = laplacian.shape[0]
-    if not 1 <= k <= n:
-        raise ValueError(f"smoothest(k={k}): a graph of {n} points needs 1 <= k <= {n}. Give another k.")
+    k = checks.whole("smoothest", "k", k, least=1, most=n, hint=f"The graph has {n} points.")
     if n <= DENSE or k > n // 2:
         values, vectors = np.linalg.eigh(laplacian.toarray())
         return values[:k], vectors[:, :k]
@@ -161,10 +163,8 @@ def spread_labels(
     """
     if not labelled.any():
         raise ValueError("spread_labels: no point is labelled, needs at least one. Label a point.")
-    if not 0 < alpha < float("inf"):
-        raise ValueError(f"spread_labels(alpha={alpha}): needs a positive, finite alpha. Give a small one.")
-    if method not in ("auto", "direct", "cg"):
-        raise ValueError(f"spread_labels(method={method!r}): unknown. Use 'auto', 'direct' or 'cg'.")
+    checks.number("spread_labels", "alpha", alpha, above=0, hint="Give a small one.")
+    checks.choice("spread_labels", "method", method, ("auto", "direct", "cg"))
     part = connected_components(laplacian, directed=False)[1]
     known = np.flatnonzero(np.isin(part, part[labelled]))
     fixed = labelled[known].astype(float) / labelled.sum()

@@ -1,4 +1,4 @@
-"""How rough may the coefficients of a linear model be, as a function of the feature?
+"""Operator penalty (Tikhonov): how rough may the coefficients of a linear model be, as a function of the feature?
 
 ``R(W) = alpha/2 ||L (W_m - W_ref)'||_F^2``: L acts along the features, on each output alone; ``W_m`` are the first m
 columns of ``W (k, q)``, an intercept in a further column is free. The identity is Tikhonov's penalty; differences make
@@ -15,6 +15,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from numdl import checks
 
 Head = Float[Array, "k q"]
 
@@ -33,6 +35,19 @@ class OperatorPenalty(eqx.Module):
     operator: Any = None
     reference: Float[Array, "k m"] | None = None
     intercept: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        checks.scalar("OperatorPenalty", "alpha", self.alpha, least=0)
+        if isinstance(self.operator, str | float | int):
+            raise TypeError(
+                f"OperatorPenalty(operator={self.operator!r}): needs a matrix (r, m) or a lineax operator. Use None "
+                "for the identity."
+            )
+        if hasattr(self.operator, "dtype") and hasattr(self.operator, "ndim"):
+            checks.finite("OperatorPenalty", "operator", self.operator, ("r", "m"))
+        if self.reference is not None:
+            checks.finite("OperatorPenalty", "reference", self.reference, ("k", "m"))
 
     def root(self, W: Head) -> Float[Array, "k r"]:
         """Residual whose half square norm is the penalty."""

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -27,6 +28,11 @@ class L1(eqx.Module):
 
     alpha: Float[Array, ""]
     mask: PyTree | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        checks.scalar("L1", "alpha", self.alpha, least=0)
+        checks.leaves("L1", "mask", self.mask)
 
     def value(self, p: PyTree) -> Float[Array, ""]:
         """``r(p)``."""
@@ -55,6 +61,11 @@ class Box(eqx.Module):
 
     lower: PyTree
     upper: PyTree
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        checks.leaves("Box", "lower", self.lower, infinite=True)
+        checks.leaves("Box", "upper", self.upper, infinite=True)
 
     def value(self, p: PyTree) -> Float[Array, ""]:
         """0 within the box, infinity outside."""

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.linalg.smoothing import smoothing_solve
 
@@ -28,6 +29,12 @@ class TimeSmoothness(eqx.Module):
     alpha: Float[Array, ""]
     h: Float[Array, ""]
     reference: PyTree | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        checks.scalar("TimeSmoothness", "alpha", self.alpha, least=0)
+        checks.scalar("TimeSmoothness", "h", self.h, above=0)
+        checks.leaves("TimeSmoothness", "reference", self.reference)
 
     def root(self, theta: PyTree) -> PyTree:
         """Residual whose half square norm is the penalty; one entry of the leading axis less than theta."""

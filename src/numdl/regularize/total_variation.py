@@ -1,4 +1,6 @@
-"""How much may weights jump in time? A penalty on the sum of their changes, smoothed so that it has a gradient.
+"""Smoothed total variation.
+
+How much may weights jump in time? A penalty on the sum of their changes, smoothed so that it has a gradient.
 
 ``R(theta) = alpha sum_j sqrt(((theta_{j+1} - theta_j) / h)^2 + eps) + ridge/2 ||theta||^2``, j the leading axis, entry
 by entry. A jump costs what a slow change of the same height does, whereas ``TimeSmoothness`` forbids jumps.
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -34,6 +37,13 @@ class SmoothedTotalVariation(eqx.Module):
     h: Float[Array, ""]
     eps: Float[Array, ""]
     ridge: Float[Array, ""] | float = 0.0
+
+    def __check_init__(self) -> None:
+        """Refuse what is no penalty."""
+        for name in ("alpha", "ridge"):
+            checks.scalar("SmoothedTotalVariation", name, getattr(self, name), least=0)
+        for name in ("h", "eps"):
+            checks.scalar("SmoothedTotalVariation", name, getattr(self, name), above=0)
 
     def value(self, theta: PyTree) -> Float[Array, ""]:
         """``R(theta)``."""

@@ -1,4 +1,4 @@
-"""What should the user try next, and which numbers say so?
+"""Advice after a fit: what should the user try next, and which numbers say so?
 
 Each rule below reads the summary and returns one or two sentences or ``None``. The thresholds are conventions of this
 page, not theorems; they are named here so that a reader can find and doubt them.

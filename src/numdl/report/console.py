@@ -1,4 +1,4 @@
-"""How does a fit look in the terminal: while it runs, its scores, and how it ended?"""
+"""Terminal report: how does a fit look in the terminal: while it runs, its scores, and how it ended?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which numbers follow from a summary: the errors that count, residuals, confusion, layer norms, coverage, slopes?"""
+"""Measures of a fit.
+
+Which numbers follow from a summary: the errors that count, residuals, confusion, layer norms, coverage, slopes?
+"""
 
 from __future__ import annotations
 

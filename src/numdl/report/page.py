@@ -1,14 +1,21 @@
-"""How does a fit become one HTML page that needs nothing else?"""
+"""The report page of a fit: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 
-from numdl.report import sections
+import numpy as np
+
+from numdl.container import whole_file
+from numdl.plots import fit, selection
+from numdl.plots import training as curves
+from numdl.plots.canvas import MAX_POINTS, draw_svg
+from numdl.plots.wording import finite, number, short
+from numdl.report import measures
 from numdl.report.advice import advise, verdict
-from numdl.report.files import whole_file
 from numdl.report.summary import FitSummary
-from numdl.report.template import bullets, card, document, element, grid, terms
+from numdl.report.template import bullets, card, document, element, figure, grid, table, terms
 
 MOODS = {"converged": "good", "failed": "bad"}
 
@@ -39,17 +46,17 @@ def page_html(summary: FitSummary) -> str:
     Returns:
         The whole document.
     """
-    top = [sections.scores(summary), card("What to try next", bullets(advise(summary)))]
+    top = [scores(summary), card("What to try next", bullets(advise(summary)))]
     facts = [(str(name), str(value)) for name, value in summary.facts.items()]
     body = [
         _header(summary),
         grid(top, "pair"),
         grid([card("What was trained on what", terms(facts))]) if facts else "",
-        sections.regression(summary),
-        sections.classification(summary),
-        sections.training(summary),
-        sections.regularisation(summary),
-        sections.depth(summary),
+        regression(summary),
+        classification(summary),
+        training(summary),
+        regularisation(summary),
+        depth(summary),
     ]
     return document(summary.title, "\n".join(part for part in body if part))
 
@@ -60,3 +67,194 @@ def _header(summary: FitSummary) -> str:
         f"<header>{element('p', 'numdl report', 'eyebrow')}{element('h1', summary.title)}"
         f"{element('p', verdict(summary), 'lead')}<p>{badge}{element('span', summary.status.message)}</p></header>"
     )
+
+
+PARTS = (("train", "training"), ("validation", "validation"), ("test", "test"))
+LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+SHOWN_CLASSES = 20
+HEAT_MAPS = 3
+
+
+def scores(summary: FitSummary) -> str:
+    """The score table."""
+    rows = summary.scores
+    parts = [(part, head) for part, head in PARTS if any(finite(row.get(part)) is not None for row in rows)]
+    own = next((i for i, row in enumerate(rows) if str(row.get("name", "")).lower().startswith("numdl")), None)
+    cells = [[str(row.get("name", "")), *(number(row.get(part)) for part, _ in parts)] for row in rows]
+    inside = table(["model", *(head for _, head in parts)], cells, own) if rows else element("p", "No scores recorded.")
+    return card(summary.score_name[:1].upper() + summary.score_name[1:] if rows else "Scores", inside)
+
+
+def training(summary: FitSummary) -> str:
+    """Objective, gradient and errors over iterations and over seconds."""
+    seconds = measures.column(summary, "seconds")
+    iterations = np.arange(len(next(iter(summary.history.values()), ())))
+    pictures = {
+        "Objective": ("objective", {"objective": "objective"}),
+        "Norm of the gradient": ("gradient norm", {"gradient_norm": "gradient norm"}),
+        "Errors": ("error", {"train_error": "training", "validation_error": "validation"}),
+    }
+    rows = []
+    for x, x_label, over in ((iterations, "iteration", "iterations"), (seconds, "seconds", "seconds")):
+        figures = []
+        for heading, (y_label, names) in pictures.items():
+            lines = {label: measures.column(summary, name) for name, label in names.items()}
+            lines = {label: values for label, values in lines.items() if values is not None}
+            if x is None or not lines:
+                continue
+            draw = partial(curves.draw_history, lines=lines, x=x, x_label=x_label, y_label=y_label)
+            title = f"{heading} over {over}"
+            figures.append(figure(title, "", draw_svg(f"{next(iter(names))}-{over}", title, draw)))
+        if figures:
+            rows.append(grid(figures, "fill"))
+    return _section("Convergence", "", rows)
+
+
+def regularisation(summary: FitSummary) -> str:
+    """Path of the alphas, effective number of parameters, and what else steers the training."""
+    figures = []
+    if summary.path:
+        chosen = float(summary.path["chosen"][0])
+        draw = partial(
+            selection.draw_criteria,
+            alphas=summary.path["alpha"],
+            criteria={"criterion": summary.path["criterion"]},
+            marks=[("chosen", chosen)],
+        )
+        note = f"Dashed: the choice, alpha = {number(chosen)}."
+        figures.append(figure("Criterion for alpha", note, draw_svg("path", "Criterion over alpha", draw)))
+    paths = measures.alphas(summary)
+    if paths:
+        draw = partial(curves.draw_history, lines=paths, x=_steps(paths), x_label="iteration", y_label="alpha")
+        note = "One line per group of weights; larger means more strongly held."
+        if len(paths) > curves.LEGEND_LINES:
+            first, *_, final = paths
+            note = f"{len(paths)} groups of weights, from {short(first)} (dark) to {short(final)} (light)."
+        figures.append(figure("Regularisation alpha", note, draw_svg("alpha", "Path of alpha over iterations", draw)))
+    effective = measures.column(summary, "effective_dof")
+    if effective is not None:
+        now, total = measures.last(summary, "effective_dof"), summary.n_parameters
+        note = f"Directions that the data determine: {number(now)}" + (f" of {total:,} parameters." if total else ".")
+        draw = partial(curves.draw_effective, effective=effective, n_parameters=total)
+        title = "Effective number of parameters"
+        figures.append(figure(title, note, draw_svg("effective", f"{title} over iterations", draw)))
+    for name, heading in (("log_evidence", "Log evidence"), ("noise", "Noise precision"), ("damping", "Damping")):
+        values = measures.column(summary, name)
+        if values is not None:
+            lines, label = {name: values}, heading.lower()
+            draw = partial(curves.draw_history, lines=lines, x=_steps(lines), x_label="iteration", y_label=label)
+            figures.append(figure(heading, "", draw_svg(name, f"{heading} over iterations", draw)))
+    return _section("Regularisation", "", [grid(figures, "fill")] if figures else [])
+
+
+def regression(summary: FitSummary) -> str:
+    """Parity, residuals and the calibration of the intervals."""
+    c, prediction = measures.regression_rows(summary)
+    if summary.task != "regression" or not len(c):
+        return ""
+    errors = measures.relative_errors(c, prediction)
+    figures = []
+    for kind, j in _chosen_targets(errors):
+        name = summary.target_names[j]
+        heading = f"Parity of {short(name, 80)}" + (f", the {kind} target" if kind else "")
+        draw = partial(fit.draw_parity, c=c[:, j], prediction=prediction[:, j], name=name)
+        note = f"Error is {number(errors[j], 3)} of the target's standard deviation." if c[:, j].std() > 0 else ""
+        figures.append(figure(heading, note, draw_svg(f"parity-{j}", heading, draw)))
+    residual = measures.scaled_residuals(c, prediction)
+    label = "prediction − target" if c.shape[1] == 1 else "residual / std. of the target"
+    pooled = "All targets, each over its standard deviation." if c.shape[1] > 1 else ""
+    draw = partial(fit.draw_histogram, residual=residual, label=label)
+    figures.append(figure("Residuals", pooled, draw_svg("residuals", "Histogram of the residuals", draw)))
+    j = int(np.argmax(errors))
+    draw = partial(fit.draw_residuals, prediction=prediction[:, j], residual=(prediction - c)[:, j], label="residual")
+    heading = "Residuals over prediction" + (f", {short(summary.target_names[j], 60)}" if c.shape[1] > 1 else "")
+    note = "No pattern is what you want to see."
+    figures.append(figure(heading, note, draw_svg("residuals-prediction", heading, draw)))
+    observed = measures.coverage(summary, list(LEVELS))
+    if observed is not None:
+        half, ninety = (number(100 * share, 3) for share in observed[[5, 9]])
+        note = f"The 50 % intervals hold {half} %, the 90 % intervals {ninety} % of the targets."
+        draw = partial(fit.draw_calibration, levels=LEVELS, observed=observed)
+        title = "Calibration of the intervals"
+        figures.append(figure(title, note, draw_svg("calibration", title, draw)))
+    return _section(f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(c)), [grid(figures, "fill")])
+
+
+def classification(summary: FitSummary) -> str:
+    """Confusion matrix and error of each class."""
+    if summary.task != "classification" or summary.c is None or summary.prediction is None or not len(summary.c):
+        return ""
+    names = summary.class_names
+    counts = measures.confusion(summary.c, summary.prediction, len(names))
+    total = counts.sum(axis=1)
+    errors = np.where(total > 0, 1 - np.diag(counts) / np.maximum(total, 1), np.nan)
+    order = np.arange(len(names))
+    note = "Share of the rows of each class that is predicted wrong."
+    if len(names) > SHOWN_CLASSES:
+        order = np.argsort(-np.nan_to_num(errors, nan=-1.0), kind="stable")[:SHOWN_CLASSES]
+        note = f"The {SHOWN_CLASSES} classes with the largest errors of {len(names)}."
+    chosen = [names[int(i)] for i in order]
+    size = (4.6, 3.9)
+    draw = partial(fit.draw_confusion, table=counts, names=names)
+    shares = "Rows are true classes; the colour is the share of the row."
+    figures = [figure("Confusion matrix", shares, draw_svg("confusion", "Confusion matrix", draw, size))]
+    draw = partial(fit.draw_class_errors, errors=errors[order], names=chosen)
+    figures.append(figure("Error of each class", note, draw_svg("class-errors", "Error of each class", draw, size)))
+    rows = [
+        [name, f"{total[i]:,}", f"{total[i] - counts[i, i]:,}", number(100 * errors[i], 3)]
+        for i, name in zip(order, chosen, strict=True)
+    ]
+    figures.append(card("Classes", table(["class", "rows", "errors", "error %"], rows), "tall"))
+    return _section(
+        f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(summary.c)), [grid(figures, "top")]
+    )
+
+
+def depth(summary: FitSummary) -> str:
+    """Size, smoothness and values of the weights over the layers."""
+    arrays = {name: values for name, values in summary.weights.items() if values.size and np.isfinite(values).all()}
+    if not arrays:
+        return ""
+    figures = []
+    norms = {name: measures.layer_norms(values) for name, values in arrays.items()}
+    draw = partial(curves.draw_over_depth, lines=norms, start=0, y_label="norm")
+    figures.append(figure("Size of the weights", "Euclidean norm of each layer.", draw_svg("norms", "Norms", draw)))
+    changes = {name: measures.layer_changes(values) for name, values in arrays.items() if len(values) > 1}
+    if changes:
+        draw = partial(curves.draw_over_depth, lines=changes, start=0.5, y_label="norm of the difference")
+        note = "Difference of neighbouring layers; small against the norms means smooth in depth."
+        figures.append(figure("Smoothness of the weights", note, draw_svg("changes", "Smoothness over depth", draw)))
+    for i, name in enumerate(sorted(arrays, key=lambda name: -arrays[name].size)[:HEAT_MAPS]):
+        draw = partial(curves.draw_heat_map, values=arrays[name])
+        shape = " × ".join(str(size) for size in arrays[name].shape)
+        heading = f"Weights {short(name, 80)}"
+        figures.append(figure(heading, f"Shape {shape}, layers first.", draw_svg(f"heat-{i}", heading, draw)))
+    return _section("Weights over depth", "", [grid(figures, "fill")])
+
+
+def _section(heading: str, intro: str, blocks: list[str]) -> str:
+    if not blocks:
+        return ""
+    lead = element("p", intro, "intro") if intro else ""
+    return f"<section>{element('h2', heading)}{lead}{''.join(blocks)}</section>"
+
+
+def _steps(lines: dict[str, np.ndarray]) -> np.ndarray:
+    return np.arange(len(next(iter(lines.values()))))
+
+
+def _chosen_targets(errors: np.ndarray) -> list[tuple[str, int]]:
+    if len(errors) <= 3:
+        return [("", j) for j in range(len(errors))]
+    order = np.argsort(errors, kind="stable")
+    return [("worst", int(order[-1])), ("median", int(order[len(order) // 2])), ("best", int(order[0]))]
+
+
+def _row_note(summary: FitSummary, n: int) -> str:
+    total = 0 if summary.c is None else len(summary.c)
+    note = f"{n:,} rows." if n != 1 else "One row."
+    if n < total:
+        note += f" {total - n:,} rows without a finite target or prediction are left out."
+    if summary.task == "regression" and n > MAX_POINTS:
+        note += f" The scatter plots show {MAX_POINTS:,} of them, drawn at random."
+    return note

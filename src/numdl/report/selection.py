@@ -1,4 +1,4 @@
-"""How is a choice of alpha shown: as a table in the terminal and as one HTML page?"""
+"""Report on the choice of alpha: how is a choice of alpha shown: as a table in the terminal and as one HTML page?"""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numdl.container import whole_file
 from numdl.plots import selection as figures
 from numdl.plots.canvas import draw_svg
 from numdl.plots.wording import number
-from numdl.report.files import whole_file
 from numdl.report.template import card, document, element, figure, grid, table, terms
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How is the stability of a network shown as one HTML page?"""
+"""Report on stability: how is the stability of a network shown as one HTML page?"""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from numdl.container import whole_file
 from numdl.plots import stability as figures
 from numdl.plots.canvas import draw_svg
 from numdl.plots.wording import number
-from numdl.report.files import whole_file
 from numdl.report.template import bullets, card, document, element, figure, grid, terms
 
 

@@ -1,4 +1,7 @@
-"""What does the page look like: its style sheet, and the few pieces of HTML it is made of? All text is escaped here."""
+"""HTML template.
+
+What does the page look like: its style sheet, and the few pieces of HTML it is made of? All text is escaped here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is one linear map the transpose of another?"""
+"""Adjoint (dot product) test: is one linear map the transpose of another?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Problem, PyTree
 from numdl.testing import problems, trees
 from numdl.testing.precision import precision_of, require_real
@@ -71,15 +72,22 @@ def check_adjoint(
     Raises:
         AssertionError: a mismatch is above the tolerance, or both products vanish so that nothing was tested.
         ValueError: x, y or p have leaves that are not real, or a map answers in a shorter precision than it is asked.
+        TypeError: a map is no function.
     """
     asked = isinstance(linear, Problem)
+    if asked:
+        require_real("check_adjoint", p=transpose)
+    else:
+        require_real("check_adjoint", x=x, y=y)
+        checks.function("check_adjoint", "linear", linear, "x -> A x, or a Problem")
+        checks.function("check_adjoint", "transpose", transpose, "y -> A' y")
+    if tolerance is not None:
+        checks.number("check_adjoint", "tolerance", tolerance, least=0)
     with precision_of("check_adjoint", transpose if asked else (x, y)) as precision:
         if asked:
             p = transpose
-            require_real("check_adjoint", p)
             x, y = (trees.random_like(p, k) for k in jax.random.split(jax.random.key(0) if key is None else key))
             linear = transpose = problems.curvature(linear, p, problems.companion(linear, p, aux))
-        require_real("check_adjoint", x, y)
         mismatch = _mismatches(linear, transpose, x, y, 1000 * trees.eps((x, y)) if tolerance is None else tolerance)
     if asked if show is None else show:
         products = "<H x, y> and <x, H y>" if asked else "<A x, y> and <x, A' y>"

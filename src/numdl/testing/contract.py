@@ -1,4 +1,4 @@
-"""Does an optimiser keep the contract of ``numdl.contracts.Optimizer``?"""
+"""Contract test of optimisers: does an optimiser keep the contract of ``numdl.contracts.Optimizer``?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Iterate, Optimizer, Problem, PyTree
-from numdl.testing.precision import precision_of
+from numdl.testing.precision import precision_of, require_real
 
 
 def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTree = None, *, steps: int = 3) -> Iterate:
@@ -23,7 +24,7 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
         problem: a pytree, so that it can be an argument of a compiled function.
         p: unknowns to start from.
         aux: companion to start from; None where the problem needs none.
-        steps: number of steps taken.
+        steps: number of steps taken, at least 1, at most 1000.
 
     Returns:
         The last iterate.
@@ -32,7 +33,14 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
         AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; ``init`` has metrics; p
             changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced
             more than once.
+        ValueError: ``steps`` is no number of steps, or p has leaves that are not real.
+        TypeError: this is no optimizer, or no problem.
     """
+    checks.whole("check_contract", "steps", steps, least=1, most=1000)
+    for name, given, needed in (("optimizer", optimizer, "step"), ("problem", problem, "linearize")):
+        if not hasattr(given, needed):
+            raise TypeError(f"check_contract({name}={checks.shown(given)}): has no {needed}, needs it. See contracts.")
+    require_real("check_contract", p=p)
     with precision_of("check_contract", p):
         return _checked(optimizer, problem, jax.tree.map(jnp.asarray, p), aux, steps)
 

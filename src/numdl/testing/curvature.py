@@ -1,4 +1,4 @@
-"""Is a curvature operator symmetric and positive semidefinite?"""
+"""Curvature test: is a curvature operator symmetric and positive semidefinite?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.testing import trees
 from numdl.testing.precision import precision_of, require_real
@@ -60,10 +61,16 @@ def check_curvature(
 
     Raises:
         AssertionError: H is not symmetric, not positive semidefinite, not finite, or zero.
-        ValueError: p has leaves that are not real.
+        ValueError: p has leaves that are not real, or a number is out of range.
+        TypeError: ``curvature`` is no function.
     """
+    checks.function("check_curvature", "curvature", curvature, "v -> H v")
+    checks.whole("check_curvature", "draws", draws, least=1)
+    checks.whole("check_curvature", "max_dense", max_dense, least=0)
+    if tolerance is not None:
+        checks.number("check_curvature", "tolerance", tolerance, least=0)
+    require_real("check_curvature", p=p)
     with precision_of("check_curvature", p) as precision:
-        require_real("check_curvature", p)
         result = _measured(curvature, p, key, draws, max_dense)._replace(precision=precision)
         tolerance = 1000 * trees.eps(p) if tolerance is None else tolerance
     if not result.asymmetry <= tolerance:

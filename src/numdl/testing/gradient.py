@@ -1,4 +1,4 @@
-"""Is a gradient the derivative of the value it comes with?
+"""Gradient (Taylor) test: is a gradient the derivative of the value it comes with?
 
 In float64 the Taylor expansion decides. In float32 it ends before an error of 0.1 % shows, so the slope is held against
 central differences, extrapolated to h = 0 (Richardson), with a bound on their own error.
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Problem, PyTree
 from numdl.testing import problems, trees
 from numdl.testing.precision import precision_of, require_real
@@ -90,13 +91,19 @@ def check_gradient(
         AssertionError: an order is off, the errors fell to the rounding level before enough orders were seen, the
             slope is off, rounding hides 0.1 % of it, or ``value`` and ``linearize`` of a problem differ at p.
         ValueError: the gradient does not have the structure or the shapes of p, p has leaves that are not real, or
-            the value comes back in a shorter precision than p.
+            the value comes back in a shorter precision than p, or a number is out of range.
+        TypeError: ``fun`` is neither a function nor a problem.
     """
     key = jax.random.key(0) if key is None else key
+    if not isinstance(fun, Problem):
+        checks.function("check_gradient", "fun", fun, "p -> (value, gradient), or a Problem")
+    checks.whole("check_gradient", "steps", steps, least=4, most=1000)
+    checks.whole("check_gradient", "orders", orders, least=1)
+    checks.number("check_gradient", "tolerance", tolerance, above=0)
     key = jax.random.key(0) if key is None else key
     asked = isinstance(fun, Problem)
+    require_real("check_gradient", p=p)
     with precision_of("check_gradient", p) as precision:
-        require_real("check_gradient", p)
         if asked:
             fun = problems.value_and_slope("check_gradient", fun, p, problems.companion(fun, p, aux))
         result, linear = _taylor(fun, p, key, steps)

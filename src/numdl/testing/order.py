@@ -1,4 +1,4 @@
-"""With which order does a discretisation converge?"""
+"""Convergence order test: with which order does a discretisation converge?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numdl import checks
 from numdl.testing.precision import precision_of
 
 
@@ -49,20 +50,26 @@ def check_order(
         solve: ``nt -> solution`` with nt steps, any array.
         exact: the solution, or one known to far more digits; same shape.
         nts: increasing numbers of steps, at least two.
-        order: declared order.
-        tolerance: largest distance of every observed order from the declared one.
+        order: declared order, positive.
+        tolerance: largest distance, positive, of every observed order from the declared one.
 
     Returns:
         Table of the errors.
 
     Raises:
         AssertionError: an observed order is off, or an error is at the rounding level.
-        ValueError: nts has fewer than two entries or does not increase.
+        ValueError: nts has fewer than two entries or does not increase, or another argument is out of range.
+        TypeError: ``solve`` is no function.
     """
-    nt = np.asarray(nts)
-    if nt.ndim != 1 or nt.size < 2 or np.any(np.diff(nt) <= 0):
+    checks.function("check_order", "solve", solve, "nt -> solution")
+    nt = np.asarray(checks.wholes("check_order", "nts", nts, least=1))
+    if nt.size < 2 or np.any(np.diff(nt) <= 0):
         raise ValueError(f"check_order(nts={list(nts)}): needs at least two increasing numbers. Use (16, 32, 64).")
+    checks.number("check_order", "order", order, above=0)
+    checks.number("check_order", "tolerance", tolerance, above=0)
     truth = np.asarray(exact)
+    if truth.dtype.kind not in "biufcV" or not truth.size or not np.all(np.isfinite(truth)):
+        raise ValueError(f"check_order(exact={checks.shown(exact)}): needs finite numbers. Give the solution.")
     with precision_of("check_order", truth):
         solutions = [np.asarray(solve(int(n))) for n in nt]
     errors = np.array([np.max(np.abs(solution - truth)) for solution in solutions])

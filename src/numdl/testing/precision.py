@@ -1,4 +1,7 @@
-"""In which precision does a check compute? In that of the arrays it is given, whatever JAX is set to."""
+"""Precision of checks.
+
+In which precision does a check compute? In that of the arrays it is given, whatever JAX is set to.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -47,24 +51,25 @@ def precision_of(call: str, *given: PyTree) -> Iterator[str]:
             raise
 
 
-def require_real(call: str, *given: PyTree) -> None:
+def require_real(call: str, **given: PyTree) -> None:
     """Refuse leaves along which nothing can be differentiated.
 
     Args:
         call: what the error calls the caller.
-        given: pytrees of arrays.
+        **given: pytrees of arrays and numbers, by the name of the argument.
 
     Raises:
-        ValueError: a leaf is not of real floating point numbers, or there is no leaf.
+        ValueError: a leaf is not of real, finite floating point numbers, or there is no leaf.
     """
     leaves = jax.tree.leaves_with_path(given)
     if not leaves:
-        raise ValueError(f"{call}: was given no arrays, needs at least one. Check what you pass.")
+        names = ", ".join(given)
+        raise ValueError(f"{call}({names}): was given no arrays, needs at least one. Check what you pass.")
     for path, leaf in leaves:
-        if not jnp.issubdtype(_dtype(leaf), jnp.floating):
+        name = path[0].key + jax.tree_util.keystr(path[1:])
+        if not jnp.issubdtype(_dtype(checks.finite(call, name, leaf)), jnp.floating):
             raise ValueError(
-                f"{call}: leaf {jax.tree_util.keystr(path[1:]) or 'of the input'} is {_dtype(leaf)}, needs real "
-                "floating point numbers. Use np.asarray(..., float)."
+                f"{call}({name}): is {_dtype(leaf)}, needs real floating point numbers. Use np.asarray(..., float)."
             )
 
 

@@ -1,4 +1,7 @@
-"""How is a problem asked for its value, slope and curvature at one point, whatever companion it needs?"""
+"""Problems under test.
+
+How is a problem asked for its value, slope and curvature at one point, whatever companion it needs?
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 import jax
 
-from numdl.contracts import Problem, PyTree
+from numdl.contracts import CompanionProblem, Problem, PyTree
 from numdl.testing import trees
 
 
@@ -22,8 +25,7 @@ def companion(problem: Problem, p: PyTree, aux: PyTree) -> PyTree:
     Returns:
         A companion for ``value`` and ``linearize``, or None.
     """
-    first = getattr(problem, "first_head", None)
-    return first(p) if aux is None and first is not None else aux
+    return problem.first_head(p) if aux is None and isinstance(problem, CompanionProblem) else aux
 
 
 def value_and_slope(call: str, problem: Problem, p: PyTree, aux: PyTree) -> Callable[[PyTree], tuple[Any, PyTree]]:

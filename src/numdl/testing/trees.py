@@ -1,4 +1,4 @@
-"""Which operations on pytrees do several checks share?
+"""Pytree operations of checks: which operations on pytrees do several checks share?
 
 They run in NumPy: a check touches each shape a few times only, so compiling an operation per shape would dominate.
 """

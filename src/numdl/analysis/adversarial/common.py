@@ -1,4 +1,6 @@
-"""What do all searches for adversarial examples share: margins, norms, the crossing on a ray, and the batch?
+"""Adversarial examples, common parts.
+
+What do all searches for adversarial examples share: margins, norms, the crossing on a ray, and the batch?
 
 A sample x of class y is safe while its margin ``min over j != y of s_y(x) - s_j(x)`` is positive. A search looks for
 the perturbation of smallest norm with a negative margin. For linear scores ``s = W x + b`` that norm is
@@ -17,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 NORMS = ("l2", "linf")
@@ -140,8 +143,7 @@ def attack(
     """
     call = f"attack({type(search).__name__})"
     x, labels = jnp.asarray(x), np.asarray(labels)
-    if norm not in NORMS:
-        raise ValueError(f"{call}(norm={norm!r}): unknown norm. Use one of {', '.join(NORMS)}.")
+    checks.choice(call, "norm", norm, NORMS)
     if not reach > 0:
         raise ValueError(f"{call}(reach={reach}): needs a positive length. Give the diameter of the data.")
     if x.ndim != 2 or labels.shape != (len(x),) or labels.dtype.kind not in "iu":

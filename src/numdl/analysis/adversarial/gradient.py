@@ -1,4 +1,4 @@
-"""How far along its steepest direction does a sample leave its class?
+"""Adversarial examples by the gradient: how far along its steepest direction does a sample leave its class?
 
 One slope at the sample gives the direction: the gradient of the margin for l2, its signs for linf; the first crossing
 on that ray is found by bisection. Exact for two classes with linear scores; with more classes, or curved scores, an

@@ -1,4 +1,6 @@
-"""Which perturbation is the smallest of all that reach another class: Newton's method on the boundary?
+"""Adversarial examples by linearisation (DeepFool).
+
+Which perturbation is the smallest of all that reach another class: Newton's method on the boundary?
 
 For each other class j the problem ``min ||delta|| s.t. m_j(x + delta) = 0`` with ``m_j = s_y - s_j`` is solved by
 linearising the constraint only: the smallest perturbation that makes the linear model vanish is explicit,
@@ -23,6 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from numdl import checks
 from numdl.analysis.adversarial.common import crossing, dual_size, size, steepest
 
 SHORTER = 5  # step lengths 1, 1/2, ..., 1/16
@@ -44,8 +47,7 @@ class LinearisedSearch:
         Raises:
             ValueError: fewer than 1.
         """
-        if self.steps < 1:
-            raise ValueError(f"LinearisedSearch(steps={self.steps}): needs at least 1. Use 20.")
+        checks.whole("LinearisedSearch", "steps", self.steps, least=1, hint="Use 20.")
 
     def __call__(self, at: Callable[[Array], Array], x: Array, label: Array, norm: str, reach: Any) -> Array:
         """Perturbation of one sample, not finite where no class was reached; see ``Search``."""

@@ -1,4 +1,6 @@
-"""How small may a ball around a sample be so that projected gradients still find another class in it?
+"""Adversarial examples by projected gradients (PGD).
+
+How small may a ball around a sample be so that projected gradients still find another class in it?
 
 In a ball of radius r the margin is lowered by steps of length ``2.5 r / steps`` along its steepest direction, each
 followed by the projection onto the ball. The radius is bisected, from what the plain gradient reached, or the reach.

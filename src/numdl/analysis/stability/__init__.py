@@ -1,4 +1,4 @@
-"""Is a trained network stable, and is it still the differential equation that it was read as?"""
+"""Stability analysis: is a trained network stable, and is it still the differential equation that it was read as?"""
 
 from numdl.analysis.stability.adjoint import AdjointReport, adjoint_report
 from numdl.analysis.stability.regions import amplification, first_scheme, largest_step

@@ -1,4 +1,6 @@
-"""How wrong is the gradient of the continuous adjoint, for one network on some samples?
+"""Error of the continuous adjoint.
+
+How wrong is the gradient of the continuous adjoint, for one network on some samples?
 
 Optimise-discretise integrates state and adjoint backwards from T by the scheme of the network (``march="adjoint"``).
 Its gradient is not the derivative of the discrete loss: the adjoint equation is discretised by itself, and where the
@@ -23,7 +25,7 @@ from numdl.analysis.stability.verdict import TITLES
 from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
-from numdl.flow.march.common import advance, steps_of
+from numdl.flow.march.serial import advance, steps_of
 from numdl.flow.schemes import get_scheme
 
 SIZES = 0.5 ** np.arange(4, 16)

@@ -1,4 +1,7 @@
-"""How do small perturbations of the state and of the gradient travel through the layers?"""
+"""Growth of perturbations through the layers.
+
+How do small perturbations of the state and of the gradient travel through the layers?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Does the network keep what its dynamics promise: an energy, or distances between samples?
+"""Guarantees of dynamics, checked.
+
+Does the network keep what its dynamics promise: an energy, or distances between samples?
 
 Theorem 1: solutions of parabolic dynamics with a non-decreasing activation never move apart. Theorem 2: solutions of
 hyperbolic dynamics with frozen weights stay within a bound; for the linearised problem, with ``omega^2`` the largest

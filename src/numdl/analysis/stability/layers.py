@@ -1,4 +1,7 @@
-"""What is a network for the analysis of its stability: steps that map what is carried, one layer after the other?"""
+"""Layer maps of a trained network.
+
+What is a network for the analysis of its stability: steps that map what is carried, one layer after the other?
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from numdl import checks
 from numdl.contracts import PyTree, Scheme
 from numdl.flow.activations import get_activation
-from numdl.flow.march.common import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, enter, leave, steps_of
 from numdl.flow.schemes import SCHEMES, get_scheme
 from numdl.flow.separable import Separable
 
@@ -195,14 +199,8 @@ def some_rows(call: str, x: Any, work: int) -> np.ndarray:
     Raises:
         ValueError: x has no rows, another shape or entries that are not finite.
     """
-    rows = np.asarray(x, float)
+    rows = np.asarray(checks.finite(call, "x", x, hint="Remove or impute it."), float)
     if rows.ndim != 2 or not rows.size:
         raise ValueError(f"{call}(x of shape {rows.shape}): needs samples in rows, (n, d) with n >= 1.")
-    bad = np.argwhere(~np.isfinite(rows))
-    if len(bad):
-        raise ValueError(
-            f"{call}(x): the entry in row {bad[0, 0]}, column {bad[0, 1]} is {rows[tuple(bad[0])]}. Needs finite "
-            "numbers: remove or impute it."
-        )
     count = min(len(rows), SAMPLES, max(1, 2**25 // max(work, 1)))
     return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]

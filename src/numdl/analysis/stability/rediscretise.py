@@ -1,4 +1,6 @@
-"""How much do the features change when the same function of time is marched by other steps or another scheme?
+"""Rediscretisation of a trained network.
+
+How much do the features change when the same function of time is marched by other steps or another scheme?
 
 A network that is a discretised differential equation changes little, and less with more steps; one whose weights fit
 its own discretisation does not.
@@ -15,8 +17,7 @@ import numpy as np
 
 from numdl.contracts import Control, PyTree
 from numdl.flow.activations import get_activation
-from numdl.flow.march.common import steps_of
-from numdl.flow.march.stored import final
+from numdl.flow.march.serial import final, steps_of
 from numdl.flow.schemes import get_scheme
 
 

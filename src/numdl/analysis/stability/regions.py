@@ -1,4 +1,6 @@
-"""Up to which step size does a scheme keep down what decays, and which scheme keeps it down at this one?
+"""Stability regions.
+
+Up to which step size does a scheme keep down what decays, and which scheme keeps it down at this one?
 
 An eigenvalue lambda of the Jacobian decays if its real part is not positive. The scheme is stable on it if
 ``|R(h lambda)| <= 1``, with the scheme's stability function R; schemes without one are run on the test equation itself,
@@ -18,7 +20,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import Scheme
-from numdl.flow.march.common import enter
+from numdl.flow.march.serial import enter
 from numdl.flow.schemes import SCHEMES
 from numdl.flow.separable import Separable
 

@@ -1,4 +1,4 @@
-"""What is there to say about the stability of one network on some samples?"""
+"""Stability report of a network: what is there to say about the stability of one network on some samples?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.analysis.stability.growth import DIRECTIONS, growth, walk
 from numdl.analysis.stability.guarantees import energy_changes, pairs
 from numdl.analysis.stability.layers import (
@@ -156,8 +157,7 @@ def residual_report(maps: Sequence[Callable[[Any], Any]], u: Any, *, h: float = 
     """
     if not maps:
         raise ValueError("residual_report(no maps): there are no layers to judge. Give one function for each layer.")
-    if not 0 < h < np.inf:
-        raise ValueError(f"residual_report(h={h}): needs a finite h > 0. Use 1 for u + f(u).")
+    checks.number("residual_report", "h", h, above=0, hint="Use 1 for u + f(u).")
     rows = some_rows("residual_report", u, len(maps) * np.shape(u)[-1] ** 2)
     with jax.enable_x64(True):
         for j, layer in enumerate(maps):

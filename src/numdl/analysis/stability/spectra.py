@@ -1,4 +1,7 @@
-"""Which eigenvalues and which logarithmic norm has the Jacobian of the dynamics along trajectories?"""
+"""Jacobian eigenvalues and logarithmic norms.
+
+Which eigenvalues and which logarithmic norm has the Jacobian of the dynamics along trajectories?
+"""
 
 from __future__ import annotations
 

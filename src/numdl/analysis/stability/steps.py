@@ -1,4 +1,6 @@
-"""Does a step make something grow that decays, where eigenvalues of the dynamics alone do not tell?
+"""Stability of single steps.
+
+Does a step make something grow that decays, where eigenvalues of the dynamics alone do not tell?
 
 A scheme that takes one part of the dynamics implicitly and the other explicitly has no stability function of
 ``h lambda``: two parts that do not commute have no eigenvalues in common. What a step does to small perturbations is

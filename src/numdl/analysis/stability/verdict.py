@@ -1,4 +1,4 @@
-"""How does a stability report read in sentences, the most serious first?"""
+"""Verdict on stability, in sentences: how does a stability report read in sentences, the most serious first?"""
 
 from __future__ import annotations
 

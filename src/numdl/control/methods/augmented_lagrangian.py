@@ -1,4 +1,6 @@
-"""How is a control found when its states may miss the dynamics, and only a price makes them fit in the end?
+"""Augmented Lagrangian method.
+
+How is a control found when its states may miss the dynamics, and only a price makes them fit in the end?
 
 All states u_j are unknowns beside the control. With ``c_j = Phi_j(u_j, theta) - u_j+1``, multipliers lambda and a
 weight rho, the augmented Lagrangian
@@ -26,7 +28,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -34,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import FullSpaceProblem, Iterate, PyTree, Status, require
 from numdl.control.methods.full_space import (
     finite,
     metrics_of,
@@ -44,9 +46,10 @@ from numdl.control.methods.full_space import (
     states_from,
 )
 from numdl.linalg import LinearQuadratic
-from numdl.optimize.parts.accept import kept_if
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
+from numdl.optimize.parts.status import kept_if
 
 
 class Prices(NamedTuple):
@@ -86,15 +89,22 @@ class AugmentedLagrangian(eqx.Module):
     max_trials: int = eqx.field(static=True, default=20)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+    __check_init__ = require_settings
+
+    def init(self, problem: FullSpaceProblem, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; nothing is evaluated.
+
+        Raises:
+            TypeError: the problem cannot be taken apart so.
+        """
+        require(problem, FullSpaceProblem, "AugmentedLagrangian", "use TrustRegion, which moves the control alone")
         rho = self.first_weight
         value, mu, rho, loose, far = scalars_like(p, np.inf, self.first_damping, rho, 1 / rho, rho**-0.1)
         states = states_from(problem, p, aux)
         multipliers = jnp.asarray(np.zeros((states.shape[0] - 1, problem.u0.size), value.dtype))
         return Iterate(p, states, value, Prices(mu, rho, multipliers, loose, far), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: FullSpaceProblem, iterate: Iterate) -> Iterate:
         """One inner step, with new multipliers or weight before it where the last ones have done their work.
 
         Args:

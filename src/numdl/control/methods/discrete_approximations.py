@@ -1,4 +1,6 @@
-"""How are weights trained that may take a few values only, such as -1, 0 and 1?
+"""Discrete weights by the maximum principle (discrete MSA).
+
+How are weights trained that may take a few values only, such as -1, 0 and 1?
 
 Where the Hamiltonian of a layer is linear in its weights, ``H = -M . theta`` with ``M = -dJ/dtheta``, as for layers
 that are a product with theta, each weight for itself has a best value, whatever the set. As in the augmented method of
@@ -34,11 +36,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
+from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.held_out import held_out
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm
 
@@ -105,7 +106,7 @@ class DiscreteApproximations(eqx.Module):
                 "Name the discrete keys of p, and give for the others optax.adam(1e-3)."
             )
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate, the nearest values; nothing is evaluated.
 
         Args:
@@ -127,7 +128,7 @@ class DiscreteApproximations(eqx.Module):
         memory = () if self.free is None else self.free.init(others)
         return Iterate(self._whole(weights, others), aux, value, Averages(zero, rate, memory), {})
 
-    def step(self, problem: Any, iterate: Iterate, rate: Float[Array, ""] | None = None) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate, rate: Float[Array, ""] | None = None) -> Iterate:
         """One step.
 
         Args:
@@ -170,11 +171,11 @@ class DiscreteApproximations(eqx.Module):
             return RUNNING
         return Status("converged", "No set of weights that the Hamiltonians would move lowers the objective.")
 
-    def evaluate(self, problem: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+    def evaluate(self, problem: Problem, p: PyTree, aux: PyTree) -> Float[Array, ""]:
         """Mean misfit of another problem at this point, for validation."""
         return held_out(problem, p, aux)
 
-    def passes(self, problem: Any, p: PyTree) -> float:
+    def passes(self, problem: Problem, p: PyTree) -> float:
         """Passes over the rows of a batch that its step costs."""
         return work_of(problem, p).trial
 

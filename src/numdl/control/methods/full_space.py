@@ -1,4 +1,7 @@
-"""What do methods share that move states beside the control: where they begin, their step, and how far it goes?"""
+"""Full-space methods, states as unknowns.
+
+What do methods share that move states beside the control: where they begin, their step, and how far it goes?
+"""
 
 from __future__ import annotations
 

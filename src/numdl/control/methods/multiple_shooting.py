@@ -1,4 +1,4 @@
-"""How is a control found together with its states, which need not fit it on the way?
+"""Direct multiple shooting: how is a control found together with its states, which need not fit it on the way?
 
 All states u_j are unknowns beside the control, and ``u_j+1 = Phi_j(u_j, theta)`` are constraints: a first guess of the
 path can be given where one of the control cannot, and an unstable flow is never marched over its whole length. Each
@@ -22,7 +22,7 @@ Nocedal and Wright, Numerical Optimization, alg. 18.3 (line search) and eq. 18.3
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,9 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import FullSpaceProblem, Iterate, PyTree, Status, require
 from numdl.control.methods.full_space import finite, metrics_of, move_along, newton_move, next_damping, states_from
 from numdl.linalg import LinearQuadratic
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 
@@ -71,14 +72,21 @@ class MultipleShooting(eqx.Module):
     tol: float = eqx.field(static=True, default=1e-8)
     exact: bool = eqx.field(static=True, default=True)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+    __check_init__ = require_settings
+
+    def init(self, problem: FullSpaceProblem, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; nothing is evaluated.
+
+        Raises:
+            TypeError: the problem cannot be taken apart so.
+        """
+        require(problem, FullSpaceProblem, "MultipleShooting", "use TrustRegion, which moves the control alone")
         value, mu, nu = scalars_like(p, np.inf, self.first_damping, 0.0)
         states = states_from(problem, p, aux)
         multipliers = np.zeros((states.shape[0] - 1, problem.u0.size), value.dtype)
         return Iterate(p, states, value, Shots(mu, nu, jnp.asarray(multipliers)), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: FullSpaceProblem, iterate: Iterate) -> Iterate:
         """One step of control and states, or none if ``max_trials`` lengths did not help.
 
         Args:

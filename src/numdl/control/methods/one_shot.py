@@ -1,4 +1,4 @@
-"""How is a control improved while state and adjoint are still on their way?
+"""One-shot optimisation: how is a control improved while state and adjoint are still on their way?
 
 The steps are parted into blocks, which are marched at once from states U of their own. An iteration is one step of the
 control, and one inexact sweep of state and adjoint: the end of each block becomes the start of the next, information
@@ -39,12 +39,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, PyTree, ShotProblem, Status, require
 from numdl.control.methods.full_space import cost_left, finite, states_from
-from numdl.optimize.parts.accept import kept_if
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import Found, Known, Trial, rounding_of, strong_wolfe
+from numdl.optimize.parts.status import kept_if
 from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.lbfgs import two_loop
 
@@ -97,8 +98,15 @@ class OneShot(eqx.Module):
     first_rho: float = eqx.field(static=True, default=0.1)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+    __check_init__ = require_settings
+
+    def init(self, problem: ShotProblem, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; nothing is evaluated.
+
+        Raises:
+            TypeError: the problem cannot be taken apart so.
+        """
+        require(problem, ShotProblem, "OneShot", "use LBFGS, which marches all steps")
         value, rho, zero = scalars_like(p, np.inf, self.first_rho, 0.0)
         multipliers = np.zeros((self.blocks - 1, *problem.u0.shape), value.dtype)
         empty = jnp.asarray(np.zeros((self.memory, ravel_pytree(p)[0].size), value.dtype))
@@ -107,7 +115,7 @@ class OneShot(eqx.Module):
         state = Sweeps(jnp.asarray(multipliers), rho, empty, empty, none, none, zero)
         return Iterate(p, states_from(problem, p, aux), value, state, {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: ShotProblem, iterate: Iterate) -> Iterate:
         """A step of the control, unless it has to rest, and a sweep.
 
         Args:
@@ -159,7 +167,7 @@ class OneShot(eqx.Module):
         }
         return Iterate(control, states, finite(problem.value(control, None)[0]), new, metrics)
 
-    def _augmented(self, problem: Any, unravel: Callable, U: Array, multipliers: Array, rho: Array) -> Callable:
+    def _augmented(self, problem: ShotProblem, unravel: Callable, U: Array, multipliers: Array, rho: Array) -> Callable:
         """Value, terms and gradient of the doubly augmented Lagrangian by the control."""
 
         def value(p: Array) -> tuple[Array, Terms]:

@@ -1,4 +1,6 @@
-"""How far does Pontryagin's principle train a network: every layer for itself, with states and adjoints held?
+"""Method of successive approximations (MSA, extended MSA).
+
+How far does Pontryagin's principle train a network: every layer for itself, with states and adjoints held?
 
     theta_j <- argmin over theta of  H_j(u_j, lambda_j+1, theta) + R_j(theta) + rho/2 e_j(theta)
 
@@ -33,11 +35,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
-from numdl.optimize.parts.accept import kept_if
+from numdl import checks
+from numdl.contracts import Iterate, LayeredProblem, Linearization, Optimizer, PyTree, Status, Work, require
+from numdl.optimize.parts.checks import require_pytree
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.status import kept_if
 from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.lbfgs import LBFGS
 
@@ -49,7 +53,7 @@ class Augmentation(NamedTuple):
 
 
 class SuccessiveApproximations(eqx.Module):
-    """MSA and, augmented, E-MSA for problems with a method ``layers(p)``, such as ``ControlProblem``.
+    """MSA and, augmented, E-MSA for a ``LayeredProblem``, such as ``ControlProblem``.
 
     Attributes:
         inner: lowers the Hamiltonian of one layer, all layers at once: a method that asks for ``value``, ``linearize``
@@ -62,7 +66,7 @@ class SuccessiveApproximations(eqx.Module):
         tol: norm of the gradient, relative to max(1, |J|), at which to stop.
     """
 
-    inner: Any = LBFGS()
+    inner: Optimizer = LBFGS()
     inner_steps: int = eqx.field(static=True, default=10)
     augmented: bool = eqx.field(static=True, default=True)
     first_rho: float = eqx.field(static=True, default=1.0)
@@ -73,26 +77,22 @@ class SuccessiveApproximations(eqx.Module):
         """Refuse settings with which no step can be made.
 
         Raises:
-            ValueError: a number is out of range, or ``inner`` is no method.
+            ValueError: a number is out of range.
+            TypeError: ``inner`` is no method, or no pytree.
         """
         name = type(self).__name__
         for what in ("inner_steps", "max_trials"):
-            if not getattr(self, what) >= 1:
-                raise ValueError(f"{name}({what}={getattr(self, what)}): needs at least 1.")
-        if not 0 < self.first_rho < np.inf:
-            raise ValueError(
-                f"{name}(first_rho={self.first_rho}): needs a finite number > 0. Use 1.0, or augmented=False for none."
-            )
-        if not self.tol >= 0:
-            raise ValueError(f"{name}(tol={self.tol}): needs a tolerance >= 0. Use 1e-8.")
-        if not hasattr(self.inner, "step"):
-            raise ValueError(f"{name}(inner={self.inner!r}): needs a method of numdl.optimize. Use LBFGS().")
+            checks.whole(name, what, getattr(self, what), least=1)
+        checks.number(name, "first_rho", self.first_rho, above=0, hint="Use 1.0, or augmented=False for none.")
+        checks.number(name, "tol", self.tol, least=0, hint="Use 1e-8.")
+        require(self.inner, Optimizer, f"{name}(inner)", "use LBFGS()")
+        require_pytree(name, "inner", self.inner)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    def init(self, problem: LayeredProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.
 
         Args:
-            problem: has ``value`` and ``layers``.
+            problem: what to lower.
             p: start.
             aux: companion of the problem.
 
@@ -100,22 +100,19 @@ class SuccessiveApproximations(eqx.Module):
             The start.
 
         Raises:
-            ValueError: the problem has no layers, or ``inner`` is no method for them.
+            TypeError: the problem has no layers.
+            ValueError: ``inner`` is no method for them.
         """
-        if not hasattr(problem, "layers"):
-            raise ValueError(
-                f"{type(self).__name__}: {type(problem).__name__} has no layers(p), needs a problem that can be taken "
-                "apart by layers. Use ControlProblem, or another method, such as LBFGS."
-            )
+        require(problem, LayeredProblem, type(self).__name__, "use LBFGS, which needs no layers")
         self._require_inner(p)
         value, rho = scalars_like(p, np.inf, self.first_rho if self.augmented else 0.0)
         return Iterate(p, aux, value, Augmentation(rho), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: LayeredProblem, iterate: Iterate) -> Iterate:
         """One step, or with ``augmented`` none if ``max_trials`` values of rho did not help.
 
         Args:
-            problem: has ``value`` and ``layers``.
+            problem: as given to ``init``.
             iterate: where the method stands.
 
         Returns:
@@ -220,7 +217,9 @@ class _Bowl(eqx.Module):
         return Work()
 
 
-def _by_slopes(problem: Any, layers: Any, p: PyTree, trial: PyTree, price: float) -> tuple[Array, Array, Array]:
+def _by_slopes(
+    problem: LayeredProblem, layers: Any, p: PyTree, trial: PyTree, price: float
+) -> tuple[Array, Array, Array]:
     """Change of the cost and of ``sum H_j + R_j``, by the trapezoidal rule along the step, and the passes spent.
 
     Args:

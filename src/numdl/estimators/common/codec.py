@@ -28,7 +28,8 @@ RECORDS = {
     "RidgePath": "numdl.regularize.ridge",
     "Choice": "numdl.regularize.selectors",
     "Member": "numdl.estimators.networks.ensemble",
-    "Posterior": "numdl.estimators.networks.uncertainty",
+    "Posterior": "numdl.estimators.networks.ensemble",
+    "StandardErrors": "numdl.estimators.common.standard_errors",
     "FeatureMap": "numdl.estimators.random_features.feature_map",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""

@@ -1,4 +1,4 @@
-"""What is refused before any work starts, and in which words?"""
+"""Input validation: what is refused before any work starts, and in which words?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from numdl import checks
 
 
 def require_finite(call: str, what: str, values: np.ndarray, names: Any = None) -> None:
@@ -20,18 +22,8 @@ def require_finite(call: str, what: str, values: np.ndarray, names: Any = None) 
     Raises:
         ValueError: an entry is not finite.
     """
-    table = values.reshape(len(values), -1)
-    bad = ~np.isfinite(table)
-    if not bad.any():
-        return
-    row, column = (int(i) for i in np.argwhere(bad)[0])
-    kind = "NaN" if np.isnan(table[row, column]) else "infinity"
-    place = repr(str(names[column])) if names is not None else str(column)
-    where = f"column {place}, row {row + 1}" if values.ndim > 1 else f"row {row + 1}"
-    raise ValueError(
-        f"{call}: Input {what} contains {kind} at {where} ({int(bad.sum())} such entries in all). "
-        "Remove or impute them first, for example with sklearn.impute.SimpleImputer."
-    )
+    hint = "Remove or impute them first, for example with sklearn.impute.SimpleImputer."
+    checks.finite(call, what, values, columns=names, hint=hint)
 
 
 def require_finite_targets(call: str, y: Any) -> None:
@@ -47,11 +39,6 @@ def require_finite_targets(call: str, y: Any) -> None:
     values = np.asarray(y)
     if values.dtype.kind == "f" and values.ndim in (1, 2) and values.size:
         require_finite(call, "y", values)
-
-
-def shown(label: Any) -> str:
-    """A label as the user wrote it: without NumPy's type around it."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def require_varying(call: str, y: Float[np.ndarray, "n k"]) -> None:
@@ -73,59 +60,3 @@ def require_varying(call: str, y: Float[np.ndarray, "n k"]) -> None:
             f"{call}: {where} is constant ({y[0, constant[0]]:g} in all {len(y)} rows), there is nothing to learn. "
             "Check the target, or leave this column out."
         )
-
-
-def require_mesh(call: str, mesh: Any) -> None:
-    """Refuse what is no mesh.
-
-    Args:
-        call: the call to name.
-        mesh: as given; None for one device.
-
-    Raises:
-        ValueError: it has no named axes.
-    """
-    if mesh is not None and not hasattr(mesh, "axis_names"):
-        raise ValueError(
-            f"{call}(mesh={mesh!r}): needs a jax.sharding.Mesh. Use jax.make_mesh((devices,), ('data',)), or None."
-        )
-
-
-def require_choice(call: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a word that is not among the allowed ones.
-
-    Args:
-        call: the call to name.
-        name: of the parameter.
-        value: as given.
-        allowed: all words.
-
-    Raises:
-        ValueError: unknown word.
-    """
-    if value not in allowed:
-        raise ValueError(f"{call}({name}={value!r}): unknown. Use one of {', '.join(map(repr, allowed))}.")
-
-
-def require_number(
-    call: str, name: str, value: Any, *, least: float, whole: bool = False, strict: bool = False
-) -> None:
-    """Refuse what is not a number in range.
-
-    Args:
-        call: the call to name.
-        name: of the parameter.
-        value: as given.
-        least: lower bound.
-        whole: whether it must be an integer.
-        strict: whether the bound itself is refused.
-
-    Raises:
-        ValueError: not a number, not whole, or too small.
-    """
-    kind = "a whole number" if whole else "a number"
-    sign = ">" if strict else ">="
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    fits = number and np.isfinite(value) and (value > least if strict else value >= least)
-    if not fits or (whole and int(value) != value):
-        raise ValueError(f"{call}({name}={value!r}): needs {kind} {sign} {least:g}. Give another {name}.")

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
+
+from numdl.checks import shown
+
+if TYPE_CHECKING:
+    from numdl.report import FitSummary
 
 
 class ReportMixin:
-    """Estimators that sum up their fit and write a page about it; each says in ``_summarize`` what there is."""
+    """Estimators that sum up their fit and write a page about it.
 
-    def summary(self, X: Any = None, y: Any = None, *, title: str | None = None, **facts: Any) -> Any:
+    What all fits have in common is found here; what is special a family says in ``_facts`` and ``_record``.
+    """
+
+    _label: ClassVar[str] = "numdl"
+    """Name in tables of scores."""
+
+    def summary(self, X: Any = None, y: Any = None, *, title: str | None = None, **fields: Any) -> FitSummary:
         """What a report shows, as plain arrays.
 
         Args:
             X: held-out rows, (n, d); None leaves out everything that needs rows.
             y: their targets.
             title: heading.
-            **facts: more fields of ``numdl.report.FitSummary``.
+            **fields: fields of ``numdl.report.FitSummary`` that replace those found here; ``facts`` are added to.
 
         Returns:
-            ``numdl.report.FitSummary``.
+            The summary.
+
+        Raises:
+            ValueError: X and y do not belong together, or y holds a label that is no class of the fit.
         """
+        from numdl.report import FitSummary
+
         check_is_fitted(self)
-        return self._summarize(X, y, title=title, **facts)
+        classes = getattr(self, "classes_", None)
+        found: dict[str, Any] = {
+            "title": title or type(self).__name__,
+            "task": "regression" if classes is None else "classification",
+            "status": self.status_,  # type: ignore[attr-defined]
+            "score_name": "RMSE" if classes is None else "error %",
+            "class_names": [] if classes is None else [str(label) for label in classes],
+        } | self._record()
+        if X is not None and y is not None:
+            y = np.asarray(y)
+            found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
+        return FitSummary(**found | fields | {"facts": self._facts() | fields.get("facts", {})})
 
     def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:
         """Write one self-contained HTML page about the fit.
@@ -39,6 +68,37 @@ class ReportMixin:
 
         write_page(self.summary(X, y, title=title), path)
 
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        """The summary of this kind of estimator."""
+    def _facts(self) -> dict[str, str]:
+        """What was fitted, name and value in words."""
         raise NotImplementedError(type(self).__name__)
+
+    def _record(self) -> dict[str, Any]:
+        """Fields of the summary that this family knows: model, number of parameters, history, weights or path."""
+        raise NotImplementedError(type(self).__name__)
+
+    def _judged_classes(self, X: Any, y: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+        """Wrong predictions on the rows given, beside the most frequent class."""
+        unknown = ~np.isin(y, classes)
+        if unknown.any():
+            raise ValueError(f"report: y holds {shown(y[unknown][0])}, which is no class of the fit. Drop these rows.")
+        codes, predicted = (np.searchsorted(classes, labels) for labels in (y, self.predict(X)))  # type: ignore[attr-defined]
+        errors = (100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes)))
+        return {"c": codes, "prediction": predicted} | self._scores("most frequent class", errors)
+
+    def _judged(self, X: Any, y: np.ndarray) -> dict[str, Any]:
+        """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
+        c, predict = y.reshape(len(y), -1).astype(float), self.predict  # type: ignore[attr-defined]
+        found: dict[str, Any] = {"c": c}
+        if "return_std" in inspect.signature(predict).parameters:
+            mean, std = predict(X, return_std=True)
+            found["interval"] = std.reshape(c.shape)
+        else:
+            mean = predict(X)
+        found["prediction"] = mean = mean.reshape(c.shape)
+        errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
+        return found | self._scores("mean of the targets", errors)
+
+    def _scores(self, trivial: str, errors: tuple[Any, Any]) -> dict[str, Any]:
+        """The table of scores: the fit, and what ignores the inputs."""
+        pairs = zip((self._label, trivial), errors, strict=True)
+        return {"scores": [{"name": name, "test": float(error)} for name, error in pairs]}

@@ -1,4 +1,6 @@
-"""Which alpha does a linear classifier get: by cross validation, by leaving one out approximately, by the evidence?
+"""Hyperparameter choice for linear classifiers.
+
+Which alpha does a linear classifier get: by cross validation, by leaving one out approximately, by the evidence?
 
 All three judge a path of alphas, two for each factor of 10, from large to small, each fit started from its
 predecessor. The path goes on while its best alpha is the last one but for a few, down to 1e-10; then the minimum of a

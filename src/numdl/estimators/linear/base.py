@@ -1,4 +1,7 @@
-"""What do linear classifiers share: the way of the data into a fit, alpha, and what is kept of it?"""
+"""Base class of linear classifiers.
+
+What do linear classifiers share: the way of the data into a fit, alpha, and what is kept of it?
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
+from numdl import checks
+from numdl.checks import shown
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh, shown
-from numdl.estimators.common.processes import of_first
-from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.standard_errors import WithStandardErrors
 from numdl.estimators.linear.alpha import (
     Choice,
     Criterion,
@@ -29,10 +33,13 @@ from numdl.estimators.linear.alpha import (
     minus_evidence,
     stratified_folds,
 )
+from numdl.estimators.linear.errors import linear_errors
 from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear.parameters import check_linear_parameters, scaled_operator, scaled_reference
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.networks.base import precision
 from numdl.problems import get_loss, linear_empirical
+from numdl.problems.sharding import of_first
 from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000
@@ -41,7 +48,7 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator):
     """What softmax and logistic classifier share."""
 
     def __init__(
@@ -88,7 +95,7 @@ class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         """
         call = f"{type(self).__name__}.fit"
         check_linear_parameters(self)
-        require_mesh(call, mesh)
+        checks.mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
         X = np.asarray(X, np.float64)
@@ -158,6 +165,7 @@ class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         else:
             choice = _only(float(self.alpha), solver.solve(problem, start))
         self._keep(choice, solver, mean, scale, k)
+        self._errors = linear_errors(problem, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
 
     def _start(self, k: int, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Zero, or the last fit in the scaling of this one."""
@@ -231,11 +239,6 @@ class LinearClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         scores = self._scores(X, "predict")
         codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else np.argmax(scores, axis=1)
         return self.classes_[codes]
-
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
-
-        return summarize_linear(self, X, y, **fields)
 
 
 def _only(alpha: float, solved: Solved) -> Choice:

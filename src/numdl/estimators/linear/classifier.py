@@ -1,4 +1,7 @@
-"""Which class, if scores are linear in the features: softmax for any number of classes, logistic for two?"""
+"""Softmax and logistic regression.
+
+Which class, if scores are linear in the features: softmax for any number of classes, logistic for two?
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,10 @@ class SoftmaxClassifier(LinearClassifier):
     Attributes:
         coef_: (k, d), for the features as given.
         intercept_: (k,), with mean 0 in the standardised features.
+        coef_std_: standard errors of ``coef_`` from the Fisher information, in the same shape: how far the coefficients
+            move with the labels, not how far the penalty holds them from the truth; see
+            ``numdl.estimators.linear.errors``. For at most 2000 unknowns, as they need the matrix.
+        intercept_std_: those of ``intercept_``.
         classes_: labels in sorted order.
         alpha_: the penalty's size.
         path_: columns ``alpha``, ``criterion``, ``objective`` and ``iterations``: every alpha that was tried.

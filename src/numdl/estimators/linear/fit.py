@@ -1,4 +1,7 @@
-"""How is a linear classifier fitted at one alpha, and along a path of them from large to small?"""
+"""Regularisation path of a linear classifier.
+
+How is a linear classifier fitted at one alpha, and along a path of them from large to small?
+"""
 
 from __future__ import annotations
 

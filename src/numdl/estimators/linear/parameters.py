@@ -1,4 +1,7 @@
-"""Which parameters of a linear classifier cannot be used, and what do operator and prior mean for scaled features?"""
+"""Parameter validation of linear classifiers.
+
+Which parameters of a linear classifier cannot be used, and what do operator and prior mean for scaled features?
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import lineax
 import numpy as np
 from jaxtyping import Float
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
+from numdl import checks
 
 SOLVERS = ("auto", "newton-cg", "lbfgs", "gauss-newton", "steepest-descent", "nonlinear-cg")
 CHOICES = ("auto", "cv", "loo", "evidence")
@@ -26,13 +29,13 @@ def check_linear_parameters(estimator: Any) -> None:
     """
     call = type(estimator).__name__
     if isinstance(estimator.alpha, str):
-        require_choice(call, "alpha", estimator.alpha, CHOICES)
+        checks.choice(call, "alpha", estimator.alpha, CHOICES)
     else:
-        require_number(call, "alpha", estimator.alpha, least=0)
-    require_choice(call, "solver", estimator.solver, SOLVERS)
-    require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
-    require_number(call, "tol", estimator.tol, least=0)
-    require_choice(call, "dtype", estimator.dtype, ("float64", "float32"))
+        checks.number(call, "alpha", estimator.alpha, least=0)
+    checks.choice(call, "solver", estimator.solver, SOLVERS)
+    checks.whole(call, "max_iter", estimator.max_iter, least=1)
+    checks.number(call, "tol", estimator.tol, least=0)
+    checks.choice(call, "dtype", estimator.dtype, ("float64", "float32"))
 
 
 def scaled_operator(call: str, operator: Any, d: int, dtype: np.dtype) -> Any:
@@ -59,7 +62,7 @@ def scaled_operator(call: str, operator: Any, d: int, dtype: np.dtype) -> Any:
     matrix = np.asarray(operator, dtype)
     if matrix.ndim != 2 or matrix.shape[1] != d:
         raise ValueError(f"{call}: operator has shape {matrix.shape}, needs (rows, {d}): one column for each feature.")
-    require_finite(call, "operator", matrix)
+    checks.finite(call, "operator", matrix)
     return jnp.asarray(matrix)
 
 
@@ -87,5 +90,5 @@ def scaled_reference(
     values = np.asarray(p_ref, np.float64)
     if values.shape not in {(d,), (k, d)}:
         raise ValueError(f"{call}: p_ref has shape {values.shape}, needs ({k}, {d}) or ({d},), as coef_ has.")
-    require_finite(call, "p_ref", values)
+    checks.finite(call, "p_ref", values)
     return np.broadcast_to(values * scale, (k, d)).astype(dtype)

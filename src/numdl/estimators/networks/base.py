@@ -1,4 +1,6 @@
-"""What do the estimators of networks share: parameters, and the way of the data into a fit?
+"""Base class of the network estimators.
+
+What do the estimators of networks share: parameters, and the way of the data into a fit?
 
 Data are checked, scaled and handed to ``numdl.estimators.networks.training``; the members that come back predict
 together. Regressor and classifier differ in their targets, see the hooks below ``fit``; the families (residual
@@ -19,13 +21,13 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets, require_mesh
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
-from numdl.estimators.networks.parameters import check_parameters
-from numdl.estimators.networks.settings import Data
+from numdl.estimators.networks.settings import Data, check_parameters
 from numdl.estimators.networks.training.search_space import SearchSpace
 from numdl.estimators.networks.training.training import Fitted, train
 
@@ -54,7 +56,6 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
     random_state: Any = None
 
     _label: ClassVar[str] = "numdl network"
-    """Name in tables of scores."""
 
     @with_callbacks
     def fit(
@@ -89,7 +90,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """
         call = f"{type(self).__name__}.fit"
         check_parameters(self)
-        require_mesh(call, mesh)
+        checks.mesh(call, mesh)
         require_finite_targets(call, y)
         X, y = validate_data(
             self,
@@ -177,10 +178,28 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         with precision(x.dtype):
             return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
 
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.networks.summary import summarize
+    def _facts(self) -> dict[str, str]:
+        net, count = self.architecture_, len(self.members_)
+        names = " and ".join(dict.fromkeys(member.net.title for member in self.members_))
+        return {
+            "Network": f"{names}; {count} network{'s' * (count > 1)}",
+            **net.facts,
+            "Inputs": str(self._scaler.center.size),
+            "Parameters": f"{self.n_parameters_:,} each, {self.effective_dof_:.4g} effective",
+            "Solver": str(self.solver_),
+            "Networks tried": ", ".join(dict.fromkeys(row["network"] for row in self.search_)),
+            "Iterations": str(self.n_iter_),
+            "Seconds": f"{self.seconds_:.1f}",
+        }
 
-        return summarize(self, X, y, **fields)
+    def _record(self) -> dict[str, Any]:
+        member = self.members_[0]
+        layers = {name: np.asarray(a) for name, a in member.net.layers(member.theta).items()}
+        return {
+            "history": self.history_,
+            "n_parameters": int(self.n_parameters_),
+            "weights": {name: values for name, values in layers.items() if values.size},
+        }
 
 
 def precision(dtype: np.dtype) -> Any:

@@ -1,4 +1,7 @@
-"""What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?"""
+"""Network classifiers.
+
+What makes classifiers of the networks: cross entropy instead of squares, probabilities instead of values?
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from numdl.estimators.common.intake import shown
+from numdl.checks import shown
 from numdl.estimators.networks.base import NetworkBase
 
 

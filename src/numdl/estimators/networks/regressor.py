@@ -1,4 +1,7 @@
-"""What makes regressors of the networks: scaled targets, least squares, and a mean with its deviation?"""
+"""Network regressors.
+
+What makes regressors of the networks: scaled targets, least squares, and a mean with its deviation?
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, NetworkBase):
         mean = self._shape(self._target_scaler.inverse(scores.mean(axis=0)))
         if not return_std:
             return mean
-        from numdl.estimators.networks.uncertainty import predictive_std
+        from numdl.estimators.networks.ensemble import predictive_std
 
         with precision(x.dtype):
             std = predictive_std(self.members_, x, scores)

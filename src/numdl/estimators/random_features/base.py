@@ -1,4 +1,7 @@
-"""What do estimators on random features share: parameters, checks, and the drawn map in files?"""
+"""Base class of random feature estimators.
+
+What do estimators on random features share: parameters, checks, and the drawn map in files?
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
-from numdl.estimators.common.reporting import ReportMixin
+from numdl import checks
+from numdl.estimators.common.intake import require_finite
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
 
 ACTIVATIONS = ("sine", "tanh", "relu")
 
 
-class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
+class RandomFeaturesBase(SaveMixin, LinearReportMixin, BaseEstimator):
     """What regressor and classifier share; see there for the parameters."""
 
     width: int
@@ -28,19 +32,24 @@ class RandomFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
     random_state: Any
     features_: FeatureMap
 
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
+    _label = "numdl random features"
 
-        return summarize_linear(self, X, y, **fields)
+    @property
+    def _inner(self) -> Any:
+        return getattr(self, "softmax_", self)
+
+    def _facts(self) -> dict[str, str]:
+        net = self.features_.net
+        return {"Features": f"{net.width:,} random, {net.activation}, scale {net.scale:.3g}"} | super()._facts()
 
     def _check_map_parameters(self) -> None:
         call = type(self).__name__
-        require_number(call, "width", self.width, least=1, whole=True)
-        require_choice(call, "activation", self.activation, ACTIVATIONS)
+        checks.whole(call, "width", self.width, least=1)
+        checks.choice(call, "activation", self.activation, ACTIVATIONS)
         if isinstance(self.scale, str):
-            require_choice(call, "scale", self.scale, ("auto",))
+            checks.choice(call, "scale", self.scale, ("auto",))
         else:
-            require_number(call, "scale", self.scale, least=0, strict=True)
+            checks.number(call, "scale", self.scale, above=0)
 
     def _draw(self, X: np.ndarray, c: np.ndarray, weights: np.ndarray) -> None:
         """Set the map and its bandwidth."""

@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
-from numdl.estimators.common.intake import require_finite, require_finite_targets, shown
+from numdl.checks import shown
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -40,7 +41,8 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         classes_: labels in sorted order.
         scale_: used for K.
         features_: rows in the units of the data to features.
-        softmax_: the fitted ``SoftmaxClassifier`` of the features, with ``alpha_``, ``path_`` and ``coef_``.
+        softmax_: the fitted ``SoftmaxClassifier`` of the features, with ``alpha_``, ``path_``, ``coef_`` and
+            ``coef_std_``.
         n_iter_: its number of steps.
         status_: why its fit ended.
 

@@ -1,4 +1,7 @@
-"""Which random features does a table get: scaling of its columns, a bandwidth that suits them, evaluation in blocks?"""
+"""Random feature map.
+
+Which random features does a table get: scaling of its columns, a bandwidth that suits them, evaluation in blocks?
+"""
 
 from __future__ import annotations
 

@@ -9,21 +9,23 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
 from numdl.estimators.tikhonov.criteria import selector_of
-from numdl.regularize.ridge import alpha_grid, decompose_condensed, ridge_path
+from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose_condensed, ridge_path, tikhonov
 from numdl.regularize.selectors import search
 
 CRITERIA = ("gcv", "l-curve")
 """What can choose alpha from a condensed table."""
 
 
-class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
+class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
     """``1/(2n) sum ||W sigma(K x_i + b) + w0 - y_i||^2 + alpha/2 ||W||^2`` with drawn K and b.
 
     Features are computed in blocks of rows and condensed to a triangle by QR factorisations, never to normal equations,
@@ -45,6 +47,10 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
     Attributes:
         coef_: W, (m,) or (k, m).
         intercept_: w0, a number or (k,).
+        coef_std_: standard errors of ``coef_``, in the same shape, for the features that were drawn; see
+            ``numdl.estimators.common.standard_errors``.
+        intercept_std_: those of ``intercept_``; 0 if it was not fitted.
+        error_std_: standard deviation of the error of one target value, a number or (k,).
         alpha_: penalty of the mean misfit.
         scale_: used for K.
         effective_dof_: effective degrees of freedom, intercept included.
@@ -57,6 +63,8 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
 
     Sources: Rahimi and Recht, NIPS 20 (2007); Demmel et al., SIAM J. Sci. Comput. 34 (2012), sec. 2.
     """
+
+    _left_out = ("_errors",)
 
     def __init__(
         self,
@@ -112,31 +120,37 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
         """
         return self._learn("partial_fit", X, y, sample_weight, anew=not hasattr(self, "condensed_"))
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Targets of new rows, (n,) or (n, k).
 
         Args:
             X: rows, (n, d).
+            return_std: whether to return the standard deviation of a new observation too: noise and uncertainty of the
+                coefficients of the features that were drawn, without the bias of the penalty.
 
         Returns:
-            ``W sigma(K x + b) + w0`` for each row.
+            ``W sigma(K x + b) + w0`` for each row; with ``return_std`` a pair of such arrays.
 
         Raises:
             ValueError: wrong columns, or entries that are not finite.
         """
         X = self._rows(X, "predict")
-        out = np.empty((len(X), *np.shape(self.intercept_)))
+        mean = np.empty((len(X), *np.shape(self.intercept_)))
+        std = np.empty_like(mean)
+        errors = self._predictive("predict") if return_std else None
         for rows, features in self.features_.blocks(X):
-            out[rows] = features @ self.coef_.T + self.intercept_
-        return out
+            mean[rows] = features @ self.coef_.T + self.intercept_
+            if errors is not None:
+                std[rows] = errors.of_observations(features).reshape(std[rows].shape)
+        return mean if errors is None else (mean, std)
 
     def _learn(self, method: str, X: Any, y: Any, sample_weight: Any, *, anew: bool) -> Self:
         call = f"{type(self).__name__}.{method}"
         self._check_map_parameters()
         if isinstance(self.alpha, str):
-            require_choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
+            checks.choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
         else:
-            require_number(type(self).__name__, "alpha", self.alpha, least=0)
+            checks.number(type(self).__name__, "alpha", self.alpha, least=0)
         require_finite_targets(call, y)
         X, y = validate_data(
             self, X, y, reset=anew, multi_output=True, y_numeric=True, ensure_all_finite=False, dtype=np.float64
@@ -174,8 +188,20 @@ class RandomFeaturesRegressor(MultiOutputMixin, RegressorMixin, RandomFeaturesBa
         self.alpha_, self.status_ = float(alpha), Status("converged", message)
         kept = decomposition.c**2 / np.maximum(decomposition.c**2 + self.alpha_, np.finfo(float).tiny)
         self.effective_dof_ = float(kept.sum()) + decomposition.free
+        self._errors = self._found_errors(decomposition)
         unknowns, intercept = decomposition.solution(self.alpha_)
         if self._flat:
             self.coef_, self.intercept_ = unknowns[:, 0], float(intercept[0])
         else:
             self.coef_, self.intercept_ = np.ascontiguousarray(unknowns.T), intercept
+
+    def _found_errors(self, decomposition: RidgeDecomposition) -> StandardErrors:
+        alphas = np.full(len(decomposition.outside), self.alpha_)
+        return standard_errors(decomposition, alphas, tikhonov, None)
+
+    def _known_errors(self, name: str) -> Any:
+        """A file holds the triangle only: standard errors come from it when they are first asked for."""
+        check_is_fitted(self, "coef_")
+        if "_errors" not in vars(self):
+            self._errors = self._found_errors(decompose_condensed(self.condensed_, intercept=self.fit_intercept))
+        return self._errors

@@ -1,4 +1,7 @@
-"""What cannot be asked of TikhonovRegressor, and which method answers what can?"""
+"""Parameter validation of TikhonovRegressor.
+
+What cannot be asked of TikhonovRegressor, and which method answers what can?
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from numdl.estimators.common.intake import require_choice, require_finite, require_number
-from numdl.estimators.tikhonov.criteria import CRITERIA, NEED_NOISE
+from numdl import checks
+from numdl.estimators.common.intake import require_finite
+from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
 
 METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
@@ -40,13 +44,13 @@ def check_tikhonov(estimator: Any) -> None:
     """
     call = type(estimator).__name__
     if isinstance(estimator.alpha, str):
-        require_choice(call, "alpha", estimator.alpha, CRITERIA)
+        checks.choice(call, "alpha", estimator.alpha, CRITERIA)
     else:
-        require_number(call, "alpha", estimator.alpha, least=0)
+        checks.number(call, "alpha", estimator.alpha, least=0)
     if estimator.noise is not None:
-        require_number(call, "noise", estimator.noise, least=0)
-    require_number(call, "max_iter", estimator.max_iter, least=1, whole=True)
-    require_choice(call, "method", estimator.method, METHODS)
+        checks.number(call, "noise", estimator.noise, least=0)
+    checks.whole(call, "max_iter", estimator.max_iter, least=1)
+    checks.choice(call, "method", estimator.method, METHODS)
 
 
 def matrix_free(X: Any) -> bool:
@@ -122,8 +126,6 @@ def method_for(estimator: Any, call: str, x: Any) -> str:
         return method
     if estimator.alpha in NOT_WITH[method]:
         raise ValueError(f"{call}(alpha={estimator.alpha!r}): not with {method!r}. Use 'gcv' or 'discrepancy'.")
-    if estimator.alpha in NEED_NOISE and estimator.noise is None:
-        raise ValueError(f"{call}(alpha={estimator.alpha!r}): needs noise with method {method!r}. Give noise.")
     identity = isinstance(estimator.operator, str) and estimator.operator == "identity"
     if method != "hybrid-lsqr" and isinstance(estimator.alpha, str) and not identity:
         raise ValueError(

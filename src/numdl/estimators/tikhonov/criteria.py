@@ -1,4 +1,7 @@
-"""What does solving a linear problem for one alpha give, and which criteria can choose alpha?"""
+"""Criteria for alpha: GCV, discrepancy, L-curve, UPRE, cross validation.
+
+What does solving a linear problem for one alpha give, and which criteria can choose alpha?
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ class Solved(NamedTuple):
         path: what it was chosen from; None likewise.
         status: how the solution was found.
         iterations: how many there were; 0 for a factorisation.
+        noise: standard deviation of the error of one target value that the criterion used; None if it needs none.
     """
 
     targets: list[int]
@@ -47,6 +51,7 @@ class Solved(NamedTuple):
     path: RidgePath | None
     status: Status
     iterations: int
+    noise: float | None = None
 
 
 def selector_of(criterion: str, noise: float, observations: float) -> Selector:

@@ -1,4 +1,7 @@
-"""How is a regularised linear problem solved that fits in memory: one decomposition, then any alpha?"""
+"""Direct Tikhonov solver by one decomposition.
+
+How is a regularised linear problem solved that fits in memory: one decomposition, then any alpha?
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from sklearn.model_selection import check_cv
 
 from numdl.contracts import Status
 from numdl.estimators.tikhonov.criteria import NEED_NOISE, Solved, selector_of
+from numdl.estimators.tikhonov.noise import Noise, estimated_noise, for_estimate
 from numdl.linalg import TSQR, least_squares
 from numdl.regularize.ridge import (
     Filter,
@@ -21,7 +25,6 @@ from numdl.regularize.ridge import (
     decompose,
     fold_errors,
     leave_one_out,
-    noise_level,
     prepare_folds,
     ridge_path,
     tikhonov,
@@ -65,7 +68,7 @@ class Table(NamedTuple):
 
 def solve_directly(
     table: Table, alpha: float | str, noise: float | None, *, truncate: bool, per_target: bool, cv: Any
-) -> tuple[RidgeDecomposition, list[Solved], float | None]:
+) -> tuple[RidgeDecomposition, list[Solved]]:
     """Decompose once, choose, and solve.
 
     Args:
@@ -77,13 +80,15 @@ def solve_directly(
         cv: folds for "cv".
 
     Returns:
-        The decomposition, the solutions, and the noise level where it was needed.
+        The decomposition and the solutions.
 
     Raises:
         ValueError: a criterion cannot be met, or null spaces meet.
     """
-    whole = decompose(table.a, table.b, table.operator, keep_left=alpha == "loo", **table.options)
-    return whole, *choose(whole, alpha, noise, truncate=truncate, per_target=per_target, table=table, cv=cv)
+    whole = decompose(
+        table.a, table.b, table.operator, keep_left=isinstance(alpha, str) and alpha == "loo", **table.options
+    )
+    return whole, choose(whole, alpha, noise, truncate=truncate, per_target=per_target, table=table, cv=cv)
 
 
 def choose(
@@ -95,7 +100,7 @@ def choose(
     per_target: bool,
     table: Table | None = None,
     cv: Any = 5,
-) -> tuple[list[Solved], float | None]:
+) -> list[Solved]:
     """Choose alpha and solve, from a decomposition.
 
     Args:
@@ -108,19 +113,22 @@ def choose(
         cv: folds for "cv".
 
     Returns:
-        The solutions, and the noise level where it was needed.
+        The solutions, with the noise level of each where it was needed.
 
     Raises:
         ValueError: a criterion cannot be met.
     """
     k = len(whole.outside)
-    if alpha in NEED_NOISE and noise is None:
-        noise = _estimated(whole, str(alpha))
     solutions = []
     for targets in [[j] for j in range(k)] if per_target else [list(range(k))]:
+        part = _of_targets(whole, targets)
+        level = Noise(noise or 0.0)
+        if alpha in NEED_NOISE and noise is None:  # targets that share no alpha share no noise either
+            level = estimated_noise(part, f"TikhonovRegressor(alpha={alpha!r})")
         rows = None if table is None else table.of_targets(targets)
-        solutions.append(_one(_of_targets(whole, targets), targets, rows, alpha, noise or 0.0, truncate, cv))
-    return solutions, noise if alpha in NEED_NOISE else None
+        solved = _one(part, targets, rows, alpha, level, truncate, cv)
+        solutions.append(solved._replace(noise=level.level if alpha in NEED_NOISE else None))
+    return solutions
 
 
 def scaled(state: TSQR) -> tuple[TSQR, Float[np.ndarray, " p"]]:
@@ -143,7 +151,7 @@ def _one(
     targets: list[int],
     table: Table | None,
     alpha: float | str,
-    noise: float,
+    noise: Noise,
     truncate: bool,
     cv: Any,
 ) -> Solved:
@@ -153,7 +161,9 @@ def _one(
     chosen = alpha
     if isinstance(chosen, str):
         paths = _paths(part, table, chosen, cv, filter)
-        selector = selector_of(chosen, noise, part.n * len(targets))
+        selector = selector_of(chosen, noise.level, part.n * len(targets))
+        if chosen == "discrepancy" and noise.source:
+            selector = for_estimate(selector, noise.level, part.n * len(targets), extends=not truncate)
         if truncate:  # every truncation is on the grid
             path, choice = search(paths, selector, truncation_grid(part), extensions=0, levels=0)
             choice = dataclasses.replace(choice, edge="")  # there is nothing beyond keeping all, or none
@@ -163,7 +173,9 @@ def _one(
     refined = _unpenalised(table) if table is not None and chosen == 0 and not truncate else None
     unknowns, intercept = refined or part.solution(chosen, filter)
     kept = len(unknowns) if refined else filter(part.c, part.s, np.array([float(chosen)])).kept.sum()
-    status = Status("converged", choice.message if choice else f"Solved with the given alpha = {chosen:.3g}.")
+    status = Status(
+        "converged", choice.message + noise.message if choice else f"Solved with the given alpha = {chosen:.3g}."
+    )
     return Solved(targets, unknowns, intercept, float(chosen), float(kept + part.free), choice, path, status, 0)
 
 
@@ -193,16 +205,6 @@ def _paths(part: RidgeDecomposition, table: Table | None, criterion: str, cv: An
     rows = splitter.split(table.a, table.b)
     folds = prepare_folds(table.a, table.b, rows, table.operator, **table.options)
     return lambda alphas: fold_errors(ridge_path(part, alphas, filter), folds, filter)
-
-
-def _estimated(whole: RidgeDecomposition, criterion: str) -> float:
-    noise = noise_level(whole)
-    if not noise > 0:
-        raise ValueError(
-            f"TikhonovRegressor(alpha={criterion!r}): the data do not tell their noise level. Give noise, the standard "
-            "deviation of the error of a target value, or use alpha='gcv'."
-        )
-    return noise
 
 
 def _of_targets(whole: RidgeDecomposition, targets: list[int]) -> RidgeDecomposition:

@@ -1,4 +1,7 @@
-"""How is a regularised linear problem solved whose matrix is sparse, or known by its products only?"""
+"""Iterative and hybrid Tikhonov solver.
+
+How is a regularised linear problem solved whose matrix is sparse, or known by its products only?
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator
 
-from numdl.estimators.tikhonov.criteria import NEED_FREEDOM, Solved, selector_of
+from numdl.estimators.tikhonov.criteria import NEED_FREEDOM, NEED_NOISE, Solved, selector_of
+from numdl.estimators.tikhonov.noise import Noise, for_estimate, residual_level
 from numdl.linalg import KrylovResult, as_operator, cgls, lsqr
 from numdl.regularize.iterative import hybrid_lsqr, iterate_by_gcv, stop_discrepancy
 from numdl.regularize.ridge import RidgePath
@@ -27,7 +31,7 @@ def solve_by_products(
     operator: LinearOperator | None,
     reference: Float[np.ndarray, "p k"] | None,
     alpha: float | str,
-    noise: float,
+    noise: float | None,
     *,
     intercept: bool,
     max_iter: int,
@@ -42,7 +46,8 @@ def solve_by_products(
         operator: L, (q, p); None for the identity.
         reference: where the penalty is zero, (p, k); None for the origin.
         alpha: number, or name of the criterion.
-        noise: standard deviation of the error of one target value, for criteria that need it.
+        noise: standard deviation of the error of one target value, for criteria that need it; None takes
+            it for each target from the residuals of the fit that GCV chooses.
         intercept: whether there is a free intercept.
         max_iter: iterations at most.
 
@@ -69,10 +74,34 @@ def solve_by_products(
         start = np.zeros(p) if reference is None else reference[:, j]
         center = weights @ b[:, j] / total if intercept else 0.0
         right = root * (b[:, j] - center) - problem.matvec(start)
-        found = _one(method, problem, right, operator, alpha, noise, int(intercept), max_iter, float(total))
+        rest = (int(intercept), max_iter, float(total))
+        level, by_gcv = Noise(noise or 0.0), None
+        if alpha in NEED_NOISE and noise is None:
+            by_gcv = _one(method, problem, right, operator, "gcv", level, *rest)
+            level = _estimated(problem, right, by_gcv, float(total))
+        try:
+            found = _one(method, problem, right, operator, alpha, level, *rest)
+        except ValueError:
+            if by_gcv is None or alpha != "discrepancy":
+                raise
+            found = by_gcv  # exact data: no residual on the path is as small as the noise that this fit has shown
         unknowns = found.unknowns + start[:, None]
-        solutions.append(found._replace(targets=[j], unknowns=unknowns, intercept=center - mean @ unknowns))
+        found = found._replace(targets=[j], unknowns=unknowns, intercept=center - mean @ unknowns)
+        status = found.status._replace(message=found.status.message + level.message)
+        solutions.append(found._replace(status=status, noise=level.level if alpha in NEED_NOISE else None))
     return solutions
+
+
+def _estimated(problem: LinearOperator, b: Float[np.ndarray, " n"], fit: Solved, observations: float) -> Noise:
+    """The noise level that the residuals of a fit show; rows are weighted with mean 1."""
+    squares = np.sum((b - problem.matvec(fit.unknowns[:, 0])) ** 2) * observations / len(b)
+    level = residual_level(squares, observations, fit.freedom)
+    if not level > 0:
+        raise ValueError(
+            "TikhonovRegressor.fit: the data do not tell their noise level, as no degree of freedom is left. Give "
+            "noise, the standard deviation of the error of a target value, or use alpha='gcv'."
+        )
+    return Noise(level, "the residuals of the fit that GCV chooses")
 
 
 def _one(
@@ -81,7 +110,7 @@ def _one(
     b: Float[np.ndarray, " n"],
     operator: LinearOperator | None,
     alpha: float | str,
-    noise: float,
+    noise: Noise,
     free: int,
     max_iter: int,
     observations: float,
@@ -90,7 +119,9 @@ def _one(
     n = len(b)
     given = None if isinstance(alpha, str) else float(alpha)
     if method == "hybrid-lsqr":
-        judge = selector_of(alpha if isinstance(alpha, str) else "gcv", noise, observations)
+        judge = selector_of(alpha if isinstance(alpha, str) else "gcv", noise.level, observations)
+        if alpha == "discrepancy" and noise.source:  # where the level is not reached more steps are taken
+            judge = for_estimate(judge, noise.level, observations, extends=False)
         selector = lambda path: judge(_counted(path, observations))  # noqa: E731
         probe = alpha in NEED_FREEDOM
         options = {"alpha": given, "selector": selector, "free": free, "max_iter": max_iter, "probe": probe}
@@ -102,7 +133,7 @@ def _one(
     if given is not None:
         run, best = _penalised(solver, problem, b, operator, n * given, max_iter), np.nan
     elif alpha == "discrepancy":
-        run = solver(problem, b, max_iter=max_iter, stop=stop_discrepancy(noise * np.sqrt(n)))
+        run = solver(problem, b, max_iter=max_iter, stop=stop_discrepancy(noise.level * np.sqrt(n)))
         best = len(run.history["residual"]) - 1
     else:
         run, best = iterate_by_gcv(

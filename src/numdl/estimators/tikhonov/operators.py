@@ -1,4 +1,4 @@
-"""Which map L does the argument ``operator`` of a linear estimator mean?"""
+"""Penalty operators of linear estimators: which map L does the argument ``operator`` of a linear estimator mean?"""
 
 from __future__ import annotations
 

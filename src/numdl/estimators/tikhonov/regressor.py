@@ -15,8 +15,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_finite_targets
-from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
+from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.tikhonov.checks import (
     can_condense,
     check_tikhonov,
@@ -26,15 +27,20 @@ from numdl.estimators.tikhonov.checks import (
     reference_of,
     require_finite_samples,
 )
-from numdl.estimators.tikhonov.criteria import NEED_NOISE, Solved
+from numdl.estimators.tikhonov.criteria import Solved
 from numdl.estimators.tikhonov.direct import Table, choose, scaled, solve_directly
 from numdl.estimators.tikhonov.iterative import solve_by_products
 from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
-from numdl.regularize.ridge import decompose_condensed
+from numdl.regularize.ridge import RidgeDecomposition, decompose, decompose_condensed, tikhonov, truncated
+
+AFFORDABLE = 1e10
+"""Operations that methods by products spend on standard errors, about a second."""
 
 
-class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TikhonovRegressor(
+    RegressionErrors, SaveMixin, LinearReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
+):
     """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
 
     One decomposition gives the solutions for all alphas; a criterion chooses among them. The intercept b is free.
@@ -50,8 +56,8 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
         method: "svd" filters all directions, "tsvd" keeps the leading ones whole and drops the others; "hybrid-lsqr"
             needs products only and chooses alpha on a projected problem; "cgls" and "lsqr" regularise by stopping
             ("gcv", "discrepancy") or solve for a given alpha. "auto" is "svd" where it takes less than a minute.
-        noise: standard deviation of the error of one target value, in its unit, for "discrepancy" and "upre"; None
-            estimates it.
+        noise: standard deviation of the error of one target value, in its unit, for "discrepancy", "upre" and
+            standard errors; None estimates it.
         p_ref: W0, what the penalty pulls to, shape of ``coef_``; None for zero.
         fit_intercept: whether b is fitted.
         standardize: whether the penalty is on coefficients of columns scaled to unit variance.
@@ -62,11 +68,19 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
     Attributes:
         coef_: W', (d,) or (k, d).
         intercept_: b, a number or (k,).
+        coef_std_: standard errors of ``coef_`` under independent errors of the targets, in the same shape: how far they
+            move with the noise, not how far the penalty holds them from the truth; see
+            ``numdl.estimators.common.standard_errors``. Methods by products have them for tables that a second can
+            factorise, with a penalty; an AttributeError says why there are none.
+        intercept_std_: those of ``intercept_``; 0 if it was not fitted.
+        error_std_: standard deviation of the error of one target value, ``noise`` or else from the residuals of each
+            target; a number or (k,).
         alpha_: penalty of the mean misfit, a number, or (k,) with an alpha per target; 0 where stopping regularises.
         choices_: how each alpha was chosen and how sharply, a tuple of `Choice`; empty for a given number.
         paths_: the paths they were chosen from, a tuple of `RidgePath`.
         effective_dof_: effective degrees of freedom, as ``alpha_``.
-        noise_: noise level given or estimated; None if it was not needed.
+        noise_: noise level given or estimated, for each target where each has its alpha, (k,); None if the criterion
+            did not need it.
         method_: that was used.
         n_iter_: iterations of methods by products, else 1.
         decomposition_: for ``numdl.regularize.ridge``: resolution, covariance, Picard plot. Not stored in files.
@@ -173,11 +187,12 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
         self.method_ = "tsvd" if self.method == "tsvd" else "svd"
         state, scale = scaled(self.condensed_) if self.standardize else (self.condensed_, np.ones(d))
         whole = decompose_condensed(state, operator, intercept=self.fit_intercept)
-        solutions, self.noise_ = choose(
+        solutions = choose(
             whole, self.alpha, self.noise, truncate=self.method_ == "tsvd", per_target=self.alpha_per_target
         )
         self.decomposition_ = whole
         self._keep(solutions, scale, k)
+        self._keep_errors(whole, scale)
         return self._flattened(np.ndim(y) == 1)
 
     def _flattened(self, flat: bool) -> Self:
@@ -186,35 +201,38 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
             self.coef_, self.intercept_ = self.coef_[0], float(np.ravel(self.intercept_)[0])
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Targets of new rows, (n,) or (n, k).
 
         Args:
             X: rows, (n, d).
+            return_std: whether to return the standard deviation of a new observation too: noise and uncertainty of the
+                coefficients, without the bias of the penalty.
 
         Returns:
-            ``X W + b``.
+            ``X W + b``; with ``return_std`` a pair of such arrays.
 
         Raises:
-            ValueError: wrong columns, or entries that are not finite.
+            ValueError: wrong columns, entries that are not finite, or a method that has no covariance.
         """
         check_is_fitted(self, "coef_")
-        if matrix_free(X):
-            return as_operator(X, name="X") @ self.coef_.T + self.intercept_
-        X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite=False, dtype=np.float64)
-        require_finite_samples(self, f"{type(self).__name__}.predict", X)
-        return X @ self.coef_.T + self.intercept_
+        call = f"{type(self).__name__}.predict"
+        errors = self._predictive(call) if return_std else None
+        if not matrix_free(X):
+            X = validate_data(self, X, reset=False, accept_sparse="csr", ensure_all_finite=False, dtype=np.float64)
+            require_finite_samples(self, call, X)
+        elif errors is not None:
+            raise ValueError(f"{call}(return_std=True): X is known by its products only. Give a table.")
+        else:
+            X = as_operator(X, name="X")
+        mean = X @ self.coef_.T + self.intercept_
+        return mean if errors is None else (mean, errors.of_observations(X).reshape(mean.shape))
 
     def __sklearn_tags__(self) -> Any:
         """Sparse samples are welcome."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def _summarize(self, X: Any, y: Any, **fields: Any) -> Any:
-        from numdl.estimators.linear.summary import summarize_linear
-
-        return summarize_linear(self, X, y, **fields)
 
     def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
         """Solve, and keep the coefficients in the units of the data."""
@@ -227,7 +245,7 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
             scale = _deviations(x, weights) if self.standardize else np.ones(d)
             reference = None if reference is None else reference * scale[:, None]
             table = Table(x / scale, c, weights, as_matrix(operator), reference, self.fit_intercept)
-            self.decomposition_, solutions, self.noise_ = solve_directly(
+            self.decomposition_, solutions = solve_directly(
                 table,
                 self.alpha,
                 self.noise,
@@ -236,8 +254,7 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
                 cv=self.cv,
             )
         else:
-            scale = np.ones(d)
-            self.noise_ = self.noise if self.alpha in NEED_NOISE else None
+            scale, self.decomposition_ = np.ones(d), None
             solutions = solve_by_products(
                 self.method_,
                 x,
@@ -246,11 +263,45 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
                 operator,
                 reference,
                 self.alpha,
-                float(self.noise or 0.0),
+                self.noise,
                 intercept=self.fit_intercept,
                 max_iter=self.max_iter,
             )
         self._keep(solutions, scale, k)
+        if self.decomposition_ is not None:
+            self._keep_errors(self.decomposition_, scale)
+        else:
+            self._keep_errors_by_products(x, c, weights, operator, reference)
+
+    def _keep_errors_by_products(
+        self, x: Any, c: np.ndarray, weights: np.ndarray, operator: Any, reference: np.ndarray | None
+    ) -> None:
+        """Standard errors from a factorisation, where a penalty makes them and it is cheap; or why there are none."""
+        advice = "Use method='svd', which needs a table that fits in memory."
+        n, d = x.shape
+        if self.method_ != "hybrid-lsqr" and isinstance(self.alpha, str):
+            self._errors = (
+                f"method {self.method_!r} regularises by stopping, which is not linear in the targets: there is no "
+                f"covariance. {advice}"
+            )
+        elif isinstance(x, LinearOperator) or 2 * n * d * d > AFFORDABLE:
+            self._errors = f"method {self.method_!r} knows X by its products only and has no covariance. {advice}"
+        else:
+            table = x.toarray() if scipy.sparse.issparse(x) else x
+            options = {"weights": weights, "reference": reference, "intercept": self.fit_intercept}
+            try:
+                whole = decompose(table, c, as_matrix(operator), **options)
+            except ValueError as error:  # null spaces meet: the iterations find one of many solutions
+                self._errors = str(error)
+                return
+            alphas = np.broadcast_to(self.alpha_, len(self.coef_)).astype(float)
+            self._errors = standard_errors(whole, alphas, tikhonov, self.noise)
+
+    def _keep_errors(self, whole: RidgeDecomposition, scale: np.ndarray) -> None:
+        """Standard errors from the decomposition."""
+        filter = truncated if self.method_ == "tsvd" else tikhonov
+        alphas = np.broadcast_to(self.alpha_, len(self.coef_))
+        self._errors = standard_errors(whole, alphas, filter, self.noise, scale)
 
     def _keep(self, solutions: list[Solved], scale: np.ndarray, k: int) -> None:
         """Fitted attributes, in the units of the data."""
@@ -260,6 +311,8 @@ class TikhonovRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin
         one = len(solutions) == 1
         alphas, freedom = ([getattr(solved, name) for solved in solutions] for name in ("alpha", "freedom"))
         self.alpha_, self.effective_dof_ = (alphas[0], freedom[0]) if one else (np.array(alphas), np.array(freedom))
+        levels = [solved.noise for solved in solutions if solved.noise is not None]
+        self.noise_ = None if not levels else levels[0] if one or self.noise is not None else np.array(levels)
         self.choices_ = tuple(solved.choice for solved in solutions if solved.choice is not None)
         self.paths_ = tuple(solved.path for solved in solutions if solved.path is not None)
         self.n_iter_ = max(1, *(solved.iterations for solved in solutions)) if solutions else 1

@@ -1,4 +1,7 @@
-"""Which alpha would each criterion choose on the same data, and which of them is to be trusted?"""
+"""Comparison of criteria for alpha.
+
+Which alpha would each criterion choose on the same data, and which of them is to be trusted?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights in time go by which name?"""
+"""Weights in time by name (controls): which weights in time go by which name?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How do few coefficients describe weights over many steps?
+"""Weights in time by basis functions: splines, Legendre, Chebyshev.
+
+How do few coefficients describe weights over many steps?
 
 ``theta(t) = sum_j coeffs_j phi_j(t / T)`` with B-splines or orthogonal polynomials ``phi_j``: the number of weights
 does not depend on the number of steps, so the same weights can be marched with more of them.
@@ -16,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.controls.piecewise import require_coeffs, require_steps
 
@@ -51,13 +54,11 @@ class BasisInTime:
             ValueError: a number is out of range, the kind is unknown, or the nodes do not increase from 0 to 1.
         """
         require_steps(self)
-        if self.kind not in KINDS:
-            raise ValueError(f"BasisInTime(kind={self.kind!r}): unknown. Use one of {', '.join(KINDS)}.")
+        checks.choice("BasisInTime", "kind", self.kind, KINDS)
         least = {"linear": 2, "cubic": 4}.get(self.kind, 1)
-        if self.n_coeffs < least:
-            raise ValueError(f"BasisInTime(n_coeffs={self.n_coeffs}, kind={self.kind!r}): needs at least {least}.")
+        checks.whole(f"BasisInTime[{self.kind}]", "n_coeffs", self.n_coeffs, least=least)
         if self.nodes is not None:
-            times = np.asarray(self.nodes, float)
+            times = checks.finite("BasisInTime", "nodes", self.nodes, ("nt + 1",))
             if times.shape != (self.nt + 1,) or np.any(np.diff(times) <= 0) or times[0] != 0 or times[-1] != 1:
                 raise ValueError(
                     f"BasisInTime(nodes of shape {times.shape}): needs {self.nt + 1} increasing numbers from 0 to 1."

@@ -1,4 +1,4 @@
-"""How do the weights depend on time, given finitely many coefficients?
+"""Piecewise constant and linear weights in time: how do the weights depend on time, given finitely many coefficients?
 
 Both controls are frozen and hashable and hold no arrays, so they are static under ``jit``; the coefficients travel
 separately, as a pytree whose leaves have a leading axis of length ``n_coeffs``.
@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 
@@ -161,11 +162,10 @@ def require_steps(control: Any) -> None:
         control: with a number of steps ``nt``.
 
     Raises:
-        ValueError: nt is negative.
+        ValueError: nt is no whole number, or negative.
     """
-    if control.nt < 0:
-        name = type(control).__name__
-        raise ValueError(f"{name}(nt={control.nt}): needs nt >= 0. Use 0 for a network without flow.")
+    hint = "Use 0 for a network without flow." if control.nt is None or checks.is_number(control.nt) else ""
+    checks.whole(type(control).__name__, "nt", control.nt, least=0, hint=hint)
 
 
 def require_coeffs(control: Any, coeffs: PyTree, call: str) -> None:

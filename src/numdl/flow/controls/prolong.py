@@ -1,4 +1,6 @@
-"""With which weights does a network on twice as many steps begin, so that it does what the coarser one has learned?
+"""Prolongation of weights in time.
+
+With which weights does a network on twice as many steps begin, so that it does what the coarser one has learned?
 
 The coefficients of a control are values of ``theta(t)``: at the middle of each step where they are constant on it, at
 its ends where they are linear on it. Each step is halved, and ``theta`` is read off at the times that belong to the

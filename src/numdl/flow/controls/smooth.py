@@ -1,4 +1,4 @@
-"""How does a prior on the coefficients make weights smooth in time?
+"""Smooth weights in time: how does a prior on the coefficients make weights smooth in time?
 
 Weights with the prior precision ``alpha (I + tau^2 D'D)``, D the difference quotient in time, are
 ``theta = (I + tau^2 D'D)^(-1/2) coeffs`` with coefficients of precision alpha: independent, all alike. Size and
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
 
@@ -43,8 +44,7 @@ class SmoothInTime:
         Raises:
             ValueError: steps is negative or not finite.
         """
-        if not 0.0 <= self.steps < float("inf"):
-            raise ValueError(f"SmoothInTime(steps={self.steps}): needs a finite steps >= 0. Use 0 for free weights.")
+        checks.number("SmoothInTime", "steps", self.steps, least=0, hint="Use 0 for free weights.")
 
     @property
     def nt(self) -> int:

@@ -1,7 +1,10 @@
-"""Which right-hand sides ``f(t, u, theta)`` are there, by name?"""
+"""Dynamics (layers as right-hand sides) by name: which right-hand sides ``f(t, u, theta)`` are there, by name?"""
 
 import functools
 
+from numdl import checks
+from numdl.contracts import require
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
 from numdl.flow.dynamics.base import Dynamics, Guarantee
 from numdl.flow.dynamics.circulant import CIRCULANT
@@ -15,7 +18,6 @@ from numdl.flow.dynamics.hamiltonian import HAMILTONIAN
 from numdl.flow.dynamics.hyperbolic import HYPERBOLIC
 from numdl.flow.dynamics.low_rank import LOW_RANK
 from numdl.flow.dynamics.m_matrix import M_MATRIX
-from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.dynamics.second_order import SECOND_ORDER
 from numdl.flow.dynamics.symmetric import SYMMETRIC
@@ -47,19 +49,23 @@ DYNAMICS: dict[str, Dynamics] = {
 """Name to field; a new one is one file and one entry here."""
 
 
-def get_dynamics(name: str) -> Dynamics:
+def get_dynamics(name: str | Dynamics) -> Dynamics:
     """Dynamics of that name.
 
     Args:
-        name: a key of ``DYNAMICS``.
+        name: a key of ``DYNAMICS``, or dynamics of yours.
 
     Returns:
         How to draw its weights and how to evaluate it.
 
     Raises:
         ValueError: no field has that name.
+        TypeError: dynamics of yours miss a part.
     """
-    if not isinstance(name, str) or name not in DYNAMICS:
+    if not isinstance(name, str):
+        require(name, Dynamics, "get_dynamics", f"use one of {', '.join(DYNAMICS)}")
+        return name
+    if name not in DYNAMICS:
         raise ValueError(f"get_dynamics({name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
     return DYNAMICS[name]
 
@@ -83,8 +89,7 @@ def damped(field: Dynamics, gamma: float) -> Dynamics:
             f"damped({field.name!r}, gamma={gamma}): these dynamics have no damping. Use one of "
             f"{', '.join(with_damping())}, or leave the damping out."
         )
-    if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"damped({field.name!r}, gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+    checks.number(f"damped[{field.name}]", "gamma", gamma, least=0, hint="Use 0 for no damping.")
     return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
 
 

@@ -1,4 +1,4 @@
-"""What do all layers ``act(K u + b)`` share, whatever the structure of K?"""
+"""Affine layers ``act(K u + b)``, plain or with a structured K: what do they share?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Dynamics, as_weights, by_columns, generator, plus
+from numdl.flow.dynamics.base import Dynamics, as_weights, by_columns, generator, plus, times
 
 Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
 """``draw(rng, m, scale)``: the numbers behind a random K, by name; for ``scale`` see ``Dynamics``."""
@@ -46,3 +46,33 @@ def affine(name: str, draw: Draw, product: Product) -> Dynamics:
         return f
 
     return Dynamics(name, init, vector_field)
+
+
+def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
+    """Random K.
+
+    Args:
+        rng: source of random numbers.
+        m: width.
+        scale: size of the weights, no unit; see ``Dynamics``.
+
+    Returns:
+        ``{"K": (m, m)}``.
+    """
+    return {"K": scale / m**0.5 * rng.standard_normal((m, m))}
+
+
+def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
+    """``K u``.
+
+    Args:
+        theta: with ``K (m, m)``.
+        u: (m,), or (m, n).
+
+    Returns:
+        The shape of u.
+    """
+    return times(theta["K"], u)
+
+
+PLAIN = affine("plain", draw, product)

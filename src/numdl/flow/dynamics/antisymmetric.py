@@ -1,4 +1,7 @@
-"""How does a layer keep its linearisation on the imaginary axis: ``act((K - K') u - gamma u + b)``?"""
+"""Antisymmetric layers.
+
+How does a layer keep its linearisation on the imaginary axis: ``act((K - K') u - gamma u + b)``?
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
 from numdl.flow.dynamics.base import Dynamics, Guarantee, as_weights, by_columns, generator, plus, times
@@ -64,8 +68,7 @@ def vector_field(activation: Activation, gamma: float = 0.0) -> VectorField:
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 4.1.
     """
-    if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"antisymmetric.vector_field(gamma={gamma}): needs a finite gamma >= 0. Use 0 for no damping.")
+    checks.number("antisymmetric.vector_field", "gamma", gamma, least=0, hint="Use 0 for no damping.")
 
     @by_columns
     def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:

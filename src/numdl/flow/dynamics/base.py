@@ -1,4 +1,7 @@
-"""What does a right-hand side ``f(t, u, theta)`` have to bring along to be used by name?"""
+"""Dynamics and vector fields: what all share.
+
+What does a right-hand side ``f(t, u, theta)`` have to bring along to be used by name?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a layer treat all features alike: ``act(c * u + b)`` with a periodic convolution?
+"""Circulant layers: how does a layer treat all features alike: ``act(c * u + b)`` with a periodic convolution?
 
 Its matrix is circulant, ``K[i, j] = c[(i - j) mod m]``: m weights instead of m^2, and products by the fast Fourier
 transform in ``O(m log m)``.

@@ -1,7 +1,8 @@
-"""Which layer forgets where it came from: ``f(t, u, theta) = -gamma u - K' act(K u + b)``?"""
+"""Contractive layers: which layer forgets where it came from: ``f(t, u, theta) = -gamma u - K' act(K u + b)``?"""
 
 from __future__ import annotations
 
+from numdl import checks
 from numdl.flow.activations import Activation
 from numdl.flow.dynamics.base import Dynamics, Guarantee
 from numdl.flow.dynamics.double_symmetric import DOUBLE_SYMMETRIC
@@ -27,10 +28,7 @@ def vector_field(activation: Activation, gamma: float = 0.1) -> Semilinear:
     Source: Soderlind, The logarithmic norm, BIT 46, 2006, sec. 3; the layer is that of Ruthotto and Haber, JMIV 62,
     2020.
     """
-    if not 0.0 < gamma < float("inf"):
-        raise ValueError(
-            f"contractive.vector_field(gamma={gamma}): needs a finite gamma > 0. Use double_symmetric for 0."
-        )
+    checks.number("contractive.vector_field", "gamma", gamma, above=0, hint="Use double_symmetric for 0.")
     return Semilinear(linear_part(-gamma), DOUBLE_SYMMETRIC.vector_field(activation))
 
 

@@ -1,4 +1,7 @@
-"""How does a layer act alike everywhere on a line: ``act(k * u + b)`` with a short kernel k, periodic?"""
+"""Convolutional layers in one dimension.
+
+How does a layer act alike everywhere on a line: ``act(k * u + b)`` with a short kernel k, periodic?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is the layer of two matrices, ``f(t, u, theta) = act(K2 act(K1 u + b1) + b2)``?"""
+"""Two-matrix layers: what is the layer of two matrices, ``f(t, u, theta) = act(K2 act(K1 u + b1) + b2)``?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, by_columns, generator, plus, times
-from numdl.flow.dynamics.plain import PLAIN
 
 
 def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:

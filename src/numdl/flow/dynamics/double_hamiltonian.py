@@ -1,4 +1,7 @@
-"""Which layer has an energy: ``y' = K1' act(K1 z + b1)``, ``z' = -K2' act(K2 y + b2)``?"""
+"""Hamiltonian layers of two matrices.
+
+Which layer has an energy: ``y' = K1' act(K1 z + b1)``, ``z' = -K2' act(K2 y + b2)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How does a layer smooth like a heat equation: ``f(t, u, theta) = -K' act(K u + b)``?"""
+"""Parabolic (double symmetric) layers.
+
+How does a layer smooth like a heat equation: ``f(t, u, theta) = -K' act(K u + b)``?
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, plus, times
-from numdl.flow.dynamics.plain import PLAIN
 
 
 def vector_field(activation: Activation) -> VectorField:

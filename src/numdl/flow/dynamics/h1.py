@@ -1,4 +1,7 @@
-"""Which Hamiltonian layer lets all entries act on all: ``f(t, u, theta) = J K' act(K u + b)``?"""
+"""Hamiltonian layers coupling all entries (H1).
+
+Which Hamiltonian layer lets all entries act on all: ``f(t, u, theta) = J K' act(K u + b)``?
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, plus, times
-from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.separable import half_width, halves
 
 

@@ -1,4 +1,7 @@
-"""How do two halves turn around each other with one matrix: ``y' = act(K z + b)``, ``z' = -act(K' y + b)``?"""
+"""Hamiltonian layers.
+
+How do two halves turn around each other with one matrix: ``y' = act(K z + b)``, ``z' = -act(K' y + b)``?
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
-from numdl.flow.dynamics.plain import PLAIN
 from numdl.flow.separable import Separable, half_width
 
 

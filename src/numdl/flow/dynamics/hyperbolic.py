@@ -1,4 +1,7 @@
-"""How does a layer carry waves: ``y'' = -K' act(K y + b)``, written as ``y' = v``, ``v' = -K' act(K y + b)``?"""
+"""Hyperbolic layers.
+
+How does a layer carry waves: ``y'' = -K' act(K y + b)``, written as ``y' = v``, ``v' = -K' act(K y + b)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a wide layer get by with few weights: ``act(U V' u + b)`` with a matrix of low rank?
+"""Low-rank layers: how does a wide layer get by with few weights: ``act(U V' u + b)`` with a matrix of low rank?
 
 ``2 m r`` weights and as many products, instead of ``m^2`` of a plain layer.
 """

@@ -1,4 +1,7 @@
-"""How do packed numbers become a lower triangle, fast enough to be done in every layer?"""
+"""Packed lower triangular matrices.
+
+How do packed numbers become a lower triangle, fast enough to be done in every layer?
+"""
 
 from __future__ import annotations
 

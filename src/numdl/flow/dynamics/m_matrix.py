@@ -1,4 +1,4 @@
-"""Which layer never drives states apart in the largest entry: ``act(-M u + b)`` with an M-matrix M?"""
+"""M-matrix layers: which layer never drives states apart in the largest entry: ``act(-M u + b)`` with an M-matrix M?"""
 
 from __future__ import annotations
 

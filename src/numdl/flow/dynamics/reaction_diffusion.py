@@ -1,4 +1,6 @@
-"""How do features spread to their neighbours on a ring: ``act(k * u + b) + gamma (u_{i-1} - 2 u_i + u_{i+1})``?
+"""Reaction-diffusion layers.
+
+How do features spread to their neighbours on a ring: ``act(k * u + b) + gamma (u_{i-1} - 2 u_i + u_{i+1})``?
 
 Diffusion widens the reach of a short kernel to all features. It is stiff for large gamma: the scheme ``"imex"`` takes
 it implicitly.
@@ -14,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.flow.activations import Activation
 from numdl.flow.dynamics.base import Dynamics
 from numdl.flow.dynamics.convolution import CONVOLUTION
@@ -53,8 +56,7 @@ def vector_field(activation: Activation, gamma: float = 1.0) -> Semilinear:
     Raises:
         ValueError: gamma is negative or not finite.
     """
-    if not 0.0 <= gamma < float("inf"):
-        raise ValueError(f"reaction_diffusion.vector_field(gamma={gamma}): needs a finite gamma >= 0.")
+    checks.number("reaction_diffusion.vector_field", "gamma", gamma, least=0, hint="Use 0 for no damping.")
     return Semilinear(diffusion(gamma), CONVOLUTION.vector_field(activation))
 
 

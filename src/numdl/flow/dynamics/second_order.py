@@ -1,4 +1,7 @@
-"""What is a layer with inertia: ``y'' = act(K y + b)``, written as ``y' = v``, ``v' = act(K y + b)``?"""
+"""Second-order layers.
+
+What is a layer with inertia: ``y'' = act(K y + b)``, written as ``y' = v``, ``v' = act(K y + b)``?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a layer keep the eigenvalues of its matrix real: ``act(K u + b)`` with ``K = K'``?
+"""Symmetric layers: how does a layer keep the eigenvalues of its matrix real: ``act(K u + b)`` with ``K = K'``?
 
 With all slopes of the activation positive, ``diag(act') K`` is similar to a symmetric matrix: states grow or decay
 but do not oscillate. Half the weights of a plain layer.

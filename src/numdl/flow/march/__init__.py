@@ -1,4 +1,6 @@
-"""Which ways are there to march a sample through all steps and to differentiate that?
+"""Ways to march, serial, reversible, checkpointed, adjoint, layer-parallel.
+
+Which ways are there to march a sample through all steps and to differentiate that?
 
 Every way has one signature, ``(scheme, f, control, coeffs, u0, t0, h)``, and returns the state at the end.
 ``"stored"``, ``"remat"``, ``"checkpointed"`` and ``"reversible"`` agree to rounding in value and derivative;
@@ -22,7 +24,7 @@ from numdl.flow.march.layer_parallel import LayerParallel
 from numdl.flow.march.parallel_newton import ParallelNewton
 from numdl.flow.march.recomputed import checkpointed, remat
 from numdl.flow.march.reversible import coupled, reversible, reversible_by_coupling
-from numdl.flow.march.stored import final, serial
+from numdl.flow.march.serial import final, serial
 
 __all__ = [
     "MARCHES",

@@ -1,4 +1,4 @@
-"""How does a step size that follows an error estimate march, whatever scheme was asked for?"""
+"""Adaptive step size: how does a step size that follows an error estimate march, whatever scheme was asked for?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, VectorField
-from numdl.flow.march.common import steps_of
+from numdl.flow.march.serial import steps_of
 
 
 def adaptive(

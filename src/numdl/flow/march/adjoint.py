@@ -1,4 +1,6 @@
-"""What gradient does the adjoint equation give when it is discretised by itself (optimise, then discretise)?
+"""Continuous adjoint.
+
+What gradient does the adjoint equation give when it is discretised by itself (optimise, then discretise)?
 
 ``lambda' = -(df/du)' lambda`` and the state are integrated backwards from T with the scheme of the way forward. It
 needs no stored states, and its gradient is not the derivative of the discrete loss: the error is of the order of the
@@ -18,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, steps_of
+from numdl.flow.march.serial import advance, steps_of
 
 
 def adjoint(

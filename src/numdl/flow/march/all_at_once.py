@@ -1,4 +1,4 @@
-"""How is a march differentiated whose unknowns are the states of all layers at once?
+"""All-at-once systems of layers: how is a march differentiated whose unknowns are the states of all layers at once?
 
 The states solve ``u_{j+1} = step_j(u_j)``. Their tangents solve the linear recursion ``du_{j+1} = A_j du_j + b_j``
 along them, adjoints its transpose, backwards. Whoever solves such recursions, by whatever means, has a march with all
@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, steps_of, tied
+from numdl.flow.march.serial import advance, steps_of, tied
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""
@@ -101,22 +100,6 @@ def enter_all(
     if scheme.start is not None:
         raise ValueError(f"{call}(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
     return steps_of(call, control, coeffs, u0, t0, h)
-
-
-def require_whole(call: str, name: str, value: Any, least: int) -> None:
-    """Refuse what is neither None nor a whole number in range.
-
-    Args:
-        call: the call to name.
-        name: of the setting.
-        value: as given.
-        least: lower bound.
-
-    Raises:
-        ValueError: not whole, or too small.
-    """
-    if value is not None and (not isinstance(value, int | np.integer) or value < least):
-        raise ValueError(f"{call}({name}={value!r}): needs a whole number, at least {least}.")
 
 
 def step_of(scheme: Scheme, f: VectorField, control: Control) -> Propagate:

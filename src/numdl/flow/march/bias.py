@@ -1,4 +1,6 @@
-"""How wrong is a gradient from few cycles, and how many cycles keep it good enough?
+"""Bias of inexact layer-parallel gradients.
+
+How wrong is a gradient from few cycles, and how many cycles keep it good enough?
 
 Cycles converge linearly: with ``d_k = ||g_{k+1} - g_k||`` between the gradients of k and k + 1 cycles, and the factor
 ``q`` by which a cycle lessens it, g_{k+1} is off by about ``d_k q / (1 - q)``. The number of cycles grows until that is
@@ -19,6 +21,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.march.layer_parallel import LayerParallel
 
@@ -62,10 +65,9 @@ class BiasControl:
     def __init__(
         self, objective: Callable[..., Any], march: LayerParallel | None = None, share: float = 0.01, most: int = 20
     ) -> None:
-        if not 0 < share < 1:
-            raise ValueError(f"BiasControl(share={share}): needs a number in (0, 1). Use 0.01.")
-        if most < 2:
-            raise ValueError(f"BiasControl(most={most}): needs at least 2.")
+        checks.function("BiasControl", "objective", objective, "a solver's objective with march=")
+        checks.number("BiasControl", "share", share, above=0, below=1, hint="Use 0.01.")
+        checks.whole("BiasControl", "most", most, least=2)
         if not isinstance(march, LayerParallel | None):
             raise ValueError(
                 f"BiasControl(march={march!r}): has no cycles to choose. Use LayerParallel(), or None for it."

@@ -1,4 +1,6 @@
-"""How are all layers of a network evaluated, and differentiated, at the same time?
+"""Layer-parallel march (multigrid reduction in time).
+
+How are all layers of a network evaluated, and differentiated, at the same time?
 
 The states of all layers are the unknowns of one recursion, solved by multigrid reduction in time; its derivative is a
 linear recursion along the states, forwards for tangents and backwards for adjoints, solved in the same way. A coarse
@@ -19,8 +21,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, require_whole, step_of
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, enter_all, no_source, step_of
 from numdl.flow.march.multigrid import Cycles, Recursion, solve_recursion
 
 COARSEST = 16
@@ -74,12 +77,11 @@ class LayerParallel(AllAtOnce):
             ValueError: a number is out of range or a name is unknown.
         """
         for name, least in (("factor", 2), ("levels", 1), ("cycles", 1)):
-            require_whole("LayerParallel", name, getattr(self, name), least)
-        if not self.tol >= 0:
-            raise ValueError(f"LayerParallel(tol={self.tol}): needs a tolerance >= 0. Use 1e-12.")
-        for name, known in (("cycle", ("V", "F")), ("relaxation", ("FCF", "F"))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"LayerParallel({name}={getattr(self, name)!r}): unknown. Use one of {known}.")
+            if getattr(self, name) is not None or name == "factor":
+                checks.whole("LayerParallel", name, getattr(self, name), least=least)
+        checks.number("LayerParallel", "tol", self.tol, least=0, hint="Use 1e-12.")
+        checks.choice("LayerParallel", "cycle", self.cycle, ("V", "F"))
+        checks.choice("LayerParallel", "relaxation", self.relaxation, ("FCF", "F"))
         axes = getattr(self.mesh, "axis_names", ())
         if self.mesh is not None and "layer" not in axes:
             raise ValueError(

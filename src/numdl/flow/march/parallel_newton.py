@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Steps
-from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, require_whole, tangent_of
+from numdl.flow.march.all_at_once import AllAtOnce, Propagate, Solve, tangent_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,9 @@ class ParallelNewton(AllAtOnce):
         Raises:
             ValueError: a number is out of range.
         """
-        if not self.tol >= 0:
-            raise ValueError(f"ParallelNewton(tol={self.tol}): needs a tolerance >= 0. Use 1e-12.")
-        require_whole("ParallelNewton", "most", self.most, 1)
+        checks.number("ParallelNewton", "tol", self.tol, least=0, hint="Use 1e-12.")
+        if self.most is not None:
+            checks.whole("ParallelNewton", "most", self.most, least=1)
 
     def _levels(self, steps: Steps) -> list[Steps]:
         return [steps]

@@ -1,4 +1,4 @@
-"""How is a derivative made with few states in memory, for more passes forward?
+"""Rematerialisation and checkpointing: how is a derivative made with few states in memory, for more passes forward?
 
 Both marches return the state of ``final`` and are differentiated by JAX, forwards and backwards, as often as wanted.
 """
@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, enter, leave, steps_of
 
 
 def remat(

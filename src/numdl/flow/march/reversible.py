@@ -1,4 +1,4 @@
-"""How is a derivative made with one state in memory: by undoing the steps?
+"""Reversible march of constant memory: how is a derivative made with one state in memory: by undoing the steps?
 
 For schemes whose steps can be undone, the states that the reverse derivative needs are computed backwards from the
 end. Memory does not grow with the depth, but for the weights and their gradient; one derivative costs a pass backward
@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.common import advance, enter, leave, retreat, steps_of, tied
+from numdl.flow.march.serial import advance, enter, leave, retreat, steps_of, tied
 
 
 def reversible(
@@ -133,8 +134,7 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
 
     Source: McCallum and Foster, Efficient, accurate and stable gradients for neural ODEs, arXiv:2410.11648, sec. 3.
     """
-    if not 0.0 < coupling <= 1.0:
-        raise ValueError(f"coupled(coupling={coupling}): needs a number in (0, 1]. Use 0.999.")
+    checks.number("coupled", "coupling", coupling, above=0, most=1, hint="Use 0.999.")
     if scheme.start is not None:
         raise ValueError("coupled(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
 

@@ -1,4 +1,4 @@
-"""Which schemes are there, by name?"""
+"""Time-stepping schemes by name: which schemes are there, by name?"""
 
 from numdl.contracts import Scheme
 from numdl.flow.schemes.adams_bashforth import ADAMS_BASHFORTH

@@ -1,4 +1,4 @@
-"""How does a scheme of two steps use the slope of the step before?
+"""Adams-Bashforth scheme: how does a scheme of two steps use the slope of the step before?
 
 ``u+ = u + h ((1 + r/2) f_now - r/2 f_before)`` with ``r = h / h_before``; one evaluation for each step and order 2. The
 first step is an Euler step: one local error of order 2 does not lower the order.

@@ -1,4 +1,4 @@
-"""What is the explicit trapezoidal rule: average the slope here and the slope where Euler would land?
+"""Heun's scheme: what is the explicit trapezoidal rule: average the slope here and the slope where Euler would land?
 
 Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, sec. II.1.
 """

@@ -1,4 +1,6 @@
-"""How are stiff linear terms taken implicitly and the rest explicitly: ``(I - h L) u+ = u + h g(t, u, theta)``?
+"""Implicit-explicit (IMEX) scheme.
+
+How are stiff linear terms taken implicitly and the rest explicitly: ``(I - h L) u+ = u + h g(t, u, theta)``?
 
 The dynamics are ``Semilinear``, ``u' = L u + g(t, u, theta)``. A step costs a solution with ``I - h L`` more than Euler
 and is stable for every step as far as L is concerned.

@@ -1,4 +1,4 @@
-"""How does a step use the slope in its middle, where the state is not known yet?
+"""Implicit midpoint rule: how does a step use the slope in its middle, where the state is not known yet?
 
 ``w = u + h/2 f(t + h/2, w, theta(1/2))``, ``u+ = 2 w - u``: order 2, stable for every step where the dynamics are,
 symplectic, and its own inverse with -h. Newton's method finds w; derivatives come from the implicit function theorem,

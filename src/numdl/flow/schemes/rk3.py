@@ -1,4 +1,4 @@
-"""What is Kutta's scheme, three stages and order three?
+"""Third-order Runge-Kutta scheme: what is Kutta's scheme, three stages and order three?
 
 Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, sec. II.1.
 """

@@ -1,4 +1,4 @@
-"""What is the classical scheme of Runge and Kutta, four stages and order four?
+"""Fourth-order Runge-Kutta scheme: what is the classical scheme of Runge and Kutta, four stages and order four?
 
 Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, table II.1.2.
 """

@@ -1,4 +1,6 @@
-"""How do two halves take turns: kick z with y, then move y with the new z?
+"""Symplectic schemes: symplectic Euler and Verlet.
+
+How do two halves take turns: kick z with y, then move y with the new z?
 
 Both schemes need ``Separable`` dynamics. They are explicit, symplectic where the dynamics are Hamiltonian, and each
 step can be undone exactly: subtract in the reverse order what was added.

@@ -1,4 +1,4 @@
-"""How does a Butcher tableau become one explicit step?"""
+"""Explicit Runge-Kutta schemes from a Butcher tableau: how does a Butcher tableau become one explicit step?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which Krylov methods solve least squares from products, and what do they tell about their way?"""
+"""Krylov methods for least squares.
+
+Which Krylov methods solve least squares from products, and what do they tell about their way?
+"""
 
 from numdl.linalg.krylov.cgls import cgls
 from numdl.linalg.krylov.golub_kahan import Bidiagonalization, Step, bidiagonalise, golub_kahan

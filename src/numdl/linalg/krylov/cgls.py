@@ -1,4 +1,4 @@
-"""Which x minimises ``||A x - b||^2 + shift ||x||^2``, found by conjugate gradients without forming A'A?
+"""CGLS: which x minimises ``||A x - b||^2 + shift ||x||^2``, found by conjugate gradients without forming A'A?
 
 ``r`` is the residual of the data and ``s = A' r - shift x`` half the negative gradient; recurring r and not s keeps the
 accuracy of a method that never squares A.
@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.linalg.krylov.record import KrylovResult, Record, Stop
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop, length
 from numdl.linalg.products import as_operator, as_vector
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the status says what is not finite
 def cgls(
     A: Any,
     b: Any,
@@ -54,24 +56,23 @@ def cgls(
     A = as_operator(A)
     m, n = A.shape
     b = as_vector(b, m, name="b", call="cgls")
-    if not 0.0 <= shift < float("inf"):
-        raise ValueError(f"cgls(shift={shift}): needs a finite shift >= 0. Give n alpha, which is not negative.")
+    checks.number("cgls", "shift", shift, least=0, hint="Give n alpha, which is not negative.")
     record = Record("cgls", 2 * min(m, n) if max_iter is None else max_iter, tol, stop, keep_iterates)
     x = np.zeros(n) if x0 is None else as_vector(x0, n, name="x0", call="cgls")
     r = b - A.matvec(x) if x0 is not None else b
     s = A.rmatvec(r) - shift * x
     d, gamma = s, float(s @ s)
-    status = record.add(x, float(np.linalg.norm(r)), gamma**0.5)
+    status = record.add(x, length(r), length(s))
     while status is None:
         q = A.matvec(d)
         curvature = float(q @ q + shift * (d @ d))
-        if curvature == 0.0:
-            status = Status("stalled", "A d vanished in floating point along the next direction d. Scale A and b.")
+        if curvature == 0.0 or gamma == 0.0:
+            status = Status("stalled", "Squares vanished in floating point along the next direction. Scale A and b.")
             break
-        length = gamma / curvature
-        x, r = x + length * d, r - length * q
+        step = gamma / curvature
+        x, r = x + step * d, r - step * q
         s = A.rmatvec(r) - shift * x
         before, gamma = gamma, float(s @ s)
         d = s + (gamma / before) * d
-        status = record.add(x, float(np.linalg.norm(r)), gamma**0.5)
+        status = record.add(x, length(r), length(s))
     return record.result(x, status)

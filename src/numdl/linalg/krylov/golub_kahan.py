@@ -1,4 +1,4 @@
-"""Which small bidiagonal matrix does A look like from b?
+"""Golub-Kahan bidiagonalisation: which small bidiagonal matrix does A look like from b?
 
 ``beta_1 u_1 = b``, ``alpha_1 v_1 = A' u_1`` and for k = 1, 2, ...
 
@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import Status
+from numdl.linalg.krylov.record import length
 from numdl.linalg.products import as_operator, as_vector
 
 
@@ -79,16 +81,16 @@ def golub_kahan(A: Any, b: Any, *, reorthogonalise: bool = True, max_steps: int 
     A = as_operator(A)
     m, n = A.shape
     u = as_vector(b, m, name="b", call="golub_kahan")
-    steps = min(m, n) if max_steps is None else max_steps
+    steps = min(m, n) if max_steps is None else checks.whole("golub_kahan", "max_steps", max_steps, least=0)
     if reorthogonalise:
         steps = min(steps, m, n)
     kept_u, kept_v = (np.empty((steps, size)) for size in ((m, n) if reorthogonalise else (0, 0)))
-    beta = float(np.linalg.norm(u))
+    beta = length(u)
     if beta == 0.0:
         return
     u = u / beta
     v = A.rmatvec(u)
-    alpha = float(np.linalg.norm(v))
+    alpha = length(v)
     if alpha == 0.0:
         return
     v = v / alpha
@@ -101,7 +103,7 @@ def golub_kahan(A: Any, b: Any, *, reorthogonalise: bool = True, max_steps: int 
             kept_u[k], kept_v[k] = u, v
         column, diagonal = v, alpha
         u = _orthogonal(A.matvec(v) - alpha * u, kept_u[: k + 1])
-        size = float(np.hypot(size, np.hypot(alpha, np.linalg.norm(u))))
+        size = float(np.hypot(size, np.hypot(alpha, length(u))))
         u, beta = _normalised(u, rounding * size)
         v, alpha = np.zeros(n), 0.0
         if beta > 0.0:
@@ -130,8 +132,7 @@ def bidiagonalise(A: Any, b: Any, steps: int, *, reorthogonalise: bool = True) -
     """
     A = as_operator(A)
     b = as_vector(b, A.shape[0], name="b", call="bidiagonalise")
-    if steps < 1:
-        raise ValueError(f"bidiagonalise(steps={steps}): needs steps >= 1. Give the number of columns.")
+    checks.whole("bidiagonalise", "steps", steps, least=1)
     columns = list(golub_kahan(A, b, reorthogonalise=reorthogonalise, max_steps=steps))
     if not columns:
         raise ValueError(
@@ -141,7 +142,7 @@ def bidiagonalise(A: Any, b: Any, steps: int, *, reorthogonalise: bool = True) -
     B = np.zeros((k + 1, k))
     B[np.arange(k), np.arange(k)] = [column.alpha for column in columns]
     B[np.arange(1, k + 1), np.arange(k)] = [column.beta for column in columns]
-    U = np.stack([b / np.linalg.norm(b), *(column.u for column in columns)], axis=1)
+    U = np.stack([b / length(b), *(column.u for column in columns)], axis=1)
     V = np.stack([column.v for column in columns], axis=1)
     status = columns[-1].status
     if status.code == "running":
@@ -158,7 +159,7 @@ def _orthogonal(w: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def _normalised(w: np.ndarray, smallest: float) -> tuple[np.ndarray, float]:
-    size = float(np.linalg.norm(w))
+    size = length(w)
     if size <= smallest:  # false for NaN, which is no breakdown
         return np.zeros_like(w), 0.0
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,6 @@
-"""Which x minimises ``||A x - b||^2 + damp^2 ||x||^2``, found by a QR factorisation that grows with Golub and Kahan?
+"""LSQR.
+
+Which x minimises ``||A x - b||^2 + damp^2 ||x||^2``, found by a QR factorisation that grows with Golub and Kahan?
 
 Iterate k is the minimiser in the space of the first k vectors v of Golub and Kahan: in exact arithmetic that of `cgls`.
 Two rotations for each column, one that removes damp and one that removes beta, update it from ``x_(k-1)``.
@@ -12,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.linalg.krylov.golub_kahan import golub_kahan
-from numdl.linalg.krylov.record import KrylovResult, Record, Stop
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop, length
 from numdl.linalg.products import as_operator, as_vector
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the status says what is not finite
 def lsqr(
     A: Any,
     b: Any,
@@ -53,12 +57,11 @@ def lsqr(
     A = as_operator(A)
     m, n = A.shape
     b = as_vector(b, m, name="b", call="lsqr")
-    if not 0.0 <= damp < float("inf"):
-        raise ValueError(f"lsqr(damp={damp}): needs a finite damp >= 0. Give sqrt(n alpha).")
+    checks.number("lsqr", "damp", damp, least=0, hint="Give sqrt(n alpha).")
     most = (1 if reorthogonalise else 2) * min(m, n) if max_iter is None else max_iter
     record = Record("lsqr", most, tol, stop, keep_iterates)
-    x, phi_bar = np.zeros(n), float(np.linalg.norm(b))
-    status = record.add(x, phi_bar, float(np.linalg.norm(A.rmatvec(b))))
+    x, phi_bar = np.zeros(n), length(b)
+    status = record.add(x, phi_bar, length(A.rmatvec(b)))
     if status is not None:
         return record.result(x, status)
     w, damped, rho, c, s = x, 0.0, 1.0, -1.0, 0.0  # so that the first column meets no earlier rotation
@@ -73,7 +76,8 @@ def lsqr(
         phi_bar = s * (rho_bar / rho_damped) * phi_bar
         x = x + (phi / rho) * w
         # ||[r; damp x]||^2 - damp^2 ||x||^2 loses no more than eps ||A|| ||x||, as x' A' r = damp^2 ||x||^2 for all k
-        squared = phi_bar**2 + damped**2 - damp**2 * float(x @ x)
+        held = damp * length(x)
+        squared = phi_bar**2 + damped**2 - held * held
         status = record.add(x, max(squared, 0.0) ** 0.5, abs(c * phi_bar) * step.following)
         if status is not None:
             break

@@ -1,4 +1,4 @@
-"""What do the Krylov methods for least squares return, and when do they end?"""
+"""Results and stopping of Krylov methods: what do the Krylov methods for least squares return, and when do they end?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import Status
 
 Stop = Callable[[Mapping[str, list[float]]], Status | None]
@@ -31,21 +32,27 @@ class KrylovResult(NamedTuple):
     iterates: Float[np.ndarray, "k n"] | None
 
 
+def length(v: np.ndarray) -> float:
+    """Euclidean norm without underflow or overflow of squares."""
+    largest = float(np.max(np.abs(v), initial=0.0))
+    return largest * float(np.linalg.norm(v / largest)) if 0.0 < largest < np.inf else largest
+
+
 class Record:
     """History of a running iteration: what rules see, and what the result is made of."""
 
     def __init__(self, call: str, max_iter: int, tol: float, stop: Stop | None, keep_iterates: bool) -> None:
-        if max_iter < 0:
-            raise ValueError(f"{call}(max_iter={max_iter}): needs max_iter >= 0. Give the number of iterations.")
-        if not 0.0 <= tol < 1.0:
-            raise ValueError(f"{call}(tol={tol}): needs 0 <= tol < 1. Use 0 to leave the end to the rule.")
+        checks.whole(call, "max_iter", max_iter, least=0)
+        checks.number(call, "tol", tol, least=0, below=1, hint="Use 0 to leave the end to the rule.")
+        if stop is not None:
+            checks.function(call, "stop", stop, "history -> Status or None")
         self.max_iter, self.tol, self.stop = max_iter, tol, stop
         self.history: dict[str, list[float]] = {"residual": [], "solution": [], "normal": []}
         self.iterates: list[np.ndarray] | None = [] if keep_iterates else None
 
     def add(self, x: np.ndarray, residual: float, normal: float) -> Status | None:
         """Note an iterate; why to stop, or None."""
-        for name, value in (("residual", residual), ("solution", np.linalg.norm(x)), ("normal", normal)):
+        for name, value in (("residual", residual), ("solution", length(x)), ("normal", normal)):
             self.history[name].append(float(value))
         if self.iterates is not None:
             self.iterates.append(x)

@@ -1,4 +1,7 @@
-"""Which structured linear maps can be model, weights of a network or regulariser, and how are they applied?"""
+"""Structured linear operators.
+
+Which structured linear maps can be model, weights of a network or regulariser, and how are they applied?
+"""
 
 from numdl.linalg.operators.base import LinearMap, Transpose
 from numdl.linalg.operators.blocks import BlockDiagonal, Kronecker

@@ -1,4 +1,4 @@
-"""What do all operators share: sizes, a matrix, an exact adjoint and lineax's questions?
+"""Linear operators: base class. What do all operators share: sizes, a matrix, an exact adjoint and lineax's questions?
 
 Operators act on flat vectors; an image ``(n1, n2)`` is its vector in row-major order, so that operators compose.
 Numbers are kept as they are given and meet JAX's precision only in a product: an operator built from Python or NumPy

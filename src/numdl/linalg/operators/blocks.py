@@ -1,4 +1,4 @@
-"""How are large operators built of small ones?"""
+"""Block operators: how are large operators built of small ones?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 
@@ -74,6 +75,7 @@ class BlockDiagonal(LinearMap):
         Raises:
             ValueError: there is no block.
         """
+        checks.instance("BlockDiagonal", "blocks", self.blocks, tuple, "Give the operators as a tuple.")
         if not self.blocks:
             raise ValueError("BlockDiagonal(blocks=()): has 0 blocks, needs at least 1. Give the operators as a tuple.")
         _require_vectors("BlockDiagonal", self.blocks)
@@ -106,6 +108,14 @@ class BlockDiagonal(LinearMap):
 
 def _require_vectors(name: str, operators: tuple[lx.AbstractLinearOperator, ...]) -> None:
     for operator in operators:
+        field = {"BlockDiagonal": "blocks"}.get(name, "a" if operator is operators[0] else "b")
+        if not isinstance(operator, lx.AbstractLinearOperator):
+            raise TypeError(
+                f"{name}({field}={checks.shown(operator)}): needs lineax operators. Use lineax.MatrixLinearOperator(A)."
+            )
+        for leaf in jax.tree.leaves(operator):
+            if hasattr(leaf, "dtype"):
+                checks.finite(name, field, leaf)
         for structure in (operator.in_structure(), operator.out_structure()):
             if not isinstance(structure, jax.ShapeDtypeStruct) or structure.shape != (math.prod(structure.shape),):
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""Which matrix is a convolution on a ring, and how is it applied in ``n log n``?"""
+"""Circulant operators by FFT: which matrix is a convolution on a ring, and how is it applied in ``n log n``?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 
@@ -26,6 +27,7 @@ class Circulant(LinearMap):
         Raises:
             ValueError: n is 0.
         """
+        checks.finite("Circulant", "column", self.column, ("n",))
         if len(self.column) == 0:
             raise ValueError("Circulant(column): has 0 entries, needs at least 1. Give the first column of the matrix.")
 

@@ -1,4 +1,4 @@
-"""How is a signal or an image blurred by a kernel, and what lies beyond its edge?"""
+"""Convolution operators: how is a signal or an image blurred by a kernel, and what lies beyond its edge?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from jax.scipy.signal import convolve
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 BOUNDARIES = {"zero": "constant", "periodic": "wrap", "neumann": "symmetric"}
@@ -31,16 +32,19 @@ class _Convolution(LinearMap):
     def _grid(self) -> tuple[int, ...]:
         raise NotImplementedError
 
+    def _require_grid(self) -> None:
+        raise NotImplementedError
+
     def __check_init__(self) -> None:
         name = type(self).__name__
-        if not all(size >= 1 for size in self._grid):
-            raise ValueError(f"{name}: the grid {self._grid} needs at least 1 point each way. Give a larger size.")
+        self._require_grid()
+        checks.finite(name, "kernel", self.kernel, ("m1", "m2")[: len(self._grid)])
         if 0 in np.shape(self.kernel):
-            raise ValueError(f"{name}: the kernel has shape {np.shape(self.kernel)}, needs at least 1 entry each way.")
-        if self.method not in METHODS:
-            raise ValueError(f"{name}(method={self.method!r}): unknown. Choose from {', '.join(METHODS)}.")
-        if self.boundary not in BOUNDARIES:
-            raise ValueError(f"{name}(boundary={self.boundary!r}): unknown. Choose from {', '.join(BOUNDARIES)}.")
+            raise ValueError(
+                f"{name}(kernel of shape {np.shape(self.kernel)}): needs at least 1 entry each way. Use [1.0] for none."
+            )
+        checks.choice(name, "method", self.method, METHODS)
+        checks.choice(name, "boundary", self.boundary, BOUNDARIES)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,6 +84,9 @@ class Convolution1D(_Convolution):
     def _grid(self) -> tuple[int, ...]:
         return (self.size,)
 
+    def _require_grid(self) -> None:
+        checks.whole("Convolution1D", "size", self.size, least=1)
+
 
 class Convolution2D(_Convolution):
     """``Y_ij = sum_kl K_kl X_(i - k + c1, j - l + c2)``, centre ``(m1 // 2, m2 // 2)``, on vectors of images.
@@ -101,3 +108,6 @@ class Convolution2D(_Convolution):
     @property
     def _grid(self) -> tuple[int, ...]:
         return self.image
+
+    def _require_grid(self) -> None:
+        checks.wholes("Convolution2D", "image", self.image, count=2, least=1)

@@ -1,4 +1,4 @@
-"""How is each entry of a vector weighted on its own?"""
+"""Diagonal operators: how is each entry of a vector weighted on its own?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 
@@ -18,6 +19,10 @@ class Diagonal(LinearMap):
     """
 
     values: Float[Array, " n"] | Float[np.ndarray, " n"]
+
+    def __check_init__(self) -> None:
+        """Refuse what is no vector of finite numbers."""
+        checks.finite("Diagonal", "values", self.values, ("n",))
 
     @property
     def shape(self) -> tuple[int, int]:

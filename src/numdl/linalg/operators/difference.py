@@ -1,4 +1,4 @@
-"""How do values on a line change from point to point?"""
+"""Finite difference operators: how do values on a line change from point to point?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 BOUNDARIES = ("neumann", "dirichlet", "periodic")
@@ -48,14 +49,10 @@ class Difference(LinearMap):
         Raises:
             ValueError: unknown order or boundary, no point, or a step that is not positive.
         """
-        if self.size < 1:
-            raise ValueError(f"Difference(size={self.size}): needs at least 1 point. Give a larger size.")
-        if self.order not in (1, 2):
-            raise ValueError(f"Difference(order={self.order}): needs 1 or 2. Compose operators for more.")
-        if self.boundary not in BOUNDARIES:
-            raise ValueError(f"Difference(boundary={self.boundary!r}): unknown. Choose from {', '.join(BOUNDARIES)}.")
-        if not isinstance(self.h, jax.Array) and not 0.0 < self.h < float("inf"):
-            raise ValueError(f"Difference(h={self.h}): needs a finite step > 0. Give the distance of the points.")
+        checks.whole("Difference", "size", self.size, least=1)
+        checks.whole("Difference", "order", self.order, least=1, most=2, hint="Compose operators for more.")
+        checks.choice("Difference", "boundary", self.boundary, BOUNDARIES)
+        checks.scalar("Difference", "h", self.h, above=0, hint="Give the distance of the points.")
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How do the pixels of an image change from neighbour to neighbour?"""
+"""Image gradient and Laplacian: how do the pixels of an image change from neighbour to neighbour?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 from numdl.linalg.operators.blocks import Kronecker
-from numdl.linalg.operators.difference import Difference
+from numdl.linalg.operators.difference import BOUNDARIES, Difference
 
 
 def _distances(h: Any) -> Any:
@@ -40,12 +41,15 @@ class _ImageDifference(LinearMap):
             ValueError: h is neither one distance nor two, or as `Difference`.
         """
         name = type(self).__name__
+        checks.wholes(name, "image", self.image, count=2, least=1)
+        checks.choice(name, "boundary", self.boundary, BOUNDARIES)
         if np.shape(self.h) not in ((), (2,)):
             raise ValueError(
                 f"{name}(h of shape {np.shape(self.h)}): needs one distance of neighbours, or two: down the columns "
                 "and along the rows. Give h=[h1, h2]."
             )
-        _ = self._parts  # Difference refuses
+        for side in self.h if np.shape(self.h) else (self.h,):
+            checks.scalar(name, "h", side, above=0, hint="Give the distance of neighbours.")
 
     @property
     def _parts(self) -> tuple[Kronecker, Kronecker]:

@@ -1,4 +1,4 @@
-"""Which dense matrices damp for whatever parameters they are given?
+"""M-matrices: which dense matrices damp for whatever parameters they are given?
 
 A matrix with ``A_ij <= 0`` beside the diagonal and ``A_ii > sum_(j /= i) |A_ij|`` is a nonsingular M-matrix: its
 eigenvalues lie in the right half plane, its inverse has no negative entry and ``||A^-1||_inf <= 1 / min margin``.
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 
@@ -40,13 +41,14 @@ class MMatrix(LinearMap):
         Raises:
             ValueError: shapes differ, or ``least`` is not positive.
         """
+        checks.finite("MMatrix", "coupling", self.coupling, ("n", "n"))
+        checks.finite("MMatrix", "margin", self.margin, ("n",))
         if self.coupling.shape != 2 * self.margin.shape:
             raise ValueError(
                 f"MMatrix: coupling has shape {self.coupling.shape} and margin {self.margin.shape}, needs (n, n) and "
                 "(n,). Give one margin for each row."
             )
-        if not 0.0 < self.least < float("inf"):
-            raise ValueError(f"MMatrix(least={self.least}): needs a finite number > 0. Use the default.")
+        checks.number("MMatrix", "least", self.least, above=0, hint="Use the default.")
 
     @property
     def shape(self) -> tuple[int, int]:

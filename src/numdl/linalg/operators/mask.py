@@ -1,4 +1,4 @@
-"""Which entries of a vector are seen?"""
+"""Masks (sampling operators): which entries of a vector are seen?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from numdl import checks
 from numdl.linalg.operators.base import LinearMap
 
 
@@ -29,6 +30,12 @@ class Mask(LinearMap):
         Raises:
             ValueError: an index is outside of 0, ..., n - 1, or occurs twice.
         """
+        checks.whole("Mask", "size", self.size, least=0)
+        if self.index.ndim != 1 or self.index.dtype.kind not in "iu":
+            raise ValueError(
+                f"Mask(index of shape {self.index.shape} and dtype {self.index.dtype}): needs whole numbers (m,). Use "
+                "numpy.flatnonzero(seen) for trues and falses."
+            )
         outside = self.index[(self.index < 0) | (self.index >= self.size)]
         if outside.size:
             raise ValueError(

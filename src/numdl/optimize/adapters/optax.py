@@ -1,4 +1,6 @@
-"""How does a gradient transformation of optax lower a problem, in the same loop as every other method?
+"""Adapter for optax.
+
+How does a gradient transformation of optax lower a problem, in the same loop as every other method?
 
     u, s_new = transformation.update(grad f(p), s, p),    p_new = p + t u
 
@@ -21,11 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, linearized
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 
 REFUSALS = 30
 """Steps refused in a row after which the method has stalled."""
@@ -49,14 +51,16 @@ class Optax(eqx.Module):
     transformation: Any = eqx.field(static=True)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is not evaluated."""
         value, t = scalars_like(p, np.inf, 1.0)
         # Numbers that JAX types weakly would be typed otherwise after the first step.
         inner = jax.tree.map(lambda a: jnp.asarray(a, jnp.result_type(a)), self.transformation.init(p))
         return Iterate(p, aux, value, Transformed(inner, t), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         point = linearized(problem, iterate.p, iterate.aux)
         inner, t = iterate.state

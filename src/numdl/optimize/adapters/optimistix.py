@@ -1,4 +1,4 @@
-"""How does a solver of optimistix lower a problem, in the same loop as every other method?
+"""Adapter for optimistix: how does a solver of optimistix lower a problem, in the same loop as every other method?
 
 The solver's own ``init``, ``step`` and ``terminate`` are called. A minimiser (``BFGS``, ``LBFGS``, ``NonlinearCG``,
 ``GradientDescent``, ...) gets the objective with the problem's own gradient, so that nothing is differentiated twice
@@ -27,10 +27,10 @@ from jax.dtypes import float0
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import kept_if
+from numdl import checks
+from numdl.contracts import Iterate, Problem, PyTree, ResidualProblem, Status, require
 from numdl.optimize.parts.compiled import scalars_like
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.status import RUNNING, kept_if
 from numdl.optimize.parts.work import work_of
 
 
@@ -50,7 +50,7 @@ class Solving(NamedTuple):
 
 
 class Optimistix(eqx.Module):
-    """A solver for problems with ``linearize`` or ``residual``: ``Optimistix(optimistix.BFGS(1e-8, 1e-8))``.
+    """A solver for any problem, or a ``ResidualProblem``: ``Optimistix(optimistix.BFGS(1e-8, 1e-8))``.
 
     The solver remembers values: the problem may not change between steps. It decides when it has converged.
 
@@ -63,7 +63,17 @@ class Optimistix(eqx.Module):
     rest: Any = eqx.field(static=True)
 
     def __init__(self, solver: Any) -> None:
-        """Take a minimiser or a least-squares solver of optimistix."""
+        """Take a minimiser or a least-squares solver of optimistix.
+
+        Raises:
+            TypeError: it is none.
+        """
+        missing = [name for name in ("init", "step", "terminate") if not hasattr(solver, name)]
+        if missing:
+            raise TypeError(
+                f"Optimistix(solver={checks.shown(solver)}): it has no {', '.join(missing)}, needs them. Give a solver "
+                "such as optimistix.BFGS(1e-8, 1e-8)."
+            )
         self.arrays, self.rest = eqx.partition(solver, eqx.is_array)
 
     @property
@@ -71,11 +81,11 @@ class Optimistix(eqx.Module):
         """The solver as it was given."""
         return eqx.combine(self.arrays, self.rest)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; the objective is not evaluated.
 
         Args:
-            problem: has ``linearize``, or ``residual`` and ``value`` for a least-squares solver.
+            problem: a ``ResidualProblem`` for a least-squares solver.
             p: start.
             aux: companion at the start.
 
@@ -83,24 +93,15 @@ class Optimistix(eqx.Module):
             The iterate.
 
         Raises:
-            ValueError: this is no minimiser or least-squares solver, or the problem has no residual to give it.
+            TypeError: the problem has no residual to give to a least-squares solver.
         """
-        missing = [name for name in ("init", "step", "terminate") if not hasattr(self.solver, name)]
         kind = type(self.solver).__name__
-        if missing:
-            raise ValueError(
-                f"Optimistix({kind}): it has no {', '.join(missing)}. Give a solver such as "
-                "optimistix.BFGS(1e-8, 1e-8)."
-            )
-        if self._of_residuals() and not hasattr(problem, "residual"):
-            raise ValueError(
-                f"Optimistix({kind}): {type(problem).__name__} has no method residual(p), which a least-squares solver "
-                "needs. Give a minimiser, such as optimistix.BFGS(1e-8, 1e-8)."
-            )
+        if self._of_residuals():
+            require(problem, ResidualProblem, f"Optimistix({kind})", "use a minimiser, optimistix.BFGS(1e-8, 1e-8)")
         (value,) = scalars_like(p, np.inf)
         return Iterate(p, aux, value, _first(self, problem, p, aux), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step of the solver; ``metrics`` belong to the point that was left."""
         import optimistix
 
@@ -154,9 +155,9 @@ class Optimistix(eqx.Module):
 
         return isinstance(self.solver, optimistix.AbstractLeastSquaresSolver)
 
-    def _function(self, problem: Any, aux: PyTree) -> Callable[[PyTree, None], tuple[Any, Told | None]]:
+    def _function(self, problem: Problem, aux: PyTree) -> Callable[[PyTree, None], tuple[Any, Told | None]]:
         """``fn(p, None)`` as the solver wants it: what is made small, and what is told about the point."""
-        if self._of_residuals():
+        if self._of_residuals() and isinstance(problem, ResidualProblem):
             return lambda p, _: (problem.residual(p), None)
 
         def look(p: PyTree) -> tuple[Told, PyTree]:
@@ -181,13 +182,13 @@ class Optimistix(eqx.Module):
         return self.solver.init(fn, p, None, {}, *jax.eval_shape(lambda p: fn(p, None), p), frozenset())
 
     @staticmethod
-    def _told(problem: Any, p: PyTree, aux: PyTree) -> Told:
+    def _told(problem: Problem, p: PyTree, aux: PyTree) -> Told:
         value, companion = problem.value(p, aux)
         return Told(value, companion, {})
 
 
 @jax.jit
-def _first(method: Optimistix, problem: Any, p: PyTree, aux: PyTree) -> Solving:
+def _first(method: Optimistix, problem: Problem, p: PyTree, aux: PyTree) -> Solving:
     """First state, compiled in one piece; without weak types, which would change after a step."""
     fn = method._function(problem, aux)
     inner = eqx.filter(method._solver_state(fn, p), eqx.is_array)

@@ -1,4 +1,6 @@
-"""How fast can a method be that knows gradients only: Nesterov's acceleration, with restarts.
+"""Nesterov's accelerated gradient.
+
+How fast can a method be that knows gradients only: Nesterov's acceleration, with restarts.
 
 ``p_new = y - g(y)/L`` with y extrapolated along the last step. On convex problems ``f - f* <= 2 L |p_0 - p*|^2 / k^2``;
 with the restart the error falls like ``(1 - 1/sqrt(kappa))^k`` on strongly convex ones, whose constant nobody needs to

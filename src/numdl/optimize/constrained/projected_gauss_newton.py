@@ -1,4 +1,4 @@
-"""How do Gauss-Newton steps keep to bounds on the unknowns?
+"""Projected Gauss-Newton method: how do Gauss-Newton steps keep to bounds on the unknowns?
 
 Two-metric projection: unknowns at a bound, or next to it, that the gradient pushes against it are held; conjugate
 gradients solve ``H d = -g`` among the others, the held ones take a projected gradient step, and the search goes along
@@ -14,7 +14,6 @@ Computational Methods in Geophysical Electromagnetics, SIAM 2014, sec. 6.4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,12 +22,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
-from numdl.optimize.parts.accept import kept_if
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.status import kept_if
 
 
 class ProjectedGaussNewton(eqx.Module):
@@ -51,7 +51,9 @@ class ProjectedGaussNewton(eqx.Module):
     max_trials: int = eqx.field(static=True, default=30)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate, p moved into the bounds; nothing is evaluated.
 
         Raises:
@@ -68,7 +70,7 @@ class ProjectedGaussNewton(eqx.Module):
             )
         return Iterate(unravel(jnp.clip(vector, low, high)), aux, value, (), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left, ``gradient_norm`` is that of ``P(p - g) - p``."""
         point = linearized(problem, iterate.p, iterate.aux)
         low, high = self._bounds(iterate.p)

@@ -1,4 +1,4 @@
-"""How is f lowered within a box, or any set that is easily projected onto?
+"""Projected gradient method: how is f lowered within a box, or any set that is easily projected onto?
 
 Spectral projected gradient: ``d = P(p - t g) - p`` with Barzilai and Borwein's ``t = s's / s'y``, which estimates an
 inverse curvature from the last step, then Armijo along d, which stays in the convex set.
@@ -19,7 +19,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo
@@ -44,7 +45,9 @@ class ProjectedGradient(eqx.Module):
     onto: Any
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate, the projection of p; the objective is not evaluated."""
         value, known = scalars_like(p, np.inf, 0.0)
         p = self.onto.prox(p, 1.0)
@@ -52,7 +55,7 @@ class ProjectedGradient(eqx.Module):
         zero = jnp.asarray(np.zeros(flat.shape, flat.dtype))  # by its shape: p may be traced
         return Iterate(p, aux, value, Spectral(zero, zero, known), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left, ``gradient_norm`` is that of ``P(p - g) - p``."""
         point = linearized(problem, iterate.p, iterate.aux)
         last = iterate.state

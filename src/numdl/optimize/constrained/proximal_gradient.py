@@ -1,4 +1,6 @@
-"""How is ``f(p) + r(p)`` lowered when f is smooth and r has a simple proximal map but no gradient?
+"""Proximal gradient method (ISTA, FISTA).
+
+How is ``f(p) + r(p)`` lowered when f is smooth and r has a simple proximal map but no gradient?
 
 ISTA: ``p_new = prox_{r/L}(p - g/L)``; FISTA takes the gradient at a point extrapolated along the last step and gains a
 rate of ``1/k^2`` instead of ``1/k``. L is found by backtracking: it doubles until the quadratic model bounds f, and
@@ -23,7 +25,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
@@ -54,12 +57,14 @@ class ProximalGradient(eqx.Module):
     max_trials: int = eqx.field(static=True, default=60)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, t, L = scalars_like(p, np.inf, 1.0, self.first_curvature)
         return Iterate(p, aux, value, Momentum(ravel_pytree(p)[0], t, L), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left, but for the norm, which belongs to the step."""
         vector, unravel = ravel_pytree(iterate.p)
         before, t, L = iterate.state

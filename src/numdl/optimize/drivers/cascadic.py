@@ -1,4 +1,6 @@
-"""When has a coarse problem taught what it can, so that a finer one should go on from there?
+"""Cascadic multilevel optimisation.
+
+When has a coarse problem taught what it can, so that a finer one should go on from there?
 
 Cascadic iteration lowers the problems of a sequence from coarse to fine; each starts where the one before has ended,
 prolonged. With J_l the objective on level l, P the prolongation, p_k the k-th iterate on level l, every w steps
@@ -25,7 +27,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from numdl.contracts import PyTree, Result, Status
+from numdl import checks
+from numdl.contracts import Optimizer, Problem, ProblemT, PyTree, Result, Status
 from numdl.optimize.drivers.loop import Best, Observe, Progress, minimize
 from numdl.optimize.parts.checks import require_budget
 from numdl.optimize.parts.work import work_of
@@ -49,12 +52,8 @@ class Refinement:
         Raises:
             ValueError: a number is out of range, or ``window`` no whole one.
         """
-        whole = isinstance(self.window, int | np.integer) and not isinstance(self.window, bool)
-        if not (self.fraction > 0 and whole and self.window >= 1):
-            raise ValueError(
-                f"Refinement(fraction={self.fraction}, window={self.window}): needs fraction > 0 and window >= 1, a "
-                "whole number of steps. Use fraction=1, window=5."
-            )
+        checks.number("Refinement", "fraction", self.fraction, above=0, hint="Use fraction=1.")
+        checks.whole("Refinement", "window", self.window, least=1, hint="Use window=5.")
 
     def looks(self, steps: int) -> bool:
         """Whether to estimate the discretisation error after so many steps on a level."""
@@ -109,12 +108,12 @@ class Level(NamedTuple):
 
 
 @jax.jit
-def objective(problem: Any, p: PyTree, aux: PyTree) -> Any:
+def objective(problem: Problem, p: PyTree, aux: PyTree) -> Any:
     """Value of a problem, compiled once for each of its shapes."""
     return problem.value(p, aux)[0]
 
 
-def carried(progress: Progress, problem: Any, optimizer: Any, p: PyTree) -> Progress:
+def carried(progress: Progress, problem: ProblemT, optimizer: Optimizer[ProblemT], p: PyTree) -> Progress:
     """The run on a finer problem that goes on where a coarser one stands.
 
     Companion, memory of ``adapt`` and history go on. The state of the method does where it fits: a damping or a radius
@@ -171,7 +170,7 @@ def require_levels(problems: Any, resume: Any) -> None:
         TypeError: ``problems`` is a single one, or ``resume`` no Level.
         ValueError: there is no problem, or the level does not exist.
     """
-    if not isinstance(problems, Sequence) or hasattr(problems, "value"):
+    if not isinstance(problems, Sequence) or isinstance(problems, Problem):
         raise TypeError(
             f"minimize_cascadic(problems={type(problems).__name__}): needs a list of problems, coarsest first. Give "
             "[problem] for a single one."
@@ -193,8 +192,8 @@ def require_levels(problems: Any, resume: Any) -> None:
 
 
 def minimize_cascadic(
-    problems: Sequence[Any],
-    optimizer: Any,
+    problems: Sequence[ProblemT],
+    optimizer: Optimizer[ProblemT],
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -246,7 +245,7 @@ def minimize_cascadic(
         if level == len(problems) - 1 or (over and not watch.left):
             return result, Level(level, progress)
         finer = prolong(level, progress.iterate.p)
-        lost = None if watch.left else watch.lost(progress, finer)
+        lost = None if watch.left else watch.lost(progress, problems[level + 1], finer)
         if lost is not None:
             history = {name: np.asarray(column) for name, column in progress.history.items()}
             return result._replace(status=lost, history=history), Level(level, progress)
@@ -260,7 +259,7 @@ class _Watch:
     """Books each step on a level and applies the rule."""
 
     def __init__(
-        self, problems: Sequence[Any], level: int, prolong: Any, rule: Refinement, observe: Observe | None
+        self, problems: Sequence[Problem], level: int, prolong: Any, rule: Refinement, observe: Observe | None
     ) -> None:
         self.problem = problems[level]
         self.finer = problems[level + 1] if level + 1 < len(problems) else None
@@ -283,11 +282,11 @@ class _Watch:
         self.told, self.left = told is not None, left is not None
         return told or left
 
-    def lost(self, progress: Progress, p: PyTree) -> Status | None:
+    def lost(self, progress: Progress, finer: Problem, p: PyTree) -> Status | None:
         """``failed`` if the finer objective is no number at the prolonged point p; the rule asks for one by itself."""
-        value = float(objective(self.finer, p, progress.iterate.aux))
+        value = float(objective(finer, p, progress.iterate.aux))
         if "work" in progress.history:
-            progress.history["work"][-1] += 2.0 * self.share * work_of(self.finer, p).value
+            progress.history["work"][-1] += 2.0 * self.share * work_of(finer, p).value
         if math.isfinite(value):
             return None
         return Status(

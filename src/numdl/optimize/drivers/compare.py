@@ -1,4 +1,6 @@
-"""Which method learns most from the same passes over the same data: stochastic or sample average approximation?
+"""Stochastic against sample average approximation.
+
+Which method learns most from the same passes over the same data: stochastic or sample average approximation?
 
 One call runs every method until it has spent its passes over the training data (work units: a forward or a backward
 pass over all n samples counts one, inner solves included) and records the misfit of training and validation data on the
@@ -14,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, Result, Status
+from numdl import checks
+from numdl.contracts import Optimizer, Problem, PyTree, Result, Status, StochasticOptimizer
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic import StochasticProgress, minimize_stochastic
 from numdl.optimize.parts.held_out import held_out_value
@@ -34,13 +37,13 @@ class Entry(NamedTuple):
         validation: validation data in that form.
     """
 
-    method: Any
+    method: Optimizer | StochasticOptimizer
     batch: int | None = None
     rate: float | Callable[[Array], Any] = 1e-3
-    problem: Any = None
+    problem: Problem | None = None
     p: PyTree = None
     aux: PyTree = None
-    validation: Any = None
+    validation: Problem | None = None
 
 
 class Curve(NamedTuple):
@@ -62,13 +65,13 @@ class Curve(NamedTuple):
 
 
 def compare(
-    problem: Any,
-    methods: Mapping[str, Any],
+    problem: Problem,
+    methods: Mapping[str, Entry | Optimizer],
     p: PyTree,
     aux: PyTree = None,
     *,
     work: float | int,
-    validation: Any = None,
+    validation: Problem | None = None,
     key: int | Array = 0,
     time_budget: float | None = None,
 ) -> dict[str, Curve]:
@@ -91,8 +94,7 @@ def compare(
     Raises:
         ValueError: ``work`` is not positive, or a method does not count its passes.
     """
-    if not (math.isfinite(work) and work > 0):
-        raise ValueError(f"compare(work={work}): needs a finite number of passes > 0. Use work=100.")
+    checks.number("compare", "work", work, above=0, hint="Use work=100, in passes over the data.")
     curves = {}
     for name, method in methods.items():
         entry = method if isinstance(method, Entry) else Entry(method)
@@ -120,13 +122,15 @@ def _curve(name: str, entry: Entry, work: float | int, key: int | Array, time_bu
             return None
         return Status("max_iter", f"Stopped after {history['work'][-1]:g} passes over the data; {work:g} were given.")
 
+    method: Any = entry.method  # ``batch`` says which of the two it is, and its driver looks whether that is true
+    problem: Any = entry.problem
     if entry.batch is None:
 
         def after_step(progress: Progress) -> Status | None:
             return record(progress.history, progress.iterate.p, progress.iterate.aux)
 
         result, _ = minimize(
-            entry.problem, entry.method, entry.p, entry.aux,
+            problem, method, entry.p, entry.aux,
             max_iter=math.ceil(work), observe=after_step, time_budget=time_budget,
         )  # fmt: skip
     else:
@@ -136,7 +140,7 @@ def _curve(name: str, entry: Entry, work: float | int, key: int | Array, time_bu
             return record(progress.history, iterate.p, iterate.aux)
 
         result, _ = minimize_stochastic(
-            entry.problem, entry.method, entry.p, entry.aux,
+            problem, method, entry.p, entry.aux,
             batch=entry.batch, epochs=math.ceil(work), rate=entry.rate, key=key, observe=after_epoch,
             time_budget=time_budget,
         )  # fmt: skip

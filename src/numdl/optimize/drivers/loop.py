@@ -1,4 +1,4 @@
-"""How does an iteration run, be watched, stop, and go on later?
+"""Optimisation loop: how does an iteration run, be watched, stop, and go on later?
 
 Plain Python around one compiled step. Everything that lets a run continue stands in ``Progress``; continuing from a
 stored one gives the same numbers as a run that was never broken.
@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numdl.contracts import Iterate, PyTree, Result, Status
-from numdl.optimize.parts.checks import form_of, require_budget, require_unknowns
+from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Result, Status, require
+from numdl.optimize.parts.checks import form_of, require_budget, require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import compiled_step, one_blas_thread
 from numdl.optimize.parts.line_search import rounding_of
 
@@ -83,10 +83,10 @@ class Adapted(NamedTuple):
 
 
 @runtime_checkable
-class Adapt(Protocol):
+class Adapt(Protocol[ProblemT]):
     """Something that changes the problem between steps, as the evidence changes the penalty parameters."""
 
-    def apply(self, problem: Any, memory: PyTree) -> Any:
+    def apply(self, problem: ProblemT, memory: PyTree) -> ProblemT:
         """The problem that belongs to a memory: same shapes, so that nothing is compiled anew."""
         ...
 
@@ -99,14 +99,14 @@ Observe = Callable[[Progress], Status | None]
 
 
 def minimize(
-    problem: Any,
-    optimizer: Any,
+    problem: ProblemT,
+    optimizer: Optimizer[ProblemT],
     p: PyTree,
     aux: PyTree = None,
     *,
     max_iter: int = 100,
     time_budget: float | None = None,
-    adapt: Adapt | None = None,
+    adapt: Adapt[ProblemT] | None = None,
     memory: PyTree = None,
     observe: Observe | None = None,
     resume: Progress | None = None,
@@ -114,8 +114,8 @@ def minimize(
     """Lower a problem from ``p`` until the method, the budget, the observer or the user says stop.
 
     Args:
-        problem: what to lower.
-        optimizer: method.
+        problem: what to lower; a pytree.
+        optimizer: method; a pytree, and one for this kind of problem.
         p: start.
         aux: the problem's companion at the start.
         max_iter: steps at most.
@@ -134,21 +134,27 @@ def minimize(
         NoFiniteStart: the objective is not finite at the start; a ValueError.
         ValueError: p is no tree of real floating-point arrays, ``resume``
             comes from another method, or ``max_iter`` or ``time_budget`` is no number of steps or seconds.
-        TypeError: ``resume`` is no Progress, or ``observe`` returns neither a Status nor None.
+        TypeError: problem or optimizer miss a part of their contract or are no pytrees, ``resume`` is no Progress, or
+            ``observe`` returns neither a Status nor None.
     """
     require_budget("minimize", max_iter, time_budget)
+    require_unknowns("minimize", p)
+    require(problem, Problem, "minimize")
+    require(optimizer, Optimizer, "minimize", "use a method of numdl.optimize, such as LBFGS()")
+    require_pytree("minimize", "problem", problem)
+    require_pytree("minimize", "optimizer", optimizer)
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
 
 
 def _run(
-    problem: Any,
-    optimizer: Any,
+    problem: ProblemT,
+    optimizer: Optimizer[ProblemT],
     p: PyTree,
     aux: PyTree,
     max_iter: int,
     time_budget: float | None,
-    adapt: Adapt | None,
+    adapt: Adapt[ProblemT] | None,
     memory: PyTree,
     observe: Observe | None,
     resume: Progress | None,
@@ -189,14 +195,22 @@ def _run(
     return Result(best.p, best.aux, status, history), state
 
 
-def _start(problem: Any, optimizer: Any, p: PyTree, aux: PyTree, adapt: Adapt | None, memory: PyTree) -> Progress:
+def _start(
+    problem: ProblemT,
+    optimizer: Optimizer[ProblemT],
+    p: PyTree,
+    aux: PyTree,
+    adapt: Adapt[ProblemT] | None,
+    memory: PyTree,
+) -> Progress:
     """First progress."""
-    require_unknowns("minimize", p)
     iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
 
 
-def _resumed(problem: Any, optimizer: Any, adapt: Adapt | None, progress: Any) -> Progress:
+def _resumed(
+    problem: ProblemT, optimizer: Optimizer[ProblemT], adapt: Adapt[ProblemT] | None, progress: Any
+) -> Progress:
     """Refuse what this method cannot go on from."""
     if not isinstance(progress, Progress):
         raise TypeError(

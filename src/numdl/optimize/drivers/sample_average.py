@@ -1,4 +1,6 @@
-"""How large a sample does sample average approximation need, and when is a sample used up?
+"""Sample average approximation (SAA).
+
+How large a sample does sample average approximation need, and when is a sample used up?
 
 Retrospective approximation: lower the mean over a sample of n_j rows, ask m rows that the method has not seen, take a
 larger sample from where it stands. A sample is used up when its objective has fallen below what the fresh rows say.
@@ -20,14 +22,15 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, Result, Status
+from numdl import checks
+from numdl.contracts import Optimizer, Problem, PyTree, Result, SampledProblem, Status, require
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
@@ -59,14 +62,20 @@ def sample_gap(sample: Float[np.ndarray, " n"], fresh: Float[np.ndarray, " m"]) 
 
     Returns:
         Gap in the unit of the losses; positive if the sample flatters.
+
+    Raises:
+        ValueError: fewer than two losses, or one that is not finite.
     """
+    for name, losses in (("sample", sample), ("fresh", fresh)):
+        if len(checks.finite("sample_gap", name, losses, ("n",))) < 2:
+            raise ValueError(f"sample_gap({name} of shape {losses.shape}): needs at least 2 losses. Draw more rows.")
     error = math.sqrt(np.var(sample, ddof=1) / len(sample) + np.var(fresh, ddof=1) / len(fresh))
     return Gap(float(np.mean(fresh) - np.mean(sample)), error, float(np.mean(fresh)))
 
 
 def minimize_sample_average(
-    problem: Any,
-    optimizer: Any,
+    problem: SampledProblem,
+    optimizer: Optimizer,
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -77,7 +86,7 @@ def minimize_sample_average(
     max_iter: int = 20,
     work: float = math.inf,
     key: int | Array = 0,
-    validation: Any = None,
+    validation: Problem | None = None,
 ) -> Result:
     """Lower a problem on samples that grow when they are used up.
 
@@ -86,7 +95,7 @@ def minimize_sample_average(
     over all rows so far, tests included) and ``validation``.
 
     Args:
-        problem: all data; has ``x``, ``c``, ``w`` and ``rows``. Each sample size is compiled once.
+        problem: all data. Each sample size is compiled once.
         optimizer: method for a sample; its steps must count their passes as ``metrics["work"]``.
         p: start.
         aux: companion at the start.
@@ -104,13 +113,16 @@ def minimize_sample_average(
 
     Raises:
         ValueError: a setting is out of range.
+        TypeError: the problem has no samples.
     """
+    require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
-    if not (2 <= first <= total and growth > 1 and 0 < level < 0.5 and max_iter >= 1):
-        raise ValueError(
-            f"{CALL}(first={first}, growth={growth}, level={level}, max_iter={max_iter}): needs 2 <= first <= {total} "
-            "rows, growth > 1, 0 < level < 0.5 and max_iter >= 1. Use first=100, growth=2, level=0.05."
-        )
+    first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
+    checks.number(CALL, "growth", growth, above=1, hint="Use growth=2.")
+    checks.number(CALL, "level", level, above=0, below=0.5, hint="Use level=0.05.")
+    checks.number(CALL, "tol", tol, least=0)
+    checks.whole(CALL, "max_iter", max_iter, least=1)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     z = NormalDist().inv_cdf(1 - level)
     history: dict[str, list[float]] = {}
@@ -144,9 +156,9 @@ class _Passed(NamedTuple):
 
 
 def _on_sample(
-    sample: Any,
-    fresh: Any,
-    optimizer: Any,
+    sample: SampledProblem,
+    fresh: SampledProblem | None,
+    optimizer: Optimizer,
     p: PyTree,
     aux: PyTree,
     max_iter: int,

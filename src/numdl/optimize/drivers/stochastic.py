@@ -1,4 +1,6 @@
-"""How is an objective lowered from a few samples at a time (stochastic approximation)?
+"""Stochastic approximation with mini-batches.
+
+How is an objective lowered from a few samples at a time (stochastic approximation)?
 
 Each epoch sees every row once, in an order drawn by a key: the batches of the data in memory, or of a piece of them,
 are the steps of one compiled loop. Checks, validation, budget and Ctrl-C happen between such loops.
@@ -20,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, Result, Status
+from numdl import checks
+from numdl.contracts import Problem, PyTree, Result, SampledProblem, Status, StochasticOptimizer, require
 from numdl.optimize.drivers.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
 from numdl.optimize.drivers.stochastic_feed import (
     CALL,
@@ -32,7 +35,7 @@ from numdl.optimize.drivers.stochastic_feed import (
     from_pieces,
     in_memory,
 )
-from numdl.optimize.parts.checks import require_unknowns
+from numdl.optimize.parts.checks import require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import one_blas_thread, scalars_like
 
 
@@ -67,15 +70,15 @@ class Settings(NamedTuple):
     epochs: int
     rate: float | Callable[[Array], Any]
     key: Array
-    validation: Any
+    validation: Problem | None
     pieces: Pieces | None
     average_from: int | None
     time_budget: float | None
 
 
 def minimize_stochastic(
-    problem: Any,
-    method: Any,
+    problem: SampledProblem,
+    method: StochasticOptimizer,
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -83,7 +86,7 @@ def minimize_stochastic(
     epochs: int,
     rate: float | Callable[[Array], Any],
     key: int | Array = 0,
-    validation: Any = None,
+    validation: Problem | None = None,
     pieces: Pieces | None = None,
     average_from: int | None = None,
     observe: Callable[[StochasticProgress], Status | None] | None = None,
@@ -122,16 +125,21 @@ def minimize_stochastic(
 
     Raises:
         ValueError: a setting or the data are out of range, or the objective is not finite at the start.
+        TypeError: problem or method miss a part of their contract or are no pytrees, or pieces can be read only once.
     """
-    if batch < 1 or epochs < 0:
-        raise ValueError(f"{CALL}(batch={batch}, epochs={epochs}): needs batch >= 1 and epochs >= 0. Use batch=10.")
-    if not callable(rate) and not (math.isfinite(rate) and rate >= 0):
-        raise ValueError(f"{CALL}(rate={rate}): needs a finite rate >= 0. Use rate=1e-2.")
+    batch = checks.whole(CALL, "batch", batch, least=1, hint="Use batch=10.")
+    epochs = checks.whole(CALL, "epochs", epochs, least=0)
+    if not callable(rate):
+        checks.number(CALL, "rate", rate, least=0, hint="Use rate=1e-2.")
     require_unknowns(CALL, p)
+    require(problem, SampledProblem, CALL, "use Empirical or VarPro, with weights of 1 if all samples count alike")
+    require(method, StochasticOptimizer, CALL, "use StochasticGradient or SlimTrain; other methods are for minimize")
+    require_pytree(CALL, "problem", problem)
+    require_pytree(CALL, "method", method)
     check_problem(problem)
     check_pieces(pieces)
     key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-    settings = Settings(int(batch), int(epochs), rate, key, validation, pieces, average_from, time_budget)
+    settings = Settings(batch, epochs, rate, key, validation, pieces, average_from, time_budget)
     with one_blas_thread():
         progress = _start(problem, method, p, aux, settings)
         if resume is not None:
@@ -144,7 +152,9 @@ def minimize_stochastic(
     return Result(p, aux, status, history), progress
 
 
-def _start(problem: Any, method: Any, p: PyTree, aux: PyTree, settings: Settings) -> StochasticProgress:
+def _start(
+    problem: SampledProblem, method: StochasticOptimizer, p: PyTree, aux: PyTree, settings: Settings
+) -> StochasticProgress:
     p, aux = jax.tree.map(jnp.asarray, (p, aux))
     iterate = method.init(blank(problem, settings.batch), p, aux)
     none = jnp.asarray(np.int32(0))
@@ -169,8 +179,8 @@ def _require_like(resume: StochasticProgress, fresh: StochasticProgress) -> None
 
 
 def _run(
-    problem: Any,
-    method: Any,
+    problem: SampledProblem,
+    method: StochasticOptimizer,
     progress: StochasticProgress,
     settings: Settings,
     observe: Callable[[StochasticProgress], Status | None] | None,
@@ -200,14 +210,14 @@ def _run(
     return Status("max_iter", message), progress, last
 
 
-def _parts(problem: Any, progress: StochasticProgress, settings: Settings, key: Array) -> Any:
+def _parts(problem: SampledProblem, progress: StochasticProgress, settings: Settings, key: Array) -> Any:
     if settings.pieces is None:
         return in_memory(problem)
     return from_pieces(problem, settings.pieces, key, progress.capacity or None, progress.rows or None)
 
 
 def _one_part(
-    method: Any,
+    method: StochasticOptimizer,
     part: Part,
     progress: StochasticProgress,
     settings: Settings,
@@ -251,8 +261,8 @@ def _rates(rate: Any, first: int, count: int, dtype: Any) -> Float[Array, " coun
 
 
 def _book(
-    method: Any,
-    problem: Any,
+    method: StochasticOptimizer,
+    problem: SampledProblem,
     progress: StochasticProgress,
     settings: Settings,
     rows: int,

@@ -1,4 +1,4 @@
-"""What happens in one pass over the data in batches, as one compiled loop?
+"""Epoch of mini-batches: what happens in one pass over the data in batches, as one compiled loop?
 
 The rows are shuffled by a key, cut into batches of B, and every batch is a step. The last batch may be short: its empty
 places weigh nothing. Data, rates and the number of valid rows are arguments; nothing is compiled anew for others.

@@ -1,4 +1,4 @@
-"""Where do the batches of an epoch come from: data in memory, or pieces of data too large for it?
+"""Mini-batch feed: where do the batches of an epoch come from: data in memory, or pieces of data too large for it?
 
 Every part that leaves here has the same number of rows, valid ones first, so that one compilation serves all: the first
 piece sets that number, shorter pieces are padded and longer ones are cut.
@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from numdl import checks
+from numdl.contracts import SampledProblem
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 
 CALL = "minimize_stochastic"
@@ -30,23 +32,17 @@ class Part(NamedTuple):
     valid: int
 
 
-def check_problem(problem: Any) -> None:
+def check_problem(problem: SampledProblem) -> None:
     """Refuse data in memory that are empty or not finite.
 
     Args:
-        problem: has ``x``, ``c`` and ``w``.
+        problem: in memory.
 
     Raises:
         ValueError: there is no row, or an entry is not finite.
-        TypeError: the problem has no such arrays.
     """
     for name in ("x", "c", "w"):
-        if getattr(problem, name, None) is None:
-            raise TypeError(
-                f"{CALL}({type(problem).__name__}): the problem has no array {name}, needs x (n, d), c (n, k) and "
-                "w (n,). Use Empirical or VarPro, with weights of 1 if all samples count alike."
-            )
-        _check_finite(name, np.asarray(getattr(problem, name)), 0)
+        checks.finite(CALL, name, getattr(problem, name))
     if problem.x.shape[0] < 1:
         raise ValueError(f"{CALL}: the problem has 0 samples, needs at least 1. Give data.")
 
@@ -65,17 +61,6 @@ def check_pieces(pieces: Any) -> None:
     raise TypeError(
         f"{CALL}(pieces={type(pieces).__name__}): it ends after one epoch, needs a callable that makes an iterator, "
         "or a sequence. Use pieces=lambda: row_chunks(path, target), or row_pieces(path, target)."
-    )
-
-
-def _check_finite(name: str, values: np.ndarray, first: int) -> None:
-    if np.isfinite(values).all():
-        return
-    row, *rest = np.argwhere(~np.isfinite(values))[0]
-    column = f", column {rest[0]}" if rest else ""
-    raise ValueError(
-        f"{CALL}: {name} is {values[(row, *rest)]} at row {first + row}{column}, needs finite numbers. Fill or remove "
-        "that row."
     )
 
 
@@ -152,16 +137,12 @@ def _checked(problem: Any, number: int, piece: Piece, seen: int) -> list[np.ndar
         or len({len(a) for a in arrays}) != 1
     ):
         raise ValueError(
-            f"{CALL}: piece {number} has shapes {_words(a.shape for a in arrays)} from row {seen} on, needs (m, "
+            f"{CALL}: piece {number} has shapes {_words(a.shape for a in arrays)} from row {seen + 1} on, needs (m, "
             f"{problem.x.shape[1]}) and (m, {problem.c.shape[1]}) with the same m, and perhaps weights (m,). Check the "
             "columns."
         )
     for name, values in zip("xcw", arrays, strict=True):
-        if values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{CALL}: {name} of piece {number} (from row {seen}) has type {values.dtype}, needs numbers. Encode it."
-            )
-        _check_finite(f"{name} of piece {number}", values, seen)
+        checks.finite(CALL, f"{name} of piece {number}", values, first=seen + 1)
     return arrays
 
 

@@ -1,4 +1,6 @@
-"""How few samples tell Gauss-Newton where to go, and how many fewer tell it how the objective bends?
+"""Subsampled Gauss-Newton.
+
+How few samples tell Gauss-Newton where to go, and how many fewer tell it how the objective bends?
 
 Value and gradient come from a sample of n of the N rows, the curvature from a part of that sample. A gradient of a
 sample is good enough while its expected error is a share theta of its length (norm test): with ``g_i`` the gradients of
@@ -30,7 +32,19 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Result, Status, Work
+from numdl import checks
+from numdl.contracts import (
+    DenseProblem,
+    Linearization,
+    Normal,
+    Optimizer,
+    PyTree,
+    Result,
+    SampledProblem,
+    Status,
+    Work,
+    require,
+)
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled, take
 from numdl.optimize.parts.held_out import held_out
@@ -49,7 +63,7 @@ class Thinned(eqx.Module):
         part: gives curvature.
     """
 
-    sample: Any
+    sample: SampledProblem
     part: Any
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
@@ -61,14 +75,15 @@ class Thinned(eqx.Module):
         lin = self.sample.linearize(p, aux)
         return lin._replace(curvature=self.part.linearize(p, lin.aux).curvature)
 
-    def normal(self, p: PyTree, aux: PyTree) -> Any:
+    def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value and gradient of the sample, matrix of the part."""
         lin = self.sample.linearize(p, aux)
+        require(self.part, DenseProblem, f"{CALL}(LevenbergMarquardt)", "use TrustRegion")
         thin = self.part.normal(p, lin.aux)
         gradient = ravel_pytree(lin.gradient)[0]
         return thin._replace(value=lin.value, gradient=gradient, aux=lin.aux, metrics=dict(lin.metrics))
 
-    def rows(self, index: Array) -> Any:
+    def rows(self, index: Array) -> SampledProblem:
         """Some rows of the sample, with all their curvature."""
         return self.sample.rows(index)
 
@@ -131,8 +146,8 @@ def rows_needed(noise: Noise, n: int, total: int, theta: float) -> int:
 
 
 def minimize_subsampled(
-    problem: Any,
-    optimizer: Any,
+    problem: SampledProblem,
+    optimizer: Optimizer[Thinned],
     p: PyTree,
     aux: PyTree = None,
     *,
@@ -166,13 +181,15 @@ def minimize_subsampled(
 
     Raises:
         ValueError: a setting is out of range.
+        TypeError: the problem has no samples.
     """
+    require(problem, SampledProblem, CALL)
     total = problem.x.shape[0]
-    if not (2 <= first <= total and theta > 0 and 0 < curvature <= 1 and max_iter >= 1):
-        raise ValueError(
-            f"{CALL}(first={first}, theta={theta}, curvature={curvature}, max_iter={max_iter}): needs 2 <= first <= "
-            f"{total} rows, theta > 0, 0 < curvature <= 1 and max_iter >= 1. Use theta=0.5, curvature=0.25."
-        )
+    first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
+    checks.number(CALL, "theta", theta, above=0, hint="Use theta=0.5.")
+    checks.number(CALL, "curvature", curvature, above=0, most=1, hint="Use curvature=0.25.")
+    checks.whole(CALL, "max_iter", max_iter, least=1)
+    checks.number(CALL, "work", work, least=0, infinite=True)
     key = jax.random.key(key) if isinstance(key, int) else key
     history: dict[str, list[float]] = {name: [] for name in ("n", "objective", "noise", "work")}
     n, spent = first, 0.0
@@ -183,7 +200,11 @@ def minimize_subsampled(
         share, before, following = n / total, spent, n
 
         def judge(
-            progress: Progress, sample: Any = sample, n: int = n, share: float = share, before: float = before
+            progress: Progress,
+            sample: SampledProblem = sample,
+            n: int = n,
+            share: float = share,
+            before: float = before,
         ) -> Status | None:
             nonlocal spent, following
             noise = gradient_noise(sample, progress.iterate.p, progress.iterate.aux) if n < total else None

@@ -1,4 +1,4 @@
-"""How far to trust a Gauss-Newton model when its matrix can be formed?
+"""Levenberg-Marquardt method: how far to trust a Gauss-Newton model when its matrix can be formed?
 
 Each step solves ``(H + mu D) dp = -g`` with H the Gauss-Newton matrix plus the penalty, D its diagonal without the
 penalty, floored at a share of its mean so that directions the data do not see are held. The damping mu follows the
@@ -29,9 +29,10 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
-from numdl.optimize.parts.accept import judge, kept_if, trial_status
+from numdl.contracts import BendingProblem, DenseProblem, Iterate, PyTree, Status, require
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
 
 
@@ -43,7 +44,7 @@ class Damping(NamedTuple):
 
 
 class LevenbergMarquardt(eqx.Module):
-    """Levenberg-Marquardt for problems with a method ``normal(p, aux)``.
+    """Levenberg-Marquardt for a ``DenseProblem``.
 
     Attributes:
         diagnose: ``diagnose(problem, p, normal, factor) -> dict`` of extra metrics from the Cholesky factor of the
@@ -51,8 +52,8 @@ class LevenbergMarquardt(eqx.Module):
         first_damping: initial mu, no unit.
         max_trials: damping values tried in one step.
         tol: see ``status``.
-        acceleration: whether trials follow the curvature of the path (geodesic acceleration), for problems with a
-            method ``bend(p, d)`` (``Empirical``).
+        acceleration: whether trials follow the curvature of the path (geodesic acceleration), for a
+            ``BendingProblem``, such as ``Empirical``.
         floor: least entry of D as a share of the mean entry, in [0, 1]. A unit that saturates is hardly seen any
             more: a low floor lets its weights grow and keeps it saturated, the floor 1 holds it; the evidence, which
             prunes, prefers a low one.
@@ -67,38 +68,30 @@ class LevenbergMarquardt(eqx.Module):
     floor: float = eqx.field(static=True, default=1e-3)
     most_bent: float = eqx.field(static=True, default=0.75)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: DenseProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.
 
         Raises:
-            ValueError: the problem has no ``normal``.
+            TypeError: the problem forms no matrix, or has no ``bend`` for an acceleration.
         """
-        if not hasattr(problem, "normal"):
-            raise ValueError(
-                f"LevenbergMarquardt: {type(problem).__name__} has no normal(p, aux), needs a problem that forms its "
-                "Gauss-Newton matrix. Use NewtonCG or LBFGS, or a problem such as Empirical, VarPro or ControlProblem."
-            )
+        require(problem, DenseProblem, "LevenbergMarquardt", "use TrustRegion, which needs products only")
+        if self.acceleration:
+            require(problem, BendingProblem, "LevenbergMarquardt(acceleration=True)", "use acceleration=False")
         value, *state = scalars_like(p, np.inf, self.first_damping, 2.0)
         return Iterate(p, aux, value, Damping(*state), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: DenseProblem, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` damping values did not help.
 
         Args:
-            problem: has ``value`` and ``normal``.
+            problem: as given to ``init``.
             iterate: where the method stands.
 
         Returns:
             Next iterate. ``metrics`` belong to the point that was left, where the matrix was formed.
-
-        Raises:
-            ValueError: acceleration is asked for and the problem has no ``bend``.
         """
-        if self.acceleration and not hasattr(problem, "bend"):
-            raise ValueError(
-                f"LevenbergMarquardt(acceleration=True): {type(problem).__name__} has no method bend(p, d), needs one. "
-                "Use an Empirical problem, or acceleration=False."
-            )
         vector, unravel = ravel_pytree(iterate.p)
         normal = problem.normal(iterate.p, iterate.aux)
         matrix = normal.matrix + jnp.diag(normal.diagonal)
@@ -111,7 +104,7 @@ class LevenbergMarquardt(eqx.Module):
             move = -cho_solve((factor, True), normal.gradient)
             predicted = -(normal.gradient @ move + 0.5 * move @ (matrix @ move))
             straight = jnp.asarray(True)
-            if self.acceleration:
+            if isinstance(problem, BendingProblem) and self.acceleration:
                 a = -cho_solve((factor, True), ravel_pytree(problem.bend(iterate.p, unravel(move)))[0])
                 straight = 4 * (a @ (weight * a)) <= self.most_bent**2 * (move @ (weight * move))
                 move = move + jnp.where(straight, 0.5 * a, 0.0)

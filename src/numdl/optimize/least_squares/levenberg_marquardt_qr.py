@@ -1,4 +1,4 @@
-"""How to fit few parameters to all digits, whatever their scales?
+"""Levenberg-Marquardt method by QR (curve fitting): how to fit few parameters to all digits, whatever their scales?
 
 Each step solves the damped linear least-squares problem
 
@@ -36,7 +36,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, PyTree, ResidualProblem, Status, require
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import RUNNING
 
@@ -71,16 +72,23 @@ class LevenbergMarquardtQR(eqx.Module):
     bend: float = eqx.field(static=True, default=0.75)
     tol: float = eqx.field(static=True, default=1e-10)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
-        """First iterate; nothing is evaluated."""
+    __check_init__ = require_settings
+
+    def init(self, problem: ResidualProblem, p: PyTree, aux: PyTree) -> Iterate:
+        """First iterate; nothing is evaluated.
+
+        Raises:
+            TypeError: the problem has no residual.
+        """
+        require(problem, ResidualProblem, "LevenbergMarquardtQR", "use TrustRegion, which needs products only")
         value, mu, growth = scalars_like(p, np.inf, self.first_damping, 2.0)
         return Iterate(p, aux, value, ScaledDamping(mu, growth, jnp.zeros_like(ravel_pytree(p)[0])), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: ResidualProblem, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` damping values did not help.
 
         Args:
-            problem: has ``residual``, and ``value`` for the companion.
+            problem: as given to ``init``.
             iterate: where the method stands.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What is compiled once and shared by every run on problems of the same shapes?
+"""Compiled steps: what is compiled once and shared by every run on problems of the same shapes?
 
 Problem data and penalty parameters are arguments, never closures: changing them compiles nothing.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +14,11 @@ import numpy as np
 from jaxtyping import Array
 from threadpoolctl import threadpool_limits
 
-from numdl.contracts import Iterate, PyTree
+from numdl.contracts import Iterate, Optimizer, ProblemT, PyTree
 
 
 @jax.jit
-def compiled_step(optimizer: Any, problem: Any, iterate: Iterate) -> Iterate:
+def compiled_step(optimizer: Optimizer[ProblemT], problem: ProblemT, iterate: Iterate) -> Iterate:
     """One step; problem data and penalty parameters are arguments, so changing them compiles nothing."""
     return optimizer.step(problem, iterate)
 

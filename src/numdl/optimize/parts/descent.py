@@ -1,9 +1,12 @@
-"""What do methods that go along a direction share: where they stand, which step they book, when they are done?"""
+"""Line-search descent methods, common parts.
+
+What do methods that go along a direction share: where they stand, which step they book, when they are done?
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, Linearization, PyTree, Status, Work
+from numdl.contracts import Iterate, Linearization, LineProblem, Problem, PyTree, Status, Work
 from numdl.optimize.parts.line_search import Found, Known, Line, Trial, line_of
 from numdl.optimize.parts.status import RUNNING
 from numdl.optimize.parts.work import work_of
@@ -39,7 +42,7 @@ class Point(NamedTuple):
     paid: Array | float
 
 
-def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
+def linearized(problem: Problem, p: PyTree, aux: PyTree) -> Point:
     """The problem at p."""
     vector, unravel = ravel_pytree(p)
     lin = problem.linearize(p, aux)
@@ -48,9 +51,9 @@ def linearized(problem: Any, p: PyTree, aux: PyTree) -> Point:
     return Point(lin, vector, ravel_pytree(lin.gradient)[0], unravel, product, work, work.linearize)
 
 
-def nothing_known(problem: Any, p: PyTree, aux: PyTree) -> Known | None:
+def nothing_known(problem: Problem, p: PyTree, aux: PyTree) -> Known | None:
     """Zeros in place of what a trial of ``line_of`` will know; None where its trials know values and slopes only."""
-    if hasattr(problem, "along"):
+    if isinstance(problem, LineProblem):
         return None
 
     def known(p: PyTree, aux: PyTree) -> Known:
@@ -60,7 +63,7 @@ def nothing_known(problem: Any, p: PyTree, aux: PyTree) -> Known | None:
     return jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape, a.dtype)), jax.eval_shape(known, p, aux))
 
 
-def revisited(problem: Any, iterate: Iterate, known: Known | None) -> Point:
+def revisited(problem: Problem, iterate: Iterate, known: Known | None) -> Point:
     """The problem where a search has ended, from what its last trial knew; the trial is not evaluated again.
 
     Args:
@@ -90,9 +93,9 @@ def revisited(problem: Any, iterate: Iterate, known: Known | None) -> Point:
     return Point(lin, vector, g, unravel, product, work, jnp.where(old, 0.0, work.linearize))
 
 
-def line_and_start(problem: Any, point: Point, d: Float[Array, " p"]) -> tuple[Line, Trial]:
+def line_and_start(problem: Problem, point: Point, d: Float[Array, " p"]) -> tuple[Line, Trial]:
     """The objective along d, and the trial at 0, which is known already."""
-    known = None if hasattr(problem, "along") else Known(point.g, dict(point.lin.metrics))
+    known = None if isinstance(problem, LineProblem) else Known(point.g, dict(point.lin.metrics))
     start = Trial(point.lin.value, point.g @ d, point.lin.aux, known)
     return line_of(problem, point.p, d, point.lin.aux, point.unravel), start
 

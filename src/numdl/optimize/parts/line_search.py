@@ -1,4 +1,4 @@
-"""How far to go along a direction of descent?
+"""Line search (Armijo, strong Wolfe): how far to go along a direction of descent?
 
 Two answers, both on ``phi(t) = f(p + t d)``: Armijo's, which asks for enough decrease, and strong Wolfe's, which also
 asks that the slope has flattened and so keeps quasi-Newton and nonlinear conjugate gradients sane. Near a minimiser a
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from numdl.contracts import PyTree
+from numdl.contracts import LineProblem, Problem, PyTree
 
 
 class Known(NamedTuple):
@@ -64,11 +64,11 @@ class Found(NamedTuple):
     trials: Int[Array, ""]
 
 
-def line_of(problem: Any, p: Float[Array, " p"], d: Float[Array, " p"], aux: PyTree, unravel: Callable) -> Line:
-    """The objective along a line; a problem that knows a cheaper way says so by a method ``along(p, d, aux)``.
+def line_of(problem: Problem, p: Float[Array, " p"], d: Float[Array, " p"], aux: PyTree, unravel: Callable) -> Line:
+    """The objective along a line; a problem that knows a cheaper way is a ``LineProblem``.
 
     Args:
-        problem: has ``linearize``, perhaps ``along``.
+        problem: perhaps a ``LineProblem``.
         p: origin, (p,).
         d: direction, (p,).
         aux: companion at the origin.
@@ -77,7 +77,7 @@ def line_of(problem: Any, p: Float[Array, " p"], d: Float[Array, " p"], aux: PyT
     Returns:
         ``t -> Trial``.
     """
-    if hasattr(problem, "along"):
+    if isinstance(problem, LineProblem):
         evaluate = problem.along(unravel(p), unravel(d), aux)
         return lambda t: Trial(*evaluate(t))
 

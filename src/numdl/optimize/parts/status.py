@@ -1,10 +1,15 @@
-"""When is an iteration done?"""
+"""Acceptance of trial steps and stopping criteria: may a step be kept, and when is an iteration done?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 
-from numdl.contracts import Status
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from numdl.contracts import PyTree, Status
 
 RUNNING = Status("running", "Still running.")
 
@@ -26,3 +31,42 @@ def plateau(values: Sequence[float], tol: float, window: int = 5) -> Status:
     if before - now <= tol * abs(before):
         return Status("converged", f"The last {window} steps lowered the objective by less than {tol:g} of its value.")
     return RUNNING
+
+
+def judge(
+    value: Float[Array, ""], new: Float[Array, ""], predicted: Float[Array, ""]
+) -> tuple[Bool[Array, ""], Float[Array, ""]]:
+    """Whether a trial is good, and the ratio of actual to predicted decrease.
+
+    Args:
+        value: objective where the trial started.
+        new: objective there; a number that is not finite is never good, nor is one above ``value``.
+        predicted: decrease of the model, positive.
+
+    Returns:
+        Whether at least 1e-4 of the promise was kept, and the ratio, no unit.
+    """
+    ratio = (value - new) / predicted
+    return jnp.isfinite(new) & (new <= value) & (ratio > 1e-4), ratio
+
+
+def kept_if(good: Bool[Array, ""], new: PyTree, old: PyTree) -> PyTree:
+    """The new tree where the trial is good, else the old one."""
+    return jax.tree.map(functools.partial(jnp.where, good), new, old)
+
+
+def trial_status(history: Mapping[str, Sequence[float]], tol: float, what: str) -> Status:
+    """``stalled`` when three steps in a row found no good trial, ``converged`` on a plateau of the objective.
+
+    Args:
+        history: columns ``objective`` and ``accepted``.
+        tol: relative decrease of the objective over five steps.
+        what: that was tried, for the sentence.
+
+    Returns:
+        ``running``, or why to stop.
+    """
+    accepted = history["accepted"]
+    if len(accepted) >= 3 and not any(accepted[-3:]):
+        return Status("stalled", f"No {what} lowers the objective any more: it is minimal to rounding.")
+    return plateau(history["objective"], tol)

@@ -1,13 +1,11 @@
-"""How many passes over the data does a step cost?"""
+"""Work units of a step: how many passes over the data does a step cost?"""
 
 from __future__ import annotations
 
-from typing import Any
-
-from numdl.contracts import PyTree, Work
+from numdl.contracts import CountedProblem, Problem, PyTree, Work
 
 
-def work_of(problem: Any, p: PyTree) -> Work:
+def work_of(problem: Problem, p: PyTree) -> Work:
     """Cost of a problem's operations.
 
     Args:
@@ -17,4 +15,4 @@ def work_of(problem: Any, p: PyTree) -> Work:
     Returns:
         Its own answer, or that of a model with one forward and one backward pass.
     """
-    return problem.work(p) if hasattr(problem, "work") else Work()
+    return problem.work(p) if isinstance(problem, CountedProblem) else Work()

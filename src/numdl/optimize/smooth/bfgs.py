@@ -1,4 +1,6 @@
-"""How far does a dense picture of the inverse Hessian carry that is learnt from gradients alone?
+"""BFGS quasi-Newton method.
+
+How far does a dense picture of the inverse Hessian carry that is learnt from gradients alone?
 
 BFGS: ``d = -B g``; each pair ``s = p_new - p``, ``y = g_new - g`` updates
 
@@ -17,7 +19,7 @@ Source: Nocedal and Wright, Numerical Optimization, alg. 6.1, eqs. 6.17 and 6.20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -25,7 +27,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, strong_wolfe
@@ -54,7 +57,9 @@ class BFGS(eqx.Module):
 
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, learnt = scalars_like(p, np.inf, 0.0)
         vector = ravel_pytree(p)[0]
@@ -63,7 +68,7 @@ class BFGS(eqx.Module):
         known = nothing_known(problem, p, aux)
         return Iterate(p, aux, value, Inverse(jnp.asarray(B), learnt, vector, jnp.asarray(g), known), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         point = revisited(problem, iterate, iterate.state.known)
         B, learnt = _updated(iterate.state, point.p, point.g)

@@ -1,4 +1,4 @@
-"""What is gained or lost by improving one block of the unknowns at a time?
+"""Block coordinate descent: what is gained or lost by improving one block of the unknowns at a time?
 
 Alternating minimisation: each step visits the blocks in turn; in a block, a Gauss-Newton step by conjugate gradients in
 a ball whose radius is the block's own, accepted if it keeps its promise. With the blocks ``theta`` and ``W`` of a
@@ -14,7 +14,6 @@ Source: Nocedal and Wright, Numerical Optimization, sec. 9.3 (coordinate search)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,11 +22,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import steihaug
-from numdl.optimize.parts.accept import judge, kept_if, trial_status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import Point, departure, linearized
+from numdl.optimize.parts.status import judge, kept_if, trial_status
 
 
 class BlockCoordinateDescent(eqx.Module):
@@ -48,14 +48,16 @@ class BlockCoordinateDescent(eqx.Module):
     max_trials: int = eqx.field(static=True, default=8)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         vector = np.asarray(ravel_pytree(p)[0])
         sizes = [max(float(np.linalg.norm(vector[mask])), 1.0) for mask in self._masks(p)]
         value, *_ = scalars_like(p, np.inf)
         return Iterate(p, aux, value, jnp.asarray(np.asarray(sizes, vector.dtype) * self.first_radius), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One visit of every block; ``metrics`` belong to the point that was left."""
         masks = self._masks(iterate.p)
         p, aux, radii = iterate.p, iterate.aux, iterate.state
@@ -70,7 +72,7 @@ class BlockCoordinateDescent(eqx.Module):
         assert first is not None  # _masks refuses a p without blocks
         return Iterate(p, aux, value, radii, departure(first, work=work, accepted=accepted, trials=trials))
 
-    def _visit(self, problem: Any, point: Point, mask: Array, radius: Float[Array, ""]) -> tuple:
+    def _visit(self, problem: Problem, point: Point, mask: Array, radius: Float[Array, ""]) -> tuple:
         """A step of one block: unknowns, companion, value, radius, whether it was good, trials and passes."""
         g = jnp.where(mask, point.g, 0.0)
         value, size = point.lin.value, jnp.linalg.norm(g)

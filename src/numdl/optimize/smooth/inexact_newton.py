@@ -1,4 +1,4 @@
-"""How accurately must Newton's equations be solved, and by what they may be eased?
+"""Inexact Newton-CG method: how accurately must Newton's equations be solved, and by what they may be eased?
 
 Each step solves ``H d = -g`` by preconditioned conjugate gradients up to a relative residual (the forcing term) that
 follows how well the last linear model foretold the gradient, then goes along d by Armijo from the full step. The
@@ -21,7 +21,7 @@ Toint, Optim. Methods Softw. 14 (2000) 75-98 (linesearches with negative curvatu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,8 +30,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, PreconditionedProblem, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, gradient_target, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo, strong_wolfe
@@ -56,20 +57,21 @@ class InexactNewton(eqx.Module):
         forcing: a fixed forcing term; None for Eisenstat and Walker's.
         tol: norm of the gradient, relative to max(1, |objective|), at which to stop.
 
-    A problem with a method ``preconditioner(p, aux)``, which returns ``v -> M^-1 v`` (symmetric and positive, M near
-    the curvature), is preconditioned by it.
+    A ``PreconditionedProblem`` is preconditioned by its own approximate inverse.
     """
 
     max_products: int = eqx.field(static=True, default=200)
     forcing: float | None = eqx.field(static=True, default=None)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, eta, unknown = scalars_like(p, np.inf, LARGEST, 0.0)
         return Iterate(p, aux, value, Forecast(eta, unknown, unknown), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         point = linearized(problem, iterate.p, iterate.aux)
         size = jnp.linalg.norm(point.g)
@@ -77,7 +79,7 @@ class InexactNewton(eqx.Module):
         eta = self._eta(size, target, iterate.state)
         done = size <= target
         inverse = None
-        if hasattr(problem, "preconditioner"):
+        if isinstance(problem, PreconditionedProblem):
             solve = problem.preconditioner(iterate.p, iterate.aux)
             inverse = lambda r: ravel_pytree(solve(point.unravel(r)))[0]  # noqa: E731
         solved = preconditioned_cg(

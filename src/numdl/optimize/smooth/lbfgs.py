@@ -1,4 +1,4 @@
-"""How well do the last few steps and changes of the gradient stand for the Hessian?
+"""L-BFGS quasi-Newton method: how well do the last few steps and changes of the gradient stand for the Hessian?
 
 L-BFGS: ``d = -B g`` by the two-loop recursion over at most ``memory`` pairs ``s = p_new - p``, ``y = g_new - g``, from
 ``B_0 = s'y / y'y``. The strong Wolfe conditions keep ``s'y > 0``; a pair without it (after a change of the problem, or
@@ -12,7 +12,7 @@ Source: Nocedal and Wright, Numerical Optimization, alg. 7.4 and 7.5.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,7 +21,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, strong_wolfe
@@ -52,7 +53,9 @@ class LBFGS(eqx.Module):
     memory: int = eqx.field(static=True, default=10)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         (value,) = scalars_like(p, np.inf)
         vector = ravel_pytree(p)[0]
@@ -61,7 +64,7 @@ class LBFGS(eqx.Module):
         zero = jnp.asarray(np.zeros(vector.shape, vector.dtype))
         return Iterate(p, aux, value, Pairs(empty, empty, vector, zero, nothing_known(problem, p, aux)), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         steps, changes, last, before, known = iterate.state
         point = revisited(problem, iterate, known)

@@ -1,4 +1,4 @@
-"""What does the whole Hessian buy: the number of correct digits doubles with each step?
+"""Newton's method: what does the whole Hessian buy: the number of correct digits doubles with each step?
 
 ``(H + shift I) d = -g`` by Cholesky, then Armijo from the full step. H is ``problem.hessian(p, aux)`` where the problem
 has one, else the curvature column by column. The shift is ten roundings of the mean diagonal, and a hundred times more
@@ -13,7 +13,6 @@ Source: Nocedal and Wright, Numerical Optimization, sec. 3.3, alg. 3.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,7 +21,8 @@ import numpy as np
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import HessianProblem, Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo
@@ -37,15 +37,17 @@ class Newton(eqx.Module):
 
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         (value,) = scalars_like(p, np.inf)
         return Iterate(p, aux, value, (), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         point = linearized(problem, iterate.p, iterate.aux)
-        if hasattr(problem, "hessian"):
+        if isinstance(problem, HessianProblem):
             matrix, inner = problem.hessian(iterate.p, iterate.aux), point.work.matrix or 0.0
         else:
             matrix = jax.lax.map(point.product, jnp.eye(point.p.size, dtype=point.p.dtype))

@@ -1,4 +1,4 @@
-"""How much faster is a gradient that remembers one direction?
+"""Nonlinear conjugate gradients: how much faster is a gradient that remembers one direction?
 
 Hager and Zhang's nonlinear conjugate gradients: ``d = -g + beta d_old`` with ``y = g - g_old`` and
 
@@ -14,7 +14,7 @@ Source: Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192, eqs. 1.3, 1.6 and 1.7
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -22,7 +22,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, strong_wolfe
@@ -51,13 +52,15 @@ class NonlinearCG(eqx.Module):
     flatness: float = eqx.field(static=True, default=0.1)
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, none = scalars_like(p, np.inf, 0.0)
         zero = jnp.asarray(np.zeros_like(ravel_pytree(p)[0]))
         return Iterate(p, aux, value, Remembered(zero, zero, none, nothing_known(problem, p, aux)), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         old, before, promised, last = iterate.state
         point = revisited(problem, iterate, last)

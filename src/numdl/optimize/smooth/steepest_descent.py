@@ -1,4 +1,4 @@
-"""How fast is the plainest method, and what does an exact step cost and gain?
+"""Steepest descent: how fast is the plainest method, and what does an exact step cost and gain?
 
 ``d = -g`` with Armijo's step, or with the step that is exact for the quadratic model, ``t = g'g / g'Hg`` (one product
 with the curvature). On a quadratic of condition kappa the exact step contracts f - f* at least by the factor
@@ -13,14 +13,15 @@ Source: Nocedal and Wright, Numerical Optimization, sec. 3.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, linearized, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, armijo
@@ -45,12 +46,14 @@ class SteepestDescent(eqx.Module):
     length: Literal["armijo", "exact"] = eqx.field(static=True, default="armijo")
     tol: float = eqx.field(static=True, default=1e-8)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         value, t = scalars_like(p, np.inf, -1.0)
         return Iterate(p, aux, value, Length(t, self._keeps(nothing_known(problem, p, aux))), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One step; ``metrics`` belong to the point that was left."""
         if self.length == "exact":
             point = linearized(problem, iterate.p, iterate.aux)

@@ -1,4 +1,4 @@
-"""How does one batch move the unknowns: any transformation of its gradient that optax offers?
+"""Stochastic gradient step: how does one batch move the unknowns: any transformation of its gradient that optax offers?
 
 ``p <- p + rate * u``, u the update that the transformation makes of the batch's gradient. Give it a learning rate of 1,
 as ``optax.sgd(1.0)``, ``optax.sgd(1.0, momentum=0.9, nesterov=True)``, ``optax.adagrad(1.0)``, ``optax.rmsprop(1.0)``
@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree
+from numdl.contracts import Iterate, Problem, PyTree
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.held_out import held_out
 from numdl.optimize.parts.work import work_of
 
@@ -32,21 +33,23 @@ class StochasticGradient(eqx.Module):
 
     transform: Any = eqx.field(static=True)
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         return Iterate(p, aux, unknown_value(p), self.transform.init(p), {})
 
-    def step(self, problem: Any, iterate: Iterate, rate: Float[Array, ""]) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate, rate: Float[Array, ""]) -> Iterate:
         """One step; ``value`` and ``gradient_norm`` are those of the batch at the point it leaves."""
         value, gradient = jax.value_and_grad(lambda p: problem.value(p, iterate.aux)[0])(iterate.p)
         p, state = moved(self.transform, iterate.p, gradient, iterate.state, rate)
         return Iterate(p, iterate.aux, value, state, {"gradient_norm": tree_norm(gradient)})
 
-    def evaluate(self, problem: Any, p: PyTree, aux: PyTree) -> Float[Array, ""]:
+    def evaluate(self, problem: Problem, p: PyTree, aux: PyTree) -> Float[Array, ""]:
         """Mean misfit of another problem at this point, for validation."""
         return held_out(problem, p, aux)
 
-    def passes(self, problem: Any, p: PyTree) -> float:
+    def passes(self, problem: Problem, p: PyTree) -> float:
         """Passes over the rows of a batch that its step costs."""
         return work_of(problem, p).trial
 

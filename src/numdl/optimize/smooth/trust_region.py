@@ -1,4 +1,4 @@
-"""How far to trust a quadratic model that is known only by its products?
+"""Trust-region Newton-CG: how far to trust a quadratic model that is known only by its products?
 
 Each step minimises the model in a ball and the radius follows the ratio of actual to predicted decrease. A step that
 does not decrease the objective, or is not finite, is never accepted. Where the model is lowest in the ball is sought
@@ -30,10 +30,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Iterate, PyTree, Status
+from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import Subproblem, krylov_model, lowest_in_ball, steihaug
-from numdl.optimize.parts.accept import judge, kept_if, trial_status
+from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.status import judge, kept_if, trial_status
 from numdl.optimize.parts.work import work_of
 
 
@@ -62,13 +63,15 @@ class TrustRegion(eqx.Module):
     tol: float = eqx.field(static=True, default=1e-8)
     subspace: Literal["cg", "lanczos", "arnoldi"] = eqx.field(static=True, default="cg")
 
-    def init(self, problem: Any, p: PyTree, aux: PyTree) -> Iterate:
+    __check_init__ = require_settings
+
+    def init(self, problem: Problem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated."""
         size = sum(float(np.sum(np.square(leaf))) for leaf in jax.tree.leaves(p)) ** 0.5
         value, radius = scalars_like(p, np.inf, self.first_radius * max(size, 1.0))
         return Iterate(p, aux, value, Trust(radius), {})
 
-    def step(self, problem: Any, iterate: Iterate) -> Iterate:
+    def step(self, problem: Problem, iterate: Iterate) -> Iterate:
         """One accepted step, or none if ``max_trials`` radii did not help.
 
         Args:

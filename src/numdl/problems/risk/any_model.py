@@ -1,4 +1,7 @@
-"""How does any model of one sample, whatever holds its weights, become a problem for every optimiser here?"""
+"""Problems from any model (Equinox, Flax, functions).
+
+How does any model of one sample, whatever holds its weights, become a problem for every optimiser here?
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.problems.risk.empirical import Empirical
 from numdl.problems.risk.losses import Loss
@@ -83,8 +87,7 @@ def empirical(
     x, c = jnp.asarray(x), jnp.asarray(c)
     if x.shape[0] != c.shape[0]:
         raise ValueError(f"empirical: x has {x.shape[0]} rows, c has {c.shape[0]}. Give one target for each sample.")
-    if not 0.0 <= alpha < float("inf"):
-        raise ValueError(f"empirical(alpha={alpha}): needs a finite alpha >= 0. Use 0 for no penalty.")
+    checks.number("empirical", "alpha", alpha, least=0, hint="Use 0 for no penalty.")
     shape = jax.eval_shape(apply, p, jax.ShapeDtypeStruct(x.shape[1:], x.dtype)).shape
     if shape != c.shape[1:]:
         raise ValueError(

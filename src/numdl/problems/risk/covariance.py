@@ -1,4 +1,4 @@
-"""How well do the data determine the parameters of a fitted curve?
+"""Covariance and standard errors of fitted parameters: how well do the data determine the parameters of a fitted curve?
 
     covariance = s^2 (J'J)^-1,    s^2 = ||r||^2 / (N - P),    p_j +- t_{N-P} sqrt(covariance_jj)
 
@@ -19,6 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from scipy.special import stdtrit
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.problems.risk.nonlinear_squares import NonlinearLeastSquares
@@ -65,8 +66,7 @@ def confidence(
         ValueError: the level is no probability, the problem has a penalty or another loss (see ``laplace_metrics``), or
             there are no more residuals than parameters.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"confidence(level={level:g}): needs a probability between 0 and 1, for instance 0.95.")
+    checks.number("confidence", "level", level, above=0, below=1, hint="Use 0.95.")
     if isinstance(problem, VarPro):
         penalised = float(problem.alpha_head) > 0 or bool(np.any(np.asarray(problem.penalty.diagonal) > 0))
         if penalised or problem.loss.name != LEAST_SQUARES.name:

@@ -1,4 +1,6 @@
-"""What is the mean misfit of any one-sample map plus a penalty, with its slope and curvature from products?
+"""Empirical risk.
+
+What is the mean misfit of any one-sample map plus a penalty, with its slope and curvature from products?
 
     f(p) = 1/n sum_i w_i loss(apply(p, x_i), c_i) + penalty(p)
 
@@ -23,14 +25,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
-from numdl.problems.risk.losses import LEAST_SQUARES, Loss
-from numdl.problems.risk.metrics import error_of, misfit_metrics
-from numdl.problems.risk.nonlinear_squares import SquaresNormal
+from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
-from numdl.regularize.penalty import hessian_at
+from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
 BLOCK = 2**22
 """Numbers in a block of the Jacobian where no chunk is given."""
@@ -48,8 +48,8 @@ class Empirical(eqx.Module):
         x: samples, (n, d).
         c: targets, (n, k).
         w: sample weights of mean 1, no unit, (n,).
-        chunk: rows of each part in a block of a pass over the data; None for all.
-        parts: into which the rows are divided among devices, see ``numdl.problems.sharding``.
+        chunk: rows of each shard in a block of a pass over the data; None for all.
+        n_shards: into which the rows are divided among devices, see ``numdl.problems.sharding``.
     """
 
     apply: Callable = eqx.field(static=True)
@@ -59,11 +59,11 @@ class Empirical(eqx.Module):
     c: Float[Array, "n k"]
     w: Float[Array, " n"]
     chunk: int | None = eqx.field(static=True, default=None)
-    parts: int = eqx.field(static=True, default=1)
+    n_shards: int = eqx.field(static=True, default=1)
 
     def scores(self, p: PyTree) -> Float[Array, "n k"]:
         """``apply(p, x_i)`` for all samples."""
-        return map_rows(lambda x: jax.vmap(self.apply, (None, 0))(p, x), self.chunk, self.x, parts=self.parts)
+        return map_rows(lambda x: jax.vmap(self.apply, (None, 0))(p, x), self.chunk, self.x, n_shards=self.n_shards)
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
         """``f(p)``; the companion passes through."""
@@ -75,7 +75,7 @@ class Empirical(eqx.Module):
 
     def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
-        s, push, pull = linear_passes(self.apply, p, self.x, self.chunk, self.parts)
+        s, push, pull = linear_passes(self.apply, p, self.x, self.chunk, self.n_shards)
         share = (self.w / self.x.shape[0])[:, None]
         data = self._misfit(s)
         rest = share * jax.vmap(self.loss.residual)(s, self.c)
@@ -90,14 +90,14 @@ class Empirical(eqx.Module):
         metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
 
-    def normal(self, p: PyTree, aux: PyTree) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; one block of the Jacobian in memory.
 
         A penalty that has no ``diagonal`` is part of ``matrix``.
         """
         vector, unravel = ravel_pytree(p)
         (n, k), size = self.c.shape, vector.size
-        chunk = min(n // self.parts, self.chunk or max(1, BLOCK // max(k * size, 1)))
+        chunk = min(n // self.n_shards, self.chunk or max(1, BLOCK // max(k * size, 1)))
 
         def block(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array, Array]:
             s, jt = pulled_rows(self.apply, p, jnp.broadcast_to(jnp.eye(k, dtype=c.dtype), (x.shape[0], k, k)), x)
@@ -105,18 +105,18 @@ class Empirical(eqx.Module):
             factor = jnp.sqrt(w)[:, None, None] * jax.vmap(self.loss.factor)(s, c)
             wide = jnp.einsum("pkb,brk->prb", jt, factor)
             wrong = s.shape[0] * error_of(self.loss, s, c, w) ** power
-            return w @ jax.vmap(self.loss.value)(s, c), gradient, gram(wide, self.parts), wrong
+            return w @ jax.vmap(self.loss.value)(s, c), gradient, gram(wide, self.n_shards), wrong
 
         power = 1 if self.loss.classes else 2  # a mean of squares adds up over blocks, its root not
-        sums = sum_rows(block, chunk, self.w, self.x, self.c, parts=self.parts)
+        sums = sum_rows(block, chunk, self.w, self.x, self.c, n_shards=self.n_shards)
         data, gradient, matrix, wrong = (part / n for part in sums)
-        if hasattr(self.penalty, "diagonal"):
+        if isinstance(self.penalty, DiagonalPenalty):
             diagonal = self.penalty.diagonal
         else:
             bend_penalty = hessian_at(self.penalty, p)
             columns = jax.vmap(lambda e: ravel_pytree(bend_penalty(unravel(e)))[0])
             matrix, diagonal = matrix + columns(jnp.eye(size, dtype=vector.dtype)), jnp.zeros_like(vector)
-        return SquaresNormal(
+        return Normal(
             data + self.penalty.value(p),
             gradient + ravel_pytree(self.penalty.gradient(p))[0],
             matrix,
@@ -145,7 +145,7 @@ class Empirical(eqx.Module):
             bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, c, second)
             return jax.vjp(lambda q: rows(q, x), p)[1]((w / self.x.shape[0])[:, None] * bent)[0]
 
-        return sum_rows(block, self.chunk, self.w, self.x, self.c, parts=self.parts)
+        return sum_rows(block, self.chunk, self.w, self.x, self.c, n_shards=self.n_shards)
 
     def residual(self, p: PyTree) -> Float[Array, " N"]:
         """Stacked residual whose half square norm is the objective, for ``LevenbergMarquardtQR``.
@@ -167,13 +167,13 @@ class Empirical(eqx.Module):
     def work(self, p: PyTree) -> Work:
         """A matrix costs one pass backward for each score; in blocks of rows products repeat the pass forward."""
         n, k = self.c.shape
-        again = 1.0 if self.chunk is not None and self.chunk * self.parts < n else 0.0
+        again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
         return Work(linearize=2.0 + again, trial=2.0 + again, product=2.0 + 2.0 * again, matrix=1.0 + k)
 
     def rows(self, index: Int[Array, " m"]) -> Empirical:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), parts=1)
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
 
     def _misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
         return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]

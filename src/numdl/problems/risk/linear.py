@@ -1,4 +1,6 @@
-"""What do linear models gain from being linear: plain products, single precision where it does, a preconditioner.
+"""Empirical risk of linear models.
+
+What do linear models gain from being linear: plain products, single precision where it does, a preconditioner.
 
     f(W) = 1/n sum_i w_i loss(W z_i, c_i) + penalty(W),    z = [x; 1] with an intercept, else x
 
@@ -21,10 +23,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, Work
-from numdl.problems.risk.losses import Loss
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import Loss, misfit_metrics
 from numdl.problems.risk.spectral import SpectralBasis, spectral_basis, spectral_inverse
-from numdl.problems.sharding import deal, parts_of, place
+from numdl.problems.sharding import count_shards, deal, place
 from numdl.problems.varpro.heads import head_hessian
 from numdl.regularize.operator_penalty import OperatorPenalty
 
@@ -188,6 +189,6 @@ def linear_empirical(
     small = z.astype(np.float32) if light or precondition else None
     basis = spectral_basis(small, w) if precondition and small is not None else None
     narrow = [small.T] if light and small is not None else []
-    w, c, *features = deal(parts_of(mesh), w, c, z.T, *narrow)
+    w, c, *features = deal(count_shards(mesh), w, c, z.T, *narrow)
     z, *narrow = (place(mesh, a.T, axis=1) for a in features)
     return LinearEmpirical(loss, penalty, z, place(mesh, c), place(mesh, w), narrow[0] if narrow else None, basis)

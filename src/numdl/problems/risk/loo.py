@@ -1,4 +1,6 @@
-"""How would a linear model do on each observation without it, and how probable are the labels under it?
+"""Approximate leave-one-out and evidence of linear classifiers.
+
+How would a linear model do on each observation without it, and how probable are the labels under it?
 
 Leaving one of n observations out changes its own scores, to one Newton step from the full fit, by
 
@@ -97,6 +99,8 @@ def laplace_evidence(problem: LinearEmpirical, W: Head, total: float) -> float:
     rank = int(np.linalg.matrix_rank(square, hermitian=True))
     sizes = Sizes(total, k, np.array([k * rank]), W.size - k * rank, gaussian=False)
     precisions = Precisions(np.array([alpha * total]), 1.0)
+    if not np.all(np.isfinite([misfit, penalty, logdet])):
+        return -np.inf
     return log_evidence(precisions, sizes, float(misfit), np.array([2 * penalty / alpha]), float(logdet))
 
 

@@ -1,4 +1,4 @@
-"""How does a misfit become a ``Loss`` when only its value is known?
+"""Loss from a function: how does a misfit become a ``Loss`` when only its value is known?
 
 Derivatives are automatic; the factor of the Hessian comes from its eigenvalues, negative ones (rounding) set to zero:
 directions in which the loss is flat carry no curvature.

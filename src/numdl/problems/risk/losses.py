@@ -1,4 +1,4 @@
-"""How far are the scores of one sample from its target, and how does that bend?
+"""Loss functions: how far are the scores of one sample from its target, and how does that bend?
 
 Every function takes scores ``s (k,)`` and a target ``c (k,)`` of ONE sample; the mean over samples is left to the
 problem. All stay finite for ``|s| = 1e4``, and so do their automatic derivatives: no exponential of a positive number
@@ -229,3 +229,45 @@ def get_loss(name: str) -> Loss:
     if name not in LOSSES:
         raise ValueError(f"get_loss({name!r}): unknown loss. Use one of {', '.join(LOSSES)}.")
     return LOSSES[name]
+
+
+def misfit_metrics(
+    loss: Loss,
+    s: Float[Array, "n k"],
+    c: Float[Array, "n k"],
+    w: Float[Array, " n"],
+    data: Float[Array, ""],
+) -> dict[str, Array]:
+    """Mean misfit and training error.
+
+    Args:
+        loss: misfit of one sample.
+        s: scores, (n, k).
+        c: targets, (n, k).
+        w: weights of mean 1, (n,).
+        data: weighted mean misfit, ().
+
+    Returns:
+        ``misfit`` and ``train_error``: root mean squared error over samples and outputs, or share of samples whose
+        class is wrong.
+    """
+    return {"misfit": data, "train_error": error_of(loss, s, c, w)}
+
+
+def error_of(loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], w: Float[Array, " n"]) -> Float[Array, ""]:
+    """Root mean squared error, or the share of wrong classes.
+
+    Args:
+        loss: misfit of one sample.
+        s: scores, (n, k).
+        c: targets, (n, k).
+        w: weights of mean 1, (n,).
+
+    Returns:
+        (), in the units of c, or no unit.
+    """
+    if not loss.classes:
+        return jnp.sqrt(jnp.mean(w[:, None] * (jax.vmap(loss.predict)(s) - c) ** 2))
+    if c.shape[1] == 1:
+        return jnp.mean(w * ((s[:, 0] > 0) != (c[:, 0] > 0.5)))
+    return jnp.mean(w * (jnp.argmax(s, axis=1) != jnp.argmax(c, axis=1)))

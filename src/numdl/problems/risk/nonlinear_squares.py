@@ -1,4 +1,6 @@
-"""How far is a model with few parameters from its data, in least squares and without a penalty?
+"""Nonlinear least squares (curve fitting).
+
+How far is a model with few parameters from its data, in least squares and without a penalty?
 
     F(p) = 1/(2n) sum_i w_i ||model(p, x_i) - c_i||^2 = ||r(p)||^2 / 2,    r_i = sqrt(w_i/n) (model(p, x_i) - c_i)
 
@@ -11,7 +13,6 @@ Cost: the Jacobian is formed forward, one pass over the n samples for each of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,27 +20,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
-
-
-class SquaresNormal(NamedTuple):
-    """Normal equations of a problem without a head, as ``LevenbergMarquardt`` reads them.
-
-    Attributes:
-        value: objective.
-        gradient: (P,).
-        matrix: (P, P) Gauss-Newton matrix of the misfit, ``J'J`` for a sum of squares.
-        diagonal: (P,) of the penalty.
-        aux: the companion, unchanged.
-        metrics: scalars for the history.
-    """
-
-    value: Float[Array, ""]
-    gradient: Float[Array, " P"]
-    matrix: Float[Array, "P P"]
-    diagonal: Float[Array, " P"]
-    aux: PyTree
-    metrics: dict[str, Array]
+from numdl.contracts import Linearization, Normal, PyTree, Work
 
 
 class NonlinearLeastSquares(eqx.Module):
@@ -105,12 +86,12 @@ class NonlinearLeastSquares(eqx.Module):
         value = 0.5 * jnp.sum(r**2)
         return Linearization(value, pull(r)[0], lambda v: pull(push(v))[0], aux, {"misfit": value})
 
-    def normal(self, p: PyTree, aux: PyTree = None) -> SquaresNormal:
+    def normal(self, p: PyTree, aux: PyTree = None) -> Normal:
         """Value, gradient and ``J'J``; half of the digits are lost where J is ill-conditioned."""
         vector, unravel = ravel_pytree(p)
         r, j = self.residual(p), jax.jacfwd(lambda q: self.residual(unravel(q)))(vector)
         value = 0.5 * jnp.sum(r**2)
-        return SquaresNormal(value, j.T @ r, j.T @ j, jnp.zeros_like(vector), aux, {"misfit": value})
+        return Normal(value, j.T @ r, j.T @ j, jnp.zeros_like(vector), aux, {"misfit": value})
 
     def work(self, p: PyTree) -> Work:
         """The matrix costs one pass forward for each parameter."""

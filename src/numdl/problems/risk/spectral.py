@@ -1,4 +1,4 @@
-"""What is near the inverse of a linear model's Hessian, and cheap?
+"""Spectral preconditioner: what is near the inverse of a linear model's Hessian, and cheap?
 
 The Hessian is ``sum_i share_i H_i (x) z_i z_i' + I (x) P``: all outputs share the features. In the eigenvectors Q of
 the features' gram matrix it is treated at two levels:

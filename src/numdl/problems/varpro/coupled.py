@@ -1,4 +1,6 @@
-"""What is a separable problem when its linear part is not eliminated but moves along with the rest?
+"""Full (coupled) problem without elimination.
+
+What is a separable problem when its linear part is not eliminated but moves along with the rest?
 
     f(theta, W) = 1/n sum_i w_i loss(W [u(theta, x_i); 1], c_i) + alpha_W/2 ||W_m||^2 + penalty(theta)
 
@@ -75,5 +77,5 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
         problem.c,
         problem.w,
         problem.chunk,
-        problem.parts,
+        problem.n_shards,
     )

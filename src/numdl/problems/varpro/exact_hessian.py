@@ -1,4 +1,6 @@
-"""What if the curvature is the derivative of the gradient instead of a Gauss-Newton matrix?
+"""Exact Hessian of the reduced problem.
+
+What if the curvature is the derivative of the gradient instead of a Gauss-Newton matrix?
 
     H v = d/dt grad f(p + t v) at t = 0
 
@@ -23,8 +25,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.risk.metrics import misfit_metrics
-from numdl.problems.varpro.heads import head_metrics
+from numdl.optimize.parts.work import work_of
+from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.varpro.varpro import VarPro
 
 
@@ -55,7 +57,7 @@ class ExactHessian(eqx.Module):
 
     def work(self, p: PyTree) -> Work:
         """Tangents of passes count twice; that the head of a reduced problem moves along doubles it again."""
-        inner: Work = self.problem.work(p) if hasattr(self.problem, "work") else Work()
+        inner = work_of(self.problem, p)
         times = 4.0 if isinstance(self.problem, VarPro) else 2.0
         return inner._replace(product=times * inner.product, matrix=None)
 
@@ -80,6 +82,6 @@ def _reduced(problem: VarPro, p: PyTree, aux: Float[Array, "k q"]) -> Linearizat
     gradient, product = jax.linearize(slope, p)
     s = problem.scores(u, solved.W)
     data = problem.misfit(s)
-    metrics = misfit_metrics(problem.loss, s, problem.c, problem.w, data) | head_metrics(solved)
+    metrics = misfit_metrics(problem.loss, s, problem.c, problem.w, data) | solved.metrics
     value = data + problem.head_penalty(solved.W) + problem.penalty.value(p)
     return Linearization(value, gradient, product, solved.W, metrics)

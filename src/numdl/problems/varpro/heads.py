@@ -1,4 +1,6 @@
-"""Which head W is best for given features, and how does it answer when the features move?
+"""Linear heads: least squares and Newton.
+
+Which head W is best for given features, and how does it answer when the features move?
 
 The head solves the convex inner problem of variable projection,
 
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl.problems.risk.losses import Loss
@@ -44,6 +46,26 @@ class SquaresHead(NamedTuple):
     center: Float[Array, " m"]
     logdet: Float[Array, ""]
 
+    def inverse(self, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
+        """Inverse of the inner Hessian ``I (x) (Z'Z/n + alpha D)`` times g, with the layout of W."""
+        m = self.V.shape[0]
+        intercept = g.shape[1] > m
+        inner = g[:, :m] - (g[:, m:] * self.center if intercept else 0.0)
+        inner = ((inner @ self.V) * self.scale[:m] ** 2) @ self.V.T
+        if not intercept:
+            return inner
+        return jnp.concatenate([inner, g[:, m:] - inner @ self.center[:, None]], axis=1)
+
+    def spectrum(self, *, intercept: bool) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Trace of the penalised block of the inverse inner Hessian, and its log determinant."""
+        k = self.W.shape[0]
+        return k * jnp.sum(self.scale**2), k * self.logdet
+
+    @property
+    def metrics(self) -> dict[str, Array]:
+        """None: nothing is left to be told of a direct solution."""
+        return {}
+
 
 class NewtonHead(NamedTuple):
     """Head of a smooth convex loss with the Cholesky factor of its Hessian (unknowns ordered as ``W.reshape(-1)``).
@@ -62,10 +84,21 @@ class NewtonHead(NamedTuple):
     gradient: Float[Array, "k q"]
     steps: Int[Array, ""]
 
+    def inverse(self, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
+        """Inverse of the inner Hessian times g, with the layout of W."""
+        return cho_solve((self.factor, True), g.reshape(-1)).reshape(g.shape)
+
+    def spectrum(self, *, intercept: bool) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Trace of the penalised block of the inverse inner Hessian, and its log determinant."""
+        k, q = self.W.shape
+        mask = head_mask(k, q - intercept, intercept, self.W.dtype).reshape(-1)
+        root = solve_triangular(self.factor, jnp.eye(mask.shape[0], dtype=mask.dtype), lower=True)
+        return jnp.sum(root**2 * mask), 2 * jnp.sum(jnp.log(jnp.diag(self.factor)))
+
     @property
-    def gradient_norm(self) -> Float[Array, ""]:
-        """Norm of the gradient that is left."""
-        return jnp.linalg.norm(self.gradient)
+    def metrics(self) -> dict[str, Array]:
+        """``head_gradient``, the norm of the gradient that the iteration left."""
+        return {"head_gradient": jnp.linalg.norm(self.gradient)}
 
     @property
     def decrement(self) -> Float[Array, ""]:
@@ -80,7 +113,7 @@ def squares_head(
     alpha: Float[Array, ""],
     *,
     intercept: bool,
-    parts: int = 1,
+    n_shards: int = 1,
 ) -> SquaresHead:
     """Ridge head by QR of the features and SVD of the triangle; rank-deficient features are truncated.
 
@@ -92,7 +125,7 @@ def squares_head(
         w: sample weights of mean 1, no unit, (n,).
         alpha: head penalty of the mean misfit, not negative, ().
         intercept: whether a free column of ones is added.
-        parts: into which the rows are divided; a divisor of n.
+        n_shards: into which the rows are divided; a divisor of n.
 
     Returns:
         The head with its factors.
@@ -104,7 +137,7 @@ def squares_head(
     center = (w @ u) / n if intercept else jnp.zeros(m, u.dtype)
     offset = (w @ c) / n if intercept else jnp.zeros(c.shape[1], c.dtype)
     z, y = root[:, None] * (u - center), root[:, None] * (c - offset)
-    q, r = tall_qr(z, parts)
+    q, r = tall_qr(z, n_shards)
     left, sigma, vt = jnp.linalg.svd(r)
     # Relative to the features as they are, not to the centred ones: constant features must vanish.
     size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))
@@ -122,23 +155,8 @@ def squares_head(
     return SquaresHead(weights, basis, scale, vt.T, center, jnp.sum(jnp.where(alive, jnp.log(safe), 0.0)))
 
 
-def squares_inverse(head: SquaresHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
-    """Inverse of the inner Hessian ``I (x) (Z'Z/n + alpha D)`` times g, with the layout of W.
-
-    Args:
-        head: from ``squares_head``.
-        g: right-hand side, shape of W.
-
-    Returns:
-        Shape of W.
-    """
-    m = head.V.shape[0]
-    intercept = g.shape[1] > m
-    inner = g[:, :m] - (g[:, m:] * head.center if intercept else 0.0)
-    inner = ((inner @ head.V) * head.scale[:m] ** 2) @ head.V.T
-    if not intercept:
-        return inner
-    return jnp.concatenate([inner, g[:, m:] - inner @ head.center[:, None]], axis=1)
+Head = SquaresHead | NewtonHead
+"""A head as variable projection asks it: by ``W``, ``inverse``, ``spectrum`` and ``metrics``."""
 
 
 class _Search(NamedTuple):
@@ -221,7 +239,7 @@ def newton_head(
         near = ~first & (known.decrement < enough) & (known.decrement <= before / 4)
         anew = good & ~near
         factor = jax.lax.cond(anew, lambda: curve(W), lambda: last.factor)
-        newton = -jax.scipy.linalg.cho_solve((factor, True), gradient.reshape(-1)).reshape(W.shape)
+        newton = -cho_solve((factor, True), gradient.reshape(-1)).reshape(W.shape)
         steps = last.steps + anew
         flat = jnp.linalg.norm(gradient) <= tol * (1 + value)
         done = stuck | (good & (near | flat | (steps > max_iter)))
@@ -239,11 +257,6 @@ def newton_head(
     # Features that are not finite have no trial that is good, and nothing that may look like a solution.
     gradient = jnp.where(last.steps > 0, last.gradient, jnp.nan)
     return NewtonHead(last.W, last.factor, last.base, gradient, last.steps)
-
-
-def head_metrics(head: SquaresHead | NewtonHead) -> dict[str, Array]:
-    """``head_gradient``, the norm of the gradient that an iterative inner solver left; nothing for a direct one."""
-    return {"head_gradient": head.gradient_norm} if isinstance(head, NewtonHead) else {}
 
 
 def head_mask(k: int, m: int, intercept: bool, dtype: Any) -> Float[Array, "k q"]:

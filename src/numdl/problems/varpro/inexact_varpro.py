@@ -1,4 +1,4 @@
-"""How well must the head be solved for while the features are still far from their best?
+"""Inexact variable projection: how well must the head be solved for while the features are still far from their best?
 
 ``VarPro`` takes the head W for the best one, W*. With ``F(theta, W)`` the full objective, H its Hessian in the head, C
 its mixed second derivative and ``r = dF/dW``, the head that Newton's method leaves is off by ``e = H^-1 r`` to first
@@ -41,12 +41,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from numdl.contracts import Linearization, PyTree, Work
-from numdl.problems.risk.losses import LEAST_SQUARES
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.contracts import Linearization, Normal, PyTree, Work
+from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
-from numdl.problems.varpro.heads import NewtonHead, head_metrics
-from numdl.problems.varpro.normal import Normal, normal_at
+from numdl.problems.varpro.heads import NewtonHead
+from numdl.problems.varpro.normal import normal_at
 from numdl.problems.varpro.varpro import VarPro
 
 SAFETY = 0.5
@@ -106,7 +105,7 @@ class InexactVarPro(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what has no inner iteration."""
-        if self.problem.loss.name == LEAST_SQUARES.name:
+        if self.problem.squares:
             raise ValueError(
                 "InexactVarPro: the loss is 'least_squares', needs one whose head is found by iteration. "
                 "Use the VarPro itself: its head is exact at the price of one factorisation."
@@ -163,7 +162,7 @@ class InexactVarPro(eqx.Module):
     def _solve(self, p: PyTree, aux: InexactHead) -> tuple[tuple[Array, Push, Pull], _Near, InexactHead]:
         """Passes through the features, a head that obeys the rule, and the companion that says so."""
         problem = self.problem
-        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.parts)
+        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.n_shards)
         u, push, pull = passes
         m = u.shape[1]
         share = (problem.w / problem.x.shape[0])[:, None]
@@ -173,7 +172,7 @@ class InexactVarPro(eqx.Module):
 
         def attempt(last: _Near) -> _Near:
             head = problem.iterate(u, last.head.W, last.enough)
-            e, W = problem.inner_inverse(head, head.gradient), head.W
+            e, W = head.inverse(head.gradient), head.W
             s = problem.scores(u, W)
             rest = share * jax.vmap(problem.loss.residual)(s, problem.c)
             change = pull(bend(s, problem.scores(u, e)) @ W[:, :m] + rest @ e[:, :m])
@@ -209,4 +208,4 @@ def _dot(a: PyTree, b: PyTree) -> Float[Array, ""]:
 
 def _metrics(near: _Near) -> dict[str, Array]:
     """``inner``, Hessians of the head so far, and ``gradient_error``, the estimated norm of the gradient's error."""
-    return head_metrics(near.head) | {"inner": near.inner, "gradient_error": near.error}
+    return near.head.metrics | {"inner": near.inner, "gradient_error": near.error}

@@ -1,4 +1,4 @@
-"""How does a linear head follow one batch after another without a learning rate?
+"""Limited-memory head for mini-batches: how does a linear head follow one batch after another without a learning rate?
 
 Sampled limited-memory Tikhonov: with the rows ``A_j = diag(sqrt(w/B)) [u, 1]`` of this batch (k) and of the r batches
 before, as their features were then, and the sums ``Lambda`` of the regularisation parameters before and after this

@@ -1,4 +1,6 @@
-"""How is a sum of functions with unknown factors fitted, outside networks and without setting up a penalty?
+"""Separable nonlinear least squares.
+
+How is a sum of functions with unknown factors fitted, outside networks and without setting up a penalty?
 
     c_i ~ sum_j beta_j u_j(theta, x_i),      beta = the head of ``VarPro``
 

@@ -1,4 +1,4 @@
-"""How are flow and head trained from batches when only the flow needs a learning rate (slimTrain)?
+"""slimTrain: how are flow and head trained from batches when only the flow needs a learning rate (slimTrain)?
 
 Each step embeds the batch once, moves the head by the sampled limited-memory Tikhonov step with its parameter from
 sampled GCV, and then the flow along the transformed gradient of the batch's misfit at the new head: one pass forward
@@ -25,7 +25,6 @@ the bound on the factor are ours.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -34,9 +33,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from numdl import checks
 from numdl.contracts import Iterate, PyTree
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm, unknown_value
-from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.problems.varpro.limited_memory import SampledSystem, sampled_gcv, sampled_step, sampled_system
 
 TRIALS = 10.0 ** np.linspace(-10, 2, 25)  # of the largest eigenvalue
@@ -90,11 +89,10 @@ class SlimTrain(eqx.Module):
         Raises:
             ValueError: a setting is out of range, or the loss is not least squares.
         """
-        if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise ValueError(f"SlimTrain(alpha={self.alpha}): needs a finite alpha > 0. Use alpha=1e-6.")
-        if self.memory is not None and self.memory < 0:
-            raise ValueError(f"SlimTrain(memory={self.memory}): needs memory >= 0. Use memory=5.")
-        if problem.loss.name != LEAST_SQUARES.name:
+        checks.number("SlimTrain", "alpha", self.alpha, above=0, hint="Use alpha=1e-6.")
+        if self.memory is not None:
+            checks.whole("SlimTrain", "memory", self.memory, least=0)
+        if not problem.squares:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "
                 "full_problem(problem, theta)."

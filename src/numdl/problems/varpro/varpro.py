@@ -1,4 +1,6 @@
-"""What remains of a separable problem when its linear part is always solved to optimality?
+"""Variable projection (VarPro).
+
+What remains of a separable problem when its linear part is always solved to optimality?
 
     phi(theta) = min_W  1/n sum_i w_i loss(W [u(theta, x_i); 1], c_i) + alpha_W/2 ||W_m||^2  +  penalty(theta)
 
@@ -26,21 +28,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
-from numdl.problems.risk.losses import LEAST_SQUARES, Loss
-from numdl.problems.risk.metrics import misfit_metrics
+from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
-from numdl.problems.varpro.heads import (
-    NewtonHead,
-    SquaresHead,
-    head_mask,
-    head_metrics,
-    newton_head,
-    squares_head,
-    squares_inverse,
-)
-from numdl.problems.varpro.normal import Normal, normal_equations
+from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
+from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
 
 DERIVATIVES = ("kaufman", "golub-pereyra", "gauss-newton")
@@ -60,7 +53,7 @@ class VarPro(eqx.Module):
         penalty: penalty on theta.
         alpha_head: penalty on the head, (); positive for losses other than least squares.
         intercept: whether the head has a free constant.
-        chunk: rows of each part in a block of a pass over the data; None for all.
+        chunk: rows of each shard in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``, H the Hessian of the misfit in the scores. ``"kaufman"``: ``J'HJ`` with
             W eliminated. ``"golub-pereyra"``: ``J'HJ + alpha_W dW'dW`` with the full derivative ``dW/dtheta`` in J and
             dW. ``"gauss-newton"``: ``J'HJ`` with the same J, the Gauss-Newton matrix of the reduced misfit alone. All
@@ -68,7 +61,7 @@ class VarPro(eqx.Module):
         curvature_rows: the first so many rows give the matrix of ``normal``; None for all. Value and gradient always
             see all rows.
         sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
-        parts: into which the rows are divided among devices, see ``numdl.problems.sharding``.
+        n_shards: into which the rows are divided among devices, see ``numdl.problems.sharding``.
     """
 
     features: Callable = eqx.field(static=True)
@@ -83,7 +76,7 @@ class VarPro(eqx.Module):
     derivative: Literal["kaufman", "golub-pereyra", "gauss-newton"] = eqx.field(static=True, default="kaufman")
     curvature_rows: int | None = eqx.field(static=True, default=None)
     sampled: bool = eqx.field(static=True, default=False)
-    parts: int = eqx.field(static=True, default=1)
+    n_shards: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
         """Refuse a curvature that there is not.
@@ -94,6 +87,11 @@ class VarPro(eqx.Module):
         if self.derivative not in DERIVATIVES:
             raise ValueError(f"VarPro(derivative={self.derivative!r}): unknown. Use one of {', '.join(DERIVATIVES)}.")
 
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares, so that the head is solved for directly."""
+        return self.loss.name == LEAST_SQUARES.name
+
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
         m = jax.eval_shape(self.features, theta, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
@@ -101,12 +99,12 @@ class VarPro(eqx.Module):
 
     def embed(self, theta: PyTree) -> Float[Array, "n m"]:
         """Features of all samples."""
-        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, parts=self.parts)
+        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, n_shards=self.n_shards)
 
-    def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> SquaresHead | NewtonHead:
+    def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> Head:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
-        if self.loss is LEAST_SQUARES or self.loss.name == LEAST_SQUARES.name:
-            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, parts=self.parts)
+        if self.squares:
+            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, n_shards=self.n_shards)
         return self.iterate(u, aux)
 
     def iterate(
@@ -141,7 +139,7 @@ class VarPro(eqx.Module):
         k, q = head.shape
         return 0.5 * self.alpha_head * jnp.sum(head_mask(k, q - self.intercept, self.intercept, head.dtype) * head**2)
 
-    def moving_head(self, theta: PyTree, solved: SquaresHead | NewtonHead, steps: int = 1) -> Float[Array, "k q"]:
+    def moving_head(self, theta: PyTree, solved: Head, steps: int = 1) -> Float[Array, "k q"]:
         """The optimal head as a differentiable function of theta, near where it was solved.
 
         A Newton step from the solution with the Hessian held fixed does not move W but carries, by the implicit
@@ -151,14 +149,8 @@ class VarPro(eqx.Module):
         u, head = self.embed(theta), jax.lax.stop_gradient(solved.W)
         slope = jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))
         for _ in range(steps):
-            head = head - self.inner_inverse(solved, slope(head))
+            head = head - solved.inverse(slope(head))
         return head
-
-    def inner_inverse(self, solved: SquaresHead | NewtonHead, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
-        """Inverse Hessian of the inner problem times g."""
-        if isinstance(solved, SquaresHead):
-            return squares_inverse(solved, g)
-        return jax.scipy.linalg.cho_solve((solved.factor, True), g.reshape(-1)).reshape(g.shape)
 
     def residual(self, theta: PyTree) -> Float[Array, " N"]:
         """Stacked residual of the reduced least-squares problem; its first two derivatives are exact (Golub-Pereyra).
@@ -174,7 +166,7 @@ class VarPro(eqx.Module):
         Raises:
             ValueError: the loss is not least squares.
         """
-        if self.loss.name != LEAST_SQUARES.name:
+        if not self.squares:
             raise ValueError(f"VarPro.residual: the loss is {self.loss.name!r}, needs least_squares. Use linearize.")
         solved = jax.tree.map(jax.lax.stop_gradient, self.solve(self.embed(theta), self.first_head(theta)))
         head = self.moving_head(theta, solved, steps=2)
@@ -186,12 +178,10 @@ class VarPro(eqx.Module):
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
-        passes = linear_passes(self.features, p, self.x, self.chunk, self.parts)
+        passes = linear_passes(self.features, p, self.x, self.chunk, self.n_shards)
         return self.linearize_at(p, passes, self.solve(passes[0], aux))
 
-    def linearize_at(
-        self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: SquaresHead | NewtonHead
-    ) -> Linearization:
+    def linearize_at(self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: Head) -> Linearization:
         """``linearize`` from the features with their passes and a head that are known already."""
         n = self.x.shape[0]
         u, push, pull = passes
@@ -212,7 +202,7 @@ class VarPro(eqx.Module):
             curved = bend(ds)
             lifted = curved.T @ u
             lifted = jnp.concatenate([lifted, curved.sum(0)[:, None]], axis=1) if self.intercept else lifted
-            curved = curved - bend(self.scores(u, self.inner_inverse(solved, lifted)))
+            curved = curved - bend(self.scores(u, solved.inverse(lifted)))
             return jax.tree.map(jnp.add, pull(curved @ head[:, :m]), self.penalty.product(v))
 
         held = jnp.asarray(self.derivative == "golub-pereyra", head.dtype)  # whether the penalty on the head bends
@@ -227,7 +217,7 @@ class VarPro(eqx.Module):
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
 
         curvature = kaufman if self.derivative == "kaufman" else full
-        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | head_metrics(solved)
+        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | solved.metrics
         return Linearization(value, gradient, curvature, head, metrics)
 
     def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
@@ -240,10 +230,9 @@ class VarPro(eqx.Module):
         In blocks of rows the features are evaluated again for each derivative.
         """
         n, k = self.c.shape
-        again = 1.0 if self.chunk is not None and self.chunk * self.parts < n else 0.0
-        squares = self.loss.name == LEAST_SQUARES.name
+        again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
         m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
-        backward = min(k, m) if squares else (1 if self.sampled else k) + 1
+        backward = min(k, m) if self.squares else (1 if self.sampled else k) + 1
         seen = n if self.curvature_rows is None else min(n, self.curvature_rows)
         gradient = 0.0 if seen == n else 2.0
         return Work(
@@ -255,7 +244,7 @@ class VarPro(eqx.Module):
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), parts=1)
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
         """The same problem with other penalty parameters; nothing is compiled anew."""

@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import Status
 from numdl.linalg import as_operator
 from numdl.linalg.krylov import Step, golub_kahan
@@ -110,8 +111,17 @@ def hybrid_lsqr(
         The solution with its history.
 
     Raises:
-        ValueError: the criterion cannot be met within ``max_iter`` steps (discrepancy), or null spaces meet.
+        ValueError: the criterion cannot be met within ``max_iter`` steps (discrepancy), null spaces meet, or an
+            argument is out of range.
     """
+    if alpha is not None:
+        checks.number("hybrid_lsqr", "alpha", alpha, least=0)
+    if selector is not None:
+        checks.function("hybrid_lsqr", "selector", selector, "path -> Choice")
+    checks.whole("hybrid_lsqr", "free", free, least=0)
+    checks.whole("hybrid_lsqr", "max_iter", max_iter, least=0)
+    checks.number("hybrid_lsqr", "tol", tol, least=0)
+    checks.whole("hybrid_lsqr", "patience", patience, least=1)
     options = {"selector": selector, "max_iter": max_iter, "tol": tol, "patience": patience, "probe": probe}
     if operator is not None:
         form = standard_form(A, b, operator)

@@ -1,4 +1,4 @@
-"""How does a penalty on ``L x`` become one on the unknowns themselves?
+"""Standard-form transformation: how does a penalty on ``L x`` become one on the unknowns themselves?
 
     min ||A x - b||^2 + shift ||L x||^2   is   min ||A L# z - (b - A x0)||^2 + shift ||z||^2,   x = L# z + x0,
 
@@ -21,6 +21,7 @@ import scipy.sparse as sparse
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
+from numdl import checks
 from numdl.linalg import as_operator
 
 BLOCK = 256
@@ -58,7 +59,11 @@ def standard_form(A: Any, b: Float[np.ndarray, " n"], operator: Any) -> Standard
         ValueError: the null spaces of A and L meet.
     """
     A = as_operator(A)
+    b = checks.finite("standard_form", "b", b, (A.shape[0],))
+    if getattr(getattr(operator, "dtype", None), "kind", "") == "c":
+        checks.real("standard_form", "operator", operator)  # refuses: imaginary parts would be dropped
     L = _sparse(operator)
+    checks.finite("standard_form", "operator", L.data)
     q, p = L.shape
     normal = (L.T @ L).tocsc()
     w = _null_space(normal)

@@ -1,4 +1,4 @@
-"""When should an iteration stop that regularises by stopping?
+"""Stopping rules of iterative regularisation: when should an iteration stop that regularises by stopping?
 
 CGLS and LSQR find the strong directions first: the error of the solution falls, then rises again as noise comes in
 (semi-convergence). The number of iterations is the regularisation parameter.
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Status
 from numdl.linalg import KrylovResult
 
@@ -33,8 +34,8 @@ def stop_discrepancy(noise: float, tau: float = 1.01) -> Callable[[Mapping[str, 
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
     """
-    if not (np.isfinite(noise) and noise >= 0) or not tau >= 1:
-        raise ValueError(f"stop_discrepancy(noise={noise}, tau={tau}): needs a norm, not negative, and tau >= 1.")
+    checks.number("stop_discrepancy", "noise", noise, least=0, hint="Give a norm, not a variance.")
+    checks.number("stop_discrepancy", "tau", tau, least=1, hint="Use 1.01.")
 
     def stop(history: Mapping[str, list[float]]) -> Status | None:
         k, residual = len(history["residual"]) - 1, history["residual"][-1]
@@ -50,18 +51,28 @@ def gcv_of_iterates(residuals: Any, n: int | float, *, weight: float = 1.0, free
 
     Args:
         residuals: norms for k = 0, 1, ..., in the units of b.
-        n: number of observations.
+        n: number of observations, positive.
         weight: of an iteration, positive, no unit.
         free: degrees of freedom spent before (intercept).
 
     Returns:
         The criterion for each k; infinite where no degree of freedom is left.
 
+    Raises:
+        ValueError: an argument is out of range, or not finite.
+
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
     """
-    residuals = np.asarray(residuals, float)
+    residuals = np.asarray(checks.finite("gcv_of_iterates", "residuals", residuals, ("k",)), float)
+    _require("gcv_of_iterates", n, weight, free)
     left = n - free - weight * np.arange(len(residuals))
     return np.where(left > 0, n * residuals**2 / np.where(left > 0, left, 1.0) ** 2, np.inf)
+
+
+def _require(call: str, n: float, weight: float, free: int) -> None:
+    checks.number(call, "n", n, above=0)
+    checks.number(call, "weight", weight, above=0, hint="Use 1.")
+    checks.whole(call, "free", free, least=0, hint="Use 0 without an intercept.")
 
 
 def stop_gcv(
@@ -70,14 +81,19 @@ def stop_gcv(
     """Rule: stop when generalised cross validation has not fallen for some iterations; the best lies that far back.
 
     Args:
-        n: number of observations.
+        n: number of observations, positive.
         weight: as for ``gcv_of_iterates``.
         free: as for ``gcv_of_iterates``.
         patience: iterations without a new minimum, at least 1.
 
     Returns:
         ``stop(history)`` for ``cgls`` and ``lsqr``.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
+    _require("stop_gcv", n, weight, free)
+    checks.whole("stop_gcv", "patience", patience, least=1)
 
     def stop(history: Mapping[str, list[float]]) -> Status | None:
         values = gcv_of_iterates(history["residual"], n, weight=weight, free=free)
@@ -112,12 +128,20 @@ def iterate_by_gcv(
         weight: as for ``gcv_of_iterates``.
         free: as for ``gcv_of_iterates``.
         patience: as for ``stop_gcv``.
-        observations: how many the rows stand for; None for one each.
+        observations: how many the rows stand for, positive; None for one each.
 
     Returns:
         The iterate with the history of the first run, and its number.
+
+    Raises:
+        ValueError: an argument is out of range, or not finite.
+        TypeError: the method is no function.
     """
-    n = len(b) if observations is None else observations
+    call = "iterate_by_gcv"
+    checks.function(call, "method", method, "cgls or lsqr")
+    b = checks.finite(call, "b", b, ("n",))
+    checks.whole(call, "max_iter", max_iter, least=0)
+    n = len(b) if observations is None else checks.number(call, "observations", observations, above=0)
     run = method(A, b, max_iter=max_iter, stop=stop_gcv(n, weight=weight, free=free, patience=patience))
     best = int(np.argmin(gcv_of_iterates(run.history["residual"], n, weight=weight, free=free)))
     if best == len(run.history["residual"]) - 1:

@@ -1,4 +1,6 @@
-"""What has to be computed once, so that a regularised least-squares problem is solved for every alpha?
+"""SVD and GSVD of a regularised problem.
+
+What has to be computed once, so that a regularised least-squares problem is solved for every alpha?
 
     min over X:   1/(2n) sum_i w_i ||a_i X + b0 - b_i||^2  +  alpha/2 ||L (X - X0)||_F^2
 
@@ -25,7 +27,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
-from numdl.linalg import TSQR, tsqr_reduce
+from numdl import checks
+from numdl.linalg import TSQR, column_svd, powers_of_two, tsqr_reduce
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
 
@@ -104,7 +107,7 @@ def decompose(
         a: matrix, (n, p), finite.
         b: targets, (n, k), finite.
         operator: L, (q, p); None for the identity.
-        weights: observations each row stands for, positive, (n,); None for one each.
+        weights: observations each row stands for, not negative, (n,); None for one each.
         reference: X0, (p, k); None for zero.
         intercept: whether a free intercept is added.
         keep_left: whether to keep what leave-one-out needs, n (r + k) numbers.
@@ -115,8 +118,21 @@ def decompose(
     Raises:
         ValueError: there is a direction that neither A nor L sees, or L is zero.
     """
+    a = np.asarray(checks.finite("decompose", "a", a, ("n", "p")), float)
     n, p = a.shape
-    weights = np.ones(n) if weights is None else weights
+    b = np.asarray(checks.finite("decompose", "b", b, (n, "k")), float)
+    if not n:
+        raise ValueError("decompose(a of shape (0, p)): needs at least one row. Give data.")
+    weights = np.ones(n) if weights is None else np.asarray(checks.finite("decompose", "weights", weights, (n,)))
+    if np.any(weights < 0) or not np.any(weights > 0):
+        raise ValueError(
+            f"decompose(weights): reach from {weights.min():g} to {weights.max():g}, needs numbers >= 0, one of them "
+            "> 0. Use 0 to leave a row out."
+        )
+    if operator is not None:
+        operator = checks.finite("decompose", "operator", operator, ("q", p))
+    if reference is not None:
+        reference = checks.finite("decompose", "reference", reference, (p, b.shape[1]))
     total = float(weights.sum())
     root = np.sqrt(weights / total)[:, None]
     offset = np.zeros((p, b.shape[1])) if reference is None else reference
@@ -125,7 +141,7 @@ def decompose(
     z = root * (a - x_mean)
     y = root * (b - y_mean - (a - x_mean) @ offset) if reference is not None else root * (b - y_mean)
     top, head, outside, q = _reduce(z, y, keep_left)
-    c, s, left, basis, dual = _factors(top, operator, float(np.linalg.norm(x_mean)))
+    c, s, left, basis, dual = _factors(top, operator, x_mean)
     coefficients = left.T @ head
     if outside is None:
         outside = np.sum((head - left @ coefficients) ** 2, axis=0)
@@ -152,11 +168,14 @@ def decompose_condensed(
     Raises:
         ValueError: no row was added, there is a direction that neither A nor L sees, or L is zero.
     """
+    checks.instance("decompose_condensed", "state", state, TSQR, "Use tsqr_start and tsqr_update.")
+    if operator is not None:
+        operator = checks.finite("decompose_condensed", "operator", operator, ("q", state.columns))
     n = float(state.triangle[0, 0] ** 2)
     if not n > 0:
         raise ValueError("decompose_condensed: no row of positive weight was added. Use tsqr_update first.")
     small, root = tsqr_reduce(state, intercept=intercept), np.sqrt(n)
-    c, s, left, basis, dual = _factors(small.matrix / root, operator, float(np.linalg.norm(small.mean_x)))
+    c, s, left, basis, dual = _factors(small.matrix / root, operator, small.mean_x)
     outside = (small.rest / root) ** 2
     offset = np.zeros_like(small.targets)
     coefficients = left.T @ (small.targets / root)
@@ -164,12 +183,13 @@ def decompose_condensed(
     return RidgeDecomposition(c, s, coefficients, basis, dual, outside, offset, *means, n, int(intercept))
 
 
-def _factors(z: np.ndarray, operator: np.ndarray | None, mean: float) -> tuple:
+def _factors(z: np.ndarray, operator: np.ndarray | None, mean: np.ndarray) -> tuple:
     """Strengths and directions; strengths that are rounding of the table before centring become zero."""
-    c, s, left, basis, dual = _identity(z) if operator is None else _generalised(z, operator)
-    size = np.hypot(np.linalg.norm(z), mean) if operator is None else np.max(c, initial=0.0)
-    # Not in proportion to the number of rows: what a million rows add to the rounding of a factorisation is far less.
-    return np.where(c > 4 * (len(c) + 1) * np.finfo(float).eps * size, c, 0.0), s, left, basis, dual
+    sizes = np.hypot(np.linalg.norm(z, axis=0), mean)
+    if operator is not None:
+        return _generalised(z, operator, sizes)
+    left, c, right = column_svd(z, sizes)
+    return c, np.ones_like(c), left, right.T, right
 
 
 def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
@@ -186,38 +206,58 @@ def _reduce(z: np.ndarray, y: np.ndarray, keep_left: bool) -> tuple:
     return r[:p, :p], r[:p, p:], np.sum(r[p : p + k, p:] ** 2, axis=0), None
 
 
-def _identity(z: np.ndarray) -> tuple:
-    left, c, right = np.linalg.svd(z, full_matrices=False)
-    return c, np.ones_like(c), left, right.T, right
-
-
-def _generalised(z: np.ndarray, operator: np.ndarray) -> tuple:
+def _generalised(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray) -> tuple:
     """Generalised singular value decomposition by stacking; both parts are brought to the same size first."""
     size = np.linalg.norm(operator)
     if size == 0:
         raise ValueError("decompose: the operator is zero, so nothing is penalised. Give another, or alpha = 0.")
-    balance = (np.linalg.norm(z) or 1.0) / size
+    balance = float((np.linalg.norm(z) or 1.0) / size)
     rows, p = z.shape
     stack = np.vstack([z, balance * operator])
-    if len(stack) < stack.shape[1]:
-        _refuse_common_null_space(stack)
-    q, t = np.linalg.qr(stack)
+    unit = powers_of_two(stack)  # null spaces do not depend on the units of the columns
+    if len(stack) < p:
+        _refuse_common_null_space(stack / unit, unit)
+    q, t = np.linalg.qr(stack / unit)
     spread = np.linalg.svd(t, compute_uv=False)
     if spread[-1] <= max(stack.shape) * np.finfo(float).eps * spread[0]:
-        _refuse_common_null_space(t)
+        _refuse_common_null_space(t, unit)
     left, c, w = np.linalg.svd(q[:rows], full_matrices=False)
+    # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
+    free = p - int(np.linalg.matrix_rank(operator / powers_of_two(operator)))
+    rounding = 4 * (len(c) + 1) * np.finfo(float).eps
+    if rows >= p and c[-1] <= rounding * c[0]:
+        seen = _all_seen(z, operator, sizes, balance, free)
+        if seen is not None:
+            return seen
     # Directions beyond the rank of Z are not seen by the data: they stay at the reference and need no basis vector.
     s = np.linalg.norm(q[rows:] @ w.T, axis=0) / balance
-    # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
-    free = p - np.linalg.matrix_rank(operator)
     s[np.argsort(s)[: min(free, len(s))]] = 0.0
-    basis = solve_triangular(t, w.T)
-    return c, s, left, basis, w @ t
+    basis = solve_triangular(t, w.T) / unit[:, None]
+    return np.where(c > rounding * np.max(c, initial=0.0), c, 0.0), s, left, basis, (w @ t) * unit
 
 
-def _refuse_common_null_space(stack: np.ndarray) -> None:
-    """Name a direction that data and penalty leave free together."""
-    direction = np.linalg.svd(stack)[2][-1]
+def _all_seen(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray, balance: float, free: int) -> tuple | None:
+    """The same where the data see all directions, but some so weakly that they are rounding beside the penalty.
+
+    With ``Z K`` orthonormal the singular values of ``L K`` are the ratios s / c: no direction can be lost.
+    """
+    left, values, right = column_svd(z, sizes)
+    if not np.all(values > 0):
+        return None
+    p = len(values)
+    _, found, w = np.linalg.svd(operator @ (right.T / values))
+    ratios = np.zeros(p)
+    ratios[: len(found)] = found[:p]
+    ratios[p - free :] = 0.0
+    w, ratios = w[::-1], ratios[::-1]
+    length = np.hypot(1.0, balance * ratios)
+    basis, dual = (right.T / values) @ w.T / length, length[:, None] * (w * values) @ right
+    return 1 / length, ratios / length, left @ w.T, basis, dual
+
+
+def _refuse_common_null_space(stack: np.ndarray, unit: np.ndarray) -> None:
+    """Name a direction that data and penalty leave free together; ``unit`` is what columns were divided by."""
+    direction = np.linalg.svd(stack)[2][-1] / unit
     direction = direction / direction[np.argmax(np.abs(direction))]
     constant = np.ptp(direction) < 1e-6
     largest = np.argsort(-np.abs(direction))[:3]

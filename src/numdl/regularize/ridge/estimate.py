@@ -1,4 +1,4 @@
-"""How sure and how blurred is a regularised estimate?"""
+"""Covariance and resolution of an estimate: how sure and how blurred is a regularised estimate?"""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition
-from numdl.regularize.ridge.filters import Filter, tikhonov
+from numdl.regularize.ridge.filters import Filter, require_alphas, tikhonov
 
 
 def resolution(decomposition: RidgeDecomposition, alpha: float, filter: Filter = tikhonov) -> Float[np.ndarray, "p p"]:
@@ -24,8 +25,15 @@ def resolution(decomposition: RidgeDecomposition, alpha: float, filter: Filter =
     Returns:
         (p, p).
 
+    Raises:
+        ValueError: alpha is negative or not finite.
+        TypeError: there is no decomposition.
+
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.6 and eq. 4.30.
     """
+    checks.instance("resolution", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
+    checks.number("resolution", "alpha", alpha, least=0)
+    checks.function("resolution", "filter", filter, "(c, s, alphas) -> Shares")
     d = decomposition
     return (d.basis * filter(d.c, d.s, np.array([float(alpha)])).kept[0]) @ d.dual
 
@@ -40,12 +48,20 @@ def covariance(
     Args:
         decomposition: from ``decompose``.
         alpha: penalty of the mean misfit, not negative.
-        noise: standard deviation of the error of an observation of weight 1, in the units of the targets.
+        noise: standard deviation, not negative, of the error of an observation of weight 1, in units of the targets.
         filter: how directions are kept.
 
     Returns:
         (p, p), for each target.
+
+    Raises:
+        ValueError: alpha or the noise is negative or not finite.
+        TypeError: there is no decomposition.
     """
+    checks.instance("covariance", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
+    checks.number("covariance", "alpha", alpha, least=0)
+    checks.number("covariance", "noise", noise, least=0, hint="Give a standard deviation.")
+    checks.function("covariance", "filter", filter, "(c, s, alphas) -> Shares")
     d = decomposition
     kept = filter(d.c, d.s, np.array([float(alpha)])).kept[0]
     gain = np.divide(kept, d.c, out=np.zeros_like(kept), where=d.c > 0)
@@ -76,15 +92,23 @@ def bias_variance(
 
     Args:
         clean: ``decompose`` of the problem with noise-free targets.
-        noise: standard deviation of the error of an observation, in the units of the targets.
+        noise: standard deviation, not negative, of the error of an observation, in the units of the targets.
         alphas: penalty parameters, positive, (m,).
         filter: how directions are kept.
 
     Returns:
         Both parts, means over observations and targets.
 
+    Raises:
+        ValueError: the noise or an alpha is negative or not finite.
+        TypeError: there is no decomposition.
+
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, sec. 7.3.
     """
+    checks.instance("bias_variance", "clean", clean, RidgeDecomposition, "Use decompose.")
+    checks.number("bias_variance", "noise", noise, least=0, hint="Give a standard deviation.")
+    require_alphas("bias_variance", alphas)
+    checks.function("bias_variance", "filter", filter, "(c, s, alphas) -> Shares")
     d = clean
     kept, lost = filter(d.c, d.s, np.asarray(alphas, float))
     k = d.coefficients.shape[1]
@@ -108,9 +132,10 @@ def sampled_bias_variance(predictions: Float[np.ndarray, "draws n k"], truth: Fl
     Raises:
         ValueError: fewer than two draws.
     """
-    draws = len(predictions)
+    draws = len(checks.finite("sampled_bias_variance", "predictions", predictions, ("draws", "n", "k")))
+    checks.finite("sampled_bias_variance", "truth", truth, predictions.shape[1:])
     if draws < 2:
-        raise ValueError(f"sampled_bias_variance: {draws} draw, needs at least 2. Draw more.")
+        raise ValueError(f"sampled_bias_variance(predictions): {draws} draw, needs at least 2. Draw more.")
     variance = predictions.var(axis=0, ddof=1).mean()
     bias = np.mean((predictions.mean(axis=0) - truth) ** 2) - variance / draws
     return BiasVariance(np.array([bias]), np.array([variance]))

@@ -1,4 +1,4 @@
-"""How much of each direction does a regularised solution keep?
+"""Filter factors: how much of each direction does a regularised solution keep?
 
 A direction that the data see with strength c and the penalty with strength s is kept by the share f; ``1 - f`` is
 returned beside it, computed without cancellation, because residuals live on it.
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+
+from numdl import checks
 
 
 class Shares(NamedTuple):
@@ -27,6 +29,25 @@ class Shares(NamedTuple):
 
 Filter = Callable[[np.ndarray, np.ndarray, np.ndarray], Shares]
 """``filter(c, s, alphas) -> Shares``."""
+
+
+def require_alphas(call: str, alphas: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """Penalty parameters as an array; refuses what are no positive numbers.
+
+    Args:
+        call: the call to name.
+        alphas: as given, (m,).
+
+    Returns:
+        In float64.
+
+    Raises:
+        ValueError: no vector, empty, not finite, or not positive.
+    """
+    found = np.asarray(checks.finite(call, "alphas", alphas, ("m",), hint="Leave it out."), float)
+    if not len(found) or not np.all(found > 0):
+        raise ValueError(f"{call}(alphas): needs one or more positive finite numbers, (m,). Leave out zero and NaN.")
+    return found
 
 
 def tikhonov(c: Float[np.ndarray, " r"], s: Float[np.ndarray, " r"], alphas: Float[np.ndarray, " m"]) -> Shares:

@@ -1,9 +1,10 @@
-"""How large are the errors of the targets, if nobody knows?"""
+"""Noise level estimation: how large are the errors of the targets, if nobody knows?"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition
 from numdl.regularize.ridge.picard import picard
 
@@ -22,6 +23,7 @@ def noise_level(decomposition: RidgeDecomposition) -> float:
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 5.1 and 5.2.
     """
+    checks.instance("noise_level", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
     d = decomposition
     k = len(d.outside)
     left = d.n - np.sum(d.c > 0) - d.free

@@ -1,4 +1,4 @@
-"""What happens to fit, size and complexity of the solution as alpha changes?"""
+"""Ridge path over alpha: what happens to fit, size and complexity of the solution as alpha changes?"""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition
-from numdl.regularize.ridge.filters import Filter, tikhonov
+from numdl.regularize.ridge.filters import Filter, require_alphas, tikhonov
 
 
 class RidgePath(NamedTuple):
@@ -58,11 +59,11 @@ def ridge_path(
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.4-4.6.
     """
-    alphas = np.asarray(alphas, float)
-    if alphas.ndim != 1 or not len(alphas) or not np.all(np.isfinite(alphas) & (alphas > 0)):
-        raise ValueError("ridge_path(alphas): needs positive finite numbers, (m,). Leave out zero and NaN.")
+    checks.instance("ridge_path", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
+    checks.function("ridge_path", "filter", filter, "(c, s, alphas) -> Shares")
+    alphas = require_alphas("ridge_path", alphas)
     if np.any(np.diff(alphas) <= 0):
-        raise ValueError("ridge_path(alphas): must ascend. Sort them and drop duplicates.")
+        raise ValueError("ridge_path(alphas): not ascending, needs ascending numbers. Sort them, without duplicates.")
     d = decomposition
     kept, lost = filter(d.c, d.s, alphas)
     squares = np.sum(d.coefficients**2, axis=1)
@@ -93,7 +94,12 @@ def alpha_grid(decomposition: RidgeDecomposition, m: int = 100) -> Float[np.ndar
     Returns:
         Ascending alphas: from 1e-4 of the square of the smallest ``c / s`` above rounding, where the solution no longer
         moves, to ten times the largest.
+
+    Raises:
+        ValueError: m is no whole number from 2 to a million.
     """
+    checks.instance("alpha_grid", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
+    m = checks.whole("alpha_grid", "m", m, least=2, most=1_000_000, hint="Use 100.")
     d = decomposition
     held = (d.s > 0) & (d.c > 0)
     if not held.any():
@@ -113,6 +119,7 @@ def truncation_grid(decomposition: RidgeDecomposition) -> Float[np.ndarray, " m"
         Ascending alphas for the filter ``truncated``; the first keeps all directions, the last only those that nothing
         penalises.
     """
+    checks.instance("truncation_grid", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
     d = decomposition
     held = (d.s > 0) & (d.c > 0)
     ratios = np.unique((d.c[held] / d.s[held]) ** 2)

@@ -1,4 +1,7 @@
-"""Do the targets fade faster than the singular values, as a solution of an ill-posed problem demands?"""
+"""Picard condition.
+
+Do the targets fade faster than the singular values, as a solution of an ill-posed problem demands?
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition
 
 
@@ -53,6 +57,7 @@ def picard(decomposition: RidgeDecomposition) -> Picard:
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 3.3 (the rule for the level is ours).
     """
+    checks.instance("picard", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
     d = decomposition
     held = (d.s > 0) & (d.c > 0)
     values = d.c[held] / d.s[held]

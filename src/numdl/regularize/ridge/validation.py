@@ -1,4 +1,4 @@
-"""How well would each alpha predict observations that were left out?"""
+"""Cross validation of alpha: how well would each alpha predict observations that were left out?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.decomposition import RidgeDecomposition, decompose
-from numdl.regularize.ridge.filters import Filter, tikhonov
+from numdl.regularize.ridge.filters import Filter, require_alphas, tikhonov
 from numdl.regularize.ridge.path import RidgePath, ridge_path
 
 
@@ -37,7 +38,8 @@ def leave_one_out(
 
     Source: Golub, Heath and Wahba, Technometrics 21 (1979) 215-223; Allen, Technometrics 16 (1974) 125-127 (PRESS).
     """
-    d = decomposition
+    d = checks.instance("leave_one_out", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
+    require_alphas("leave_one_out", alphas)
     if d.left is None or d.rest is None or d.weights is None:
         raise ValueError("leave_one_out: the decomposition has no left vectors. Use decompose(keep_left=True).")
     path = ridge_path(d, alphas, filter)

@@ -1,4 +1,4 @@
-"""What does a rule that chooses alpha answer?
+"""Choice of a selector: what does a rule that chooses alpha answer?
 
 A selector is a pure function of a `RidgePath`. Its answer can be used as an index, ``path.alphas[choice]``, and says
 how sharp it is: an interval of alphas that the criterion can hardly tell apart from the chosen one.

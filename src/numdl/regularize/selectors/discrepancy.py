@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl import checks
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, edge_of
 
@@ -25,8 +26,9 @@ def discrepancy(path: RidgePath, noise: float, tau: float = 1.01) -> Choice:
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 5.2.
     """
-    if not (np.isfinite(noise) and noise >= 0) or not tau >= 1:
-        raise ValueError(f"discrepancy(noise={noise}, tau={tau}): needs a norm, finite and not negative, and tau >= 1.")
+    checks.instance("discrepancy", "path", path, RidgePath, "Use ridge_path.")
+    checks.number("discrepancy", "noise", noise, least=0, hint="Give a norm, not a variance.")
+    checks.number("discrepancy", "tau", tau, least=1, hint="Use 1.01.")
     least, most = path.limits
     goal = tau * noise
     if most <= goal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl import checks
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, least
 
@@ -51,10 +52,10 @@ def gcv(path: RidgePath, *, weight: float = 1.0, robust: float = 1.0, guard: flo
         (weight below 1); Kim and Gu, J. R. Statist. Soc. B 66 (2004) 337-356 (weight 1.4); Lukas, Inverse Problems 22
         (2006) 1883-1902 (robust). The guard is ours.
     """
-    if not weight > 0 or not 0 < robust <= 1 or not guard >= 1:
-        raise ValueError(
-            f"gcv(weight={weight}, robust={robust}, guard={guard}): needs weight > 0, 0 < robust <= 1 and guard >= 1."
-        )
+    checks.instance("gcv", "path", path, RidgePath, "Use ridge_path.")
+    checks.number("gcv", "weight", weight, above=0, hint="Use 1 for plain GCV.")
+    checks.number("gcv", "robust", robust, above=0, most=1, hint="Use 1 for plain GCV.")
+    checks.number("gcv", "guard", guard, least=1)
     left = 1 - weight * path.freedom / path.n
     usable = left > 1e-9
     misfit = path.residuals**2 / (path.n * path.k)

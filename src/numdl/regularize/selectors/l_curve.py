@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
+from numdl import checks
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, around, edge_of
 
@@ -29,6 +30,7 @@ def l_curve(path: RidgePath) -> Choice:
 
     Source: Hansen and O'Leary, SIAM J. Sci. Comput. 14 (1993) 1487-1503; Hansen 2010, sec. 5.3.
     """
+    checks.instance("l_curve", "path", path, RidgePath, "Use ridge_path.")
     m = len(path.alphas)
     if m < 5:
         raise ValueError(f"l_curve: the path has {m} alphas, needs at least 5. Give a longer path.")

@@ -1,4 +1,4 @@
-"""How is a criterion followed beyond the grid it was first asked on, and between its points?"""
+"""Search over alpha: how is a criterion followed beyond the grid it was first asked on, and between its points?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
+from numdl.regularize.ridge.filters import require_alphas
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice
 
@@ -35,7 +37,16 @@ def search(
 
     Returns:
         The path on the final grid, and the choice. A choice that is still at an edge says so.
+
+    Raises:
+        ValueError: an argument is out of range.
+        TypeError: paths or selector is no function.
     """
+    checks.function("search", "paths", paths, "alphas -> RidgePath")
+    checks.function("search", "selector", selector, "path -> Choice")
+    alphas = require_alphas("search", alphas)
+    checks.whole("search", "extensions", extensions, least=0)
+    checks.whole("search", "levels", levels, least=0, most=20)
     path = paths(alphas)
     choice = selector(path)
     for _ in range(extensions):

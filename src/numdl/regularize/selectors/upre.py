@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl import checks
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, least
 
@@ -23,7 +24,7 @@ def upre(path: RidgePath, noise: float) -> Choice:
 
     Source: Vogel, Computational Methods for Inverse Problems, SIAM 2002, sec. 7.1; Mallows, Technometrics 15 (1973).
     """
-    if not (np.isfinite(noise) and noise >= 0):
-        raise ValueError(f"upre(noise={noise}): needs a standard deviation, finite and not negative.")
+    checks.instance("upre", "path", path, RidgePath, "Use ridge_path.")
+    checks.number("upre", "noise", noise, least=0, hint="Give a standard deviation.")
     values = path.residuals**2 / (path.n * path.k) + 2 * noise**2 * path.freedom / path.n
     return least("UPRE", path, values, 0.01 * float(np.min(values)), "within 1 % of its minimum")

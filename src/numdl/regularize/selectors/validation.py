@@ -1,10 +1,11 @@
-"""Which alpha predicts the parts that were left out best?"""
+"""Selection by cross validation: which alpha predicts the parts that were left out best?"""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, edge_of, least
 
@@ -59,6 +60,7 @@ def mean_error(path: RidgePath) -> tuple[Float[np.ndarray, " m"], Float[np.ndarr
     Raises:
         ValueError: the path has no errors.
     """
+    checks.instance("mean_error", "path", path, RidgePath, "Use leave_one_out or fold_errors.")
     if path.errors is None or path.weights is None:
         raise ValueError("cross validation: the path has no errors. Use fold_errors or leave_one_out first.")
     share = path.weights / path.weights.sum()

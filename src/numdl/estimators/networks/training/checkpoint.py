@@ -1,4 +1,4 @@
-"""How do the runs of a fit survive the end of their process?
+"""Checkpoints of a fit: how do the runs of a fit survive the end of their process?
 
 One container holds every run: arrays of its progress, and in the header what is not an array. Writing is atomic; a file
 of other data or other parameters is refused.

@@ -1,4 +1,6 @@
-"""How does a run of an estimator book the level it is on, and when does it give way to a finer one?
+"""Levels of cascadic training.
+
+How does a run of an estimator book the level it is on, and when does it give way to a finer one?
 
 The rule is that of ``numdl.optimize.drivers.cascadic``, applied to the misfit: while the evidence moves the penalty
 parameters, objectives of different steps are not compared, and a penalty on each coefficient counts double on

@@ -1,4 +1,4 @@
-"""Which networks are trained, for how long, and which of them predict?
+"""Architecture search: which networks are trained, for how long, and which of them predict?
 
 1. Size: the first candidate gets ``SIZING`` iterations from large and from small initial weights; see ``SMOOTH``.
 2. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.

@@ -1,4 +1,7 @@
-"""Which networks may the evidence choose from, where the user has fixed some of their parts?"""
+"""Search space of architectures.
+
+Which networks may the evidence choose from, where the user has fixed some of their parts?
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which linear algebra does a problem of this size deserve, and does it fit the memory?
+"""Choice of the linear solver: which linear algebra does a problem of this size deserve, and does it fit the memory?
 
 A dense step costs ``2 n r p^2`` flops for the matrix (n rows used, r rows pulled back per sample, p weights), about
 ``p^3`` for the factors of its trials and for the evidence, and holds about six (p, p) matrices; a matrix-free product
@@ -36,7 +36,7 @@ class SolverChoice(NamedTuple):
 
     Attributes:
         dense: whether the matrix is formed.
-        chunk: rows of each part in a block, None for all.
+        chunk: rows of each shard in a block, None for all.
         curvature_rows: rows that give the matrix, None for all.
         sampled: one drawn row per sample instead of one per class.
         work: operations of one iteration, about.
@@ -60,7 +60,7 @@ def choose_algebra(
     memory_budget: int,
     itemsize: int,
     solver: str = "auto",
-    parts: int = 1,
+    n_shards: int = 1,
 ) -> SolverChoice:
     """Dense, dense in blocks, on a part of the rows, or matrix-free.
 
@@ -72,7 +72,7 @@ def choose_algebra(
         memory_budget: bytes for the work arrays; the data themselves are not counted.
         itemsize: bytes of a number.
         solver: ``"auto"``, ``"dense"`` or ``"matrix-free"``.
-        parts: into which the rows are divided among devices, each with a budget of its own; decides about blocks only.
+        n_shards: of the rows among devices, each with a budget of its own; decides about blocks only.
 
     Returns:
         The choice.
@@ -106,11 +106,11 @@ def choose_algebra(
             )
         free = False
     if free:
-        chunk = _even(math.ceil(n / parts), state_rows)
+        chunk = _even(math.ceil(n / n_shards), state_rows)
         text = f"matrix-free Gauss-Newton, {p} weights" + _blocks(chunk)
         return SolverChoice(False, chunk, None, False, products, text)
     matrix_rows = max(int(memory_budget // 4 // (itemsize * p * (r + (not squares)) * 3)), LEAST_BLOCK)
-    chunk = _even(math.ceil(n / parts), min(matrix_rows, state_rows))
+    chunk = _even(math.ceil(n / n_shards), min(matrix_rows, state_rows))
     text = f"dense Gauss-Newton, {p} weights"
     text += f", matrix from {used} of {n} rows" if used < n else ""
     text += ", one drawn row per sample" if sampled else ""

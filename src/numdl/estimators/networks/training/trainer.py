@@ -1,4 +1,4 @@
-"""How is one network trained from one random start, a part at a time, and kept for later?
+"""Trainer of single runs: how is one network trained from one random start, a part at a time, and kept for later?
 
 A run is identified by architecture and start. ``Trainer.advance`` takes it to a given number of iterations; asked again
 for no more than that it returns at once. A plan written as plain calls of ``advance`` therefore resumes from stored
@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Result, Status
-from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
 from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
@@ -26,8 +25,8 @@ from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress
 from numdl.optimize.drivers.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.blocks import over_samples
-from numdl.problems.risk.metrics import error_of
-from numdl.problems.sharding import divide, parts_of
+from numdl.problems.risk.losses import error_of
+from numdl.problems.sharding import count_shards, divide, of_first
 from numdl.regularize import GroupPenalty, Sizes, group_labels
 
 WINDOW = 10
@@ -134,7 +133,7 @@ class Trainer:
             memory_budget=self.settings.memory_budget,
             itemsize=self.data.x.dtype.itemsize,
             solver=self.settings.solver,
-            parts=parts_of(self.mesh),
+            n_shards=count_shards(self.mesh),
         )
 
     def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, SolverChoice]:
@@ -159,7 +158,7 @@ class Trainer:
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,
-            parts=parts_of(self.mesh),
+            n_shards=count_shards(self.mesh),
         )
         counts = np.append(np.bincount(labels, minlength=len(names)), k * net.width)
         fixed = np.full(len(names) + 1, np.nan)

@@ -1,4 +1,7 @@
-"""How does an estimator get its members: seed, checkpoint, callbacks, the plan, and what is told of it?"""
+"""Training of an estimator.
+
+How does an estimator get its members: seed, checkpoint, callbacks, the plan, and what is told of it?
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from numdl.contracts import Status
-from numdl.estimators.common.processes import of_first, writes
 from numdl.estimators.networks.ensemble import Member, member_of
 from numdl.estimators.networks.settings import Data, Settings
 from numdl.estimators.networks.training.checkpoint import Checkpoint, fingerprint
@@ -21,6 +23,7 @@ from numdl.estimators.networks.training.search import search_architectures, sear
 from numdl.estimators.networks.training.trainer import Trainer
 from numdl.flow import Dynamics
 from numdl.models import Network
+from numdl.problems.sharding import of_first, writes
 
 
 class Fitted:
@@ -82,7 +85,7 @@ def train(
         data,
         Settings(
             loss=estimator._loss(data.c.shape[1]),
-            max_iter=int(estimator.max_iter),  # 1e3 is whole as well
+            max_iter=int(estimator.max_iter),
             tol=estimator.tol,
             alpha=None if estimator.alpha == "auto" else float(estimator.alpha),
             alpha_head=None if estimator.alpha_head == "auto" else float(estimator.alpha_head),

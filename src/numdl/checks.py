@@ -1,0 +1,445 @@
+"""Arguments that are refused before any work starts: one rule and one wording for the whole library.
+
+* A whole number is an integer of Python or NumPy; ``8.0`` is none, as in scikit-learn, and is told so with ``8``.
+* A number is real and finite, of Python or NumPy; truth values and arrays are none. ``scalar`` also takes arrays ().
+* Arrays hold real numbers, truth values count as 0 and 1 there: imaginary parts are never dropped. Rows count from 1,
+  columns from 0 or by name.
+* Values that JAX traces are not known yet: they pass, and compiled code is as fast as without checks.
+
+Messages have one form: call, value seen, value needed, next thing to try. Nothing of numdl is imported, nor JAX.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int | str, ...]
+"""Numbers are required, words such as ``"n"`` stand for any length and are shown; ``"..."`` stands for any rest."""
+
+
+def traced(value: Any) -> bool:
+    """Whether a value is known only when a compiled program runs."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.core.Tracer)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer of Python or NumPy; truth values are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real, finite number of Python or NumPy; truth values are none."""
+    return is_whole(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+
+
+def whole(call: str, name: str, value: Any, *, least: float = -math.inf, most: float = math.inf, hint: str = "") -> int:
+    """A whole number in range.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        least: lower bound.
+        most: upper bound.
+        hint: the next thing to try; without one, a number that would do.
+
+    Returns:
+        The number as Python's.
+
+    Raises:
+        ValueError: no whole number, or out of range.
+    """
+    if traced(value):
+        return value
+    if is_whole(value) and least <= value <= most:
+        return int(value)
+    needs = f"a whole number{_range(least, most)}"
+    if is_number(value) and value == int(value) and least <= value <= most:  # 8.0
+        hint = f"Give {name}={int(value)}."
+    raise ValueError(f"{call}({name}={shown(value)}): needs {needs}. {hint or _try(name, least, most)}")
+
+
+def wholes(call: str, name: str, values: Any, *, count: int | None = None, least: float = -math.inf) -> tuple[int, ...]:
+    """Several whole numbers in range, such as the sides of an image.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        values: as given.
+        count: how many there must be; None for any number but none.
+        least: lower bound of each.
+
+    Returns:
+        The numbers as Python's.
+
+    Raises:
+        ValueError: none, not so many, one that is no whole number, or one out of range.
+    """
+    given = values.tolist() if isinstance(values, np.ndarray) else values
+    fits = isinstance(given, list | tuple) and len(given) == (count or max(len(given), 1))
+    if not fits or not all(is_whole(value) and value >= least for value in given):
+        needed = "one or more" if count is None else str(count)
+        raise ValueError(
+            f"{call}({name}={shown(values)}): needs {needed} whole numbers{_range(least, math.inf)}. "
+            f"Give for example {(16,) * (count or 2)}."
+        )
+    return tuple(int(value) for value in given)
+
+
+def number(
+    call: str,
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    infinite: bool = False,
+    hint: str = "",
+) -> float:
+    """A real, finite number in range.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        least: lower bound.
+        most: upper bound.
+        above: lower bound that is itself refused.
+        below: upper bound that is itself refused.
+        infinite: whether infinity will do, as a bound that nothing reaches.
+        hint: the next thing to try; without one, to give another.
+
+    Returns:
+        The number as Python's, an integer where it was one.
+
+    Raises:
+        ValueError: no number, not finite, or out of range.
+    """
+    if is_number(value) and least <= value <= most and above < value < below:
+        return value.item() if isinstance(value, np.generic) else value
+    if infinite and isinstance(value, float | np.floating) and value == math.inf:
+        return math.inf
+    needs = f"a {'' if infinite else 'finite '}number{_range(least, most, above, below)}"
+    raise ValueError(f"{call}({name}={shown(value)}): needs {needs}. {hint or f'Give another {name}.'}")
+
+
+def scalar(call: str, name: str, value: Any, **bounds: Any) -> Any:
+    """A number, or an array () of one; what is traced passes.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        **bounds: and hint, as for ``number``.
+
+    Returns:
+        The value as given.
+
+    Raises:
+        ValueError: as ``number``.
+    """
+    if traced(value):
+        if value.shape == () and value.dtype.kind in "iufV":
+            return value
+        raise ValueError(
+            f"{call}({name} of shape {value.shape} and dtype {value.dtype}): needs one real number. Give another."
+        )
+    known = np.asarray(value)[()] if hasattr(value, "dtype") and np.shape(value) == () else value
+    if hasattr(known, "dtype") and known.dtype.kind == "V":  # bfloat16 and its kin are no numbers of NumPy
+        known = float(known)
+    number(call, name, known, **bounds)
+    return value
+
+
+def choice(call: str, name: str, value: Any, allowed: Iterable[Any]) -> Any:
+    """One of the allowed words.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        allowed: all words.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: unknown word.
+    """
+    known = tuple(allowed)
+    if (isinstance(value, str) or value is None) and value in known:
+        return value
+    raise ValueError(f"{call}({name}={shown(value)}): unknown. Use one of {', '.join(map(repr, known))}.")
+
+
+def flag(call: str, name: str, value: Any) -> bool:
+    """True or False.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+
+    Returns:
+        The value as Python's.
+
+    Raises:
+        ValueError: something else, whose truth would be a guess.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ValueError(f"{call}({name}={shown(value)}): needs True or False. Use one of them.")
+
+
+def function(call: str, name: str, value: Any, signature: str) -> Any:
+    """Something that can be called.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        signature: how it will be called, such as ``"v -> H v"``.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if callable(value):
+        return value
+    raise TypeError(f"{call}({name}={shown(value)}): needs a function, {signature}. Give one, such as a lambda.")
+
+
+def real(call: str, name: str, values: Any, shape: Shape | None = None) -> Any:
+    """An array of real numbers, of a shape.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        values: as given; lists of numbers count as arrays.
+        shape: see ``Shape``; None for any.
+
+    Returns:
+        The array as given, or NumPy's where it was none.
+
+    Raises:
+        ValueError: complex numbers, text or objects; another shape.
+    """
+    array = values
+    if not hasattr(values, "dtype") or not hasattr(values, "shape"):
+        try:
+            array = np.asarray(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{call}({name}={shown(values)}): {error}. Give one array of numbers.") from None
+    if array.dtype.kind == "c":
+        raise ValueError(
+            f"{call}({name} of dtype {array.dtype}): needs real numbers. Give real and imaginary parts on their own."
+        )
+    if array.dtype.kind not in "biufV" or (array is not values and array.ndim == 0 and shape not in (None, ())):
+        seen = f"={shown(values)}" if array is not values or array.ndim == 0 else f" of dtype {array.dtype}"
+        needed = "" if shape is None else f", {_shape(shape)}"
+        raise ValueError(f"{call}({name}{seen}): needs an array of real numbers{needed}. Use np.asarray(..., float).")
+    if shape is not None and not _fits(array.shape, shape):
+        raise ValueError(
+            f"{call}({name} of shape {tuple(array.shape)}): needs {_shape(shape)}. Reshape it, or check what it was "
+            "computed from."
+        )
+    return array
+
+
+def finite(
+    call: str,
+    name: str,
+    values: Any,
+    shape: Shape | None = None,
+    *,
+    columns: Any = None,
+    first: int = 1,
+    hint: str = "Remove or fill that entry.",
+) -> Any:
+    """An array of real, finite numbers; what is traced, or lies on other processes, is checked by shape only.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        values: as given.
+        shape: as for ``real``.
+        columns: names of the columns; None if they have none.
+        first: number of the first row, for tables that come in parts.
+        hint: the next thing to try.
+
+    Returns:
+        The array, as from ``real``.
+
+    Raises:
+        ValueError: as ``real``, or an entry is NaN or infinite.
+    """
+    array = real(call, name, values, shape)
+    if not traced(array) and hasattr(array, "__array__") and getattr(array, "is_fully_addressable", True):
+        known = np.asarray(array)
+        if known.dtype.kind not in "biu" and not (good := np.isfinite(known)).all():
+            bad = np.argwhere(~good)
+            where = place(bad[0], columns, first)
+            kind = "NaN" if np.isnan(known[tuple(bad[0])]) else "infinity"
+            raise ValueError(
+                f"{call}: Input {name} contains {kind}{where and f' at {where}'} ({len(bad)} such entries in all), "
+                f"needs finite numbers. {hint}"
+            )
+    return array
+
+
+def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
+    """A tree of arrays and numbers, real and finite.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        tree: as given; None and empty trees will do.
+        infinite: whether entries may be infinite, as bounds that nothing reaches.
+
+    Returns:
+        The tree.
+
+    Raises:
+        ValueError: as ``finite``, naming the path.
+    """
+    import jax
+
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        where = f"{name}{jax.tree_util.keystr(path)}"
+        if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
+            array = real(call, where, leaf)
+            known = infinite and not traced(array) and hasattr(array, "__array__")
+            finite(call, where, np.where(np.isinf(array), 0.0, array) if known else array)
+        elif type(leaf) is not object:  # what JAX puts in the place of leaves
+            number(call, where, abs(leaf) if infinite and isinstance(leaf, float) else leaf, infinite=infinite)
+    return tree
+
+
+def record(call: str, name: str, value: Any, kind: type) -> Any:
+    """A named tuple whose arrays are real and finite.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        kind: the class it must be of.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: of another class.
+        ValueError: as ``finite``, naming the field.
+    """
+    instance(call, name, value, kind)
+    for field, entry in zip(value._fields, value, strict=True):
+        if hasattr(entry, "dtype"):
+            finite(call, f"{name}.{field}", entry)
+    return value
+
+
+def instance(call: str, name: str, value: Any, kind: Any, hint: str = "") -> Any:
+    """Something of a class.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+        kind: the class.
+        hint: the next thing to try.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: of another class.
+    """
+    if isinstance(value, kind):
+        return value
+    raise TypeError(
+        f"{call}({name}={shown(value)}): is a {type(value).__name__}, needs a {kind.__name__}. "
+        f"{hint or f'Make one with numdl or from {kind.__module__}.'}"
+    )
+
+
+def place(index: Any, columns: Any = None, first: int = 1) -> str:
+    """An entry as messages name it: rows from 1, columns by name or from 0.
+
+    Args:
+        index: of the entry, one number for each axis.
+        columns: names of the columns; None if they have none.
+        first: number of the first row.
+
+    Returns:
+        Such as ``column 'age', row 3``; empty for an array ().
+    """
+    if not len(index):
+        return ""
+    row = f"row {int(index[0]) + first}"
+    if len(index) == 1:
+        return row
+    if len(index) == 2:
+        return f"column {repr(str(columns[index[1]])) if columns is not None else int(index[1])}, {row}"
+    return f"{row}, index {tuple(int(i) for i in index[1:])}"
+
+
+def mesh(call: str, value: Any) -> Any:
+    """A mesh of devices, or None.
+
+    Args:
+        call: the call to name.
+        value: as given; None for one device.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: it has no named axes.
+    """
+    if value is not None and not hasattr(value, "axis_names"):
+        raise ValueError(
+            f"{call}(mesh={shown(value)}): needs a jax.sharding.Mesh. "
+            "Use jax.make_mesh((devices,), ('data',)), or None."
+        )
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as the user wrote it, without NumPy's type around it, arrays by shape."""
+    if isinstance(value, np.generic):
+        return repr(value.item())
+    if hasattr(value, "shape") and hasattr(value, "dtype") and (traced(value) or value.shape != ()):
+        return f"array of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]} ..."
+
+
+def _range(least: float, most: float, above: float = -math.inf, below: float = math.inf) -> str:
+    bounds = ((">", above), (">=", least), ("<", below), ("<=", most))
+    said = [f"{sign} {bound:g}" for sign, bound in bounds if math.isfinite(bound)]
+    return f" {' and '.join(said)}" if said else ""
+
+
+def _try(name: str, least: float, most: float) -> str:
+    would_do = max(int(least), 1) if least > -math.inf else 1
+    return f"Give {name}={would_do}." if would_do <= most else f"Give another {name}."
+
+
+def _fits(found: tuple[int, ...], needed: Shape) -> bool:
+    if needed[-1:] == ("...",):
+        needed, found = needed[:-1], found[: len(needed) - 1]
+    return len(found) == len(needed) and all(isinstance(n, str) or f == n for f, n in zip(found, needed, strict=True))
+
+
+def _shape(shape: Shape) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

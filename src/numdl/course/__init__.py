@@ -1,0 +1,86 @@
+"""Course of experiments by lecture: which experiments are there, and how is one run?
+
+An experiment is one small file with a ``TITLE`` and ``run(quick, random_state) -> Outcome``: it computes, states claims
+about what it found, and draws one figure. A new one is a file here and an entry in ``REGISTRY``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+__all__ = ["REGISTRY", "names", "run"]
+
+REGISTRY: dict[str, str] = {
+    "peaks": "numdl.course.nonlinear.peaks",
+    "swiss-roll": "numdl.course.nonlinear.swiss_roll",
+    "bias-variance": "numdl.course.linear.bias_variance",
+    "picard-condition": "numdl.course.linear.picard_condition",
+    "semi-convergence": "numdl.course.linear.semi_convergence",
+    "choosing-alpha": "numdl.course.linear.choosing_alpha",
+    "cross-validation": "numdl.course.linear.cross_validation",
+    "cross-entropy": "numdl.course.linear.cross_entropy",
+    "newton-softmax": "numdl.course.linear.newton_softmax",
+    "inpainting": "numdl.course.linear.inpainting",
+    "random-features": "numdl.course.nonlinear.random_features",
+    "spectral-clustering": "numdl.course.linear.spectral_clustering",
+    "universal-approximation": "numdl.course.nonlinear.universal_approximation",
+    "extreme-learning": "numdl.course.nonlinear.extreme_learning",
+    "non-convexity": "numdl.course.nonlinear.non_convexity",
+    "adversarial-examples": "numdl.course.nonlinear.adversarial_examples",
+    "plain-vs-residual": "numdl.course.nonlinear.plain_vs_residual",
+    "loss-landscape": "numdl.course.nonlinear.loss_landscape",
+    "training-peaks": "numdl.course.nonlinear.training_peaks",
+    "saa-sample-size": "numdl.course.nonlinear.saa_sample_size",
+    "slim-train": "numdl.course.nonlinear.slim_train",
+    "inexact-varpro": "numdl.course.nonlinear.inexact_varpro",
+    "stability-toy": "numdl.course.dynamics.stability_toy",
+    "spiral-ode": "numdl.course.dynamics.spiral_ode",
+    "multilevel": "numdl.course.control.multilevel",
+    "layer-parallel": "numdl.course.control.layer_parallel",
+    "adjoint-accuracy": "numdl.course.dynamics.adjoint_accuracy",
+    "stability-regions": "numdl.course.dynamics.stability_regions",
+    "maximum-principle": "numdl.course.control.maximum_principle",
+    "gradients-and-dynamics": "numdl.course.dynamics.gradients_and_dynamics",
+    "energy-conservation": "numdl.course.dynamics.energy_conservation",
+    "overfitting-a-discretisation": "numdl.course.dynamics.overfitting_a_discretisation",
+    "reversible-depth": "numdl.course.dynamics.reversible_depth",
+    "robust-dynamics": "numdl.course.dynamics.robust_dynamics",
+    "path-planning": "numdl.course.control.path_planning",
+    "multiple-shooting": "numdl.course.control.multiple_shooting",
+    "path-with-obstacles": "numdl.course.control.path_with_obstacles",
+    "sensitivity-vs-adjoint": "numdl.course.control.sensitivity_vs_adjoint",
+}
+"""Name to module; a module is imported when it is first asked for."""
+
+
+def names() -> dict[str, str]:
+    """Every experiment with one line about what it shows.
+
+    Returns:
+        Name to title, in the order of ``REGISTRY``.
+    """
+    from numdl.course.runner import find
+
+    return {name: find(name, REGISTRY).TITLE for name in REGISTRY}
+
+
+def run(name: str, out: str | os.PathLike[str], quick: bool = False, random_state: int = 0) -> dict[str, Any]:
+    """Run one experiment: compute, check its claims, print them, write ``<name>.json``, ``.svg`` and ``.png``.
+
+    Args:
+        name: a key of ``REGISTRY``.
+        out: folder for the files; made if it does not exist.
+        quick: a small version with weaker claims, to see that everything runs.
+        random_state: seed, not negative.
+
+    Returns:
+        What the JSON file holds; ``"passed"`` says whether every claim held.
+
+    Raises:
+        ValueError: no experiment has that name, or the seed is no seed.
+        OSError: the folder cannot be made or written.
+    """
+    from numdl.course.runner import find, run_experiment
+
+    return run_experiment(name, find(name, REGISTRY), out, quick=quick, random_state=random_state)

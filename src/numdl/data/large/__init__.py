@@ -1,0 +1,1 @@
+"""Data too large for memory: read in pieces, row by row."""

@@ -1,0 +1,1 @@
+"""Problems with known answers: toy data, simulators, inverse problems."""

@@ -1,0 +1,1 @@
+"""Reading of files: CSV, TSV, Parquet, NPZ, MAT and images to named columns or arrays."""

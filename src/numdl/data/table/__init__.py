@@ -1,0 +1,1 @@
+"""Tables: columns of numbers or text, their encoding, scaling and split."""

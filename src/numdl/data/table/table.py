@@ -1,0 +1,132 @@
+"""Table of named columns.
+
+What did the file hold: named columns of equal length, numbers or text, and nothing decided yet?
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+MISSING = ("", "NA", "NaN", "nan", "null", "NULL")
+"""Text entries that count as missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Named columns of one length, each either all numbers or all text.
+
+    Numbers, integers and booleans become float64 with NaN for a missing entry; text becomes an object array of ``str``
+    with None for a missing entry. Infinite and missing entries are kept: whoever uses a column decides about them.
+
+    Attributes:
+        names: column names in file order, all different.
+        columns: one array (n,) per name, float64 or object.
+
+    Raises:
+        ValueError: no column, no row, a repeated name, columns of different length, or entries that are neither numbers
+            nor text.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        names = tuple(str(name) for name in self.names)
+        if not names or len(names) != len(self.columns):
+            raise ValueError(
+                f"Table: got {len(names)} names for {len(self.columns)} columns; give at least one column and one "
+                "name for each."
+            )
+        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if repeated:
+            raise ValueError(
+                f"Table: column names must differ, but {_listed(repeated)} occur more than once; rename them "
+                "(or add a header line if the file has none)."
+            )
+        columns = tuple(_as_column(name, values) for name, values in zip(names, self.columns, strict=True))
+        lengths = {name: len(column) for name, column in zip(names, columns, strict=True)}
+        shortest, longest = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        if lengths[shortest] != lengths[longest]:
+            raise ValueError(
+                f"Table: column {shortest!r} has {lengths[shortest]} rows but column {longest!r} has "
+                f"{lengths[longest]}; give columns of equal length."
+            )
+        if lengths[longest] == 0:
+            raise ValueError("Table: there are zero rows; give a table with at least one row of data.")
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "columns", columns)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.columns[0])
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def column(self, name: str) -> np.ndarray:
+        """Values (n,) of one column.
+
+        Args:
+            name: a column name.
+
+        Returns:
+            float64 or object array (n,), not a copy.
+
+        Raises:
+            ValueError: there is no such column; the message lists the names most like it.
+        """
+        if name not in self.names:
+            raise ValueError(f"Table.column({name!r}): {absent(name, self.names)}")
+        return self.columns[self.names.index(name)]
+
+
+def absent(name: str, names: Iterable[str]) -> str:
+    """The sentence that says a column is missing and which names come close.
+
+    Args:
+        name: what was asked for.
+        names: what there is.
+
+    Returns:
+        One sentence, for use after the name of the call.
+    """
+    known = list(names)
+    lowered: dict[str, str] = {}
+    for candidate in known:
+        lowered.setdefault(candidate.lower(), candidate)
+    close = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), list(lowered), n=3)]
+    hint = f"did you mean {_listed(close, ' or ')}?" if close else f"the columns are {_listed(known)}."
+    return f"there is no column {str(name)!r}; {hint}"
+
+
+def _listed(names: list[str], joiner: str = ", ") -> str:
+    shown = joiner.join(repr(name) for name in names[:8])
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _as_column(name: str, values: object) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"Table: column {name!r} has shape {array.shape}; give one value per row, shape (n,).")
+    if array.dtype.kind in "fiub":
+        return array.astype(np.float64, copy=False)
+    if array.dtype.kind in "US":
+        text = array.astype(str) if array.dtype.kind == "S" else array
+        return np.array(text.tolist(), dtype=object)
+    if array.dtype.kind == "O":
+        wrong = next((row for row, value in enumerate(array) if not (value is None or isinstance(value, str))), None)
+        if wrong is None:
+            return array
+        raise ValueError(
+            f"Table: column {name!r}, row {wrong + 1} holds {array[wrong]!r} of type {type(array[wrong]).__name__}; "
+            "a text column may hold only str and None."
+        )
+    raise ValueError(f"Table: column {name!r} has type {array.dtype}; convert it to real numbers or to text.")

@@ -1,0 +1,148 @@
+"""Evidence by Laplace: how many parameters do the data determine, and how does a run follow the evidence?
+
+Laplace's approximation at a reduced problem's linearisation. With everything per mean over samples, and H the
+Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det H_WW + log det (S + diag(alpha))`` and
+
+    gamma_g = N_g - alpha_g tr_g(H^-1)    for each group of theta and for the head.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from numdl.contracts import Iterate, Linearization, Normal, PyTree
+from numdl.linalg import lanczos_probe, lower_inverse
+from numdl.optimize.drivers.loop import Adapted
+from numdl.problems.varpro.heads import head_mask
+from numdl.problems.varpro.varpro import VarPro
+from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowEvidence:
+    """Adaptation of a run: re-estimate the precisions after each step, score points by their log evidence.
+
+    Attributes:
+        sizes: numbers of samples, outputs and weights.
+        names: names of the G groups; the head is added.
+        merge_head: whether the head shares the precision of the first group.
+        fixed: (G+1,) alphas of the mean misfit that the user gave; NaN where the evidence decides.
+        first: steps before the first update: the start says nothing about the weights.
+    """
+
+    sizes: Sizes
+    names: tuple[str, ...]
+    merge_head: bool = False
+    fixed: np.ndarray | None = None
+    first: int = 1
+
+    def start(self, prior: float = 1e-2, noise: float = 1.0) -> tuple[Precisions, int]:
+        """Memory of a run that has not begun: all groups alike."""
+        return Precisions(np.full(len(self.names) + 1, prior), noise), 0
+
+    def alphas(self, memory: tuple[Precisions, int]) -> np.ndarray:
+        """(G+1,) penalty parameters of the mean misfit, the head last."""
+        alphas = memory[0].penalties(self.sizes.n)
+        return alphas if self.fixed is None else np.where(np.isnan(self.fixed), alphas, self.fixed)
+
+    def apply(self, problem: VarPro, memory: tuple[Precisions, int]) -> VarPro:
+        """The problem with the penalty parameters of a memory."""
+        alphas = jnp.asarray(self.alphas(memory), problem.x.dtype)
+        return problem.with_alpha(alphas[:-1], alphas[-1])
+
+    def update(self, memory: tuple[Precisions, int], after: Iterate) -> Adapted:
+        """New precisions from the Laplace metrics of a step."""
+        precisions, steps = memory
+        metrics = {name: np.asarray(after.metrics[name], float) for name in ("gamma", "squares", "logdet", "misfit")}
+        misfit, gamma, squares = float(metrics["misfit"]), metrics["gamma"], metrics["squares"]
+        alphas = self.alphas(memory)
+        effective = Precisions(alphas * self.sizes.n * precisions.noise, precisions.noise)
+        known = np.isfinite(misfit) and np.all(np.isfinite(squares)) and np.all(np.isfinite(effective.prior))
+        score = -np.inf
+        if known and np.isfinite(metrics["logdet"]):
+            score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
+        columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": precisions.noise}
+        columns |= {f"alpha:{name}": float(a) for name, a in zip((*self.names, "head"), alphas, strict=True)}
+        if steps >= self.first and known:
+            precisions = reestimate(effective, self.sizes, misfit, gamma, squares, merge_head=self.merge_head)
+        return Adapted((precisions, steps + 1), score if np.isfinite(score) else -np.inf, columns)
+
+
+def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Float[Array, "p p"]) -> dict[str, Array]:
+    """Effective numbers of parameters, square norms and log determinant, for ``numdl.regularize.evidence``.
+
+    Args:
+        problem: separable problem.
+        theta: where it was linearised.
+        normal: its normal equations there.
+        factor: lower Cholesky factor of ``normal.matrix + diag(normal.diagonal)``.
+
+    Returns:
+        ``gamma (G+1,)`` and ``squares (G+1,)`` (the head last), ``logdet ()`` of the full Gauss-Newton matrix.
+    """
+    inverse = lower_inverse(factor)
+    determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
+    k, q = normal.aux.shape
+    size = k * (q - problem.intercept)
+    trace = normal.eliminated.trace + jnp.sum((inverse @ normal.eliminated.coupling) ** 2)
+    logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.eliminated.logdet
+    return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
+
+
+def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes: int = 2, steps: int = 25) -> dict:
+    """The same numbers from products only: random signs, Lanczos, and the head's Hessian as if theta were known.
+
+    Costs ``probes * steps`` products. The signs are the same in every iteration.
+
+    Args:
+        problem: separable problem.
+        theta: where it was linearised.
+        lin: its linearisation there.
+        probes: number of random vectors.
+        steps: Lanczos steps for each.
+
+    Returns:
+        As ``laplace_metrics``, with the error of the estimate.
+
+    Source: Ubaru, Chen, Saad, SIAM J. Matrix Anal. Appl. 38 (2017).
+    """
+    vector, unravel = ravel_pytree(theta)
+
+    def product(v: Array) -> Array:
+        return ravel_pytree(lin.curvature(unravel(v)))[0]
+
+    signs = jax.random.rademacher(jax.random.key(0), (probes, vector.shape[0]), vector.dtype)
+    found = jax.lax.map(lambda z: lanczos_probe(product, z, steps), signs)
+    inverse_diagonal = jnp.mean(signs * found.solve, axis=0)
+    head = problem.solve(problem.embed(theta), lin.aux)
+    trace, logdet = head.spectrum(intercept=problem.intercept)
+    k, q = lin.aux.shape
+    size = k * (q - problem.intercept)
+    determined = 1 - problem.penalty.diagonal * inverse_diagonal
+    return _by_group(
+        problem, theta, lin.aux, determined, size - problem.alpha_head * trace, jnp.mean(found.log) + logdet
+    )
+
+
+def _by_group(
+    problem: VarPro, theta: PyTree, head: Array, determined: Array, head_gamma: Array, logdet: Array
+) -> dict[str, Array]:
+    """Sums over groups; the head is the last one."""
+    vector = ravel_pytree(theta)[0]
+    if problem.penalty.reference is not None:
+        vector = vector - problem.penalty.reference
+    k, q = head.shape
+    mask = head_mask(k, q - problem.intercept, problem.intercept, head.dtype)
+    pairs = jnp.stack([determined, vector**2], axis=1)
+    sums = jax.ops.segment_sum(pairs, problem.penalty.labels, problem.penalty.alpha.shape[0])
+    return {
+        "gamma": jnp.append(sums[:, 0], head_gamma),
+        "squares": jnp.append(sums[:, 1], jnp.sum(mask * head**2)),
+        "logdet": logdet,
+    }

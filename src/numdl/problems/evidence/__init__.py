@@ -1,1 +1,0 @@
-"""Bayesian evidence (marginal likelihood) that sets penalties during training."""
