@@ -8,7 +8,8 @@ from numdl import LogisticClassifier, SoftmaxClassifier
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([SoftmaxClassifier()])
+# Two fits to the default tolerance agree to the seven digits of the check of weights only by the order of rounding.
+@parametrize_with_checks([SoftmaxClassifier(tol=1e-11)])
 def test_scikit_learn(estimator, check):
     check(estimator)
 
