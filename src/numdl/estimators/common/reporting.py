@@ -83,7 +83,7 @@ class ReportMixin:
             raise ValueError(f"report: y holds {shown(y[unknown][0])}, which is no class of the fit. Drop these rows.")
         codes, predicted = (np.searchsorted(classes, labels) for labels in (y, self.predict(X)))  # type: ignore[attr-defined]
         errors = (100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes)))
-        return {"c": codes, "prediction": predicted} | self._scores("most frequent class", errors)
+        return {"c": codes, "prediction": predicted} | self._score_rows("most frequent class", errors)
 
     def _judged(self, X: Any, y: np.ndarray) -> dict[str, Any]:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
@@ -96,9 +96,9 @@ class ReportMixin:
             mean = predict(X)
         found["prediction"] = mean = mean.reshape(c.shape)
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
-        return found | self._scores("mean of the targets", errors)
+        return found | self._score_rows("mean of the targets", errors)
 
-    def _scores(self, trivial: str, errors: tuple[Any, Any]) -> dict[str, Any]:
+    def _score_rows(self, trivial: str, errors: tuple[Any, Any]) -> dict[str, Any]:
         """The table of scores: the fit, and what ignores the inputs."""
         pairs = zip((self._label, trivial), errors, strict=True)
         return {"scores": [{"name": name, "test": float(error)} for name, error in pairs]}
