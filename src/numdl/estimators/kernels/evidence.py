@@ -38,7 +38,7 @@ KERNELS: Mapping[str, Any] = MappingProxyType(
 JITTER = 8 * np.finfo(float).eps
 """Added to the diagonal, over the trace of K: what rounding may take from its smallest eigenvalue."""
 
-CENTRE, SPREAD = np.log([1e-3, 1.0, 0.1]), np.array([4.0, 2.0, 2.0])
+CENTRE, SPREAD = np.log([1e-3, 0.1, 0.1]), np.array([4.0, 3.0, 2.0])
 """Prior of noise, signal and linear term."""
 
 _LEAST, _MOST, _REACH = np.log(1e-14), np.log(10.0), 6.0

@@ -19,8 +19,8 @@ from numpy.polynomial import legendre
 from numdl.estimators.kernels.stationary import Pull
 
 DEGREE = 10
-_TINY = 1e-100
-"""Factors are kept away from 0 by this, so that the product without one of them is a quotient of full accuracy."""
+_TINY = 1e-20
+"""Instead of a factor 0, so that the product without one of them is a quotient, of full accuracy as products are."""
 
 
 class Product:
@@ -183,7 +183,8 @@ def _parts(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 def _away(term: np.ndarray) -> np.ndarray:
     """``1 + term``, nowhere 0."""
     factor = 1 + term
-    factor[np.abs(factor) < _TINY] = _TINY
+    if not factor.all():
+        factor[factor == 0] = _TINY
     return factor
 
 

@@ -181,11 +181,11 @@ def _climb(model: Evidence, start: np.ndarray, steps: int) -> tuple[float, np.nd
 def _optimise(model: Evidence, starts: int, rng: np.random.Generator) -> Candidate | None:
     """The best of several starts, followed to its end."""
     first = model.centre.copy()
-    first[0] = np.log(1e-2)
+    first[0] = np.log(0.1)
     points = [first]
     for _ in range(starts - 1):
         point = model.centre + 0.5 * model.spread * rng.standard_normal(len(first))
-        point[0] = rng.choice(np.log([1e-4, 1e-1]))
+        point[0] = np.log(1e-3)
         points.append(point)
     tried = [_climb(model, point, 30 if starts > 1 else 200) for point in points]
     value, theta, converged = max(tried, key=lambda one: one[0])

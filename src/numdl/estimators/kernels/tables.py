@@ -79,9 +79,11 @@ def gather(
     scaler = Scaler.fit(places, total, tails="auto")
     z = scaler.transform(places)
     active = np.ptp(z, axis=0) > 0
+    active[0] |= not active.any()  # a process needs an input, constant or not
     z = np.ascontiguousarray(z[:, active])
     targets = _of_targets(means, total, spread)
     margin = np.ptp(z, axis=0) / (len(z) + 1)
+    margin[margin == 0] = 1.0
     box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
     rows = [
         Rows(z, (means[:, j] - targets.center[j]) / targets.scale[j], total, float(spread[j] / targets.scale[j] ** 2))
