@@ -68,7 +68,7 @@ def test_the_evidence_is_the_density_of_the_observations(name):
 
 def order(model, theta, gradient, way):
     """Order of the error of value + slope along a way, from two steps."""
-    errors = [abs(model(theta + h * way)[0] - model(theta)[0] - h * gradient @ way) for h in (1e-2, 1e-3)]
+    errors = [abs(model(theta + h * way)[0] - model(theta)[0] - h * gradient @ way) for h in (1e-3, 1e-4)]
     return np.log10(errors[0] / errors[1])
 
 

@@ -38,7 +38,7 @@ KERNELS: Mapping[str, Any] = MappingProxyType(
 JITTER = 8 * np.finfo(float).eps
 """Added to the diagonal, over the trace of K: what rounding may take from its smallest eigenvalue."""
 
-CENTRE, SPREAD = np.log([1e-3, 0.1, 0.1]), np.array([4.0, 3.0, 2.0])
+CENTRE, SPREAD = np.log([1e-2, 1.0, 0.1]), np.array([3.0, 3.0, 2.0])
 """Prior of noise, signal and linear term."""
 
 _LEAST, _MOST, _REACH = np.log(1e-14), np.log(10.0), 6.0
@@ -111,7 +111,7 @@ class Evidence:
         factor = factorise(own, rows, noise)
         if factor is None:
             return -np.inf, np.zeros(len(theta))
-        value = self._likelihood(factor, noise)
+        value = self.likelihood(factor, noise)
         g = np.multiply.outer(0.5 * factor.dual, factor.dual)
         g -= 0.5 * factor.inverse
         diagonal = g.diagonal().copy()
@@ -123,15 +123,32 @@ class Evidence:
         value += -0.5 * off @ off - np.log(self.spread).sum() - 0.5 * len(off) * np.log(2 * np.pi)
         return value, gradient - off / self.spread
 
-    def _likelihood(self, factor: Factor, noise: float) -> float:
+    def likelihood(self, factor: Factor, noise: float) -> float:
+        """Log density of all observations.
+
+        Args:
+            factor: of the rows.
+            noise: variance of one observation.
+
+        Returns:
+            Nats.
+        """
         y = self.rows.y
         fit = -0.5 * y @ factor.dual - np.log(factor.upper.diagonal()).sum() - 0.5 * len(y) * np.log(2 * np.pi)
-        return float(fit + self._within(noise))
+        return float(fit + self.within(noise))
 
-    def _within(self, noise: float) -> float:
+    def within(self, noise: float) -> float:
+        """The part of it that the spread within rows has.
+
+        Args:
+            noise: variance of one observation.
+
+        Returns:
+            Nats.
+        """
         w = self.rows.w
         more = w.sum() - len(w)
-        return -0.5 * (more * np.log(2 * np.pi * noise) + np.log(w).sum() + self.rows.spread / noise)
+        return -0.5 * float(more * np.log(2 * np.pi * noise) + np.log(w).sum() + self.rows.spread / noise)
 
     def covariance(self, theta: np.ndarray) -> np.ndarray:
         """Signal and linear term between the rows, without the intercept.
@@ -188,15 +205,15 @@ def factorise(own: np.ndarray, rows: Rows, noise: float) -> Factor | None:
     return None
 
 
-def left_out(factor: Factor, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def left_out(y: np.ndarray, dual: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each y given all the others, from one inverse.
 
     Args:
-        factor: of all rows.
-        rows: the data.
+        y: targets (n,).
+        dual: inverse times y (n,).
+        precision: diagonal of the inverse (n,).
 
     Returns:
         Two arrays (n,).
     """
-    precision = factor.inverse.diagonal()
-    return rows.y - factor.dual / precision, 1 / precision
+    return y - dual / precision, 1 / precision

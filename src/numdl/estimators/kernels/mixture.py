@@ -142,7 +142,8 @@ def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndar
     means, variances = [], []
     for process in mixture.processes:
         noise = np.exp(process.theta[0])
-        place, variance = left_out(Factor(process.lower.T, process.dual, process.jitter), rows)
+        precision = Factor(process.lower.T, process.dual, process.jitter).inverse.diagonal()
+        place, variance = left_out(rows.y, process.dual, precision)
         latent = np.maximum(variance - noise / rows.w, np.finfo(float).tiny)[group]
         gain = latent * others / (noise + latent * others)
         means.append(place[group] + gain * (rest - place[group]))

@@ -6,8 +6,7 @@ each that is left. Where rows are few, hyperparameters are averaged by Hamiltoni
 Members are those within ``max(10, n / 10)`` nats of the best Laplace evidence; their weights are the softmax of the
 mean of evidence and leave-one-out log density, over 5. No rule was seen to be always best; this one never failed badly.
 
-Sources: Neal, MCMC using Hamiltonian dynamics, Handbook of Markov Chain Monte Carlo, 2011, sec. 5.3; Rasmussen and
-Williams, Gaussian Processes for Machine Learning, MIT Press 2006, sec. 5.4.
+Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, sec. 5.4.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from numdl.estimators.kernels.evidence import JITTER, Evidence, Factor, Rows, factorise, left_out
+from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
 
 SCREEN = 150
 """Rows on which all kernels are tried; up to here hyperparameters are averaged."""
@@ -49,18 +48,19 @@ class Settings(NamedTuple):
     more: int
 
 
-class Candidate(NamedTuple):
-    """A kernel at its best hyperparameters: log posterior there, curvature, and on how many rows."""
-
-    name: str
-    theta: np.ndarray
-    hessian: np.ndarray
-    n: int
-    converged: bool
-
-
 class Process(NamedTuple):
-    """One process: kernel, hyperparameters, share in the mixture, and the factor L L' of its rows."""
+    """One process, as predictions and files need it.
+
+    Attributes:
+        kernel: its name.
+        theta: hyperparameters (p,).
+        weight: share in the mixture.
+        lower: L of the covariance L L' of the rows with noise and jitter (n, n).
+        dual: solution of L L' dual = y (n,).
+        jitter: variance added for the sake of rounding.
+        raised: whether it is more than the least.
+        freedom: effective degrees of freedom.
+    """
 
     kernel: str
     theta: np.ndarray
@@ -70,6 +70,15 @@ class Process(NamedTuple):
     jitter: float
     raised: bool
     freedom: float
+
+
+class Judged(NamedTuple):
+    """A candidate on all rows: its process, Laplace log evidence and leave-one-out log density."""
+
+    candidate: Candidate
+    process: Process
+    evidence: float
+    left_out: float
 
 
 class Search(NamedTuple):
@@ -101,33 +110,36 @@ def search(rows: Rows, box: np.ndarray, settings: Settings, rng: np.random.Gener
     n, notes = len(rows.y), []
     order = rng.permutation(n)
     few = _part(rows, order[: settings.few])
-    found = [_optimise(Evidence(name, few, box), settings.n_restarts, rng) for name in settings.kernels]
-    scored = [(_scores(one, few, box), one) for one in found if one is not None]
-    scored = [(sum(scores), one) for scores, one in scored if scores is not None]
+    found = [optimise(Evidence(name, few, box), settings.n_restarts, rng) for name in settings.kernels]
+    judged = [one for best in found if best is not None and (one := _judge(best, few, box)) is not None]
+    tried = settings.kernels
     if len(few.y) < n:
-        best = sorted(scored, key=lambda pair: -pair[0])[:2]
+        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[:2]
+        tried = tuple(one.candidate.name for one in judged)
         more = _part(rows, order[: settings.more])
-        scored = [(score, _refine(one, Evidence(one.name, more, box))) for score, one in best]
-    refined = {one.name for _, one in scored}
-    judged = {one.name: (one, scores) for _, one in scored if (scores := _scores(one, rows, box)) is not None}
+        found = [refine(one.candidate, Evidence(one.candidate.name, more, box)) for one in judged]
+        judged = [one for best in found if (one := _judge(best, rows, box)) is not None]
     if not judged:
         raise ValueError(
             "KernelRegressor.fit: no kernel gave a matrix with a Cholesky factor, even with 10^6 times the least "
             "jitter. Look for entries of X far beyond all others."
         )
-    lost = [name for name in settings.kernels if name not in judged and (len(few.y) == n or name in refined)]
-    if lost:
+    by_name = {one.candidate.name: one for one in judged}
+    if lost := [name for name in tried if name not in by_name]:
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
-    evidence, loo = ({name: scores[i] for name, (_, scores) in judged.items()} for i in (0, 1))
+    evidence = {name: one.evidence for name, one in by_name.items()}
+    loo = {name: one.left_out for name, one in by_name.items()}
     processes, weights = [], gate(evidence, loo, n)
     for name, weight in weights.items():
-        one, model = judged[name][0], Evidence(name, rows, box)
-        draws = _draws(model, one, rng) if settings.average else [one.theta]
-        made = [process for theta in draws if (process := _process(model, theta)) is not None]
+        made = [by_name[name].process]
+        if settings.average:
+            model = Evidence(name, rows, box)
+            drawn = [_process(model, theta) for theta in draw(model, by_name[name].candidate, rng)]
+            made = [one[0] for one in drawn if one is not None] or made
         processes += [process._replace(weight=weight / len(made)) for process in made]
     if any(process.raised for process in processes):
         notes.append("Some matrices needed more than the least jitter, see jitter_: rows may be all but equal.")
-    converged = all(judged[name][0].converged for name in weights)
+    converged = all(by_name[name].candidate.converged for name in weights)
     return Search(processes, tuple(weights), evidence, loo, notes, converged)
 
 
@@ -162,111 +174,33 @@ def _part(rows: Rows, index: np.ndarray) -> Rows:
     return Rows(rows.x[index], rows.y[index], rows.w[index], rows.spread * min(share, 1.0))
 
 
-def _climb(model: Evidence, start: np.ndarray, steps: int) -> tuple[float, np.ndarray, bool]:
-    """L-BFGS in units of the prior's spread; log posterior, where, and whether it converged."""
-
-    def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = model(model.centre + model.spread * u)
-        return (-value, -gradient * model.spread) if np.isfinite(value) else (1e10, np.zeros(len(u)))
-
-    low, high = ((end - model.centre) / model.spread for end in (model.low, model.high))
-    shrink = 1e-9  # so that rounding does not carry a point on the bound beyond it
-    bounds = list(zip(low + shrink, high - shrink, strict=True))
-    first = np.clip((start - model.centre) / model.spread, low + shrink, high - shrink)
-    options = {"maxiter": steps, "maxfun": 2 * steps + 10, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-3}
-    done = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return -float(done.fun), model.centre + model.spread * done.x, done.status != 1
-
-
-def _optimise(model: Evidence, starts: int, rng: np.random.Generator) -> Candidate | None:
-    """The best of several starts, followed to its end."""
-    first = model.centre.copy()
-    first[0] = np.log(0.1)
-    points = [first]
-    for _ in range(starts - 1):
-        point = model.centre + 0.5 * model.spread * rng.standard_normal(len(first))
-        point[0] = np.log(1e-3)
-        points.append(point)
-    tried = [_climb(model, point, 30 if starts > 1 else 200) for point in points]
-    value, theta, converged = max(tried, key=lambda one: one[0])
-    if value <= -1e10:
-        return None
-    if not converged:
-        value, theta, converged = _climb(model, theta, 200)
-    return Candidate(model.name, theta, model.hessian(theta), len(model.rows.y), converged)
-
-
-def _refine(one: Candidate, model: Evidence) -> Candidate:
-    """A few steps more on more rows; the data's part of the curvature grows with their number."""
-    value, theta, _ = _climb(model, one.theta, 20)
-    ratio = len(model.rows.y) / one.n
-    prior = np.diag(1 / model.spread**2)
-    hessian = prior + ratio * (one.hessian - prior)
-    return Candidate(one.name, theta if value > -1e10 else one.theta, hessian, len(model.rows.y), True)
-
-
-def _factor(model: Evidence, theta: np.ndarray) -> Factor | None:
-    return factorise(model.covariance(theta), model.rows, np.exp(theta[0]))
-
-
-def _process(model: Evidence, theta: np.ndarray) -> Process | None:
-    """The process at these hyperparameters, of weight 1."""
+def _process(model: Evidence, theta: np.ndarray) -> tuple[Process, Factor, np.ndarray] | None:
+    """The process at these hyperparameters, of weight 1, its factor and the diagonal of its inverse; None without."""
     covariance = model.covariance(theta)
     least = JITTER * (covariance.trace() + len(covariance))
     factor = factorise(covariance, model.rows, np.exp(theta[0]))
     if factor is None:
         return None
-    shrunk = np.exp(theta[0]) / model.rows.w + factor.jitter
-    freedom = len(shrunk) - shrunk @ factor.inverse.diagonal()
-    lower = factor.upper.T
-    return Process(model.name, theta, 1.0, lower, factor.dual, factor.jitter, factor.jitter > 2 * least, float(freedom))
+    precision = factor.inverse.diagonal()
+    freedom = len(precision) - (np.exp(theta[0]) / model.rows.w + factor.jitter) @ precision
+    raised, lower = factor.jitter > 2 * least, factor.upper.T
+    process = Process(model.name, theta, 1.0, lower, factor.dual, factor.jitter, bool(raised), float(freedom))
+    return process, factor, precision
 
 
-def _scores(one: Candidate, rows: Rows, box: np.ndarray) -> tuple[float, float] | None:
-    """Laplace log evidence and leave-one-out log density on these rows; None where no factor exists."""
+def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
+    """A candidate on these rows; None where no factor exists."""
     model = Evidence(one.name, rows, box)
-    factor = _factor(model, one.theta)
-    if factor is None:
+    made = _process(model, one.theta)
+    if made is None:
         return None
-    noise = np.exp(one.theta[0])
+    process, factor, precision = made
     off = (one.theta - model.centre) / model.spread
     prior = np.diag(1 / model.spread**2)
     hessian = prior + len(rows.y) / one.n * (one.hessian - prior)
-    spread = -0.5 * np.linalg.slogdet(hessian)[1] - np.log(model.spread).sum()
-    mean, variance = left_out(factor, rows)
+    volume = -0.5 * np.linalg.slogdet(hessian)[1] - np.log(model.spread).sum()
+    mean, variance = left_out(rows.y, factor.dual, precision)
     density = -0.5 * np.sum((rows.y - mean) ** 2 / variance + np.log(2 * np.pi * variance))
-    return (
-        model._likelihood(factor, noise) - 0.5 * off @ off + float(spread),
-        float(density) + model._within(noise),
-    )
-
-
-def _draws(model: Evidence, one: Candidate, rng: np.random.Generator, draws: int = 12) -> list[np.ndarray]:
-    """Hyperparameters from their posterior, by Hamiltonian Monte Carlo with the curvature at the maximum as mass."""
-    root = np.linalg.inv(np.linalg.cholesky(one.hessian)).T  # covariance of the Laplace approximation is root root'
-
-    def at(z: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = model(one.theta + root @ z)
-        return value, root.T @ gradient
-
-    z, step, kept = np.zeros(len(one.theta)), 0.5, []
-    value, gradient = at(z)
-    for i in range(8 + 2 * draws):
-        momentum = rng.standard_normal(len(z))
-        energy = value - 0.5 * momentum @ momentum
-        point, slope, height = z, gradient, value
-        for _ in range(6):
-            momentum = momentum + 0.5 * step * slope
-            point = point + step * momentum
-            height, slope = at(point)
-            if not np.isfinite(height):
-                break
-            momentum = momentum + 0.5 * step * slope
-        accept = np.log(rng.random()) < height - 0.5 * momentum @ momentum - energy
-        if accept:
-            z, value, gradient = point, height, slope
-        if i < 8:
-            step *= 1.2 if accept else 0.6
-        elif i % 2:
-            kept.append(one.theta + root @ z)
-    return kept
+    noise = float(np.exp(one.theta[0]))
+    evidence = model.likelihood(factor, noise) - 0.5 * off @ off + volume
+    return Judged(one, process, float(evidence), float(density) + model.within(noise))

@@ -52,7 +52,7 @@ class Stationary:
         Returns:
             Two arrays (p,).
         """
-        return np.full(d, np.log(2.0) + 0.5 * np.log(max(d, 1)) * 0.5), np.full(d, 1.5)
+        return np.full(d, np.log(4.0) + 0.25 * np.log(max(d, 1))), np.full(d, 2.5)
 
     def features(self, x: Float[np.ndarray, "n d"], box: Float[np.ndarray, "2 d"]) -> np.ndarray:
         """What the kernel needs of rows, whatever theta.
