@@ -13,6 +13,8 @@ Xiu and Karniadakis, SIAM J. Sci. Comput. 24, 2002.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -91,20 +93,21 @@ class Product:
 
     def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Matrix between two sets of rows."""
-        return self._joined(theta, [self._factor(s, f[:, j], g[:, j]) for j, s in enumerate(_parts(theta)[2])])
+        return self._joined(theta, (self._factor(s, f[:, j], g[:, j]) for j, s in enumerate(_parts(theta)[2])))
 
     def diagonal(self, theta: np.ndarray, f: np.ndarray) -> np.ndarray:
         """Variance at rows."""
-        return self._joined(theta, [self._own(s, f[:, j]) for j, s in enumerate(_parts(theta)[2])])
+        return self._joined(theta, (self._own(s, f[:, j]) for j, s in enumerate(_parts(theta)[2])))
 
-    def _joined(self, theta: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+    def _joined(self, theta: np.ndarray, factors: Iterator[np.ndarray]) -> np.ndarray:
+        """The kernel from ``k_j``, one after the other, so that the cache holds them."""
         share, a, _ = _parts(theta)
-        product, mains = np.ones_like(factors[0]), np.zeros_like(factors[0])
+        product, mains = np.ones(()), np.zeros(())
         for weight, factor in zip(a, factors, strict=True):
             factor *= weight
-            mains += factor
+            mains = mains + factor if mains.ndim == 0 else np.add(mains, factor, out=mains)
             factor += 1
-            product *= factor
+            product = factor if product.ndim == 0 else np.multiply(product, factor, out=product)
         product -= 1
         product *= share
         mains *= 1 - share
@@ -131,10 +134,9 @@ class Anova(Product):
         return np.log(2.0), 1.5
 
     def _factor(self, shape: float, f: np.ndarray, g: np.ndarray) -> np.ndarray:
-        k = np.subtract.outer(f[:, 0], g[:, 0])
-        k *= np.exp(-shape)
-        k *= k
-        k *= -0.5
+        scale = np.sqrt(0.5) * np.exp(-shape)
+        k = np.subtract.outer(f[:, 0] * scale, g[:, 0] * scale)
+        np.multiply(k, -k, out=k)
         return np.exp(k, out=k)
 
     def _pull(self, shape: float, f: np.ndarray, m: np.ndarray, k: np.ndarray) -> tuple[float, float]:
