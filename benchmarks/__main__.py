@@ -37,6 +37,7 @@ NAMES = (
     "maximum_principle",
     "gradient_bias",
     "layer_processes",
+    "kernels",
 )
 
 

@@ -11,6 +11,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators import (
         BasisFeatures,
         GraphRegularizedClassifier,
+        KernelRegressor,
         LogisticClassifier,
         MLPClassifier,
         MLPRegressor,
@@ -28,6 +29,7 @@ if _typing.TYPE_CHECKING:
 _HOMES = {
     "BasisFeatures": "numdl.estimators",
     "GraphRegularizedClassifier": "numdl.estimators",
+    "KernelRegressor": "numdl.estimators",
     "LogisticClassifier": "numdl.estimators",
     "MLPClassifier": "numdl.estimators",
     "MLPRegressor": "numdl.estimators",
@@ -46,6 +48,7 @@ _HOMES = {
 __all__ = [
     "BasisFeatures",
     "GraphRegularizedClassifier",
+    "KernelRegressor",
     "LogisticClassifier",
     "MLPClassifier",
     "MLPRegressor",

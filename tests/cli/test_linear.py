@@ -1,4 +1,4 @@
-"""``numdl fit --model linear|random-features``: the same folder, page and commands as for a network, in a second."""
+"""``numdl fit --model linear|random-features|kernel``: folder, page and commands as for a network, in a second."""
 
 import pytest
 
@@ -65,3 +65,13 @@ def test_deviations_are_refused_in_a_sentence(numdl, csv_file, tmp_path):
     numdl("fit", csv_file, "--target", "price", "--model", "linear", "--out", run)
     result = numdl("predict", run, csv_file, "--std")
     assert result.code == 1 and "has no deviations" in result.err
+
+
+def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):
+    run = tmp_path / "run"
+    result = numdl("fit", csv_file, "--target", "price", "--model", "kernel", "--out", run)
+    assert result.code == 0 and "numdl kernel" in result.out, result.err
+    assert type(load(run / "model.numdl")).__name__ == "KernelRegressor"
+    assert numdl("predict", run, csv_file, "--std").code == 0
+    refused = numdl("fit", csv_file, "--target", "kind", "--model", "kernel", "--out", tmp_path / "other")
+    assert refused.code == 1 and "the target holds classes" in refused.err

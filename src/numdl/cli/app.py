@@ -45,7 +45,9 @@ def fit(
     data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
     target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
-    model: Annotated[str, typer.Option(help="resnet, mlp, single-layer, linear or random-features.")] = "resnet",
+    model: Annotated[
+        str, typer.Option(help="resnet, mlp, single-layer, linear, random-features or kernel.")
+    ] = "resnet",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,

@@ -13,6 +13,7 @@ from numdl.cli.show import Progress
 
 LINEAR = "linear"
 RANDOM = "random-features"
+KERNEL = "kernel"
 _NETWORKS = {
     "resnet": ("ResNetRegressor", "ResNetClassifier"),
     "mlp": ("MLPRegressor", "MLPClassifier"),
@@ -20,7 +21,7 @@ _NETWORKS = {
 }
 """Networks by name: estimators for numbers and for classes."""
 
-MODELS = (*_NETWORKS, LINEAR, RANDOM)
+MODELS = (*_NETWORKS, LINEAR, RANDOM, KERNEL)
 
 _OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
@@ -41,6 +42,7 @@ def check_model(options: FitOptions) -> None:
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
     missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}
+    missing[KERNEL] = (*_OF_NETWORKS, "width", "alpha")
     for name in missing.get(options.model, _OF_NETWORKS):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
@@ -60,7 +62,7 @@ def check_processes(model: str, task: str, processes: int) -> None:
     Raises:
         UserError: with the reason.
     """
-    if processes > 1 and (model == RANDOM or (model == LINEAR and task == "regression")):
+    if processes > 1 and (model in (RANDOM, KERNEL) or (model == LINEAR and task == "regression")):
         raise UserError(
             f"numdl fit --model {model}: a {task} of this kind is solved by one process, {processes} were started; "
             "start the command without mpirun or srun."
@@ -89,7 +91,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in _NETWORKS:
-            make = _linear if options.model == LINEAR else _random
+            make = {LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
             return make(prepared.encoder.task, options).fit(train.x, train.y, **_divided(mesh))
         return _network(prepared, options, checkpoint, progress, mesh)
 
@@ -109,6 +111,14 @@ def _random(task: str, options: FitOptions) -> Any:
     kind = RandomFeaturesRegressor if task == "regression" else RandomFeaturesClassifier
     given = {"width": options.width, "alpha": options.alpha}
     return kind(**{name: value for name, value in given.items() if value is not None}, random_state=options.seed)
+
+
+def _kernel(task: str, options: FitOptions) -> Any:
+    from numdl.estimators import KernelRegressor
+
+    if task != "regression":
+        raise UserError("numdl fit --model kernel: the target holds classes, this model predicts numbers; use resnet.")
+    return KernelRegressor(random_state=options.seed)
 
 
 def _divided(mesh: Any) -> dict[str, Any]:

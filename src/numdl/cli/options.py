@@ -19,7 +19,7 @@ class FitOptions:
     Attributes:
         target: names of the target columns.
         task: "auto", "regression" or "classification".
-        model: "resnet", "mlp", "single-layer", "linear" or "random-features".
+        model: "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
         validation: share of the rows held out to watch the error during the fit.

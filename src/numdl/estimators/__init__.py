@@ -1,17 +1,41 @@
-"""The scikit-learn front."""
+"""The scikit-learn front. Names are loaded when they are first used, so that some start without JAX."""
 
-from numdl.estimators.basis import BasisFeatures
-from numdl.estimators.graph_classifier import GraphRegularizedClassifier
-from numdl.estimators.linear.classifier import LogisticClassifier, SoftmaxClassifier
-from numdl.estimators.networks.mlp import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
-from numdl.estimators.networks.resnet import ResNetClassifier, ResNetRegressor
-from numdl.estimators.random_features.classifier import RandomFeaturesClassifier
-from numdl.estimators.random_features.regressor import RandomFeaturesRegressor
-from numdl.estimators.tikhonov.regressor import TikhonovRegressor
+from __future__ import annotations
+
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from numdl.estimators.basis import BasisFeatures
+    from numdl.estimators.graph_classifier import GraphRegularizedClassifier
+    from numdl.estimators.kernels.regressor import KernelRegressor
+    from numdl.estimators.linear.classifier import LogisticClassifier, SoftmaxClassifier
+    from numdl.estimators.networks.mlp import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
+    from numdl.estimators.networks.resnet import ResNetClassifier, ResNetRegressor
+    from numdl.estimators.random_features.classifier import RandomFeaturesClassifier
+    from numdl.estimators.random_features.regressor import RandomFeaturesRegressor
+    from numdl.estimators.tikhonov.regressor import TikhonovRegressor
+
+_HOMES = {
+    "BasisFeatures": "numdl.estimators.basis",
+    "GraphRegularizedClassifier": "numdl.estimators.graph_classifier",
+    "KernelRegressor": "numdl.estimators.kernels.regressor",
+    "LogisticClassifier": "numdl.estimators.linear.classifier",
+    "MLPClassifier": "numdl.estimators.networks.mlp",
+    "MLPRegressor": "numdl.estimators.networks.mlp",
+    "RandomFeaturesClassifier": "numdl.estimators.random_features.classifier",
+    "RandomFeaturesRegressor": "numdl.estimators.random_features.regressor",
+    "ResNetClassifier": "numdl.estimators.networks.resnet",
+    "ResNetRegressor": "numdl.estimators.networks.resnet",
+    "SingleLayerClassifier": "numdl.estimators.networks.mlp",
+    "SingleLayerRegressor": "numdl.estimators.networks.mlp",
+    "SoftmaxClassifier": "numdl.estimators.linear.classifier",
+    "TikhonovRegressor": "numdl.estimators.tikhonov.regressor",
+}
 
 __all__ = [
     "BasisFeatures",
     "GraphRegularizedClassifier",
+    "KernelRegressor",
     "LogisticClassifier",
     "MLPClassifier",
     "MLPRegressor",
@@ -24,3 +48,17 @@ __all__ = [
     "SoftmaxClassifier",
     "TikhonovRegressor",
 ]
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """Load an estimator when it is first used."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'numdl.estimators' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Estimators, loaded or not, and the modules that are loaded."""
+    return sorted({*__all__, *globals()})

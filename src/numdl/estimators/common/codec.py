@@ -7,15 +7,15 @@ Numbers, text, lists, tuples, dictionaries and arrays are written as they are. O
 from __future__ import annotations
 
 import dataclasses
+import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import lineax
 import numpy as np
 import scipy.sparse
 
-from numdl.flow import DYNAMICS, Dynamics
+if TYPE_CHECKING:
+    from numdl.flow import Dynamics
 
 RECORDS = {
     "Status": "numdl.contracts",
@@ -31,6 +31,9 @@ RECORDS = {
     "Posterior": "numdl.estimators.networks.ensemble",
     "StandardErrors": "numdl.estimators.common.standard_errors",
     "FeatureMap": "numdl.estimators.random_features.feature_map",
+    "Mixture": "numdl.estimators.kernels.mixture",
+    "Process": "numdl.estimators.kernels.search",
+    "Rows": "numdl.estimators.kernels.evidence",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 
@@ -67,15 +70,15 @@ class Encoder:
             return None
         if type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.ndarray | np.generic | jax.Array):
+        if isinstance(value, np.ndarray | np.generic) or _is_a(value, "jax", "Array"):
             return self._array(np.asarray(value), name, isinstance(value, np.generic))
-        if isinstance(value, lineax.AbstractLinearOperator):
+        if _is_a(value, "lineax", "AbstractLinearOperator"):
             return self._array(np.asarray(value.as_matrix()), name, False)
         if scipy.sparse.issparse(value):
             csr = scipy.sparse.csr_array(value)
             parts = [self.encode(getattr(csr, part), f"{name}/{part}") for part in ("data", "indices", "indptr")]
             return {"$sparse": [parts, [int(size) for size in csr.shape or ()]]}
-        if isinstance(value, Dynamics):
+        if _is_a(value, "numdl.flow", "Dynamics"):
             return {"$dynamics": value.name}
         kind = type(value).__name__
         if _is_record(value):
@@ -159,7 +162,7 @@ def decode(stored: Any, arrays: dict[str, np.ndarray]) -> Any:
             return _record_class(name)(**{field: decode(value, arrays) for field, value in fields.items()})
         case "$estimator":
             name, state = content
-            return restored(_known(name, ESTIMATORS), state, arrays)
+            return restored(_known(name, known_estimators(name)), state, arrays)
     raise ValueError(f"load: the file holds {kind!r}, which this numdl does not know; use the numdl that wrote it.")
 
 
@@ -181,6 +184,11 @@ def restored(kind: type, state: dict[str, Any], arrays: dict[str, np.ndarray]) -
     return estimator
 
 
+def _is_a(value: Any, module: str, name: str) -> bool:
+    """``isinstance`` for classes of a module that need not be loaded: before it is, there are no values of them."""
+    return module in sys.modules and isinstance(value, getattr(sys.modules[module], name, ()))
+
+
 def _is_record(value: Any) -> bool:
     name = type(value).__name__
     return name in RECORDS and type(value) is _record_class(name)
@@ -200,7 +208,26 @@ def _known(name: Any, table: dict[str, Any]) -> Any:
     return table[name]
 
 
+def known_estimators(name: Any = None) -> dict[str, type]:
+    """Estimators that a file may name.
+
+    Args:
+        name: which one is needed; only its module is loaded. All are where it is none of numdl's.
+
+    Returns:
+        Classes by name.
+    """
+    from numdl import estimators
+
+    if name not in ESTIMATORS:
+        for needed in [name] if name in estimators.__all__ else estimators.__all__:
+            getattr(estimators, needed)
+    return ESTIMATORS
+
+
 def _dynamics(name: str) -> Dynamics:
+    from numdl.flow import DYNAMICS
+
     if name not in DYNAMICS:
         raise ValueError(
             f"load: the model uses dynamics of somebody's own, {name!r}, and a file holds no functions. Register them "

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import __version__
 from numdl.container import read_container, write_container
-from numdl.estimators.common.codec import ESTIMATORS, Encoder, restored
+from numdl.estimators.common.codec import ESTIMATORS, Encoder, known_estimators, restored
 
 LIBRARIES = ("jax", "numpy", "scipy", "scikit-learn")
 """Whose versions a model file records."""
@@ -106,7 +106,8 @@ def load_with_extra(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
         ValueError: as for `load`.
     """
     arrays, header = read_container(path, kind="model")
-    name, known = header.get("class"), _estimators()
+    name = header.get("class")
+    known = _estimators(name)
     if name not in known:
         writer = header.get("versions", {}).get("numdl", "unknown")
         raise ValueError(
@@ -133,6 +134,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _estimators() -> dict[str, type]:
+def _estimators(name: Any = None) -> dict[str, type]:
     """The classes a file may name: those that can be stored, of numdl or of modules that were imported."""
-    return {name: kind for name, kind in ESTIMATORS.items() if hasattr(kind, "predict")}
+    return {known: kind for known, kind in known_estimators(name).items() if hasattr(kind, "predict")}

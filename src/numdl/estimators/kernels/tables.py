@@ -1,0 +1,125 @@
+"""How do rows, targets and weights become what processes are fitted to: different rows, scaled, none without weight?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numdl.data import Scaler
+from numdl.estimators.kernels.evidence import Rows
+
+
+class Table(NamedTuple):
+    """A table as the processes see it.
+
+    Attributes:
+        rows: for each target.
+        box: interval of each active input (2, active).
+        active: which inputs are not constant (d,).
+        scaler: of the inputs.
+        targets: of the targets.
+        group: row of ``rows`` that each row given belongs to, -1 where it is not used (n,).
+        y: targets as given (n, k).
+        weights: as given (n,); 0 where the row is not used.
+        notes: what the user should know.
+    """
+
+    rows: list[Rows]
+    box: np.ndarray
+    active: np.ndarray
+    scaler: Scaler
+    targets: Scaler
+    group: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    notes: list[str]
+
+
+def gather(
+    call: str, x: np.ndarray, y: np.ndarray, weights: np.ndarray, largest: int, rng: np.random.Generator
+) -> Table:
+    """Join equal rows, scale, and leave out what has no weight.
+
+    Args:
+        call: the call to name.
+        x: rows (n, d), finite.
+        y: targets (n, k), finite.
+        weights: (n,), not negative.
+        largest: number of different rows that can be factorised.
+        rng: source of a subset where there are more.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: no row has weight.
+    """
+    used = weights > 0
+    if not used.any():
+        raise ValueError(f"{call}: all weights are 0. Give at least one row a positive weight.")
+    places, inverse = np.unique(x[used], axis=0, return_inverse=True)
+    group, notes = np.full(len(x), -1), []
+    group[used] = inverse.ravel()
+    if len(places) > largest:
+        notes.append(
+            f"{len(places)} different rows are more than a factorisation takes: {largest} of them, drawn at random, "
+            "were used."
+        )
+        kept = np.sort(rng.permutation(len(places))[:largest])
+        position = np.full(len(places) + 1, -1)
+        position[kept] = np.arange(largest)
+        places, group = places[kept], position[group]
+        weights = np.where(group >= 0, weights, 0.0)
+        used = group >= 0
+    index, w, c = group[used], weights[used], y[used]
+    total = np.bincount(index, w)
+    means = np.stack([np.bincount(index, w * column) / total for column in c.T], axis=1)
+    spread = w @ (c - means[index]) ** 2
+    scaler = Scaler.fit(places, total, tails="auto")
+    z = scaler.transform(places)
+    active = np.ptp(z, axis=0) > 0
+    active[0] |= not active.any()  # a process needs an input, constant or not
+    z = np.ascontiguousarray(z[:, active])
+    targets = _of_targets(means, total, spread)
+    margin = np.ptp(z, axis=0) / (len(z) + 1)
+    margin[margin == 0] = 1.0
+    box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
+    rows = [
+        Rows(z, (means[:, j] - targets.center[j]) / targets.scale[j], total, float(spread[j] / targets.scale[j] ** 2))
+        for j in range(y.shape[1])
+    ]
+    return Table(rows, box, active, scaler, targets, group, y, weights, notes)
+
+
+def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> Scaler:
+    """Mean and deviation of the targets, from the means and the spread within equal rows.
+
+    So rows of weight 2 and repeated rows give the same numbers, to the last bit.
+    """
+    unit = np.maximum(np.abs(means).max(axis=0), np.finfo(float).tiny)
+    share = total / total.sum()
+    center = share @ (means / unit)
+    variance = share @ (means / unit - center) ** 2 + spread / unit**2 / total.sum()
+    flat = np.sqrt(variance) <= 8 * np.finfo(float).eps
+    scale = np.where(flat, unit, np.sqrt(variance) * unit)
+    center = np.where(flat, means[0], center * unit)
+    return Scaler(center, scale, np.zeros(len(unit), bool), np.zeros(len(unit), bool))
+
+
+def scale_slope(scaler: Scaler, x: np.ndarray) -> np.ndarray:
+    """Derivative of ``scaler.transform`` by each entry.
+
+    Args:
+        scaler: fitted.
+        x: rows (n, d).
+
+    Returns:
+        (n, d).
+    """
+    from numdl.data.table.scale import LIMIT, STRETCH
+
+    z = (x - scaler.center) / scaler.scale
+    slope = np.ones_like(z)
+    slope = np.where(scaler.squash, (1 + (z / LIMIT) ** 2) ** -1.5, slope)
+    return np.where(scaler.logarithmic, STRETCH / np.sqrt(1 + z**2), slope) / scaler.scale
