@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_choice, require_finite, require_finite_targets, require_number
+from numdl.estimators.common.intake import require_finite, require_finite_targets
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.evidence import KERNELS
@@ -190,13 +191,13 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _check(self) -> None:
         name = type(self).__name__
-        require_choice(name, "kernel", self.kernel, ("auto", *KERNELS))
+        checks.choice(name, "kernel", self.kernel, ("auto", *KERNELS))
         if self.n_restarts != "auto":
-            require_number(name, "n_restarts", self.n_restarts, least=1, whole=True)
+            checks.whole(name, "n_restarts", self.n_restarts, least=1)
         if self.average != "auto" and not isinstance(self.average, bool | np.bool_):
             raise ValueError(f"{name}(average={self.average!r}): unknown. Use True, False or 'auto'.")
         if self.subset not in ("auto", None):
-            require_number(name, "subset", self.subset, least=2, whole=True)
+            checks.whole(name, "subset", self.subset, least=2)
 
     def _settings(self, n: int) -> Settings:
         starts = 2 if self.n_restarts == "auto" else int(self.n_restarts)
