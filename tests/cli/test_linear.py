@@ -60,11 +60,25 @@ def test_options_that_do_not_fit_are_refused(numdl, csv_file, tmp_path, words, m
     assert result.code == 1 and message in result.err and not (tmp_path / "run").exists()
 
 
-def test_deviations_are_refused_in_a_sentence(numdl, csv_file, tmp_path):
+def test_a_linear_model_predicts_with_deviations(numdl, csv_file, tmp_path):
     run = tmp_path / "run"
     numdl("fit", csv_file, "--target", "price", "--model", "linear", "--out", run)
     result = numdl("predict", run, csv_file, "--std")
-    assert result.code == 1 and "has no deviations" in result.err
+    head, *rows = result.out.splitlines()
+    assert result.code == 0 and head == "price,price_std"
+    assert all(float(row.split(",")[1]) > 0 for row in rows) and len(rows) == 60
+
+
+def test_deviations_that_a_fit_does_not_know_are_refused_in_a_sentence(numdl, csv_file, tmp_path):
+    from numdl.estimators.common.saving import load_with_extra, save
+
+    run = tmp_path / "run"
+    numdl("fit", csv_file, "--target", "price", "--model", "linear", "--out", run)
+    model, extra = load_with_extra(run / "model.numdl")
+    model._errors = "the table was too large for a covariance. Use fewer columns."
+    save(model, run / "model.numdl", extra)
+    result = numdl("predict", run, csv_file, "--std")
+    assert result.code == 1 and "Use fewer columns" in result.err
 
 
 def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):

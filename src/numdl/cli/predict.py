@@ -50,8 +50,8 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
             f"{path}: --std is for numbers, and this model predicts classes; their probabilities are always given."
         )
     if std and "return_std" not in inspect.signature(estimator.predict).parameters:
-        raise UserError(f"{path}: --std is for networks; this model, {type(estimator).__name__}, has no deviations.")
-    with blame_input():
+        raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
+    with blame_input(ValueError, OSError, *((AttributeError,) if std else ())):
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)
         for note in encoder.unseen(table):

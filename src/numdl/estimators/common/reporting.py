@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -89,10 +88,10 @@ class ReportMixin:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
         c, predict = y.reshape(len(y), -1).astype(float), self.predict  # type: ignore[attr-defined]
         found: dict[str, Any] = {"c": c}
-        if "return_std" in inspect.signature(predict).parameters:
+        try:
             mean, std = predict(X, return_std=True)
             found["interval"] = std.reshape(c.shape)
-        else:
+        except (TypeError, AttributeError):  # no deviations, of this kind of model or of this fit
             mean = predict(X)
         found["prediction"] = mean = mean.reshape(c.shape)
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
