@@ -1,6 +1,5 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
-import functools
 import gc
 import os
 
@@ -23,15 +22,11 @@ if jaxlib.__version__.startswith("0.10."):  # a flag that XLA does not know ends
 import jax
 import jaxtyping
 import pytest
-from jax._src.interpreters import mlir
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
 # Tracing makes many small objects that live on: looking through them for circles took a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
-if jaxlib.__version__.startswith("0.10."):  # not a public name
-    # JAX loads all of MLIR's dialects anew for each program, which takes longer than to lower a small one.
-    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 ROOMS = ("flow", "models", "problems", "control", "optimize", "regularize", "linalg", "analysis")
 
@@ -64,5 +59,3 @@ def pytest_runtest_teardown(item, nextitem):
     """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
     if nextitem is None or nextitem.path.parent != item.path.parent:
         jax.clear_caches()
-        if hasattr(mlir.make_ir_context, "cache_clear"):
-            mlir.make_ir_context.cache_clear()
