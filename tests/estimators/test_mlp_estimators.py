@@ -10,7 +10,6 @@ from small_models import labels, regressor, table
 
 import numdl
 from numdl import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
-from numdl.container import read_container, write_container
 from numdl.estimators.networks.training.search_space import MLPs, ResNets, doubled
 from numdl.models import MLP, ResNet
 
@@ -34,8 +33,6 @@ def test_regression_deviations_report_and_file(make, tmp_path):
     for a, b in zip(loaded.predict(X, return_std=True), (mean, std), strict=True):
         np.testing.assert_array_equal(a, b)
     assert type(loaded) is type(model) and loaded.architecture_ == model.architecture_
-    header = read_container(tmp_path / "model.numdl", kind="model")[1]
-    assert header["state"]["members"][0]["net"]["kind"] == type(model.architecture_).__name__
     model.report(tmp_path / "page.html", X, Y)
     page = (tmp_path / "page.html").read_text()
     assert model._label in page and model.architecture_.title in page and "steps on" not in page
@@ -74,16 +71,6 @@ def test_widths_in_any_form(widths, tmp_path):
 def test_grid_search_over_widths():
     search = GridSearchCV(MLPRegressor(**FAST), {"widths": [1, (4,), (3, 3)]}, cv=2).fit(X, Y)
     assert search.best_params_["widths"] in ((4,), (3, 3))
-
-
-def test_a_file_that_names_no_kind_of_network_holds_a_residual_one(tmp_path):
-    model = regressor(max_iter=3).fit(X, Y)
-    model.save(tmp_path / "model.numdl")
-    arrays, header = read_container(tmp_path / "model.numdl", kind="model")
-    for member in header["state"]["members"]:
-        assert member["net"].pop("kind") == "ResNet"
-    write_container(tmp_path / "old.numdl", arrays, header, kind="model")
-    np.testing.assert_array_equal(numdl.load(tmp_path / "old.numdl").predict(X), model.predict(X))
 
 
 @pytest.mark.parametrize("make", KINDS)

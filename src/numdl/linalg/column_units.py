@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg.lapack import dgejsv  # pyright: ignore[reportAttributeAccessIssue]
 
+from numdl import checks
+
 _UNEQUAL, _SMALL = 10.0, 1e-6
 """Ratio of column sizes from which on, and relative singular value below which, units may hide a direction."""
 
@@ -37,16 +39,21 @@ class ColumnSVD(NamedTuple):
     right: Float[np.ndarray, "r p"]
 
 
-def column_svd(A: Float[np.ndarray, "n p"], sizes: Float[np.ndarray, " p"]) -> ColumnSVD:
+def column_svd(A: Float[np.ndarray, "n p"], norms: Float[np.ndarray, " p"]) -> ColumnSVD:
     """Singular value decomposition whose rank does not depend on the units of the columns.
 
     Args:
         A: matrix, finite, (n, p).
-        sizes: norms of the columns before they were centred, in the units of A, (p,).
+        norms: the columns before they were centred, in the units of A, (p,).
 
     Returns:
         The decomposition, ``r = min(n, p)``. With fewer rows than columns values are known to ``eps ||A||`` only.
+
+    Raises:
+        ValueError: another shape, or an entry is not finite.
     """
+    A = np.asarray(checks.finite("column_svd", "A", A, ("n", "p")))
+    sizes = np.asarray(checks.finite("column_svd", "norms", norms, (A.shape[1],)))
     left, values, right = np.linalg.svd(A, full_matrices=False)
     # Not in proportion to the number of rows: what a million rows add to the rounding of a factorisation is far less.
     rounding = 4 * (len(values) + 1) * np.finfo(float).eps
@@ -67,7 +74,11 @@ def powers_of_two(A: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " p"]:
 
     Returns:
         (p,).
+
+    Raises:
+        ValueError: A is no matrix of finite numbers.
     """
+    A = np.asarray(checks.finite("powers_of_two", "A", A, ("n", "p")))
     largest = np.max(np.abs(A), axis=0, initial=0.0)
     largest = np.where(largest > 0, largest, 1.0)
     norms = largest * np.linalg.norm(A / largest, axis=0)  # entries of 1e200 have squares, too

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl import checks
@@ -67,7 +68,7 @@ def steihaug(
     g = jnp.asarray(checks.finite("steihaug", "g", g, ("p",)))
     checks.scalar("steihaug", "radius", radius, above=0)
     scale = checks.finite("steihaug", "scale", scale, g.shape)
-    if not checks.traced(scale) and not bool(jnp.all(scale > 0)):
+    if not checks.traced(scale) and not np.all(np.asarray(scale) > 0):
         raise ValueError("steihaug(scale): has entries that are not positive, needs numbers > 0. Use ones for none.")
     checks.scalar("steihaug", "forcing", forcing, least=0, hint="Use 0.1.")
     checks.whole("steihaug", "max_products", max_products, least=0)
