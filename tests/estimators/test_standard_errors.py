@@ -267,3 +267,13 @@ def test_classifiers_keep_them_or_say_why_not(tmp_path, monkeypatch):
     for found in (model, load_of(model, tmp_path)):
         with pytest.raises(AttributeError, match="coef_std_: 12 unknowns are more than 11"):
             _ = found.coef_std_
+
+
+@pytest.mark.parametrize("alpha", ["discrepancy", 0.0])
+def test_a_fit_is_summed_up_with_the_intervals_that_it_knows(alpha):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    y = x @ np.array([1.0, -2.0, 0.5]) + 0.1 * x[:, 0] ** 2
+    model = TikhonovRegressor(alpha, noise=0.1, method="cgls").fit(x, y)
+    summary = model.summary(x, y)
+    np.testing.assert_allclose(summary.prediction[:, 0], model.predict(x))
+    assert (summary.interval is None) == (alpha == "discrepancy")

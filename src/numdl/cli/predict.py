@@ -51,7 +51,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
         )
     if std and "return_std" not in inspect.signature(estimator.predict).parameters:
         raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
-    with blame_input(ValueError, OSError, *((AttributeError,) if std else ())):
+    with blame_input():
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)
         for note in encoder.unseen(table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,6 +68,10 @@ class ReportMixin:
 
         write_page(self.summary(X, y, title=title), path)
 
+    def _tells_deviations(self) -> bool:
+        """Whether ``predict`` of this fit has standard deviations."""
+        return "return_std" in inspect.signature(self.predict).parameters  # type: ignore[attr-defined]
+
     def _facts(self) -> dict[str, str]:
         """What was fitted, name and value in words."""
         raise NotImplementedError(type(self).__name__)
@@ -88,10 +93,10 @@ class ReportMixin:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
         c, predict = y.reshape(len(y), -1).astype(float), self.predict  # type: ignore[attr-defined]
         found: dict[str, Any] = {"c": c}
-        try:
+        if self._tells_deviations():
             mean, std = predict(X, return_std=True)
             found["interval"] = std.reshape(c.shape)
-        except (TypeError, AttributeError):  # no deviations, of this kind of model or of this fit
+        else:
             mean = predict(X)
         found["prediction"] = mean = mean.reshape(c.shape)
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))

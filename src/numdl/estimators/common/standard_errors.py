@@ -139,6 +139,10 @@ class RegressionErrors(WithStandardErrors):
         found = self._known_errors("error_std_").error_std
         return found if np.ndim(self.intercept_) else float(found[0])
 
+    def _tells_deviations(self) -> bool:
+        """Whether this fit knows those of predictions."""
+        return isinstance(self._errors, StandardErrors) and self._errors.basis is not None
+
     def _predictive(self, call: str) -> StandardErrors:
         """Errors that know those of predictions.
 
