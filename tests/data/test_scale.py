@@ -154,3 +154,14 @@ def test_refuses_other_columns_and_tails():
             method(NORMAL[:, :2])
     with pytest.raises(ValueError, match="tails='heavy'"):
         Scaler.fit(NORMAL, tails="heavy")
+
+
+def test_derivative_is_that_of_transform():
+    events = np.zeros((500, 1))
+    events[:9, 0] = np.arange(1.0, 10.0)
+    x = np.column_stack([NORMAL[:, 0], RNG.normal(size=500) ** 9, events])
+    scaler = Scaler.fit(x, tails="auto")
+    assert scaler.squash.tolist() == [False, True, False] and scaler.logarithmic.tolist() == [False, False, True]
+    step = 1e-6 * scaler.scale
+    slope = (scaler.transform(x + step) - scaler.transform(x - step)) / (2 * step)
+    np.testing.assert_allclose(scaler.derivative(x), slope, rtol=1e-5, atol=1e-6)

@@ -114,6 +114,22 @@ class Scaler(NamedTuple):
         z[:, self.logarithmic] = STRETCH * np.arcsinh(z[:, self.logarithmic])
         return z
 
+    def derivative(self, x: ArrayLike) -> Float[np.ndarray, "n d"]:
+        """Derivative of ``transform`` by each entry.
+
+        Args:
+            x: rows (n, d), finite.
+
+        Returns:
+            (n, d), one over the units of the columns.
+
+        Raises:
+            ValueError: ``x`` is not a finite matrix with d columns.
+        """
+        z = (self._checked("Scaler.derivative", x) - self.center) / self.scale
+        slope = np.where(self.squash, (1 + (z / LIMIT) ** 2) ** -1.5, 1.0)
+        return np.where(self.logarithmic, STRETCH / np.sqrt(1 + z**2), slope) / self.scale
+
     def inverse(self, z: ArrayLike) -> Float[np.ndarray, "n d"]:
         """Values in the units of the training rows.
 

@@ -18,7 +18,7 @@ from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.evidence import KERNELS
 from numdl.estimators.kernels.mixture import Mixture, combine, each_left_out, mean_over, moments, quantile, slopes
 from numdl.estimators.kernels.search import LARGEST, REFINE, SCREEN, Search, Settings, search
-from numdl.estimators.kernels.tables import Table, gather, scale_slope
+from numdl.estimators.kernels.tables import Table, gather
 
 
 class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -172,7 +172,7 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
             ValueError: X is not what it was fitted on.
         """
         rows, x = self._scaled(X, "gradient")
-        inner = scale_slope(self._scaler, rows)
+        inner = self._scaler.derivative(rows)
         out = np.zeros((len(x), len(self.mixtures_), rows.shape[1]))
         for j, mixture in enumerate(self.mixtures_):
             out[:, j, self._active] = slopes(mixture, x) * self._targets.scale[j]

@@ -105,21 +105,3 @@ def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> Sca
     scale = np.where(flat, unit, np.sqrt(variance) * unit)
     center = np.where(flat, means[0], center * unit)
     return Scaler(center, scale, np.zeros(len(unit), bool), np.zeros(len(unit), bool))
-
-
-def scale_slope(scaler: Scaler, x: np.ndarray) -> np.ndarray:
-    """Derivative of ``scaler.transform`` by each entry.
-
-    Args:
-        scaler: fitted.
-        x: rows (n, d).
-
-    Returns:
-        (n, d).
-    """
-    from numdl.data.table.scale import LIMIT, STRETCH
-
-    z = (x - scaler.center) / scaler.scale
-    slope = np.ones_like(z)
-    slope = np.where(scaler.squash, (1 + (z / LIMIT) ** 2) ** -1.5, slope)
-    return np.where(scaler.logarithmic, STRETCH / np.sqrt(1 + z**2), slope) / scaler.scale
