@@ -18,7 +18,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -59,19 +59,13 @@ def write_container(
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{call}: there is no folder {str(target.parent)!r}; create it first.")
     content = _serialized(call, arrays, header, kind)
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with _neighbour(target, "xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
     except OSError as error:
         raise type(error)(
             f"{call}: the file cannot be written ({error.strerror or error}); choose another place."
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
     _flush_folder(target.parent)
 
 
@@ -235,19 +229,29 @@ def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[st
         raise OSError(f"{call}({str(path)!r}): this is not a regular file. Choose another path.")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"{call}({str(path)!r}): the file exists and is read-only. Choose another path.")
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = stack.enter_context(_neighbour(target, "x", encoding="utf-8", errors="replace", newline="\n"))
+        except OSError as error:
+            raise type(error)(
+                f"{call}({str(path)!r}): cannot write there ({error.strerror}). Choose another path."
+            ) from None
+        yield stream.write
+
+
+@contextlib.contextmanager
+def _neighbour(target: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
+    """A new file beside the target that takes its place if the block ends without an error, and else goes.
+
+    Yields:
+        The file, open.
+    """
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        stream = open(temporary, "x", encoding="utf-8", errors="replace", newline="\n")  # noqa: SIM115
-    except OSError as error:
-        raise type(error)(
-            f"{call}({str(path)!r}): cannot write there ({error.strerror}). Choose another path."
-        ) from None
-    try:
-        with stream:
-            yield stream.write
+        with open(temporary, mode, **options) as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
