@@ -101,8 +101,8 @@ class ResNet(Network):
                 "would stay as they are. Use march='checkpointed' or steps='equal'."
             )
         get_control(self.control, self.depth, self.coefficients, self.smoothness)
-        get_activation(self.activation)
-        require_compatible(self.field, get_scheme(self.scheme), get_march(self.march), self.activation, self.width)
+        scheme, _, march = self._parts
+        require_compatible(self.field, scheme, march, self.activation, self.width)
 
     @functools.cached_property
     def field(self) -> Dynamics:

@@ -15,13 +15,11 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from numdl import checks
-from numdl.checks import shown
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import encode_labels, require_classes, require_finite, require_finite_targets
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
@@ -105,26 +103,14 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         used = weights > 0
         if not used.all():  # no copy of a large table without need
             X, codes, weights = X[used], codes[used], weights[used]
-        if len(codes) == 0 or np.all(codes == codes[0]):
-            raise ValueError(
-                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
-                "weight to rows of another class."
-            )
+        require_classes(call, codes)
         with precision(np.dtype(self.dtype)):
             self._train(call, X, codes, weights, mesh)
         return self
 
     def _codes(self, call: str, y: Any) -> np.ndarray:
         """Number of the class of each row; sets ``classes_``."""
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if y.ndim != 1:
-            raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
+        self.classes_, codes = encode_labels(call, y)
         return codes
 
     def _targets(self, codes: np.ndarray) -> tuple[str, Float[np.ndarray, "n k"]]:

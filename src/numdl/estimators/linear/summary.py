@@ -27,7 +27,7 @@ class LinearReportMixin(ReportMixin):
         method = next((getattr(inner, name) for name in ("method_", "solver_") if hasattr(inner, name)), "qr in blocks")
         return {
             "Penalty": f"alpha = {alphas}" + (" and more" if np.size(inner.alpha_) > 5 else ""),
-            "Parameters": f"{self._record()['n_parameters']:,}{effective}",
+            "Parameters": f"{_count(inner):,}{effective}",
             "Solver": f"{type(self).__name__}, {method}",
         }
 
@@ -35,10 +35,15 @@ class LinearReportMixin(ReportMixin):
         inner = self._inner
         return {
             "model": self._label.removeprefix("numdl "),
-            "n_parameters": int(np.size(inner.coef_) + np.size(inner.intercept_)),
+            "n_parameters": _count(inner),
             "history": getattr(inner, "history_", {}),
             "path": _path(inner),
         }
+
+
+def _count(inner: Any) -> int:
+    """Coefficients and intercepts."""
+    return int(np.size(inner.coef_) + np.size(inner.intercept_))
 
 
 def _path(inner: Any) -> dict[str, np.ndarray]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 
 from numdl.checks import shown
+from numdl.estimators.common.intake import encode_labels, require_classes
 from numdl.estimators.networks.base import NetworkBase
 
 
@@ -57,25 +57,11 @@ class NetworkClassifier(ClassifierMixin, NetworkBase):
         return "logistic" if k == 1 else "softmax"
 
     def _targets(self, call: str, y: Any) -> np.ndarray:
-        y = np.asarray(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            from sklearn.utils.validation import column_or_1d
-
-            y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        if y.ndim != 1:
-            raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"{call}: y holds one class only ({shown(self.classes_[0])}), needs at least two classes.")
+        self.classes_, codes = encode_labels(call, y)
         return self._one_hot(codes)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
-        if (c == c[0]).all():  # a class of several may have weight 0
-            raise ValueError(
-                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
-                "weight to rows of another class."
-            )
+        require_classes(call, c)  # a class of several may have weight 0
 
     def _one_hot(self, codes: np.ndarray) -> np.ndarray:
         if len(self.classes_) == 2:

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from numdl.checks import shown
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import require_classes, require_finite, require_finite_targets
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -104,11 +104,7 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"{call}: y holds one class only ({shown(classes[0])}), needs at least two classes.")
-        if len(np.unique(codes[used])) < 2:
-            raise ValueError(
-                f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
-                "weight to rows of another class."
-            )
+        require_classes(call, codes[used])
         self._draw(X[used], np.eye(len(classes))[codes[used]], weights[used])
         features = self.features_(X, self.dtype)
         folds = int(check_random_state(self.random_state).randint(2**31 - 1))
