@@ -13,10 +13,29 @@ import numpy as np
 from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import prolong
+from numdl.models.network import Network
 from numdl.models.resnet import ResNet
 
 
-def coarsened(net: ResNet, levels: int) -> ResNet:
+def with_steps(call: str, net: Network) -> ResNet:
+    """A network that has levels of depth.
+
+    Args:
+        call: name of the function that was called, for the message.
+        net: any network.
+
+    Returns:
+        The network itself.
+
+    Raises:
+        TypeError: it is no residual network.
+    """
+    if not isinstance(net, ResNet):
+        raise TypeError(f"{call}(net={net!r}): has no steps in time; needs a ResNet.")
+    return net
+
+
+def coarsened(net: Network, levels: int) -> ResNet:
     """The network on which training over several levels begins.
 
     Args:
@@ -28,8 +47,10 @@ def coarsened(net: ResNet, levels: int) -> ResNet:
 
     Raises:
         ValueError: levels is no count, or the depth cannot be halved so often.
+        TypeError: no residual network.
     """
     levels = checks.whole("coarsened", "levels", levels, least=1, hint="Use 1 for the network itself.")
+    net = with_steps("coarsened", net)
     require_halves("coarsened", levels, net.depth)
     return dataclasses.replace(net, depth=net.depth // 2 ** (levels - 1))
 
@@ -54,7 +75,7 @@ def require_halves(call: str, levels: int, depth: int) -> None:
         )
 
 
-def refined(net: ResNet) -> ResNet:
+def refined(net: Network) -> ResNet:
     """The network of twice the depth, whose steps are half as long.
 
     Args:
@@ -65,13 +86,15 @@ def refined(net: ResNet) -> ResNet:
 
     Raises:
         ValueError: there are no steps.
+        TypeError: no residual network.
     """
+    net = with_steps("refined", net)
     if not net.depth:
         raise ValueError("refined(depth=0): there are no steps to halve, needs depth >= 1.")
     return dataclasses.replace(net, depth=2 * net.depth)
 
 
-def prolonged(net: ResNet, theta: PyTree, kind: str = "same") -> PyTree:
+def prolonged(net: Network, theta: PyTree, kind: str = "same") -> PyTree:
     """Weights of ``refined(net)`` that continue those of net.
 
     Args:
@@ -84,7 +107,9 @@ def prolonged(net: ResNet, theta: PyTree, kind: str = "same") -> PyTree:
 
     Raises:
         ValueError: the kind is unknown, or the weights have another number of coefficients than the control.
+        TypeError: no residual network.
     """
+    net = with_steps("prolonged", net)
     learned = net.steps == "learned"
     sizes = np.asarray(net.step_sizes(theta)) if learned else None
     finer = {**theta, "flow": prolong(net.weights_in_time, theta["flow"], kind, sizes)}

@@ -58,6 +58,10 @@ class MLP(Network):
         """Number m of features: units of the last layer."""
         return self.sizes[-1]
 
+    def widened(self) -> MLP:
+        """The network of double width, in all layers."""
+        return dataclasses.replace(self, widths=tuple(2 * width for width in self.sizes))
+
     @property
     def n_states(self) -> int:
         """Numbers that a pass forward keeps for one sample."""

@@ -64,6 +64,14 @@ class Network(abc.ABC):
             x: one sample, (d,).
         """
 
+    def widened(self) -> Network:
+        """The network of double width, in all layers.
+
+        Raises:
+            NotImplementedError: the network does not say what that is.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.widened: needs the method, to grow in a search.")
+
     def layers(self, theta: PyTree) -> dict[str, Array]:
         """Weights that vary over depth, leading axis the layers; none unless the network says so.
 

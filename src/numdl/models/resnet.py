@@ -132,6 +132,10 @@ class ResNet(Network):
         """Numbers that a pass forward keeps for one sample."""
         return self.width * (self.depth + 2)
 
+    def widened(self) -> ResNet:
+        """The network of double width, in all layers."""
+        return dataclasses.replace(self, width=2 * self.width)
+
     @property
     def title(self) -> str:
         """The architecture in a few words."""

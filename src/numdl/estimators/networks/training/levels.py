@@ -14,7 +14,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from numdl.contracts import Status
-from numdl.models import Network, ResNet, prolonged
+from numdl.models import ResNet, prolonged
 from numdl.optimize import Progress, Refinement
 from numdl.optimize.drivers.cascadic import book_work, judge, objective
 from numdl.optimize.parts.work import work_of
@@ -33,7 +33,7 @@ class OneLevel:
         finer: problem of the next level, to which this one gives way; None on the last, or while networks are compared.
     """
 
-    net: Network
+    net: ResNet
     finest: int
     finer: VarPro | None
 
@@ -47,7 +47,6 @@ class OneLevel:
         Returns:
             Why to leave the level, or None.
         """
-        assert isinstance(self.net, ResNet)
         history, p = progress.history, progress.iterate.p
         history.setdefault("depth", []).append(float(self.net.depth))
         share, steps = self.net.depth / self.finest, progress.iteration - progress.since

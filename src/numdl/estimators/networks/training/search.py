@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.networks.settings import Data, Start
-from numdl.estimators.networks.training.search_space import SearchSpace, doubled
+from numdl.estimators.networks.training.search_space import SearchSpace
 from numdl.estimators.networks.training.solver_choice import AFFORDABLE, SolverChoice
 from numdl.estimators.networks.training.trainer import Run, Trainer
-from numdl.models import Network, ResNet, refined
+from numdl.models import Network, refined
 
 ROUGH, SMOOTH = (1.0, 0.5), (0.1, 0.25)
 """Factors on the initial weights, in turn for successive starts.
@@ -121,7 +121,6 @@ def to_the_end(trainer: Trainer, net: Network, start: Start, levels: int, which:
     """
     limit, nets = trainer.settings.max_iter, [net]
     for _ in range(levels - 1):
-        assert isinstance(nets[-1], ResNet)
         nets.append(refined(nets[-1]))
     first = 0
     if (nets[-1], start.seed) in trainer.weights:  # an earlier fit has been through the levels
@@ -196,7 +195,7 @@ def _grow(trainer: Trainer, wanted: SearchSpace, best: Run, first: Start) -> lis
     """Runs of double width each, while the evidence grows and a step stays affordable."""
     grown: list[Run] = []
     while wanted.grows and not trainer.spent(SEARCH_SHARE):
-        wider = doubled(best.net)
+        wider = best.net.widened()
         algebra = trainer.algebra(wider)
         if not algebra.dense or algebra.work > AFFORDABLE:
             break

@@ -146,18 +146,3 @@ def class_width(classes: int) -> int:
         At least 8.
     """
     return min(CLASS_WIDTH, max(CLASS_HEAD // classes, 8))
-
-
-def doubled(net: Network) -> Network:
-    """The network of double width, in all layers.
-
-    Args:
-        net: of one of the families.
-
-    Returns:
-        Another one.
-    """
-    if isinstance(net, MLP):
-        return dataclasses.replace(net, widths=tuple(2 * width for width in net.sizes))
-    assert isinstance(net, ResNet)
-    return dataclasses.replace(net, width=2 * net.width)

@@ -21,7 +21,8 @@ from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
 from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
-from numdl.models import Network, ResNet, first_overflow, prolonged
+from numdl.models import Network, first_overflow, prolonged
+from numdl.models.levels import with_steps
 from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress, minimize
 from numdl.optimize.drivers.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
@@ -124,8 +125,7 @@ class Trainer:
         """Linear algebra for a network on these data; all levels share that of the finest."""
         n, k = self.data.c.shape
         if self.settings.finest is not None:
-            assert isinstance(net, ResNet)
-            net = dataclasses.replace(net, depth=self.settings.finest)
+            net = dataclasses.replace(with_steps("levels", net), depth=self.settings.finest)
         return choose_algebra(
             n,
             k,
@@ -203,11 +203,11 @@ class Trainer:
         problem, method, follow, theta, algebra = self.setup(net, start)
         key, head, resume = (net, start), problem.first_head(theta), None if run is None else run.progress
         if coarser is not None and resume is None:
-            assert isinstance(coarser.net, ResNet)
             resume = carried(coarser.progress, problem, method, prolonged(coarser.net, coarser.progress.iterate.p))
         level = None
         if self.settings.finest is not None:
-            level = OneLevel(net, self.settings.finest, None if finer is None else self.setup(finer, start)[0])
+            problem_next = None if finer is None else self.setup(finer, start)[0]
+            level = OneLevel(with_steps("levels", net), self.settings.finest, problem_next)
 
         def watch(progress: Progress) -> Status | None:
             validation = self._validation_error(problem, progress)
