@@ -10,7 +10,7 @@ from small_models import labels, regressor, table
 
 import numdl
 from numdl import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
-from numdl.estimators.networks.training.search_space import MLPs, ResNets, doubled
+from numdl.estimators.networks.training.search_space import MLPs, ResNets
 from numdl.models import MLP, ResNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -155,7 +155,7 @@ def test_unknown_parameters_are_refused():
 def test_families():
     assert MLPs().candidates(3) == [MLP(3, (8, 8)), MLP(3, (16, 16))]
     assert MLPs((5,)).candidates(3) == [MLP(3, 5)] and MLPs().grows and not MLPs((5,)).grows
-    assert doubled(MLP(3, (8, 4))) == MLP(3, (16, 8)) and doubled(ResNet(3, 4, 2)) == ResNet(3, 8, 2)
+    assert MLP(3, (8, 4)).widened() == MLP(3, (16, 8)) and ResNet(3, 4, 2).widened() == ResNet(3, 8, 2)
     # Without steps, all dynamics are one network: it is trained once.
     assert ResNets(width=4, depth=0).candidates(3) == [ResNet(3, 4, 0)]
     assert ResNets(depth=0).candidates(3) == [ResNet(3, 8, 0), ResNet(3, 16, 0)]

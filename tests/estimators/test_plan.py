@@ -9,7 +9,7 @@ from numdl.contracts import Result, Status
 from numdl.estimators.networks.settings import Data
 from numdl.estimators.networks.training import search as plan
 from numdl.estimators.networks.training.search import choose_members, search_architectures
-from numdl.estimators.networks.training.search_space import CLASS_HEAD, ResNets, doubled
+from numdl.estimators.networks.training.search_space import CLASS_HEAD, ResNets
 from numdl.estimators.networks.training.solver_choice import AFFORDABLE, choose_algebra
 from numdl.models import ResNet
 
@@ -207,8 +207,8 @@ def test_matrices_are_not_formed_where_products_are_clearly_faster():
 @pytest.mark.parametrize("d", [4, 8, 13])
 def test_small_tables_keep_the_matrix_also_where_networks_grow(n, d):
     for net in OPEN.candidates(d):
-        assert algebra(n, net).dense and algebra(n, doubled(net)).dense
-        assert algebra(n, doubled(net)).work < AFFORDABLE
+        assert algebra(n, net).dense and algebra(n, net.widened()).dense
+        assert algebra(n, net.widened()).work < AFFORDABLE
 
 
 def test_the_user_can_choose():
