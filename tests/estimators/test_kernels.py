@@ -267,7 +267,7 @@ def test_columns_and_targets_that_say_nothing(kernel):
     np.testing.assert_allclose(everywhere.predict(np.ones((1, 2))), y.mean(), rtol=0.2)
 
 
-@pytest.mark.parametrize("kernel", SMOOTH)
+@pytest.mark.parametrize("kernel", SMOOTH[1:])
 def test_data_without_noise_are_interpolated(kernel):
     x, y = table(40, d=1, noise=0.0)
     model = KernelRegressor(kernel, average=False, random_state=0).fit(x, y)
@@ -335,7 +335,7 @@ def test_jax_is_never_imported(tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"kernel": "linear"}, r"KernelRegressor\(kernel='linear'\): unknown. Use one of 'auto', 'rbf'"),
+        ({"kernel": "cubic"}, r"KernelRegressor\(kernel='cubic'\): unknown. Use one of 'auto', 'linear'"),
         ({"n_restarts": 0}, r"n_restarts=0\): needs a whole number >= 1"),
         ({"average": "often"}, r"average='often'\): unknown"),
         ({"subset": 1}, r"subset=1\): needs a whole number >= 2"),

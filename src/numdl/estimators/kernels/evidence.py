@@ -22,10 +22,11 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs  # pyright: ignore[report
 
 from numdl.estimators.kernels.arcsine import ArcSine
 from numdl.estimators.kernels.product import Anova, Legendre
-from numdl.estimators.kernels.stationary import Stationary, matern52, rbf
+from numdl.estimators.kernels.stationary import Flat, Stationary, matern52, rbf
 
 KERNELS: Mapping[str, Any] = MappingProxyType(
     {
+        "linear": Flat(),
         "rbf": Stationary(rbf),
         "matern52": Stationary(matern52),
         "arcsine": ArcSine(),

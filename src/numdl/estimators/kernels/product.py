@@ -3,8 +3,8 @@
 ``k = s (prod_j (1 + a_j k_j) - 1) + (1 - s) sum_j a_j k_j``: main effects have weight 1, interactions the weight s.
 
 * "legendre": ``k_j = sum_i w_i p_i(x_j) p_i(z_j)``, ``w_i = exp(-i c_j) / sum_i exp(-i c_j)``, with the normalised
-  Legendre polynomials of degree 1 to 10 on the interval of the training rows. It is a chaos expansion with all
-  polynomials of these degrees in each input. Beyond the interval, inputs count as at its end.
+  Legendre polynomials of degree 1 to 12 on an interval a little wider than that of the training rows. It is a chaos
+  expansion with all polynomials of these degrees in each input. Beyond the interval, inputs count as at its end.
 * "anova": ``k_j = exp(-(x_j - z_j)^2 / (2 l_j^2))``.
 
 Sources: Stitson et al., Support vector regression with ANOVA decomposition kernels, 1999; for the polynomials
@@ -20,7 +20,7 @@ from numpy.polynomial import legendre
 
 from numdl.estimators.kernels.stationary import Pull
 
-DEGREE = 10
+DEGREE = 12
 _TINY = 1e-20
 """Instead of a factor 0, so that the product without one of them is a quotient, of full accuracy as products are."""
 
@@ -159,7 +159,7 @@ class Legendre(Product):
         return 0.0, 1.0
 
     def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """Normalised polynomials of degree 1 to 10, (n, d, 10)."""
+        """Normalised polynomials of degree 1 to 12, (n, d, 12)."""
         return np.stack([_polynomials(x[:, j], box[:, j])[0] for j in range(x.shape[1])], axis=1)
 
     def _factor(self, shape: float, f: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -199,7 +199,7 @@ def _decay(shape: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _polynomials(x: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised polynomials at the place in the box, (n, 10), and their derivatives by x, 0 beyond its ends."""
+    """Normalised polynomials at the place in the box, (n, 12), and their derivatives by x, 0 beyond its ends."""
     half = 0.5 * (box[1] - box[0])
     t = (x - box[0]) / half - 1
     inside = np.abs(t) <= 1

@@ -28,8 +28,9 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
     ``sigma^2 / sample_weight``. Each target has hyperparameters of its own; k targets cost k times one.
 
     Args:
-        kernel: "rbf", "matern52", "arcsine" (an infinitely wide layer), "legendre" (polynomials and all their
-            interactions), "anova" (interactions of RBF factors), or "auto", which tries all and mixes the best.
+        kernel: "linear" (Bayesian ridge regression), "rbf", "matern52", "arcsine" (an infinitely wide layer),
+            "legendre" (polynomials and all their interactions), "anova" (interactions of RBF factors), or "auto", which
+            tries all and mixes the best.
         n_restarts: starts of the search for hyperparameters, or "auto".
         average: whether hyperparameters are averaged over their posterior by Hamiltonian Monte Carlo instead of
             trusted; "auto" does so up to 150 rows.

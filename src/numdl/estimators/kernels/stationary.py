@@ -134,6 +134,34 @@ class Stationary:
         return (m.sum(axis=1)[:, None] * x - m @ z) * scale
 
 
+class Flat:
+    """No curved part: what remains is ``1 + v x'z``, Bayesian linear regression."""
+
+    def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
+        """No parameters."""
+        return np.empty(0), np.empty(0)
+
+    def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """The rows themselves."""
+        return x
+
+    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+        """Zeros (n, n)."""
+        return np.zeros((len(f), len(f))), lambda g: np.empty(0)
+
+    def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Zeros (a, b)."""
+        return np.zeros((len(f), len(g)))
+
+    def diagonal(self, theta: np.ndarray, f: np.ndarray) -> np.ndarray:
+        """Zeros (n,)."""
+        return np.zeros(len(f))
+
+    def slope(self, theta: np.ndarray, x: np.ndarray, z: np.ndarray, box: np.ndarray, dual: np.ndarray) -> np.ndarray:
+        """Zeros (a, d)."""
+        return np.zeros_like(x)
+
+
 def _squares(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Squared distances (a, b), not negative."""
     q = x @ (-2 * z.T)

@@ -9,6 +9,13 @@ import numpy as np
 from numdl.data import Scaler
 from numdl.estimators.kernels.evidence import Rows
 
+MARGIN = 6.0
+"""By which an interval is wider than the rows on either side, over the mean distance of neighbours.
+
+Of rows drawn from the same interval, new ones lie beyond the old ones in one of d inputs with probability 2 d / n.
+With 1 instead of 6, errors at 200 rows were up to 24 times as large, for these rows alone.
+"""
+
 
 class Table(NamedTuple):
     """A table as the processes see it.
@@ -82,7 +89,7 @@ def gather(
     active[0] |= not active.any()  # a process needs an input, constant or not
     z = np.ascontiguousarray(z[:, active])
     targets = _of_targets(means, total, spread)
-    margin = np.ptp(z, axis=0) / (len(z) + 1)
+    margin = MARGIN * np.ptp(z, axis=0) / (len(z) + 1)
     margin[margin == 0] = 1.0
     box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
     rows = [
