@@ -16,7 +16,8 @@ import numdl
 from numdl import KernelRegressor
 from numdl.estimators.kernels.evidence import JITTER, KERNELS, Evidence, Rows
 from numdl.estimators.kernels.mixture import Mixture, combine, moments, quantile
-from numdl.estimators.kernels.search import Process, gate
+from numdl.estimators.kernels.process import Process
+from numdl.estimators.kernels.search import gate
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -100,7 +101,7 @@ def one_process(kernel="rbf", n=25, noise=0.1, **settings):
 def test_predictions_are_those_of_the_dense_formula(name):
     model, _, y = one_process(name)
     mixture, new = model.mixtures_[0], table(300, seed=7)[0]
-    (process,), rows = mixture.processes, mixture.rows
+    (process,), rows = mixture.members, mixture.rows
     z, noise = model._scaled(new, "test")[1], np.exp(process.theta[0])
     old = dense(name, process.theta, rows.x, rows.x, mixture.box) + (noise + process.jitter) * np.eye(25)
     cross = dense(name, process.theta, z, rows.x, mixture.box)
@@ -138,7 +139,7 @@ def test_leave_one_out_is_refitting(repeated):
         y = np.r_[y, y[:4] + 0.1]
         model.fit(x, y, w)
     mixture = model.mixtures_[0]
-    (process,), noise = mixture.processes, np.exp(mixture.processes[0].theta[0])
+    (process,), noise = mixture.members, np.exp(mixture.members[0].theta[0])
     z = (model._scaled(x, "test")[1], (y - model._targets.center) / model._targets.scale)
     covariance = dense("rbf", process.theta, z[0], z[0], mixture.box)
     for i in range(len(x)):
@@ -191,7 +192,7 @@ def test_averaged_hyperparameters_and_all_kernels():
     x, y = table(40, noise=0.3)
     model = KernelRegressor(random_state=0).fit(x, y)
     assert abs(sum(model.kernels_[0].values()) - 1) < 1e-12
-    assert len(model.mixtures_[0].processes) == 12 * len(model.kernels_[0])
+    assert len(model.mixtures_[0].members) == 12 * len(model.kernels_[0])
     assert set(model.evidence_[0]) == set(KERNELS) and model.log_evidence_ == max(model.evidence_[0].values())
     assert model.status_.converged and 0.15 < model.noise_ < 0.6
     new, truth = table(500, noise=0.0, seed=9)
@@ -308,7 +309,7 @@ def test_a_file_holds_all(tmp_path):
     np.testing.assert_array_equal(model.gradient(new), again.gradient(new))
     np.testing.assert_array_equal(model.leave_one_out_, again.leave_one_out_)
     assert again.kernels_ == model.kernels_ and again.status_ == model.status_ and again.evidence_ == model.evidence_
-    assert isinstance(again.mixtures_[0], Mixture) and isinstance(again.mixtures_[0].processes[0], Process)
+    assert isinstance(again.mixtures_[0], Mixture) and isinstance(again.mixtures_[0].members[0], Process)
 
 
 def test_a_report(tmp_path):

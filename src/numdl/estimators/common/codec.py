@@ -32,7 +32,7 @@ RECORDS = {
     "StandardErrors": "numdl.estimators.common.standard_errors",
     "FeatureMap": "numdl.estimators.random_features.feature_map",
     "Mixture": "numdl.estimators.kernels.mixture",
-    "Process": "numdl.estimators.kernels.search",
+    "Process": "numdl.estimators.kernels.process",
     "Rows": "numdl.estimators.kernels.evidence",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""

@@ -83,7 +83,7 @@ class Evidence:
     Args:
         name: key of ``KERNELS``.
         rows: the data.
-        box: lowest and highest value of each input (2, d).
+        box: interval of each input (2, d).
     """
 
     def __init__(self, name: str, rows: Rows, box: np.ndarray) -> None:

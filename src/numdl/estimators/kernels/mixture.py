@@ -1,65 +1,49 @@
-"""What does a mixture of Gaussian processes predict: mean, deviation, quantiles, derivative, and each row left out?"""
+"""Mixtures of predictive distributions: mean, deviation, quantiles, derivative, and what of a row without it?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import ndtr, ndtri
 
-from numdl.estimators.kernels.evidence import KERNELS, Factor, Rows, left_out
-from numdl.estimators.kernels.search import Process
-
-BLOCK = 256
-"""Rows at once: what belongs to them then stays in the cache."""
+from numdl.estimators.kernels.evidence import Rows
 
 
 class Mixture(NamedTuple):
-    """Processes for one scaled target.
+    """Members for one scaled target.
 
     Attributes:
-        processes: the processes; their weights have the sum 1.
-        rows: what they were conditioned on.
-        box: lowest and highest value of each input (2, d).
+        members: processes, or what has their methods and properties; their weights have the sum 1.
+        rows: what they were fitted to.
+        box: interval of each input (2, d).
     """
 
-    processes: list[Process]
+    members: list[Any]
     rows: Rows
     box: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Of the members (m,)."""
+        return np.array([member.weight for member in self.members])
 
 
 def moments(mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean of each member and its variance of a new observation.
 
     Args:
-        mixture: the processes.
+        mixture: the members.
         x: scaled rows (n, d).
         std: whether variances are wanted.
 
     Returns:
         (members, n) both; None for what is not wanted.
     """
-    means = np.empty((len(mixture.processes), len(x)))
-    variances = np.empty_like(means) if std else None
-    for i, process in enumerate(mixture.processes):
-        kernel, (noise, signal, linear) = KERNELS[process.kernel], np.exp(process.theta[:3])
-        trained, old = kernel.features(mixture.rows.x, mixture.box), mixture.rows.x.T
-        for start in range(0, len(x), BLOCK):
-            block = slice(start, start + BLOCK)
-            new = kernel.features(x[block], mixture.box)
-            k = kernel.cross(process.theta[3:], new, trained)
-            k *= signal
-            k += linear * (x[block] @ old)
-            k += 1.0
-            means[i, block] = k @ process.dual
-            if variances is not None:
-                own = 1 + signal * kernel.diagonal(process.theta[3:], new)
-                own += linear * np.einsum("nd,nd->n", x[block], x[block])
-                half = dtrsm(1.0, process.lower.T, k.T, trans_a=1, overwrite_b=1)
-                variances[i, block] = np.maximum(own - np.einsum("bn,bn->n", half, half), 0.0) + noise
-    return means, variances
+    each = [member.moments(mixture.rows, mixture.box, x, std=std) for member in mixture.members]
+    means = np.array([mean for mean, _ in each])
+    return means, np.array([variance for _, variance in each]) if std else None
 
 
 def combine(weights: np.ndarray, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,31 +87,23 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     """Derivative of the mean by the scaled inputs.
 
     Args:
-        mixture: the processes.
+        mixture: the members.
         x: scaled rows (n, d).
 
     Returns:
         (n, d).
     """
-    out, old = np.zeros_like(x), mixture.rows.x
-    for process in mixture.processes:
-        kernel, (_, signal, linear) = KERNELS[process.kernel], np.exp(process.theta[:3])
-        straight = linear * (process.dual @ old)
-        for start in range(0, len(x), BLOCK):
-            block = slice(start, start + BLOCK)
-            curved = kernel.slope(process.theta[3:], x[block], old, mixture.box, process.dual)
-            out[block] += process.weight * (straight + signal * curved)
-    return out
+    return sum(member.weight * member.slope(mixture.rows, mixture.box, x) for member in mixture.members)
 
 
 def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each observation given all others, hyperparameters and weights of members fixed.
+    """Mean and standard deviation of each observation given all others, what members are and weigh being fixed.
 
-    A row alone follows from the inverse. One of several rows at the same place is predicted from the process without
+    A row alone follows from the inverse. One of several rows at the same place is predicted from the member without
     that place and the other observations there.
 
     Args:
-        mixture: the processes.
+        mixture: the members.
         group: which row of the mixture each observation belongs to (n,).
         y: scaled targets (n,).
         w: weights (n,), positive.
@@ -140,26 +116,23 @@ def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndar
     others[others < 1e-12 * rows.w[group]] = 0.0
     rest = np.where(others > 0, (rows.w[group] * rows.y[group] - w * y) / np.where(others > 0, others, 1.0), 0.0)
     means, variances = [], []
-    for process in mixture.processes:
-        noise = np.exp(process.theta[0])
-        precision = Factor(process.lower.T, process.dual, process.jitter).inverse.diagonal()
-        place, variance = left_out(rows.y, process.dual, precision)
-        latent = np.maximum(variance - noise / rows.w, np.finfo(float).tiny)[group]
-        gain = latent * others / (noise + latent * others)
+    for member in mixture.members:
+        place, variance = member.left_out(rows)
+        latent = np.maximum(variance - member.noise / rows.w, np.finfo(float).tiny)[group]
+        gain = latent * others / (member.noise + latent * others)
         means.append(place[group] + gain * (rest - place[group]))
-        variances.append(latent * (1 - gain) + noise / w)
-    weights = np.array([process.weight for process in mixture.processes])
-    return combine(weights, np.array(means), np.array(variances))
+        variances.append(latent * (1 - gain) + member.noise / w)
+    return combine(mixture.weights, np.array(means), np.array(variances))
 
 
-def mean_over(mixture: Mixture, of: Callable[[Process], float]) -> float:
-    """Mean over the processes of a number that each of them has.
+def mean_over(mixture: Mixture, of: Callable[[Any], float]) -> float:
+    """Mean over the members of a number that each of them has.
 
     Args:
-        mixture: the processes.
-        of: the number of a process.
+        mixture: the members.
+        of: the number of a member.
 
     Returns:
         The mean.
     """
-    return float(sum(process.weight * of(process) for process in mixture.processes))
+    return float(sum(member.weight * of(member) for member in mixture.members))

@@ -101,7 +101,7 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
         self._scaler, self._targets = table.scaler, table.targets
         found = [search(rows, table.box, self._settings(len(rows.y)), rng) for rows in table.rows]
-        self.mixtures_ = [Mixture(one.processes, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
+        self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
         self._describe(X, table, found)
         return self
@@ -123,11 +123,10 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
         x = self._scaled(X, "predict")[1]
         means, deviations = [], []
         for j, mixture in enumerate(self.mixtures_):
-            weights = np.array([process.weight for process in mixture.processes])
             each, variances = moments(mixture, x, std=return_std)
             if variances is not None:
-                deviations.append(combine(weights, each, variances)[1] * self._targets.scale[j])
-            means.append(weights @ each * self._targets.scale[j] + self._targets.center[j])
+                deviations.append(combine(mixture.weights, each, variances)[1] * self._targets.scale[j])
+            means.append(mixture.weights @ each * self._targets.scale[j] + self._targets.center[j])
         mean = self._shaped(means)
         return (mean, self._shaped(deviations)) if return_std else mean
 
@@ -153,9 +152,8 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
             )
         x, out = self._scaled(X, "predict_quantiles")[1], []
         for j, mixture in enumerate(self.mixtures_):
-            weights = np.array([process.weight for process in mixture.processes])
             each, variances = moments(mixture, x, std=True)
-            values = np.array([quantile(weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
+            values = np.array([quantile(mixture.weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
             out.append(values * self._targets.scale[j] + self._targets.center[j])
         return out[0] if self._flat else np.stack(out, axis=-1)
 
@@ -220,13 +218,13 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
         ]
         self.log_evidence_ = one([max(each.values()) for each in self.evidence_])
         self.kernels_ = [
-            {name: sum(p.weight for p in mixture.processes if p.kernel == name) for name in search.chosen}
+            {name: sum(p.weight for p in mixture.members if p.name == name) for name in search.chosen}
             for mixture, search in zip(self.mixtures_, found, strict=True)
         ]
         self.effective_dof_ = one([mean_over(mixture, lambda p: p.freedom) for mixture in self.mixtures_])
-        noise = [mean_over(mixture, lambda p: float(np.exp(p.theta[0]))) for mixture in self.mixtures_]
+        noise = [mean_over(mixture, lambda p: p.noise) for mixture in self.mixtures_]
         self.noise_ = one(np.sqrt(noise) * scale)
-        self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.processes)
+        self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.members)
         relevance = np.zeros((len(scale), X.shape[1]))
         for j, mixture in enumerate(self.mixtures_):
             relevance[j, self._active] = np.sqrt(np.average(slopes(mixture, mixture.rows.x) ** 2, axis=0))
@@ -260,7 +258,7 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
         rows = len(self.mixtures_[0].rows.y)
         return {
             "Kernels": names,
-            "Processes": f"{sum(len(m.processes) for m in self.mixtures_)}, on {rows:,} different rows",
+            "Processes": f"{sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
             "Log evidence": f"{float(np.sum(self.log_evidence_)):.4g} nats",
             "Noise": ", ".join(f"{noise:.4g}" for noise in np.ravel(self.noise_)[:5]),
@@ -269,7 +267,7 @@ class KernelRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, 
     def _record(self) -> dict[str, Any]:
         return {
             "model": self._label.removeprefix("numdl "),
-            "n_parameters": sum(len(m.processes[0].theta) for m in self.mixtures_),
+            "n_parameters": sum(len(m.members[0].theta) for m in self.mixtures_),
         }
 
 

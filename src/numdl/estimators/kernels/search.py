@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numdl.estimators.kernels.evidence import JITTER, Evidence, Factor, Rows, factorise, left_out
+from numdl.estimators.kernels.evidence import Evidence, Rows, left_out
 from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
+from numdl.estimators.kernels.process import Process, condition
 
 SCREEN = 150
 """Rows on which all kernels are tried; up to here hyperparameters are averaged."""
@@ -48,30 +49,6 @@ class Settings(NamedTuple):
     more: int
 
 
-class Process(NamedTuple):
-    """One process, as predictions and files need it.
-
-    Attributes:
-        kernel: its name.
-        theta: hyperparameters (p,).
-        weight: share in the mixture.
-        lower: L of the covariance L L' of the rows with noise and jitter (n, n).
-        dual: solution of L L' dual = y (n,).
-        jitter: variance added for the sake of rounding.
-        raised: whether it is more than the least.
-        freedom: effective degrees of freedom.
-    """
-
-    kernel: str
-    theta: np.ndarray
-    weight: float
-    lower: np.ndarray
-    dual: np.ndarray
-    jitter: float
-    raised: bool
-    freedom: float
-
-
 class Judged(NamedTuple):
     """A candidate on all rows: its process, Laplace log evidence and leave-one-out log density."""
 
@@ -84,7 +61,7 @@ class Judged(NamedTuple):
 class Search(NamedTuple):
     """What a search found: members, scores of all kernels tried on all rows (evidence, leave-one-out), notes."""
 
-    processes: list[Process]
+    members: list[Process]
     chosen: tuple[str, ...]
     evidence: dict[str, float]
     left_out: dict[str, float]
@@ -134,7 +111,7 @@ def search(rows: Rows, box: np.ndarray, settings: Settings, rng: np.random.Gener
         made = [by_name[name].process]
         if settings.average:
             model = Evidence(name, rows, box)
-            drawn = [_process(model, theta) for theta in draw(model, by_name[name].candidate, rng)]
+            drawn = [condition(model, theta) for theta in draw(model, by_name[name].candidate, rng)]
             made = [one[0] for one in drawn if one is not None] or made
         processes += [process._replace(weight=weight / len(made)) for process in made]
     if any(process.raised for process in processes):
@@ -174,24 +151,10 @@ def _part(rows: Rows, index: np.ndarray) -> Rows:
     return Rows(rows.x[index], rows.y[index], rows.w[index], rows.spread * min(share, 1.0))
 
 
-def _process(model: Evidence, theta: np.ndarray) -> tuple[Process, Factor, np.ndarray] | None:
-    """The process at these hyperparameters, of weight 1, its factor and the diagonal of its inverse; None without."""
-    covariance = model.covariance(theta)
-    least = JITTER * (covariance.trace() + len(covariance))
-    factor = factorise(covariance, model.rows, np.exp(theta[0]))
-    if factor is None:
-        return None
-    precision = factor.inverse.diagonal()
-    freedom = len(precision) - (np.exp(theta[0]) / model.rows.w + factor.jitter) @ precision
-    raised, lower = factor.jitter > 2 * least, factor.upper.T
-    process = Process(model.name, theta, 1.0, lower, factor.dual, factor.jitter, bool(raised), float(freedom))
-    return process, factor, precision
-
-
 def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
     """A candidate on these rows; None where no factor exists."""
     model = Evidence(one.name, rows, box)
-    made = _process(model, one.theta)
+    made = condition(model, one.theta)
     if made is None:
         return None
     process, factor, precision = made
