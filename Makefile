@@ -8,6 +8,8 @@ QUICK := -n 2 --dist loadfile --no-loadscope-reorder --no-annotations -m "not ex
 VENV := .venv
 BIN := $(VENV)/bin
 export JAX_PLATFORMS ?= cpu
+# Without bytecode each process, and tests start dozens, compiles whatever it imports, for longer than all else.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: all demo test test-newest test-lowest check bench clean
 all: demo

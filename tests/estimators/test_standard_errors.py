@@ -1,5 +1,7 @@
 """Standard errors of linear models: certified ones, dense oracles, repeated draws, files, and where there are none."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ CERTIFIED = {  # standard deviations of the estimates as NIST prints them
 }
 
 
+@functools.cache  # in rational numbers: Filip takes seconds
 def certified(name):
     problem = PROBLEMS[name]
     rows, y = problem.rational()

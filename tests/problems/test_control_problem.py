@@ -39,11 +39,15 @@ def cost_by_loops(problem, coeffs):
         u = uz[:-1]
         return jnp.append(problem.f(t, u, theta), jnp.sum(problem.running(t, u, theta) ** 2) / 2)
 
+    @jax.jit
+    def step(t, h, u, cell):
+        return problem.scheme.step(rates, t, h, u, lambda s: problem.control.at(cell, s))
+
     for u, c in zip(problem.u0, problem.c, strict=True):
         u, t = jnp.append(u, 0.0), 0.0
         for j in range(nt):
-            at = lambda s, j=j: problem.control.at(jax.tree.map(lambda a: a[j], problem.control.cells(coeffs)), s)  # noqa: E731
-            u, t = problem.scheme.step(rates, t, h[j], u, at), t + h[j]
+            cell = jax.tree.map(lambda a, j=j: a[j], problem.control.cells(coeffs))
+            u, t = step(t, h[j], u, cell), t + h[j]
         total += u[-1] + problem.loss.value(problem.output(u[:-1]), c)
     return total / problem.u0.shape[0] + problem.penalty.value(coeffs)
 
@@ -52,7 +56,7 @@ def cost_by_loops(problem, coeffs):
 @pytest.mark.parametrize("scheme", ["heun", "rk4", "implicit_midpoint"])
 def test_the_cost_is_that_of_the_formula_and_the_states_those_of_the_march(linear, scheme):
     problem, coeffs = cp.network(linear=linear, scheme=scheme)
-    close(problem.value(coeffs, None)[0], cost_by_loops(problem, coeffs), 1e-14)
+    close(eqx.filter_jit(problem.value)(coeffs, None)[0], cost_by_loops(problem, coeffs), 1e-14)
     u = serial(problem.scheme, problem.f, problem.control, coeffs, problem.u0[1], 0.0, problem.h)
     close(paths(problem, coeffs)[:, 1], u, 1e-14)
 

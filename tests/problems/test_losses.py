@@ -1,5 +1,6 @@
 """Losses: reference values, derivatives against automatic ones, and scores of any size."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -65,12 +66,18 @@ def test_reference(name):
         close(jnp.einsum("nij,nj->ni", hessian, ref["vs"]), ref["hvs"])
 
 
+@functools.cache
+def derivatives(name):
+    """What a loss says and what automatic differentiation finds; targets are arguments, so that one program does."""
+    loss = get_loss(name)
+    said = (loss.residual, loss.hessian, loss.factor)
+    return jax.jit(lambda s, c: [f(s, c) for f in (*said, jax.grad(loss.value), jax.hessian(loss.value))])
+
+
 @pytest.mark.parametrize(("name", "k", "seed"), CASES)
 def test_derivatives_are_those_of_the_value(name, k, seed):
-    loss, c = get_loss(name), target(name, k, seed)
-    s = jax.random.normal(jax.random.key(7), (k,))
-    residual, hessian, factor = jax.jit(lambda: (loss.residual(s, c), loss.hessian(s, c), loss.factor(s, c)))()
-    gradient, second = jax.jit(lambda: (jax.grad(loss.value)(s, c), jax.hessian(loss.value)(s, c)))()
+    c, s = target(name, k, seed), jax.random.normal(jax.random.key(7), (k,))
+    residual, hessian, factor, gradient, second = derivatives(name)(s, c)
     np.testing.assert_allclose(residual, gradient, atol=1e-14)
     np.testing.assert_allclose(hessian, second, atol=1e-14)
     assert factor.shape[1] == k
@@ -94,18 +101,24 @@ def test_taylor_sees_a_wrong_residual(name):
         check_gradient(lambda s: (loss.value(s, c), loss.residual(s, 0 * c)), s, jax.random.key(9))
 
 
-@pytest.mark.parametrize(("name", "k", "seed"), CASES)
-def test_large_scores_stay_finite(name, k, seed):
-    loss, c = get_loss(name), target(name, k, seed)
-    signs = np.where(np.arange(k) % 2 == 0, 1.0, -1.0)
-    s = np.multiply.outer(np.array([0.0, 40.0, -40.0, 800.0, -800.0, 1e4, -1e4]), signs)
+@functools.cache
+def everything(name):
+    """All functions of a loss and their derivatives, for many scores and one target."""
+    loss = get_loss(name)
+    functions = (loss.value, loss.residual, loss.hessian, loss.factor)
 
-    def everything(s):
-        functions = (loss.value, loss.residual, loss.hessian, loss.factor)
+    def at(s, c):
         plain = [f(s, c) for f in functions] + [loss.predict(s)]
         return plain, [jax.jacfwd(f)(s, c) for f in functions], [jax.jacrev(f)(s, c) for f in functions]
 
-    leaves = jax.tree.leaves(jax.jit(jax.vmap(everything))(s))
+    return jax.jit(jax.vmap(at, (0, None)))
+
+
+@pytest.mark.parametrize(("name", "k", "seed"), CASES)
+def test_large_scores_stay_finite(name, k, seed):
+    signs = np.where(np.arange(k) % 2 == 0, 1.0, -1.0)
+    s = np.multiply.outer(np.array([0.0, 40.0, -40.0, 800.0, -800.0, 1e4, -1e4]), signs)
+    leaves = jax.tree.leaves(everything(name)(s, target(name, k, seed)))
     assert len(leaves) == 13
     assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
 

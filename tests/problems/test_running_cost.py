@@ -54,10 +54,13 @@ def posed(scheme, f, nt):
 def exact(f):
     """The cost by an adaptive solver of SciPy, with the running cost as one more state."""
 
+    @jax.jit
+    def both_rates(t, u, theta):
+        return jnp.append(f(t, u, theta), jnp.sum(jnp.square(effort(t, u, theta))) / 2)
+
     def rates(t, uz):
         theta = np.polynomial.chebyshev.chebval(t - 1.0, COEFFS)  # 2 t / T - 1 for T = 2
-        u, r = jnp.asarray(uz[:-1]), effort(t, jnp.asarray(uz[:-1]), jnp.asarray(theta))
-        return np.append(f(t, u, jnp.asarray(theta)), np.sum(np.square(r)) / 2)
+        return np.asarray(both_rates(t, uz[:-1], theta))
 
     ends = [solve_ivp(rates, (0.0, 2.0), [*u, 0.0], "DOP853", rtol=1e-12, atol=1e-13).y[:, -1] for u in START]
     return np.array([np.mean([end[-1] + np.sum(end[:-1] ** 2) / 2 for end in ends])])
@@ -70,7 +73,8 @@ def costs():
 
 
 def cost(scheme, f):
-    return lambda nt: np.array([posed(scheme, f, nt).value(jnp.asarray(COEFFS), None)[0]])
+    value = eqx.filter_jit(ControlProblem.value)
+    return lambda nt: np.array([value(posed(scheme, f, nt), jnp.asarray(COEFFS), None)[0]])
 
 
 def rectangle(f, t, h, u, theta):
@@ -127,8 +131,8 @@ def test_a_scalar_regulator_costs_what_the_riccati_equation_says():
             running=both,
         )
         weights = -(np.exp(-t[:-1]) - np.exp(-t[1:]))[:, None] * nt  # the best control, -exp(-t), in the mean of a step
-        best = weights + control.riccati_step(problem, jnp.asarray(weights))
-        errors.append(float(problem.value(best, None)[0]) - p / 2)
+        best = weights + eqx.filter_jit(control.riccati_step)(problem, jnp.asarray(weights))
+        errors.append(float(eqx.filter_jit(ControlProblem.value)(problem, best, None)[0]) - p / 2)
     # Constants on each step miss the control by O(h), the cost by O(h^2), and from above.
     assert errors[-1] > 0
     assert np.log2(np.divide(errors[:-1], errors[1:])) == pytest.approx([2, 2], abs=0.1)
