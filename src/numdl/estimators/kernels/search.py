@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numdl.estimators.kernels.evidence import JITTER, Evidence, Factor, Rows, factorise, left_out
+from numdl.estimators.kernels.evidence import JITTER, Evidence, Factor, Rows, factorise, left_out, within
 from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
 
 SCREEN = 150
@@ -203,4 +203,4 @@ def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
     density = -0.5 * np.sum((rows.y - mean) ** 2 / variance + np.log(2 * np.pi * variance))
     noise = float(np.exp(one.theta[0]))
     evidence = model.likelihood(factor, noise) - 0.5 * off @ off + volume
-    return Judged(one, process, float(evidence), float(density) + model.within(noise))
+    return Judged(one, process, float(evidence), float(density) + within(rows, noise))
