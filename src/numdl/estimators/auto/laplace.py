@@ -98,7 +98,7 @@ class Curvature:
         return dpotrs(self.upper, pulled, lower=0)[0] / self.root
 
     def posterior_root(self) -> np.ndarray:
-        """R (P, P) lower triangular in Fortran's order, ``R R'`` the covariance of the weights."""
+        """R (P, P) upper triangular in Fortran's order, ``R R'`` the covariance of the weights."""
         primal = Curvature(self.J, self.root**2, self.noise, self.w, dual=False) if self.dual else self
         if primal.upper is None:
             raise np.linalg.LinAlgError("no factor")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Spec(NamedTuple):
+class Architecture(NamedTuple):
     """Architecture of a network.
 
     Attributes:
@@ -89,7 +89,7 @@ class Spec(NamedTuple):
         return slice(start, middle + m), p[start:middle].reshape(m, m), p[middle : middle + m]
 
 
-def draw(spec: Spec, rng: np.random.Generator) -> np.ndarray:
+def draw(spec: Architecture, rng: np.random.Generator) -> np.ndarray:
     """Random weights for inputs of mean 0 and variance 1, as `numdl.models.ResNet.init` draws them; the head is 0.
 
     Args:
@@ -107,7 +107,7 @@ def draw(spec: Spec, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([*parts, np.zeros(spec.n_weights - spec.n_inner)])
 
 
-def states(spec: Spec, p: np.ndarray, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def states(spec: Architecture, p: np.ndarray, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """States u (depth + 1) and what the tanh gave (depth + 1), the rows as columns: long loops are fast ones.
 
     Args:
@@ -134,7 +134,7 @@ def states(spec: Spec, p: np.ndarray, x: np.ndarray) -> tuple[list[np.ndarray], 
     return path, bent
 
 
-def features(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
+def features(spec: Architecture, p: np.ndarray, x: np.ndarray) -> np.ndarray:
     """What the head is applied to: ``u(T)``, the inputs if it sees them, and 1.
 
     Args:
@@ -150,7 +150,7 @@ def features(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.concatenate([u, x.T, one] if spec.linear else [u, one]).T
 
 
-def predict(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
+def predict(spec: Architecture, p: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The network at rows.
 
     Args:
@@ -166,7 +166,7 @@ def predict(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
     return value + x @ head[m:-1] if spec.linear else value
 
 
-def jacobian(spec: Spec, p: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def jacobian(spec: Architecture, p: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The network at rows and its derivative by all weights, backwards through the steps.
 
     Args:
@@ -193,7 +193,7 @@ def jacobian(spec: Spec, p: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.n
     return value, J.T
 
 
-def slope(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
+def slope(spec: Architecture, p: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Derivative of the network by the inputs.
 
     Args:
@@ -211,7 +211,7 @@ def slope(spec: Spec, p: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _backwards(
-    spec: Spec, p: np.ndarray, path: list[np.ndarray], bent: list[np.ndarray]
+    spec: Architecture, p: np.ndarray, path: list[np.ndarray], bent: list[np.ndarray]
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
     """For each layer from the last to the first: its place, the derivative by what its tanh is given, its input.
 

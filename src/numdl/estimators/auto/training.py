@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dgels  # pyright: ignore[reportAttributeAccessIs
 from scipy.special import gammaln
 
 from numdl.estimators.auto.laplace import Curvature
-from numdl.estimators.auto.network import Spec, draw, features, jacobian
+from numdl.estimators.auto.network import Architecture, draw, features, jacobian
 from numdl.estimators.kernels.evidence import Rows, within
 
 OPT = dict(D="marq", clip=(-1.0, 2.3), most=150, sym=True, mu0=1e-2, mods="", win=20, ptol=1.0, hc=0.0, hs=3.0, xs=4.0, bs=3.0, **{"is": 3.0}, n0=0.1)
@@ -41,12 +41,12 @@ class Fit(NamedTuple):
 
 def prior(spec):
     d, m = spec.d, spec.width
-    centre = np.r_[np.full(d, np.log(max(d, 1))), 0.0, np.log(m), np.log(m) + OPT["hc"], np.log(10.0), np.log(1e-2)]
+    centre = np.r_[np.full(d, np.log(max(d, 1)) + OPT['xc']), 0.0, np.log(m) + OPT['ic'], np.log(m) + OPT["hc"], np.log(10.0), np.log(1e-2)]
     spread = np.r_[np.full(d, OPT["xs"]), OPT["bs"], OPT["is"], OPT["hs"], 3.0, 3.0]
     return centre, spread
 
 
-def train(rows: Rows, spec: Spec, rng, deadline=None):
+def train(rows: Rows, spec: Architecture, rng, deadline=None):
     n, w, y = len(rows.y), rows.w, rows.y
     N = w.sum()
     groups = spec.groups
@@ -86,10 +86,10 @@ def train(rows: Rows, spec: Spec, rng, deadline=None):
             best = Fit(p, log_a, noise, ev, lap, it, history)
         if settled(history, n) or (deadline is not None and time.monotonic() > deadline):
             break
-        # precisions
-        log_a = np.where(on, rebalance(log_a, gamma, squares, centre[:-1], spread[:-1]), log_a)
+        move = it >= OPT['delay']
+        log_a = np.where(on & move, rebalance(log_a, gamma, squares, centre[:-1], spread[:-1]), log_a)
         log_s = rebalance(-np.log(noise), left, misfit, -centre[-1], spread[-1])
-        noise = float(np.exp(-log_s))
+        noise = float(np.exp(-log_s)) if move else noise
         a = expand(log_a)
         objective = 0.5 * (w @ r**2 / noise + a @ p**2)
         weightJ = None
