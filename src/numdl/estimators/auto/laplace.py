@@ -32,7 +32,8 @@ class Curvature:
         dual: whether C is factorised; by itself where n < P.
 
     Attributes:
-        upper: the factor; None where the matrix is not positive definite.
+        upper: the factor.
+        ok: whether there is one: the matrix is finite and positive definite.
         noise: as given, or more where rounding needs it.
         root: square roots of a.
     """
@@ -51,7 +52,7 @@ class Curvature:
             matrix = dsyrk(1.0, self.scaled * np.sqrt(w / self.noise)[:, None], trans=1)
             matrix[np.diag_indices(size)] += 1.0
         upper, info = dpotrf(matrix, lower=0, clean=1, overwrite_a=1)
-        self.upper = upper if info == 0 and np.isfinite(trace) else None
+        self.upper, self.ok = upper, bool(info == 0 and np.isfinite(trace))
 
     @property
     def logdet(self) -> float:
@@ -97,9 +98,9 @@ class Curvature:
         pulled = (self.w / self.noise * target) @ self.scaled
         return dpotrs(self.upper, pulled, lower=0)[0] / self.root
 
-    def posterior_root(self) -> np.ndarray:
-        """R (P, P) upper triangular in Fortran's order, ``R R'`` the covariance of the weights."""
+    def posterior_root(self) -> np.ndarray | None:
+        """R (P, P) upper triangular in Fortran's order, ``R R'`` the covariance of the weights; or None."""
         primal = Curvature(self.J, self.root**2, self.noise, self.w, dual=False) if self.dual else self
-        if primal.upper is None:
-            raise np.linalg.LinAlgError("no factor")
+        if not primal.ok:
+            return None
         return dtrtri(primal.upper, lower=0)[0] / self.root[:, None]

@@ -1,7 +1,8 @@
 """What does a small network say at many rows, and how does that depend on its weights and on the rows?
 
-``f(x) = W' u(T) + v'x + b``: ``u(0) = tanh(K x + k)``, and ``depth`` steps ``u += h tanh(K_i u + k_i)``, ``h = 1 / depth``,
-as `numdl.models.ResNet` takes them with its defaults; without steps it is a single layer. All weights are one vector:
+``f(x) = W' u(T) + v'x + b`` with ``u(0) = tanh(K x + k)`` and ``depth`` steps ``u += h tanh(K_i u + k_i)`` of size
+``h = 1 / depth``, as `numdl.models.ResNet` takes them with its defaults; without steps it is a single layer. All weights
+are one vector:
 
     K (m, d), k (m,), then K_i (m, m), k_i (m,) of each step; then the head W (m,), v (d,) if there is one, b.
 """
@@ -213,9 +214,10 @@ def slope(spec: Architecture, p: np.ndarray, x: np.ndarray) -> np.ndarray:
 def _backwards(
     spec: Architecture, p: np.ndarray, path: list[np.ndarray], bent: list[np.ndarray]
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-    """For each layer from the last to the first: its place, the derivative by what its tanh is given, its input.
+    """Through the layers from the last to the first.
 
-    The input of the first layer is the rows, which is said by None.
+    Yields:
+        Place of its weights, derivative by what its tanh is given (m, n), its input; None for the rows.
     """
     m, start = spec.width, spec.n_inner
     back = np.broadcast_to(p[start : start + m, None], path[0].shape)

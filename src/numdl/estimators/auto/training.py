@@ -1,16 +1,14 @@
-"""Which weights of a small network explain the rows best, and how strongly is each group of them held?
+"""Which weights of a small network explain the rows best?
 
-The most probable weights minimise ``1/(2 s) sum w (y - f)^2 + 1/2 sum a_g |p_g|^2``. A step of Levenberg-Marquardt for
-the inner weights carries the head along undamped and then solves for it again: variable projection. After each step the
-precisions a_g, one for each input and one for each kind of other weights, and the noise s go to where the evidence of
-the linearised model and a wide normal prior of their logarithms balance:
+The most probable weights minimise ``1/(2 s) sum w (y - f)^2 + 1/2 sum a_g |p_g|^2``. A step of Levenberg-Marquardt
+damps the inner weights only, carries the head along and then solves for it again: variable projection. Before each step
+precisions and noise move, see `precisions`. That is not monotone in the evidence: the best of all steps is kept.
 
-    (gamma_g - a_g |p_g|^2) / 2 = (log a_g - c_g) / t_g^2,    (N - gamma - sum w r^2 / s - S / s) / 2 = (c - log s) / t^2
+The evidence counts the ``m! 2^m`` orders and signs of the units that leave the network as it is, for the number of
+units whose head the data determine.
 
-with gamma_g the number of weights of a group that the data determine. The best evidence of all steps is kept.
-
-Sources: Golub and Pereyra, Inverse Problems 19, 2003, sec. 4; MacKay, Neural Computation 4, 1992, sec. 2; Tipping, JMLR
-1, 2001, sec. 2.
+Sources: Golub and Pereyra, Inverse Problems 19, 2003, sec. 4; MacKay, Neural Computation 4, 1992, secs. 2 and 4; the
+damping is that of Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05.
 """
 
 from __future__ import annotations
@@ -23,137 +21,234 @@ from scipy.linalg.lapack import dgels  # pyright: ignore[reportAttributeAccessIs
 from scipy.special import gammaln
 
 from numdl.estimators.auto.laplace import Curvature
+from numdl.estimators.auto.member import Network, left_out_of
 from numdl.estimators.auto.network import Architecture, draw, features, jacobian
+from numdl.estimators.auto.precisions import Precisions, start
 from numdl.estimators.kernels.evidence import Rows, within
 
-OPT = dict(D="marq", clip=(-1.0, 2.3), most=150, sym=True, mu0=1e-2, mods="", win=20, ptol=1.0, hc=0.0, hs=3.0, xs=4.0, bs=3.0, **{"is": 3.0}, n0=0.1)
+LEAST, MOST, WINDOW = 40, 150, 20
+"""Steps at least and at most, and how many must bring nothing for a stop."""
 
 
-class Fit(NamedTuple):
-    p: np.ndarray
-    log_a: np.ndarray
-    noise: float
+class Damping(NamedTuple):
+    """Factor of the damping, and by how much it grows after the next failure."""
+
+    size: float = 1e-2
+    growth: float = 2.0
+
+
+class Point(NamedTuple):
+    """Weights with what is known there.
+
+    Attributes:
+        weights: (P,).
+        precisions: there.
+        curvature: there.
+        f: the network at the rows (n,).
+        determined: numbers of weights by group that the data determine, and what they leave (G + 1,).
+        evidence: Laplace log evidence.
+        steps: taken before.
+    """
+
+    weights: np.ndarray
+    precisions: Precisions
+    curvature: Curvature
+    f: np.ndarray
+    determined: np.ndarray
     evidence: float
-    laplace: float
-    iterations: int
-    trace: list
+    steps: int
 
 
-def prior(spec):
-    d, m = spec.d, spec.width
-    centre = np.r_[np.full(d, np.log(max(d, 1)) + OPT['xc']), 0.0, np.log(m) + OPT['ic'], np.log(m) + OPT["hc"], np.log(10.0), np.log(1e-2)]
-    spread = np.r_[np.full(d, OPT["xs"]), OPT["bs"], OPT["is"], OPT["hs"], 3.0, 3.0]
-    return centre, spread
+def train(rows: Rows, spec: Architecture, rng: np.random.Generator, deadline: float | None = None) -> Network | None:
+    """A network from one start.
 
+    Args:
+        rows: the data.
+        spec: architecture.
+        rng: source of the start.
+        deadline: of ``time.monotonic``; the best so far is taken then.
 
-def train(rows: Rows, spec: Architecture, rng, deadline=None):
-    n, w, y = len(rows.y), rows.w, rows.y
-    N = w.sum()
-    groups = spec.groups
-    G = spec.d + 4
-    counts = np.bincount(groups[groups >= 0], minlength=G)
-    on = counts > 0
-    centre, spread = prior(spec)
-    log_a = centre[:-1].copy()
-    noise = OPT["n0"]
-    p = draw(spec, rng)
-    expand = lambda la: np.where(groups >= 0, np.exp(la)[groups], 1.0)
-    a = expand(log_a)
-    p = solve_head(spec, p, a, noise, rows)
-    mu, nu = OPT["mu0"], 2.0
-    best, history = None, []
-    for it in range(OPT["most"]):
-        f, J = jacobian(spec, p, rows.x)
-        r = y - f
-        cur = Curvature(J, a, noise, w)
-        if cur.upper is None:
-            break
-        noise = cur.noise
-        share, left = cur.determined()
-        gamma = np.bincount(groups + 1, share, minlength=G + 1)[1:]
-        squares = np.bincount(groups + 1, p**2, minlength=G + 1)[1:]
-        misfit = float(w @ r**2) + rows.spread
-        lap = -0.5 * (w @ r**2 / noise + a @ p**2 + cur.logdet + n * np.log(2 * np.pi)) + within(rows, noise)
-        z = (np.r_[log_a, np.log(noise)] - centre) / spread
-        curv = np.r_[gamma, left] / 2
-        vol = -0.5 * np.log1p(curv * spread**2)
-        use = np.r_[on, True]
-        m_eff = share[spec.n_inner : spec.n_inner + spec.width].sum()
-        sym = gammaln(m_eff + 1) + m_eff * np.log(2) if OPT["sym"] else 0.0
-        ev = lap + (-0.5 * z**2 + vol)[use].sum() + sym
-        history.append(ev)
-        if best is None or ev > best.evidence:
-            best = Fit(p, log_a, noise, ev, lap, it, history)
-        if settled(history, n) or (deadline is not None and time.monotonic() > deadline):
-            break
-        move = it >= OPT['delay']
-        log_a = np.where(on & move, rebalance(log_a, gamma, squares, centre[:-1], spread[:-1]), log_a)
-        log_s = rebalance(-np.log(noise), left, misfit, -centre[-1], spread[-1])
-        noise = float(np.exp(-log_s)) if move else noise
-        a = expand(log_a)
-        objective = 0.5 * (w @ r**2 / noise + a @ p**2)
-        weightJ = None
-        for _ in range(8):
-            if OPT["D"] == "marq":
-                D = (w / noise) @ J**2 if weightJ is None else weightJ
-                weightJ = D
-                D = np.maximum(D, 1e-6 * D.max())
-            elif OPT["D"] == "prior":
-                D = a.copy()
-            elif OPT["D"] == "sum":
-                D = ((w / noise) @ J**2 if weightJ is None else weightJ) + a
-            D = D.copy()
-            D[spec.n_inner:] = 0.0
-            M = a + mu * D
-            step = Curvature(J, M, noise, w)
-            if step.upper is None:
-                mu *= 10
-                continue
-            d0 = a * p / M
-            delta = step.weights(r + J @ d0) - d0
-            trial = solve_head(spec, p + delta, a, noise, rows)
-            rt = y - features(spec, trial, rows.x) @ trial[spec.n_inner :]
-            new = 0.5 * (w @ rt**2 / noise + a @ trial**2)
-            lin = r - J @ delta
-            predicted = objective - 0.5 * (w @ lin**2 / noise + a @ (p + delta) ** 2)
-            if np.isfinite(new) and new < objective:
-                rho = (objective - new) / max(predicted, 1e-300)
-                p = trial
-                mu = max(mu * max(1 / 3 if "fast" not in OPT["mods"] else 0.1, 1 - (2 * min(rho, 1) - 1) ** 3), 1e-12)
-                nu = 2.0
+    Returns:
+        The network of the best evidence, or None where not even one evidence is finite.
+    """
+    with np.errstate(all="ignore"):  # what overflows is not finite, which is asked for
+        precisions = start(spec)
+        weights = solve_head(spec, draw(spec, rng), precisions, rows)
+        best, seen, damping, done = None, [], Damping(), False
+        while weights is not None:
+            point = look(spec, weights, precisions, rows, len(seen))
+            if point is None:
                 break
-            if predicted < 1e-10 * max(1, abs(objective)):
+            seen.append(point.evidence)
+            if best is None or point.evidence > best.evidence:
+                best = point
+            done = settled(seen, len(rows.y))
+            if done or len(seen) == MOST or (deadline is not None and time.monotonic() > deadline):
                 break
-            mu *= nu
-            nu *= 2
-    return best
+            precisions = _moved(point, rows)
+            weights, damping = step(spec, point, precisions, rows, damping)
+        return None if best is None else _finish(spec, best, rows, len(seen), done)
 
 
-def rebalance(log_a, gamma, squares, centre, spread, clip=None):
-    """Newton on gamma/2 - a q/2 - (log a - c)/t^2 = 0, concave in log a."""
-    low, high = OPT["clip"]
-    x = log_a
-    for _ in range(20):
-        aq = np.exp(np.minimum(x, 600)) * squares
-        g = 0.5 * (gamma - aq) - (x - centre) / spread**2
-        h = 0.5 * aq + 1 / spread**2
-        x = x + np.clip(g / h, -2, 2)
-    return log_a + np.clip(x - log_a, low, high)
+def settled(seen: list[float], n: int) -> bool:
+    """Whether the last steps brought next to nothing.
+
+    Args:
+        seen: evidence of all steps.
+        n: number of rows.
+
+    Returns:
+        The answer.
+    """
+    return len(seen) >= LEAST and max(seen[-WINDOW:]) - max(seen[:-WINDOW]) < 0.2 + 0.002 * n
 
 
-def settled(history, n):
-    k = OPT["win"]
-    if len(history) < 40:
-        return False
-    return max(history[-k:]) - max(history[:-k]) < 0.2 + 0.002 * n
+def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows, steps: int) -> Point | None:
+    """Evidence and curvature at some weights.
+
+    Args:
+        spec: architecture.
+        weights: (P,).
+        precisions: there.
+        rows: the data.
+        steps: taken before.
+
+    Returns:
+        The point, None where something is not finite.
+    """
+    f, J = jacobian(spec, weights, rows.x)
+    curvature = Curvature(J, precisions.each, precisions.noise, rows.w)
+    if not curvature.ok:
+        return None
+    share, left = curvature.determined()
+    determined = np.append(precisions.sums(share), left)
+    head = share[spec.n_inner : spec.n_inner + spec.width]
+    units = float(np.clip(head, 0.0, 1.0).sum())
+    value = likelihood(curvature, rows, f, precisions.each, weights) + precisions.volume(determined)
+    value += float(gammaln(units + 1) + units * np.log(2))
+    return Point(weights, precisions, curvature, f, determined, value, steps) if np.isfinite(value) else None
 
 
-def solve_head(spec, p, a, noise, rows):
-    phi = features(spec, p, rows.x)
-    i = spec.n_inner
-    weight = np.sqrt(rows.w / noise)
-    A = np.concatenate([phi * weight[:, None], np.diag(np.sqrt(a[i:]))])
-    b = np.r_[weight * rows.y, np.zeros(len(p) - i)]
-    out = p.copy()
-    out[i:] = dgels(A, b)[1][: len(p) - i]
-    return out
+def likelihood(curvature: Curvature, rows: Rows, f: np.ndarray, a: np.ndarray, weights: np.ndarray) -> float:
+    """Laplace approximation of the log density of all observations, precisions and noise given.
+
+    Args:
+        curvature: at the weights.
+        rows: the data.
+        f: the network at the rows (n,).
+        a: precisions of the weights (P,).
+        weights: (P,), the most probable ones for the value to be what it says.
+
+    Returns:
+        Nats; exact where the network is linear.
+    """
+    misfit = rows.w @ (rows.y - f) ** 2 / curvature.noise + a @ weights**2
+    own = -0.5 * (misfit + curvature.logdet + len(f) * np.log(2 * np.pi))
+    return float(own + within(rows, curvature.noise))
+
+
+def step(
+    spec: Architecture, point: Point, precisions: Precisions, rows: Rows, damping: Damping
+) -> tuple[np.ndarray | None, Damping]:
+    """One step of Levenberg-Marquardt to lower misfit plus penalty, or none where that is not possible.
+
+    Args:
+        spec: architecture.
+        point: where it begins.
+        precisions: those that hold now.
+        rows: the data.
+        damping: at first.
+
+    Returns:
+        New weights, None where they are not finite; damping for the next step.
+    """
+    a, noise, p, J = precisions.each, precisions.noise, point.weights, point.curvature.J
+    r, weight = rows.y - point.f, rows.w / noise
+    scale = weight @ J**2
+    scale = np.maximum(scale, 1e-6 * scale.max())
+    scale[spec.n_inner :] = 0.0
+    before = 0.5 * (weight @ r**2 + a @ p**2)
+    size, growth = damping
+    for _ in range(8):
+        delta = direction(J, r, p, a, size * scale, noise, rows.w)
+        trial = None if delta is None else solve_head(spec, p + delta, precisions, rows)
+        if delta is not None and trial is not None:
+            hoped = before - 0.5 * (weight @ (r - J @ delta) ** 2 + a @ (p + delta) ** 2)
+            rest = rows.y - features(spec, trial, rows.x) @ trial[spec.n_inner :]
+            gain = before - 0.5 * (weight @ rest**2 + a @ trial**2)
+            if gain > 0:
+                ratio = float(min(gain / max(hoped, 1e-300), 1.0))
+                return trial, Damping(max(size * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12))
+            if hoped < 1e-10 * max(1.0, before):
+                break
+        size, growth = size * growth, 2 * growth
+    return p, Damping(min(size, 1e12), 2.0)
+
+
+def direction(
+    J: np.ndarray, r: np.ndarray, p: np.ndarray, a: np.ndarray, damping: np.ndarray, noise: float, w: np.ndarray
+) -> np.ndarray | None:
+    """Minimiser of ``1/(2 s) |r - J q|_w^2 + 1/2 |p + q|_a^2 + 1/2 |q|_damping^2``, in the dual where rows are few.
+
+    With ``M = a + damping`` and ``q0 = a p / M`` both penalties are ``|q + q0|_M^2`` and a constant.
+
+    Args:
+        J: derivative (n, P).
+        r: residuals (n,).
+        p: weights (P,).
+        a: precisions (P,).
+        damping: of each weight (P,).
+        noise: variance of one observation.
+        w: observations of each row (n,).
+
+    Returns:
+        q (P,), None without a factor.
+    """
+    both = a + damping
+    start = a * p / both
+    curvature = Curvature(J, both, noise, w)
+    return None if not curvature.ok else curvature.weights(r + J @ start) - start
+
+
+def solve_head(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows) -> np.ndarray | None:
+    """The same weights with the most probable head, by QR: normal equations would lose half of the digits.
+
+    Args:
+        spec: architecture.
+        weights: (P,).
+        precisions: that hold the head.
+        rows: the data.
+
+    Returns:
+        New weights, None where they are not finite.
+    """
+    first = spec.n_inner
+    root = np.sqrt(rows.w / precisions.noise)
+    matrix = np.concatenate(
+        [features(spec, weights, rows.x) * root[:, None], np.diag(np.sqrt(precisions.each[first:]))]
+    )
+    if not np.isfinite(matrix).all():
+        return None
+    target = np.append(root * rows.y, np.zeros(len(weights) - first))
+    head = dgels(matrix, target)[1][: len(weights) - first]
+    return np.append(weights[:first], head) if np.isfinite(head).all() else None
+
+
+def _moved(point: Point, rows: Rows) -> Precisions:
+    """New precisions from what is known at a point."""
+    misfit = float(rows.w @ (rows.y - point.f) ** 2) + rows.spread
+    squares = np.append(point.precisions.sums(point.weights**2), misfit)
+    return point.precisions.moved(point.determined, squares)
+
+
+def _finish(spec: Architecture, best: Point, rows: Rows, steps: int, done: bool) -> Network | None:
+    """What predictions need of the best point."""
+    curvature, f = best.curvature, best.f
+    mean, variance = left_out_of(curvature, rows.y, f, curvature.J @ best.weights)
+    density = -0.5 * float(np.sum((rows.y - mean) ** 2 / variance + np.log(2 * np.pi * variance)))
+    root = curvature.posterior_root()
+    if root is None or not np.isfinite(density):
+        return None
+    noise, freedom = curvature.noise, float(rows.w.sum() - best.determined[-1])
+    density += within(rows, noise)
+    return Network(spec, best.weights, best.precisions.each, noise, root, best.evidence, density, freedom, steps, done)
