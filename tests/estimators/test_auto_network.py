@@ -17,6 +17,7 @@ from numdl.estimators.auto.network import Architecture, draw, features, jacobian
 from numdl.estimators.auto.precisions import Precisions
 from numdl.estimators.auto.precisions import start as first
 from numdl.estimators.auto.training import Damping, direction, likelihood, look, settled, solve_head, step, train
+from numdl.estimators.common.codec import Encoder, decode
 from numdl.estimators.kernels.evidence import Rows, within
 from numdl.models import ResNet
 
@@ -283,3 +284,13 @@ def test_it_stops_when_the_best_of_the_last_steps_brings_nothing():
 def test_jax_is_not_imported():
     code = "import sys, numdl.estimators.auto.training; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_a_file_can_hold_it():
+    one = train(table(12), Architecture(2, 2, 1), np.random.default_rng(0))
+    encoder = Encoder()
+    again = decode(encoder.encode(one, "network"), encoder.arrays)
+    x = table(5, seed=3).x
+    assert again.spec == one.spec and type(again) is type(one)
+    for a, b in zip(moments(again, x, std=True), moments(one, x, std=True), strict=True):
+        np.testing.assert_array_equal(a, b)

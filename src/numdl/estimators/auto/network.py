@@ -1,8 +1,8 @@
 """What does a small network say at many rows, and how does that depend on its weights and on the rows?
 
 ``f(x) = W' u(T) + v'x + b`` with ``u(0) = tanh(K x + k)`` and ``depth`` steps ``u += h tanh(K_i u + k_i)`` of size
-``h = 1 / depth``, as `numdl.models.ResNet` takes them with its defaults; without steps it is a single layer. All weights
-are one vector:
+``h = 1 / depth``, as `numdl.models.ResNet` takes them with its defaults; without steps it is a single layer. All
+weights are one vector:
 
     K (m, d), k (m,), then K_i (m, m), k_i (m,) of each step; then the head W (m,), v (d,) if there is one, b.
 """
