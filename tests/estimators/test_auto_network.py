@@ -192,7 +192,8 @@ def test_a_row_of_weight_2_is_a_row_that_is_there_twice():
     points = []
     for rows in (twice, again):
         precisions = first(spec)
-        weights = solve_head(spec, start, precisions, rows)
+        weights, f = solve_head(spec, start, precisions, rows)
+        np.testing.assert_allclose(f, predict(spec, weights, rows.x), atol=1e-12)
         for _ in range(5):
             point = look(spec, weights, precisions, rows, 0)
             points.append(point)
@@ -209,7 +210,7 @@ def test_a_step_is_the_minimiser_of_its_model_in_both_forms(monkeypatch):
     p, damping = rng.normal(size=20), np.append(rng.uniform(0, 2, 15), np.zeros(5))
     found = []
     for dual in (True, False):
-        monkeypatch.setattr(training, "Curvature", lambda *args, dual=dual: Curvature(*args, dual=dual))
+        monkeypatch.setattr(training, "Curvature", lambda *args, dual=dual, **rest: Curvature(*args, dual=dual, **rest))
         found.append(direction(J, r, p, a, damping, noise, w))
     matrix = J.T @ np.diag(w / noise) @ J + np.diag(a + damping)
     expected = np.linalg.solve(matrix, J.T @ (w / noise * r) - a * p)

@@ -30,26 +30,41 @@ class Curvature:
         noise: variance of one observation.
         w: observations that each row stands for (n,).
         dual: whether C is factorised; by itself where n < P.
+        gram: upper triangle of ``J' diag(w) J`` where it is known.
 
     Attributes:
         upper: the factor.
         ok: whether there is one: the matrix is finite and positive definite.
         noise: as given, or more where rounding needs it.
         root: square roots of a.
+        gram: as above, None where C is factorised.
     """
 
-    def __init__(self, J: np.ndarray, a: np.ndarray, noise: float, w: np.ndarray, dual: bool | None = None) -> None:
+    def __init__(
+        self,
+        J: np.ndarray,
+        a: np.ndarray,
+        noise: float,
+        w: np.ndarray,
+        dual: bool | None = None,
+        gram: np.ndarray | None = None,
+    ) -> None:
         n, size = J.shape
         self.dual = n < size if dual is None else dual
         self.J, self.w, self.root = J, w, np.sqrt(a)
-        self.scaled = J / self.root
-        trace = float(np.vdot(self.scaled, self.scaled))
-        self.noise = max(noise, JITTER * trace * float(w.max()))
         if self.dual:
+            self.scaled, self.gram = J / self.root, None
             matrix = dsyrk(1.0, self.scaled)
+            trace = float(w @ matrix.diagonal())
+            self.noise = max(noise, JITTER * trace)
             matrix[np.diag_indices(n)] += self.noise / w
         else:
-            matrix = dsyrk(1.0, self.scaled * np.sqrt(w / self.noise)[:, None], trans=1)
+            self.gram = dsyrk(1.0, J * np.sqrt(w)[:, None], trans=1) if gram is None else gram
+            matrix = self.gram / self.root[:, None]
+            matrix /= self.root
+            trace = float(matrix.trace())
+            self.noise = max(noise, JITTER * trace)
+            matrix /= self.noise
             matrix[np.diag_indices(size)] += 1.0
         upper, info = dpotrf(matrix, lower=0, clean=1, overwrite_a=1)
         self.upper, self.ok = upper, bool(info == 0 and np.isfinite(trace))
@@ -80,7 +95,7 @@ class Curvature:
         if self.dual:
             inverse = dtrtri(self.upper, lower=0)[0]
             return np.einsum("nm,nm->n", inverse, inverse)
-        half = dtrsm(1.0, self.upper, self.scaled.T, trans_a=1)
+        half = dtrsm(1.0, self.upper, (self.J / self.root).T, trans_a=1)
         weight = self.w / self.noise
         return weight * np.maximum(1 - weight * np.einsum("pn,pn->n", half, half), np.finfo(float).eps)
 
@@ -95,7 +110,7 @@ class Curvature:
         """
         if self.dual:
             return (dpotrs(self.upper, target, lower=0)[0] @ self.scaled) / self.root
-        pulled = (self.w / self.noise * target) @ self.scaled
+        pulled = (self.w / self.noise * target) @ self.J / self.root
         return dpotrs(self.upper, pulled, lower=0)[0] / self.root
 
     def posterior_root(self) -> np.ndarray | None:

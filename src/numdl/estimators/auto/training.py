@@ -73,7 +73,8 @@ def train(rows: Rows, spec: Architecture, rng: np.random.Generator, deadline: fl
     """
     with np.errstate(all="ignore"):  # what overflows is not finite, which is asked for
         precisions = start(spec)
-        weights = solve_head(spec, draw(spec, rng), precisions, rows)
+        found = solve_head(spec, draw(spec, rng), precisions, rows)
+        weights = None if found is None else found[0]
         best, seen, damping, done = None, [], Damping(), False
         while weights is not None:
             point = look(spec, weights, precisions, rows, len(seen))
@@ -170,12 +171,12 @@ def step(
     before = 0.5 * (weight @ r**2 + a @ p**2)
     size, growth = damping
     for _ in range(8):
-        delta = direction(J, r, p, a, size * scale, noise, rows.w)
-        trial = None if delta is None else solve_head(spec, p + delta, precisions, rows)
-        if delta is not None and trial is not None:
+        delta = direction(J, r, p, a, size * scale, noise, rows.w, point.curvature.gram)
+        found = None if delta is None else solve_head(spec, p + delta, precisions, rows)
+        if delta is not None and found is not None:
+            trial, f = found
             hoped = before - 0.5 * (weight @ (r - J @ delta) ** 2 + a @ (p + delta) ** 2)
-            rest = rows.y - features(spec, trial, rows.x) @ trial[spec.n_inner :]
-            gain = before - 0.5 * (weight @ rest**2 + a @ trial**2)
+            gain = before - 0.5 * (weight @ (rows.y - f) ** 2 + a @ trial**2)
             if gain > 0:
                 ratio = float(min(gain / max(hoped, 1e-300), 1.0))
                 return trial, Damping(max(size * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12))
@@ -186,7 +187,14 @@ def step(
 
 
 def direction(
-    J: np.ndarray, r: np.ndarray, p: np.ndarray, a: np.ndarray, damping: np.ndarray, noise: float, w: np.ndarray
+    J: np.ndarray,
+    r: np.ndarray,
+    p: np.ndarray,
+    a: np.ndarray,
+    damping: np.ndarray,
+    noise: float,
+    w: np.ndarray,
+    gram: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Minimiser of ``1/(2 s) |r - J q|_w^2 + 1/2 |p + q|_a^2 + 1/2 |q|_damping^2``, in the dual where rows are few.
 
@@ -200,17 +208,20 @@ def direction(
         damping: of each weight (P,).
         noise: variance of one observation.
         w: observations of each row (n,).
+        gram: upper triangle of ``J' diag(w) J`` where it is known.
 
     Returns:
         q (P,), None without a factor.
     """
     both = a + damping
     start = a * p / both
-    curvature = Curvature(J, both, noise, w)
-    return None if not curvature.ok else curvature.weights(r + J @ start) - start
+    curvature = Curvature(J, both, noise, w, gram=gram)
+    return curvature.weights(r + J @ start) - start if curvature.ok else None
 
 
-def solve_head(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows) -> np.ndarray | None:
+def solve_head(
+    spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows
+) -> tuple[np.ndarray, np.ndarray] | None:
     """The same weights with the most probable head, by QR: normal equations would lose half of the digits.
 
     Args:
@@ -220,18 +231,15 @@ def solve_head(spec: Architecture, weights: np.ndarray, precisions: Precisions, 
         rows: the data.
 
     Returns:
-        New weights, None where they are not finite.
+        New weights and the network there (n,), None where they are not finite.
     """
     first = spec.n_inner
-    root = np.sqrt(rows.w / precisions.noise)
-    matrix = np.concatenate(
-        [features(spec, weights, rows.x) * root[:, None], np.diag(np.sqrt(precisions.each[first:]))]
-    )
+    seen, root = features(spec, weights, rows.x), np.sqrt(rows.w / precisions.noise)
+    matrix = np.concatenate([seen * root[:, None], np.diag(np.sqrt(precisions.each[first:]))])
     if not np.isfinite(matrix).all():
         return None
-    target = np.append(root * rows.y, np.zeros(len(weights) - first))
-    head = dgels(matrix, target)[1][: len(weights) - first]
-    return np.append(weights[:first], head) if np.isfinite(head).all() else None
+    head = dgels(matrix, np.append(root * rows.y, np.zeros(matrix.shape[1])))[1][: matrix.shape[1]]
+    return (np.append(weights[:first], head), seen @ head) if np.isfinite(head).all() else None
 
 
 def _moved(point: Point, rows: Rows) -> Precisions:
