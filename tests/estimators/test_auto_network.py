@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from numdl.estimators.auto import member, training
+from numdl.estimators.auto import member
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.member import left_out, moments
 from numdl.estimators.auto.network import Architecture, draw, features, jacobian, predict, slope
 from numdl.estimators.auto.precisions import Precisions
 from numdl.estimators.auto.precisions import start as first
-from numdl.estimators.auto.training import Damping, direction, likelihood, look, settled, solve_head, step, train
+from numdl.estimators.auto.step import Damping, direction, solve_head, step
+from numdl.estimators.auto.training import likelihood, look, settled, train
 from numdl.estimators.common.codec import Encoder, decode
 from numdl.estimators.kernels.evidence import Rows, within
 from numdl.models import ResNet
@@ -195,9 +196,9 @@ def test_a_row_of_weight_2_is_a_row_that_is_there_twice():
         weights, f = solve_head(spec, start, precisions, rows)
         np.testing.assert_allclose(f, predict(spec, weights, rows.x), atol=1e-12)
         for _ in range(5):
-            point = look(spec, weights, precisions, rows, 0)
+            point = look(spec, weights, precisions, rows)
             points.append(point)
-            weights, _ = step(spec, point, precisions, rows, Damping())
+            weights, _ = step(spec, point.weights, point.f, point.curvature, precisions, rows, Damping())
     for a, b in zip(points[:5], points[5:], strict=True):
         np.testing.assert_allclose(a.evidence, b.evidence, rtol=1e-8)
         np.testing.assert_allclose(a.weights, b.weights, rtol=1e-6, atol=1e-8)
@@ -210,7 +211,11 @@ def test_a_step_is_the_minimiser_of_its_model_in_both_forms(monkeypatch):
     p, damping = rng.normal(size=20), np.append(rng.uniform(0, 2, 15), np.zeros(5))
     found = []
     for dual in (True, False):
-        monkeypatch.setattr(training, "Curvature", lambda *args, dual=dual, **rest: Curvature(*args, dual=dual, **rest))
+        monkeypatch.setattr(
+            sys.modules[direction.__module__],
+            "Curvature",
+            lambda *args, dual=dual, **rest: Curvature(*args, dual=dual, **rest),
+        )
         found.append(direction(J, r, p, a, damping, noise, w))
     matrix = J.T @ np.diag(w / noise) @ J + np.diag(a + damping)
     expected = np.linalg.solve(matrix, J.T @ (w / noise * r) - a * p)

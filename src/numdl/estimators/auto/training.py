@@ -1,14 +1,12 @@
 """Which weights of a small network explain the rows best?
 
-The most probable weights minimise ``1/(2 s) sum w (y - f)^2 + 1/2 sum a_g |p_g|^2``. A step of Levenberg-Marquardt
-damps the inner weights only, carries the head along and then solves for it again: variable projection. Before each step
-precisions and noise move, see `precisions`. That is not monotone in the evidence: the best of all steps is kept.
+Between steps of Levenberg-Marquardt, `step`, precisions and noise move to where the evidence is larger, `precisions`.
+That is not monotone in the evidence: the best of all steps is kept.
 
 The evidence counts the ``m! 2^m`` orders and signs of the units that leave the network as it is, for the number of
 units whose head the data determine.
 
-Sources: Golub and Pereyra, Inverse Problems 19, 2003, sec. 4; MacKay, Neural Computation 4, 1992, secs. 2 and 4; the
-damping is that of Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05.
+Source: MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4, 1992, secs. 2 and 4.
 """
 
 from __future__ import annotations
@@ -17,24 +15,17 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dgels  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import gammaln
 
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.member import Network, left_out_of
-from numdl.estimators.auto.network import Architecture, draw, features, jacobian
+from numdl.estimators.auto.network import Architecture, draw, jacobian
 from numdl.estimators.auto.precisions import Precisions, start
+from numdl.estimators.auto.step import Damping, solve_head, step
 from numdl.estimators.kernels.evidence import Rows, within
 
 LEAST, MOST, WINDOW = 40, 150, 20
 """Steps at least and at most, and how many must bring nothing for a stop."""
-
-
-class Damping(NamedTuple):
-    """Factor of the damping, and by how much it grows after the next failure."""
-
-    size: float = 1e-2
-    growth: float = 2.0
 
 
 class Point(NamedTuple):
@@ -47,7 +38,6 @@ class Point(NamedTuple):
         f: the network at the rows (n,).
         determined: numbers of weights by group that the data determine, and what they leave (G + 1,).
         evidence: Laplace log evidence.
-        steps: taken before.
     """
 
     weights: np.ndarray
@@ -56,39 +46,104 @@ class Point(NamedTuple):
     f: np.ndarray
     determined: np.ndarray
     evidence: float
-    steps: int
 
 
-def train(rows: Rows, spec: Architecture, rng: np.random.Generator, deadline: float | None = None) -> Network | None:
-    """A network from one start.
+class Training:
+    """A network on its way from one start, which can be followed a few steps at a time.
+
+    Args:
+        rows: the data.
+        spec: architecture.
+        rng: source of the start.
+        noise: variance to start with: little noise finds fine structure, much noise finds simple functions.
+        gain: factor on the first K; 2 for functions that oscillate.
+
+    Attributes:
+        best: where the evidence was largest so far, None where it is nowhere finite.
+        seen: evidence of all steps.
+        settled: whether nothing more is to be expected.
+    """
+
+    def __init__(
+        self, rows: Rows, spec: Architecture, rng: np.random.Generator, noise: float = 1e-3, gain: float = 1.0
+    ) -> None:
+        self.rows, self.spec, self.settled = rows, spec, False
+        self.best: Point | None = None
+        self.seen: list[float] = []
+        weights = draw(spec, rng)
+        weights[: spec.width * spec.d] *= gain
+        self._damping, self._precisions = Damping(), start(spec, noise)
+        with np.errstate(all="ignore"):
+            found = solve_head(spec, weights, self._precisions, rows)
+        self._weights = None if found is None else found[0]
+
+    def advance(self, steps: int = MOST, deadline: float | None = None) -> bool:
+        """Some steps more.
+
+        Args:
+            steps: at most.
+            deadline: of ``time.monotonic``; no step begins after it, but for the first one.
+
+        Returns:
+            Whether there is more to be done.
+        """
+        with np.errstate(all="ignore"):  # what overflows is not finite, which is asked for
+            for _ in range(min(steps, MOST - len(self.seen))):
+                if self.seen and deadline is not None and time.monotonic() > deadline:
+                    break
+                if self._weights is None or not self._step(self._weights):
+                    self._weights = None
+                    break
+        return self._weights is not None and not self.settled and len(self.seen) < MOST
+
+    def network(self) -> Network | None:
+        """The network of the best evidence so far, None without one."""
+        with np.errstate(all="ignore"):
+            return None if self.best is None else _finish(self.spec, self.best, self.rows, len(self.seen), self.settled)
+
+    def _step(self, weights: np.ndarray) -> bool:
+        """Look, and go on from there unless it has settled; whether that was possible."""
+        point = look(self.spec, weights, self._precisions, self.rows)
+        if point is None:
+            return False
+        self.seen.append(point.evidence)
+        if self.best is None or point.evidence > self.best.evidence:
+            self.best = point
+        self.settled = settled(self.seen, len(self.rows.y))
+        if self.settled:
+            return False
+        self._precisions = _moved(point, self.rows)
+        self._weights, self._damping = step(
+            self.spec, point.weights, point.f, point.curvature, self._precisions, self.rows, self._damping
+        )
+        return True
+
+
+def train(
+    rows: Rows,
+    spec: Architecture,
+    rng: np.random.Generator,
+    deadline: float | None = None,
+    *,
+    noise: float = 1e-3,
+    gain: float = 1.0,
+) -> Network | None:
+    """A network from one start, as far as it goes.
 
     Args:
         rows: the data.
         spec: architecture.
         rng: source of the start.
         deadline: of ``time.monotonic``; the best so far is taken then.
+        noise: as for `Training`.
+        gain: as for `Training`.
 
     Returns:
         The network of the best evidence, or None where not even one evidence is finite.
     """
-    with np.errstate(all="ignore"):  # what overflows is not finite, which is asked for
-        precisions = start(spec)
-        found = solve_head(spec, draw(spec, rng), precisions, rows)
-        weights = None if found is None else found[0]
-        best, seen, damping, done = None, [], Damping(), False
-        while weights is not None:
-            point = look(spec, weights, precisions, rows, len(seen))
-            if point is None:
-                break
-            seen.append(point.evidence)
-            if best is None or point.evidence > best.evidence:
-                best = point
-            done = settled(seen, len(rows.y))
-            if done or len(seen) == MOST or (deadline is not None and time.monotonic() > deadline):
-                break
-            precisions = _moved(point, rows)
-            weights, damping = step(spec, point, precisions, rows, damping)
-        return None if best is None else _finish(spec, best, rows, len(seen), done)
+    training = Training(rows, spec, rng, noise, gain)
+    training.advance(deadline=deadline)
+    return training.network()
 
 
 def settled(seen: list[float], n: int) -> bool:
@@ -104,7 +159,7 @@ def settled(seen: list[float], n: int) -> bool:
     return len(seen) >= LEAST and max(seen[-WINDOW:]) - max(seen[:-WINDOW]) < 0.2 + 0.002 * n
 
 
-def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows, steps: int) -> Point | None:
+def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows) -> Point | None:
     """Evidence and curvature at some weights.
 
     Args:
@@ -112,7 +167,6 @@ def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: 
         weights: (P,).
         precisions: there.
         rows: the data.
-        steps: taken before.
 
     Returns:
         The point, None where something is not finite.
@@ -127,7 +181,7 @@ def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: 
     units = float(np.clip(head, 0.0, 1.0).sum())
     value = likelihood(curvature, rows, f, precisions.each, weights) + precisions.volume(determined)
     value += float(gammaln(units + 1) + units * np.log(2))
-    return Point(weights, precisions, curvature, f, determined, value, steps) if np.isfinite(value) else None
+    return Point(weights, precisions, curvature, f, determined, value) if np.isfinite(value) else None
 
 
 def likelihood(curvature: Curvature, rows: Rows, f: np.ndarray, a: np.ndarray, weights: np.ndarray) -> float:
@@ -146,100 +200,6 @@ def likelihood(curvature: Curvature, rows: Rows, f: np.ndarray, a: np.ndarray, w
     misfit = rows.w @ (rows.y - f) ** 2 / curvature.noise + a @ weights**2
     own = -0.5 * (misfit + curvature.logdet + len(f) * np.log(2 * np.pi))
     return float(own + within(rows, curvature.noise))
-
-
-def step(
-    spec: Architecture, point: Point, precisions: Precisions, rows: Rows, damping: Damping
-) -> tuple[np.ndarray | None, Damping]:
-    """One step of Levenberg-Marquardt to lower misfit plus penalty, or none where that is not possible.
-
-    Args:
-        spec: architecture.
-        point: where it begins.
-        precisions: those that hold now.
-        rows: the data.
-        damping: at first.
-
-    Returns:
-        New weights, None where they are not finite; damping for the next step.
-    """
-    a, noise, p, J = precisions.each, precisions.noise, point.weights, point.curvature.J
-    r, weight = rows.y - point.f, rows.w / noise
-    scale = weight @ J**2
-    scale = np.maximum(scale, 1e-6 * scale.max())
-    scale[spec.n_inner :] = 0.0
-    before = 0.5 * (weight @ r**2 + a @ p**2)
-    size, growth = damping
-    for _ in range(8):
-        delta = direction(J, r, p, a, size * scale, noise, rows.w, point.curvature.gram)
-        found = None if delta is None else solve_head(spec, p + delta, precisions, rows)
-        if delta is not None and found is not None:
-            trial, f = found
-            hoped = before - 0.5 * (weight @ (r - J @ delta) ** 2 + a @ (p + delta) ** 2)
-            gain = before - 0.5 * (weight @ (rows.y - f) ** 2 + a @ trial**2)
-            if gain > 0:
-                ratio = float(min(gain / max(hoped, 1e-300), 1.0))
-                return trial, Damping(max(size * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12))
-            if hoped < 1e-10 * max(1.0, before):
-                break
-        size, growth = size * growth, 2 * growth
-    return p, Damping(min(size, 1e12), 2.0)
-
-
-def direction(
-    J: np.ndarray,
-    r: np.ndarray,
-    p: np.ndarray,
-    a: np.ndarray,
-    damping: np.ndarray,
-    noise: float,
-    w: np.ndarray,
-    gram: np.ndarray | None = None,
-) -> np.ndarray | None:
-    """Minimiser of ``1/(2 s) |r - J q|_w^2 + 1/2 |p + q|_a^2 + 1/2 |q|_damping^2``, in the dual where rows are few.
-
-    With ``M = a + damping`` and ``q0 = a p / M`` both penalties are ``|q + q0|_M^2`` and a constant.
-
-    Args:
-        J: derivative (n, P).
-        r: residuals (n,).
-        p: weights (P,).
-        a: precisions (P,).
-        damping: of each weight (P,).
-        noise: variance of one observation.
-        w: observations of each row (n,).
-        gram: upper triangle of ``J' diag(w) J`` where it is known.
-
-    Returns:
-        q (P,), None without a factor.
-    """
-    both = a + damping
-    start = a * p / both
-    curvature = Curvature(J, both, noise, w, gram=gram)
-    return curvature.weights(r + J @ start) - start if curvature.ok else None
-
-
-def solve_head(
-    spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: Rows
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The same weights with the most probable head, by QR: normal equations would lose half of the digits.
-
-    Args:
-        spec: architecture.
-        weights: (P,).
-        precisions: that hold the head.
-        rows: the data.
-
-    Returns:
-        New weights and the network there (n,), None where they are not finite.
-    """
-    first = spec.n_inner
-    seen, root = features(spec, weights, rows.x), np.sqrt(rows.w / precisions.noise)
-    matrix = np.concatenate([seen * root[:, None], np.diag(np.sqrt(precisions.each[first:]))])
-    if not np.isfinite(matrix).all():
-        return None
-    head = dgels(matrix, np.append(root * rows.y, np.zeros(matrix.shape[1])))[1][: matrix.shape[1]]
-    return (np.append(weights[:first], head), seen @ head) if np.isfinite(head).all() else None
 
 
 def _moved(point: Point, rows: Rows) -> Precisions:
