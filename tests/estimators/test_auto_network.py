@@ -14,15 +14,16 @@ from numdl.estimators.auto import member
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.member import left_out, moments
 from numdl.estimators.auto.network import Architecture, draw, features, jacobian, predict, slope
+from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.precisions import Precisions
 from numdl.estimators.auto.precisions import start as first
 from numdl.estimators.auto.step import Damping, direction, solve_head, step
-from numdl.estimators.auto.training import likelihood, look, settled, train
+from numdl.estimators.auto.training import MOST, Training, likelihood, look, settled, train
 from numdl.estimators.common.codec import Encoder, decode
 from numdl.estimators.kernels.evidence import Rows, within
 from numdl.models import ResNet
 
-KINDS = [Architecture(3, 5, 4), Architecture(3, 5, 4, linear=False), Architecture(1, 6), Architecture(4, 1, 1)]
+KINDS = [Architecture(3, 5, 4), Architecture(3, 5, 4, linear=True), Architecture(1, 6), Architecture(4, 1, 1)]
 
 
 def sample(spec, n=7, seed=0):
@@ -280,6 +281,25 @@ def test_what_cannot_be_trained_is_none_and_a_deadline_leaves_what_is_there():
 def test_the_same_seed_gives_the_same_network():
     both = [train(table(), Architecture(2, 4, 2), np.random.default_rng(7)) for _ in range(2)]
     np.testing.assert_array_equal(both[0].weights, both[1].weights)
+
+
+def test_followed_a_few_steps_at_a_time_it_is_the_same_network():
+    spec, rows = Architecture(2, 4, 2), table()
+    training = Training(rows, spec, np.random.default_rng(7))
+    assert training.network() is None and training.advance(3) and len(training.seen) == 3
+    early = training.network()
+    while training.advance(7):
+        pass
+    late, whole = training.network(), train(rows, spec, np.random.default_rng(7))
+    assert early.evidence < late.evidence == max(training.seen) and late.settled
+    np.testing.assert_array_equal(late.weights, whole.weights)
+    assert late.iterations == whole.iterations < MOST
+
+
+def test_the_plan_trains_what_it_says():
+    starts = plan(3)
+    assert [one.spec.name for one in starts[:3]] == ["flow 8x4", "layer 16", "flow 8x4"]
+    assert len({(one.spec, one.noise, one.gain) for one in starts}) == len(starts)
 
 
 def test_it_stops_when_the_best_of_the_last_steps_brings_nothing():

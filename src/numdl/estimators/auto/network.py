@@ -28,7 +28,7 @@ class Architecture(NamedTuple):
     d: int
     width: int
     depth: int = 0
-    linear: bool = True
+    linear: bool = False
 
     @property
     def name(self) -> str:

@@ -99,20 +99,21 @@ class Precisions(NamedTuple):
 
 
 def start(spec: Architecture, noise: float = 0.1) -> Precisions:
-    """Precisions before anything is known: the centre of the prior, but more noise.
+    """Precisions before anything is known: the centre of the prior, and a noise to begin with.
 
-    The head and the steps are held within narrow bounds: what the head may grow the layers may shrink, and the evidence
-    of the linearised model, which does not see that, lets them drift to an all but linear network of huge weights.
+    The head, the steps and the shifts are held within narrow bounds: what the head may grow the layers may shrink, and
+    the evidence of the linearised model, which does not see that, lets them drift to an all but linear network of huge
+    weights. Inputs are held within wide ones, because most of them may be inert.
 
     Args:
         spec: architecture.
-        noise: variance to start with.
+        noise: variance of one observation.
 
     Returns:
         Precisions.
     """
-    d, m = spec.d, spec.width
-    centre = np.r_[np.full(d, np.log(d)), 0.0, np.log(m), np.log(m) - 1.0, np.log(10.0), -np.log(1e-2)]
-    spread = np.r_[np.full(d, 4.0), 3.0, 0.5, 1.0, 3.0, 3.0]
+    d, m = spec.d, np.log(spec.width)
+    centre = np.r_[np.full(d, np.log(d)), 0.0, m - 1.0, m - 1.0, np.log(10.0), -np.log(1e-2)]
+    spread = np.r_[np.full(d, 6.0), 1.0, 0.5, 1.0, 3.0, 3.0]
     used = np.append(np.bincount(spec.groups + 1, minlength=d + 5)[1:] > 0, True)
     return Precisions(np.append(centre[:-1], -np.log(noise)), centre, spread, used, spec.groups)
