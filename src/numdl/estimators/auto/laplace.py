@@ -60,11 +60,11 @@ class Curvature:
             matrix[np.diag_indices(n)] += self.noise / w
         else:
             self.gram = dsyrk(1.0, J * np.sqrt(w)[:, None], trans=1) if gram is None else gram
-            matrix = self.gram / self.root[:, None]
-            matrix /= self.root
-            trace = float(matrix.trace())
+            trace = float(self.gram.diagonal() @ (1 / a))
             self.noise = max(noise, JITTER * trace)
-            matrix /= self.noise
+            scale = 1 / (self.root * np.sqrt(self.noise))
+            matrix = self.gram * scale[:, None]
+            matrix *= scale
             matrix[np.diag_indices(size)] += 1.0
         upper, info = dpotrf(matrix, lower=0, clean=1, overwrite_a=1)
         self.upper, self.ok = upper, bool(info == 0 and np.isfinite(trace))
