@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
     from numdl.estimators import (
+        AutoRegressor,
         BasisFeatures,
         GraphRegularizedClassifier,
         KernelRegressor,
@@ -27,6 +28,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.common.saving import load, save
 
 _HOMES = {
+    "AutoRegressor": "numdl.estimators",
     "BasisFeatures": "numdl.estimators",
     "GraphRegularizedClassifier": "numdl.estimators",
     "KernelRegressor": "numdl.estimators",
@@ -46,6 +48,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutoRegressor",
     "BasisFeatures",
     "GraphRegularizedClassifier",
     "KernelRegressor",

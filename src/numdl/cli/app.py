@@ -46,8 +46,8 @@ def fit(
     target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
     model: Annotated[
-        str, typer.Option(help="resnet, mlp, single-layer, linear, random-features or kernel.")
-    ] = "resnet",
+        str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.")
+    ] = "auto",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
@@ -75,7 +75,7 @@ def fit(
     dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Train a network, a linear model or random features on a table; write model and report.
+    """Train the model that suits a table, or the one you name; write model and report.
 
     Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
     """

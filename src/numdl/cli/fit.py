@@ -16,7 +16,7 @@ from rich.text import Text
 from numdl.cli.baselines import baselines, score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError, two_interrupts
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
-from numdl.cli.models import check_model, check_processes, fit_model
+from numdl.cli.models import check_model, check_processes, choose_model, fit_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.processes import Job, joined
@@ -61,7 +61,7 @@ def _run(
 
     def ready() -> Prepared:
         prepared = prepare(data, options)
-        check_processes(options.model, prepared.encoder.task, job.count)
+        check_processes(choose_model(options, prepared, job.count), prepared.encoder.task, job.count)
         return prepared
 
     job.together(check)
@@ -116,7 +116,8 @@ def _train(
     from numdl.estimators.common.saving import save
 
     began = time.perf_counter()
-    model = fit_model(prepared, options, folder.checkpoint, Progress(errors, quiet), job.mesh)
+    chosen = dataclasses.replace(options, model=choose_model(options, prepared, job.count))
+    model = fit_model(prepared, chosen, folder.checkpoint, Progress(errors, quiet), job.mesh)
     if not job.first:
         return DONE
     facts = _facts(data, prepared)

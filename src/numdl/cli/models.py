@@ -11,6 +11,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Prepared
 from numdl.cli.show import Progress
 
+AUTO = "auto"
 LINEAR = "linear"
 RANDOM = "random-features"
 KERNEL = "kernel"
@@ -21,7 +22,11 @@ _NETWORKS = {
 }
 """Networks by name: estimators for numbers and for classes."""
 
-MODELS = (*_NETWORKS, LINEAR, RANDOM, KERNEL)
+MODELS = (AUTO, *_NETWORKS, LINEAR, RANDOM, KERNEL)
+
+MOST_ROWS, MOST_TARGETS = 4000, 4
+"""Training rows and targets up to which "auto" compares processes with small networks; beyond them the time of one
+factorisation for each target and kernel is better spent on one network."""
 
 _OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
@@ -42,13 +47,33 @@ def check_model(options: FitOptions) -> None:
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
     missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}
-    missing[KERNEL] = (*_OF_NETWORKS, "width", "alpha")
+    missing |= {KERNEL: (*_OF_NETWORKS, "width", "alpha"), AUTO: ()}
     for name in missing.get(options.model, _OF_NETWORKS):
         if getattr(options, name) is not None:
             flag = name.replace("_", "-")
             raise UserError(f"numdl fit --{flag}: --model {options.model} has no such setting; leave it out.")
     if isinstance(options.width, tuple) and options.model != "mlp":
         raise UserError(f"numdl fit --width: --model {options.model} takes one number; several are for --model mlp.")
+
+
+def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str:
+    """Name of the model that "auto" stands for: "auto" itself where all candidates can be tried, or "resnet".
+
+    Args:
+        options: of the command; one that only networks have decides for them.
+        prepared: the file.
+        processes: number of those that run the command.
+
+    Returns:
+        A name of ``MODELS``.
+    """
+    if options.model != AUTO:
+        return options.model
+    of_networks = (name for name in (*_OF_NETWORKS, "width", "alpha") if name != "time")
+    rows, encoder = len(prepared.parts["train"].x), prepared.encoder
+    small = rows <= MOST_ROWS and len(encoder.target_names) <= MOST_TARGETS
+    fixed = any(getattr(options, name) is not None for name in of_networks)
+    return AUTO if small and encoder.task == "regression" and processes == 1 and not fixed else "resnet"
 
 
 def check_processes(model: str, task: str, processes: int) -> None:
@@ -91,7 +116,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in _NETWORKS:
-            make = {LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
+            make = {AUTO: _auto, LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
             return make(prepared.encoder.task, options).fit(train.x, train.y, **_divided(mesh))
         return _network(prepared, options, checkpoint, progress, mesh)
 
@@ -119,6 +144,12 @@ def _kernel(task: str, options: FitOptions) -> Any:
     if task != "regression":
         raise UserError("numdl fit --model kernel: the target holds classes, this model predicts numbers; use resnet.")
     return KernelRegressor(random_state=options.seed)
+
+
+def _auto(task: str, options: FitOptions) -> Any:
+    from numdl.estimators import AutoRegressor
+
+    return AutoRegressor(time_budget=options.time, random_state=options.seed)
 
 
 def _divided(mesh: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class FitOptions:
     Attributes:
         target: names of the target columns.
         task: "auto", "regression" or "classification".
-        model: "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel".
+        model: "auto", "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
         validation: share of the rows held out to watch the error during the fit.
@@ -39,7 +39,7 @@ class FitOptions:
 
     target: tuple[str, ...]
     task: str = "auto"
-    model: str = "resnet"
+    model: str = "auto"
     time: float | None = None
     test: float = 0.1
     validation: float = 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from numdl.estimators.auto.regressor import AutoRegressor
     from numdl.estimators.basis import BasisFeatures
     from numdl.estimators.graph_classifier import GraphRegularizedClassifier
     from numdl.estimators.kernels.regressor import KernelRegressor
@@ -16,6 +17,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.tikhonov.regressor import TikhonovRegressor
 
 _HOMES = {
+    "AutoRegressor": "numdl.estimators.auto.regressor",
     "BasisFeatures": "numdl.estimators.basis",
     "GraphRegularizedClassifier": "numdl.estimators.graph_classifier",
     "KernelRegressor": "numdl.estimators.kernels.regressor",
@@ -33,6 +35,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutoRegressor",
     "BasisFeatures",
     "GraphRegularizedClassifier",
     "KernelRegressor",

@@ -34,6 +34,8 @@ RECORDS = {
     "Mixture": "numdl.estimators.kernels.mixture",
     "Process": "numdl.estimators.kernels.process",
     "Rows": "numdl.estimators.kernels.evidence",
+    "Architecture": "numdl.estimators.auto.network",
+    "Network": "numdl.estimators.auto.member",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 

@@ -136,20 +136,7 @@ class Evidence:
         """
         y = self.rows.y
         fit = -0.5 * y @ factor.dual - np.log(factor.upper.diagonal()).sum() - 0.5 * len(y) * np.log(2 * np.pi)
-        return float(fit + self.within(noise))
-
-    def within(self, noise: float) -> float:
-        """The part of it that the spread within rows has.
-
-        Args:
-            noise: variance of one observation.
-
-        Returns:
-            Nats.
-        """
-        w = self.rows.w
-        more = w.sum() - len(w)
-        return -0.5 * float(more * np.log(2 * np.pi * noise) + np.log(w).sum() + self.rows.spread / noise)
+        return float(fit + within(self.rows, noise))
 
     def covariance(self, theta: np.ndarray) -> np.ndarray:
         """Signal and linear term between the rows, without the intercept.
@@ -181,6 +168,20 @@ class Evidence:
         values, vectors = np.linalg.eigh(0.5 * (np.array(rows) + np.array(rows).T) / (prior[:, None] * prior))
         scaled = vectors * prior[:, None]
         return (scaled * np.maximum(values, 1.0)) @ scaled.T
+
+
+def within(rows: Rows, noise: float) -> float:
+    """The part of the log density of all observations that the spread within rows has.
+
+    Args:
+        rows: the data.
+        noise: variance of one observation.
+
+    Returns:
+        Nats.
+    """
+    more = rows.w.sum() - len(rows.w)
+    return -0.5 * float(more * np.log(2 * np.pi * noise) + np.log(rows.w).sum() + rows.spread / noise)
 
 
 def factorise(own: np.ndarray, rows: Rows, noise: float) -> Factor | None:

@@ -93,7 +93,8 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     Returns:
         (n, d).
     """
-    return sum(member.weight * member.slope(mixture.rows, mixture.box, x) for member in mixture.members)
+    each = [member.slope(mixture.rows, mixture.box, x) for member in mixture.members]
+    return np.tensordot(mixture.weights, each, axes=1)
 
 
 def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,14 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from numdl.estimators.kernels.evidence import Evidence, Rows, left_out
+from numdl.estimators.kernels.evidence import Evidence, Rows, left_out, within
 from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
 from numdl.estimators.kernels.process import Process, condition
 
@@ -58,66 +61,126 @@ class Judged(NamedTuple):
     left_out: float
 
 
-class Search(NamedTuple):
-    """What a search found: members, scores of all kernels tried on all rows (evidence, leave-one-out), notes."""
+class Scored(NamedTuple):
+    """What may become a member of a mixture.
 
-    members: list[Process]
+    Attributes:
+        name: under which its weight is told.
+        evidence: Laplace log evidence of all observations.
+        left_out: sum of the log densities of the rows given all others.
+        converged: whether its search ended by itself.
+        members: makes what it brings into a mixture, one or several alike.
+    """
+
+    name: str
+    evidence: float
+    left_out: float
+    converged: bool
+    members: Callable[[], list[Any]]
+
+
+class Search(NamedTuple):
+    """What a search found: members with weights of sum 1, their names, scores of all that were tried, notes."""
+
+    members: list[Any]
     chosen: tuple[str, ...]
     evidence: dict[str, float]
     left_out: dict[str, float]
     notes: list[str]
     converged: bool
+    interrupted: bool = False
 
 
-def search(rows: Rows, box: np.ndarray, settings: Settings, rng: np.random.Generator) -> Search:
-    """Members for one target.
+def processes(
+    rows: Rows,
+    box: np.ndarray,
+    settings: Settings,
+    rng: np.random.Generator,
+    notes: list[str],
+    deadline: float | None = None,
+) -> list[Scored]:
+    """Processes of the best kernels.
 
     Args:
         rows: the data.
-        box: lowest and highest value of each input (2, d).
+        box: interval of each input (2, d).
         settings: what is open.
         rng: source of starts, subsets and draws.
+        notes: what the user should know is appended.
+        deadline: of ``time.monotonic``; no kernel but the first is begun after it.
 
     Returns:
-        The members with weights of sum 1.
-
-    Raises:
-        ValueError: no kernel gives a positive definite matrix.
+        Those that have a factor on all rows; none if none has.
     """
-    n, notes = len(rows.y), []
+
+    def late() -> bool:
+        return deadline is not None and time.monotonic() > deadline
+
+    n, judged = len(rows.y), []
     order = rng.permutation(n)
     few = _part(rows, order[: settings.few])
-    found = [optimise(Evidence(name, few, box), settings.n_restarts, rng) for name in settings.kernels]
-    judged = [one for best in found if best is not None and (one := _judge(best, few, box)) is not None]
+    for name in settings.kernels:
+        if judged and late():
+            notes.append(f"The time was over before the kernel {name} was tried.")
+            break
+        best = optimise(Evidence(name, few, box), settings.n_restarts, rng)
+        if best is not None and (one := _judge(best, few, box)) is not None:
+            judged.append(one)
     tried = settings.kernels
     if len(few.y) < n:
-        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[:2]
+        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[: 1 if late() else 2]
         tried = tuple(one.candidate.name for one in judged)
         more = _part(rows, order[: settings.more])
         found = [refine(one.candidate, Evidence(one.candidate.name, more, box)) for one in judged]
         judged = [one for best in found if (one := _judge(best, rows, box)) is not None]
-    if not judged:
-        raise ValueError(
-            "KernelRegressor.fit: no kernel gave a matrix with a Cholesky factor, even with 10^6 times the least "
-            "jitter. Look for entries of X far beyond all others."
-        )
-    by_name = {one.candidate.name: one for one in judged}
-    if lost := [name for name in tried if name not in by_name]:
+    names = {one.candidate.name for one in judged}
+    if len(names) < len(tried) and not late() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
-    evidence = {name: one.evidence for name, one in by_name.items()}
-    loo = {name: one.left_out for name, one in by_name.items()}
-    processes, weights = [], gate(evidence, loo, n)
+
+    def members(one: Judged) -> list[Process]:
+        made = [one.process]
+        if settings.average and not late():
+            model = Evidence(one.candidate.name, rows, box)
+            drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
+            made = [process for process, _, _ in filter(None, drawn)] or made
+        if any(process.raised for process in made):
+            notes.append("Some matrices needed more than the least jitter, see jitter_: rows may be all but equal.")
+        return made
+
+    return [
+        Scored(one.candidate.name, one.evidence, one.left_out, one.candidate.converged, functools.partial(members, one))
+        for one in judged
+    ]
+
+
+def mix(scored: list[Scored], n: int, notes: list[str]) -> Search:
+    """Members of those that are let in, with their weights.
+
+    Args:
+        scored: what was found; of equal names the one of the larger evidence counts.
+        n: number of rows.
+        notes: what the user should know.
+
+    Returns:
+        The members.
+
+    Raises:
+        ValueError: nothing was found.
+    """
+    if not scored:
+        raise ValueError(
+            "fit: no kernel gave a matrix with a Cholesky factor, even with 10^6 times the least jitter. Look for "
+            "entries of X far beyond all others."
+        )
+    by_name = {one.name: one for one in sorted(scored, key=lambda one: one.evidence)}
+    evidence = {one.name: by_name[one.name].evidence for one in scored}
+    loo = {name: by_name[name].left_out for name in evidence}
+    weights, members = gate(evidence, loo, n), []
     for name, weight in weights.items():
-        made = [by_name[name].process]
-        if settings.average:
-            model = Evidence(name, rows, box)
-            drawn = [condition(model, theta) for theta in draw(model, by_name[name].candidate, rng)]
-            made = [one[0] for one in drawn if one is not None] or made
-        processes += [process._replace(weight=weight / len(made)) for process in made]
-    if any(process.raised for process in processes):
-        notes.append("Some matrices needed more than the least jitter, see jitter_: rows may be all but equal.")
-    converged = all(by_name[name].candidate.converged for name in weights)
-    return Search(processes, tuple(weights), evidence, loo, notes, converged)
+        made = by_name[name].members()
+        members += [member._replace(weight=weight / len(made)) for member in made]
+    converged = all(by_name[name].converged for name in weights)
+    return Search(members, tuple(weights), evidence, loo, list(dict.fromkeys(notes)), converged)
 
 
 def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str, float]:
@@ -166,4 +229,4 @@ def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
     density = -0.5 * np.sum((rows.y - mean) ** 2 / variance + np.log(2 * np.pi * variance))
     noise = float(np.exp(one.theta[0]))
     evidence = model.likelihood(factor, noise) - 0.5 * off @ off + volume
-    return Judged(one, process, float(evidence), float(density) + model.within(noise))
+    return Judged(one, process, float(evidence), float(density) + within(rows, noise))

@@ -1,0 +1,1 @@
+"""Small networks in NumPy and SciPy, trained by variable projection, a precision for each input. No JAX here."""

@@ -1,0 +1,103 @@
+"""What does a trained network predict: mean, variance of a new observation, derivative, and each row left out?
+
+The posterior of the weights is that of the model linearised at the most probable ones, `laplace`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.blas import dtrmm  # pyright: ignore[reportAttributeAccessIssue]
+
+from numdl.estimators.auto import network
+from numdl.estimators.auto.laplace import Curvature
+from numdl.estimators.auto.network import Architecture, jacobian, predict
+from numdl.estimators.kernels.evidence import Rows
+
+BLOCK = 256
+"""Rows at once: what belongs to them then stays in the cache."""
+
+
+class Network(NamedTuple):
+    """A trained network for one scaled target, as predictions and files need it.
+
+    Attributes:
+        spec: architecture.
+        weights: the most probable ones (P,).
+        precisions: of the weights (P,).
+        noise: variance of one observation.
+        root: upper triangular, ``root root'`` is the covariance of the weights (P, P).
+        evidence: Laplace log evidence of all observations, in nats, on the scale of that of processes.
+        density: sum of the log densities of the rows given all others.
+        freedom: number of weights that the data determine.
+        iterations: steps taken.
+        settled: whether it stopped by itself.
+        weight: share in a mixture.
+    """
+
+    spec: Architecture
+    weights: np.ndarray
+    precisions: np.ndarray
+    noise: float
+    root: np.ndarray
+    evidence: float
+    density: float
+    freedom: float
+    iterations: int
+    settled: bool
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Of the architecture."""
+        return self.spec.name
+
+    @property
+    def jitter(self) -> float:
+        """Nothing is added for the sake of rounding."""
+        return 0.0
+
+    def moments(self, rows: Rows, box: np.ndarray, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean, and variance of a new observation; see `kernels.process.Process` for this and the other methods."""
+        mean = np.empty(len(x))
+        variance = np.empty(len(x)) if std else None
+        for start in range(0, len(x), BLOCK):
+            block = slice(start, start + BLOCK)
+            if variance is None:
+                mean[block] = predict(self.spec, self.weights, x[block])
+                continue
+            mean[block], J = jacobian(self.spec, self.weights, x[block])
+            reached = dtrmm(1.0, self.root, J, side=1, overwrite_b=1)
+            variance[block] = np.einsum("np,np->n", reached, reached) + self.noise
+        return mean, variance
+
+    def slope(self, rows: Rows, box: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Derivative of the mean by the scaled inputs."""
+        return network.slope(self.spec, self.weights, x)
+
+    def left_out(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each row given all the others, in the linearised model; precisions are kept."""
+        f, J = jacobian(self.spec, self.weights, rows.x)
+        curvature = Curvature(J, self.precisions, self.noise, rows.w)
+        return left_out_of(curvature, rows.y, f, J @ self.weights)
+
+
+def left_out_of(
+    curvature: Curvature, y: np.ndarray, f: np.ndarray, linear: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same from a curvature that is there.
+
+    Args:
+        curvature: at the weights.
+        y: targets (n,).
+        f: the network at the rows (n,).
+        linear: derivative times weights (n,): the linearised model is ``f - linear + J p``.
+
+    Returns:
+        Two arrays (n,).
+    """
+    precision = curvature.precision()
+    target = y - f + linear
+    dual = (target - curvature.J @ curvature.weights(target)) * curvature.w / curvature.noise
+    return y - dual / precision, 1 / precision

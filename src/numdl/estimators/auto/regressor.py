@@ -1,0 +1,92 @@
+"""Regression that chooses its model: linear, Gaussian processes or small networks, by evidence, mixed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from numdl import checks
+from numdl.estimators.auto.plan import plan
+from numdl.estimators.auto.training import Training
+from numdl.estimators.kernels.base import MixtureRegressor
+from numdl.estimators.kernels.evidence import KERNELS, Rows
+from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
+
+N_NETWORKS = 6
+"""Networks that are tried."""
+
+LEAST = 60
+"""Rows below which networks are not tried: processes were never behind them there."""
+
+
+class AutoRegressor(MixtureRegressor):
+    """The model that explains the targets best, or several as good: one evidence from linear to infinite width.
+
+    Candidates are Bayesian ridge regression and the Gaussian processes of `KernelRegressor`, which are networks of
+    infinite width, and small networks: residual ones and single layers, with a precision for each input. Their log
+    evidence is on one scale; those close to the best predict together, see `numdl.estimators.kernels.search`.
+    Nothing is compiled: a fit to some hundred rows takes a second or a few. Each target gets a model of its own.
+
+    Args:
+        n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none below 60 rows; 0 for none.
+        time_budget: seconds at most for the search, or None. The first candidate is judged whatever it takes.
+        random_state: seed or generator of starts, subsets and draws.
+
+    Attributes:
+        kernels_: weight of each member in the mixture by name, a dictionary for each target, in a list.
+        log_evidence_: log density of the targets, in nats, by the best candidate, (k,) or a number.
+        evidence_: the same for each candidate that was judged on all rows, a dictionary for each target.
+        effective_dof_: effective degrees of freedom, (k,) or a number.
+        noise_: standard deviation of one observation, in units of the target, (k,) or a number.
+        relevance_: root mean square over the rows of the derivative of the mean, in standard deviations of target and
+            input, (d,) or (k, d); 0 for a constant column.
+        lengths_: ``1 / relevance_`` in units of the input, (d,) or (k, d).
+        leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k).
+        leave_one_out_std_: its standard deviation.
+        jitter_: largest variance, over that of the targets, that was added for the sake of rounding.
+        mixtures_: the members of each target.
+        status_: what was found, in a sentence.
+
+    Sources: MacKay, Neural Computation 4, 1992; Neal, Bayesian Learning for Neural Networks, Springer 1996, ch. 2;
+    Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006; and those of the modules of
+    ``numdl.estimators.kernels`` and ``numdl.estimators.auto``.
+    """
+
+    _label = "numdl auto"
+    _about = "Members"
+
+    def __init__(
+        self, *, n_networks: int | str = "auto", time_budget: float | None = None, random_state: Any = None
+    ) -> None:
+        self.n_networks = n_networks
+        self.time_budget = time_budget
+        self.random_state = random_state
+
+    def _check(self) -> None:
+        name = type(self).__name__
+        if self.n_networks != "auto":
+            checks.whole(name, "n_networks", self.n_networks, least=0)
+        if self.time_budget is not None:
+            checks.number(name, "time_budget", self.time_budget, above=0)
+
+    def _candidates(
+        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], deadline: float | None
+    ) -> Iterator[Scored]:
+        n = len(rows.y)
+        yield from processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, deadline)
+        count = (N_NETWORKS if n >= LEAST else 0) if self.n_networks == "auto" else int(self.n_networks)
+        for i, start in enumerate(plan(rows.x.shape[1], count), start=1):
+            if deadline is not None and time.monotonic() > deadline:
+                notes.append(f"The time was over before network {i} of {count} was tried.")
+                return
+            training = Training(rows, start.spec, rng, start.noise, start.gain)
+            training.advance(deadline=deadline)
+            found = training.network()
+            if found is None:
+                notes.append(f"Network {i}, {start.spec.name}, is left out: its evidence was not finite.")
+                continue
+            name = f"{found.name} ({i})"
+            yield Scored(name, found.evidence, found.density, True, lambda found=found: [found])

@@ -1,0 +1,238 @@
+"""Regression by mixtures of predictive distributions: what is there to a fit, whatever the members are?"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from numdl.contracts import Status
+from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.kernels.evidence import Rows
+from numdl.estimators.kernels.mixture import Mixture, combine, each_left_out, mean_over, moments, quantile, slopes
+from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
+from numdl.estimators.kernels.tables import Table, gather
+
+
+class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What `KernelRegressor` and `AutoRegressor` share; they say what the candidates are."""
+
+    _about = "Members"
+    random_state: Any
+    time_budget: float | None = None
+
+    def _check(self) -> None:
+        """Refuse parameters that cannot be used."""
+        raise NotImplementedError
+
+    def _candidates(
+        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], deadline: float | None
+    ) -> Iterator[Scored]:
+        """What may become a member, for one target; the first one comes whatever the time."""
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose kernels and hyperparameters, and condition on the rows.
+
+        Args:
+            X: samples, (n, d).
+            y: targets, (n,) or (n, k).
+            sample_weight: how many observations each row stands for, (n,), not negative.
+
+        Returns:
+            The fitted estimator.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        call = f"{type(self).__name__}.fit"
+        self._check()
+        require_finite_targets(call, y)
+        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True, ensure_all_finite=False)
+        X = np.asarray(X, np.float64)
+        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        rng, began = _generator(self.random_state), time.monotonic()
+        table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
+        self._scaler, self._targets = table.scaler, table.targets
+        found = []
+        for j, rows in enumerate(table.rows):
+            share = None if self.time_budget is None else self.time_budget * (j + 1) / len(table.rows)
+            found.append(self._search(rows, table, rng, None if share is None else began + share))
+        self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
+        self._flat, self._active = np.ndim(y) == 1, table.active
+        self._describe(X, table, found)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean, and standard deviation of a new observation.
+
+        Args:
+            X: rows, (n, d).
+            return_std: whether the standard deviation is wanted too.
+
+        Returns:
+            The mean, (n,) or (n, k); with ``return_std`` a tuple of mean and standard deviation.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: other columns than in the fit, or entries that are not finite.
+        """
+        x = self._scaled(X, "predict")[1]
+        means, deviations = [], []
+        for j, mixture in enumerate(self.mixtures_):
+            each, variances = moments(mixture, x, std=return_std)
+            if variances is not None:
+                deviations.append(combine(mixture.weights, each, variances)[1] * self._targets.scale[j])
+            means.append(mixture.weights @ each * self._targets.scale[j] + self._targets.center[j])
+        mean = self._shaped(means)
+        return (mean, self._shaped(deviations)) if return_std else mean
+
+    def predict_quantiles(self, X: Any, quantiles: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
+        """Quantiles of a new observation.
+
+        Args:
+            X: rows, (n, d).
+            quantiles: levels between 0 and 1, (q,).
+
+        Returns:
+            (q, n) or (q, n, k).
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: a level is not between 0 and 1, or X is not what it was fitted on.
+        """
+        levels = np.atleast_1d(np.asarray(quantiles, np.float64))
+        if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"{type(self).__name__}.predict_quantiles(quantiles={quantiles!r}): needs numbers between 0 and 1, "
+                "exclusive. Give for example (0.05, 0.95)."
+            )
+        x, out = self._scaled(X, "predict_quantiles")[1], []
+        for j, mixture in enumerate(self.mixtures_):
+            each, variances = moments(mixture, x, std=True)
+            values = np.array([quantile(mixture.weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
+            out.append(values * self._targets.scale[j] + self._targets.center[j])
+        return out[0] if self._flat else np.stack(out, axis=-1)
+
+    def gradient(self, X: Any) -> np.ndarray:
+        """Derivative of the mean by the inputs.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            (n, d) or (n, k, d), units of the target over units of the input.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: X is not what it was fitted on.
+        """
+        rows, x = self._scaled(X, "gradient")
+        inner = self._scaler.derivative(rows)
+        out = np.zeros((len(x), len(self.mixtures_), rows.shape[1]))
+        for j, mixture in enumerate(self.mixtures_):
+            out[:, j, self._active] = slopes(mixture, x) * self._targets.scale[j]
+        out *= inner[:, None, :]
+        return out[:, 0] if self._flat else out
+
+    def _scaled(self, X: Any, call: str) -> tuple[np.ndarray, np.ndarray]:
+        """Checked rows, and their columns as the processes see them."""
+        check_is_fitted(self, "mixtures_")
+        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
+        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
+        return X, np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
+
+    def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
+        return columns[0] if self._flat else np.stack(columns, axis=1)
+
+    def _search(self, rows: Rows, table: Table, rng: np.random.Generator, deadline: float | None) -> Search:
+        """Members for one target; an interruption takes what is there."""
+        scored, notes, whole = [], list(table.notes), True
+        try:
+            for one in self._candidates(rows, table.box, rng, notes, deadline):
+                scored.append(one)
+        except KeyboardInterrupt:
+            if not scored:
+                raise
+            whole = False
+        return mix(scored, len(rows.y), notes)._replace(interrupted=not whole)
+
+    def _describe(self, X: np.ndarray, table: Table, found: list[Search]) -> None:
+        """Fitted attributes that tell about the fit, and its status."""
+        scale = self._targets.scale
+        one = (lambda values: float(values[0])) if self._flat else np.array
+        observations = float(table.weights.sum())
+        self.evidence_ = [
+            {name: value - observations * float(np.log(scale[j])) for name, value in search.evidence.items()}
+            for j, search in enumerate(found)
+        ]
+        self.log_evidence_ = one([max(each.values()) for each in self.evidence_])
+        self.kernels_ = [
+            {name: sum(p.weight for p in mixture.members if p.name == name) for name in search.chosen}
+            for mixture, search in zip(self.mixtures_, found, strict=True)
+        ]
+        self.effective_dof_ = one([mean_over(mixture, lambda p: p.freedom) for mixture in self.mixtures_])
+        noise = [mean_over(mixture, lambda p: p.noise) for mixture in self.mixtures_]
+        self.noise_ = one(np.sqrt(noise) * scale)
+        self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.members)
+        relevance = np.zeros((len(scale), X.shape[1]))
+        for j, mixture in enumerate(self.mixtures_):
+            relevance[j, self._active] = np.sqrt(np.average(slopes(mixture, mixture.rows.x) ** 2, axis=0))
+        with np.errstate(divide="ignore"):
+            lengths = self._scaler.scale / relevance
+        self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
+        self._leave_out(X, table)
+        names = "; ".join(", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.kernels_[:3])
+        notes = list(dict.fromkeys(note for search in found for note in search.notes))
+        cut = any(search.interrupted for search in found)
+        code = "interrupted" if cut else "converged" if all(search.converged for search in found) else "max_iter"
+        text = " ".join([f"{self._about}, weights: {names}{' ...' if len(found) > 3 else ''}.", *notes])
+        self.status_ = Status(code, text)
+        if notes:
+            warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=3)
+
+    def _leave_out(self, X: np.ndarray, table: Table) -> None:
+        """Rows that were not used are predicted from all that were."""
+        mean, std = (np.empty((len(X), len(self.mixtures_))) for _ in range(2))
+        used = table.group >= 0
+        for j, mixture in enumerate(self.mixtures_):
+            y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
+            mean[used, j], std[used, j] = each_left_out(mixture, table.group[used], y, table.weights[used])
+        mean, std = mean * self._targets.scale + self._targets.center, std * self._targets.scale
+        if not used.all():
+            other = self.predict(X[~used], return_std=True)
+            mean[~used], std[~used] = (a.reshape(-1, mean.shape[1]) for a in other)
+        self.leave_one_out_, self.leave_one_out_std_ = (a[:, 0] if self._flat else a for a in (mean, std))
+
+    def _facts(self) -> dict[str, str]:
+        names = "; ".join(", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.kernels_[:3])
+        rows = len(self.mixtures_[0].rows.y)
+        return {
+            self._about: names,
+            "Members": f"{sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
+            "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
+            "Log evidence": f"{float(np.sum(self.log_evidence_)):.4g} nats",
+            "Noise": ", ".join(f"{noise:.4g}" for noise in np.ravel(self.noise_)[:5]),
+        }
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "model": self._label.removeprefix("numdl "),
+            "n_parameters": sum(len(m.members[0].theta) for m in self.mixtures_),
+        }
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    """A generator, whatever scikit-learn allows as ``random_state``."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31 - 1)
+    return np.random.default_rng(random_state)
