@@ -6,6 +6,7 @@ How does a residual network become one of twice or half the depth, and its weigh
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,9 @@ from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import prolong
 from numdl.models.resnet import ResNet
+
+MOST_LEVELS = 64
+"""No depth can be halved more often."""
 
 
 def coarsened(net: ResNet, levels: int) -> ResNet:
@@ -28,7 +32,9 @@ def coarsened(net: ResNet, levels: int) -> ResNet:
 
     Raises:
         ValueError: levels is no count, or the depth cannot be halved so often.
+        TypeError: the network is no ``ResNet``.
     """
+    checks.instance("coarsened", "net", net, ResNet)
     levels = checks.whole("coarsened", "levels", levels, least=1, hint="Use 1 for the network itself.")
     require_halves("coarsened", levels, net.depth)
     return dataclasses.replace(net, depth=net.depth // 2 ** (levels - 1))
@@ -45,6 +51,8 @@ def require_halves(call: str, levels: int, depth: int) -> None:
     Raises:
         ValueError: the depth is no positive multiple of ``2^(levels - 1)``; on one level any depth will do.
     """
+    if levels > MOST_LEVELS:
+        raise ValueError(f"{call}(levels={levels}): needs at most {MOST_LEVELS}. Use fewer levels.")
     factor = 2 ** (levels - 1)
     if depth % factor or (levels > 1 and depth < factor):
         raise ValueError(
@@ -65,7 +73,9 @@ def refined(net: ResNet) -> ResNet:
 
     Raises:
         ValueError: there are no steps.
+        TypeError: the network is no ``ResNet``.
     """
+    checks.instance("refined", "net", net, ResNet)
     if not net.depth:
         raise ValueError("refined(depth=0): there are no steps to halve, needs depth >= 1.")
     return dataclasses.replace(net, depth=2 * net.depth)
@@ -83,8 +93,14 @@ def prolonged(net: ResNet, theta: PyTree, kind: str = "same") -> PyTree:
         The structure of ``theta``: opening unchanged, flow prolonged, learned steps halved.
 
     Raises:
-        ValueError: the kind is unknown, or the weights have another number of coefficients than the control.
+        TypeError: the network is no ``ResNet``, or the weights are no dictionary with those of a flow.
+        ValueError: the kind is unknown, a weight is not finite, or the weights have another number of coefficients
+            than the control.
     """
+    checks.instance("prolonged", "net", net, ResNet)
+    if not isinstance(theta, Mapping) or "flow" not in theta:
+        raise TypeError(f"prolonged(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0).")
+    checks.leaves("prolonged", "theta", theta)
     learned = net.steps == "learned"
     sizes = np.asarray(net.step_sizes(theta)) if learned else None
     finer = {**theta, "flow": prolong(net.weights_in_time, theta["flow"], kind, sizes)}
