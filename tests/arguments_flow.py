@@ -185,42 +185,58 @@ PROBLEMS = {
     "split_module.module": lambda: importlib.import_module("equinox").nn.Linear(2, 2, key=jax.random.key(0)),
 }
 
+
+def decay(t, u, theta):
+    return theta["b"] - u
+
+
+def levels():
+    return {"b": jnp.ones((2, 1)) / 4}
+
+
+PARTS = {
+    "scheme": lambda: room("flow").get_scheme("euler"),
+    "f": lambda: decay,
+    "control": lambda: room("flow").PiecewiseConstant(2),
+    "u0": lambda: jnp.ones((2, 1)) / 2,
+    "h": lambda: jnp.asarray(0.5),
+    "c": lambda: jnp.zeros((2, 1)),
+}
+
+
 @functools.cache
 def steering():
-    of = room("flow")
-    return room("control").ControlProblem(
-        of.get_scheme("euler"), field(), of.PiecewiseConstant(2), jnp.ones((3, 2)) / 2, jnp.asarray(0.5), jnp.zeros((3, 2))
-    )
+    penalty = room("regularize").GroupPenalty(jnp.ones(1), jnp.zeros(2, int))
+    return room("control").ControlProblem(**{name: part() for name, part in PARTS.items()}, penalty=penalty)
 
 
 @functools.cache
 def states():
-    return steering().states(weights())
+    return steering().states(levels())
 
 
-CONTROL = {
-    "ControlProblem.scheme": lambda: room("flow").get_scheme("euler"),
-    "ControlProblem.f": field,
-    "ControlProblem.control": lambda: room("flow").PiecewiseConstant(2),
-    "ControlProblem.u0": lambda: jnp.ones((3, 2)) / 2,
-    "ControlProblem.h": lambda: jnp.asarray(0.5),
-    "ControlProblem.c": lambda: jnp.zeros((3, 2)),
+OF_PROBLEM = ("adjoint", "lagrangian", "linear_quadratic", "optimality", "riccati_step", "sensitivity", "shots")
+CONTROL = {f"ControlProblem.{name}": part for name, part in PARTS.items()} | {
+    f"{call}.{name}": given
+    for call in OF_PROBLEM
+    for name, given in {"problem": steering, "coeffs": levels, "states": states}.items()
+}
+CONTROL |= {
     "Layer.problem": steering,
-    "Layer.held": lambda: jax.tree.map(lambda leaf: leaf[0], steering().layers(weights()).held),
+    "Layer.held": lambda: jax.tree.map(lambda leaf: leaf[0], steering().layers(levels()).held),
     "Layer.rho": lambda: jnp.asarray(1.0),
+    "hamiltonian.problem": steering,
     "hamiltonian.t": lambda: 0.0,
-    "hamiltonian.u": lambda: jnp.ones(2),
-    "hamiltonian.lam": lambda: jnp.ones(2),
-    "hamiltonian.theta": lambda: jax.tree.map(lambda leaf: leaf[0], weights()),
-    "lagrangian.multipliers": lambda: jnp.ones((2, 6)),
-    "lagrangian.local": lambda: room("control").linear_quadratic(steering(), weights(), states()),
-    "optimality.adjoints": lambda: jnp.ones((3, 3, 2)),
-    "sensitivity.change": weights,
-    "shots.U": lambda: jnp.ones((1, 3, 2)),
-    "shots.Lambda": lambda: jnp.ones((1, 3, 2)),
+    "hamiltonian.u": lambda: jnp.ones(1),
+    "hamiltonian.lam": lambda: jnp.ones(1),
+    "hamiltonian.theta": lambda: {"b": jnp.ones(1)},
+    "lagrangian.multipliers": lambda: jnp.ones((2, 2)),
+    "lagrangian.local": lambda: room("control").linear_quadratic(steering(), levels(), states()),
+    "optimality.adjoints": lambda: jnp.ones((3, 2, 1)),
+    "sensitivity.change": levels,
+    "shots.U": lambda: jnp.ones((1, 2, 1)),
+    "shots.Lambda": lambda: jnp.ones((1, 2, 1)),
     "shots.blocks": lambda: 2,
 }
-for _call in ("adjoint", "hamiltonian", "lagrangian", "linear_quadratic", "optimality", "riccati_step", "sensitivity", "shots"):
-    CONTROL |= {f"{_call}.problem": steering, f"{_call}.coeffs": weights, f"{_call}.states": states}
 
 BASES = {**FLOW, **MODELS, **PROBLEMS, **CONTROL}

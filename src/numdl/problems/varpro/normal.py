@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
+from numdl.problems.fits import require_theta
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
 from numdl.problems.varpro.heads import Head, NewtonHead, SquaresHead, factorise, head_mask, squares_head
@@ -60,6 +61,7 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -
     Returns:
         The pieces of the normal equations, everything per mean over samples.
     """
+    require_theta("normal_equations", problem, theta, aux)
     u = problem.embed(theta)
     return normal_at(problem, theta, u, problem.solve(u, aux))
 
