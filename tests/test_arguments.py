@@ -24,9 +24,11 @@ import numpy as np
 import pytest
 from arguments_flow import BASES as OF_FLOWS
 
+from numdl import checks
+
 REGULARIZE = ("regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative")
-ROOMS = ("flow", "flow.march", "models", "problems", "linalg", *REGULARIZE, "optimize", "testing")
-LATER = ("data", "control", "analysis", "estimators", "plots", "report")
+ROOMS = ("flow", "flow.march", "models", "problems", "control", "linalg", *REGULARIZE, "optimize", "testing")
+LATER = ("data", "analysis", "estimators", "plots", "report")
 """Rooms that are not in the catalogue yet; this list has to shrink."""
 
 SIZES = {"n": 6, "m": 4, "p": 3, "k": 2, "q": 3, "N": 3, "w": 2, "times": 4, "G": 2, "s": 3, "steps": 3, "d": 2}
@@ -512,3 +514,14 @@ def test_planted_functions_are_found_out():
     assert verdicts.count("silent: accepted") >= 4
     assert judged(raw, {"alpha": "x"}, "raw", "alpha", True).startswith("raw")
     assert least_of("step, positive, ()") == [-1, 0] and least_of("steps, at least 2") == [-1, 1]
+
+
+def test_arrays_that_cannot_change_are_fetched_once(monkeypatch):
+    fixed, moving = jnp.ones(3), np.ones(3)
+    checks.finite("f", "a", fixed)
+    checks.finite("f", "a", moving)
+    moving[0] = np.nan
+    with pytest.raises(ValueError, match="contains NaN at row 1"):
+        checks.finite("f", "a", moving)
+    monkeypatch.setattr(np, "isfinite", None)
+    assert checks.finite("f", "a", fixed) is fixed

@@ -335,7 +335,7 @@ def finite(
     return array
 
 
-def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
+def leaves(call: str, name: str, tree: Any, *, infinite: bool = False, others: bool = False) -> Any:
     """A tree of arrays and numbers, real and finite.
 
     Args:
@@ -343,6 +343,7 @@ def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
         name: of the argument.
         tree: as given; None and empty trees will do.
         infinite: whether entries may be infinite, as bounds that nothing reaches.
+        others: whether leaves may be no arrays, as the functions of a module.
 
     Returns:
         The tree.
@@ -353,12 +354,14 @@ def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
     import jax
 
     for path, leaf in jax.tree.leaves_with_path(tree):
+        if _FINITE.get(id(leaf)) is leaf:
+            continue
         where = f"{name}{jax.tree_util.keystr(path)}"
         if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
             array = real(call, where, leaf)
             known = infinite and not traced(array) and hasattr(array, "__array__")
             finite(call, where, np.where(np.isinf(array), 0.0, array) if known else array)
-        elif type(leaf) is not object:  # what JAX puts in the place of leaves
+        elif not others and type(leaf) is not object:  # what JAX puts in the place of leaves
             number(call, where, abs(leaf) if infinite and isinstance(leaf, float) else leaf, infinite=infinite)
     return tree
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -92,7 +91,7 @@ def require_penalty(call: str, penalty: Any) -> None:
             f"{call}(penalty={checks.shown(penalty)}): has no value and gradient, needs both. Use GroupPenalty of "
             "numdl.regularize, with alpha=0 for none."
         )
-    checks.leaves(call, "penalty", eqx.filter(penalty, eqx.is_array))
+    checks.leaves(call, "penalty", penalty, others=True)
 
 
 def require_theta(call: str, problem: Any, theta: PyTree, aux: Array | None = None) -> None:
