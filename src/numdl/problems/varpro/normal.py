@@ -50,20 +50,20 @@ class Eliminated(NamedTuple):
     logdet: Float[Array, ""]
 
 
-def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
+def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"] | None) -> Normal:
     """Value, gradient and dense curvature of a reduced problem.
 
     Args:
         problem: separable problem.
         theta: unknowns.
-        aux: start of the inner solver.
+        aux: start of the inner solver; None for zero.
 
     Returns:
         The pieces of the normal equations, everything per mean over samples.
     """
     require_theta("normal_equations", problem, theta, aux)
     u = problem.embed(theta)
-    return normal_at(problem, theta, u, problem.solve(u, aux))
+    return normal_at(problem, theta, u, problem.solve(u, problem.first_head(theta) if aux is None else aux))
 
 
 def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Head) -> Normal:
