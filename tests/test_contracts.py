@@ -169,11 +169,11 @@ REFUSED = {
     "no rows to grow": (lambda: minimize_subsampled(Bowl(), LBFGS(), P, first=2), r"has no x, c, w, rows\(index\)"),
     "no control": (
         lambda: final(get_scheme("euler"), lambda t, u, theta: u, "constant", jnp.ones(2), P, 0.0, 0.1),
-        r"final needs a Control: 'constant' has no cells\(coeffs\).*PiecewiseConstant",
+        r"final\(control\) needs a Control: 'constant' has no cells\(coeffs\).*PiecewiseConstant",
     ),
     "no scheme": (
         lambda: final(SimpleNamespace(order=1), lambda t, u, theta: u, PiecewiseConstant(2), jnp.ones(2), P, 0.0, 0.1),
-        r"march needs a Scheme: 'SimpleNamespace' has no step.*get_scheme\('heun'\)",
+        r"final\(scheme\) needs a Scheme: 'SimpleNamespace' has no step.*get_scheme\('heun'\)",
     ),
     "half of dynamics": (
         lambda: ResNet(d=2, width=2, depth=1, dynamics=SimpleNamespace(name="mine", init=len)),

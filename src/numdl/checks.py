@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,11 @@ import numpy as np
 
 Shape = tuple[int | str, ...]
 """Numbers are required, words such as ``"n"`` stand for any length and are shown; ``"..."`` stands for any rest."""
+
+
+_FINITE: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Arrays of JAX, which nobody can change, that were found finite: problems are made anew from the same arrays in every
+step of a run, and would be fetched from their device for it."""
 
 
 def traced(value: Any) -> bool:
@@ -219,6 +225,34 @@ def function(call: str, name: str, value: Any, signature: str) -> Any:
     raise TypeError(f"{call}({name}={shown(value)}): needs a function, {signature}. Give one, such as a lambda.")
 
 
+def shape_of(call: str, name: str, function: Any, *arguments: Any, needs: str) -> Any:
+    """Shapes and dtypes that a function given by the user returns; nothing is computed.
+
+    Args:
+        call: the call to name.
+        name: of the arguments that have to fit each other.
+        function: as given.
+        *arguments: arrays, or their shapes.
+        needs: what it has to be able to do, for the message.
+
+    Returns:
+        What ``jax.eval_shape`` returns.
+
+    Raises:
+        TypeError: it cannot be evaluated.
+    """
+    import jax
+
+    try:
+        return jax.eval_shape(function, *arguments)
+    except (TypeError, ValueError, LookupError, AttributeError, jax.errors.JAXTypeError) as error:
+        given = ", ".join(str(jax.tree.map(np.shape, argument)) for argument in arguments)
+        raise TypeError(
+            f"{call}({name}): cannot be evaluated on {given}: {str(error).rstrip('.')}. It needs {needs}. Check the "
+            "shapes, and use jax.numpy in functions."
+        ) from error
+
+
 def real(call: str, name: str, values: Any, shape: Shape | None = None) -> Any:
     """An array of real numbers, of a shape.
 
@@ -284,6 +318,8 @@ def finite(
         ValueError: as ``real``, or an entry is NaN or infinite.
     """
     array = real(call, name, values, shape)
+    if _FINITE.get(id(array)) is array:
+        return array
     if not traced(array) and hasattr(array, "__array__") and getattr(array, "is_fully_addressable", True):
         known = np.asarray(array)
         if known.dtype.kind not in "biu" and not (good := np.isfinite(known)).all():
@@ -294,10 +330,12 @@ def finite(
                 f"{call}: Input {name} contains {kind}{where and f' at {where}'} ({len(bad)} such entries in all), "
                 f"needs finite numbers. {hint}"
             )
+        if not isinstance(array, np.ndarray | np.generic):
+            _FINITE[id(array)] = array
     return array
 
 
-def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
+def leaves(call: str, name: str, tree: Any, *, infinite: bool = False, others: bool = False) -> Any:
     """A tree of arrays and numbers, real and finite.
 
     Args:
@@ -305,6 +343,7 @@ def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
         name: of the argument.
         tree: as given; None and empty trees will do.
         infinite: whether entries may be infinite, as bounds that nothing reaches.
+        others: whether leaves may be no arrays, as the functions of a module.
 
     Returns:
         The tree.
@@ -315,12 +354,14 @@ def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
     import jax
 
     for path, leaf in jax.tree.leaves_with_path(tree):
+        if _FINITE.get(id(leaf)) is leaf:
+            continue
         where = f"{name}{jax.tree_util.keystr(path)}"
         if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
             array = real(call, where, leaf)
             known = infinite and not traced(array) and hasattr(array, "__array__")
             finite(call, where, np.where(np.isinf(array), 0.0, array) if known else array)
-        elif type(leaf) is not object:  # what JAX puts in the place of leaves
+        elif not others and type(leaf) is not object:  # what JAX puts in the place of leaves
             number(call, where, abs(leaf) if infinite and isinstance(leaf, float) else leaf, infinite=infinite)
     return tree
 

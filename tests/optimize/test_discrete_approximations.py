@@ -100,8 +100,8 @@ def test_contract_and_start():
     ("settings", "message"),
     [
         ({"values": (1.0,)}, "two or more"),
-        ({"values": (-np.inf, 1.0)}, "finite and ascending"),
-        ({"memory": 1.0}, r"memory=1.0.*\[0, 1\)"),
+        ({"values": (-np.inf, 1.0)}, "values contains infinity.*needs finite"),
+        ({"memory": 1.0}, r"memory=1.0.*>= 0 and < 1"),
         ({"sparsity": -1.0}, "sparsity=-1.0.*>= 0"),
         ({"first_rate": 0.0}, "first_rate=0.0.*> 0"),
         ({"discrete": ("K",)}, "both"),

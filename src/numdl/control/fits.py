@@ -16,7 +16,51 @@ from jaxtyping import Array
 from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, require
 from numdl.optimize.parts.checks import form_of
+from numdl.problems.fits import require_penalty
 from numdl.problems.risk.losses import Loss
+
+FUNCTIONS = {"f": "(t, u, theta) -> du/dt", "output": "u -> (k,)", "running": "(t, u, theta) -> (q,)"}
+"""Fields that are functions of one sample, and how they are called."""
+
+
+def array(given: Any) -> Any:
+    """An array of JAX, or what is none as it is, for ``require_parts`` to refuse."""
+    try:
+        return jnp.asarray(given)
+    except (TypeError, ValueError):
+        return given
+
+
+def require_problem(call: str, problem: Any, coeffs: PyTree, name: str = "coeffs") -> None:
+    """Refuse what is no control problem with finite entries, or no coefficients.
+
+    Args:
+        call: name for the message.
+        problem: as given.
+        coeffs: coefficients of its control.
+        name: what the call names them.
+
+    Raises:
+        TypeError: the problem is none.
+        ValueError: an entry is no finite number.
+    """
+    if isinstance(problem, type) or not hasattr(problem, "stages"):
+        raise TypeError(f"{call}(problem={checks.shown(problem)}): has no stages, needs a ControlProblem. Make one.")
+    checks.leaves(call, "problem", problem, others=True)
+    checks.leaves(call, name, coeffs)
+
+
+def require_functions(problem: Any) -> None:
+    """Refuse functions of a problem that are none, and what is no penalty.
+
+    Args:
+        problem: a ``ControlProblem``.
+    """
+    for name, signature in FUNCTIONS.items():
+        if name == "f" or getattr(problem, name) is not None:
+            checks.function("ControlProblem", name, getattr(problem, name), signature)
+    if problem.penalty is not None:
+        require_penalty("ControlProblem", problem.penalty)
 
 
 def require_parts(problem: Any) -> None:
@@ -32,6 +76,8 @@ def require_parts(problem: Any) -> None:
             step sizes are not positive or have another shape, or a running cost would be less accurate than the scheme.
     """
     scheme, u0, c, h = problem.scheme, problem.u0, problem.c, problem.h
+    for name in ("u0", "h", "c"):
+        checks.real("ControlProblem", name, getattr(problem, name))
     require(scheme, Scheme, "ControlProblem(scheme)", "use numdl.flow.get_scheme('heun')")
     require(problem.control, Control, "ControlProblem(control)", "use numdl.flow.PiecewiseConstant(nt) for nt steps")
     require(problem.loss, Loss, "ControlProblem(loss)", "use get_loss('least_squares') or loss_from of numdl.problems")
@@ -144,7 +190,7 @@ def require_states(call: str, what: str, problem: Any, nt: int, states: Any) -> 
         states: as given.
 
     Raises:
-        ValueError: another shape than (nt + 1, n, m).
+        ValueError: another shape than (nt + 1, n, m), or an entry that is not finite.
     """
     needed = (nt + 1, *problem.u0.shape)
     if jnp.shape(states) != needed:
@@ -152,6 +198,7 @@ def require_states(call: str, what: str, problem: Any, nt: int, states: Any) -> 
             f"{call}({what} of shape {jnp.shape(states)}): needs (nt + 1, n, m) = {needed}, the first at time 0 and the"
             f" last at T. Use {'problem.states(coeffs)' if what == 'states' else 'adjoint(problem, coeffs, states)'}."
         )
+    checks.finite(call, what, states)
 
 
 def require_like(call: str, what: str, coeffs: PyTree, given: PyTree) -> None:
@@ -172,6 +219,7 @@ def require_like(call: str, what: str, coeffs: PyTree, given: PyTree) -> None:
             f"{call}({what} of shapes {found}): needs the structure and shapes of the coefficients, {needed}. Use "
             "jax.tree.map on them."
         )
+    checks.leaves(call, what, given, infinite=True)
 
 
 def full_bounds(call: str, coeffs: PyTree, lower: PyTree, upper: PyTree) -> tuple[PyTree, PyTree]:
@@ -192,6 +240,7 @@ def full_bounds(call: str, coeffs: PyTree, lower: PyTree, upper: PyTree) -> tupl
 
     def full(what: str, bound: PyTree, none: float) -> PyTree:
         bound = none if bound is None else bound
+        checks.leaves(call, what, bound, infinite=True)
         if jax.tree.structure(bound) == jax.tree.structure(0.0) and jnp.ndim(bound) == 0:
             return jax.tree.map(lambda leaf: jnp.full_like(leaf, bound), coeffs)
         require_like(call, what, coeffs, bound)

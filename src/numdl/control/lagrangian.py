@@ -22,7 +22,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
+from numdl.control.fits import require_problem, require_states
 from numdl.control.layers import layer_penalty
 from numdl.control.reduced import blocks_of
 from numdl.control.stage import stage_hamiltonian
@@ -48,9 +50,17 @@ def lagrangian(
 
     Returns:
         ``local`` with other Q, S and R.
+
+    Raises:
+        ValueError: an entry is not finite, or states or multipliers have another shape.
+        TypeError: problem or local model are none.
     """
+    require_problem("lagrangian", problem, coeffs)
+    checks.record("lagrangian", "local", local, LinearQuadratic)
     n, m = problem.u0.shape
     stages = problem.stages(coeffs)
+    require_states("lagrangian", "states", problem, len(stages.t), states)
+    checks.finite("lagrangian", "multipliers", multipliers, (len(stages.t), n * m))
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], coeffs))[1]
     flat = jax.vmap(lambda cell: ravel_pytree(cell)[0])(coeffs)
 

@@ -23,7 +23,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Linearization, PyTree, Steps, Work
+from numdl.control.fits import require_problem
 from numdl.control.stage import stage_hamiltonian
 from numdl.regularize.penalty import DiagonalPenalty
 
@@ -56,7 +58,7 @@ class Layer(eqx.Module):
     Attributes:
         problem: the ``ControlProblem``, for its functions.
         held: states, adjoints and penalty of this layer.
-        rho: weight of the missed equations, in time, ().
+        rho: weight of the missed equations, in time, (), not negative.
         augmented: whether they count at all; without them an evaluation costs half.
     """
 
@@ -64,6 +66,18 @@ class Layer(eqx.Module):
     held: Held
     rho: Float[Array, ""]
     augmented: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self) -> None:
+        """Refuse what is no layer.
+
+        Raises:
+            TypeError: the problem is none, or nothing is held.
+            ValueError: an entry is not finite, or rho is negative.
+        """
+        checks.instance("Layer", "held", self.held, Held, "Use problem.layers(coeffs).held.")
+        checks.leaves("Layer", "held", self.held)
+        require_problem("Layer", self.problem, None)
+        checks.scalar("Layer", "rho", self.rho, least=0)
 
     def terms(self, p: PyTree) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """``H_j + R_j``, up to a constant, and ``e_j``."""

@@ -24,8 +24,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Steps
-from numdl.control.fits import full_bounds, require_like, require_states
+from numdl.control.fits import full_bounds, require_like, require_problem, require_states
 from numdl.control.problem import ControlProblem
 from numdl.control.stage import stage_hamiltonian
 
@@ -61,14 +62,21 @@ def hamiltonian(
         Cost per time, ().
 
     Raises:
-        ValueError: u and lam are not one state and its adjoint.
+        ValueError: u and lam are not one state and its adjoint, or an entry is not finite.
+        TypeError: the problem is none, or the weights are not those of one layer.
     """
+    require_problem("hamiltonian", problem, theta, "theta")
+    checks.scalar("hamiltonian", "t", t)
+    checks.finite("hamiltonian", "u", u)
+    checks.finite("hamiltonian", "lam", lam)
     if jnp.ndim(u) != 1 or jnp.shape(lam) != jnp.shape(u):
         raise ValueError(
             f"hamiltonian(u of shape {jnp.shape(u)}, lam of shape {jnp.shape(lam)}): needs one sample, (m,) for both. "
             "Use jax.vmap for many."
         )
     u, lam = jnp.asarray(u), jnp.asarray(lam)
+    if not any(map(checks.traced, jax.tree.leaves((t, u, theta)))):
+        checks.shape_of("hamiltonian", "u, theta", problem.f, t, u, theta, needs="the weights of one layer")
     rate = lam @ problem.f(t, u, theta)
     return rate if problem.running is None else rate + jnp.sum(problem.running(t, u, theta) ** 2) / 2
 
@@ -90,6 +98,7 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
     Raises:
         ValueError: the change has another structure or shapes.
     """
+    require_problem("sensitivity", problem, coeffs)
     require_like("sensitivity", "change", coeffs, change)
     stages, moved = jax.jvp(problem.stages, (coeffs,), (change,))
     moved = moved.cell
@@ -125,6 +134,7 @@ def adjoint(
     Raises:
         ValueError: the states have another shape.
     """
+    require_problem("adjoint", problem, coeffs)
     stages = problem.stages(coeffs)
     require_states("adjoint", "states", problem, len(stages.t), states)
     ends = jax.vmap(jax.grad(problem.terminal))(states[-1], problem.c)
@@ -180,6 +190,7 @@ def optimality(
     Raises:
         ValueError: states, adjoints or bounds have another shape, or a lower bound is above the upper one.
     """
+    require_problem("optimality", problem, coeffs)
     low, high = full_bounds("optimality", coeffs, lower, upper)
     stages, pull = jax.vjp(problem.stages, coeffs)
     for what, given in (("states", states), ("adjoints", adjoints)):

@@ -31,7 +31,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, Normal, PyTree, Scheme, Steps, TimedControl, Work
-from numdl.control.fits import require_fit, require_parts, require_states
+from numdl.control.fits import array, require_fit, require_functions, require_parts, require_states
 from numdl.control.lagrangian import lagrangian
 from numdl.control.layers import Layers, layers_of
 from numdl.control.reduced import linear_quadratic
@@ -62,9 +62,9 @@ class ControlProblem(eqx.Module):
     scheme: Scheme = eqx.field(static=True)
     f: Callable = eqx.field(static=True)
     control: Any = eqx.field(static=True)
-    u0: Float[Array, "n m"] = eqx.field(converter=jnp.asarray)
-    h: Float[Array, " *nt"] = eqx.field(converter=jnp.asarray)
-    c: Float[Array, "n k"] = eqx.field(converter=jnp.asarray)
+    u0: Float[Array, "n m"] = eqx.field(converter=array)
+    h: Float[Array, " *nt"] = eqx.field(converter=array)
+    c: Float[Array, "n k"] = eqx.field(converter=array)
     loss: Loss = eqx.field(static=True, default=LEAST_SQUARES)
     output: Callable | None = eqx.field(static=True, default=None)
     running: Callable | None = eqx.field(static=True, default=None)
@@ -75,8 +75,10 @@ class ControlProblem(eqx.Module):
 
         Raises:
             ValueError: see ``require_parts``.
+            TypeError: a function or penalty is none.
         """
         require_parts(self)
+        require_functions(self)
 
     def stages(self, coeffs: PyTree) -> Steps:
         """Start, size and cell of each step.

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import PyTree, Steps
-from numdl.control.fits import require_states
+from numdl.control.fits import require_problem, require_states
 from numdl.control.layers import layer_penalty, require_layers
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize.parts.packing import as_layers
@@ -43,12 +43,18 @@ def riccati_step(problem: Any, coeffs: PyTree, damping: Float[Array, ""] | float
     Raises:
         ValueError: the damping is negative, or as ``linear_quadratic``.
     """
+    require_problem("riccati_step", problem, coeffs)
     checks.scalar("riccati_step", "damping", damping, least=0, hint="Use 0 for none.")
     local = linear_quadratic(problem, coeffs, problem.states(coeffs))
     w = local.r.shape[1]
     local = local._replace(R=local.R + damping * jnp.eye(w, dtype=local.R.dtype))
-    _, v = follow(local, riccati(local), jnp.zeros(local.b.shape[1], local.b.dtype))
-    return as_layers(coeffs, v)
+    return as_layers(coeffs, _controls(local))
+
+
+@jax.jit
+def _controls(local: LinearQuadratic) -> Float[Array, "nt w"]:
+    """The best controls from 0, compiled: where there are none they are not a number, and nothing is refused."""
+    return follow(local, riccati(local), jnp.zeros(local.b.shape[1], local.b.dtype))[1]
 
 
 def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n m"]) -> LinearQuadratic:
@@ -66,6 +72,7 @@ def linear_quadratic(problem: Any, coeffs: PyTree, states: Float[Array, "times n
         ValueError: a coefficient acts on more than one layer, the penalty couples them, there are no layers, or the
             states have another shape.
     """
+    require_problem("linear_quadratic", problem, coeffs)
     stages = problem.stages(coeffs)
     require_layers("linear_quadratic", problem, coeffs, stages.cell)
     require_states("linear_quadratic", "states", problem, len(stages.t), states)

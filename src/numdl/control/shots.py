@@ -20,7 +20,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Steps
+from numdl.control.fits import require_problem
 
 
 class Shot(NamedTuple):
@@ -51,14 +53,20 @@ def shots(
         coeffs: coefficients of the control.
         U: states where the blocks after the first begin, (blocks - 1, n, m).
         Lambda: multipliers there, in cost per unit of the state; the adjoints divided by n where they fit.
-        blocks: how many, divides nt.
+        blocks: how many, at least 1, divides nt.
 
     Returns:
         E and its derivatives, for two passes.
 
     Raises:
-        ValueError: the number of steps is no multiple of ``blocks``.
+        ValueError: the number of steps is no multiple of ``blocks``, or states or multipliers have another shape or
+            are not finite.
+        TypeError: the problem is none.
     """
+    require_problem("shots", problem, coeffs)
+    blocks = checks.whole("shots", "blocks", blocks, least=1)
+    for name, given in (("U", U), ("Lambda", Lambda)):
+        checks.finite("shots", name, given, (blocks - 1, *problem.u0.shape))
     n = problem.u0.shape[0]
 
     def energy(coeffs: PyTree, U: Array) -> tuple[Array, tuple[Array, Array]]:

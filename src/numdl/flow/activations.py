@@ -90,5 +90,5 @@ def get_activation(name: str) -> Activation:
         ValueError: no activation has that name.
     """
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"get_activation({name!r}): unknown activation. Use one of {', '.join(ACTIVATIONS)}.")
+        raise ValueError(f"get_activation(name={name!r}): unknown activation. Use one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name]

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
-from numdl.flow.dynamics import get_dynamics
+from numdl.flow.dynamics import DYNAMICS, get_dynamics
 
 
 def _log_cosh(z: Array) -> Array:
@@ -40,15 +41,26 @@ def energy(dynamics: str, activation: str, u: Float[Array, " m"], theta: PyTree)
         H, conserved by the flow where the weights do not move.
 
     Raises:
-        ValueError: these dynamics have no energy, or the antiderivative of the activation is not known here.
+        ValueError: these dynamics have no energy, the antiderivative of the activation is not known here, or an entry
+            is not finite.
+        TypeError: state and weights do not fit the dynamics.
 
     Source: the fields' own, see there.
     """
-    field = get_dynamics(dynamics)
-    if field.energy is None:
+    checks.choice("energy", "dynamics", dynamics, DYNAMICS)
+    of_layer = get_dynamics(dynamics).energy
+    if of_layer is None:
         raise ValueError(
-            f"energy({dynamics!r}): these dynamics conserve none. Use double_hamiltonian, h1 or hyperbolic."
+            f"energy(dynamics={dynamics!r}): these dynamics conserve none. Use double_hamiltonian, h1 or hyperbolic."
         )
-    if activation not in POTENTIALS:
-        raise ValueError(f"energy({activation!r}): no antiderivative is known. Use one of {', '.join(POTENTIALS)}.")
-    return field.energy(POTENTIALS[activation], u, theta)
+    if not isinstance(activation, str) or activation not in POTENTIALS:
+        raise ValueError(
+            f"energy(activation={activation!r}): no antiderivative is known, needs one. Use one of "
+            f"{', '.join(POTENTIALS)}."
+        )
+    u = checks.finite("energy", "u", u, ("m",))
+    checks.leaves("energy", "theta", theta)
+    if not checks.traced(u):
+        needs = f"the weights of one layer of {dynamics} and a state of its width"
+        checks.shape_of("energy", "u, theta", lambda u, theta: of_layer(jnp.abs, u, theta), u, theta, needs=needs)
+    return of_layer(POTENTIALS[activation], u, theta)

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import PyTree, VectorField
+from numdl import checks
+from numdl.contracts import PyTree, VectorField, require
 
 
 class Linear(NamedTuple):
@@ -45,6 +46,15 @@ class Semilinear:
     linear: Linear
     rest: VectorField
 
+    def __post_init__(self) -> None:
+        """Refuse what are no parts of a right-hand side.
+
+        Raises:
+            TypeError: the linear part is none, or the rest cannot be called.
+        """
+        require(self.linear, Linear, "Semilinear(linear)", "use linear_part or circulant_part")
+        checks.function("Semilinear", "rest", self.rest, "(t, u, theta) -> rate")
+
     def __call__(self, t: Any, u: Float[Array, " m"], theta: PyTree) -> Float[Array, " m"]:
         """Both parts.
 
@@ -63,7 +73,7 @@ def linear_part(L: np.ndarray | float) -> Linear:
     """Linear part of a matrix, by its eigenvectors.
 
     Args:
-        L: symmetric matrix without positive eigenvalues, or a number for a multiple of the identity, in 1 / time.
+        L: symmetric matrix with eigenvalues <= 0, or a number for a multiple of the identity, in 1 / time.
 
     Returns:
         L for ``Semilinear``.
@@ -71,7 +81,7 @@ def linear_part(L: np.ndarray | float) -> Linear:
     Raises:
         ValueError: L is not square, not symmetric, or grows.
     """
-    matrix = np.asarray(L, float)
+    matrix = np.asarray(checks.finite("linear_part", "L", L), float)
     if matrix.ndim == 0:
         rate = float(_decay("linear_part", matrix[None])[0])
         return Linear(lambda u: rate * u, lambda h, r: r / (1 - h * rate))
@@ -101,8 +111,8 @@ def circulant_part(column: Float[np.ndarray, " m"]) -> Linear:
     Raises:
         ValueError: the matrix is not symmetric, or grows.
     """
-    first = np.asarray(column, float)
-    if first.ndim != 1 or not np.allclose(first[1:], first[1:][::-1]):
+    first = np.asarray(checks.finite("circulant_part", "column", column, ("m",)), float)
+    if not first.size or not np.allclose(first[1:], first[1:][::-1]):
         raise ValueError("circulant_part(column): needs the first column of a symmetric matrix, c_j = c_{m-j}.")
     values = _decay("circulant_part", np.fft.rfft(first).real)
 
@@ -115,6 +125,6 @@ def circulant_part(column: Float[np.ndarray, " m"]) -> Linear:
 
 def _decay(call: str, values: np.ndarray) -> np.ndarray:
     """The eigenvalues without rounding above 0, or the reason why they cannot be used."""
-    if not np.all(np.isfinite(values)) or np.max(values, initial=0.0) > 1e-10 * np.max(np.abs(values), initial=1.0):
+    if np.max(values, initial=0.0) > 1e-10 * np.max(np.abs(values), initial=1.0):
         raise ValueError(f"{call}: L has the eigenvalue {np.max(values)}, needs none above 0. Put growth into g.")
     return np.minimum(values, 0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, VectorField
 
 
@@ -30,6 +31,15 @@ class Separable:
     first: VectorField
     second: VectorField
     columns: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what are no right-hand sides.
+
+        Raises:
+            TypeError: one of them cannot be called.
+        """
+        for name in ("first", "second"):
+            checks.function("Separable", name, getattr(self, name), "(t, half, theta) -> rate of the other half")
 
     def __call__(self, t: Any, u: Float[Array, " m *n"], theta: PyTree) -> Float[Array, " m *n"]:
         """Both rates.

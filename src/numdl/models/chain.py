@@ -14,6 +14,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.dynamics.base import generator
 from numdl.models.network import Network
@@ -34,7 +35,13 @@ class Chain(Network):
 
         Raises:
             ValueError: no block, or a block has another number of inputs than the one before has features.
+            TypeError: a block is no network.
         """
+        if not isinstance(self.blocks, tuple) or not all(isinstance(block, Network) for block in self.blocks):
+            raise TypeError(
+                f"Chain(blocks={checks.shown(self.blocks)}): needs a tuple of networks. Give for example "
+                "(ResNet(2, 8, 4),)."
+            )
         if not self.blocks:
             raise ValueError("Chain(blocks=()): needs at least one block. Give for example (ResNet(2, 8, 4),).")
         for j, (before, after) in enumerate(zip(self.blocks, self.blocks[1:], strict=False), start=1):

@@ -6,6 +6,7 @@ How does a residual network become one of twice or half the depth, and its weigh
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,9 @@ from numdl.contracts import PyTree
 from numdl.flow import prolong
 from numdl.models.network import Network
 from numdl.models.resnet import ResNet
+
+MOST_LEVELS = 64
+"""No depth can be halved more often."""
 
 
 def with_steps(call: str, net: Network) -> ResNet:
@@ -30,9 +34,7 @@ def with_steps(call: str, net: Network) -> ResNet:
     Raises:
         TypeError: it is no residual network.
     """
-    if not isinstance(net, ResNet):
-        raise TypeError(f"{call}(net={net!r}): has no steps in time; needs a ResNet.")
-    return net
+    return checks.instance(call, "net", net, ResNet)
 
 
 def coarsened(net: Network, levels: int) -> ResNet:
@@ -47,10 +49,10 @@ def coarsened(net: Network, levels: int) -> ResNet:
 
     Raises:
         ValueError: levels is no count, or the depth cannot be halved so often.
-        TypeError: no residual network.
+        TypeError: the network is no ``ResNet``.
     """
-    levels = checks.whole("coarsened", "levels", levels, least=1, hint="Use 1 for the network itself.")
     net = with_steps("coarsened", net)
+    levels = checks.whole("coarsened", "levels", levels, least=1, hint="Use 1 for the network itself.")
     require_halves("coarsened", levels, net.depth)
     return dataclasses.replace(net, depth=net.depth // 2 ** (levels - 1))
 
@@ -66,6 +68,8 @@ def require_halves(call: str, levels: int, depth: int) -> None:
     Raises:
         ValueError: the depth is no positive multiple of ``2^(levels - 1)``; on one level any depth will do.
     """
+    if levels > MOST_LEVELS:
+        raise ValueError(f"{call}(levels={levels}): needs at most {MOST_LEVELS}. Use fewer levels.")
     factor = 2 ** (levels - 1)
     if depth % factor or (levels > 1 and depth < factor):
         raise ValueError(
@@ -86,7 +90,7 @@ def refined(net: Network) -> ResNet:
 
     Raises:
         ValueError: there are no steps.
-        TypeError: no residual network.
+        TypeError: the network is no ``ResNet``.
     """
     net = with_steps("refined", net)
     if not net.depth:
@@ -106,10 +110,14 @@ def prolonged(net: Network, theta: PyTree, kind: str = "same") -> PyTree:
         The structure of ``theta``: opening unchanged, flow prolonged, learned steps halved.
 
     Raises:
-        ValueError: the kind is unknown, or the weights have another number of coefficients than the control.
-        TypeError: no residual network.
+        TypeError: the network is no ``ResNet``, or the weights are no dictionary with those of a flow.
+        ValueError: the kind is unknown, a weight is not finite, or the weights have another number of coefficients
+            than the control.
     """
     net = with_steps("prolonged", net)
+    if not isinstance(theta, Mapping) or "flow" not in theta:
+        raise TypeError(f"prolonged(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0).")
+    checks.leaves("prolonged", "theta", theta)
     learned = net.steps == "learned"
     sizes = np.asarray(net.step_sizes(theta)) if learned else None
     finer = {**theta, "flow": prolong(net.weights_in_time, theta["flow"], kind, sizes)}

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.models.network import Network
 from numdl.models.resnet import ResNet
@@ -48,14 +49,22 @@ def first_overflow(net: Network, theta: PyTree, x: Float[np.ndarray, "n d"]) -> 
 
     Args:
         net: a residual network; others have no steps to name.
-        theta: its weights.
+        theta: its weights; what is not finite in them shows in the states.
         x: samples as the network sees them, (n, d).
 
     Returns:
         Row, layer and step, or None where everything is finite or the network has no steps.
+
+    Raises:
+        TypeError: the network is none, or the weights are not its own.
+        ValueError: samples of another shape, or not finite.
     """
+    checks.instance("first_overflow", "net", net, Network)
     if not isinstance(net, ResNet):
         return None
+    x = checks.finite("first_overflow", "x", x, ("n", net.d))
+    row, needs = jax.ShapeDtypeStruct((net.d,), x.dtype), "weights as from net.init"
+    checks.shape_of("first_overflow", "theta", net.trajectory, theta, row, needs=needs)
     sizes = np.broadcast_to(np.asarray(net.step_sizes(theta)), (net.depth,))
     for start in range(0, len(x), ROWS):
         finite: Any = np.isfinite(np.asarray(_states(net, theta, x[start : start + ROWS]))).all(axis=2)

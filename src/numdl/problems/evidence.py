@@ -16,12 +16,17 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Iterate, Linearization, Normal, PyTree
 from numdl.linalg import lanczos_probe, lower_inverse
 from numdl.optimize.drivers.loop import Adapted
+from numdl.problems.fits import require_theta
 from numdl.problems.varpro.heads import head_mask
 from numdl.problems.varpro.varpro import VarPro
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence, reestimate
+
+MOST = 1000
+"""Random vectors, and Lanczos steps for each: more cost more than a matrix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +46,23 @@ class FollowEvidence:
     merge_head: bool = False
     fixed: np.ndarray | None = None
     first: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can follow.
+
+        Raises:
+            ValueError: ``first`` is no count, ``fixed`` no array (G+1,), or a name no text.
+            TypeError: the sizes are none.
+        """
+        checks.instance("FollowEvidence", "sizes", self.sizes, Sizes)
+        if not isinstance(self.names, tuple) or not all(isinstance(name, str) for name in self.names):
+            raise ValueError(
+                f"FollowEvidence(names={checks.shown(self.names)}): needs a tuple of texts, one for each group. Give "
+                "for example ('flow',)."
+            )
+        if self.fixed is not None:
+            checks.real("FollowEvidence", "fixed", self.fixed, (len(self.names) + 1,))
+        checks.whole("FollowEvidence", "first", self.first, least=0)
 
     def start(self, prior: float = 1e-2, noise: float = 1.0) -> tuple[Precisions, int]:
         """Memory of a run that has not begun: all groups alike."""
@@ -86,6 +108,10 @@ def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Floa
     Returns:
         ``gamma (G+1,)`` and ``squares (G+1,)`` (the head last), ``logdet ()`` of the full Gauss-Newton matrix.
     """
+    require_theta("laplace_metrics", problem, theta)
+    checks.instance("laplace_metrics", "normal", normal, Normal, "Use problem.normal(theta, head).")
+    checks.leaves("laplace_metrics", "normal", normal)
+    checks.finite("laplace_metrics", "factor", factor, ("p", "p"))
     inverse = lower_inverse(factor)
     determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
     k, q = normal.aux.shape
@@ -104,14 +130,22 @@ def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes
         problem: separable problem.
         theta: where it was linearised.
         lin: its linearisation there.
-        probes: number of random vectors.
-        steps: Lanczos steps for each.
+        probes: number of random vectors, at least 1.
+        steps: Lanczos steps for each, at least 1.
 
     Returns:
         As ``laplace_metrics``, with the error of the estimate.
 
+    Raises:
+        ValueError: a number is out of range or not finite.
+        TypeError: problem or linearisation are none, or theta does not fit.
+
     Source: Ubaru, Chen, Saad, SIAM J. Matrix Anal. Appl. 38 (2017).
     """
+    require_theta("probed_metrics", problem, theta)
+    checks.instance("probed_metrics", "lin", lin, Linearization, "Use problem.linearize(theta, head).")
+    checks.whole("probed_metrics", "probes", probes, least=1, most=MOST)
+    checks.whole("probed_metrics", "steps", steps, least=1, most=MOST)
     vector, unravel = ravel_pytree(theta)
 
     def product(v: Array) -> Array:

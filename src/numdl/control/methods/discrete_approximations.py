@@ -36,6 +36,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.held_out import held_out
@@ -87,19 +88,19 @@ class DiscreteApproximations(eqx.Module):
             ValueError: there are less than two values, another number is out of range, or ``discrete`` is given
                 without ``free``.
         """
+        name = type(self).__name__
+        checks.finite(name, "values", self.values, ("values",))
+        checks.number(
+            name, "memory", self.memory, least=0, below=1, hint="Use 0 for all rows at once, 0.9 for batches."
+        )
+        checks.number(name, "sparsity", self.sparsity, least=0, hint="Use 0 for none.")
+        checks.number(name, "first_rate", self.first_rate, above=0, hint="Use 0.5.")
         values = self.values
-        if len(values) < 2 or list(values) != sorted(set(values)) or not np.all(np.isfinite(values)):
+        if len(values) < 2 or list(values) != sorted(set(values)):
             raise ValueError(
                 f"DiscreteApproximations(values={self.values}): needs two or more, finite and ascending. "
                 "Use (-1.0, 0.0, 1.0)."
             )
-        for name, fits, needed in (
-            ("memory", 0 <= self.memory < 1, "a number in [0, 1). Use 0 for all rows at once, 0.9 for batches"),
-            ("sparsity", 0 <= self.sparsity < np.inf, "a finite number >= 0. Use 0 for none"),
-            ("first_rate", 0 < self.first_rate < np.inf, "a finite number > 0. Use 0.5"),
-        ):
-            if not fits:
-                raise ValueError(f"DiscreteApproximations({name}={getattr(self, name)}): needs {needed}.")
         if (self.discrete is None) != (self.free is None):
             raise ValueError(
                 f"DiscreteApproximations(discrete={self.discrete}, free={self.free}): needs both or none of them. "

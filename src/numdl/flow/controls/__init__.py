@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numdl import checks
 from numdl.flow.controls.basis import BasisInTime
 from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.controls.smooth import SmoothInTime
@@ -35,12 +36,16 @@ def get_control(name: str, nt: int, coefficients: int = 4, correlation: float = 
     Raises:
         ValueError: the name is unknown, the basis needs more coefficients, or it is to be smoothed.
     """
-    if name not in CONTROLS:
-        raise ValueError(f"get_control({name!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
+    if not isinstance(name, str) or name not in CONTROLS:
+        raise ValueError(f"get_control(name={name!r}): unknown control. Use one of {', '.join(CONTROLS)}.")
+    checks.whole("get_control", "nt", nt, least=0, hint="Use 0 for no steps.")
+    checks.whole("get_control", "coefficients", coefficients, hint="Use 4.")
+    checks.number("get_control", "correlation", correlation, least=0, hint="Use 0 for independent weights.")
     if name in BASES:
         if correlation:
             raise ValueError(
-                f"get_control({name!r}, correlation={correlation}): a basis is smooth by itself. Use no smoothness."
+                f"get_control({name!r}, correlation={correlation}): a basis is smooth by itself, needs 0. Use no "
+                "smoothness."
             )
         basis = BasisInTime(nt, coefficients, BASES[name])
         return basis if nt else PiecewiseConstant(0)

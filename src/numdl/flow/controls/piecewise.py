@@ -177,7 +177,7 @@ def require_coeffs(control: Any, coeffs: PyTree, call: str) -> None:
         call: name of the method, for the message.
 
     Raises:
-        ValueError: a leaf has another leading axis.
+        ValueError: a leaf has another leading axis, or an entry that is no finite number.
     """
     for path, leaf in jax.tree.leaves_with_path(coeffs):
         shape = jnp.shape(leaf)
@@ -186,3 +186,4 @@ def require_coeffs(control: Any, coeffs: PyTree, call: str) -> None:
                 f"{control}.{call}(coeffs): leaf {jax.tree_util.keystr(path)} has shape {shape}, needs a leading axis "
                 f"of {control.n_coeffs}. Build the coefficients with n_coeffs layers, or change nt."
             )
+    checks.leaves(f"{control}.{call}", "coeffs", coeffs)

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
+from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear, require_coeffs
 from numdl.flow.controls.smooth import SmoothInTime, smoothing
@@ -48,10 +49,18 @@ def prolong(
         Leaves with the leading axis of ``control.refined()``, dtypes kept.
 
     Raises:
+        TypeError: the control cannot be refined.
         ValueError: the kind is unknown, a leaf has another leading axis, or the sizes are not nt positive numbers.
     """
     if kind not in PROLONGATIONS:
         raise ValueError(f"prolong(kind={kind!r}): unknown. Use one of {', '.join(PROLONGATIONS)}.")
+    if not hasattr(control, "refine") or not hasattr(control, "refined"):
+        raise TypeError(
+            f"prolong(control={checks.shown(control)}): has no refine and refined, needs both. Use "
+            "PiecewiseConstant(nt)."
+        )
+    if sizes is not None:
+        _times(control.nt, sizes)
     inner = control.control if isinstance(control, SmoothInTime) else control
     if kind == "same" or not isinstance(inner, PiecewiseConstant | PiecewiseLinear):
         return control.refine(coeffs)
@@ -67,7 +76,7 @@ def prolong(
 
 def _times(nt: int, sizes: Sequence[float] | np.ndarray | None) -> Float[np.ndarray, " times"]:
     """Ends of the nt steps, (nt + 1,)."""
-    steps = np.ones(nt) if sizes is None else np.asarray(sizes, float)
+    steps = np.ones(nt) if sizes is None else np.asarray(checks.finite("prolong", "sizes", sizes, ("nt",)), float)
     if steps.shape != (nt,) or not np.all(steps > 0):
         raise ValueError(f"prolong(sizes of shape {steps.shape}): needs {nt} positive numbers, one for each step.")
     return np.append(0.0, np.cumsum(steps))

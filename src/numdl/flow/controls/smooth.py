@@ -43,7 +43,13 @@ class SmoothInTime:
 
         Raises:
             ValueError: steps is negative or not finite.
+            TypeError: the control is none of coefficients on steps.
         """
+        if not isinstance(self.control, PiecewiseConstant | PiecewiseLinear):
+            raise TypeError(
+                f"SmoothInTime(control={checks.shown(self.control)}): needs coefficients on steps. Use "
+                "PiecewiseConstant(nt) or PiecewiseLinear(nt)."
+            )
         checks.number("SmoothInTime", "steps", self.steps, least=0, hint="Use 0 for free weights.")
 
     @property

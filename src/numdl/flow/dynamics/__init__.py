@@ -63,14 +63,13 @@ def get_dynamics(name: str | Dynamics) -> Dynamics:
         TypeError: dynamics of yours miss a part.
     """
     if not isinstance(name, str):
-        require(name, Dynamics, "get_dynamics", f"use one of {', '.join(DYNAMICS)}")
+        require(name, Dynamics, "get_dynamics(name)", f"use one of {', '.join(DYNAMICS)}")
         return name
     if name not in DYNAMICS:
-        raise ValueError(f"get_dynamics({name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
+        raise ValueError(f"get_dynamics(name={name!r}): unknown dynamics. Use one of {', '.join(DYNAMICS)}.")
     return DYNAMICS[name]
 
 
-@functools.lru_cache(maxsize=256)
 def damped(field: Dynamics, gamma: float) -> Dynamics:
     """The same dynamics with another rate of damping; the same object for the same rate, so nothing compiles again.
 
@@ -83,13 +82,20 @@ def damped(field: Dynamics, gamma: float) -> Dynamics:
 
     Raises:
         ValueError: these dynamics have no damping, or gamma is negative or not finite.
+        TypeError: the field is none.
     """
+    require(field, Dynamics, "damped(field)", "use get_dynamics('antisymmetric')")
     if field.damping is None:
         raise ValueError(
-            f"damped({field.name!r}, gamma={gamma}): these dynamics have no damping. Use one of "
+            f"damped({field.name!r}, gamma={checks.shown(gamma)}): these dynamics have no damping. Use one of "
             f"{', '.join(with_damping())}, or leave the damping out."
         )
     checks.number(f"damped[{field.name}]", "gamma", gamma, least=0, hint="Use 0 for no damping.")
+    return _damped(field, gamma)
+
+
+@functools.lru_cache(maxsize=256)
+def _damped(field: Dynamics, gamma: float) -> Dynamics:
     return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, PyTree, Scheme, VectorField
+from numdl import checks
+from numdl.contracts import Control, PyTree, Scheme, VectorField, require
 from numdl.flow.march.adaptive import adaptive
 from numdl.flow.march.adjoint import adjoint
 from numdl.flow.march.all_at_once import AllAtOnce
@@ -96,7 +97,14 @@ def over_samples(
 
     Returns:
         (n, m).
+
+    Raises:
+        TypeError: march or scheme are none.
+        ValueError: the states are no finite (n, m), or as the march.
     """
+    checks.function("over_samples", "march", march, "(scheme, f, control, coeffs, u0, t0, h) -> u(T)")
+    require(scheme, Scheme, "over_samples(scheme)", "use numdl.flow.get_scheme('heun')")
+    u0 = checks.finite("over_samples", "u0", u0, ("n", "m"))
     if isinstance(march, AllAtOnce) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
     if march in COLUMNS and scheme.columns and getattr(f, "columns", False):
@@ -119,5 +127,5 @@ def get_march(name: Any) -> March:
     if isinstance(name, AllAtOnce):
         return name
     if not isinstance(name, str) or name not in MARCHES:
-        raise ValueError(f"get_march({name!r}): unknown march. Use one of {', '.join(MARCHES)}.")
+        raise ValueError(f"get_march(name={name!r}): unknown march. Use one of {', '.join(MARCHES)}.")
     return MARCHES[name]

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, VectorField
-from numdl.flow.march.serial import steps_of
+from numdl.flow.march.serial import begin
 
 
 def adaptive(
@@ -31,22 +32,23 @@ def adaptive(
     recursive checkpoints; there is no forward derivative.
 
     Args:
-        scheme: not used; the signature is that of all ways to march.
+        scheme: not used, but needed; the signature is that of all ways to march.
         f: right-hand side ``f(t, u, theta)``.
         control: weights in time.
         coeffs: coefficients of the control, leading axis ``n_coeffs``.
         u0: state at t0, (m,).
         t0: start, in time.
         h: size of the steps of the control, in time: one number, or (nt,).
-        rtol: relative tolerance of a step.
-        atol: absolute tolerance of a step, in the units of the state.
-        max_steps: most steps in one step of the control; more end with NaN.
+        rtol: relative tolerance of a step, positive.
+        atol: absolute tolerance of a step, in the units of the state, positive.
+        max_steps: most steps in one step of the control, at least 1; more end with NaN.
 
     Returns:
         (m,).
 
     Raises:
-        ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
+        ValueError: h has neither shape () nor (nt,), the coefficients do not fit the control, or a setting is out of
+            range.
         ImportError: diffrax is not installed.
 
     Source: Tsitouras, Computers and Mathematics with Applications 62, 2011; Kidger, On neural differential equations,
@@ -58,7 +60,10 @@ def adaptive(
         raise ImportError(
             "march='adaptive' needs the package diffrax. Install numdl[ode], or march with steps."
         ) from None
-    u0, steps = steps_of("adaptive", control, coeffs, u0, t0, h)
+    checks.number("adaptive", "rtol", rtol, above=0, hint="Use 1e-6.")
+    checks.number("adaptive", "atol", atol, above=0, hint="Use 1e-8.")
+    checks.whole("adaptive", "max_steps", max_steps, least=1, hint="Use 4096.")
+    u0, steps = begin("adaptive", scheme, f, control, coeffs, u0, t0, h, axes=(1,))
 
     def across(u: Array, step: Any) -> tuple[Array, None]:
         start, size, cell = step

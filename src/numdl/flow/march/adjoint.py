@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.serial import advance, steps_of
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField, require
+from numdl.flow.march.serial import advance, begin
 
 
 def adjoint(
@@ -45,6 +45,7 @@ def adjoint(
         ValueError: the scheme carries more than the state or steps only dynamics of two halves or with a linear part, h
         has neither shape () nor (nt,), or the coefficients do not fit.
     """
+    require(scheme, Scheme, "adjoint(scheme)", "use numdl.flow.get_scheme('heun')")
     if scheme.start is not None:
         raise ValueError("adjoint(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
     if scheme.linear:
@@ -57,7 +58,7 @@ def adjoint(
             "adjoint(scheme for two halves): the adjoint equation has no halves that move each other only. Use heun or "
             "rk4, or march='reversible', whose gradients are exact."
         )
-    u0, steps = steps_of("adjoint", control, coeffs, u0, t0, h)
+    u0, steps = begin("adjoint", scheme, f, control, coeffs, u0, t0, h, rows=True)
     m = u0.shape[-1]
 
     def each(one: Any) -> Any:

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.serial import advance, steps_of, tied
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField, require
+from numdl.flow.march.serial import advance, begin, tied
 
 Propagate = Callable[[Any, Array], Array]
 """``propagate(data_j, u) -> u`` of the next time."""
@@ -72,19 +72,20 @@ class AllAtOnce(abc.ABC):
             ValueError: the scheme carries more than a state, h has neither shape () nor (nt,), or the coefficients do
                 not fit.
         """
-        u0, steps = enter_all(self._name, scheme, control, coeffs, u0, t0, h)
+        u0, steps = enter_all(self._name, scheme, f, control, coeffs, u0, t0, h)
         step = step_of(scheme, f, control)
         return states_of(self._solver(step), step, self._levels(steps), self.factor, u0)[-1]
 
 
 def enter_all(
-    call: str, scheme: Scheme, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any
+    call: str, scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any
 ) -> tuple[Array, Steps]:
     """State in the common dtype, and all steps.
 
     Args:
         call: name of the march, for messages.
         scheme: one step from state to state.
+        f: right-hand side of one sample.
         control: weights in time.
         coeffs: coefficients of the control.
         u0: (m,) or (n, m).
@@ -92,14 +93,15 @@ def enter_all(
         h: step size, in time: one number, or (nt,).
 
     Returns:
-        As ``steps_of``.
+        As ``begin``.
 
     Raises:
-        ValueError: the scheme carries more than a state, or as ``steps_of``.
+        ValueError: the scheme carries more than a state, or as ``begin``.
     """
+    require(scheme, Scheme, f"{call}(scheme)", "use numdl.flow.get_scheme('heun')")
     if scheme.start is not None:
         raise ValueError(f"{call}(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")
-    return steps_of(call, control, coeffs, u0, t0, h)
+    return begin(call, scheme, f, control, coeffs, u0, t0, h, rows=True)
 
 
 def step_of(scheme: Scheme, f: VectorField, control: Control) -> Propagate:

@@ -70,7 +70,8 @@ class BiasControl:
         checks.whole("BiasControl", "most", most, least=2)
         if not isinstance(march, LayerParallel | None):
             raise ValueError(
-                f"BiasControl(march={march!r}): has no cycles to choose. Use LayerParallel(), or None for it."
+                f"BiasControl(march={march!r}): has no cycles to choose, needs a LayerParallel. Use "
+                "LayerParallel(), or None for it."
             )
         self.share, self.most, self.cycles, self.factor = share, most, 1, UNKNOWN_FACTOR
         self._march = LayerParallel() if march is None else march

@@ -113,7 +113,7 @@ class LayerParallel(AllAtOnce):
         Returns:
             States, residuals, and the convergence factor.
         """
-        u0, steps = enter_all(self._name, scheme, control, coeffs, u0, t0, h)
+        u0, steps = enter_all(self._name, scheme, f, control, coeffs, u0, t0, h)
         nt = steps.nt
 
         def solve(u0: Array, steps: Steps) -> Recursion:

@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, Float
 
 from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.serial import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, begin, enter, leave
 
 
 def remat(
@@ -113,7 +113,7 @@ def _nested(
     t0: Any,
     h: Any,
 ) -> Array:
-    u0, steps = steps_of(call, control, coeffs, u0, t0, h)
+    u0, steps = begin(call, scheme, f, control, coeffs, u0, t0, h)
 
     def forward(carry: PyTree, step: Steps) -> PyTree:
         return advance(scheme, f, control, carry, step)

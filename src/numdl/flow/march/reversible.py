@@ -23,8 +23,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl import checks
-from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField
-from numdl.flow.march.serial import advance, enter, leave, retreat, steps_of, tied
+from numdl.contracts import Control, PyTree, Scheme, Steps, VectorField, require
+from numdl.flow.march.serial import advance, begin, enter, leave, retreat, tied
 
 
 def reversible(
@@ -48,12 +48,13 @@ def reversible(
     Raises:
         ValueError: the scheme cannot be undone, h has neither shape () nor (nt,), or the coefficients do not fit.
     """
+    require(scheme, Scheme, "reversible(scheme)", "use numdl.flow.get_scheme('verlet')")
     if scheme.inverse is None:
         raise ValueError(
             "reversible(scheme without inverse): needs a step that can be undone. Use symplectic_euler, verlet or "
             "implicit_midpoint, or march='coupled' for any other scheme."
         )
-    u0, steps = steps_of("reversible", control, coeffs, u0, t0, h)
+    u0, steps = begin("reversible", scheme, f, control, coeffs, u0, t0, h, rows=True)
 
     def each(one: Any) -> Any:
         """For all samples with the same step: the derivatives by weights are then sums, never one for each sample."""
@@ -134,6 +135,7 @@ def coupled(scheme: Scheme, coupling: float = 0.999) -> Scheme:
 
     Source: McCallum and Foster, Efficient, accurate and stable gradients for neural ODEs, arXiv:2410.11648, sec. 3.
     """
+    require(scheme, Scheme, "coupled(scheme)", "use numdl.flow.get_scheme('heun')")
     checks.number("coupled", "coupling", coupling, above=0, most=1, hint="Use 0.999.")
     if scheme.start is not None:
         raise ValueError("coupled(scheme of several steps): needs a scheme from state to state. Use heun or rk4.")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField, require
 
 
@@ -29,7 +30,9 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
         TypeError: the control is none.
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    require(control, Control, call, "use numdl.flow.PiecewiseConstant(nt)")
+    require(control, Control, f"{call}(control)", "use numdl.flow.PiecewiseConstant(nt)")
+    u0, t0 = checks.finite(call, "u0", u0, ("m", "...")), checks.finite(call, "t0", t0, ())
+    checks.finite(call, "h", h)
     cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
     leaves = jax.tree.leaves(cells)
     if not leaves:
@@ -52,6 +55,61 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
     else:
         times = t0 + jnp.cumsum(sizes) - sizes
     return jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
+
+
+def begin(
+    call: str,
+    scheme: Scheme,
+    f: VectorField,
+    control: Control,
+    coeffs: PyTree,
+    u0: Array,
+    t0: Any,
+    h: Any,
+    *,
+    rows: bool = False,
+    axes: tuple[int, ...] = (1, 2),
+) -> tuple[Array, Steps]:
+    """``steps_of`` for a scheme and a right-hand side that fit them; what JAX traces is not looked at again.
+
+    Args:
+        call: name of the march, for messages.
+        scheme: one step.
+        f: right-hand side ``f(t, u, theta)``.
+        control: weights in time.
+        coeffs: coefficients of the control, leading axis ``n_coeffs``.
+        u0: state at t0, (m,), or those of many samples.
+        t0: start, in time.
+        h: step size, in time: one number, or (nt,).
+        rows: whether samples are rows, (n, m), of which f sees one; else columns, of which it sees all.
+        axes: how many u0 may have.
+
+    Returns:
+        As ``steps_of``.
+
+    Raises:
+        ValueError: f gives no rate of the state's shape, or as ``steps_of``.
+        TypeError: scheme, right-hand side or control are none.
+    """
+    require(scheme, Scheme, f"{call}(scheme)", "use numdl.flow.get_scheme('heun')")
+    checks.function(call, "f", f, "(t, u, theta) -> du/dt")
+    u0, steps = steps_of(call, control, coeffs, u0, t0, h)
+    if u0.ndim not in axes:
+        needed = "one state (m,)" + " or those of samples" * (2 in axes)
+        raise ValueError(f"{call}(u0 of shape {u0.shape}): needs {needed}. Use jax.vmap for others.")
+    if steps.nt and not any(map(checks.traced, jax.tree.leaves((u0, steps)))):
+        u = jax.ShapeDtypeStruct(u0.shape[-1:] if rows else u0.shape, u0.dtype)
+        t, _, cell = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), steps)
+        needs = "a state and the weights of one layer that fit each other"
+        rate = checks.shape_of(
+            call, "f, coeffs, u0", lambda t, u, cell: f(t, u, control.at(cell, 0.0)), t, u, cell, needs=needs
+        )
+        if jnp.shape(rate) != u.shape:
+            raise ValueError(
+                f"{call}(f): gives {jax.tree.map(jnp.shape, rate)} for u0 of shape {u0.shape}, needs the rate of the "
+                "state, of its shape. Check the weights in coeffs, and that f returns one array."
+            )
+    return u0, steps
 
 
 def advance(scheme: Scheme, f: VectorField, control: Control, carry: PyTree, step: Steps) -> PyTree:
@@ -113,7 +171,7 @@ def serial(
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2.
     """
-    u0, steps = steps_of("serial", control, coeffs, u0, t0, h)
+    u0, steps = begin("serial", scheme, f, control, coeffs, u0, t0, h, axes=(1,))
 
     def forward(carry: PyTree, step: Steps) -> tuple[PyTree, Array]:
         carry = advance(scheme, f, control, carry, step)
@@ -145,7 +203,7 @@ def final(
     Raises:
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    u0, steps = steps_of("final", control, coeffs, u0, t0, h)
+    u0, steps = begin("final", scheme, f, control, coeffs, u0, t0, h)
 
     def forward(carry: PyTree, step: Steps) -> tuple[PyTree, None]:
         return advance(scheme, f, control, carry, step), None

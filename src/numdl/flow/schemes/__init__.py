@@ -40,5 +40,5 @@ def get_scheme(name: str) -> Scheme:
         ValueError: no scheme has that name.
     """
     if not isinstance(name, str) or name not in SCHEMES:
-        raise ValueError(f"get_scheme({name!r}): unknown scheme. Use one of {', '.join(SCHEMES)}.")
+        raise ValueError(f"get_scheme(name={name!r}): unknown scheme. Use one of {', '.join(SCHEMES)}.")
     return SCHEMES[name]

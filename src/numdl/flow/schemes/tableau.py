@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Scheme, VectorField
 
 
@@ -31,6 +32,12 @@ def explicit(order: int, a: Sequence[Sequence[float]], b: Sequence[float]) -> Sc
 
     Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, sec. II.1.
     """
+    checks.whole("explicit", "order", order, least=1)
+    checks.real("explicit", "b", b, ("s",))
+    if not isinstance(a, Sequence) or isinstance(a, str):
+        raise TypeError(f"explicit(a={checks.shown(a)}): needs rows of numbers. Give for example [[], [1.0]].")
+    for i, row in enumerate(a):
+        checks.finite("explicit", f"a[{i}]", row, ("i",))
     if [len(row) for row in a] != list(range(len(b))):
         raise ValueError(
             f"explicit(a with rows of length {[len(row) for row in a]}, {len(b)} weights b): needs rows of length "

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import PyTree
+from numdl.problems.fits import require_loss
 from numdl.problems.risk.empirical import Empirical
 from numdl.problems.risk.losses import Loss
 from numdl.regularize.penalty import GroupPenalty
@@ -45,10 +46,12 @@ def split_module(module: Any) -> tuple[Callable[[PyTree, Array], Array], PyTree]
         ``apply(p, x)`` and ``p``, for ``empirical``; ``equinox.combine(p, apply.rest)`` is the module again.
 
     Raises:
-        ValueError: the module has no weights, or other arrays, which cannot be static.
+        ValueError: the module has no weights, some that are not finite or not real, or other arrays,
+            which cannot be static.
     """
     p, rest = eqx.partition(module, eqx.is_inexact_array)
     call = f"split_module({type(module).__name__})"
+    checks.leaves(call, "module", p)
     if not jax.tree.leaves(p):
         raise ValueError(f"{call}: no floating-point array found, needs at least one. Give a module with weights.")
     if any(eqx.is_array(leaf) for leaf in jax.tree.leaves(rest)):
@@ -84,14 +87,24 @@ def empirical(
     Raises:
         ValueError: x and c have different numbers of rows, the scores do not fit the targets, or alpha is negative.
     """
-    x, c = jnp.asarray(x), jnp.asarray(c)
+    checks.function("empirical", "apply", apply, "(p, x_i) -> (k,)")
+    require_loss("empirical", loss)
+    x = jnp.asarray(checks.finite("empirical", "x", x, ("n", "d")))
+    c = jnp.asarray(checks.finite("empirical", "c", c, ("n", "k")))
+    if w is not None:
+        checks.finite("empirical", "w", w, (x.shape[0],))
+    checks.leaves("empirical", "p", p)
     if x.shape[0] != c.shape[0]:
-        raise ValueError(f"empirical: x has {x.shape[0]} rows, c has {c.shape[0]}. Give one target for each sample.")
+        raise ValueError(
+            f"empirical: x has {x.shape[0]} rows, c has {c.shape[0]}, needs as many. Give one target for each sample."
+        )
     checks.number("empirical", "alpha", alpha, least=0, hint="Use 0 for no penalty.")
-    shape = jax.eval_shape(apply, p, jax.ShapeDtypeStruct(x.shape[1:], x.dtype)).shape
+    row = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+    shape = jnp.shape(checks.shape_of("empirical", "apply, p, x", apply, p, row, needs="a model of one sample"))
     if shape != c.shape[1:]:
         raise ValueError(
-            f"empirical: apply(p, x_i) has shape {shape}, a target {c.shape[1:]}. Give a model with as many outputs."
+            f"empirical: apply(p, x_i) has shape {shape}, a target {c.shape[1:]}, needs the same. Give "
+            "a model with as many outputs."
         )
     leaves = jax.tree.leaves(p)
     labels = jnp.zeros(sum(leaf.size for leaf in leaves), jnp.int32)

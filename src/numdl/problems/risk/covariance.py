@@ -63,9 +63,20 @@ def confidence(
         Estimates, covariance and intervals.
 
     Raises:
-        ValueError: the level is no probability, the problem has a penalty or another loss (see ``laplace_metrics``), or
-            there are no more residuals than parameters.
+        TypeError: the problem is none of them, or the parameters are not its own.
+        ValueError: an entry is not finite, the level is no probability, the problem has a penalty or another loss (see
+            ``laplace_metrics``), or there are no more residuals than parameters.
     """
+    if not isinstance(problem, NonlinearLeastSquares | VarPro):
+        raise TypeError(
+            f"confidence(problem={checks.shown(problem)}): needs a NonlinearLeastSquares or VarPro. Make one of them."
+        )
+    if head is not None and not isinstance(problem, VarPro):
+        raise ValueError(f"confidence(head={checks.shown(head)}): curve fitting has no head, needs None. Leave it out.")
+    for name, given in (("problem", problem), ("p", p), ("head", head)):
+        checks.leaves("confidence", name, given)
+    needs = "the fitted parameters of the problem"
+    checks.shape_of("confidence", "p, head", lambda p, head: _linear(problem, (p, head)), p, head, needs=needs)
     checks.number("confidence", "level", level, above=0, below=1, hint="Use 0.95.")
     if isinstance(problem, VarPro):
         penalised = float(problem.alpha_head) > 0 or bool(np.any(np.asarray(problem.penalty.diagonal) > 0))

@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
+from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
 from numdl.problems.risk.passes import linear_passes
 from numdl.problems.varpro.normal import gram, pulled_rows
@@ -60,6 +61,8 @@ class Empirical(eqx.Module):
     w: Float[Array, " n"]
     chunk: int | None = eqx.field(static=True, default=None)
     n_shards: int = eqx.field(static=True, default=1)
+
+    __check_init__ = require_parts
 
     def scores(self, p: PyTree) -> Float[Array, "n k"]:
         """``apply(p, x_i)`` for all samples."""

@@ -22,7 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from numdl import checks
 from numdl.contracts import Linearization, Work
+from numdl.problems.fits import require_loss, require_parts, require_penalty
 from numdl.problems.risk.losses import Loss, misfit_metrics
 from numdl.problems.risk.spectral import SpectralBasis, spectral_basis, spectral_inverse
 from numdl.problems.sharding import count_shards, deal, place
@@ -54,6 +56,16 @@ class LinearEmpirical(eqx.Module):
     w: Float[Array, " n"]
     light: Float[Array, "q n"] | None = None
     basis: SpectralBasis | None = None
+
+    def __check_init__(self) -> None:
+        """Refuse parts that are none.
+
+        Raises:
+            TypeError: the basis is none, or as ``require_parts``.
+        """
+        require_parts(self)
+        if self.basis is not None:
+            checks.instance("LinearEmpirical", "basis", self.basis, SpectralBasis, "Use linear_empirical.")
 
     def scores(self, W: Head) -> Float[Array, "n k"]:
         """``W z_i`` for all samples."""
@@ -175,14 +187,21 @@ def linear_empirical(
         The problem.
 
     Raises:
-        ValueError: the penalty has another opinion about the intercept.
+        ValueError: the penalty has another opinion about the intercept, or samples, targets or weights are not finite
+            or have other shapes.
+        TypeError: loss or penalty are none.
     """
+    require_loss("linear_empirical", loss)
+    require_penalty("linear_empirical", penalty)
+    checks.mesh("linear_empirical", mesh)
+    n, d = checks.finite("linear_empirical", "x", x, ("n", "d")).shape
+    checks.finite("linear_empirical", "c", c, (n, "k"))
+    checks.finite("linear_empirical", "w", w, (n,))
     if penalty.intercept != intercept:
         raise ValueError(
             f"linear_empirical(intercept={intercept}): the penalty has intercept={penalty.intercept}, needs the same. "
             "Give both the same value."
         )
-    n, d = x.shape
     z = np.ones((d + intercept, n), x.dtype)
     for first in range(0, n, BLOCK):  # block by block: a transpose in one go misses the cache at every entry
         z[:d, first : first + BLOCK] = x[first : first + BLOCK].T

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from numdl.problems.risk.losses import Loss
+from numdl import checks
+from numdl.problems.risk.losses import LOSSES, Loss
 
 
 def loss_from(
@@ -30,7 +31,7 @@ def loss_from(
     stays far from zero. Round the kink off instead.
 
     Args:
-        name: the loss's name, not one of ``LOSSES``.
+        name: what to call the loss; names of the losses that are known here are taken.
         value: ``value(s, c) -> ()`` for scores (k,) and target (k,) of one sample. Make the loss once and keep it: each
             call returns new functions, and what uses them is compiled anew.
         predict: ``predict(s) -> (k,)``; None for the scores themselves.
@@ -38,7 +39,16 @@ def loss_from(
 
     Returns:
         Value, derivatives and prediction for one sample.
+
+    Raises:
+        ValueError: the name is taken, or no text.
+        TypeError: value or predict cannot be called.
     """
+    if not isinstance(name, str) or name in LOSSES:
+        raise ValueError(f"loss_from(name={name!r}): needs a text that names none of {', '.join(LOSSES)}. Use another.")
+    checks.function("loss_from", "value", value, "(s, c) -> ()")
+    if predict is not None:
+        checks.function("loss_from", "predict", predict, "s -> prediction")
     hessian = jax.hessian(value)
 
     def factor(s: Array, c: Array) -> Array:

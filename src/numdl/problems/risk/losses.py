@@ -226,8 +226,8 @@ def get_loss(name: str) -> Loss:
     Raises:
         ValueError: no loss has that name.
     """
-    if name not in LOSSES:
-        raise ValueError(f"get_loss({name!r}): unknown loss. Use one of {', '.join(LOSSES)}.")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise ValueError(f"get_loss(name={name!r}): unknown loss. Use one of {', '.join(LOSSES)}.")
     return LOSSES[name]
 
 

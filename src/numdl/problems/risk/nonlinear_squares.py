@@ -21,6 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, Normal, PyTree, Work
+from numdl.problems.fits import require_parts
 
 
 class NonlinearLeastSquares(eqx.Module):
@@ -43,8 +44,9 @@ class NonlinearLeastSquares(eqx.Module):
         """Refuse samples, targets and weights of different numbers, and no samples at all.
 
         Raises:
-            ValueError: the numbers of rows differ or are zero.
+            ValueError: the numbers of rows differ or are zero, or as ``require_parts``.
         """
+        require_parts(self)
         rows = [a.shape[0] for a in (self.x, self.c, self.w) if a is not None]
         if len(set(rows)) != 1 or rows[0] == 0:
             raise ValueError(

@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree
+from numdl.problems.fits import require_theta
 from numdl.problems.risk.empirical import Empirical
 from numdl.problems.varpro.varpro import VarPro
 from numdl.regularize.penalty import GroupPenalty
@@ -35,6 +37,10 @@ class SeparableModel:
 
     features: Callable[[PyTree, Array], Array]
     intercept: bool
+
+    def __post_init__(self) -> None:
+        """Refuse features that are no function."""
+        checks.function("SeparableModel", "features", self.features, "(theta, x_i) -> (m,)")
 
     def __call__(self, p: dict[str, Any], x: Float[Array, " d"]) -> Float[Array, " k"]:
         """Scores at ``p = {"theta": ..., "W": (k, q)}``."""
@@ -55,6 +61,7 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
     Returns:
         The problem with the same features, loss, data and penalties.
     """
+    require_theta("full_problem", problem, theta)
     head = problem.first_head(theta)
     free = np.zeros(head.shape, bool)
     free[:, head.shape[1] - problem.intercept :] = True

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, PyTree, Work
+from numdl.contracts import Linearization, Problem, PyTree, Work, require
 from numdl.optimize.parts.work import work_of
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.varpro.varpro import VarPro
@@ -38,6 +38,10 @@ class ExactHessian(eqx.Module):
     """
 
     problem: Any
+
+    def __check_init__(self) -> None:
+        """Refuse what is no problem."""
+        require(self.problem, Problem, "ExactHessian(problem)", "use VarPro or empirical of numdl.problems")
 
     def value(self, p: PyTree, aux: PyTree = None) -> tuple[Float[Array, ""], PyTree]:
         """Objective and companion."""

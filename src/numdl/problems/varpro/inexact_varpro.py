@@ -41,6 +41,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
+from numdl import checks
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
@@ -94,7 +95,7 @@ class InexactVarPro(eqx.Module):
 
     Attributes:
         problem: reduced problem with a loss other than least squares, whose head is solved for directly.
-        eta: error of the gradient relative to its norm, no unit; 0 for the best head.
+        eta: error of the gradient relative to its norm, no unit, not negative; 0 for the best head.
 
     Raises:
         ValueError: the loss is least squares.
@@ -105,6 +106,8 @@ class InexactVarPro(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what has no inner iteration."""
+        checks.instance("InexactVarPro", "problem", self.problem, VarPro)
+        checks.scalar("InexactVarPro", "eta", self.eta, least=0, hint="Use 0.1.")
         if self.problem.squares:
             raise ValueError(
                 "InexactVarPro: the loss is 'least_squares', needs one whose head is found by iteration. "

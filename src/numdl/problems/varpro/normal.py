@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
+from numdl.problems.fits import require_theta
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
 from numdl.problems.varpro.heads import Head, NewtonHead, SquaresHead, factorise, head_mask, squares_head
@@ -49,19 +50,20 @@ class Eliminated(NamedTuple):
     logdet: Float[Array, ""]
 
 
-def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"]) -> Normal:
+def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"] | None) -> Normal:
     """Value, gradient and dense curvature of a reduced problem.
 
     Args:
         problem: separable problem.
         theta: unknowns.
-        aux: start of the inner solver.
+        aux: start of the inner solver; None for zero.
 
     Returns:
         The pieces of the normal equations, everything per mean over samples.
     """
+    require_theta("normal_equations", problem, theta, aux)
     u = problem.embed(theta)
-    return normal_at(problem, theta, u, problem.solve(u, aux))
+    return normal_at(problem, theta, u, problem.solve(u, problem.first_head(theta) if aux is None else aux))
 
 
 def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Head) -> Normal:

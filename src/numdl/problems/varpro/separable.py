@@ -17,7 +17,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from numdl import checks
 from numdl.contracts import PyTree
+from numdl.problems.fits import require_loss
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss
 from numdl.problems.varpro.varpro import VarPro
 from numdl.regularize.penalty import GroupPenalty
@@ -56,6 +58,15 @@ def separable(
 
     Source: Golub and Pereyra, Inverse Problems 19 (2003) R1-R26.
     """
+    checks.function("separable", "features", features, "(theta, x_i) -> (m,)")
+    require_loss("separable", loss)
+    checks.leaves("separable", "theta", theta)
+    checks.finite("separable", "x", x, ("n", "..."))
+    checks.finite("separable", "c", c, ("n", "..."))
+    for name, number in (("alpha", alpha), ("alpha_head", alpha_head)):
+        checks.number("separable", name, number, least=0, hint="Use 0 for no penalty.")
+    if w is not None:
+        checks.finite("separable", "w", w, ("n",))
     columns = [a[:, None] if a.ndim == 1 else a for a in (jnp.asarray(x), jnp.asarray(c))]
     samples, targets = (a.astype(jnp.result_type(a, float)) for a in columns)
     n = len(samples)

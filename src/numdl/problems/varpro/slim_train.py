@@ -68,10 +68,10 @@ class SlimTrain(eqx.Module):
 
     Attributes:
         transform: an ``optax.GradientTransformation`` of learning rate 1 for theta. Static: make it once.
-        alpha: regularisation parameter of the head, in units of the mean misfit; only a start, without influence on
-            the result, unless ``fixed``.
-        memory: batches whose features are kept, r; batches of one row need at least 1. None for as many as hold 20 rows
-            for each unknown of one output.
+        alpha: regularisation parameter of the head, in units of the mean misfit, positive; only a start, without
+            influence on the result, unless ``fixed``.
+        memory: batches whose features are kept, r >= 0; batches of one row need one in memory. None for as many as
+            hold 20 rows for each unknown of one output.
         fixed: keep ``alpha`` instead of choosing it by sampled GCV.
     """
 
@@ -80,6 +80,22 @@ class SlimTrain(eqx.Module):
     memory: int | None = eqx.field(static=True, default=None)
     fixed: bool = eqx.field(static=True, default=False)
 
+    def __check_init__(self) -> None:
+        """Refuse settings with which no step can be made.
+
+        Raises:
+            ValueError: a number is out of range.
+            TypeError: the transformation is none.
+        """
+        if not hasattr(self.transform, "update"):
+            raise TypeError(
+                f"SlimTrain(transform={checks.shown(self.transform)}): has no update, needs a transformation. Give for "
+                "example optax.adam(1.0)."
+            )
+        checks.scalar("SlimTrain", "alpha", self.alpha, above=0, hint="Use alpha=1e-6.")
+        if self.memory is not None:
+            checks.whole("SlimTrain", "memory", self.memory, least=0)
+
     def init(self, problem: Any, p: PyTree, aux: Float[Array, "k q"]) -> Iterate:
         """First iterate for batches as large as the problem.
 
@@ -87,11 +103,8 @@ class SlimTrain(eqx.Module):
         by the penalty and grow as ``Lambda`` falls, in proportion to ``1 / Lambda``.
 
         Raises:
-            ValueError: a setting is out of range, or the loss is not least squares.
+            ValueError: the loss is not least squares.
         """
-        checks.number("SlimTrain", "alpha", self.alpha, above=0, hint="Use alpha=1e-6.")
-        if self.memory is not None:
-            checks.whole("SlimTrain", "memory", self.memory, least=0)
         if not problem.squares:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "

@@ -30,6 +30,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
+from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
@@ -51,7 +52,7 @@ class VarPro(eqx.Module):
         c: targets, (n, k).
         w: sample weights of mean 1, (n,).
         penalty: penalty on theta.
-        alpha_head: penalty on the head, (); positive for losses other than least squares.
+        alpha_head: penalty on the head, (), >= 0; other losses than least squares need more than 0.
         intercept: whether the head has a free constant.
         chunk: rows of each shard in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``, H the Hessian of the misfit in the scores. ``"kaufman"``: ``J'HJ`` with
@@ -79,13 +80,14 @@ class VarPro(eqx.Module):
     n_shards: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
-        """Refuse a curvature that there is not.
+        """Refuse parts that are none, and a curvature that there is not.
 
         Raises:
-            ValueError: the derivative is unknown.
+            ValueError: the derivative is unknown, or as ``require_parts``.
         """
         if self.derivative not in DERIVATIVES:
             raise ValueError(f"VarPro(derivative={self.derivative!r}): unknown. Use one of {', '.join(DERIVATIVES)}.")
+        require_parts(self)
 
     @property
     def squares(self) -> bool:
