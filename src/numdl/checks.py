@@ -297,6 +297,32 @@ def finite(
     return array
 
 
+def key(call: str, name: str, value: Any) -> Any:
+    """A JAX random key, made from a seed where that is given.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+
+    Returns:
+        The key.
+
+    Raises:
+        TypeError: neither a seed nor one key.
+    """
+    import jax
+
+    if is_whole(value):
+        return jax.random.key(int(value))
+    kind = getattr(value, "dtype", None)
+    if kind is not None and jax.numpy.issubdtype(kind, jax.dtypes.prng_key) and value.shape == ():
+        return value
+    if isinstance(value, jax.Array) and kind == "uint32" and value.ndim == 1:  # a raw key, as of jax.random.PRNGKey
+        return value
+    raise TypeError(f"{call}({name}={shown(value)}): needs a seed or one JAX random key. Give jax.random.key(0).")
+
+
 def leaves(call: str, name: str, tree: Any, *, infinite: bool = False) -> Any:
     """A tree of arrays and numbers, real and finite.
 
