@@ -1,6 +1,9 @@
 """Base arguments of the catalogue in ``test_arguments``: rooms data, analysis, estimators, plots and report."""
 
+import functools
 import importlib
+import pathlib
+import tempfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +37,45 @@ def rows():
     return np.random.default_rng(0).standard_normal((6, 3))
 
 
+@functools.cache
+def folder():
+    """Small files of every kind."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = tempfile.TemporaryDirectory()
+    path = pathlib.Path(place.name)
+    (path / "table.csv").write_text("a,b\n1,2\n3,5\n")
+    (path / "array.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 8]))
+    (path / "batch.bin").write_bytes(bytes(3073))
+    pq.write_table(pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0]}), path / "table.parquet")
+    return place, path
+
+
+def file(name):
+    return lambda: folder()[1] / name
+
+
 BASES = {
+    "read_table.path": file("table.csv"),
+    "read_idx.path": file("array.idx"),
+    "read_cifar10.path": file("batch.bin"),
+    "row_chunks.path": file("table.parquet"),
+    "row_chunks.target": lambda: "b",
+    "row_pieces.path": file("table.parquet"),
+    "row_pieces.target": lambda: "b",
+    "check_writable.path": file("written.csv"),
+    "write_predictions.path": file("written.csv"),
+    "write_predictions.overwrite": lambda: True,
+    "write_predictions.names": lambda: ["a"],
+    "write_predictions.columns": lambda: [np.ones(3)],
+    "ArrayPieces.x": rows,
+    "ArrayPieces.c": lambda: np.ones((6, 1)),
+    "Table.names": lambda: ("a",),
+    "Table.columns": lambda: (np.ones(3),),
+    "guess_task.column": lambda: np.arange(6.0),
+    "split.n": lambda: 6,
+    "split.fractions": lambda: [0.5, 0.5],
     "armijo.line": lambda: line,
     "strong_wolfe.line": lambda: line,
     "start": trial,

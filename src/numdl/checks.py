@@ -12,8 +12,10 @@ Messages have one form: call, value seen, value needed, next thing to try. Nothi
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -199,6 +201,25 @@ def flag(call: str, name: str, value: Any) -> bool:
     raise ValueError(f"{call}({name}={shown(value)}): needs True or False. Use one of them.")
 
 
+def path(call: str, value: Any, name: str = "path") -> Path:
+    """Where a file is or will be.
+
+    Args:
+        call: the call to name.
+        value: as given, text or a path.
+        name: of the argument.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: neither.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise TypeError(f"{call}({name}={shown(value)}): needs the name of a file. Give text or a pathlib.Path.")
+
+
 def function(call: str, name: str, value: Any, signature: str) -> Any:
     """Something that can be called.
 
@@ -295,6 +316,25 @@ def finite(
                 f"needs finite numbers. {hint}"
             )
     return array
+
+
+def generator(call: str, value: Any, name: str = "random_state") -> np.random.Generator:
+    """NumPy's generator of a seed.
+
+    Args:
+        call: the call to name.
+        value: a seed or a generator; None for a fresh seed.
+        name: of the argument.
+
+    Returns:
+        The generator.
+
+    Raises:
+        ValueError: neither, or a negative seed.
+    """
+    if value is None or isinstance(value, np.random.Generator) or (is_whole(value) and value >= 0):
+        return np.random.default_rng(value)
+    raise ValueError(f"{call}({name}={shown(value)}): needs a seed >= 0, a generator or None. Use {name}=0.")
 
 
 def key(call: str, name: str, value: Any) -> Any:
