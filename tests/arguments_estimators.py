@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import tempfile
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -56,7 +57,38 @@ def file(name):
     return lambda: folder()[1] / name
 
 
+def bowl(p):
+    return sum(jnp.sum((leaf - 1.0) ** 2) for leaf in jax.tree.leaves(p))
+
+
+def weights():
+    return {"w": jnp.arange(3.0)}
+
+
 BASES = {
+    "f": lambda: bowl,
+    "cut.p": weights,
+    "attack.search": lambda: of("analysis", "GradientSearch")(),
+    "scores": lambda: lambda p, x: jnp.stack([jnp.sum(x), -jnp.sum(x)]),
+    "attack.x": lambda: np.ones((4, 2)),
+    "labels": lambda: np.zeros(4, int),
+    "multistart.optimizer": lambda: lambda p: of("contracts", "Result")(p, None, None, {}),
+    "starts": lambda: [weights(), weights()],
+    "cut.q": lambda: {"w": jnp.ones(3)},
+    "cut.points": lambda: 5,
+    "plane.points": lambda: 3,
+    "plane.u": weights,
+    "plane.v": lambda: {"w": jnp.ones(3)},
+    "direction": weights,
+    "directions": lambda: [weights()],
+    "on_grid.coordinates": lambda: np.zeros((2, 1)),
+    "gradient_by_state.step": lambda: lambda theta, u: u + theta,
+    "gradient_by_state.layers": lambda: jnp.ones((2, 4)),
+    "objective": lambda: lambda u: jnp.sum(u**2),
+    "Watch.training": lambda: lambda p, aux: 1.0,
+    "Watch.validation": lambda: lambda p, aux: 1.0,
+    "over_complexity.fit": lambda: lambda size: (1.0, 2.0),
+    "over_complexity.sizes": lambda: [1, 2],
     "read_table.path": file("table.csv"),
     "read_idx.path": file("array.idx"),
     "read_cifar10.path": file("batch.bin"),
