@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl import checks
+from numdl.analysis.objective import form_of
 from numdl.contracts import PyTree
-from numdl.optimize.parts.checks import form_of
 
 
 def random_direction(p: PyTree, key: jax.Array) -> PyTree:

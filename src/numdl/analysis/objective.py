@@ -20,9 +20,13 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import CompanionProblem, Problem, PyTree
-from numdl.optimize.parts.checks import form_of
 
 KINDS = ("hessian", "gauss-newton", "difference")
+
+
+def form_of(tree: PyTree) -> Any:
+    """Structure of a tree and shapes of its leaves, to be compared."""
+    return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def require_analysed(call: str, f: Any, p: PyTree, aux: PyTree = None, **alike: PyTree) -> None:

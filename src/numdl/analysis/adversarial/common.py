@@ -147,7 +147,7 @@ def attack(
     checks.leaves(call, "p", p)
     checks.whole(call, "batch", batch, least=1)
     x = jnp.asarray(checks.finite(call, "x", x, ("n", "d")))
-    labels = np.asarray(checks.real(call, "labels", labels, (len(x),)))
+    labels = np.asarray(checks.real(call, "labels", labels))
     checks.choice(call, "norm", norm, NORMS)
     checks.number(call, "reach", reach, above=0, hint="Give the diameter of the data.")
     if x.ndim != 2 or labels.shape != (len(x),) or labels.dtype.kind not in "iu":
