@@ -12,9 +12,11 @@ Messages have one form: call, value seen, value needed, next thing to try. Nothi
 from __future__ import annotations
 
 import math
+import os
 import sys
 import weakref
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,6 +207,25 @@ def flag(call: str, name: str, value: Any) -> bool:
     raise ValueError(f"{call}({name}={shown(value)}): needs True or False. Use one of them.")
 
 
+def path(call: str, value: Any, name: str = "path") -> Path:
+    """Where a file is or will be.
+
+    Args:
+        call: the call to name.
+        value: as given, text or a path.
+        name: of the argument.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: neither.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise TypeError(f"{call}({name}={shown(value)}): needs the name of a file. Give text or a pathlib.Path.")
+
+
 def function(call: str, name: str, value: Any, signature: str) -> Any:
     """Something that can be called.
 
@@ -333,6 +354,51 @@ def finite(
         if not isinstance(array, np.ndarray | np.generic):
             _FINITE[id(array)] = array
     return array
+
+
+def generator(call: str, value: Any, name: str = "random_state") -> np.random.Generator:
+    """NumPy's generator of a seed.
+
+    Args:
+        call: the call to name.
+        value: a seed or a generator; None for a fresh seed.
+        name: of the argument.
+
+    Returns:
+        The generator.
+
+    Raises:
+        ValueError: neither, or a negative seed.
+    """
+    if value is None or isinstance(value, np.random.Generator) or (is_whole(value) and value >= 0):
+        return np.random.default_rng(value)
+    raise ValueError(f"{call}({name}={shown(value)}): needs a seed >= 0, a generator or None. Use {name}=0.")
+
+
+def key(call: str, name: str, value: Any) -> Any:
+    """A JAX random key, made from a seed where that is given.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+
+    Returns:
+        The key.
+
+    Raises:
+        TypeError: neither a seed nor one key.
+    """
+    import jax
+
+    if is_whole(value):
+        return jax.random.key(int(value))
+    kind = getattr(value, "dtype", None)
+    if kind is not None and jax.numpy.issubdtype(kind, jax.dtypes.prng_key) and value.shape == ():
+        return value
+    if isinstance(value, jax.Array) and kind == "uint32" and value.ndim == 1:  # a raw key, as of jax.random.PRNGKey
+        return value
+    raise TypeError(f"{call}({name}={shown(value)}): needs a seed or one JAX random key. Give jax.random.key(0).")
 
 
 def leaves(call: str, name: str, tree: Any, *, infinite: bool = False, others: bool = False) -> Any:

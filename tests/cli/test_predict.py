@@ -123,7 +123,7 @@ def test_overwrite_replaces_but_never_the_input(numdl, fitted, new, tmp_path):
 
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("p.xlsx", "end the name in .csv or .parquet"), ("absent/p.csv", "there is no folder"), (".", "extension")],
+    [("p.xlsx", "a name that ends in .csv or .parquet"), ("absent/p.csv", "there is no folder"), (".", "extension")],
 )
 def test_bad_places_are_refused(numdl, new, tmp_path, out, message):
     end = numdl("predict", tmp_path / "no such model", new, "--out", tmp_path / out)

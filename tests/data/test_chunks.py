@@ -110,9 +110,9 @@ def test_a_damaged_page_is_refused(tmp_path):
 
 
 def test_refuses_columns(tmp_path):
-    with pytest.raises(ValueError, match="there is no column 'z'; choose from a, b, c, y"):
+    with pytest.raises(ValueError, match=r"there is no column 'z', .*; choose from a, b, c, y"):
         row_chunks(parquet(tmp_path), "z")
-    with pytest.raises(ValueError, match="there is no column 4; choose from 0, 1, 2, 3"):
+    with pytest.raises(ValueError, match=r"there is no column 4, .*; choose from 0, 1, 2, 3"):
         row_chunks(npy(tmp_path), 0, columns=[4])
     path = tmp_path / "text.parquet"
     pq.write_table(pa.table({"a": ["u", "v"], "y": [1, 2]}), path)

@@ -134,7 +134,7 @@ def test_predictions_refused_before_anything_is_written(tmp_path):
     sentence(error)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         write_predictions(tmp_path / "no" / "a.csv", ["a"], column)
-    with pytest.raises(ValueError, match=r"'\.xls'; end the name in"):
+    with pytest.raises(ValueError, match=r"'\.xls'; give a name that ends in"):
         write_predictions(tmp_path / "a.xls", ["a"], column)
     (tmp_path / "d.csv").mkdir()
     with pytest.raises(ValueError, match="this is a folder"):

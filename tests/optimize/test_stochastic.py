@@ -182,7 +182,7 @@ def test_an_infinite_start_names_the_batch():
 
 def test_data_that_are_not_finite_are_refused():
     wrong = dataclasses.replace(problem(), c=problem().c.at[7, 1].set(jnp.nan))
-    with pytest.raises(ValueError, match=r"Input c contains NaN at column 1, row 8"):
+    with pytest.raises(ValueError, match=r"Input problem.c contains NaN at column 1, row 8"):
         run(wrong)
     with pytest.raises(ValueError, match="0 samples"):
         run(problem(0))

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl import checks
+from numdl.analysis.objective import form_of
 from numdl.contracts import PyTree
 
 
@@ -29,8 +30,10 @@ def random_direction(p: PyTree, key: jax.Array) -> PyTree:
     Returns:
         Structure of p.
     """
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(jnp.shape(leaf)), leaf.dtype), p)
+    checks.leaves("random_direction", "p", p)
+    drawn = checks.key("random_direction", "key", key)
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(jnp.shape(leaf)), jnp.result_type(leaf)), p)
 
 
 def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
@@ -51,6 +54,10 @@ def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
     Raises:
         ValueError: ``axes`` below 1.
     """
+    checks.leaves("filter_normalised", "p", p)
+    checks.leaves("filter_normalised", "direction", direction)
+    if form_of(direction) != form_of(p):
+        raise ValueError("filter_normalised(direction): needs the structure of p. Use random_direction(p, key).")
     checks.whole("filter_normalised", "axes", axes, least=1, hint="Use 1 for matrices with a row per unit.")
 
     def scale(d: jax.Array, weights: jax.Array) -> jax.Array:

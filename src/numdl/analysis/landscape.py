@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.analysis.batches import batch_size
-from numdl.analysis.objective import companion, value_at
+from numdl.analysis.objective import companion, require_analysed, value_at
 from numdl.contracts import PyTree
 
 
@@ -77,8 +78,8 @@ def cut(
         p: where t is 0.
         q: where t is 1; structure of p.
         aux: companion for all points; None for the problem's first head, if it has one.
-        points: on the way from p to q, both included, at least 3; beyond them the spacing is the same.
-        margin: how far the line goes on at both ends, as a share of its length.
+        points: number of points on the way from p to q, both included, at least 3; the spacing beyond is the same.
+        margin: how far the line goes on at both ends, as a share of its length, at most 100.
         batch: points evaluated together; None for as many as memory allows.
 
     Returns:
@@ -87,10 +88,9 @@ def cut(
     Raises:
         ValueError: fewer than 3 points, or a negative margin.
     """
-    if points < 3 or not margin >= 0:
-        raise ValueError(
-            f"cut(points={points}, margin={margin}): needs at least 3 points and a margin >= 0. Use the defaults."
-        )
+    require_analysed("cut", f, p, aux, q=q)
+    checks.whole("cut", "points", points, least=3, hint="Use 51.")
+    checks.number("cut", "margin", margin, least=0, most=100, hint="Use 0.")
     more = round(margin * (points - 1))
     t = np.arange(-more, points + more) / (points - 1)  # 0 and 1 are among them exactly
     direction = jax.tree.map(jnp.subtract, q, p)
@@ -119,7 +119,8 @@ def plane(
         aux: companion for all points; None for the problem's first head, if it has one.
         a: smallest and largest coordinate along u, no unit.
         b: smallest and largest coordinate along v, no unit.
-        points: along each direction, at least 2; an odd number has p among them where the limits are symmetric.
+        points: number of points along each direction, at least 2; an odd number has p among them where the limits are
+            symmetric.
         batch: points evaluated together; None for as many as memory allows.
 
     Returns:
@@ -128,8 +129,9 @@ def plane(
     Raises:
         ValueError: fewer than 2 points.
     """
-    if points < 2:
-        raise ValueError(f"plane(points={points}): needs at least 2. Use 41.")
+    require_analysed("plane", f, p, aux, u=u, v=v)
+    checks.whole("plane", "points", points, least=2, hint="Use 41.")
+    a, b = checks.finite("plane", "a", a, (2,)), checks.finite("plane", "b", b, (2,))
     first, second = (np.linspace(low, high, points) for low, high in (a, b))
     grid = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
     values = on_grid(f, p, (u, v), grid, aux, batch=batch)
@@ -158,6 +160,13 @@ def on_grid(
     Returns:
         Values; what is not finite stays so.
     """
+    if not isinstance(directions, list | tuple):
+        raise TypeError(f"on_grid(directions={checks.shown(directions)}): needs several. Give a list.")
+    alike = {f"directions[{i}]": direction for i, direction in enumerate(directions)}
+    require_analysed("on_grid", f, p, aux, **alike)
+    checks.finite("on_grid", "coordinates", coordinates, ("points", len(directions)))
+    if batch is not None:
+        checks.whole("on_grid", "batch", batch, least=1)
     aux = companion(f, p, aux)
     batch = batch_size(value_at, (f, p, aux), len(coordinates)) if batch is None else batch
     dtype = jnp.result_type(*jax.tree.leaves(p))

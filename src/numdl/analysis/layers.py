@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.analysis.objective import companion, compiled_gradient
+from numdl import checks
+from numdl.analysis.objective import companion, compiled_gradient, require_analysed
 from numdl.contracts import PyTree
 
 
@@ -35,6 +36,9 @@ def gradient_by_layer(f: Any, p: PyTree, aux: PyTree = None, *, layered: str = "
     Returns:
         Path of each array, such as ``"flow K"``, to its norms: (layers,), or (1,).
     """
+    require_analysed("gradient_by_layer", f, p, aux)
+    if not isinstance(layered, str):
+        raise TypeError(f"gradient_by_layer(layered={layered!r}): needs a word. Give 'flow'.")
     slope = compiled_gradient(f, p, companion(f, p, aux))
     norms = {}
     for path, leaf in jax.tree.leaves_with_path(slope):
@@ -64,6 +68,13 @@ def gradient_by_state(
     Returns:
         ``||dF/du_j||`` (Frobenius) for j = 0..nt, in units of F over those of u, (nt + 1,).
     """
+    call = "gradient_by_state"
+    checks.function(call, "step", step, "(theta_j, u_j) -> u_{j+1}")
+    checks.function(call, "objective", objective, "(u, *data) -> ()")
+    checks.leaves(call, "layers", layers)
+    checks.finite(call, "u0", u0, ("n", "m"))
+    if not jax.tree.leaves(layers) or any(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves(layers)):
+        raise ValueError(f"{call}(layers={checks.shown(layers)}): needs arrays with an axis of layers. Stack them.")
     return np.asarray(_state_norms(step, objective, layers, u0, data))
 
 

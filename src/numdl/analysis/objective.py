@@ -18,9 +18,41 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import CompanionProblem, Problem, PyTree
 
 KINDS = ("hessian", "gauss-newton", "difference")
+
+
+def form_of(tree: PyTree) -> Any:
+    """Structure of a tree and shapes of its leaves, to be compared."""
+    return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def require_analysed(call: str, f: Any, p: PyTree, aux: PyTree = None, **alike: PyTree) -> None:
+    """Refuse what has no value or slope at p.
+
+    Args:
+        call: the call to name.
+        f: problem or function.
+        p: unknowns.
+        aux: companion.
+        **alike: trees with the structure and shapes of p, by the name of their argument.
+
+    Raises:
+        TypeError: ``f`` is neither a problem nor a function.
+        ValueError: there are no unknowns, a leaf is not real and finite, or a tree is not like p.
+    """
+    if not isinstance(f, Problem):
+        checks.function(call, "f", f, "p -> (), or a Problem")
+    for name, tree in {"p": p, "aux": aux, **alike}.items():
+        checks.leaves(call, name, tree)
+    form = form_of(p)
+    if not form[1]:
+        raise ValueError(f"{call}(p={checks.shown(p)}): has no arrays, needs at least one. Give the unknowns.")
+    for name, tree in alike.items():
+        if form_of(tree) != form:
+            raise ValueError(f"{call}({name}): needs the structure and shapes of p. Check what it was made from.")
 
 
 def companion(f: Any, p: PyTree, aux: PyTree) -> PyTree:

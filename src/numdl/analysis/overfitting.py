@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import PyTree
 
 Objective = Callable[[PyTree, PyTree], Any]
@@ -52,6 +53,8 @@ class Watch:
     """
 
     def __init__(self, training: Objective, validation: Objective) -> None:
+        for name, judge in (("training", training), ("validation", validation)):
+            checks.function("Watch", name, judge, "(p, aux) -> ()")
         self._judge = [eqx.filter_jit(f) for f in (training, validation)]
         self._rows: list[tuple[float, float]] = []
 
@@ -89,6 +92,9 @@ def over_complexity(fit: Callable[[Any], tuple[float, float]], sizes: Sequence[A
     Raises:
         ValueError: no size.
     """
+    checks.function("over_complexity", "fit", fit, "size -> (training error, validation error)")
+    if isinstance(sizes, str) or not hasattr(sizes, "__len__"):
+        raise TypeError(f"over_complexity(sizes={checks.shown(sizes)}): needs several. Give a list.")
     if not len(sizes):
         raise ValueError("over_complexity(sizes=[]): needs at least one size.")
     training, validation = np.array([fit(size) for size in sizes], float).T

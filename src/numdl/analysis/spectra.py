@@ -24,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl import checks
-from numdl.analysis.objective import companion, curvature_at
+from numdl.analysis.objective import KINDS, companion, curvature_at, require_analysed
 from numdl.contracts import PyTree
 from numdl.linalg import Tridiagonal, tridiagonalise
 
@@ -150,7 +150,7 @@ def spectrum(
         p: where the curvature is taken.
         aux: companion; None for the problem's first head, if it has one.
         kind: ``"hessian"``, ``"gauss-newton"`` or ``"difference"``, see ``curvature_at``.
-        probes: number of random start vectors, at least 2 for an estimate of the error.
+        probes: number of start vectors of random signs; one gives no estimate of the error.
         steps: products for each; capped at the number of unknowns.
         key: JAX random key of the signs; None for a fixed one.
 
@@ -160,10 +160,13 @@ def spectrum(
     Raises:
         ValueError: probes or steps below 1.
     """
+    require_analysed("spectrum", f, p, aux)
+    checks.choice("spectrum", "kind", kind, KINDS)
+    drawn = checks.key("spectrum", "key", 0 if key is None else key)
     checks.whole("spectrum", "probes", probes, least=1, hint="Use 8.")
     checks.whole("spectrum", "steps", steps, least=1, hint="Use 40.")
     flat = ravel_pytree(p)[0]
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(jax.random.key(0) if key is None else key)))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
     signs = jnp.asarray(rng.choice([-1.0, 1.0], size=(probes, flat.size)), flat.dtype)
     diagonal, beside = (np.asarray(a) for a in _probe(f, p, companion(f, p, aux), signs, kind, steps))
     ends = []
@@ -204,10 +207,14 @@ def eigenpairs(
     Raises:
         ValueError: a count that the steps do not reach.
     """
+    require_analysed("eigenpairs", f, p, aux)
+    checks.choice("eigenpairs", "kind", kind, KINDS)
+    checks.choice("eigenpairs", "which", which, ("largest", "smallest"))
+    drawn = checks.key("eigenpairs", "key", 0 if key is None else key)
     flat, unravel = ravel_pytree(p)
     steps = min(checks.whole("eigenpairs", "steps", steps, least=1), flat.size)
     checks.whole("eigenpairs", "count", count, least=1, most=steps, hint=f"There are {flat.size} unknowns.")
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(jax.random.key(0) if key is None else key)))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
     start = jnp.asarray(rng.standard_normal(flat.size), flat.dtype)
     found = jax.tree.map(np.asarray, _tridiagonal(f, p, companion(f, p, aux), start, kind, steps))
     values, inner = np.linalg.eigh(np.asarray(found.matrix()))

@@ -17,7 +17,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from numdl.analysis.objective import companion, gradient_at, value_at
+from numdl import checks
+from numdl.analysis.objective import companion, gradient_at, require_analysed, value_at
 from numdl.contracts import Iterate, Optimizer, PyTree, Result
 
 
@@ -107,6 +108,14 @@ def multistart(
     Raises:
         ValueError: no start.
     """
+    checks.whole("multistart", "max_iter", max_iter, least=0)
+    checks.whole("multistart", "batch", batch, least=1)
+    if not isinstance(starts, list | tuple):
+        raise TypeError(f"multistart(starts={checks.shown(starts)}): needs several. Give a list.")
+    if not isinstance(optimizer, Optimizer):
+        checks.function("multistart", "optimizer", optimizer, "p -> Result, or an Optimizer")
+    for start in starts:
+        require_analysed("multistart(starts)", f, start, aux)
     if not starts:
         raise ValueError("multistart(starts=[]): needs at least one start. Draw some, as from ResNet.init.")
     if isinstance(optimizer, Optimizer):

@@ -71,8 +71,9 @@ def check_adjoint(
 
     Raises:
         AssertionError: a mismatch is above the tolerance, or both products vanish so that nothing was tested.
-        ValueError: x, y or p have leaves that are not real, or a map answers in a shorter precision than it is asked.
-        TypeError: a map is no function.
+        ValueError: x, y or p have leaves that are not real, x or y does not fit the maps, or a map answers in a
+            shorter precision than it is asked.
+        TypeError: a map is no function, or the key no key.
     """
     asked = isinstance(linear, Problem)
     if asked:
@@ -81,12 +82,13 @@ def check_adjoint(
         require_real("check_adjoint", x=x, y=y)
         checks.function("check_adjoint", "linear", linear, "x -> A x, or a Problem")
         checks.function("check_adjoint", "transpose", transpose, "y -> A' y")
+    drawn = checks.key("check_adjoint", "key", 0 if key is None else key)
     if tolerance is not None:
         checks.number("check_adjoint", "tolerance", tolerance, least=0)
     with precision_of("check_adjoint", transpose if asked else (x, y)) as precision:
         if asked:
             p = transpose
-            x, y = (trees.random_like(p, k) for k in jax.random.split(jax.random.key(0) if key is None else key))
+            x, y = (trees.random_like(p, k) for k in jax.random.split(drawn))
             linear = transpose = problems.curvature(linear, p, problems.companion(linear, p, aux))
         mismatch = _mismatches(linear, transpose, x, y, 1000 * trees.eps((x, y)) if tolerance is None else tolerance)
     if asked if show is None else show:
@@ -104,6 +106,12 @@ def _mismatches(
 ) -> float:
     """The largest mismatch of the three pairs, see ``check_adjoint``."""
     Ax, Aty = linear(x), transpose(y)
+    for name, element, of, image in (("y", y, "A x", Ax), ("x", x, "A' y", Aty)):
+        if (sizes := [np.shape(a) for a in jax.tree.leaves(element)]) != [np.shape(a) for a in jax.tree.leaves(image)]:
+            raise ValueError(
+                f"check_adjoint({name}): has arrays of shapes {sizes}, {of} is of another form; needs one form for "
+                "both. Give x from the domain and y from the range."
+            )
     _require_precision(Ax, Aty, x, y)
     if trees.norm(Ax) == 0.0 and trees.norm(Aty) == 0.0:
         raise AssertionError("check_adjoint: A x and A' y are both zero, so nothing was tested. Take other x and y.")

@@ -33,13 +33,14 @@ def check_contract(optimizer: Optimizer, problem: Problem, p: PyTree, aux: PyTre
         AssertionError: a leaf is no array; structure, shape or dtype of an iterate changes; ``init`` has metrics; p
             changes its structure; the value is no scalar, or not finite after a step; or ``step`` is traced
             more than once.
-        ValueError: ``steps`` is no number of steps, or p has leaves that are not real.
+        ValueError: ``steps`` is no number of steps, or p or aux has leaves that are not real.
         TypeError: this is no optimizer, or no problem.
     """
     checks.whole("check_contract", "steps", steps, least=1, most=1000)
     for name, given, needed in (("optimizer", optimizer, "step"), ("problem", problem, "linearize")):
         if not hasattr(given, needed):
             raise TypeError(f"check_contract({name}={checks.shown(given)}): has no {needed}, needs it. See contracts.")
+    checks.leaves("check_contract", "aux", aux)
     require_real("check_contract", p=p)
     with precision_of("check_contract", p):
         return _checked(optimizer, problem, jax.tree.map(jnp.asarray, p), aux, steps)

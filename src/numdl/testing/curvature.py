@@ -62,11 +62,12 @@ def check_curvature(
     Raises:
         AssertionError: H is not symmetric, not positive semidefinite, not finite, or zero.
         ValueError: p has leaves that are not real, or a number is out of range.
-        TypeError: ``curvature`` is no function.
+        TypeError: ``curvature`` is no function, or the key no key.
     """
     checks.function("check_curvature", "curvature", curvature, "v -> H v")
     checks.whole("check_curvature", "draws", draws, least=1)
     checks.whole("check_curvature", "max_dense", max_dense, least=0)
+    key = checks.key("check_curvature", "key", key)
     if tolerance is not None:
         checks.number("check_curvature", "tolerance", tolerance, least=0)
     require_real("check_curvature", p=p)

@@ -142,10 +142,14 @@ def attack(
         ValueError: unknown norm, sizes that do not fit, a label without a score, or a reach that is not positive.
     """
     call = f"attack({type(search).__name__})"
-    x, labels = jnp.asarray(x), np.asarray(labels)
+    checks.function(call, "scores", scores, "(p, x_i) -> (k,)")
+    checks.function(call, "search", search, "see Search, such as GradientSearch()")
+    checks.leaves(call, "p", p)
+    checks.whole(call, "batch", batch, least=1)
+    x = jnp.asarray(checks.finite(call, "x", x, ("n", "d")))
+    labels = np.asarray(checks.real(call, "labels", labels))
     checks.choice(call, "norm", norm, NORMS)
-    if not reach > 0:
-        raise ValueError(f"{call}(reach={reach}): needs a positive length. Give the diameter of the data.")
+    checks.number(call, "reach", reach, above=0, hint="Give the diameter of the data.")
     if x.ndim != 2 or labels.shape != (len(x),) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{call}: x has shape {x.shape} and labels {labels.shape} of {labels.dtype}, needs (n, d) and (n,) whole "

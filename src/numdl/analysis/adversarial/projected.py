@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from numdl import checks
 from numdl.analysis.adversarial.common import crossing, size, steepest
 from numdl.analysis.adversarial.gradient import GradientSearch
 
@@ -41,8 +42,8 @@ class ProjectedSearch:
         Raises:
             ValueError: fewer than 3.
         """
-        if self.steps < 3:
-            raise ValueError(f"ProjectedSearch(steps={self.steps}): needs at least 3 to reach the sphere. Use 20.")
+        checks.whole("ProjectedSearch", "steps", self.steps, least=3, hint="Use 20.")
+        checks.whole("ProjectedSearch", "radii", self.radii, least=0, hint="Use 16.")
 
     def __call__(self, at: Callable[[Array], Array], x: Array, label: Array, norm: str, reach: Any) -> Array:
         """Perturbation of one sample, not finite where no ball held another class; see ``Search``."""

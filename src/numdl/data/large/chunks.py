@@ -41,7 +41,7 @@ def row_chunks(
         ValueError: another extension, a damaged file, an unknown column, or (while reading) a column that is not of
             numbers or an entry that is missing or not finite.
     """
-    path = Path(path)
+    path = checks.path("row_chunks", path)
     call = f"row_chunks({str(path)!r})"
     rows = checks.whole("row_chunks", "rows", rows, least=1)
     if not path.is_file():
@@ -82,12 +82,17 @@ def choose(call: str, known: Sequence[Any], target: Any, columns: Any) -> tuple[
     Raises:
         ValueError: there is no such column.
     """
+    for name, given, fits in (("target", target, str | int), ("columns", columns, type(None))):
+        if (isinstance(given, bool | str) or not hasattr(given, "__iter__")) and not isinstance(given, fits):
+            raise TypeError(f"{call}({name}={checks.shown(given)}): needs columns. Give names or numbers in a list.")
     targets = [target] if isinstance(target, str | int) else list(target)
     chosen = [name for name in known if name not in targets] if columns is None else list(columns)
     for name in [*targets, *chosen]:
         if name not in known:
             shown = ", ".join(str(other) for other in list(known)[:8]) + (", ..." if len(known) > 8 else "")
-            raise ValueError(f"{call}: there is no column {name!r}; choose from {shown}.")
+            raise ValueError(
+                f"{call}: there is no column {name!r}, target and columns need names that exist; choose from {shown}."
+            )
     return chosen, targets
 
 

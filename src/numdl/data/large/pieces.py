@@ -24,8 +24,9 @@ class ArrayPieces(Sequence[Piece]):
     """Consecutive rows of two arrays that may lie on disk.
 
     Attributes:
-        x: samples, anything with ``shape`` (n, d) and slices of rows: a mapped array, a dataset of HDF5 or Zarr.
-        c: targets (n, k), likewise.
+        x: samples, only read when asked for: anything with ``shape`` (n, d) and slices of rows, a mapped
+            array, a dataset of HDF5 or Zarr.
+        c: targets (n, k), likewise only read when asked for.
         rows: rows of a piece, at least 1; the last one may have fewer.
     """
 
@@ -33,14 +34,19 @@ class ArrayPieces(Sequence[Piece]):
         """Look at shapes only.
 
         Args:
-            x: samples (n, d).
-            c: targets (n, k).
+            x: samples (n, d); only their shape is looked at before they are read.
+            c: targets (n, k); only their shape, likewise.
             rows: rows of a piece; memory is about twice that of one piece.
 
         Raises:
             ValueError: the arrays are no tables with the same number of rows, or ``rows`` is not positive.
         """
         rows = checks.whole("ArrayPieces", "rows", rows, least=1)
+        for name, array in (("x", x), ("c", c)):
+            if not hasattr(array, "shape"):
+                raise TypeError(f"ArrayPieces({name}={checks.shown(array)}): needs an array. Give one, or np.memmap.")
+            if getattr(getattr(array, "dtype", None), "kind", "f") == "c":
+                raise ValueError(f"ArrayPieces({name} of dtype {array.dtype}): needs real numbers. Give real parts.")
         if len(x.shape) != 2 or len(c.shape) != 2 or x.shape[0] != c.shape[0]:
             raise ValueError(
                 f"ArrayPieces: x has shape {tuple(x.shape)} and c {tuple(c.shape)}, needs (n, d) and (n, k) with the "
@@ -123,7 +129,8 @@ def row_pieces(
         FileNotFoundError: there is no such file.
         ValueError: another extension, a damaged file, an unknown column or array, or one that is compressed.
     """
-    path = Path(path)
+    path = checks.path("row_pieces", path)
+    rows = checks.whole("row_pieces", "rows", rows, least=1)
     call = f"row_pieces({str(path)!r})"
     if not path.is_file():
         raise FileNotFoundError(f"{call}: there is no such file; check the name and the folder {str(path.parent)!r}.")
@@ -131,7 +138,7 @@ def row_pieces(
     if kind == ".parquet":
         return ParquetPieces(path, target, columns=columns)
     if kind == ".npy":
-        return ArrayPieces(map_array(call, path), map_array(call, Path(target)), rows)
+        return ArrayPieces(map_array(call, path), map_array(call, checks.path(call, target, "target")), rows)
     if kind == ".npz":
         x, c = (_map_member(call, path, name) for name in (columns or "x", target))
         return ArrayPieces(x, c, rows)

@@ -10,10 +10,12 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from numdl import checks
 from numdl.data.table.table import Table
 
 READABLE = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".npz", ".mat")
@@ -50,7 +52,9 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
     from numdl.data.read.containers import read_mat, read_npz
     from numdl.data.read.delimited import read_delimited
 
-    path = Path(path)
+    path = checks.path("read_table", path)
+    if isinstance(text, str) or not all(isinstance(name, str) for name in _several("read_table", "text", text)):
+        raise TypeError(f"read_table(text={checks.shown(text)}): needs names of columns. Give for example ('id',).")
     call = f"read_table({str(path)!r})"
     _check_readable(call, path)
     extension = path.suffix.lower()
@@ -80,7 +84,7 @@ def write_predictions(
     Args:
         path: the file, ending in .csv or .parquet.
         names: k column names.
-        columns: k arrays (n,) of numbers or text.
+        columns: k arrays (n,) of numbers or text; entries that are not finite are written as they are.
         overwrite: whether an existing file may be replaced.
 
     Returns:
@@ -89,11 +93,15 @@ def write_predictions(
     Raises:
         FileNotFoundError: the folder does not exist.
         ValueError: another extension, an existing file, a place that cannot be written, or columns that form no table.
+        TypeError: names or columns are no sequence.
     """
-    path = Path(path)
+    path = checks.path("write_predictions", path)
     call = f"write_predictions({str(path)!r})"
     check_writable(path, overwrite=overwrite, call=call)
-    arrays = [np.asarray(column) for column in columns]
+    if isinstance(names, str):
+        raise TypeError(f"write_predictions(names={names!r}): needs several names. Give ({names!r},) for one column.")
+    names = _several("write_predictions", "names", names)
+    arrays = [np.asarray(column) for column in _several("write_predictions", "columns", columns)]
     try:
         Table(tuple(names), tuple(arrays))
     except ValueError as error:
@@ -138,10 +146,11 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False, cal
         FileNotFoundError: the folder does not exist.
         ValueError: another extension, an existing file, or a folder that cannot be written.
     """
-    path = Path(path)
+    path = checks.path(call, path)
     if path.suffix.lower() not in WRITABLE:
         raise ValueError(
-            f"{call}: cannot write {path.suffix or 'a name without extension'!r}; end the name in .csv or .parquet."
+            f"{call}: cannot write {path.suffix or 'a name without extension'!r}; give a name that ends in .csv or "
+            ".parquet."
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{call}: there is no folder {str(path.parent)!r}; create it, or choose another place.")
@@ -151,6 +160,13 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False, cal
         raise ValueError(f"{call}: the file exists; choose another name, or pass overwrite=True to replace it.")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"{call}: the folder {str(path.parent)!r} cannot be written; choose another place.")
+
+
+def _several(call: str, name: str, values: Any) -> list[Any]:
+    """The entries of a sequence; refuses what has none."""
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{call}({name}={checks.shown(values)}): needs several. Give a list.")
+    return list(values)
 
 
 def _check_readable(call: str, path: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from numdl import checks
+
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 
@@ -37,6 +39,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
     Source: LeCun, Cortes, Burges, The MNIST database of handwritten digits, "The IDX file format".
     """
+    checks.path("read_idx", path)
     call = f"read_idx({str(path)!r})"
     raw = _content(call, Path(path))
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES or raw[3] == 0:
@@ -74,6 +77,7 @@ def read_cifar10(path: str | os.PathLike[str]) -> tuple[UInt8[np.ndarray, "n 3 3
 
     Source: Krizhevsky, Learning multiple layers of features from tiny images, 2009; "binary version" of the data page.
     """
+    checks.path("read_cifar10", path)
     call = f"read_cifar10({str(path)!r})"
     raw = _content(call, Path(path))
     if not raw or len(raw) % _CIFAR_RECORD:

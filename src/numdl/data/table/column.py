@@ -130,12 +130,20 @@ def guess_task(column: np.ndarray) -> Task:
     Else regression. A score from 1 to 10 on many rows therefore counts as classes: say so if you mean a number.
 
     Args:
-        column: target (n,), float64, bool or object.
+        column: target (n,), float64, bool or object; entries that are not finite are passed over.
 
     Returns:
         "regression" or "classification".
+
+    Raises:
+        ValueError: no column, or not of numbers or text.
     """
     column = np.asarray(column)
+    if column.ndim != 1 or column.dtype.kind not in "biufUSO":
+        raise ValueError(
+            f"guess_task(column of shape {column.shape} and dtype {column.dtype}): needs (n,) numbers or text. Give "
+            "one column."
+        )
     if column.dtype.kind == "b":
         return "classification"
     if column.dtype.kind not in "fiu":

@@ -61,11 +61,15 @@ def split(
     share = np.asarray(checks.finite("split", "fractions", fractions, ("parts",)), np.float64)
     if not len(share) or not np.all(share > 0) or share.sum() > 1 + 1e-9:
         raise ValueError(f"split(fractions={list(fractions)}): give positive numbers with a sum of at most 1.")
-    rng = np.random.default_rng(random_state)
+    rng = checks.generator("split", random_state)
     sizes = _sizes(n, share)
     order = rng.permutation(n)
     if stratify is None:
         return tuple(np.split(order, np.cumsum(sizes))[: len(sizes)])
+    if np.ndim(stratify) != 1:
+        raise ValueError(
+            f"split(stratify={checks.shown(stratify)}): needs the class of each of the {n} rows, (n,). Give it."
+        )
     classes = np.unique(np.asarray(stratify), return_inverse=True)[1].ravel()
     if len(classes) != n:
         raise ValueError(f"split(n={n}): stratify has {len(classes)} entries; give the class of each of the {n} rows.")

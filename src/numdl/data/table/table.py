@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numdl import checks
+
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL")
 """Text entries that count as missing."""
 
@@ -24,7 +26,7 @@ class Table:
 
     Attributes:
         names: column names in file order, all different.
-        columns: one array (n,) per name, float64 or object.
+        columns: one array (n,) per name, float64 or object; entries may be not finite.
 
     Raises:
         ValueError: no column, no row, a repeated name, columns of different length, or entries that are neither numbers
@@ -35,6 +37,9 @@ class Table:
     columns: tuple[np.ndarray, ...]
 
     def __post_init__(self) -> None:
+        for name, given in (("names", self.names), ("columns", self.columns)):
+            if isinstance(given, str) or not hasattr(given, "__iter__"):
+                raise TypeError(f"Table({name}={checks.shown(given)}): needs one for each column. Give a tuple.")
         names = tuple(str(name) for name in self.names)
         if not names or len(names) != len(self.columns):
             raise ValueError(
@@ -129,4 +134,6 @@ def _as_column(name: str, values: object) -> np.ndarray:
             f"Table: column {name!r}, row {wrong + 1} holds {array[wrong]!r} of type {type(array[wrong]).__name__}; "
             "a text column may hold only str and None."
         )
-    raise ValueError(f"Table: column {name!r} has type {array.dtype}; convert it to real numbers or to text.")
+    raise ValueError(
+        f"Table: column {name!r} of columns has type {array.dtype}, needs real numbers or text; convert it."
+    )

@@ -28,9 +28,9 @@ import jax
 import numpy as np
 
 from numdl import checks
-from numdl.contracts import Optimizer, Problem, ProblemT, PyTree, Result, Status
+from numdl.contracts import Optimizer, Problem, ProblemT, PyTree, Result, Status, require
 from numdl.optimize.drivers.loop import Best, Observe, Progress, minimize
-from numdl.optimize.parts.checks import require_budget
+from numdl.optimize.parts.checks import require_budget, require_unknowns
 from numdl.optimize.parts.work import work_of
 
 
@@ -113,6 +113,16 @@ def objective(problem: Problem, p: PyTree, aux: PyTree) -> Any:
     return problem.value(p, aux)[0]
 
 
+def _number(problem: Problem, p: PyTree, aux: PyTree) -> float:
+    """``objective``, which must be real."""
+    found = objective(problem, p, aux)
+    if np.iscomplexobj(found):
+        raise ValueError(
+            f"minimize_cascadic(problems): an objective is {found.dtype}, needs a real one. Give real data."
+        )
+    return float(found)
+
+
 def carried(progress: Progress, problem: ProblemT, optimizer: Optimizer[ProblemT], p: PyTree) -> Progress:
     """The run on a finer problem that goes on where a coarser one stands.
 
@@ -177,6 +187,8 @@ def require_levels(problems: Any, resume: Any) -> None:
         )
     if not problems:
         raise ValueError("minimize_cascadic(problems=[]): needs at least one problem, coarsest first.")
+    for problem in problems:
+        require(problem, Problem, "minimize_cascadic(problems)")
     if resume is None:
         return
     if not isinstance(resume, Level):
@@ -210,7 +222,7 @@ def minimize_cascadic(
 
     Args:
         problems: coarsest first, at least one. A pass through one counts twice a pass through the one before, so that
-            ``history["work"]`` is in passes of the finest.
+            ``history["work"]`` is in passes of the finest. One whose objective is not finite ends the iteration.
         optimizer: method for all levels.
         p: start on the coarsest level.
         aux: companion at the start; the same shapes on all levels.
@@ -230,10 +242,15 @@ def minimize_cascadic(
     Raises:
         ValueError: there is no problem, the objective is not finite at the start on the first level, ``resume`` is on a
             level that does not exist, or as ``minimize``.
-        TypeError: ``problems`` is a single one, or ``resume`` no Level.
+        TypeError: ``problems`` is a single one, ``resume`` no Level, or as ``minimize``.
     """
     require_levels(problems, resume)
     require_budget("minimize_cascadic", max_iter, time_budget)
+    require_unknowns("minimize_cascadic", p)
+    checks.function("minimize_cascadic", "prolong", prolong, "(level, p) -> p of the next level")
+    checks.instance("minimize_cascadic", "rule", rule, Refinement)
+    if observe is not None:
+        checks.function("minimize_cascadic", "observe", observe, "progress -> Status or None")
     level, progress = Level(0, None) if resume is None else resume
     while True:
         watch = _Watch(problems, level, prolong, rule, observe)
@@ -272,7 +289,7 @@ class _Watch:
         history.setdefault("level", []).append(float(self.level))
         if self.finer is not None and self.rule.looks(progress.iteration - progress.since):
             p = self.prolong(self.level, iterate.p)
-            now, then = float(iterate.value), float(objective(self.finer, p, iterate.aux))
+            now, then = float(iterate.value), _number(self.finer, p, iterate.aux)
             book_work(history, self.share, 2.0 * work_of(self.finer, p).value)
             left = judge(history, self.rule, abs(then - now), history["objective"][-self.rule.window] - now)
         else:
@@ -284,7 +301,7 @@ class _Watch:
 
     def lost(self, progress: Progress, finer: Problem, p: PyTree) -> Status | None:
         """``failed`` if the finer objective is no number at the prolonged point p; the rule asks for one by itself."""
-        value = float(objective(finer, p, progress.iterate.aux))
+        value = _number(finer, p, progress.iterate.aux)
         if "work" in progress.history:
             progress.history["work"][-1] += 2.0 * self.share * work_of(finer, p).value
         if math.isfinite(value):

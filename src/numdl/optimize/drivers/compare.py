@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl import checks
-from numdl.contracts import Optimizer, Problem, PyTree, Result, Status, StochasticOptimizer
+from numdl.contracts import Optimizer, Problem, PyTree, Result, Status, StochasticOptimizer, require
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic import StochasticProgress, minimize_stochastic
+from numdl.optimize.parts.checks import require_limit, require_pytree, require_unknowns
 from numdl.optimize.parts.held_out import held_out_value
 
 
@@ -92,9 +93,22 @@ def compare(
         Name to curve.
 
     Raises:
-        ValueError: ``work`` is not positive, or a method does not count its passes.
+        ValueError: ``work`` is not positive, a method does not count its passes, or as ``minimize``.
+        TypeError: ``methods`` has no names, or as ``minimize``.
     """
     checks.number("compare", "work", work, above=0, hint="Use work=100, in passes over the data.")
+    require_unknowns("compare", p)
+    require(problem, Problem, "compare")
+    if validation is not None:
+        require(validation, Problem, "compare(validation)")
+    if not isinstance(methods, Mapping) or not methods:
+        raise TypeError(
+            f"compare(methods={checks.shown(methods)}): needs names with methods. Give for example "
+            "{'L-BFGS': numdl.optimize.LBFGS()}."
+        )
+    require_pytree("compare", "aux", aux)
+    require_limit("compare", "time_budget", time_budget)
+    key = checks.key("compare", "key", key)
     curves = {}
     for name, method in methods.items():
         entry = method if isinstance(method, Entry) else Entry(method)

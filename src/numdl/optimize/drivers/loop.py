@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numdl import checks
 from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Result, Status, require
 from numdl.optimize.parts.checks import form_of, require_budget, require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import compiled_step, one_blas_thread
@@ -133,9 +134,10 @@ def minimize(
     Raises:
         NoFiniteStart: the objective is not finite at the start; a ValueError.
         ValueError: p is no tree of real floating-point arrays, ``resume``
-            comes from another method, or ``max_iter`` or ``time_budget`` is no number of steps or seconds.
-        TypeError: problem or optimizer miss a part of their contract or are no pytrees, ``resume`` is no Progress, or
-            ``observe`` returns neither a Status nor None.
+            comes from another method, ``max_iter`` or ``time_budget`` is no number of steps or seconds, or the
+            objective is complex.
+        TypeError: problem, optimizer or adapt miss a part of their contract or are no pytrees, ``resume`` is no
+            Progress, or ``observe`` returns neither a Status nor None.
     """
     require_budget("minimize", max_iter, time_budget)
     require_unknowns("minimize", p)
@@ -143,6 +145,11 @@ def minimize(
     require(optimizer, Optimizer, "minimize", "use a method of numdl.optimize, such as LBFGS()")
     require_pytree("minimize", "problem", problem)
     require_pytree("minimize", "optimizer", optimizer)
+    require_pytree("minimize", "aux", aux)
+    if adapt is not None:
+        require(adapt, Adapt, "minimize(adapt)")
+    if observe is not None:
+        checks.function("minimize", "observe", observe, "progress -> Status or None")
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
 
@@ -240,10 +247,15 @@ def _at_the_end(state: Progress) -> Progress:
 def _advance(state: Progress, after: Iterate, adapt: Adapt | None, seconds: float) -> Progress:
     """Book one step: history, best point, memory; refuses a start without a finite objective."""
     scalars = {name: v for name, v in after.metrics.items() if name != "aux" and np.ndim(v) == 0}
+    if jnp.iscomplexobj(after.value):
+        raise ValueError(
+            f"minimize(problem): the objective is {after.value.dtype}, needs a real number. Give real data, or the "
+            "real part of it."
+        )
     row = {name: float(v) for name, v in jax.device_get(scalars).items()}
     if not state.history and not np.isfinite(row["objective"]):
         raise NoFiniteStart(
-            f"minimize: the objective is {row['objective']} at the start, needs a finite value. "
+            f"minimize: the objective is {row['objective']} at the start p, needs a finite value. "
             "Scale the data, or start from smaller weights."
         )
     best, memory = state.best, state.memory

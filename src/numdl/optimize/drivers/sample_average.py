@@ -33,6 +33,8 @@ from numdl import checks
 from numdl.contracts import Optimizer, Problem, PyTree, Result, SampledProblem, Status, require
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled
+from numdl.optimize.drivers.stochastic_feed import check_problem
+from numdl.optimize.parts.checks import require_unknowns
 from numdl.optimize.parts.held_out import held_out_losses, held_out_value
 
 CALL = "minimize_sample_average"
@@ -112,10 +114,12 @@ def minimize_sample_average(
         The last point; ``converged`` if a sample was large enough, or the method was done on all rows.
 
     Raises:
-        ValueError: a setting is out of range.
-        TypeError: the problem has no samples.
+        ValueError: a setting is out of range, or the data or the start are not finite.
+        TypeError: the problem has no samples, or something is of another kind.
     """
     require(problem, SampledProblem, CALL)
+    require_unknowns(CALL, p)
+    check_problem(problem, CALL)
     total = problem.x.shape[0]
     first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
     checks.number(CALL, "growth", growth, above=1, hint="Use growth=2.")
@@ -123,7 +127,9 @@ def minimize_sample_average(
     checks.number(CALL, "tol", tol, least=0)
     checks.whole(CALL, "max_iter", max_iter, least=1)
     checks.number(CALL, "work", work, least=0, infinite=True)
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = checks.key(CALL, "key", key)
+    if validation is not None:
+        require(validation, Problem, f"{CALL}(validation)")
     z = NormalDist().inv_cdf(1 - level)
     history: dict[str, list[float]] = {}
     n, spent, number = first, 0.0, 0

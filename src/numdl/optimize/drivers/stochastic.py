@@ -35,7 +35,7 @@ from numdl.optimize.drivers.stochastic_feed import (
     from_pieces,
     in_memory,
 )
-from numdl.optimize.parts.checks import require_pytree, require_unknowns
+from numdl.optimize.parts.checks import require_limit, require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import one_blas_thread, scalars_like
 
 
@@ -138,8 +138,20 @@ def minimize_stochastic(
     require_pytree(CALL, "method", method)
     check_problem(problem)
     check_pieces(pieces)
-    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
-    settings = Settings(batch, epochs, rate, key, validation, pieces, average_from, time_budget)
+    if pieces is None:  # what is more would be filled with copies
+        batch = min(batch, problem.x.shape[0])
+    require_pytree(CALL, "aux", aux)
+    require_limit(CALL, "time_budget", time_budget)
+    random_key = checks.key(CALL, "key", key)
+    if validation is not None:
+        require(validation, Problem, f"{CALL}(validation)")
+    if average_from is not None:
+        checks.whole(CALL, "average_from", average_from, least=0)
+    if observe is not None:
+        checks.function(CALL, "observe", observe, "progress -> Status or None")
+    if resume is not None:
+        checks.instance(CALL, "resume", resume, StochasticProgress, "Give the second result of minimize_stochastic.")
+    settings = Settings(batch, epochs, rate, random_key, validation, pieces, average_from, time_budget)
     with one_blas_thread():
         progress = _start(problem, method, p, aux, settings)
         if resume is not None:

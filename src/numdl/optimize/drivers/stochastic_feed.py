@@ -32,19 +32,20 @@ class Part(NamedTuple):
     valid: int
 
 
-def check_problem(problem: SampledProblem) -> None:
+def check_problem(problem: SampledProblem, call: str = CALL) -> None:
     """Refuse data in memory that are empty or not finite.
 
     Args:
         problem: in memory.
+        call: the call to name.
 
     Raises:
         ValueError: there is no row, or an entry is not finite.
     """
     for name in ("x", "c", "w"):
-        checks.finite(CALL, name, getattr(problem, name))
+        checks.finite(call, f"problem.{name}", getattr(problem, name))
     if problem.x.shape[0] < 1:
-        raise ValueError(f"{CALL}: the problem has 0 samples, needs at least 1. Give data.")
+        raise ValueError(f"{call}: the problem has 0 samples, needs at least 1. Give data.")
 
 
 def check_pieces(pieces: Any) -> None:
@@ -56,7 +57,8 @@ def check_pieces(pieces: Any) -> None:
     Raises:
         TypeError: neither a callable nor a sequence.
     """
-    if pieces is None or callable(pieces) or (hasattr(pieces, "__len__") and hasattr(pieces, "__getitem__")):
+    sequence = hasattr(pieces, "__len__") and hasattr(pieces, "__getitem__") and not isinstance(pieces, str)
+    if pieces is None or callable(pieces) or sequence:
         return
     raise TypeError(
         f"{CALL}(pieces={type(pieces).__name__}): it ends after one epoch, needs a callable that makes an iterator, "

@@ -47,6 +47,8 @@ from numdl.contracts import (
 )
 from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled, take
+from numdl.optimize.drivers.stochastic_feed import check_problem
+from numdl.optimize.parts.checks import require_unknowns
 from numdl.optimize.parts.held_out import held_out
 from numdl.optimize.parts.work import work_of
 
@@ -180,17 +182,22 @@ def minimize_subsampled(
         without theta, at the point reached) and ``work``, passes over all N rows so far, tests included.
 
     Raises:
-        ValueError: a setting is out of range.
-        TypeError: the problem has no samples.
+        ValueError: a setting is out of range, or the data or the start are not finite.
+        TypeError: the problem has no samples, or something is of another kind.
     """
     require(problem, SampledProblem, CALL)
+    require_unknowns(CALL, p)
+    check_problem(problem, CALL)
     total = problem.x.shape[0]
+    if not hasattr(problem, "penalty"):
+        raise TypeError(f"{CALL}(problem): has no penalty, needs one with gradient(p). Use Empirical or VarPro.")
     first = checks.whole(CALL, "first", first, least=2, most=total, hint=f"The data have {total} rows.")
     checks.number(CALL, "theta", theta, above=0, hint="Use theta=0.5.")
     checks.number(CALL, "curvature", curvature, above=0, most=1, hint="Use curvature=0.25.")
     checks.whole(CALL, "max_iter", max_iter, least=1)
     checks.number(CALL, "work", work, least=0, infinite=True)
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = checks.key(CALL, "key", key)
+    checks.function(CALL, "rule", rule, "(noise, n, N, theta) -> rows")
     history: dict[str, list[float]] = {name: [] for name in ("n", "objective", "noise", "work")}
     n, spent = first, 0.0
     while True:

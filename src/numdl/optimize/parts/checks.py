@@ -124,14 +124,14 @@ def require_settings(method: Any) -> None:
 
 
 def require_unknowns(call: str, p: PyTree) -> None:
-    """Refuse a start that has nothing to move, or something that cannot be moved.
+    """Refuse a start that has nothing to move, something that cannot be moved, or a number that is not finite.
 
     Args:
         call: name for the message.
         p: start.
 
     Raises:
-        ValueError: there is no array, or one that is not of real floating-point numbers.
+        ValueError: there is no array, or one that is not of real, finite floating-point numbers.
     """
     leaves = jax.tree_util.tree_leaves_with_path(p)
     if not leaves:
@@ -144,6 +144,7 @@ def require_unknowns(call: str, p: PyTree) -> None:
                 f"{call}: p{jax.tree_util.keystr(path)} is {kind}, needs an array of real floating-point numbers. "
                 "Convert it (complex unknowns to real and imaginary parts), or leave out of p what is no unknown."
             )
+        checks.finite(call, f"p{jax.tree_util.keystr(path)}", leaf, hint="Start elsewhere.")
 
 
 def require_pytree(call: str, what: str, given: Any) -> None:
@@ -152,23 +153,24 @@ def require_pytree(call: str, what: str, given: Any) -> None:
     Args:
         call: name for the message.
         what: name of the argument.
-        given: optimiser or problem.
+        given: optimiser, problem or companion.
 
     Raises:
         TypeError: its class is not registered with JAX, or has a leaf that is no array and no number.
     """
     name = type(given).__name__
     for path, leaf in jax.tree_util.tree_leaves_with_path(given):
+        if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+            continue
         if leaf is given:
             raise TypeError(
                 f"{call}({what}={name}): JAX does not know this class as a pytree, needs one. Make it "
                 "an equinox.Module, or a frozen dataclass under jax.tree_util.register_dataclass."
             )
-        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
-            raise TypeError(
-                f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
-                "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
-            )
+        raise TypeError(
+            f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
+            "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
+        )
 
 
 def form_of(tree: PyTree) -> Any:

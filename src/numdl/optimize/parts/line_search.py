@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
+from numdl import checks
 from numdl.contracts import LineProblem, Problem, PyTree
 
 
@@ -102,7 +103,7 @@ def armijo(line: Line, start: Trial, first: Float[Array, ""], *, decrease: float
 
     Args:
         line: the objective along the direction.
-        start: at t = 0; its slope is negative.
+        start: at t = 0; its slope is negative. From a value or slope that is not finite nothing is found.
         first: first trial, positive, ().
         decrease: share of the decrease that the slope promises, no unit, below 1/2.
         max_trials: points tried at most.
@@ -110,8 +111,13 @@ def armijo(line: Line, start: Trial, first: Float[Array, ""], *, decrease: float
     Returns:
         The step. A value that is not finite is never accepted.
 
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: ``line`` is no function, or ``start`` no Trial.
+
     Source: Armijo, Pacific J. Math. 16 (1966); Nocedal and Wright, alg. 3.1.
     """
+    _require("armijo", line, start, first, decrease, max_trials)
     rounding = rounding_of(start.value)
 
     def attempt(state: tuple) -> tuple:
@@ -126,6 +132,19 @@ def armijo(line: Line, start: Trial, first: Float[Array, ""], *, decrease: float
     state = (first, start, jnp.asarray(False), jnp.asarray(0))
     t, trial, good, count = jax.lax.while_loop(lambda s: ~s[2] & (s[3] < max_trials), attempt, state)
     return _kept(good, t, trial, start, count)
+
+
+def _require(call: str, line: Any, start: Any, first: Any, decrease: Any, max_trials: Any) -> None:
+    """Refuse what no search can be begun with; values that are not finite are its business."""
+    checks.function(call, "line", line, "t -> Trial")
+    checks.instance(call, "start", start, Trial)
+    for name, entry in (("value", start.value), ("slope", start.slope)):
+        if jnp.iscomplexobj(entry):
+            raise ValueError(f"{call}(start.{name}): the objective is complex, needs real numbers. Check the problem.")
+        checks.real(call, f"start.{name}", entry, ())
+    checks.scalar(call, "first", first, above=0, infinite=True, hint="Use 1.")
+    checks.number(call, "decrease", decrease, above=0, below=0.5, hint="Use decrease=1e-4.")
+    checks.whole(call, "max_trials", max_trials, least=1)
 
 
 class _Bracket(NamedTuple):
@@ -154,7 +173,7 @@ def strong_wolfe(
 
     Args:
         line: the objective along the direction, with its slope.
-        start: at t = 0; its slope is negative.
+        start: at t = 0; its slope is negative. From a value or slope that is not finite nothing is found.
         first: first trial, positive, ().
         decrease: as for ``armijo``.
         flatness: share of the slope that may be left: 0.9 for quasi-Newton, 0.1 for nonlinear conjugate gradients.
@@ -163,8 +182,14 @@ def strong_wolfe(
     Returns:
         The step. Where the trials run out, the best one with Armijo's decrease is returned if there is one.
 
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: ``line`` is no function, or ``start`` no Trial.
+
     Source: Nocedal and Wright, alg. 3.5 and 3.6; interpolation (3.59).
     """
+    _require("strong_wolfe", line, start, first, decrease, max_trials)
+    checks.number("strong_wolfe", "flatness", flatness, above=0, below=1, hint="Use flatness=0.9.")
     rounding = rounding_of(start.value)
 
     def enough(t: Array, value: Array) -> Array:

@@ -7,7 +7,7 @@ returned beside it, computed without cancellation, because residuals live on it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -50,6 +50,16 @@ def require_alphas(call: str, alphas: Float[np.ndarray, " m"]) -> Float[np.ndarr
     return found
 
 
+def _require(call: str, c: Any, s: Any, alphas: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Strengths and parameters as arrays; refuses negative ones and what is not finite."""
+    c = checks.finite(call, "c", c, ("r",))
+    given = {"c": c, "s": checks.finite(call, "s", s, c.shape), "alphas": checks.finite(call, "alphas", alphas, ("m",))}
+    for name, values in given.items():
+        if np.any(values < 0):
+            raise ValueError(f"{call}({name}): the smallest is {values.min():g}, needs numbers >= 0. Check the signs.")
+    return given["c"], given["s"], given["alphas"]
+
+
 def tikhonov(c: Float[np.ndarray, " r"], s: Float[np.ndarray, " r"], alphas: Float[np.ndarray, " m"]) -> Shares:
     """``f = c^2 / (c^2 + alpha s^2)``; directions that the data do not see (c = 0) are lost for every alpha.
 
@@ -61,8 +71,12 @@ def tikhonov(c: Float[np.ndarray, " r"], s: Float[np.ndarray, " r"], alphas: Flo
     Returns:
         Filter factors.
 
+    Raises:
+        ValueError: a number is negative or not finite, or c and s differ in length.
+
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, eq. 4.11 and sec. 8.4.
     """
+    c, s, alphas = _require("tikhonov", c, s, alphas)
     seen, held = c**2, alphas[:, None] * s**2
     total = np.where(c > 0, seen + held, 1.0)
     return Shares(np.where(c > 0, seen / total, 0.0), np.where(c > 0, held / total, 1.0))
@@ -79,7 +93,11 @@ def truncated(c: Float[np.ndarray, " r"], s: Float[np.ndarray, " r"], alphas: Fl
     Returns:
         Filter factors.
 
+    Raises:
+        ValueError: a number is negative or not finite, or c and s differ in length.
+
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.2.
     """
+    c, s, alphas = _require("truncated", c, s, alphas)
     kept = (c**2 > alphas[:, None] * s**2).astype(float)
     return Shares(kept, 1.0 - kept)

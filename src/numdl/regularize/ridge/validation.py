@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -96,20 +96,45 @@ def prepare_folds(
         The folds in which a row of positive weight is left out.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, they are no pairs of row numbers, or an array is not finite or of another shape.
     """
-    weights = np.ones(len(a)) if weights is None else weights
+    call = "prepare_folds"
+    a = checks.finite(call, "a", a, ("n", "p"))
+    n, p = a.shape
+    b = checks.finite(call, "b", b, (n, "k"))
+    w = np.ones(n) if weights is None else np.asarray(checks.finite(call, "weights", weights, (n,)))
+    if np.any(w < 0):
+        raise ValueError(f"{call}(weights): the smallest is {w.min():g}, needs numbers >= 0. Use 0 for no row.")
+    if operator is not None:
+        checks.finite(call, "operator", operator, ("q", p))
+    if reference is not None:
+        checks.finite(call, "reference", reference, (p, b.shape[1]))
     prepared = []
-    for fit, check in folds:
-        if not weights[check].any():
+    for fit, check in _pairs(folds, n):
+        if not w[check].any():
             continue
-        d = decompose(a[fit], b[fit], operator, weights=weights[fit], reference=reference, intercept=intercept)
+        d = decompose(a[fit], b[fit], operator, weights=w[fit], reference=reference, intercept=intercept)
         rows = a[check] - d.x_mean
         known = b[check] - d.y_mean - rows @ d.offset
-        prepared.append(Fold(d, rows @ d.basis, known, weights[check]))
+        prepared.append(Fold(d, rows @ d.basis, known, w[check]))
     if not prepared:
         raise ValueError("prepare_folds(folds): there is no fold. Give at least one pair of row numbers.")
     return prepared
+
+
+def _pairs(folds: Any, n: int) -> list[Any]:
+    """Pairs of row numbers, all of them rows that there are."""
+    pairs = list(folds) if isinstance(folds, Iterable) and not isinstance(folds, str) else [folds]
+    for pair in pairs:
+        rows = (
+            [np.asarray(part) for part in pair] if isinstance(pair, tuple | list) and len(pair) == 2 else [np.zeros(1)]
+        )
+        if any(part.dtype.kind not in "iu" or part.ndim != 1 or np.any((part < 0) | (part >= n)) for part in rows):
+            raise ValueError(
+                f"prepare_folds(folds={checks.shown(pair)}): needs pairs of arrays of row numbers from 0 to {n - 1}. "
+                "Use the splits of a scikit-learn splitter, such as KFold(5).split(a)."
+            )
+    return pairs
 
 
 def fold_errors(path: RidgePath, folds: list[Fold], filter: Filter = tikhonov) -> RidgePath:
@@ -123,8 +148,16 @@ def fold_errors(path: RidgePath, folds: list[Fold], filter: Filter = tikhonov) -
     Returns:
         The path with ``errors (m, folds)``: mean squared errors of the rows left out, over all targets.
 
+    Raises:
+        TypeError: path or folds are none.
+
     Source: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, sec. 7.10.
     """
+    checks.instance("fold_errors", "path", path, RidgePath)
+    require_alphas("fold_errors", path.alphas)
+    if not isinstance(folds, list | tuple) or not folds or not all(isinstance(fold, Fold) for fold in folds):
+        raise TypeError(f"fold_errors(folds={checks.shown(folds)}): needs a list of folds. Use prepare_folds.")
+    checks.function("fold_errors", "filter", filter, "(c, s, alphas) -> Shares")
     errors = []
     for d, reach, known, weights in folds:
         kept, _ = filter(d.c, d.s, path.alphas)

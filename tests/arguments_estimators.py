@@ -1,0 +1,127 @@
+"""Base arguments of the catalogue in ``test_arguments``: rooms data, analysis, estimators, plots and report."""
+
+import functools
+import importlib
+import pathlib
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+
+def of(room, name):
+    return getattr(importlib.import_module(f"numdl.{room}"), name)
+
+
+# ------------------------------------------------------------------------------------------------ optimize, regularize
+def methods():
+    return {"steepest": of("optimize", "SteepestDescent")()}
+
+
+def trial():
+    from numdl.optimize.parts.line_search import Trial
+
+    return Trial(jnp.asarray(1.0), jnp.asarray(-1.0), None)
+
+
+def line(t):
+    return trial()._replace(value=1.0 - t + t**2, slope=2 * t - 1.0)
+
+
+def halves():
+    return [(np.arange(3), np.arange(3, 6)), (np.arange(3, 6), np.arange(3))]
+
+
+def rows():
+    return np.random.default_rng(0).standard_normal((6, 3))
+
+
+@functools.cache
+def folder():
+    """Small files of every kind."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = tempfile.TemporaryDirectory()
+    path = pathlib.Path(place.name)
+    (path / "table.csv").write_text("a,b\n1,2\n3,5\n")
+    (path / "array.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 8]))
+    (path / "batch.bin").write_bytes(bytes(3073))
+    pq.write_table(pa.table({"a": [1.0, 2.0], "b": [3.0, 4.0]}), path / "table.parquet")
+    return place, path
+
+
+def file(name):
+    return lambda: folder()[1] / name
+
+
+def bowl(p):
+    return sum(jnp.sum((leaf - 1.0) ** 2) for leaf in jax.tree.leaves(p))
+
+
+def weights():
+    return {"w": jnp.arange(3.0)}
+
+
+BASES = {
+    "f": lambda: bowl,
+    "cut.p": weights,
+    "attack.search": lambda: of("analysis", "GradientSearch")(),
+    "scores": lambda: lambda p, x: jnp.stack([jnp.sum(x), -jnp.sum(x)]),
+    "attack.x": lambda: np.ones((4, 2)),
+    "labels": lambda: np.zeros(4, int),
+    "multistart.optimizer": lambda: lambda p: of("contracts", "Result")(p, None, None, {}),
+    "starts": lambda: [weights(), weights()],
+    "cut.q": lambda: {"w": jnp.ones(3)},
+    "cut.points": lambda: 5,
+    "plane.points": lambda: 3,
+    "plane.u": weights,
+    "plane.v": lambda: {"w": jnp.ones(3)},
+    "direction": weights,
+    "directions": lambda: [weights()],
+    "on_grid.coordinates": lambda: np.zeros((2, 1)),
+    "gradient_by_state.step": lambda: lambda theta, u: u + theta,
+    "gradient_by_state.layers": lambda: jnp.ones((2, 4)),
+    "objective": lambda: lambda u: jnp.sum(u**2),
+    "Watch.training": lambda: lambda p, aux: 1.0,
+    "Watch.validation": lambda: lambda p, aux: 1.0,
+    "over_complexity.fit": lambda: lambda size: (1.0, 2.0),
+    "over_complexity.sizes": lambda: [1, 2],
+    "read_table.path": file("table.csv"),
+    "read_idx.path": file("array.idx"),
+    "read_cifar10.path": file("batch.bin"),
+    "row_chunks.path": file("table.parquet"),
+    "row_chunks.target": lambda: "b",
+    "row_pieces.path": file("table.parquet"),
+    "row_pieces.target": lambda: "b",
+    "check_writable.path": file("written.csv"),
+    "write_predictions.path": file("written.csv"),
+    "write_predictions.overwrite": lambda: True,
+    "write_predictions.names": lambda: ["a"],
+    "write_predictions.columns": lambda: [np.ones(3)],
+    "ArrayPieces.x": rows,
+    "ArrayPieces.c": lambda: np.ones((6, 1)),
+    "Table.names": lambda: ("a",),
+    "Table.columns": lambda: (np.ones(3),),
+    "guess_task.column": lambda: np.arange(6.0),
+    "split.n": lambda: 6,
+    "split.fractions": lambda: [0.5, 0.5],
+    "armijo.line": lambda: line,
+    "strong_wolfe.line": lambda: line,
+    "start": trial,
+    "compare.methods": methods,
+    "compare.work": lambda: 4,
+    "minimize_cascadic.prolong": lambda: lambda level, p: p,
+    "minimize_cascadic.max_iter": lambda: 2,
+    "minimize_sample_average.max_iter": lambda: 2,
+    "minimize_subsampled.max_iter": lambda: 2,
+    "minimize_stochastic.method": lambda: of("optimize", "StochasticGradient")(optax.sgd(0.1)),
+    "minimize_stochastic.epochs": lambda: 2,
+    "minimize_stochastic.time_budget": lambda: 0.5,  # of 1e9 epochs
+    "prepare_folds.a": rows,
+    "prepare_folds.b": lambda: np.arange(6.0)[:, None],
+    "prepare_folds.folds": halves,
+    "fold_errors.folds": lambda: of("regularize.ridge", "prepare_folds")(rows(), np.arange(6.0)[:, None], halves()),
+}
