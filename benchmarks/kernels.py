@@ -82,7 +82,7 @@ def numdl(x: np.ndarray, y: np.ndarray) -> tuple[Any, str]:
     from numdl import KernelRegressor
 
     model = KernelRegressor(random_state=0).fit(x, y)
-    return model, ", ".join(f"{name} {weight:.2f}" for name, weight in model.kernels_[0].items())
+    return model, ", ".join(f"{name} {weight:.2f}" for name, weight in model.weights_[0].items())
 
 
 METHODS = {"gp_ard": gp_ard, "ridge_cv": ridge_cv, "numdl": numdl}

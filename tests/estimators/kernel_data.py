@@ -16,7 +16,7 @@ def legendre(a, b, c, box):
     """``sum_i w_i p_i(a) p_i(b)`` for two numbers."""
     i = np.arange(1, 13)
     w = np.exp(-i * c) / np.exp(-i * c).sum()
-    p, q = legvander([np.clip(2 * (v - box[0]) / (box[1] - box[0]) - 1, -1, 1) for v in (a, b)], 10)
+    p, q = legvander([np.clip(2 * (v - box[0]) / (box[1] - box[0]) - 1, -1, 1) for v in (a, b)], 12)
     return sum(w[j - 1] * (2 * j + 1) * p[j] * q[j] for j in i)
 
 

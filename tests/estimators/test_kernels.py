@@ -191,8 +191,8 @@ def test_the_gate():
 def test_averaged_hyperparameters_and_all_kernels():
     x, y = table(40, noise=0.3)
     model = KernelRegressor(random_state=0).fit(x, y)
-    assert abs(sum(model.kernels_[0].values()) - 1) < 1e-12
-    assert len(model.mixtures_[0].members) == 12 * len(model.kernels_[0])
+    assert abs(sum(model.weights_[0].values()) - 1) < 1e-12
+    assert len(model.mixtures_[0].members) == 12 * len(model.weights_[0])
     assert set(model.evidence_[0]) == set(KERNELS) and model.log_evidence_ == max(model.evidence_[0].values())
     assert model.status_.converged and 0.15 < model.noise_ < 0.6
     new, truth = table(500, noise=0.0, seed=9)
@@ -213,7 +213,7 @@ def test_many_rows_choose_on_few():
 
 
 def test_more_rows_than_a_factorisation_takes(monkeypatch):
-    monkeypatch.setattr("numdl.estimators.kernels.regressor.LARGEST", 30)
+    monkeypatch.setattr("numdl.estimators.kernels.base.LARGEST", 30)
     x, y = table(80, noise=0.05)
     with pytest.warns(ConvergenceWarning, match="80 different rows are more .* 30 of them"):
         model = KernelRegressor("rbf", average=False, random_state=0).fit(x, y)
@@ -308,14 +308,18 @@ def test_a_file_holds_all(tmp_path):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(model.gradient(new), again.gradient(new))
     np.testing.assert_array_equal(model.leave_one_out_, again.leave_one_out_)
-    assert again.kernels_ == model.kernels_ and again.status_ == model.status_ and again.evidence_ == model.evidence_
+    assert again.weights_ == model.weights_ and again.status_ == model.status_ and again.evidence_ == model.evidence_
     assert isinstance(again.mixtures_[0], Mixture) and isinstance(again.mixtures_[0].members[0], Process)
 
 
 def test_a_report(tmp_path):
     model, x, y = one_process()
     summary = model.summary(x, y)
-    assert summary.facts["Kernels"] == "rbf 100 %" and summary.model == "kernel" and summary.interval.shape == (25, 1)
+    assert (
+        summary.facts["Gaussian processes"] == "rbf 100 %"
+        and summary.model == "kernel"
+        and summary.interval.shape == (25, 1)
+    )
     model.report(tmp_path / "page.html", x, y)
     assert "rbf" in (tmp_path / "page.html").read_text()
 

@@ -57,6 +57,8 @@ class Job(NamedTuple):
 
     def of_first(self, value: T) -> T:
         """What process 0 says, a bool or a small whole number; all ask at the same time."""
+        if self.count == 1:
+            return value
         from numdl.estimators.common.processes import of_first
 
         return of_first(self.mesh, value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import Training
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
+from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
 
 N_NETWORKS = 6
 """Networks that are tried."""
@@ -36,7 +34,7 @@ class AutoRegressor(MixtureRegressor):
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
-        kernels_: weight of each member in the mixture by name, a dictionary for each target, in a list.
+        weights_: weight of each member in the mixture by name, a dictionary for each target, in a list.
         log_evidence_: log density of the targets, in nats, by the best candidate, (k,) or a number.
         evidence_: the same for each candidate that was judged on all rows, a dictionary for each target.
         effective_dof_: effective degrees of freedom, (k,) or a number.
@@ -73,20 +71,21 @@ class AutoRegressor(MixtureRegressor):
             checks.number(name, "time_budget", self.time_budget, above=0)
 
     def _candidates(
-        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], deadline: float | None
-    ) -> Iterator[Scored]:
+        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock
+    ) -> list[Scored]:
         n = len(rows.y)
-        yield from processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, deadline)
+        found = processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, clock)
         count = (N_NETWORKS if n >= LEAST else 0) if self.n_networks == "auto" else int(self.n_networks)
         for i, start in enumerate(plan(rows.x.shape[1], count), start=1):
-            if deadline is not None and time.monotonic() > deadline:
+            if found and clock.over():
                 notes.append(f"The time was over before network {i} of {count} was tried.")
-                return
+                break
             training = Training(rows, start.spec, rng, start.noise, start.gain)
-            training.advance(deadline=deadline)
-            found = training.network()
-            if found is None:
+            with clock.guard(needed=not found):
+                training.advance(deadline=clock.end)
+            one = training.network()
+            if one is None:
                 notes.append(f"Network {i}, {start.spec.name}, is left out: its evidence was not finite.")
                 continue
-            name = f"{found.name} ({i})"
-            yield Scored(name, found.evidence, found.density, True, lambda found=found: [found])
+            found.append(Scored(f"{one.name} ({i})", one.evidence, one.density, True, lambda one=one: [one]))
+        return found

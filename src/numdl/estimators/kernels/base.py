@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -17,8 +15,17 @@ from numdl.estimators.common.intake import require_finite, require_finite_target
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.evidence import Rows
-from numdl.estimators.kernels.mixture import Mixture, combine, each_left_out, mean_over, moments, quantile, slopes
-from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
+from numdl.estimators.kernels.mixture import (
+    Mixture,
+    combine,
+    each_left_out,
+    few_threads,
+    mean_over,
+    moments,
+    quantile,
+    slopes,
+)
+from numdl.estimators.kernels.search import LARGEST, Clock, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
 
 
@@ -34,9 +41,9 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         raise NotImplementedError
 
     def _candidates(
-        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], deadline: float | None
-    ) -> Iterator[Scored]:
-        """What may become a member, for one target; the first one comes whatever the time."""
+        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock
+    ) -> list[Scored]:
+        """What may become a member, for one target; one comes whatever the time."""
         raise NotImplementedError
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -60,16 +67,17 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        rng, began = _generator(self.random_state), time.monotonic()
+        rng, clock = _generator(self.random_state), Clock(self.time_budget)
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
         self._scaler, self._targets = table.scaler, table.targets
-        found = []
-        for j, rows in enumerate(table.rows):
-            share = None if self.time_budget is None else self.time_budget * (j + 1) / len(table.rows)
-            found.append(self._search(rows, table, rng, None if share is None else began + share))
+        found, notes = [], table.notes
+        with few_threads(len(table.rows[0].y)):
+            for j, rows in enumerate(table.rows):
+                clock.share((j + 1) / len(table.rows))
+                found.append(mix(self._candidates(rows, table.box, rng, notes, clock), len(rows.y)))
         self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
-        self._describe(X, table, found)
+        self._describe(X, table, found, clock.interrupted)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -154,19 +162,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
         return columns[0] if self._flat else np.stack(columns, axis=1)
 
-    def _search(self, rows: Rows, table: Table, rng: np.random.Generator, deadline: float | None) -> Search:
-        """Members for one target; an interruption takes what is there."""
-        scored, notes, whole = [], list(table.notes), True
-        try:
-            for one in self._candidates(rows, table.box, rng, notes, deadline):
-                scored.append(one)
-        except KeyboardInterrupt:
-            if not scored:
-                raise
-            whole = False
-        return mix(scored, len(rows.y), notes)._replace(interrupted=not whole)
-
-    def _describe(self, X: np.ndarray, table: Table, found: list[Search]) -> None:
+    def _describe(self, X: np.ndarray, table: Table, found: list[Search], interrupted: bool) -> None:
         """Fitted attributes that tell about the fit, and its status."""
         scale = self._targets.scale
         one = (lambda values: float(values[0])) if self._flat else np.array
@@ -176,10 +172,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             for j, search in enumerate(found)
         ]
         self.log_evidence_ = one([max(each.values()) for each in self.evidence_])
-        self.kernels_ = [
-            {name: sum(p.weight for p in mixture.members if p.name == name) for name in search.chosen}
-            for mixture, search in zip(self.mixtures_, found, strict=True)
-        ]
+        self.weights_ = [_by_name(mixture) for mixture in self.mixtures_]
         self.effective_dof_ = one([mean_over(mixture, lambda p: p.freedom) for mixture in self.mixtures_])
         noise = [mean_over(mixture, lambda p: p.noise) for mixture in self.mixtures_]
         self.noise_ = one(np.sqrt(noise) * scale)
@@ -191,12 +184,12 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             lengths = self._scaler.scale / relevance
         self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
         self._leave_out(X, table)
-        names = "; ".join(", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.kernels_[:3])
-        notes = list(dict.fromkeys(note for search in found for note in search.notes))
-        cut = any(search.interrupted for search in found)
-        code = "interrupted" if cut else "converged" if all(search.converged for search in found) else "max_iter"
-        text = " ".join([f"{self._about}, weights: {names}{' ...' if len(found) > 3 else ''}.", *notes])
-        self.status_ = Status(code, text)
+        notes = list(dict.fromkeys(table.notes))
+        code = (
+            "interrupted" if interrupted else "converged" if all(search.converged for search in found) else "max_iter"
+        )
+        text = " ".join([f"{self._about}, weights: {self._names()}.", *notes])
+        self.status_ = Status("interrupted" if interrupted else code, text)
         if notes:
             warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=3)
 
@@ -213,11 +206,15 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             mean[~used], std[~used] = (a.reshape(-1, mean.shape[1]) for a in other)
         self.leave_one_out_, self.leave_one_out_std_ = (a[:, 0] if self._flat else a for a in (mean, std))
 
+    def _names(self) -> str:
+        """Members and weights of the first targets."""
+        names = [", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.weights_[:3]]
+        return "; ".join(names) + (" ..." if len(self.weights_) > 3 else "")
+
     def _facts(self) -> dict[str, str]:
-        names = "; ".join(", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.kernels_[:3])
         rows = len(self.mixtures_[0].rows.y)
         return {
-            self._about: names,
+            self._about: self._names(),
             "Members": f"{sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
             "Log evidence": f"{float(np.sum(self.log_evidence_)):.4g} nats",
@@ -229,6 +226,13 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             "model": self._label.removeprefix("numdl "),
             "n_parameters": sum(len(m.members[0].theta) for m in self.mixtures_),
         }
+
+
+def _by_name(mixture: Mixture) -> dict[str, float]:
+    """Weights of members, those of one name together, the largest first."""
+    names = dict.fromkeys(member.name for member in mixture.members)
+    sums = {name: float(sum(member.weight for member in mixture.members if member.name == name)) for name in names}
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
 def _generator(random_state: Any) -> np.random.Generator:

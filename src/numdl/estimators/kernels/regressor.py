@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from numdl import checks
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
+from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
 
 
 class KernelRegressor(MixtureRegressor):
@@ -31,7 +30,7 @@ class KernelRegressor(MixtureRegressor):
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
-        kernels_: weight of each kernel in the mixture by name, a dictionary for each target, in a list.
+        weights_: weight of each kernel in the mixture by name, a dictionary for each target, in a list.
         log_evidence_: Laplace approximation of the log density of the targets, in nats, by the best kernel, (k,) or a
             number.
         evidence_: the same for each kernel that was judged on all rows, a dictionary for each target.
@@ -89,6 +88,6 @@ class KernelRegressor(MixtureRegressor):
         return Settings(names, starts, average, few, more)
 
     def _candidates(
-        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], deadline: float | None
-    ) -> Iterator[Scored]:
-        yield from processes(rows, box, self._settings(len(rows.y)), rng, notes, deadline)
+        self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock
+    ) -> list[Scored]:
+        return processes(rows, box, self._settings(len(rows.y)), rng, notes, clock)

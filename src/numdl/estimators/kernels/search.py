@@ -3,7 +3,7 @@
 On few rows all kernels are tried from several starts; the best go on with more rows; all rows are factorised once for
 each that is left. Where rows are few, hyperparameters are averaged by Hamiltonian Monte Carlo instead of trusted.
 
-Members are those within ``max(10, n / 10)`` nats of the best Laplace evidence; their weights are the softmax of the
+Members are those within ``max(10, n / 5)`` nats of the best Laplace evidence; their weights are the softmax of the
 mean of evidence and leave-one-out log density, over 5. No rule was seen to be always best; this one never failed badly.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, sec. 5.4.
@@ -11,9 +11,10 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,24 +81,58 @@ class Scored(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What a search found: members with weights of sum 1, their names, scores of all that were tried, notes."""
+    """What a search found: members with weights of sum 1, their names, scores of all that were tried."""
 
     members: list[Any]
     chosen: tuple[str, ...]
     evidence: dict[str, float]
     left_out: dict[str, float]
-    notes: list[str]
     converged: bool
-    interrupted: bool = False
+
+
+class Clock:
+    """How much longer may a search go on?
+
+    Args:
+        seconds: that it may take, None for no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._began, self._seconds, self.interrupted = time.monotonic(), seconds, False
+        self.share(1.0)
+
+    def share(self, part: float) -> None:
+        """Let the time be over when a part of all has passed.
+
+        Args:
+            part: between 0 and 1.
+        """
+        self.end = np.inf if self._seconds is None else self._began + part * self._seconds
+
+    def over(self) -> bool:
+        """Whether nothing new should be begun."""
+        return self.interrupted or time.monotonic() > self.end
+
+    @contextlib.contextmanager
+    def guard(self, *, needed: bool) -> Iterator[None]:
+        """Let an interruption end what is inside, and the time with it.
+
+        Args:
+            needed: whether there is no model yet, so that the interruption has to be raised.
+
+        Raises:
+            KeyboardInterrupt: it came, and what is inside is needed.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+            if needed:
+                raise
 
 
 def processes(
-    rows: Rows,
-    box: np.ndarray,
-    settings: Settings,
-    rng: np.random.Generator,
-    notes: list[str],
-    deadline: float | None = None,
+    rows: Rows, box: np.ndarray, settings: Settings, rng: np.random.Generator, notes: list[str], clock: Clock
 ) -> list[Scored]:
     """Processes of the best kernels.
 
@@ -107,42 +142,40 @@ def processes(
         settings: what is open.
         rng: source of starts, subsets and draws.
         notes: what the user should know is appended.
-        deadline: of ``time.monotonic``; no kernel but the first is begun after it.
+        clock: no kernel but the first is begun when it says that the time is over.
 
     Returns:
         Those that have a factor on all rows; none if none has.
     """
-
-    def late() -> bool:
-        return deadline is not None and time.monotonic() > deadline
-
     n, judged = len(rows.y), []
     order = rng.permutation(n)
     few = _part(rows, order[: settings.few])
     for name in settings.kernels:
-        if judged and late():
+        if judged and clock.over():
             notes.append(f"The time was over before the kernel {name} was tried.")
             break
-        best = optimise(Evidence(name, few, box), settings.n_restarts, rng)
-        if best is not None and (one := _judge(best, few, box)) is not None:
-            judged.append(one)
+        with clock.guard(needed=not judged):
+            best = optimise(Evidence(name, few, box), settings.n_restarts, rng)
+            if best is not None and (one := _judge(best, few, box)) is not None:
+                judged.append(one)
     tried = settings.kernels
     if len(few.y) < n:
-        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[: 1 if late() else 2]
+        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[: 1 if clock.over() else 2]
         tried = tuple(one.candidate.name for one in judged)
         more = _part(rows, order[: settings.more])
         found = [refine(one.candidate, Evidence(one.candidate.name, more, box)) for one in judged]
         judged = [one for best in found if (one := _judge(best, rows, box)) is not None]
     names = {one.candidate.name for one in judged}
-    if len(names) < len(tried) and not late() and (lost := [name for name in tried if name not in names]):
+    if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
 
     def members(one: Judged) -> list[Process]:
         made = [one.process]
-        if settings.average and not late():
-            model = Evidence(one.candidate.name, rows, box)
-            drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
-            made = [process for process, _, _ in filter(None, drawn)] or made
+        if settings.average and not clock.over():
+            with clock.guard(needed=False):
+                model = Evidence(one.candidate.name, rows, box)
+                drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
+                made = [process for process, _, _ in filter(None, drawn)] or made
         if any(process.raised for process in made):
             notes.append("Some matrices needed more than the least jitter, see jitter_: rows may be all but equal.")
         return made
@@ -153,13 +186,12 @@ def processes(
     ]
 
 
-def mix(scored: list[Scored], n: int, notes: list[str]) -> Search:
+def mix(scored: list[Scored], n: int) -> Search:
     """Members of those that are let in, with their weights.
 
     Args:
         scored: what was found; of equal names the one of the larger evidence counts.
         n: number of rows.
-        notes: what the user should know.
 
     Returns:
         The members.
@@ -180,7 +212,7 @@ def mix(scored: list[Scored], n: int, notes: list[str]) -> Search:
         made = by_name[name].members()
         members += [member._replace(weight=weight / len(made)) for member in made]
     converged = all(by_name[name].converged for name in weights)
-    return Search(members, tuple(weights), evidence, loo, list(dict.fromkeys(notes)), converged)
+    return Search(members, tuple(weights), evidence, loo, converged)
 
 
 def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str, float]:
@@ -195,7 +227,7 @@ def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str,
         Weights by name, their sum 1, without those below 1 %.
     """
     best = max(evidence.values())
-    inside = [name for name, value in evidence.items() if value >= best - max(GATE, 0.1 * n)]
+    inside = [name for name, value in evidence.items() if value >= best - max(GATE, 0.2 * n)]
     scores = np.array([0.5 * (evidence[name] + loo[name]) for name in inside]) / TEMPERATURE
     weights = np.exp(scores - scores.max())
     weights /= weights.sum()
