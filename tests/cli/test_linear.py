@@ -48,7 +48,7 @@ def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "forest"], "unknown; use one of resnet, mlp, single-layer, linear, random-features"),
+        (["--model", "forest"], "unknown; use one of auto, resnet, mlp, single-layer, linear, random-features"),
         (["--model", "linear", "--width", "3"], "--width: --model linear has no such setting"),
         (["--model", "linear", "--time", "5"], "--time: --model linear has no such setting"),
         (["--model", "random-features", "--max-iter", "5"], "--max-iter: --model random-features has no such setting"),

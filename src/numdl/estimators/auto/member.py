@@ -58,6 +58,11 @@ class Network(NamedTuple):
         """Nothing is added for the sake of rounding."""
         return 0.0
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return len(self.weights)
+
     def moments(self, rows: Rows, box: np.ndarray, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean, and variance of a new observation; see `kernels.process.Process` for this and the other methods."""
         mean = np.empty(len(x))

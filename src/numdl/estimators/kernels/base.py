@@ -215,7 +215,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         rows = len(self.mixtures_[0].rows.y)
         return {
             self._about: self._names(),
-            "Members": f"{sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
+            "Mixture": f"of {sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
             "Log evidence": f"{float(np.sum(self.log_evidence_)):.4g} nats",
             "Noise": ", ".join(f"{noise:.4g}" for noise in np.ravel(self.noise_)[:5]),
@@ -224,7 +224,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _record(self) -> dict[str, Any]:
         return {
             "model": self._label.removeprefix("numdl "),
-            "n_parameters": sum(len(m.members[0].theta) for m in self.mixtures_),
+            "n_parameters": sum(max(m.members, key=lambda one: one.weight).n_parameters for m in self.mixtures_),
         }
 
 

@@ -41,6 +41,11 @@ class Process(NamedTuple):
         """Variance of one observation."""
         return float(np.exp(self.theta[0]))
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of hyperparameters."""
+        return len(self.theta)
+
     def moments(self, rows: Rows, box: np.ndarray, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean, and variance of a new observation.
 

@@ -1,0 +1,172 @@
+"""The model that chooses: members by evidence, interruptions and budgets, edges, files, scikit-learn."""
+
+import warnings
+
+import numpy as np
+import pytest
+from kernel_data import table
+from scikit_learn_checks import parametrize_with_quick_checks
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import BayesianRidge
+
+import numdl
+from numdl import AutoRegressor, KernelRegressor
+from numdl.estimators.auto import regressor as auto
+from numdl.estimators.kernels import search
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_quick_checks([AutoRegressor(n_networks=0)])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def rmse(model, x, truth):
+    return np.sqrt(np.mean((model.predict(x) - truth) ** 2))
+
+
+def kink(n, seed):
+    x = np.random.default_rng(seed).uniform(size=(n, 2))
+    return x, np.abs(x[:, 0] - 0.4) + np.maximum(x[:, 0] + x[:, 1] - 1, 0)
+
+
+def test_networks_carry_what_has_kinks():
+    x, y = kink(150, 0)
+    model, kernels = AutoRegressor(random_state=0).fit(x, y), KernelRegressor(random_state=0).fit(x, y)
+    new, truth = kink(1000, 1)
+    assert rmse(model, new, truth) < 0.5 * rmse(kernels, new, truth)
+    names = model.weights_[0]
+    assert abs(sum(names.values()) - 1) < 1e-12 and max(names, key=names.get).split()[0] in ("flow", "layer")
+    assert list(names.values()) == sorted(names.values(), reverse=True)
+    assert {name for name in model.evidence_[0] if "(" in name} >= {"flow 8x4 (1)", "layer 16 (2)"}
+    assert model.log_evidence_ == max(model.evidence_[0].values()) > kernels.log_evidence_
+    inside = [np.mean(np.abs(model.predict(new, True)[0] - truth) < z * model.predict(new, True)[1]) for z in (0.67, 3)]
+    assert inside[0] > 0.4 and inside[1] > 0.9
+
+
+def test_a_straight_line_in_much_noise_is_a_straight_line():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 5))
+    y = x @ [1.0, -1, 0.5, 0, 0] + 1.5 * rng.normal(size=60)
+    model = AutoRegressor(random_state=0).fit(x, y)
+    new = rng.normal(size=(500, 5))
+    mean, std = model.predict(new, return_std=True)
+    expected, spread = BayesianRidge().fit(x, y).predict(new, return_std=True)
+    truth = new @ [1.0, -1, 0.5, 0, 0] + 1.5 * rng.normal(size=500)
+    assert np.sqrt(np.mean((mean - truth) ** 2)) < 1.02 * np.sqrt(np.mean((expected - truth) ** 2))
+    assert np.abs(np.median(std / spread) - 1) < 0.2
+    assert model.weights_[0]["linear"] > 0.1
+
+
+def test_the_slope_is_that_of_the_mean():
+    x, y = kink(120, 0)
+    model, h = AutoRegressor(random_state=0).fit(x, y), 1e-5
+    assert any(name.startswith(("flow", "layer")) for name in model.weights_[0])
+    for j, unit in enumerate(np.eye(2)):
+        numeric = (model.predict(x + h * unit) - model.predict(x - h * unit)) / (2 * h)
+        np.testing.assert_allclose(model.gradient(x)[:, j], numeric, atol=1e-4)
+
+
+def test_rows_of_whole_weight_are_rows_that_are_there_several_times():
+    x, y = kink(70, 0)
+    times = np.random.default_rng(0).integers(0, 3, 70)
+    one = AutoRegressor(n_networks=1, random_state=0).fit(x, y, times)
+    other = AutoRegressor(n_networks=1, random_state=0).fit(np.repeat(x, times, 0), np.repeat(y, times))
+    np.testing.assert_allclose(one.predict(x), other.predict(x), atol=1e-6)
+
+
+def test_targets_have_models_of_their_own_and_files_hold_them(tmp_path):
+    x, y = kink(80, 0)
+    c = np.column_stack([y, 100 * x[:, 1] + np.random.default_rng(0).normal(size=80)])
+    model = AutoRegressor(random_state=0).fit(x, c)
+    assert len(model.weights_) == 2 and 0.7 < model.noise_[1] < 1.4 and model.noise_[0] < 0.02
+    model.save(tmp_path / "model.numdl")
+    again, new = numdl.load(tmp_path / "model.numdl"), kink(300, 3)[0]
+    for a, b in zip(model.predict(new, True), again.predict(new, True), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(model.gradient(new), again.gradient(new))
+    np.testing.assert_array_equal(model.predict_quantiles(new), again.predict_quantiles(new))
+    np.testing.assert_array_equal(clone(model).fit(x, c).predict(new), model.predict(new))
+    assert again.weights_ == model.weights_ and again.status_ == model.status_
+    assert model.summary(x, c).facts["Members"].count("flow 8x4") == model._names().count("flow 8x4")
+
+
+def interrupt_at(monkeypatch, module, name, call):
+    """Ctrl-C in this call of a function, counted from 1."""
+    inner, calls = getattr(module, name), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return inner(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call", "left"),
+    [(search, "optimise", 3, 2), (search, "draw", 1, 13), (auto.Training, "advance", 2, 9)],
+)
+def test_an_interruption_keeps_what_was_found(monkeypatch, module, name, call, left):
+    x, y = table(70, d=2, noise=0.1)
+    interrupt_at(monkeypatch, module, name, call)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = AutoRegressor(random_state=0).fit(x, y)
+    assert model.status_.code == "interrupted" and len(model.evidence_[0]) <= left
+    assert np.isfinite(model.predict(x)).all() and rmse(model, x, y) < y.std()
+
+
+def test_an_interruption_before_there_is_anything_is_one(monkeypatch):
+    interrupt_at(monkeypatch, search, "optimise", 1)
+    with pytest.raises(KeyboardInterrupt):
+        AutoRegressor().fit(*table(30))
+
+
+def test_the_targets_after_an_interruption_get_the_first_candidate(monkeypatch):
+    x, y = table(70, d=2, noise=0.1)
+    interrupt_at(monkeypatch, search, "optimise", 3)
+    with pytest.warns(ConvergenceWarning):
+        model = AutoRegressor(random_state=0).fit(x, np.column_stack([y, 2 * y + x[:, 0]]))
+    assert set(model.evidence_[1]) == {"linear"} and model.predict(x).shape == (70, 2)
+
+
+def test_a_budget_that_is_over_leaves_the_first_candidate(monkeypatch):
+    clock = iter(np.arange(0.0, 1e6, 10.0))
+    monkeypatch.setattr(search.time, "monotonic", lambda: float(next(clock)))
+    with pytest.warns(ConvergenceWarning, match="The time was over before the kernel rbf was tried"):
+        model = AutoRegressor(time_budget=5, random_state=0).fit(*table(70))
+    assert set(model.weights_[0]) == {"linear"}
+
+
+def test_a_network_without_finite_evidence_is_left_out(monkeypatch):
+    monkeypatch.setattr(auto.Training, "network", lambda self: None)
+    with pytest.warns(ConvergenceWarning, match="Network 1, flow 8x4, is left out"):
+        model = AutoRegressor(n_networks=1, random_state=0).fit(*table(40))
+    assert not any("flow" in name for name in model.evidence_[0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("networks", [0, 2])
+def test_few_rows_and_constant_targets(n, networks):
+    x, y = table(n, d=2)
+    for c in (y, np.full(n, 3.0)):
+        mean, std = AutoRegressor(n_networks=networks, random_state=0).fit(x, c).predict(x, return_std=True)
+        assert np.isfinite(mean).all() and (std >= 0).all()
+    np.testing.assert_allclose(mean, 3.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_networks": -1}, r"AutoRegressor\(n_networks=-1\): needs a whole number >= 0"),
+        ({"n_networks": "many"}, r"n_networks='many'\): needs a whole number"),
+        ({"time_budget": 0}, r"time_budget=0\): needs a finite number > 0"),
+    ],
+)
+def test_parameters_that_cannot_be_used(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AutoRegressor(**parameters).fit(*table())
