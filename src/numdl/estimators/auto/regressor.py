@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from numdl import checks
 from numdl.estimators.auto.plan import plan
-from numdl.estimators.auto.training import Training
+from numdl.estimators.auto.training import LEAST, Training
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.evidence import KERNELS, Rows
 from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
@@ -16,8 +17,9 @@ from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Setti
 N_NETWORKS = 6
 """Networks that are tried."""
 
-LEAST = 60
-"""Rows below which networks are not tried: processes were never behind them there."""
+FEWEST, SOLVED = 40, 1e-3
+"""Networks are not tried on fewer rows, nor where a process predicts each row to this share of the deviation of the
+target from all others: there they never won, and cost most of the time."""
 
 
 class AutoRegressor(MixtureRegressor):
@@ -29,7 +31,8 @@ class AutoRegressor(MixtureRegressor):
     Nothing is compiled: a fit to some hundred rows takes a second or a few. Each target gets a model of its own.
 
     Args:
-        n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none below 60 rows; 0 for none.
+        n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none on fewer than 40 rows and
+            where processes leave nothing to explain; 0 for none.
         time_budget: seconds at most for the search, or None. The first candidate is judged whatever it takes.
         random_state: seed or generator of starts, subsets and draws.
 
@@ -75,17 +78,36 @@ class AutoRegressor(MixtureRegressor):
     ) -> list[Scored]:
         n = len(rows.y)
         found = processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, clock)
-        count = (N_NETWORKS if n >= LEAST else 0) if self.n_networks == "auto" else int(self.n_networks)
-        for i, start in enumerate(plan(rows.x.shape[1], count), start=1):
-            if found and clock.over():
-                notes.append(f"The time was over before network {i} of {count} was tried.")
-                break
-            training = Training(rows, start.spec, rng, start.noise, start.gain)
-            with clock.guard(needed=not found):
+        count = N_NETWORKS if self.n_networks == "auto" else int(self.n_networks)
+        if self.n_networks == "auto" and (n < FEWEST or any(one.error < SOLVED for one in found)):
+            return found
+        return found + _networks(rows, count, rng, notes, clock, needed=not found)
+
+
+def _networks(
+    rows: Rows, count: int, rng: np.random.Generator, notes: list[str], clock: Clock, *, needed: bool
+) -> list[Scored]:
+    """Networks from several starts: all for some steps, then the better half to the end."""
+    begun: list[tuple[str, Training]] = []
+    for i, start in enumerate(plan(rows.x.shape[1], count), start=1):
+        if not (needed and not begun) and clock.over():
+            notes.append(f"The time was over before network {i} of {count} was tried.")
+            break
+        training = Training(rows, start.spec, rng, start.noise, start.gain)
+        with clock.guard(needed=needed and not begun):
+            training.advance(LEAST, deadline=clock.end)
+        begun.append((f"{start.spec.name} ({i})", training))
+    ranked = sorted(begun, key=lambda one: -max(one[1].seen, default=-np.inf))
+    for _, training in ranked[: -(-len(ranked) // 2)]:
+        if not clock.over():
+            with clock.guard(needed=False):
                 training.advance(deadline=clock.end)
-            one = training.network()
-            if one is None:
-                notes.append(f"Network {i}, {start.spec.name}, is left out: its evidence was not finite.")
-                continue
-            found.append(Scored(f"{one.name} ({i})", one.evidence, one.density, True, lambda one=one: [one]))
-        return found
+    found = []
+    for name, training in begun:
+        one = training.network()
+        if one is None:
+            notes.append(f"Network {name} is left out: its evidence was not finite.")
+            continue
+        error = float(np.sqrt(np.average((rows.y - one.left_out(rows)[0]) ** 2, weights=rows.w)))
+        found.append(Scored(name, one.evidence, one.density, error, True, functools.partial(list, [one])))
+    return found

@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from numdl.estimators.kernels.evidence import Rows
 
-SMALL = 1000
-"""Rows up to which one thread is not slower than several."""
+SMALL = 4000
+"""Rows up to which one thread is quicker: most matrices of a search have some hundred rows."""
 
 
 def few_threads(n: int) -> threadpool_limits:
-    """One thread for the BLAS of small matrices: two that wait for each other took ten times the time at 240 rows.
+    """One thread for the BLAS of small matrices: two that wait for each other took 8 to 40 times the time.
 
     Args:
         n: number of rows.

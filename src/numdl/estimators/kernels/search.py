@@ -54,12 +54,13 @@ class Settings(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A candidate on all rows: its process, Laplace log evidence and leave-one-out log density."""
+    """A candidate on all rows: its process, Laplace log evidence, log density and error of rows given all others."""
 
     candidate: Candidate
     process: Process
     evidence: float
     left_out: float
+    error: float
 
 
 class Scored(NamedTuple):
@@ -69,6 +70,7 @@ class Scored(NamedTuple):
         name: under which its weight is told.
         evidence: Laplace log evidence of all observations.
         left_out: sum of the log densities of the rows given all others.
+        error: root mean square of what all others predict wrongly of a row, in standard deviations of the target.
         converged: whether its search ended by itself.
         members: makes what it brings into a mixture, one or several alike.
     """
@@ -76,6 +78,7 @@ class Scored(NamedTuple):
     name: str
     evidence: float
     left_out: float
+    error: float
     converged: bool
     members: Callable[[], list[Any]]
 
@@ -181,7 +184,14 @@ def processes(
         return made
 
     return [
-        Scored(one.candidate.name, one.evidence, one.left_out, one.candidate.converged, functools.partial(members, one))
+        Scored(
+            one.candidate.name,
+            one.evidence,
+            one.left_out,
+            one.error,
+            one.candidate.converged,
+            functools.partial(members, one),
+        )
         for one in judged
     ]
 
@@ -261,4 +271,5 @@ def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
     density = -0.5 * np.sum((rows.y - mean) ** 2 / variance + np.log(2 * np.pi * variance))
     noise = float(np.exp(one.theta[0]))
     evidence = model.likelihood(factor, noise) - 0.5 * off @ off + volume
-    return Judged(one, process, float(evidence), float(density) + within(rows, noise))
+    error = float(np.sqrt(np.average((rows.y - mean) ** 2, weights=rows.w)))
+    return Judged(one, process, float(evidence), float(density) + within(rows, noise), error)
