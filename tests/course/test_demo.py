@@ -20,10 +20,10 @@ class StandIn:
     def __init__(self, time_budget, random_state):
         self.time_budget = time_budget
 
-    def fit(self, x, y, observe):
+    def fit(self, x, y, observe=lambda record: None):
         observe({"iteration": 1, "objective": 0.5, "phase": "training", "train_error": 0.1, "seconds": 0.1})
         self.model = (Ridge() if y.dtype.kind == "f" else LogisticRegression(max_iter=2000)).fit(x, y)
-        self.status_, self.seconds_, self.members_ = self.status, 2.0, [0, 1]
+        self.status_, self.members_ = self.status, [0, 1]
         self.architecture_ = type("Net", (), {"title": "plain 8x2"})
         return self
 
@@ -36,14 +36,14 @@ class StandIn:
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    monkeypatch.setattr("numdl.estimators.ResNetRegressor", StandIn)
+    monkeypatch.setattr("numdl.estimators.AutoRegressor", StandIn)
     monkeypatch.setattr("numdl.estimators.ResNetClassifier", StandIn)
 
 
 def row(**changes):
     values = {"name": "some", "title": "Some <data>", "rows": 1000, "columns": 2, "task": "regression"}
     values |= {"measure": "RMSE", "unit": "m", "error": 0.5, "linear": 2.0, "trivial": 3.0, "seconds": 20.0}
-    values |= {"network": "plain 8x2", "status": "converged", "page": "some.html"}
+    values |= {"model": "plain 8x2", "status": "converged", "page": "some.html"}
     return demo.DemoRow(**values | changes)
 
 
@@ -102,7 +102,7 @@ def test_baselines_are_those_they_say():
 
 def test_the_table_keeps_its_numbers_in_a_narrow_terminal():
     console = Console(file=io.StringIO(), width=80)
-    console.print(demo_page.result_table([row(network="antisymmetric 64x4, 4 starts", error=1.234e-5)]))
+    console.print(demo_page.result_table([row(model="antisymmetric 64x4, 4 starts", error=1.234e-5)]))
     text = console.file.getvalue()
     assert "…" not in text and "1.23e-5" in text and "1,000 x 2" in text
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from numdl.course.demo.run import DemoRow
 
-HEAD = ("data", "rows x columns", "error in", "numdl", "linear", "no model", "time", "network")
+HEAD = ("data", "rows x columns", "error in", "numdl", "linear", "no model", "time", "model")
 INTRODUCTION = (
-    "Each network was trained with the defaults and a time limit, nothing else. Errors are those on rows that no model "
+    "Each model was trained with the defaults and a time limit, nothing else. Errors are those on rows that no model "
     "has seen. The linear model is ridge or logistic regression; no model means predicting the mean or the most "
     "frequent class."
 )
@@ -37,7 +37,7 @@ def cells(row: DemoRow) -> list[str]:
         One text for each column.
     """
     errors = [number(value, 3) for value in (row.error, row.linear, row.trivial)]
-    return [row.name, f"{row.rows:,} x {row.columns}", row.measure, *errors, duration(row.seconds), row.network]
+    return [row.name, f"{row.rows:,} x {row.columns}", row.measure, *errors, duration(row.seconds), row.model]
 
 
 def result_table(rows: Sequence[DemoRow]) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from numdl.course.runner import prepare_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
-TIME_BUDGET = 20.0
+TIME_BUDGET = 10.0
 """Seconds that training on one data set may take."""
 
 
@@ -35,11 +36,11 @@ class DemoRow(NamedTuple):
         task: ``"regression"`` or ``"classification"``.
         measure: what the errors are: ``"RMSE"`` or ``"% wrong"``.
         unit: of the targets, or empty.
-        error: of the network on the held-out rows.
+        error: of numdl on the held-out rows.
         linear: of ridge or logistic regression on the same rows.
         trivial: of predicting the mean, or the most frequent class.
         seconds: that training took, compilation included.
-        network: that was chosen.
+        model: that was chosen.
         status: why the training ended.
         page: file name of the report page.
     """
@@ -55,7 +56,7 @@ class DemoRow(NamedTuple):
     linear: float
     trivial: float
     seconds: float
-    network: str
+    model: str
     status: str
     page: str
 
@@ -152,14 +153,19 @@ def error(data: DemoSet, prediction: np.ndarray) -> float:
 def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget: float) -> DemoRow:
     from sklearn.exceptions import ConvergenceWarning
 
-    from numdl.estimators import ResNetClassifier, ResNetRegressor
+    from numdl.estimators import AutoRegressor, ResNetClassifier
     from numdl.report import ProgressLine, ScoreRow, print_status, write_page
 
-    kind = ResNetRegressor if data.task == "regression" else ResNetClassifier
-    model = kind(time_budget=time_budget, random_state=0)
+    model: Any
+    began = time.perf_counter()
     with warnings.catch_warnings(), ProgressLine(console, every=50) as line:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
-        model.fit(data.x, data.y, observe=lambda record: _show(line, record))
+        if data.task == "regression":
+            model = AutoRegressor(time_budget=time_budget, random_state=0).fit(data.x, data.y)
+        else:
+            model = ResNetClassifier(time_budget=time_budget, random_state=0)
+            model.fit(data.x, data.y, observe=lambda record: _show(line, record))
+    seconds = time.perf_counter() - began
     print_status(model.status_, console)
     errors = {"own": error(data, model.predict(data.x_test)), **baselines(data)}
     measure = "% wrong" if data.task == "classification" else "RMSE"
@@ -167,7 +173,7 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         "regression": ("ridge regression", "mean of the targets"),
         "classification": ("logistic regression", "most frequent class"),
     }[data.task]
-    scores = [("numdl ResNet", "own"), (linear, "linear"), (trivial, "trivial")]
+    scores = [("numdl", "own"), (linear, "linear"), (trivial, "trivial")]
     base = model.summary(data.x_test, data.y_test)
     summary = dataclasses.replace(
         base,
@@ -189,14 +195,17 @@ def _train(name: str, data: DemoSet, folder: Path, console: Console, time_budget
         errors["own"],
         errors["linear"],
         errors["trivial"],
-        float(model.seconds_),
-        _network(model),
+        seconds,
+        _described(model),
         model.status_.code,
         page,
     )
 
 
-def _network(model: Any) -> str:
+def _described(model: Any) -> str:
+    """What was chosen: the heaviest members of a mixture, or the network."""
+    if hasattr(model, "weights_"):
+        return ", ".join([name for name, weight in model.weights_[0].items() if weight >= 0.1][:3])
     count = len(model.members_)
     return model.architecture_.title + (f", {count} starts" if count > 1 else "")
 
