@@ -17,7 +17,7 @@ from numdl import KernelRegressor
 from numdl.estimators.kernels.evidence import JITTER, KERNELS, Evidence, Rows
 from numdl.estimators.kernels.mixture import Mixture, combine, moments, quantile
 from numdl.estimators.kernels.process import Process
-from numdl.estimators.kernels.search import gate
+from numdl.estimators.kernels.search import WORTH, gate
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -192,7 +192,8 @@ def test_averaged_hyperparameters_and_all_kernels():
     x, y = table(40, noise=0.3)
     model = KernelRegressor(random_state=0).fit(x, y)
     assert abs(sum(model.weights_[0].values()) - 1) < 1e-12
-    assert len(model.mixtures_[0].members) == 12 * len(model.weights_[0])
+    drawn = sum(weight >= WORTH for weight in model.weights_[0].values())
+    assert len(model.mixtures_[0].members) == 12 * drawn + len(model.weights_[0]) - drawn and drawn
     assert set(model.evidence_[0]) == set(KERNELS) and model.log_evidence_ == max(model.evidence_[0].values())
     assert model.status_.converged and 0.15 < model.noise_ < 0.6
     new, truth = table(500, noise=0.0, seed=9)

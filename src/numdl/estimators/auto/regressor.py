@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
+from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import LEAST, Training
 from numdl.estimators.kernels.base import MixtureRegressor
@@ -84,6 +85,11 @@ class AutoRegressor(MixtureRegressor):
         return found + _networks(rows, count, rng, notes, clock, needed=not found)
 
 
+def _alone(network: Network, weight: float) -> list[Network]:
+    """A network brings itself into a mixture, whatever its weight."""
+    return [network]
+
+
 def _networks(
     rows: Rows, count: int, rng: np.random.Generator, notes: list[str], clock: Clock, *, needed: bool
 ) -> list[Scored]:
@@ -109,5 +115,5 @@ def _networks(
             notes.append(f"Network {name} is left out: its evidence was not finite.")
             continue
         error = float(np.sqrt(np.average((rows.y - one.left_out(rows)[0]) ** 2, weights=rows.w)))
-        found.append(Scored(name, one.evidence, one.density, error, True, functools.partial(list, [one])))
+        found.append(Scored(name, one.evidence, one.density, error, True, functools.partial(_alone, one)))
     return found

@@ -34,6 +34,9 @@ LARGEST = 6000
 
 TEMPERATURE, GATE, NEGLIGIBLE = 5.0, 10.0, 0.01
 
+WORTH = 0.1
+"""Weight from which on the hyperparameters of a member are averaged: draws are half the time of a small fit."""
+
 
 class Settings(NamedTuple):
     """What the caller leaves open.
@@ -72,7 +75,7 @@ class Scored(NamedTuple):
         left_out: sum of the log densities of the rows given all others.
         error: root mean square of what all others predict wrongly of a row, in standard deviations of the target.
         converged: whether its search ended by itself.
-        members: makes what it brings into a mixture, one or several alike.
+        members: makes what it brings into a mixture of its weight, one or several alike.
     """
 
     name: str
@@ -80,7 +83,7 @@ class Scored(NamedTuple):
     left_out: float
     error: float
     converged: bool
-    members: Callable[[], list[Any]]
+    members: Callable[[float], list[Any]]
 
 
 class Search(NamedTuple):
@@ -172,9 +175,9 @@ def processes(
     if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
 
-    def members(one: Judged) -> list[Process]:
+    def members(one: Judged, weight: float) -> list[Process]:
         made = [one.process]
-        if settings.average and not clock.over():
+        if settings.average and weight >= WORTH and not clock.over():
             with clock.guard(needed=False):
                 model = Evidence(one.candidate.name, rows, box)
                 drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
@@ -219,7 +222,7 @@ def mix(scored: list[Scored], n: int) -> Search:
     loo = {name: by_name[name].left_out for name in evidence}
     weights, members = gate(evidence, loo, n), []
     for name, weight in weights.items():
-        made = by_name[name].members()
+        made = by_name[name].members(weight)
         members += [member._replace(weight=weight / len(made)) for member in made]
     converged = all(by_name[name].converged for name in weights)
     return Search(members, tuple(weights), evidence, loo, converged)
