@@ -1,8 +1,13 @@
-"""``numdl fit --model linear|random-features|kernel``: folder, page and commands as for a network, in a second."""
+"""``numdl fit`` by default and with ``--model linear|random-features|kernel``: folder, page and commands as for a network, in a second."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from numdl import load
+from numdl.cli.models import choose_model
+from numdl.cli.options import FitOptions
 from numdl.report.summary import read_summary
 
 
@@ -89,3 +94,33 @@ def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):
     assert numdl("predict", run, csv_file, "--std").code == 0
     refused = numdl("fit", csv_file, "--target", "kind", "--model", "kernel", "--out", tmp_path / "other")
     assert refused.code == 1 and "the target holds classes" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("rows", "targets", "task", "processes", "given", "expected"),
+    [
+        (100, 1, "regression", 1, {}, "auto"),
+        (4000, 4, "regression", 1, {"time": 5.0, "seed": 3}, "auto"),
+        (4001, 1, "regression", 1, {}, "resnet"),
+        (100, 5, "regression", 1, {}, "resnet"),
+        (100, 1, "classification", 1, {}, "resnet"),
+        (100, 1, "regression", 2, {}, "resnet"),
+        (100, 1, "regression", 1, {"width": 8}, "resnet"),
+        (100, 1, "regression", 1, {"alpha": 0.1}, "resnet"),
+        (100, 1, "regression", 1, {"dtype": "float32"}, "resnet"),
+        (100, 1, "regression", 1, {"model": "mlp"}, "mlp"),
+    ],
+)
+def test_what_auto_stands_for(rows, targets, task, processes, given, expected):
+    encoder = SimpleNamespace(task=task, target_names=["y"] * targets)
+    prepared = SimpleNamespace(encoder=encoder, parts={"train": SimpleNamespace(x=np.zeros((rows, 2)))})
+    assert choose_model(FitOptions(("y",), **given), prepared, processes) == expected
+
+
+def test_a_table_of_numbers_gets_the_model_that_chooses(numdl, csv_file, tmp_path):
+    run = tmp_path / "run"
+    result = numdl("fit", csv_file, "--target", "price", "--out", run)
+    assert result.code == 0 and "numdl auto" in result.out and "Members, weights:" in result.out
+    assert read_summary(run / "summary.numdl").model == "auto" and not (run / "checkpoint.numdl").exists()
+    assert numdl("predict", run, csv_file, "--std", "--out", tmp_path / "p.csv").code == 0
+    assert "finished" in numdl("fit", csv_file, "--target", "price", "--out", run, "--resume").out
