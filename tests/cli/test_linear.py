@@ -1,4 +1,4 @@
-"""``numdl fit`` by default and with ``--model linear|random-features|kernel``: folder, page and commands as for a network, in a second."""
+"""``numdl fit`` by default, and ``--model linear|random-features|kernel``: folder, page and commands in a second."""
 
 from types import SimpleNamespace
 
