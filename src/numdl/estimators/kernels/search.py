@@ -15,7 +15,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ REFINE = 600
 
 LARGEST = 6000
 """Rows of a factorisation: more need gigabytes and minutes."""
+
+T = TypeVar("T")
 
 TEMPERATURE, GATE, NEGLIGIBLE = 5.0, 10.0, 0.01
 
@@ -93,6 +95,10 @@ class Search(NamedTuple):
     converged: bool
 
 
+class Late(Exception):
+    """The time was over in the middle of something."""
+
+
 class Clock:
     """How much longer may a search go on?
 
@@ -116,9 +122,33 @@ class Clock:
         """Whether nothing new should be begun."""
         return self.interrupted or time.monotonic() > self.end
 
+    def check(self) -> None:
+        """Go on only where there is time.
+
+        Raises:
+            Late: the time is over; `guard` catches it.
+        """
+        if self.over():
+            raise Late
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """Result of something without which there is no model: an interruption lets it begin again, once.
+
+        Args:
+            call: what has to be done.
+
+        Returns:
+            Its result.
+        """
+        try:
+            return call()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return call()
+
     @contextlib.contextmanager
     def guard(self, *, needed: bool) -> Iterator[None]:
-        """Let an interruption end what is inside, and the time with it.
+        """Let an interruption or the end of the time end what is inside, and the time with it.
 
         Args:
             needed: whether there is no model yet, so that the interruption has to be raised.
@@ -128,6 +158,8 @@ class Clock:
         """
         try:
             yield
+        except Late:
+            pass
         except KeyboardInterrupt:
             self.interrupted = True
             if needed:
@@ -158,16 +190,17 @@ def processes(
             notes.append(f"The time was over before the kernel {name} was tried.")
             break
         with clock.guard(needed=not judged):
-            best = optimise(Evidence(name, few, box), settings.n_restarts, rng)
+            best = optimise(Evidence(name, few, box, clock.check if judged else None), settings.n_restarts, rng)
             if best is not None and (one := _judge(best, few, box)) is not None:
                 judged.append(one)
+            continue
+        notes.append(f"The time was over while the kernel {name} was tried.")
+        break
     tried = settings.kernels
     if len(few.y) < n:
-        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[: 1 if clock.over() else 2]
-        tried = tuple(one.candidate.name for one in judged)
-        more = _part(rows, order[: settings.more])
-        found = [refine(one.candidate, Evidence(one.candidate.name, more, box)) for one in judged]
-        judged = [one for best in found if (one := _judge(best, rows, box)) is not None]
+        screened = [one.candidate for one in _worth_all_rows(judged)[: 1 if clock.over() else None]]
+        tried = tuple(one.name for one in screened)
+        judged = _on_all_rows(screened, rows, _part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
     if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
@@ -176,7 +209,7 @@ def processes(
         made = [one.process]
         if settings.average and not clock.over():
             with clock.guard(needed=False):
-                model = Evidence(one.candidate.name, rows, box)
+                model = Evidence(one.candidate.name, rows, box, clock.check)
                 drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
                 made = [process for process, _, _ in filter(None, drawn)] or made
         if any(process.raised for process in made):
@@ -194,6 +227,33 @@ def processes(
         )
         for one in judged
     ]
+
+
+def _worth_all_rows(judged: list[Judged]) -> list[Judged]:
+    """The best two, and the straight line where these rows do not contradict it: few favour it by a few nats only."""
+    ranked = sorted(judged, key=lambda one: -one.evidence - one.left_out)
+    best = max((one.evidence for one in judged), default=0.0)
+    straight = [one for one in ranked[2:] if one.candidate.name == "linear" and one.evidence > best - GATE]
+    return ranked[:2] + straight
+
+
+def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray, clock: Clock) -> list[Judged]:
+    """Candidates that go on with more rows and are judged on all; the first of them whatever the time."""
+    judged: list[Judged] = []
+    for one in found:
+        best = one
+        with clock.guard(needed=False):
+            best = refine(one, Evidence(one.name, more, box, clock.check))
+        made = None
+        if judged:
+            with clock.guard(needed=False):
+                clock.check()
+                made = _judge(best, rows, box)
+        else:
+            made = clock.insist(functools.partial(_judge, best, rows, box))
+        if made is not None:
+            judged.append(made)
+    return judged
 
 
 def mix(scored: list[Scored], n: int) -> Search:
