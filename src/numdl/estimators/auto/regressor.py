@@ -102,6 +102,7 @@ def _networks(
         if not clock.over():
             with clock.guard(needed=False):
                 training.advance(deadline=clock.end)
+    clock.over()  # those that were followed may have been cut short
     found: list[Scored] = []
     for name, training in begun:
         if needed and not found:

@@ -78,7 +78,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
-        clock.insist(lambda: self._describe(X, table, found, notes, clock.interrupted))
+        clock.insist(lambda: self._describe(X, table, found, notes, clock))
         if notes:
             warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
         return self
@@ -165,7 +165,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
         return columns[0] if self._flat else np.stack(columns, axis=1)
 
-    def _describe(self, X: np.ndarray, table: Table, found: list[Search], notes: list[str], interrupted: bool) -> None:
+    def _describe(self, X: np.ndarray, table: Table, found: list[Search], notes: list[str], clock: Clock) -> None:
         """Fitted attributes that tell about the fit, and its status."""
         scale = self._targets.scale
         one = (lambda values: float(values[0])) if self._flat else np.array
@@ -187,9 +187,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             lengths = self._scaler.scale / relevance
         self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
         self._leave_out(X, table)
-        code = (
-            "interrupted" if interrupted else "converged" if all(search.converged for search in found) else "max_iter"
-        )
+        code = "converged" if all(search.converged for search in found) else "max_iter"
+        code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         text = " ".join([f"{self._about}, weights: {self._names()}.", *notes])
         self.status_ = Status(code, text)
 

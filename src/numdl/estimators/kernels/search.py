@@ -104,10 +104,16 @@ class Clock:
 
     Args:
         seconds: that it may take, None for no limit.
+
+    Attributes:
+        end: when the time is over, as ``time.monotonic`` tells it.
+        interrupted: whether Ctrl-C came.
+        late: whether something was not done for want of time.
     """
 
     def __init__(self, seconds: float | None) -> None:
-        self._began, self._seconds, self.interrupted = time.monotonic(), seconds, False
+        self._began, self._seconds = time.monotonic(), seconds
+        self.interrupted, self.late = False, False
         self.share(1.0)
 
     def share(self, part: float) -> None:
@@ -120,7 +126,9 @@ class Clock:
 
     def over(self) -> bool:
         """Whether nothing new should be begun."""
-        return self.interrupted or time.monotonic() > self.end
+        late = time.monotonic() > self.end
+        self.late |= late
+        return self.interrupted or late
 
     def check(self) -> None:
         """Go on only where there is time.
