@@ -13,7 +13,7 @@ from sklearn.linear_model import BayesianRidge
 import numdl
 from numdl import AutoRegressor, KernelRegressor
 from numdl.estimators.auto import regressor as auto
-from numdl.estimators.kernels import search
+from numdl.estimators.kernels import base, search
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -170,3 +170,69 @@ def test_few_rows_and_constant_targets(n, networks):
 def test_parameters_that_cannot_be_used(parameters, message):
     with pytest.raises(ValueError, match=message):
         AutoRegressor(**parameters).fit(*table())
+
+
+@pytest.mark.parametrize("unit", [0.0, 1e-300, 1e-200, 1e200, 1e300])
+def test_targets_of_any_unit(unit):
+    x, y = table(30, d=2)
+    model, plain = (AutoRegressor(n_networks=0, random_state=0).fit(x, u * y) for u in (unit, 1.0))
+    mean, std = model.predict(x, return_std=True)
+    if unit == 0:
+        assert (mean == 0).all() and (std < 1e-4).all() and model.noise_ < 1e-4
+        return
+    np.testing.assert_allclose(mean / unit, plain.predict(x), atol=1e-6)
+    np.testing.assert_allclose(std / unit, plain.predict(x, True)[1], rtol=1e-4)
+
+
+def test_fewer_observations_than_weights_that_they_determine():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 3))
+    y, w = x[:, 0] + 0.1 * rng.normal(size=50), rng.uniform(size=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)  # no network is left out
+        model = AutoRegressor(random_state=0).fit(x, y, w)
+    assert len([name for name in model.evidence_[0] if "(" in name]) == 6
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_few_rows_do_not_drop_the_straight_line(seed):
+    rng = np.random.default_rng(seed)
+    x, slopes, noise = rng.normal(size=(200, 8)), rng.normal(size=8), rng.normal(size=200)
+    model = AutoRegressor(n_networks=0, random_state=seed - 10).fit(x, x @ slopes + noise)
+    assert model.weights_[0]["linear"] > 0.1  # the best two on 150 rows were curved
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [(search, "refine", 1), (search, "_judge", 7), (search, "_judge", 8), (base, "each_left_out", 1)],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_interruption_after_the_screen_keeps_a_model(monkeypatch, module, name, call):
+    x, y = table(170, d=2, noise=0.1)
+    interrupt_at(monkeypatch, module, name, call)
+    model = AutoRegressor(n_networks=0, random_state=0).fit(x, y)
+    assert model.status_.code == "interrupted" and len(model.leave_one_out_) == 170
+    assert rmse(model, x, y) < 0.5 * y.std()
+
+
+def test_an_interruption_of_a_networks_end_leaves_it_out(monkeypatch):
+    x, y = table(70, d=2, noise=0.1)
+    interrupt_at(monkeypatch, auto, "_scored", 1)
+    model = AutoRegressor(n_networks=2, random_state=0).fit(x, y)
+    assert model.status_.code == "interrupted" and "flow 8x4 (1)" not in model.evidence_[0]
+
+
+def test_the_time_ends_a_kernel_that_is_being_tried(monkeypatch):
+    asked, over = [], search.Clock.over
+    monkeypatch.setattr(search.Clock, "over", lambda self: over(self) or len(asked) > 20)
+    inner = search.Clock.check
+    monkeypatch.setattr(search.Clock, "check", lambda self: (asked.append(1), inner(self))[1])
+    with pytest.warns(ConvergenceWarning, match="The time was over while the kernel rbf was tried"):
+        model = AutoRegressor(random_state=0).fit(*table(70))
+    assert set(model.evidence_[0]) == {"linear"} and len(asked) == 21
+
+
+@pytest.mark.parametrize("state", [-1, "a", 1.5])
+def test_random_states_that_are_none(state):
+    with pytest.raises(ValueError, match=r"AutoRegressor\(random_state=.*\): needs a whole number >= 0, a generator"):
+        AutoRegressor(random_state=state).fit(*table())

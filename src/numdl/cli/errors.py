@@ -37,7 +37,7 @@ def blame_input(*kinds: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
+def two_interrupts(tell: Callable[[], object]) -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C stays a KeyboardInterrupt; a second ends the process whatever it is doing.
 
     Python calls its signal handlers only between its own instructions, so neither is seen while compiled code runs. A
@@ -45,31 +45,33 @@ def two_interrupts(tell: Callable[[], object]) -> Iterator[None]:
 
     Args:
         tell: called at the first Ctrl-C, to say that the end is under way.
+
+    Yields:
+        Whether one came; its KeyboardInterrupt may be lost, as in a callback of C while modules are imported.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may listen to signals
+        yield lambda: False  # only the main thread may listen to signals
         return
     ear, mouth = socket.socketpair()
     mouth.setblocking(False)
     former = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
-    handler = signal.signal(signal.SIGINT, _first_raises())
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, _first_raises(heard))
     threading.Thread(target=_listen, args=(ear, tell), daemon=True).start()
     try:
-        yield
+        yield lambda: bool(heard)
     finally:
         signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(former)
         mouth.close()  # ends the thread
 
 
-def _first_raises() -> Callable[[int, FrameType | None], None]:
-    """Handler that raises KeyboardInterrupt once and then quits."""
-    heard = 0
+def _first_raises(heard: list[int]) -> Callable[[int, FrameType | None], None]:
+    """Handler that raises KeyboardInterrupt once and then quits; it notes what it hears."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        heard += 1
-        if heard > 1:
+        heard.append(number)
+        if len(heard) > 1:
             _quit()
         raise KeyboardInterrupt
 

@@ -16,11 +16,11 @@ from rich.text import Text
 from numdl.cli.baselines import baselines, score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError, two_interrupts
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
-from numdl.cli.models import check_model, check_processes, choose_model, fit_model
+from numdl.cli.models import REPEATED, check_model, check_processes, choose_model, fit_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.processes import Job, joined
-from numdl.cli.show import Progress, show_end, show_start
+from numdl.cli.show import UNFINISHED, Progress, show_end, show_start
 from numdl.report import FitSummary, write_page
 from numdl.report.summary import read_summary, write_summary
 
@@ -66,7 +66,7 @@ def _run(
 
     job.together(check)
     begun = False
-    with _interrupts(job, errors):
+    with _interrupts(job, errors) as heard:
         try:
             prepared = job.together(ready)
             digest = fingerprint(data)
@@ -74,7 +74,7 @@ def _run(
             again = job.of_first(resume and folder.options.exists())
             if again:
                 job.together(lambda: check_same_run(folder, options, digest) if job.first else None)
-                if job.of_first(folder.finished):
+                if job.of_first(folder.finished and not _cut_short(folder, choose_model(options, prepared, job.count))):
                     console.print(
                         Text(f"The run in {folder.path} is finished; there is nothing to resume."), soft_wrap=True
                     )
@@ -84,6 +84,8 @@ def _run(
                 begun = job.first
                 job.together(lambda: begin(folder, options, data, digest) if job.first else None)
             show_start(console, data, prepared, folder.checkpoint if again else None, job.count)
+            if heard():
+                raise KeyboardInterrupt  # the first one was lost
             return _train(data, prepared, options, folder, job, console, errors, quiet)
         except KeyboardInterrupt:
             if begun:
@@ -96,10 +98,10 @@ def _run(
             raise
 
 
-def _interrupts(job: Job, errors: Console) -> contextlib.AbstractContextManager[None]:
+def _interrupts(job: Job, errors: Console) -> contextlib.AbstractContextManager[Callable[[], bool]]:
     """Two of them for a process that is alone; several are not at the same step when they come."""
     if job.count > 1:
-        return contextlib.nullcontext()
+        return contextlib.nullcontext(lambda: False)
     return two_interrupts(lambda: errors.print("Interrupted: stopping after this step. Ctrl-C again quits at once."))
 
 
@@ -125,8 +127,9 @@ def _train(
     save(model, folder.model, extra)
     interrupted = model.status_.code == "interrupted"
     if interrupted:
+        then = "repeats the search" if chosen.model in REPEATED else "goes on"
         errors.print(
-            Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume goes on."), soft_wrap=True
+            Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume {then}."), soft_wrap=True
         )
     summary = _summary(data, prepared, model, facts, time.perf_counter() - began)
     write_summary(summary, folder.summary)
@@ -165,7 +168,14 @@ def _facts(data: Path, prepared: Prepared) -> dict[str, str]:
     }
 
 
+def _cut_short(folder: RunFolder, model: str) -> bool:
+    """Whether a run without checkpoints has a model whose search was not finished."""
+    return model in REPEATED and read_summary(folder.summary).status.code in UNFINISHED
+
+
 def _left_behind(folder: RunFolder) -> str:
+    if folder.finished:
+        return f"Interrupted: the model and the report in {folder.path} are those of the run before."
     if folder.model.exists():
         return (
             f"Interrupted: the model is in {folder.model}, its report is not written; repeat the command with --resume."

@@ -15,6 +15,9 @@ AUTO = "auto"
 LINEAR = "linear"
 RANDOM = "random-features"
 KERNEL = "kernel"
+REPEATED = (AUTO, KERNEL)
+"""Models without checkpoints: ``--resume`` repeats a search that was cut short, with more time."""
+
 _NETWORKS = {
     "resnet": ("ResNetRegressor", "ResNetClassifier"),
     "mlp": ("MLPRegressor", "MLPClassifier"),

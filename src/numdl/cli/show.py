@@ -15,6 +15,9 @@ from numdl.report import FitSummary, ProgressLine, print_status, score_table
 
 _LABEL = 11
 
+UNFINISHED = ("interrupted", "time_budget")
+"""Codes of a search that was cut short."""
+
 
 class Progress:
     """What follows the training: a line that is redrawn, and above it one line for each new phase.
@@ -80,6 +83,8 @@ def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Pat
         _row(console, "Note", note)
     if checkpoint is not None:
         missing = "" if checkpoint.exists() else ", which had not come to its first checkpoint"
+        if RunFolder(checkpoint.parent).finished:
+            missing = ": the search is repeated, its model replaced at the end"
         _row(console, "Resuming", f"the run in {checkpoint.parent}{missing}")
 
 
@@ -99,7 +104,8 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
             _row(console, name, summary.facts[name])
     for name, path in (("Model", folder.model), ("Report", folder.report), ("Summary", folder.summary)):
         _row(console, name, str(path))
-    if folder.checkpoint.exists():
+    repeated = summary.model in ("auto", "kernel") and summary.status.code in UNFINISHED
+    if folder.checkpoint.exists() or repeated:
         _row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
 
 

@@ -85,10 +85,11 @@ class Curvature:
             half = dtrsm(1.0, self.upper, self.scaled, trans_a=1)
             share = np.einsum("np,np->p", half, half)
             left = self.noise * float(self.precision() @ (1 / self.w)) + float(self.w.sum()) - len(self.w)
-            return share, left
-        inverse = dtrtri(self.upper, lower=0)[0]
-        share = 1 - np.einsum("pq,pq->p", inverse, inverse)
-        return share, max(float(self.w.sum() - share.sum()), 0.0)
+        else:
+            inverse = dtrtri(self.upper, lower=0)[0]
+            share = 1 - np.einsum("pq,pq->p", inverse, inverse)
+            left = float(self.w.sum() - share.sum())
+        return share, max(left, 0.0)  # rounding; or fewer observations than weights that they determine
 
     def precision(self) -> np.ndarray:
         """Diagonal of the inverse of C (n,): each row given all others has its inverse as variance."""

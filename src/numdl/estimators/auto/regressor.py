@@ -99,21 +99,35 @@ def _networks(
         if not (needed and not begun) and clock.over():
             notes.append(f"The time was over before network {i} of {count} was tried.")
             break
-        training = Training(rows, start.spec, rng, start.noise, start.gain)
         with clock.guard(needed=needed and not begun):
+            training = Training(rows, start.spec, rng, start.noise, start.gain)
+            begun.append((f"{start.spec.name} ({i})", training))
             training.advance(LEAST, deadline=clock.end)
-        begun.append((f"{start.spec.name} ({i})", training))
     ranked = sorted(begun, key=lambda one: -max(one[1].seen, default=-np.inf))
     for _, training in ranked[: -(-len(ranked) // 2)]:
         if not clock.over():
             with clock.guard(needed=False):
                 training.advance(deadline=clock.end)
-    found = []
+    clock.over()  # those that were followed may have been cut short
+    found: list[Scored] = []
     for name, training in begun:
-        one = training.network()
-        if one is None:
+        if needed and not found:
+            one = clock.insist(functools.partial(_scored, name, training, rows))
+        else:
+            one = None
+            with clock.guard(needed=False):
+                one = _scored(name, training, rows)
+        if one is not None:
+            found.append(one)
+        elif not clock.interrupted:
             notes.append(f"Network {name} is left out: its evidence was not finite.")
-            continue
-        error = float(np.sqrt(np.average((rows.y - one.left_out(rows)[0]) ** 2, weights=rows.w)))
-        found.append(Scored(name, one.evidence, one.density, error, True, functools.partial(_alone, one)))
     return found
+
+
+def _scored(name: str, training: Training, rows: Rows) -> Scored | None:
+    """A network as a candidate, None where nothing of it is finite."""
+    one = training.network()
+    if one is None:
+        return None
+    error = float(np.sqrt(np.average((rows.y - one.left_out(rows)[0]) ** 2, weights=rows.w)))
+    return Scored(name, one.evidence, one.density, error, True, functools.partial(_alone, one))

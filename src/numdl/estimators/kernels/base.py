@@ -67,7 +67,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        rng, clock = _generator(self.random_state), Clock(self.time_budget)
+        rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
         self._scaler, self._targets = table.scaler, table.targets
         found, notes = [], table.notes
@@ -77,7 +77,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
                 found.append(mix(self._candidates(rows, table.box, rng, notes, clock), len(rows.y)))
         self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
-        self._describe(X, table, found, clock.interrupted)
+        notes = list(dict.fromkeys(notes))
+        clock.insist(lambda: self._describe(X, table, found, notes, clock))
+        if notes:
+            warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -162,7 +165,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
         return columns[0] if self._flat else np.stack(columns, axis=1)
 
-    def _describe(self, X: np.ndarray, table: Table, found: list[Search], interrupted: bool) -> None:
+    def _describe(self, X: np.ndarray, table: Table, found: list[Search], notes: list[str], clock: Clock) -> None:
         """Fitted attributes that tell about the fit, and its status."""
         scale = self._targets.scale
         one = (lambda values: float(values[0])) if self._flat else np.array
@@ -184,14 +187,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             lengths = self._scaler.scale / relevance
         self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
         self._leave_out(X, table)
-        notes = list(dict.fromkeys(table.notes))
-        code = (
-            "interrupted" if interrupted else "converged" if all(search.converged for search in found) else "max_iter"
-        )
+        code = "converged" if all(search.converged for search in found) else "max_iter"
+        code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         text = " ".join([f"{self._about}, weights: {self._names()}.", *notes])
-        self.status_ = Status("interrupted" if interrupted else code, text)
-        if notes:
-            warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=3)
+        self.status_ = Status(code, text)
 
     def _leave_out(self, X: np.ndarray, table: Table) -> None:
         """Rows that were not used are predicted from all that were."""
@@ -235,8 +234,14 @@ def _by_name(mixture: Mixture) -> dict[str, float]:
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
-def _generator(random_state: Any) -> np.random.Generator:
-    """A generator, whatever scikit-learn allows as ``random_state``."""
+def _generator(name: str, random_state: Any) -> np.random.Generator:
+    """A generator, whatever scikit-learn or NumPy allow as ``random_state``."""
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31 - 1)
-    return np.random.default_rng(random_state)
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name}(random_state={random_state!r}): needs a whole number >= 0, a generator of NumPy or None. "
+            "Give random_state=0."
+        ) from None

@@ -13,7 +13,7 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -84,10 +84,11 @@ class Evidence:
         name: key of ``KERNELS``.
         rows: the data.
         box: interval of each input (2, d).
+        ask: called before each evaluation, to raise when the time is over; None for no limit.
     """
 
-    def __init__(self, name: str, rows: Rows, box: np.ndarray) -> None:
-        self.name, self.rows, self.box, self.kernel = name, rows, box, KERNELS[name]
+    def __init__(self, name: str, rows: Rows, box: np.ndarray, ask: Callable[[], object] | None = None) -> None:
+        self.name, self.rows, self.box, self.kernel, self._ask = name, rows, box, KERNELS[name], ask
         centre, spread = self.kernel.prior(rows.x.shape[1])
         self.centre, self.spread = np.r_[CENTRE, centre], np.r_[SPREAD, spread]
         self.low, self.high = self.centre - _REACH * self.spread, self.centre + _REACH * self.spread
@@ -104,6 +105,8 @@ class Evidence:
         Returns:
             Value and gradient (p,); minus infinity and 0 beyond the bounds or where no factor exists.
         """
+        if self._ask is not None:
+            self._ask()
         if (theta < self.low).any() or (theta > self.high).any():
             return -np.inf, np.zeros(len(theta))
         rows, (noise, signal, linear) = self.rows, np.exp(theta[:3])

@@ -21,7 +21,7 @@ class KernelRegressor(MixtureRegressor):
     Args:
         kernel: "linear" (Bayesian ridge regression), "rbf", "matern52", "arcsine" (an infinitely wide layer),
             "legendre" (polynomials and all their interactions), "anova" (interactions of RBF factors), or "auto", which
-            tries all and mixes the best.
+            tries all, of more than 50 inputs the first four, and mixes the best.
         n_restarts: starts of the search for hyperparameters, or "auto".
         average: whether hyperparameters are averaged over their posterior by Hamiltonian Monte Carlo instead of
             trusted; "auto" does so up to 150 rows.

@@ -15,13 +15,14 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from numdl.estimators.kernels.evidence import Evidence, Rows, left_out, within
+from numdl.estimators.kernels.evidence import KERNELS, Evidence, Rows, left_out, within
 from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
 from numdl.estimators.kernels.process import Process, condition
+from numdl.estimators.kernels.product import Product
 
 SCREEN = 150
 """Rows on which all kernels are tried; up to here hyperparameters are averaged."""
@@ -32,7 +33,12 @@ REFINE = 600
 LARGEST = 6000
 """Rows of a factorisation: more need gigabytes and minutes."""
 
+T = TypeVar("T")
+
 TEMPERATURE, GATE, NEGLIGIBLE = 5.0, 10.0, 0.01
+
+WIDE = 50
+"""Inputs beyond which product kernels are not tried: each factor is a matrix, and each step takes all of them."""
 
 WORTH = 0.1
 """Weight from which on the hyperparameters of a member are averaged: draws are half the time of a small fit."""
@@ -96,15 +102,25 @@ class Search(NamedTuple):
     converged: bool
 
 
+class Late(Exception):
+    """The time was over in the middle of something."""
+
+
 class Clock:
     """How much longer may a search go on?
 
     Args:
         seconds: that it may take, None for no limit.
+
+    Attributes:
+        end: when the time is over, as ``time.monotonic`` tells it.
+        interrupted: whether Ctrl-C came.
+        late: whether something was not done for want of time.
     """
 
     def __init__(self, seconds: float | None) -> None:
-        self._began, self._seconds, self.interrupted = time.monotonic(), seconds, False
+        self._began, self._seconds = time.monotonic(), seconds
+        self.interrupted, self.late = False, False
         self.share(1.0)
 
     def share(self, part: float) -> None:
@@ -117,11 +133,37 @@ class Clock:
 
     def over(self) -> bool:
         """Whether nothing new should be begun."""
-        return self.interrupted or time.monotonic() > self.end
+        late = time.monotonic() > self.end
+        self.late |= late
+        return self.interrupted or late
+
+    def check(self) -> None:
+        """Go on only where there is time.
+
+        Raises:
+            Late: the time is over; `guard` catches it.
+        """
+        if self.over():
+            raise Late
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """Result of something without which there is no model: an interruption lets it begin again, once.
+
+        Args:
+            call: what has to be done.
+
+        Returns:
+            Its result.
+        """
+        try:
+            return call()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return call()
 
     @contextlib.contextmanager
     def guard(self, *, needed: bool) -> Iterator[None]:
-        """Let an interruption end what is inside, and the time with it.
+        """Let an interruption or the end of the time end what is inside, and the time with it.
 
         Args:
             needed: whether there is no model yet, so that the interruption has to be raised.
@@ -131,6 +173,8 @@ class Clock:
         """
         try:
             yield
+        except Late:
+            pass
         except KeyboardInterrupt:
             self.interrupted = True
             if needed:
@@ -156,21 +200,24 @@ def processes(
     n, judged = len(rows.y), []
     order = rng.permutation(n)
     few = _part(rows, order[: settings.few])
-    for name in settings.kernels:
+    tried = settings.kernels
+    if rows.x.shape[1] > WIDE and len(tried) > 1:
+        tried = tuple(name for name in tried if not isinstance(KERNELS[name], Product))
+    for name in tried:
         if judged and clock.over():
             notes.append(f"The time was over before the kernel {name} was tried.")
             break
         with clock.guard(needed=not judged):
-            best = optimise(Evidence(name, few, box), settings.n_restarts, rng)
+            best = optimise(Evidence(name, few, box, clock.check if judged else None), settings.n_restarts, rng)
             if best is not None and (one := _judge(best, few, box)) is not None:
                 judged.append(one)
-    tried = settings.kernels
+            continue
+        notes.append(f"The time was over while the kernel {name} was tried.")
+        break
     if len(few.y) < n:
-        judged = sorted(judged, key=lambda one: -one.evidence - one.left_out)[: 1 if clock.over() else 2]
-        tried = tuple(one.candidate.name for one in judged)
-        more = _part(rows, order[: settings.more])
-        found = [refine(one.candidate, Evidence(one.candidate.name, more, box)) for one in judged]
-        judged = [one for best in found if (one := _judge(best, rows, box)) is not None]
+        screened = [one.candidate for one in _worth_all_rows(judged)[: 1 if clock.over() else None]]
+        tried = tuple(one.name for one in screened)
+        judged = _on_all_rows(screened, rows, _part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
     if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
@@ -179,7 +226,7 @@ def processes(
         made = [one.process]
         if settings.average and weight >= WORTH and not clock.over():
             with clock.guard(needed=False):
-                model = Evidence(one.candidate.name, rows, box)
+                model = Evidence(one.candidate.name, rows, box, clock.check)
                 drawn = [condition(model, theta) for theta in draw(model, one.candidate, rng)]
                 made = [process for process, _, _ in filter(None, drawn)] or made
         if any(process.raised for process in made):
@@ -197,6 +244,33 @@ def processes(
         )
         for one in judged
     ]
+
+
+def _worth_all_rows(judged: list[Judged]) -> list[Judged]:
+    """The best two, and the straight line where these rows do not contradict it: few favour it by a few nats only."""
+    ranked = sorted(judged, key=lambda one: -one.evidence - one.left_out)
+    best = max((one.evidence for one in judged), default=0.0)
+    straight = [one for one in ranked[2:] if one.candidate.name == "linear" and one.evidence > best - GATE]
+    return ranked[:2] + straight
+
+
+def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray, clock: Clock) -> list[Judged]:
+    """Candidates that go on with more rows and are judged on all; the first of them whatever the time."""
+    judged: list[Judged] = []
+    for one in found:
+        best = one
+        with clock.guard(needed=False):
+            best = refine(one, Evidence(one.name, more, box, clock.check))
+        made = None
+        if judged:
+            with clock.guard(needed=False):
+                clock.check()
+                made = _judge(best, rows, box)
+        else:
+            made = clock.insist(functools.partial(_judge, best, rows, box))
+        if made is not None:
+            judged.append(made)
+    return judged
 
 
 def mix(scored: list[Scored], n: int) -> Search:

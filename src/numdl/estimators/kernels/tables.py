@@ -81,6 +81,9 @@ def gather(
         used = group >= 0
     index, w, c = group[used], weights[used], y[used]
     total = np.bincount(index, w)
+    unit = np.abs(c).max(axis=0)
+    unit[unit == 0] = 1.0
+    c = c / unit  # squares of what is huge or tiny are no numbers
     means = np.stack([np.bincount(index, w * column) / total for column in c.T], axis=1)
     spread = w @ (c - means[index]) ** 2
     scaler = Scaler.fit(places, total, tails="auto")
@@ -88,27 +91,26 @@ def gather(
     active = np.ptp(z, axis=0) > 0
     active[0] |= not active.any()  # a process needs an input, constant or not
     z = np.ascontiguousarray(z[:, active])
-    targets = _of_targets(means, total, spread)
+    center, scale = _of_targets(means, total, spread)
     margin = MARGIN * np.ptp(z, axis=0) / (len(z) + 1)
     margin[margin == 0] = 1.0
     box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
     rows = [
-        Rows(z, (means[:, j] - targets.center[j]) / targets.scale[j], total, float(spread[j] / targets.scale[j] ** 2))
+        Rows(z, (means[:, j] - center[j]) / scale[j], total, float(spread[j] / scale[j] ** 2))
         for j in range(y.shape[1])
     ]
+    plain = np.zeros(len(unit), bool)
+    targets = Scaler(center * unit, scale * unit, plain, plain)
     return Table(rows, box, active, scaler, targets, group, y, weights, notes)
 
 
-def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> Scaler:
-    """Mean and deviation of the targets, from the means and the spread within equal rows.
+def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the targets, from the means and the spread within equal rows; 1 for the deviation if none.
 
-    So rows of weight 2 and repeated rows give the same numbers, to the last bit.
+    So rows of weight 2 and repeated rows give the same numbers, to the last bit. Targets are at most 1.
     """
-    unit = np.maximum(np.abs(means).max(axis=0), np.finfo(float).tiny)
     share = total / total.sum()
-    center = share @ (means / unit)
-    variance = share @ (means / unit - center) ** 2 + spread / unit**2 / total.sum()
-    flat = np.sqrt(variance) <= 8 * np.finfo(float).eps
-    scale = np.where(flat, unit, np.sqrt(variance) * unit)
-    center = np.where(flat, means[0], center * unit)
-    return Scaler(center, scale, np.zeros(len(unit), bool), np.zeros(len(unit), bool))
+    center = share @ means
+    deviation = np.sqrt(share @ (means - center) ** 2 + spread / total.sum())
+    flat = deviation <= 8 * np.finfo(float).eps
+    return np.where(flat, means[0], center), np.where(flat, 1.0, deviation)
