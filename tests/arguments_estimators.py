@@ -65,7 +65,46 @@ def weights():
     return {"w": jnp.arange(3.0)}
 
 
-BASES = {
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().add_subplot()
+
+
+def curves():
+    return {"a": np.array([1.0, 2.0, 3.0]), "b": np.array([3.0, 2.0, 1.0])}
+
+
+OF_PLOTS = {
+    "ax": axes,
+    "label": lambda: "of the axis",
+    "x_label": lambda: "x",
+    "y_label": lambda: "y",
+    "draw_svg.name": lambda: "figure",
+    "draw_svg.title": lambda: "Figure",
+    "draw_svg.draw": lambda: lambda ax: None,
+    "logarithmic.values": lambda: np.arange(1.0, 5.0),
+    "draw_histogram.residual": lambda: np.arange(4.0),
+    "draw_region.z": lambda: np.array([-1.0 + 1j, -0.5]),
+    "draw_parity.name": lambda: "target",
+    "draw_confusion.names": lambda: ["a", "b"],
+    "draw_class_errors.names": lambda: ["a", "b"],
+    "draw_criteria.criteria": lambda: {"gcv": np.arange(4.0, 0.0, -1.0)},
+    "marks": lambda: [("gcv", 0.1)],
+    "draw_l_curve.at": lambda: [("gcv", 1)],
+    "draw_region.size": lambda: np.abs,
+    "curves": curves,
+    "draw_changes.changes": lambda: {"rk4": 0.1},
+    "lines": curves,
+    "draw_effective.n_parameters": lambda: 5,
+    "draw_over_depth.start": lambda: 0.5,
+    "value": lambda: 12.0,
+    "text": lambda: "some text",
+    "seconds": lambda: 12.0,
+    "_": lambda: 0,
+}
+
+BASES = OF_PLOTS | {
     "f": lambda: bowl,
     "cut.p": weights,
     "attack.search": lambda: of("analysis", "GradientSearch")(),
