@@ -104,7 +104,53 @@ OF_PLOTS = {
     "_": lambda: 0,
 }
 
-BASES = OF_PLOTS | {
+
+def fit_summary():
+    table, steps = np.arange(6.0).reshape(3, 2), np.arange(1.0, 4.0)
+    return {
+        "title": "A fit",
+        "task": "regression",
+        "status": of("contracts", "Status")("converged", "It ended."),
+        "facts": {"Rows": "3"},
+        "scores": [{"name": "numdl ResNet", "test": 0.1}, {"name": "ridge", "test": 0.2}],
+        "history": {"objective": 1 / steps, "alpha:K": steps},
+        "c": table,
+        "prediction": table + 0.1,
+        "interval": np.ones((3, 2)),
+        "target_names": ["a", "b"],
+        "class_names": [],
+        "weights": {"K": np.ones((2, 2))},
+        "path": {"alpha": steps, "criterion": steps, "chosen": steps[:1]},
+    }
+
+
+def selection_summary():
+    m, row = np.arange(1.0, 5.0), {"name": "gcv", "alpha": 2.0, "freedom": 2.0, "error": 0.1, "message": "Chosen."}
+    whole = {"title": "A selection", "facts": {"Rows": "3"}, "rows": [row], "recommended": 0, "reason": "It is best."}
+    names = ("alphas", "residuals", "seminorms", "freedom", "error", "error_high", "values", "coefficients")
+    arrays = {"criteria": {"gcv": m}, "noise": 0.1, **dict.fromkeys(names, m)}
+    return whole | arrays | {"verdict": "The condition holds."}
+
+
+OF_REPORT = {f"FitSummary.{name}": functools.partial(fit_summary().get, name) for name in fit_summary()}
+OF_REPORT |= {
+    f"SelectionSummary.{name}": functools.partial(selection_summary().get, name) for name in selection_summary()
+}
+OF_REPORT |= {
+    f"{call}.summary": lambda: of("report", "FitSummary")(**fit_summary())
+    for call in ("advise", "page_html", "score_table", "verdict", "write_page")
+}
+OF_REPORT |= {
+    f"{call}.summary": lambda: of("report", "SelectionSummary")(**selection_summary())
+    for call in ("selection_html", "selection_table", "write_selection")
+}
+OF_REPORT |= {
+    "print_status.status": lambda: fit_summary()["status"],
+    "write_page.path": lambda: "page.html",
+    "write_selection.path": lambda: "page.html",
+}
+
+BASES = {
     "f": lambda: bowl,
     "cut.p": weights,
     "attack.search": lambda: of("analysis", "GradientSearch")(),
@@ -164,3 +210,5 @@ BASES = OF_PLOTS | {
     "prepare_folds.folds": halves,
     "fold_errors.folds": lambda: of("regularize.ridge", "prepare_folds")(rows(), np.arange(6.0)[:, None], halves()),
 }
+
+BASES |= OF_PLOTS | OF_REPORT

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, pairs, vector, vectors
+from numdl.plots._arguments import drawable, pairs, require_axes, vector, vectors
 from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def draw_picard(ax: Axes, values: Real[np.ndarray, " r"], coefficients: Real[np.
         coefficients: ``|u' b|``, (r,).
         noise: level at which the coefficients stop falling; 0 if there is none.
     """
-    values, coefficients = drawable("draw_picard", ax, values=values, coefficients=coefficients)
+    require_axes("draw_picard", ax)
+    values = np.asarray(checks.finite("draw_picard", "values", values, ("r",)))
+    coefficients = np.asarray(checks.finite("draw_picard", "coefficients", coefficients, (len(values),)))
     checks.number("draw_picard", "noise", noise, least=0)
     index = np.arange(1, len(values) + 1)
     ax.plot(index, coefficients, ".", color=ORANGE, markersize=4, label="coefficients of the targets")
