@@ -1,9 +1,14 @@
 """Base arguments of the catalogue in ``test_arguments``: rooms data, analysis, estimators, plots and report."""
 
+import collections.abc
 import functools
 import importlib
+import inspect
 import pathlib
+import re
+import sys
 import tempfile
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -210,5 +215,85 @@ BASES = {
     "prepare_folds.folds": halves,
     "fold_errors.folds": lambda: of("regularize.ridge", "prepare_folds")(rows(), np.arange(6.0)[:, None], halves()),
 }
+
+# ---------------------------------------------------------------------------------------------------------- estimators
+SETTINGS = {
+    "max_iter": 1, "n_restarts": 1, "width": 2, "widths": (2,), "depth": 1, "random_state": 0, "n_neighbors": 2,
+    "kernel": "linear", "average": False, "subset": 4, "n_networks": 0, "cv": 2, "degree": 2, "interval": (-9.0, 9.0),
+    "damping": 0.1, "dynamics": "antisymmetric", "time_budget": 9.0, "noise": 0.1, "alpha": 0.1, "alpha_head": 0.1,
+    "scale": 1.0,
+}  # fmt: skip
+OWN = {"RandomFeaturesClassifier": {"width": 3}, "BasisFeatures": {}}
+
+
+def table(n=12):
+    return np.random.default_rng(0).standard_normal((n, 2))
+
+
+def targets(kind):
+    return (table()[:, 0] > 0).astype(int) if hasattr(kind, "predict_proba") else table().sum(axis=1)
+
+
+@functools.cache
+def documentation(kind):
+    """What the class says, then those that it refers to for its parameters."""
+    home = importlib.import_module("numdl.estimators")
+    text = inspect.getdoc(kind) or ""
+    others = [getattr(home, name) for name in re.findall(r"``(\w+)(?=\(|``)", text) if name in home.__all__]
+    return "\n\n".join([text, *(documentation(other) for other in others if other is not kind)])
+
+
+def resolved(function, *homes):
+    """Its signature without self, with annotations as objects."""
+    names = {"np": np, "jax": jax, **vars(typing), **vars(collections.abc)}
+    for home in homes:
+        names |= vars(sys.modules[home])
+    parameters = [p for name, p in inspect.signature(function).parameters.items() if name != "self"]
+    known = [p.replace(annotation=eval(p.annotation, names) if isinstance(p.annotation, str) else p.annotation)
+             for p in parameters]  # fmt: skip
+    return inspect.Signature(known)
+
+
+def good(kind):
+    """Parameters of a small fit."""
+    known = SETTINGS | OWN.get(kind.__name__, {})
+    return {name: known[name] for name in inspect.signature(kind).parameters if name in known}
+
+
+def answers(fitted):
+    """What a fit says of its rows."""
+    return (fitted.predict if hasattr(fitted, "predict") else fitted.transform)(table())
+
+
+@functools.cache
+def fitted(kind):
+    return kind(**good(kind)).fit(table(), targets(kind))
+
+
+def calls_of(kind, seen):
+    """An estimator as calls: ``fit`` looks at its parameters, and its methods at theirs; what all share, once."""
+    homes = [one.__module__ for one in reversed(kind.__mro__) if one.__module__.startswith("numdl")]
+
+    def made(**parameters):
+        return answers(kind(**parameters).fit(table(), targets(kind)))
+
+    made.__signature__, made.__doc__, made.__module__ = resolved(kind, *homes), documentation(kind), kind.__module__
+    yield kind.__name__, made, {name: functools.partial(good(kind).get, name) for name in good(kind)}
+    rows = {"X": table, "X_val": table, "y": lambda: targets(kind), "y_val": lambda: targets(kind)}
+    bases = rows | {"sample_weight": lambda: np.ones(12), "path": lambda: "file"}
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        shared = (kind, name) if name.endswith("fit") else method  # fits differ in their targets
+        if name[0] == "_" or not method.__module__.startswith("numdl") or shared in seen:
+            continue
+        seen.add(shared)
+
+        def asked(name=name, **arguments):
+            learns = name.endswith("fit")
+            result = getattr(kind(**good(kind)) if learns else fitted(kind), name)(**arguments)
+            return answers(result) if learns else result
+
+        asked.__signature__, asked.__doc__ = resolved(method, *homes), method.__doc__
+        yield f"{kind.__name__}.{name}", asked, bases
+
 
 BASES |= OF_PLOTS | OF_REPORT
