@@ -324,7 +324,7 @@ def hostile(kind, base, annotation, said):
         good = np.asarray(base if base is not None else array_of(annotation))
         fixed = not any(is_array(one) and re.search(r"[*]|[.]{3}", one.dim_str) for one in options(annotation))
         arrays = [one for one in options(annotation) if is_array(one)]
-        imaginary = any("complex" in str(dtype) for one in arrays for dtype in one.dtypes)
+        imaginary = "complex" in said or any("complex" in str(dtype) for one in arrays for dtype in one.dtypes)
         scalar = all(re.fullmatch(r"[*]\w*|[.]{3}", axis) for one in arrays for axis in one.dim_str.split())
         values = [("text", "x", True), ("a number", 1.0, not scalar), ("another axis", good[None], fixed)]
         values += [("empty", good[:0], False), ("complex", good + 0j, not imaginary)]
@@ -332,7 +332,7 @@ def hostile(kind, base, annotation, said):
             for label, bad in (("NaN", np.nan), ("inf", np.inf)):
                 broken = good.copy()
                 broken.flat[-1] = bad
-                values.append((f"{label} inside", broken, not re.search(f"{label}|not finite", said)))
+                values.append((f"{label} inside", broken, not re.search(f"{label}|not finite|only", said)))
             values.append(("longer", np.concatenate([good, good]), False))
             values += [(f"all {v}", np.full_like(good, v), v in excluded) for v in excluded]
         wrap = jnp.asarray if isinstance(base, jax.Array) else lambda a: a
@@ -348,7 +348,7 @@ def hostile(kind, base, annotation, said):
     values = [("'x'", "x", not free), ("3.5", 3.5, False), *nothing]
     leaves, structure = jax.tree.flatten(base)
     if leaves and all(getattr(getattr(leaf, "dtype", None), "kind", "") == "f" for leaf in leaves):
-        for label, bad, allowed in (("NaN inside", np.nan, "only|NaN|not finite"), ("complex", 1j, "companion")):
+        for label, bad, allowed in (("NaN inside", np.nan, "only|NaN|not finite"), ("complex", 1j, "only|companion")):
             broken = structure.unflatten([*leaves[:-1], leaves[-1] * bad])
             values.append((label, broken, not re.search(allowed, said)))
     return values
