@@ -1,9 +1,14 @@
 """Base arguments of the catalogue in ``test_arguments``: rooms data, analysis, estimators, plots and report."""
 
+import collections.abc
 import functools
 import importlib
+import inspect
 import pathlib
+import re
+import sys
 import tempfile
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +70,91 @@ def weights():
     return {"w": jnp.arange(3.0)}
 
 
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().add_subplot()
+
+
+def curves():
+    return {"a": np.array([1.0, 2.0, 3.0]), "b": np.array([3.0, 2.0, 1.0])}
+
+
+OF_PLOTS = {
+    "ax": axes,
+    "label": lambda: "of the axis",
+    "x_label": lambda: "x",
+    "y_label": lambda: "y",
+    "draw_svg.name": lambda: "figure",
+    "draw_svg.title": lambda: "Figure",
+    "draw_svg.draw": lambda: lambda ax: None,
+    "logarithmic.values": lambda: np.arange(1.0, 5.0),
+    "draw_histogram.residual": lambda: np.arange(4.0),
+    "draw_region.z": lambda: np.array([-1.0 + 1j, -0.5]),
+    "draw_parity.name": lambda: "target",
+    "draw_confusion.names": lambda: ["a", "b"],
+    "draw_class_errors.names": lambda: ["a", "b"],
+    "draw_criteria.criteria": lambda: {"gcv": np.arange(4.0, 0.0, -1.0)},
+    "marks": lambda: [("gcv", 0.1)],
+    "draw_l_curve.at": lambda: [("gcv", 1)],
+    "draw_region.size": lambda: np.abs,
+    "curves": curves,
+    "draw_changes.changes": lambda: {"rk4": 0.1},
+    "lines": curves,
+    "draw_effective.n_parameters": lambda: 5,
+    "draw_over_depth.start": lambda: 0.5,
+    "value": lambda: 12.0,
+    "text": lambda: "some text",
+    "seconds": lambda: 12.0,
+    "_": lambda: 0,
+}
+
+
+def fit_summary():
+    table, steps = np.arange(6.0).reshape(3, 2), np.arange(1.0, 4.0)
+    return {
+        "title": "A fit",
+        "task": "regression",
+        "status": of("contracts", "Status")("converged", "It ended."),
+        "facts": {"Rows": "3"},
+        "scores": [{"name": "numdl ResNet", "test": 0.1}, {"name": "ridge", "test": 0.2}],
+        "history": {"objective": 1 / steps, "alpha:K": steps},
+        "c": table,
+        "prediction": table + 0.1,
+        "interval": np.ones((3, 2)),
+        "target_names": ["a", "b"],
+        "class_names": [],
+        "weights": {"K": np.ones((2, 2))},
+        "path": {"alpha": steps, "criterion": steps, "chosen": steps[:1]},
+    }
+
+
+def selection_summary():
+    m, row = np.arange(1.0, 5.0), {"name": "gcv", "alpha": 2.0, "freedom": 2.0, "error": 0.1, "message": "Chosen."}
+    whole = {"title": "A selection", "facts": {"Rows": "3"}, "rows": [row], "recommended": 0, "reason": "It is best."}
+    names = ("alphas", "residuals", "seminorms", "freedom", "error", "error_high", "values", "coefficients")
+    arrays = {"criteria": {"gcv": m}, "noise": 0.1, **dict.fromkeys(names, m)}
+    return whole | arrays | {"verdict": "The condition holds."}
+
+
+OF_REPORT = {f"FitSummary.{name}": functools.partial(fit_summary().get, name) for name in fit_summary()}
+OF_REPORT |= {
+    f"SelectionSummary.{name}": functools.partial(selection_summary().get, name) for name in selection_summary()
+}
+OF_REPORT |= {
+    f"{call}.summary": lambda: of("report", "FitSummary")(**fit_summary())
+    for call in ("advise", "page_html", "score_table", "verdict", "write_page")
+}
+OF_REPORT |= {
+    f"{call}.summary": lambda: of("report", "SelectionSummary")(**selection_summary())
+    for call in ("selection_html", "selection_table", "write_selection")
+}
+OF_REPORT |= {
+    "print_status.status": lambda: fit_summary()["status"],
+    "write_page.path": lambda: "page.html",
+    "write_selection.path": lambda: "page.html",
+}
+
 BASES = {
     "f": lambda: bowl,
     "cut.p": weights,
@@ -125,3 +215,85 @@ BASES = {
     "prepare_folds.folds": halves,
     "fold_errors.folds": lambda: of("regularize.ridge", "prepare_folds")(rows(), np.arange(6.0)[:, None], halves()),
 }
+
+# ---------------------------------------------------------------------------------------------------------- estimators
+SETTINGS = {
+    "max_iter": 1, "n_restarts": 1, "width": 2, "widths": (2,), "depth": 1, "random_state": 0, "n_neighbors": 2,
+    "kernel": "linear", "average": False, "subset": 4, "n_networks": 0, "cv": 2, "degree": 2, "interval": (-9.0, 9.0),
+    "damping": 0.1, "dynamics": "antisymmetric", "time_budget": 9.0, "noise": 0.1, "alpha": 0.1, "alpha_head": 0.1,
+    "scale": 1.0,
+}  # fmt: skip
+OWN = {"RandomFeaturesClassifier": {"width": 3}, "BasisFeatures": {}}
+
+
+def table(n=12):
+    return np.random.default_rng(0).standard_normal((n, 2))
+
+
+def targets(kind):
+    return (table()[:, 0] > 0).astype(int) if hasattr(kind, "predict_proba") else table().sum(axis=1)
+
+
+@functools.cache
+def documentation(kind):
+    """What the class says, then those that it refers to for its parameters."""
+    home = importlib.import_module("numdl.estimators")
+    text = inspect.getdoc(kind) or ""
+    others = [getattr(home, name) for name in re.findall(r"``(\w+)(?=\(|``)", text) if name in home.__all__]
+    return "\n\n".join([text, *(documentation(other) for other in others if other is not kind)])
+
+
+def resolved(function, *homes):
+    """Its signature without self, with annotations as objects."""
+    names = {"np": np, "jax": jax, **vars(typing), **vars(collections.abc)}
+    for home in homes:
+        names |= vars(sys.modules[home])
+    parameters = [p for name, p in inspect.signature(function).parameters.items() if name != "self"]
+    known = [p.replace(annotation=eval(p.annotation, names) if isinstance(p.annotation, str) else p.annotation)
+             for p in parameters]  # fmt: skip
+    return inspect.Signature(known)
+
+
+def good(kind):
+    """Parameters of a small fit."""
+    known = SETTINGS | OWN.get(kind.__name__, {})
+    return {name: known[name] for name in inspect.signature(kind).parameters if name in known}
+
+
+def answers(fitted):
+    """What a fit says of its rows."""
+    return (fitted.predict if hasattr(fitted, "predict") else fitted.transform)(table())
+
+
+@functools.cache
+def fitted(kind):
+    return kind(**good(kind)).fit(table(), targets(kind))
+
+
+def calls_of(kind, seen):
+    """An estimator as calls: ``fit`` looks at its parameters, and its methods at theirs; what all share, once."""
+    homes = [one.__module__ for one in reversed(kind.__mro__) if one.__module__.startswith("numdl")]
+
+    def made(**parameters):
+        return answers(kind(**parameters).fit(table(), targets(kind)))
+
+    made.__signature__, made.__doc__, made.__module__ = resolved(kind, *homes), documentation(kind), kind.__module__
+    yield kind.__name__, made, {name: functools.partial(good(kind).get, name) for name in good(kind)}
+    rows = {"X": table, "X_val": table, "y": lambda: targets(kind), "y_val": lambda: targets(kind)}
+    bases = rows | {"sample_weight": lambda: np.ones(12), "path": lambda: "file"}
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        shared = (kind, name) if name.endswith("fit") else method  # fits differ in their targets
+        if name[0] == "_" or not method.__module__.startswith("numdl") or shared in seen:
+            continue
+        seen.add(shared)
+
+        def asked(name=name, **arguments):
+            learns = name.endswith("fit")
+            result = getattr(kind(**good(kind)) if learns else fitted(kind), name)(**arguments)
+            return answers(result) if learns else result
+
+        asked.__signature__, asked.__doc__ = resolved(method, *homes), method.__doc__
+        yield f"{kind.__name__}.{name}", asked, bases
+
+
+BASES |= OF_PLOTS | OF_REPORT

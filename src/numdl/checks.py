@@ -207,6 +207,25 @@ def flag(call: str, name: str, value: Any) -> bool:
     raise ValueError(f"{call}({name}={shown(value)}): needs True or False. Use one of them.")
 
 
+def text(call: str, name: str, value: Any) -> str:
+    """Text.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        value: as given.
+
+    Returns:
+        The text.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{call}({name}={shown(value)}): needs text. Give it in quotes.")
+
+
 def path(call: str, value: Any, name: str = "path") -> Path:
     """Where a file is or will be.
 

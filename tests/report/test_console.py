@@ -85,5 +85,5 @@ def test_missing_numbers_are_left_out():
 
 
 def test_every_must_be_positive():
-    with pytest.raises(ValueError, match="needed is at least 1"):
+    with pytest.raises(ValueError, match="needs a whole number >= 1"):
         ProgressLine(console(), every=0)

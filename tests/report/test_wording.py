@@ -52,6 +52,7 @@ def test_duration(seconds, text):
         (1, 1, "equal to"),
         (1, 0, "above"),
         (0.1, 123.4, "1,234 times below"),
+        (1e300, 1e-300, "above"),
     ],
 )
 def test_compare(own, other, text):
@@ -61,3 +62,6 @@ def test_compare(own, other, text):
 def test_short_keeps_both_ends_of_one_line():
     text = short("a very long name\nof column number 14", 20)
     assert len(text) <= 20 and text.startswith("a very") and text.endswith("14") and "\n" not in text
+    assert [short("abcdef", length) for length in (3, 4)] == ["a…f", "ab…f"]
+    with pytest.raises(ValueError, match=r"short\(length=2\): needs a whole number >= 3"):
+        short("abcdef", 2)

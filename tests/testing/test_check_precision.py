@@ -204,3 +204,8 @@ def test_the_context_is_left_as_it_was():
     with precision_of("test", [1.0, jnp.ones(2)]) as name:
         assert jnp.asarray(np.ones(2)).dtype == np.float32
     assert jnp.asarray(np.ones(2)).dtype == np.float32
+
+
+def test_check_order_does_not_broadcast_the_solution(unchecked):
+    with pytest.raises(ValueError, match=r"exact of shape \(2, 1\)\): solve\(16\) has shape \(2,\), needs the same"):
+        check_order(lambda nt: np.ones(2) + 1 / nt, np.ones((2, 1)), (16, 32), 1)

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial import chebyshev, legendre, polynomial
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from numdl import checks
-from numdl.estimators.common.intake import require_finite
+from numdl.estimators.common.intake import in_words, require_finite, validate_data
 
 _POLYNOMIALS = {"legendre": legendre.legvander, "chebyshev": chebyshev.chebvander, "monomial": polynomial.polyvander}
 BASES = (*_POLYNOMIALS, "fourier")
@@ -66,9 +66,11 @@ class BasisFeatures(TransformerMixin, BaseEstimator):
         checks.choice(call, "basis", self.basis, BASES)
         checks.whole(call, "degree", self.degree, least=1)
         X = self._table("fit", X, reset=True)
-        low, high = self.interval or (X.min(axis=0), X.max(axis=0))
+        if self.interval is not None:
+            checks.finite(call, "interval", self.interval, (2,))
+        low, high = (X.min(axis=0), X.max(axis=0)) if self.interval is None else self.interval
         self.low_, self.high_ = (np.broadcast_to(np.asarray(a, float), X.shape[1]).copy() for a in (low, high))
-        if self.interval and not self.interval[0] < self.interval[1]:
+        if self.interval is not None and not self.interval[0] < self.interval[1]:
             raise ValueError(f"{call}(interval={self.interval}): needs low < high. Swap or widen them.")
         return self
 
@@ -101,7 +103,11 @@ class BasisFeatures(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "low_")
         known = getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])
-        names = known if input_features is None else input_features
+        names: Any = known
+        if input_features is not None:
+            needs = f"input_features needs to be {len(known)} names, those of the fit where it had some. Check them."
+            with in_words(f"{type(self).__name__}.get_feature_names_out", needs):
+                names = _check_feature_names_in(self, input_features)
         kinds = ("cos", "sin") if self.basis == "fourier" else (self.basis,)
         degrees = range(1, self.degree + 1)
         return np.array([f"{name}_{kind}_{j}" for name in names for kind in kinds for j in degrees], object)

@@ -10,12 +10,11 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import labels_of, require_finite, require_finite_targets, validate_data
 from numdl.estimators.common.saving import SaveMixin
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
@@ -86,8 +85,7 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
         require_finite_targets(f"{call}.fit", y)
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=False, ensure_all_finite=False)
         require_finite(f"{call}.fit", "X", X, getattr(self, "feature_names_in_", None))
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        y = labels_of(f"{call}.fit", y)
         labelled = y != -1 if y.dtype.kind in "iufb" else np.ones(len(y), bool)
         if len(X) < 2 or not labelled.any():
             raise ValueError(

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int, Real
 
+from numdl import checks
+from numdl.plots._arguments import require_axes
 from numdl.plots.wording import power
 
 if TYPE_CHECKING:
@@ -66,7 +69,16 @@ def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[fl
 
     Returns:
         The element, without prolog, fixed size or style sheet of its own.
+
+    Raises:
+        TypeError: name or title is no text, or draw no function.
+        ValueError: no size.
     """
+    checks.text("draw_svg", "name", name)
+    checks.text("draw_svg", "title", title)
+    checks.function("draw_svg", "draw", draw, "axes -> None")
+    for inches in checks.real("draw_svg", "size", size, (2,)):
+        checks.number("draw_svg", "size", inches, above=0)
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -96,20 +108,31 @@ def _inline(svg: str, name: str, title: str) -> str:
     return f'{opening}<title id="{name}-title">{html.escape(title)}</title>{body}'
 
 
-def thin(n: int, limit: int) -> np.ndarray:
+def thin(n: int, limit: int) -> Int[np.ndarray, " i"]:
     """At most ``limit`` evenly spaced indices of 0..n-1, with both ends."""
+    checks.whole("thin", "n", n, least=0)
+    checks.whole("thin", "limit", limit, least=2)
     return np.arange(n) if n <= limit else np.unique(np.linspace(0, n - 1, limit).round().astype(int))
 
 
-def sample(n: int, limit: int = MAX_POINTS) -> np.ndarray:
+def sample(n: int, limit: int = MAX_POINTS) -> Int[np.ndarray, " i"]:
     """At most ``limit`` indices of 0..n-1 drawn at random with a fixed seed, ascending."""
+    checks.whole("sample", "n", n, least=0)
+    checks.whole("sample", "limit", limit, least=1)
     return np.arange(n) if n <= limit else np.sort(np.random.default_rng(0).choice(n, limit, replace=False))
 
 
-def logarithmic(ax: Axes, values: np.ndarray) -> None:
-    """Make the y axis logarithmic if the values are positive and span a decade; labels are plain text, not formulas."""
+def logarithmic(ax: Axes, values: Real[np.ndarray, " ..."]) -> None:
+    """Make the y axis logarithmic if the values are positive and span a decade; labels are plain text, not formulas.
+
+    Args:
+        ax: axes.
+        values: that are drawn; what is not finite is left out.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    require_axes("logarithmic", ax)
+    values = np.asarray(checks.real("logarithmic", "values", values))
     values = values[np.isfinite(values)]
     if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
         return
@@ -126,6 +149,7 @@ def logarithmic_x(ax: Axes) -> None:
     """Make the x axis logarithmic, with labels of plain text."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    require_axes("logarithmic_x", ax)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(numticks=8))
     ax.xaxis.set_major_formatter(FuncFormatter(power))

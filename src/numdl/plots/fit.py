@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Real
 
+from numdl import checks
+from numdl.plots._arguments import drawable, listed, require_axes, vector
 from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, sample
 from numdl.plots.wording import number, short
 
@@ -21,7 +24,7 @@ COUNTED_CLASSES = 12
 NAMED_CLASSES = 30
 
 
-def draw_parity(ax: Axes, c: np.ndarray, prediction: np.ndarray, name: str) -> None:
+def draw_parity(ax: Axes, c: Real[np.ndarray, " n"], prediction: Real[np.ndarray, " n"], name: str) -> None:
     """Draw prediction over target with the diagonal.
 
     Args:
@@ -30,6 +33,7 @@ def draw_parity(ax: Axes, c: np.ndarray, prediction: np.ndarray, name: str) -> N
         prediction: predictions, (n,).
         name: name of the target.
     """
+    c, prediction = drawable("draw_parity", ax, c=c, prediction=prediction)
     rows = sample(len(c))
     low, high = _padded(np.concatenate([c[rows], prediction[rows]]))
     ax.plot([low, high], [low, high], color=GREY, linewidth=1)
@@ -40,7 +44,7 @@ def draw_parity(ax: Axes, c: np.ndarray, prediction: np.ndarray, name: str) -> N
     ax.set_ylabel("predicted")
 
 
-def draw_residuals(ax: Axes, prediction: np.ndarray, residual: np.ndarray, label: str) -> None:
+def draw_residuals(ax: Axes, prediction: Real[np.ndarray, " n"], residual: Real[np.ndarray, " n"], label: str) -> None:
     """Draw residuals over predictions.
 
     Args:
@@ -49,6 +53,7 @@ def draw_residuals(ax: Axes, prediction: np.ndarray, residual: np.ndarray, label
         residual: prediction minus target, (n,).
         label: label of the residuals.
     """
+    prediction, residual = drawable("draw_residuals", ax, prediction=prediction, residual=residual)
     rows = sample(len(residual))
     ax.axhline(0, color=GREY, linewidth=1)
     ax.plot(prediction[rows], residual[rows], markersize=_marker(len(rows)), **POINTS)
@@ -58,7 +63,7 @@ def draw_residuals(ax: Axes, prediction: np.ndarray, residual: np.ndarray, label
     ax.set_ylabel(label, parse_math=False)
 
 
-def draw_histogram(ax: Axes, residual: np.ndarray, label: str) -> None:
+def draw_histogram(ax: Axes, residual: Real[np.ndarray, " ..."], label: str) -> None:
     """Draw the histogram of the residuals with the normal density of the same mean and standard deviation.
 
     Args:
@@ -66,7 +71,8 @@ def draw_histogram(ax: Axes, residual: np.ndarray, label: str) -> None:
         residual: residuals of any shape.
         label: label of the residuals.
     """
-    values = residual.ravel()
+    require_axes("draw_histogram", ax)
+    values = vector("draw_histogram", "residual", np.ravel(checks.real("draw_histogram", "residual", residual)))
     mean, deviation = float(values.mean()), float(values.std())
     ax.set_xlabel(label, parse_math=False)
     ax.set_ylabel("rows")
@@ -85,7 +91,7 @@ def draw_histogram(ax: Axes, residual: np.ndarray, label: str) -> None:
     ax.legend(loc="upper right")
 
 
-def draw_confusion(ax: Axes, table: np.ndarray, names: Sequence[str]) -> None:
+def draw_confusion(ax: Axes, table: Real[np.ndarray, "k k"], names: Sequence[str]) -> None:
     """Draw the confusion matrix, coloured by the share of each true class, with counts while they are legible.
 
     Args:
@@ -93,8 +99,11 @@ def draw_confusion(ax: Axes, table: np.ndarray, names: Sequence[str]) -> None:
         table: rows of class i predicted as class j, (k, k).
         names: class names, (k,).
     """
+    require_axes("draw_confusion", ax)
+    k = len(checks.real("draw_confusion", "table", table, ("k", "k")))
+    table = np.asarray(checks.finite("draw_confusion", "table", table, (k, k)))
+    names = listed("draw_confusion", "names", names, k)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    k = len(names)
     ax.grid(False)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1.15, interpolation="none", aspect="auto")
     if k <= COUNTED_CLASSES:
@@ -113,7 +122,7 @@ def draw_confusion(ax: Axes, table: np.ndarray, names: Sequence[str]) -> None:
     ax.set_ylabel("true")
 
 
-def draw_class_errors(ax: Axes, errors: np.ndarray, names: Sequence[str]) -> None:
+def draw_class_errors(ax: Axes, errors: Real[np.ndarray, " k"], names: Sequence[str]) -> None:
     """Draw the share of misclassified rows of each class as bars.
 
     Args:
@@ -121,6 +130,10 @@ def draw_class_errors(ax: Axes, errors: np.ndarray, names: Sequence[str]) -> Non
         errors: shares in [0, 1], NaN for a class without rows, (k,).
         names: class names, (k,).
     """
+    (errors,) = drawable("draw_class_errors", ax, missing=True, errors=errors)
+    names = listed("draw_class_errors", "names", names, len(errors))
+    if (errors < 0).any() or (errors > 1).any():
+        raise ValueError("draw_class_errors(errors): needs shares from 0 to 1, or NaN. Check the division by the rows.")
     values = 100 * errors
     ax.barh(np.arange(len(names)), np.nan_to_num(values), color=BLUE, height=0.7)
     ax.set_yticks(np.arange(len(names)), [short(name, 16) for name in names], parse_math=False)
@@ -136,7 +149,7 @@ def draw_class_errors(ax: Axes, errors: np.ndarray, names: Sequence[str]) -> Non
     ax.set_xlabel("error of the true class, %")
 
 
-def draw_calibration(ax: Axes, levels: np.ndarray, observed: np.ndarray) -> None:
+def draw_calibration(ax: Axes, levels: Real[np.ndarray, " m"], observed: Real[np.ndarray, " m"]) -> None:
     """Draw the observed share of targets inside the intervals over the promised one.
 
     Args:
@@ -144,6 +157,7 @@ def draw_calibration(ax: Axes, levels: np.ndarray, observed: np.ndarray) -> None
         levels: nominal probabilities, (m,).
         observed: observed shares, (m,).
     """
+    levels, observed = drawable("draw_calibration", ax, levels=levels, observed=observed)
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1)
     ax.plot(100 * levels, 100 * observed, color=BLUE, marker="o", markersize=3.5)
     ax.set_xlim(0, 100)

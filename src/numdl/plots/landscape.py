@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Real
 
+from numdl import checks
+from numdl.plots._arguments import drawable, require_axes, require_color, vector
 from numdl.plots.canvas import BLUE, GREY, logarithmic
 
 if TYPE_CHECKING:
@@ -17,7 +20,13 @@ if TYPE_CHECKING:
 LEVELS = 20
 
 
-def draw_plane(ax: Axes, a: np.ndarray, b: np.ndarray, values: np.ndarray, label: str = "objective") -> None:
+def draw_plane(
+    ax: Axes,
+    a: Real[np.ndarray, " r"],
+    b: Real[np.ndarray, " s"],
+    values: Real[np.ndarray, "s r"],
+    label: str = "objective",
+) -> None:
     """Draw level sets of an objective on a plane, in equal ratios where it is positive and spans a decade.
 
     Args:
@@ -29,7 +38,14 @@ def draw_plane(ax: Axes, a: np.ndarray, b: np.ndarray, values: np.ndarray, label
     """
     from matplotlib.ticker import FuncFormatter
 
+    require_axes("draw_plane", ax)
+    a, b = vector("draw_plane", "a", a), vector("draw_plane", "b", b)
+    values = np.asarray(checks.real("draw_plane", "values", values, (len(b), len(a))))
     known = values[np.isfinite(values)]
+    if min(len(a), len(b)) < 2 or not known.size:
+        raise ValueError(
+            f"draw_plane(values of shape {values.shape}): needs a finite one among 2 x 2. Give more points."
+        )
     low, high = float(known.min()), float(known.max())
     many = low > 0 and high > 10 * low
     shown = np.ma.masked_invalid(np.log10(values) if many else values)
@@ -46,7 +62,13 @@ def draw_plane(ax: Axes, a: np.ndarray, b: np.ndarray, values: np.ndarray, label
 
 
 def draw_density(
-    ax: Axes, grid: np.ndarray, values: np.ndarray, error: np.ndarray, label: str, color: str = BLUE, line: str = "-"
+    ax: Axes,
+    grid: Real[np.ndarray, " points"],
+    values: Real[np.ndarray, " points"],
+    error: Real[np.ndarray, " points"],
+    label: str,
+    color: str = BLUE,
+    line: str = "-",
 ) -> None:
     """Draw a spectral density with its error, on a logarithmic axis from a millionth of its peak.
 
@@ -57,8 +79,11 @@ def draw_density(
         error: estimate of its error, (points,).
         label: for the legend.
         color: of line and band.
-        line: style of the line.
+        line: style of the line: ``"-"``, ``"--"``, ``"-."`` or ``":"``.
     """
+    grid, values, error = drawable("draw_density", ax, grid=grid, values=values, error=error)
+    require_color("draw_density", "color", color)
+    checks.choice("draw_density", "line", line, ("-", "--", "-.", ":"))
     least = 1e-6 * float(values.max())
     ax.plot(grid, np.where(values > least, values, np.nan), color=color, linestyle=line, label=label)
     band = np.maximum(values - error, least), np.maximum(values + error, least)
@@ -68,7 +93,9 @@ def draw_density(
     ax.set_ylabel("share of eigenvalues per unit")
 
 
-def draw_cut(ax: Axes, t: np.ndarray, values: np.ndarray, label: str, color: str = BLUE) -> None:
+def draw_cut(
+    ax: Axes, t: Real[np.ndarray, " points"], values: Real[np.ndarray, " points"], label: str, color: str = BLUE
+) -> None:
     """Draw an objective between two points, with the straight line from one to the other.
 
     Args:
@@ -78,6 +105,8 @@ def draw_cut(ax: Axes, t: np.ndarray, values: np.ndarray, label: str, color: str
         label: for the legend.
         color: of the line.
     """
+    t, values = drawable("draw_cut", ax, t=t, values=values)
+    require_color("draw_cut", "color", color)
     ax.plot(t, values, color=color, label=label)
     ends = np.interp((0.0, 1.0), t, values)
     ax.plot((0, 1), ends, "o", color=color, markersize=4, linestyle="--", linewidth=0.8)

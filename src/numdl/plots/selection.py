@@ -6,10 +6,14 @@ How do the criteria for alpha look: their values, the L-curve, the Picard plot, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Real
 
+from numdl import checks
+from numdl.plots._arguments import drawable, pairs, require_axes, vector, vectors
 from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic
 
 if TYPE_CHECKING:
@@ -19,7 +23,9 @@ Mark = tuple[str, float]
 """Name of a criterion and the alpha it chooses."""
 
 
-def draw_criteria(ax: Axes, alphas: np.ndarray, criteria: Mapping[str, np.ndarray], marks: Sequence[Mark]) -> None:
+def draw_criteria(
+    ax: Axes, alphas: Real[np.ndarray, " m"], criteria: Mapping[str, Real[np.ndarray, " m"]], marks: Sequence[Mark]
+) -> None:
     """Criteria over alpha, each divided by its minimum.
 
     Args:
@@ -28,6 +34,9 @@ def draw_criteria(ax: Axes, alphas: np.ndarray, criteria: Mapping[str, np.ndarra
         criteria: values by name, positive, (m,); what is not finite is left out.
         marks: choices, drawn as vertical lines.
     """
+    (alphas,) = drawable("draw_criteria", ax, alphas=alphas)
+    criteria = vectors("draw_criteria", "criteria", criteria, len(alphas), missing=True)
+    marks = pairs("draw_criteria", "marks", marks, checks.number)
     top = 1.0
     for position, (name, values) in enumerate(criteria.items()):
         known = np.isfinite(values)
@@ -41,7 +50,9 @@ def draw_criteria(ax: Axes, alphas: np.ndarray, criteria: Mapping[str, np.ndarra
     ax.legend(loc="best")
 
 
-def draw_l_curve(ax: Axes, residuals: np.ndarray, seminorms: np.ndarray, at: Sequence[tuple[str, int]]) -> None:
+def draw_l_curve(
+    ax: Axes, residuals: Real[np.ndarray, " m"], seminorms: Real[np.ndarray, " m"], at: Sequence[tuple[str, int]]
+) -> None:
     """The L-curve in double logarithmic axes, with the choices on it.
 
     Args:
@@ -50,6 +61,8 @@ def draw_l_curve(ax: Axes, residuals: np.ndarray, seminorms: np.ndarray, at: Seq
         seminorms: ``||L x||`` over the path, (m,).
         at: names of criteria and positions on the path.
     """
+    residuals, seminorms = drawable("draw_l_curve", ax, residuals=residuals, seminorms=seminorms)
+    at = pairs("draw_l_curve", "at", at, partial(checks.whole, least=0, most=len(residuals) - 1))
     good = (residuals > 0) & (seminorms > 0)
     ax.plot(residuals[good], seminorms[good], color=GREY)
     for position, (name, index) in enumerate(at):
@@ -61,7 +74,7 @@ def draw_l_curve(ax: Axes, residuals: np.ndarray, seminorms: np.ndarray, at: Seq
     ax.legend(loc="best")
 
 
-def draw_picard(ax: Axes, values: np.ndarray, coefficients: np.ndarray, noise: float) -> None:
+def draw_picard(ax: Axes, values: Real[np.ndarray, " r"], coefficients: Real[np.ndarray, " r"], noise: float) -> None:
     """Singular values and coefficients of the targets, direction by direction.
 
     Args:
@@ -70,6 +83,10 @@ def draw_picard(ax: Axes, values: np.ndarray, coefficients: np.ndarray, noise: f
         coefficients: ``|u' b|``, (r,).
         noise: level at which the coefficients stop falling; 0 if there is none.
     """
+    require_axes("draw_picard", ax)
+    values = np.asarray(checks.finite("draw_picard", "values", values, ("r",)))
+    coefficients = np.asarray(checks.finite("draw_picard", "coefficients", coefficients, (len(values),)))
+    checks.number("draw_picard", "noise", noise, least=0)
     index = np.arange(1, len(values) + 1)
     ax.plot(index, coefficients, ".", color=ORANGE, markersize=4, label="coefficients of the targets")
     ax.plot(index, values, color=BLUE, label="singular values")
@@ -81,18 +98,27 @@ def draw_picard(ax: Axes, values: np.ndarray, coefficients: np.ndarray, noise: f
 
 
 def draw_error(
-    ax: Axes, alphas: np.ndarray, error: np.ndarray, high: np.ndarray, freedom: np.ndarray, marks: Sequence[Mark]
+    ax: Axes,
+    alphas: Real[np.ndarray, " m"],
+    error: Real[np.ndarray, " m"],
+    high: Real[np.ndarray, " m"],
+    freedom: Real[np.ndarray, " m"],
+    marks: Sequence[Mark],
 ) -> None:
     """Cross-validated error with its standard error, and the degrees of freedom.
 
     Args:
         ax: axes to draw on.
         alphas: (m,), ascending.
-        error: root mean squared error, (m,).
-        high: the same one standard error above, (m,).
-        freedom: effective degrees of freedom, (m,).
+        error: root mean squared error, (m,); what is not finite is left out.
+        high: the same one standard error above, (m,); what is not finite is left out.
+        freedom: effective degrees of freedom, (m,); what is not finite is left out.
         marks: choices, drawn as vertical lines.
     """
+    (alphas,) = drawable("draw_error", ax, alphas=alphas)
+    curves = {"error": error, "high": high, "freedom": freedom}
+    error, high, freedom = (vector("draw_error", *curve, len(alphas), missing=True) for curve in curves.items())
+    marks = pairs("draw_error", "marks", marks, checks.number)
     ax.plot(alphas, error, color=BLUE, label="error")
     ax.fill_between(alphas, 2 * error - high, high, color=BLUE, alpha=0.15, linewidth=0, label="standard error")
     finite = error[np.isfinite(error)]

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Inexact, Real
 
+from numdl import checks
+from numdl.plots._arguments import require_axes, vector, vectors
 from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, logarithmic, sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_region(ax: Axes, z: np.ndarray, size: Callable[[Any], Any] | None) -> None:
+def draw_region(ax: Axes, z: Inexact[np.ndarray, " ..."], size: Callable[[Any], Any] | None) -> None:
     """Products of step size and eigenvalues in the complex plane, over the stability region.
 
     Args:
@@ -24,6 +27,11 @@ def draw_region(ax: Axes, z: np.ndarray, size: Callable[[Any], Any] | None) -> N
         z: complex numbers ``h lambda``, any shape; NaN is left out.
         size: ``|R(z)|`` for complex arrays; None draws no region.
     """
+    require_axes("draw_region", ax)
+    z = np.asarray(z)
+    checks.real("draw_region", "z", np.real(z) if z.dtype.kind == "c" else z)
+    if size is not None:
+        checks.function("draw_region", "size", size, "z -> |R(z)|")
     points = z[np.isfinite(z)].ravel()
     points = points[sample(len(points))]
     reach = max(1.2 * float(np.max(np.abs(points), initial=0.0)), 3.2)
@@ -40,14 +48,16 @@ def draw_region(ax: Axes, z: np.ndarray, size: Callable[[Any], Any] | None) -> N
     ax.set(aspect="equal", xlabel="real part of h times eigenvalue", ylabel="imaginary part")
 
 
-def draw_layers(ax: Axes, curves: Mapping[str, np.ndarray], label: str) -> None:
+def draw_layers(ax: Axes, curves: Mapping[str, Real[np.ndarray, " layers"]], label: str) -> None:
     """Quantities over the layers on a logarithmic axis.
 
     Args:
         ax: axes to draw on.
-        curves: positive values by name, (layers,) each.
+        curves: at most three of positive values by name, (layers,) each; what is not finite is left out.
         label: of the vertical axis.
     """
+    require_axes("draw_layers", ax)
+    curves = vectors("draw_layers", "curves", curves, missing=True)
     for color, (name, values) in zip((BLUE, ORANGE, GREY), curves.items(), strict=False):
         known = np.where(np.isfinite(values) & (values > 0), values, np.nan)
         ax.plot(np.arange(len(known)), known, "-", color=color, label=name)
@@ -61,8 +71,11 @@ def draw_changes(ax: Axes, changes: Mapping[str, float]) -> None:
 
     Args:
         ax: axes to draw on.
-        changes: by name.
+        changes: by name; what is not finite is left out.
     """
-    ax.barh(list(changes), list(changes.values()), color=BLUE)
+    require_axes("draw_changes", ax)
+    checks.instance("draw_changes", "changes", changes, Mapping, "Give a dictionary.")
+    bars = vector("draw_changes", "changes", list(changes.values()), missing=True)
+    ax.barh(list(changes), bars, color=BLUE)
     ax.invert_yaxis()
     ax.set(xlabel="relative change of the features")

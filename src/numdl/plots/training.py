@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Real
 
+from numdl import checks
+from numdl.plots._arguments import drawable, require_axes, vectors
 from numdl.plots.canvas import CYCLE, GREY, INK, logarithmic, thin
 from numdl.plots.wording import short
 
@@ -22,19 +25,27 @@ MAX_STEPS = 600
 LEGEND_LINES = 8
 
 
-def draw_history(ax: Axes, lines: Mapping[str, np.ndarray], x: np.ndarray, x_label: str, y_label: str) -> None:
+def draw_history(
+    ax: Axes,
+    lines: Mapping[str, Real[np.ndarray, " iterations"]],
+    x: Real[np.ndarray, " iterations"],
+    x_label: str,
+    y_label: str,
+) -> None:
     """Draw quantities of the history, on a logarithmic axis where they span a decade.
 
     Args:
         ax: axes to draw on.
-        lines: label to values (iterations,); NaN entries are bridged, so sparse validation errors stay one line. More
-            than eight lines run from dark to light without a legend.
-        x: iterations (integers) or seconds, (iterations,).
+        lines: label to values (iterations,); what is not finite is bridged, so sparse validation errors stay one line.
+            More than eight lines run from dark to light without a legend.
+        x: iterations (integers) or seconds, (iterations,); what is not finite is left out.
         x_label: label of x.
         y_label: label of the values.
     """
     from matplotlib.ticker import MaxNLocator
 
+    (x,) = drawable("draw_history", ax, missing=True, x=x)
+    lines = vectors("draw_history", "lines", lines, len(x), missing=True)
     many = len(lines) > LEGEND_LINES
     for position, (label, values) in enumerate(lines.items()):
         known = np.flatnonzero(np.isfinite(values) & np.isfinite(x))
@@ -51,17 +62,19 @@ def draw_history(ax: Axes, lines: Mapping[str, np.ndarray], x: np.ndarray, x_lab
         ax.legend(loc="best")
 
 
-def draw_effective(ax: Axes, effective: np.ndarray, n_parameters: int) -> None:
+def draw_effective(ax: Axes, effective: Real[np.ndarray, " iterations"], n_parameters: int) -> None:
     """Draw the effective number of parameters over the iterations, with the number of all parameters if it is in reach.
 
     Args:
         ax: axes to draw on.
-        effective: effective number of parameters, (iterations,).
+        effective: effective number of parameters, (iterations,); what is not finite is left out.
         n_parameters: number of all parameters, 0 if not known.
     """
+    (effective,) = drawable("draw_effective", ax, missing=True, effective=effective)
+    checks.whole("draw_effective", "n_parameters", n_parameters, least=0)
     draw_history(ax, {"effective": effective}, np.arange(len(effective)), "iteration", "effective parameters")
     ax.set_yscale("linear")
-    top = np.nanmax(effective)
+    top = np.max(effective, where=np.isfinite(effective), initial=0.0)
     if 0 < n_parameters <= 3 * top:
         ax.axhline(n_parameters, color=GREY, linestyle="--", linewidth=1)
         ax.annotate(f"all {n_parameters:,}", (1, n_parameters), (0, -4), xycoords=("axes fraction", "data"),
@@ -80,7 +93,7 @@ MAX_COLUMNS = 400
 MAX_LAYERS = 200
 
 
-def draw_over_depth(ax: Axes, lines: Mapping[str, np.ndarray], start: float, y_label: str) -> None:
+def draw_over_depth(ax: Axes, lines: Mapping[str, Real[np.ndarray, " layers"]], start: float, y_label: str) -> None:
     """Draw one number per layer, or per gap between layers, for each array of weights.
 
     Args:
@@ -91,6 +104,9 @@ def draw_over_depth(ax: Axes, lines: Mapping[str, np.ndarray], start: float, y_l
     """
     from matplotlib.ticker import MaxNLocator
 
+    require_axes("draw_over_depth", ax)
+    lines = vectors("draw_over_depth", "lines", lines)
+    checks.number("draw_over_depth", "start", start)
     shown = dict(list(lines.items())[: len(CYCLE)])
     for (name, values), color in zip(shown.items(), CYCLE, strict=False):
         known = thin(len(values), 1000)
@@ -105,16 +121,20 @@ def draw_over_depth(ax: Axes, lines: Mapping[str, np.ndarray], start: float, y_l
     ax.legend(loc="best")
 
 
-def draw_heat_map(ax: Axes, values: np.ndarray) -> None:
+def draw_heat_map(ax: Axes, values: Real[np.ndarray, "nt ..."]) -> None:
     """Draw the weights, a row per layer and a column per entry, red positive and blue negative.
 
     Args:
         ax: axes to draw on.
         values: weights, (nt, ...); beyond 200 layers or 400 entries evenly spaced ones are drawn.
     """
+    require_axes("draw_heat_map", ax)
+    values = np.asarray(checks.finite("draw_heat_map", "values", values, ("nt", "...")))
+    if not values.size:
+        raise ValueError(f"draw_heat_map(values of shape {values.shape}): needs at least one weight. Give more.")
     flat = values.reshape(len(values), -1)
     layers, entries = thin(flat.shape[0], MAX_LAYERS), thin(flat.shape[1], MAX_COLUMNS)
-    shown = np.nan_to_num(flat[np.ix_(layers, entries)])
+    shown = flat[np.ix_(layers, entries)]
     limit = float(np.quantile(np.abs(shown), 0.995)) or float(np.abs(shown).max()) or 1.0
     extent = (-0.5, flat.shape[1] - 0.5, flat.shape[0] - 0.5, -0.5)
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="none", extent=extent)

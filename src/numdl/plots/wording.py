@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from numdl import checks
+
 MISSING = "–"
 
 
@@ -18,6 +20,7 @@ def finite(value: object) -> float | None:
 
 def number(value: object, digits: int = 4) -> str:
     """A number with so many significant digits, a dash if there is none."""
+    checks.whole("number", "digits", digits, least=1, most=17)
     x = finite(value)
     if x is None:
         return MISSING
@@ -34,7 +37,15 @@ def short(text: object, length: int = 24) -> str:
     """The text in one line of at most ``length`` characters, without control characters.
 
     Long text loses its middle: numbered names differ at their end.
+
+    Args:
+        text: anything that has a text.
+        length: characters, at least 3: two ends and the gap.
+
+    Returns:
+        The line.
     """
+    checks.whole("short", "length", length, least=3)
     line = " ".join("".join(ch if ch.isprintable() else " " for ch in str(text)).split())
     if len(line) <= length:
         return line
@@ -60,24 +71,31 @@ def duration(seconds: object) -> str:
 
 def factor(value: float) -> str:
     """A ratio of errors, to two digits: a third one would claim more than one split can show."""
+    checks.number("factor", "value", value, least=0, infinite=True)
     return number(value, 2) if value < 9.5 else number(round(value), 2) if value < 100 else number(value, 3)
 
 
 def compare(own: float, other: float) -> str:
     """How an error stands to another one: ``12 times below``, ``equal to``, ``1.3 times above``."""
+    checks.number("compare", "own", own, infinite=True)
+    checks.number("compare", "other", other, infinite=True)
     if own == other:
         return "equal to"
+    word = "below" if own < other else "above"
     if own <= 0 or other <= 0:
-        return "below" if own < other else "above"
-    ratio = other / own
-    if 0.95 < ratio < 1.05:
+        return word
+    ratio = max(own / other, other / own)
+    if 0.95 < other / own < 1.05:
         return "about equal to"
-    return f"{factor(ratio)} times below" if ratio > 1 else f"{factor(1 / ratio)} times above"
+    return f"{factor(ratio)} times {word}" if math.isfinite(ratio) else word
 
 
 def power(value: float, _: int) -> str:
-    """A power of ten as plain text, for a logarithmic axis."""
-    exponent = round(math.log10(value)) if value > 0 else 0
+    """A power of ten as plain text, for a logarithmic axis; empty where there is none."""
+    checks.number("power", "value", value, infinite=True)
+    if not 0 < value < math.inf:
+        return ""
+    exponent = round(math.log10(value))
     if -3 < exponent < 4:
         return f"{10.0**exponent:g}"
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -21,7 +21,7 @@ from numdl.report.measures import (
     regression_rows,
     scaled_residuals,
 )
-from numdl.report.summary import FitSummary
+from numdl.report.summary import FitSummary, require_summary
 
 NO_SIGNAL = 0.9  # own error over the trivial model's, from here on the columns explain nothing
 NEGLIGIBLE = 0.05  # own error over the trivial model's, below it neither gaps nor residual shapes matter
@@ -44,6 +44,7 @@ def advise(summary: FitSummary) -> list[str]:
     Returns:
         One sentence group per finding, the most important first; a single one if the fit is good.
     """
+    require_summary("advise", summary)
     judgement = judge(summary)
     rules = (_ended_badly, _not_finite, _no_held_out, _no_signal, _linear, _curved, _overfit, _saturated, _more_time)
     rules += (_residual_shape, _confused_pair, _intervals, _few_rows)
@@ -53,6 +54,7 @@ def advise(summary: FitSummary) -> list[str]:
 
 def verdict(summary: FitSummary) -> str:
     """One sentence: the held-out error, and how it stands to the baselines."""
+    require_summary("verdict", summary)
     j = judge(summary)
     if j.own is None:
         return "The error of this model is not known."

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from numdl import checks
 from numdl.plots.wording import duration, finite, number, short
-from numdl.report.summary import FitSummary
+from numdl.report.summary import FitSummary, require_summary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +37,7 @@ def score_table(summary: FitSummary) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    require_summary("score_table", summary)
     table = Table(title=Text(summary.score_name), title_justify="left", title_style="bold")
     table.add_column("model", overflow="ellipsis", no_wrap=True)
     parts = [(part, head) for part, head in PARTS if any(finite(row.get(part)) is not None for row in summary.scores)]
@@ -58,6 +60,10 @@ def print_status(status: Status, console: Console | None = None) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from numdl.contracts import Status
+
+    checks.instance("print_status", "status", status, Status, "Take status_ of an estimator.")
+    _require_console("print_status", console)
     line = Text.assemble((f"{status.code.replace('_', ' ')}: ", STYLES.get(status.code, "bold")), status.message)
     (console or Console()).print(line, soft_wrap=True)
 
@@ -79,10 +85,11 @@ class ProgressLine:
             every: without a terminal, print the first and then every so many updates.
 
         Raises:
-            ValueError: ``every`` is below one.
+            TypeError: no console.
+            ValueError: ``every`` is no whole number, or below one.
         """
-        if every < 1:
-            raise ValueError(f"ProgressLine(every={every}): needed is at least 1. Leave it at 10.")
+        checks.whole("ProgressLine", "every", every, least=1, hint="Leave it at 10.")
+        _require_console("ProgressLine", console)
         from rich.console import Console
 
         self._console = console or Console(stderr=True)
@@ -165,6 +172,13 @@ class ProgressLine:
             text = "  ".join(f"{name} {value}" for name, value in self._pending)
             self._console.print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
             self._pending = None
+
+
+def _require_console(call: str, console: object) -> None:
+    from rich.console import Console
+
+    if console is not None:
+        checks.instance(call, "console", console, Console, "Make one with rich.console.Console().")
 
 
 def _range(alpha: object) -> str:

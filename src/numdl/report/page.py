@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import fit, selection
 from numdl.plots import training as curves
@@ -14,7 +15,7 @@ from numdl.plots.canvas import MAX_POINTS, draw_svg
 from numdl.plots.wording import finite, number, short
 from numdl.report import measures
 from numdl.report.advice import advise, verdict
-from numdl.report.summary import FitSummary
+from numdl.report.summary import FitSummary, require_summary
 from numdl.report.template import bullets, card, document, element, figure, grid, table, terms
 
 MOODS = {"converged": "good", "failed": "bad"}
@@ -33,7 +34,8 @@ def write_page(summary: FitSummary, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the path is a folder, its folder does not exist, or it cannot be written; raised before any drawing.
     """
-    with whole_file(path, "write_page") as write:
+    require_summary("write_page", summary)
+    with whole_file(checks.path("write_page", path), "write_page") as write:
         write(page_html(summary))
 
 
@@ -46,6 +48,7 @@ def page_html(summary: FitSummary) -> str:
     Returns:
         The whole document.
     """
+    require_summary("page_html", summary)
     top = [scores(summary), card("What to try next", bullets(advise(summary)))]
     facts = [(str(name), str(value)) for name, value in summary.facts.items()]
     body = [

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Real
 
+from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import selection as figures
 from numdl.plots.canvas import draw_svg
@@ -19,6 +21,7 @@ from numdl.report.template import card, document, element, figure, grid, table, 
 if TYPE_CHECKING:
     from rich.table import Table
 
+ROW = ("name", "alpha", "freedom", "error", "message")
 HEAD = ("criterion", "alpha", "freedom", "CV error")
 
 
@@ -30,15 +33,15 @@ class SelectionSummary:
         title: heading.
         facts: what was judged, name and value.
         rows: for each criterion ``name``, ``alpha``, ``freedom``, ``error``, ``message``; NaN without a choice.
-        recommended: position in ``rows``.
+        recommended: position in ``rows``, not negative.
         reason: why, in a sentence.
         alphas: the grid, ascending, (m,).
-        criteria: values by name, each (m,).
+        criteria: values by name, each (m,); what is not finite is left out.
         residuals: norms of the residual, (m,).
         seminorms: ``||L x||``, (m,).
-        freedom: effective degrees of freedom, (m,).
-        error: cross-validated root mean squared error, (m,).
-        error_high: one standard error above, (m,).
+        freedom: effective degrees of freedom, (m,); what is not finite is left out.
+        error: cross-validated root mean squared error, (m,); likewise what is not finite.
+        error_high: one standard error above, (m,); likewise what is not finite.
         values: generalised singular values, descending, (r,).
         coefficients: coefficients of the targets along their directions, (r,).
         noise: level of the coefficients at which they stop falling, 0 if there is none.
@@ -50,22 +53,52 @@ class SelectionSummary:
     rows: Sequence[Mapping[str, Any]]
     recommended: int
     reason: str
-    alphas: np.ndarray
-    criteria: Mapping[str, np.ndarray]
-    residuals: np.ndarray
-    seminorms: np.ndarray
-    freedom: np.ndarray
-    error: np.ndarray
-    error_high: np.ndarray
-    values: np.ndarray
-    coefficients: np.ndarray
+    alphas: Real[np.ndarray, " m"]
+    criteria: Mapping[str, Real[np.ndarray, " m"]]
+    residuals: Real[np.ndarray, " m"]
+    seminorms: Real[np.ndarray, " m"]
+    freedom: Real[np.ndarray, " m"]
+    error: Real[np.ndarray, " m"]
+    error_high: Real[np.ndarray, " m"]
+    values: Real[np.ndarray, " r"]
+    coefficients: Real[np.ndarray, " r"]
     noise: float
     verdict: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown, before anything is drawn."""
+        call = "SelectionSummary"
+        for name in ("title", "reason", "verdict"):
+            checks.text(call, name, getattr(self, name))
+        for name in ("facts", "criteria"):
+            checks.instance(call, name, getattr(self, name), Mapping, "Give a dictionary.")
+        if not isinstance(self.rows, Sequence) or not all(
+            isinstance(row, Mapping) and {*ROW} <= {*row} for row in self.rows
+        ):
+            raise ValueError(
+                f"{call}(rows={checks.shown(self.rows)}): needs dictionaries of {', '.join(ROW)}. Give all."
+            )
+        checks.whole(call, "recommended", self.recommended, least=0, most=len(self.rows) - 1)
+        m, r = (
+            len(checks.finite(call, "alphas", self.alphas, ("m",))),
+            len(checks.real(call, "values", self.values, ("r",))),
+        )
+        for name, size in (("residuals", m), ("seminorms", m), ("values", r), ("coefficients", r)):
+            checks.finite(call, name, getattr(self, name), (size,))
+        for name in ("freedom", "error", "error_high"):
+            checks.real(call, name, getattr(self, name), (m,))
+        for name, values in self.criteria.items():
+            checks.real(call, f"criteria[{name!r}]", values, (m,))
+        checks.number(call, "noise", self.noise, least=0)
 
     @property
     def recommendation(self) -> str:
         """What to use, in a sentence."""
         return f"Recommended: alpha = {self.rows[self.recommended]['alpha']:.3g}. {self.reason}"
+
+
+def _require(call: str, summary: object) -> None:
+    checks.instance(call, "summary", summary, SelectionSummary, "Make one with the summary() of compare_criteria.")
 
 
 def selection_table(summary: SelectionSummary) -> Table:
@@ -79,6 +112,8 @@ def selection_table(summary: SelectionSummary) -> Table:
     """
     from rich.table import Table
     from rich.text import Text
+
+    _require("selection_table", summary)
 
     shown = Table()
     for position, name in enumerate(HEAD):
@@ -98,7 +133,8 @@ def write_selection(summary: SelectionSummary, path: str | os.PathLike[str]) -> 
     Raises:
         OSError: the path cannot be written; raised before any drawing.
     """
-    with whole_file(path, "write_selection") as write:
+    _require("write_selection", summary)
+    with whole_file(checks.path("write_selection", path), "write_selection") as write:
         write(selection_html(summary))
 
 
@@ -111,6 +147,7 @@ def selection_html(summary: SelectionSummary) -> str:
     Returns:
         The whole document.
     """
+    _require("selection_html", summary)
     header = (
         f"<header>{element('p', 'numdl select', 'eyebrow')}{element('h1', summary.title)}"
         f"{element('p', summary.recommendation, 'lead')}</header>"

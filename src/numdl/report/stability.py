@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import stability as figures
 from numdl.plots.canvas import draw_svg
@@ -28,7 +29,7 @@ def write_stability(found: Any, title: str, facts: Mapping[str, str], path: str 
     Raises:
         OSError: the path cannot be written; raised before any drawing.
     """
-    with whole_file(path, "write_stability") as write:
+    with whole_file(checks.path("write_stability", path), "write_stability") as write:
         write(stability_html(found, title, facts))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 import os
 from typing import Any
 
+from numdl import checks
 from numdl.container import read_container, write_container
 from numdl.contracts import Status
 
@@ -40,20 +41,23 @@ class FitSummary:
         facts: what was trained on what: file, rows, columns, network, solver, seconds, versions.
         scores: one row per model, smaller is better. The row of the network starts with ``numdl``; the baselines are
             recognised by the words ``ridge``/``linear``/``logistic`` and ``mean of``/``most frequent`` in their names.
-        score_name: what the scores measure, with its unit: ``"RMSE (kW)"``, ``"error %"``.
-        history: columns of equal length, one entry per iteration. Known names: ``seconds``, ``objective``,
-            ``gradient_norm``, ``train_error``, ``validation_error``, ``damping``, ``effective_dof``,
-            ``log_evidence``, ``noise`` and one ``alpha:<group>`` per group of weights.
+        score_name: what the scores measure with its unit, such as RMSE (kW) or error %.
+        history: columns of equal length, one entry per iteration, NaN where it was not measured. Known
+            names: ``seconds``, ``objective``, ``gradient_norm``, ``train_error``, ``validation_error``, ``damping``,
+            ``effective_dof``, ``log_evidence``, ``noise`` and one ``alpha:<group>`` per group of weights.
         n_parameters: number of unknowns, 0 if not known.
         c: true targets of the held-out rows, (n, k); for classification the indices of the classes, (n,).
-        prediction: predictions of the same rows, the same shape.
-        held_out_name: which rows these are: ``"test"``, ``"validation"`` or ``"training"``.
+            Rows of a regression in which something is not finite are left out, and counted.
+        prediction: predictions of the same rows, the same shape; what is not finite as for c.
+        held_out_name: which rows these are, such as test, validation or training.
         target_names: k names, or empty.
         class_names: one name per class, or empty.
-        weights: arrays whose leading axis is the layers, (nt, ...).
-        model: what was fitted, in a word: ``"network"``, ``"linear"`` or ``"random features"``.
-        path: how alpha was chosen: ``alpha`` and ``criterion``, (m,), and ``chosen``, (1,); or empty.
-        interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only.
+        weights: arrays whose leading axis is the layers, (nt, ...); one that is not finite is left out.
+        model: what was fitted, in a word, such as network, linear or random features.
+        path: how alpha was chosen: ``alpha`` and ``criterion``, (m,), NaN where not known, and ``chosen``, (1,); or
+            empty.
+        interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only, and
+            what is not finite is left out.
     """
 
     title: str
@@ -77,22 +81,30 @@ class FitSummary:
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
         if self.task not in TASKS:
-            raise ValueError(f"FitSummary(task={self.task!r}): the task must be one of {TASKS}.")
-        history = {name: _floats(f"history[{name!r}]", values) for name, values in (self.history or {}).items()}
+            raise ValueError(f"FitSummary(task={self.task!r}): the task must be one of {TASKS}. Give one of them.")
+        checks.instance("FitSummary", "status", self.status, Status, "Take status_ of an estimator.")
+        for name in ("title", "model", "score_name", "held_out_name"):
+            checks.text("FitSummary", name, getattr(self, name))
+        checks.whole("FitSummary", "n_parameters", self.n_parameters, least=0)
+        for name in ("facts", "history", "weights", "path"):
+            _mapping(name, getattr(self, name))
+        for row in _several("scores", self.scores):
+            _mapping("scores", row)
+        history = {name: _floats(f"history[{name!r}]", values) for name, values in self.history.items()}
         lengths = {name: column.shape for name, column in history.items()}
         if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
             raise ValueError(
                 f"FitSummary(history): the columns have shapes {lengths}, all must be (iterations,) with one length. "
                 "Fill iterations that were not measured with NaN."
             )
-        weights = {name: _floats(f"weights[{name!r}]", values) for name, values in (self.weights or {}).items()}
+        weights = {name: _floats(f"weights[{name!r}]", values) for name, values in self.weights.items()}
         for name, values in weights.items():
             if values.ndim == 0:
                 raise ValueError(
                     f"FitSummary(weights[{name!r}]): a scalar has no axis of layers. Pass an array of shape (nt, ...)."
                 )
         c, prediction, interval = self._rows()
-        path = {name: _floats(f"path[{name!r}]", values) for name, values in (self.path or {}).items()}
+        path = {name: _floats(f"path[{name!r}]", values) for name, values in self.path.items()}
         changes = {
             "history": history,
             "weights": weights,
@@ -101,7 +113,11 @@ class FitSummary:
             "prediction": prediction,
             "interval": interval,
         }
-        changes |= {"facts": dict(self.facts or {}), "scores": tuple(self.scores or ())}
+        if path and (path.keys() != {"alpha", "criterion", "chosen"} or path["alpha"].shape != path["criterion"].shape):
+            raise ValueError(
+                f"FitSummary(path={sorted(path)}): needs alpha and criterion of one length, and chosen. Give all three."
+            )
+        changes |= {"facts": dict(self.facts), "scores": tuple(self.scores)}
         changes |= {"target_names": self._target_names(c), "class_names": self._class_names(c, prediction)}
         for name, value in changes.items():
             object.__setattr__(self, name, value)
@@ -116,7 +132,7 @@ class FitSummary:
         if c.shape != prediction.shape:
             raise ValueError(
                 f"FitSummary: c has shape {c.shape} and prediction {prediction.shape}, they must be the same. "
-                "Pass the predictions of the rows of c."
+                "Give the predictions of the rows of c."
             )
         if self.task == "classification":
             return _labels("c", c), _labels("prediction", prediction), None
@@ -130,7 +146,7 @@ class FitSummary:
         return c, prediction, interval
 
     def _target_names(self, c: np.ndarray | None) -> tuple[str, ...]:
-        names = tuple(str(name) for name in self.target_names)
+        names = tuple(str(name) for name in _several("target_names", self.target_names))
         if self.task == "classification" or c is None:
             return names
         k = c.shape[1]
@@ -139,7 +155,7 @@ class FitSummary:
         return names or (("target",) if k == 1 else tuple(f"target {j}" for j in range(k)))
 
     def _class_names(self, c: np.ndarray | None, prediction: np.ndarray | None) -> tuple[str, ...]:
-        names = tuple(str(name) for name in self.class_names)
+        names = tuple(str(name) for name in _several("class_names", self.class_names))
         if self.task == "regression" or c is None or prediction is None:
             return names
         needed = 1 + max(int(c.max(initial=-1)), int(prediction.max(initial=-1)))
@@ -151,11 +167,38 @@ class FitSummary:
         return names or tuple(f"class {j}" for j in range(needed))
 
 
-def _floats(name: str, values: object) -> np.ndarray:
+def require_summary(call: str, summary: object) -> None:
+    """Refuse what is no summary of a fit.
+
+    Args:
+        call: the call to name.
+        summary: as given.
+
+    Raises:
+        TypeError: something else.
+    """
+    checks.instance(call, "summary", summary, FitSummary, "Make one with the summary() of an estimator.")
+
+
+def _mapping(name: str, value: object) -> None:
+    checks.instance("FitSummary", name, value, Mapping, "Give a dictionary.")
+
+
+def _several(name: str, values: Any) -> Any:
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise ValueError(f"FitSummary({name}={checks.shown(values)}): needs a sequence. Give a list.")
+    return values
+
+
+def _floats(name: str, values: Any) -> np.ndarray:
     try:
+        if np.iscomplexobj(values):
+            checks.real("FitSummary", name, np.asarray(values))
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"FitSummary({name}): not an array of numbers ({error}). Use NaN for missing ones.") from None
+        raise ValueError(
+            f"FitSummary({name}): not an array of numbers ({error}). Give numbers, NaN for missing ones."
+        ) from None
 
 
 def _table(name: str, values: np.ndarray) -> np.ndarray:
@@ -163,7 +206,7 @@ def _table(name: str, values: np.ndarray) -> np.ndarray:
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2:
-        raise ValueError(f"FitSummary({name}): shape {values.shape}, needed is (n, k). Flatten the targets of a row.")
+        raise ValueError(f"FitSummary({name}): shape {values.shape}, needed is (n, k). Give one row per sample.")
     return values
 
 

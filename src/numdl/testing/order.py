@@ -48,7 +48,7 @@ def check_order(
 
     Args:
         solve: ``nt -> solution`` with nt steps, any array.
-        exact: the solution, or one known to far more digits; same shape.
+        exact: the solution, or one known to far more digits; same shape, real or complex.
         nts: increasing numbers of steps, at least two.
         order: declared order, positive.
         tolerance: largest distance, positive, of every observed order from the declared one.
@@ -58,7 +58,8 @@ def check_order(
 
     Raises:
         AssertionError: an observed order is off, or an error is at the rounding level.
-        ValueError: nts has fewer than two entries or does not increase, or another argument is out of range.
+        ValueError: nts has fewer than two entries or does not increase, another argument is out of range, or the
+            shapes differ.
         TypeError: ``solve`` is no function.
     """
     checks.function("check_order", "solve", solve, "nt -> solution")
@@ -72,6 +73,12 @@ def check_order(
         raise ValueError(f"check_order(exact={checks.shown(exact)}): needs finite numbers. Give the solution.")
     with precision_of("check_order", truth):
         solutions = [np.asarray(solve(int(n))) for n in nt]
+    for n, solution in zip(nt, solutions, strict=True):
+        if solution.shape != truth.shape:
+            raise ValueError(
+                f"check_order(exact of shape {truth.shape}): solve({n}) has shape {solution.shape}, needs the same. "
+                "Reshape one of them."
+            )
     errors = np.array([np.max(np.abs(solution - truth)) for solution in solutions])
     floor = 100 * np.finfo(solutions[0].dtype).eps * np.max(np.abs(truth))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -11,6 +11,7 @@ from numdl import checks
 from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import LEAST, Training
+from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.evidence import KERNELS, Rows
 from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
@@ -69,7 +70,7 @@ class AutoRegressor(MixtureRegressor):
 
     def _check(self) -> None:
         name = type(self).__name__
-        if self.n_networks != "auto":
+        if not is_auto(self.n_networks):
             checks.whole(name, "n_networks", self.n_networks, least=0)
         if self.time_budget is not None:
             checks.number(name, "time_budget", self.time_budget, above=0)

@@ -2,14 +2,154 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from sklearn.utils import check_random_state
+from sklearn.utils import validation as of_sklearn
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from numdl import checks
+
+
+@contextlib.contextmanager
+def in_words(call: str, needs: str) -> Iterator[None]:
+    """Refusals of scikit-learn keep their text and get what all refusals have: the call, what is needed, what to try.
+
+    Args:
+        call: the call to name.
+        needs: the argument, what it needs, and the next thing to try.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        TypeError: as inside.
+        ValueError: as inside.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{call}: {error} {needs}") from error
+
+
+def validate_data(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """As the function of this name of scikit-learn, `in_words`.
+
+    Args:
+        estimator: gets the number and names of columns.
+        X: as given.
+        *y: as given, if there are targets.
+        **options: of the function.
+
+    Returns:
+        X, or X and y.
+    """
+    call = f"{type(estimator).__name__}{'.fit' if y else ''}"
+    needs = f"X needs to be a table of numbers (n, d){', y to have a row for each of its rows' if y else ''}. Check it."
+    with in_words(call, needs):
+        return of_sklearn.validate_data(estimator, X, *y, **options)
+
+
+def sample_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:
+    """Weights of rows, 1 where none are given, (n,).
+
+    Args:
+        call: the call to name.
+        sample_weight: as given.
+        X: the rows.
+
+    Returns:
+        Not negative and finite, float64.
+    """
+    with in_words(call, "sample_weight needs a number >= 0 for each row. Check it."):
+        return of_sklearn._check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def labels_of(call: str, y: Any) -> np.ndarray:
+    """Labels as given, (n,); (n, 1) with a warning.
+
+    Args:
+        call: the call to name.
+        y: as given.
+
+    Returns:
+        The labels.
+    """
+    with in_words(call, "y needs one label per row. Check it."):
+        y = of_sklearn.column_or_1d(y, warn=True)
+        check_classification_targets(y)
+    return y
+
+
+def targets_beside(call: str, name: str, y: Any, n: int) -> np.ndarray:
+    """Targets of rows that are not trained on.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        y: as given.
+        n: number of the rows.
+
+    Returns:
+        (n, k), float64.
+
+    Raises:
+        ValueError: not finite numbers, or not one row of them for each row of X.
+    """
+    y = np.asarray(checks.finite(call, name, y), np.float64)
+    if y.ndim not in (1, 2) or len(y) != n:
+        raise ValueError(_other_rows(call, name, y, n))
+    return y if y.ndim == 2 else y[:, None]
+
+
+def _other_rows(call: str, name: str, y: np.ndarray, n: int) -> str:
+    found = len(y) if y.ndim in (1, 2) and len(y) != n else f"shape {y.shape}"
+    return f"{call}: X{name[1:]} has {n} rows and {name} {found}, needs one target per row. Check both."
+
+
+def labels_beside(call: str, name: str, y: Any, n: int) -> np.ndarray:
+    """Labels of rows that are not trained on.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        y: as given.
+        n: number of the rows.
+
+    Returns:
+        (n,).
+
+    Raises:
+        ValueError: not one label for each row.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind == "c":
+        checks.real(call, name, y)
+    if y.shape not in ((n,), (n, 1)):
+        raise ValueError(_other_rows(call, name, y, n))
+    return y.ravel()
+
+
+def require_seed(call: str, random_state: Any) -> None:
+    """Refuse what is no seed.
+
+    Args:
+        call: the call to name.
+        random_state: as given.
+    """
+    with in_words(f"{call}(random_state)", "It needs a seed, a RandomState of NumPy or None. Give random_state=0."):
+        check_random_state(random_state)
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a parameter is left to the estimator."""
+    return isinstance(value, str) and value == "auto"
 
 
 def require_finite(call: str, what: str, values: np.ndarray, names: Any = None) -> None:
@@ -79,8 +219,9 @@ def encode_labels(call: str, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
+        y = of_sklearn.column_or_1d(y, warn=True)
+    with in_words(call, "y needs one label per row. Check it."):
+        check_classification_targets(y)
     if y.ndim != 1:
         raise ValueError(f"{call}: y has shape {y.shape}, needs (n,): one label per row. Fit one model per column.")
     classes, codes = np.unique(y, return_inverse=True)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from numdl.checks import shown
+from numdl.estimators.common.intake import labels_beside, targets_beside
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary
@@ -51,7 +52,6 @@ class ReportMixin:
             "class_names": [] if classes is None else [str(label) for label in classes],
         } | self._record()
         if X is not None and y is not None:
-            y = np.asarray(y)
             found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
         return FitSummary(**found | fields | {"facts": self._facts() | fields.get("facts", {})})
 
@@ -80,25 +80,26 @@ class ReportMixin:
         """Fields of the summary that this family knows: model, number of parameters, history, weights or path."""
         raise NotImplementedError(type(self).__name__)
 
-    def _judged_classes(self, X: Any, y: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+    def _judged_classes(self, X: Any, y: Any, classes: np.ndarray) -> dict[str, Any]:
         """Wrong predictions on the rows given, beside the most frequent class."""
+        answers = self.predict(X)  # type: ignore[attr-defined]
+        y = labels_beside("summary", "y", y, len(answers))
         unknown = ~np.isin(y, classes)
         if unknown.any():
             raise ValueError(f"report: y holds {shown(y[unknown][0])}, which is no class of the fit. Drop these rows.")
-        codes, predicted = (np.searchsorted(classes, labels) for labels in (y, self.predict(X)))  # type: ignore[attr-defined]
+        codes, predicted = (np.searchsorted(classes, labels) for labels in (y, answers))
         errors = (100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes)))
         return {"c": codes, "prediction": predicted} | self._score_rows("most frequent class", errors)
 
-    def _judged(self, X: Any, y: np.ndarray) -> dict[str, Any]:
+    def _judged(self, X: Any, y: Any) -> dict[str, Any]:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
-        c, predict = y.reshape(len(y), -1).astype(float), self.predict  # type: ignore[attr-defined]
-        found: dict[str, Any] = {"c": c}
-        if self._tells_deviations():
-            mean, std = predict(X, return_std=True)
-            found["interval"] = std.reshape(c.shape)
-        else:
-            mean = predict(X)
-        found["prediction"] = mean = mean.reshape(c.shape)
+        predict, tells = self.predict, self._tells_deviations()  # type: ignore[attr-defined]
+        mean, std = predict(X, return_std=True) if tells else (predict(X), None)
+        c, wanted = targets_beside("summary", "y", y, len(mean)), mean[:, None] if mean.ndim == 1 else mean
+        if c.shape != wanted.shape:
+            raise ValueError(f"summary(y of shape {np.shape(y)}): needs {wanted.shape[1]} targets as in fit. Check it.")
+        found: dict[str, Any] = {"c": c} if std is None else {"c": c, "interval": std.reshape(c.shape)}
+        found["prediction"] = mean = wanted
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
         return found | self._score_rows("mean of the targets", errors)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
 
-from numdl import __version__
+from numdl import __version__, checks
 from numdl.container import read_container, write_container
 from numdl.estimators.common.codec import ESTIMATORS, Encoder, known_estimators, restored
 
@@ -43,6 +43,9 @@ class SaveMixin:
             OSError: the file cannot be written.
         """
         check_is_fitted(self)
+        if extra is not None:
+            checks.instance("save", "extra", extra, Mapping, "Give a dictionary of JSON types.")
+        checks.path("save", path)
         name = type(self).__name__
         if ESTIMATORS[name] is not type(self):
             raise ValueError(f"save({name}): another class has this name; give yours a name of its own.")

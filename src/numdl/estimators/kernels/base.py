@@ -8,10 +8,16 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import (
+    require_finite,
+    require_finite_targets,
+    sample_weights,
+    validate_data,
+)
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.evidence import Rows
@@ -66,7 +72,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True, ensure_all_finite=False)
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = sample_weights(call, sample_weight, X)
         rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
         self._scaler, self._targets = table.scaler, table.targets
@@ -121,10 +127,11 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             NotFittedError: not fitted.
             ValueError: a level is not between 0 and 1, or X is not what it was fitted on.
         """
-        levels = np.atleast_1d(np.asarray(quantiles, np.float64))
+        call = f"{type(self).__name__}.predict_quantiles"
+        levels = np.atleast_1d(np.asarray(checks.finite(call, "quantiles", quantiles), np.float64))
         if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(
-                f"{type(self).__name__}.predict_quantiles(quantiles={quantiles!r}): needs numbers between 0 and 1, "
+                f"{call}(quantiles={quantiles!r}): needs numbers between 0 and 1, "
                 "exclusive. Give for example (0.05, 0.95)."
             )
         x, out = self._scaled(X, "predict_quantiles")[1], []

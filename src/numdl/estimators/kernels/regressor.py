@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
+from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.evidence import KERNELS, Rows
 from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
@@ -71,11 +72,11 @@ class KernelRegressor(MixtureRegressor):
     def _check(self) -> None:
         name = type(self).__name__
         checks.choice(name, "kernel", self.kernel, ("auto", *KERNELS))
-        if self.n_restarts != "auto":
+        if not is_auto(self.n_restarts):
             checks.whole(name, "n_restarts", self.n_restarts, least=1)
-        if self.average != "auto" and not isinstance(self.average, bool | np.bool_):
+        if not is_auto(self.average) and not isinstance(self.average, bool | np.bool_):
             raise ValueError(f"{name}(average={self.average!r}): unknown. Use True, False or 'auto'.")
-        if self.subset not in ("auto", None):
+        if self.subset is not None and not is_auto(self.subset):
             checks.whole(name, "subset", self.subset, least=2)
 
     def _settings(self, n: int) -> Settings:

@@ -15,11 +15,18 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import encode_labels, require_classes, require_finite, require_finite_targets
+from numdl.estimators.common.intake import (
+    encode_labels,
+    require_classes,
+    require_finite,
+    require_finite_targets,
+    sample_weights,
+    validate_data,
+)
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
@@ -99,7 +106,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
         codes = self._codes(call, y)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = sample_weights(call, sample_weight, X)
         used = weights > 0
         if not used.all():  # no copy of a large table without need
             X, codes, weights = X[used], codes[used], weights[used]

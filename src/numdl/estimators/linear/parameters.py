@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl import checks
+from numdl.estimators.common.intake import require_seed
 
 SOLVERS = ("auto", "newton-cg", "lbfgs", "gauss-newton", "steepest-descent", "nonlinear-cg")
 CHOICES = ("auto", "cv", "loo", "evidence")
@@ -34,6 +35,8 @@ def check_linear_parameters(estimator: Any) -> None:
         checks.number(call, "alpha", estimator.alpha, least=0)
     checks.choice(call, "solver", estimator.solver, SOLVERS)
     checks.whole(call, "max_iter", estimator.max_iter, least=1)
+    checks.whole(call, "verbose", estimator.verbose, least=0)
+    require_seed(call, estimator.random_state)
     checks.number(call, "tol", estimator.tol, least=0)
     checks.choice(call, "dtype", estimator.dtype, ("float64", "float32"))
 
@@ -59,10 +62,9 @@ def scaled_operator(call: str, operator: Any, d: int, dtype: np.dtype) -> Any:
         if operator.in_size() != d:
             raise ValueError(f"{call}: operator acts on {operator.in_size()} features, X has {d}. Give one for X.")
         return operator
-    matrix = np.asarray(operator, dtype)
+    matrix = np.asarray(checks.finite(call, "operator", operator), dtype)
     if matrix.ndim != 2 or matrix.shape[1] != d:
         raise ValueError(f"{call}: operator has shape {matrix.shape}, needs (rows, {d}): one column for each feature.")
-    checks.finite(call, "operator", matrix)
     return jnp.asarray(matrix)
 
 
@@ -87,8 +89,7 @@ def scaled_reference(
     """
     if p_ref is None:
         return None
-    values = np.asarray(p_ref, np.float64)
+    values = np.asarray(checks.finite(call, "p_ref", p_ref), np.float64)
     if values.shape not in {(d,), (k, d)}:
         raise ValueError(f"{call}: p_ref has shape {values.shape}, needs ({k}, {d}) or ({d},), as coef_ has.")
-    checks.finite(call, "p_ref", values)
     return np.broadcast_to(values * scale, (k, d)).astype(dtype)

@@ -19,11 +19,11 @@ import jax
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import require_finite, require_finite_targets, sample_weights, validate_data
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
@@ -91,6 +91,8 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         call = f"{type(self).__name__}.fit"
         check_parameters(self)
         checks.mesh(call, mesh)
+        if observe is not None:
+            checks.function(call, "observe", observe, "dict -> None")
         require_finite_targets(call, y)
         X, y = validate_data(
             self,
@@ -130,7 +132,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """Fit the scaling of the targets and apply it."""
         raise NotImplementedError
 
-    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+    def _encode(self, call: str, y: Any, n: int) -> np.ndarray:
         """Targets of other rows, as ``_targets`` made those of the training rows."""
         raise NotImplementedError
 
@@ -147,7 +149,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         raise NotImplementedError
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray) -> np.ndarray:
-        return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return sample_weights(call, sample_weight, X)
 
     def _validation(self, call: str, X_val: Any, y_val: Any, k: int, dtype: np.dtype) -> tuple[Any, Any]:
         if X_val is None or y_val is None:
@@ -155,11 +157,9 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
                 raise ValueError(f"{call}: X_val and y_val belong together. Give both, or neither.")
             return None, None
         X_val = self._inputs(f"{call}(X_val)", X_val)
-        c = self._encode(call, np.asarray(y_val))
+        c = self._encode(call, y_val, len(X_val))
         if c.shape[1] != k:
             raise ValueError(f"{call}: y_val has {c.shape[1]} targets, y has {k}. Give the same columns.")
-        if len(c) != len(X_val):
-            raise ValueError(f"{call}: X_val has {len(X_val)} rows and y_val {len(c)}. Give one target per row.")
         return self._scaler.transform(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
 
     def _inputs(self, call: str, X: Any) -> np.ndarray:

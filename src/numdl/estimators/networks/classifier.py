@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from numdl.checks import shown
-from numdl.estimators.common.intake import encode_labels, require_classes
+from numdl.estimators.common.intake import encode_labels, labels_beside, require_classes
 from numdl.estimators.networks.base import NetworkBase
 
 
@@ -71,7 +71,8 @@ class NetworkClassifier(ClassifierMixin, NetworkBase):
     def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return c
 
-    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
+    def _encode(self, call: str, y: Any, n: int) -> np.ndarray:
+        y = labels_beside(call, "y_val", y, n)
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
             raise ValueError(f"{call}: y_val holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_varying
+from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.networks.base import NetworkBase, precision
 
 
@@ -65,10 +65,8 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, NetworkBase):
     def _require_targets(self, call: str, c: np.ndarray) -> None:
         require_varying(call, c)
 
-    def _encode(self, call: str, y: np.ndarray) -> np.ndarray:
-        y = np.asarray(y, np.float64)
-        require_finite(call, "y_val", y)
-        return y.reshape(len(y), -1)
+    def _encode(self, call: str, y: Any, n: int) -> np.ndarray:
+        return targets_beside(call, "y_val", y, n)
 
     def _encode_scale(self, c: np.ndarray) -> np.ndarray:
         return self._target_scaler.transform(c)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl import checks
+from numdl.estimators.common.intake import is_auto, require_seed
 from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES, Dynamics
 from numdl.flow.dynamics import with_damping
 from numdl.models.levels import require_halves
@@ -98,10 +99,10 @@ def check_parameters(estimator: Any) -> None:
     """
     call, given = type(estimator).__name__, estimator.get_params(deep=False)
     for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
-        if given.get(name, "auto") != "auto":
+        if not is_auto(given.get(name, "auto")):
             checks.whole(call, name, given[name], least=least)
     for name in ("alpha", "alpha_head"):
-        if given[name] != "auto":
+        if not is_auto(given[name]):
             checks.number(call, name, given[name], above=0)
     if "widths" in given:
         _require_widths(call, given["widths"])
@@ -111,6 +112,10 @@ def check_parameters(estimator: Any) -> None:
     if given.get("damping") is not None:
         _require_damped(call, given["damping"], given["dynamics"])
     checks.whole(call, "max_iter", given["max_iter"], least=1)
+    checks.whole(call, "verbose", given["verbose"], least=0)
+    require_seed(call, given["random_state"])
+    if given["checkpoint"] is not None:
+        checks.path(call, given["checkpoint"], "checkpoint")
     checks.number(call, "tol", given["tol"], least=0)
     checks.number(call, "memory_budget", given["memory_budget"], least=2**20)
     if given["time_budget"] is not None:
@@ -134,10 +139,10 @@ _WORDS = {
 
 def _require_levels(call: str, levels: Any, depth: Any) -> None:
     """Refuse levels that are no count, or that the depth cannot be divided into."""
-    checks.whole(call, "levels", levels, least=1)
+    checks.whole(call, "levels", levels, least=1, most=30)
     if levels == 1:
         return
-    if depth == "auto":
+    if is_auto(depth):
         raise ValueError(
             f"{call}(levels={levels}, depth='auto'): needs a depth. Give a multiple of {2 ** (int(levels) - 1)}."
         )

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
-from numdl.estimators.common.intake import require_finite
+from numdl.estimators.common.intake import require_finite, require_seed, validate_data
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
@@ -50,6 +50,7 @@ class RandomFeaturesBase(SaveMixin, LinearReportMixin, BaseEstimator):
             checks.choice(call, "scale", self.scale, ("auto",))
         else:
             checks.number(call, "scale", self.scale, above=0)
+        require_seed(call, self.random_state)
 
     def _draw(self, X: np.ndarray, c: np.ndarray, weights: np.ndarray) -> None:
         """Set the map and its bandwidth."""

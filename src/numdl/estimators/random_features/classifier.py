@@ -7,11 +7,16 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from numdl.checks import shown
-from numdl.estimators.common.intake import require_classes, require_finite, require_finite_targets
+from numdl.estimators.common.intake import (
+    labels_of,
+    require_classes,
+    require_finite,
+    require_finite_targets,
+    sample_weights,
+    validate_data,
+)
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -97,9 +102,8 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
         X = np.asarray(X, np.float64)
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        labels = labels_of(call, y)
+        weights = sample_weights(call, sample_weight, X)
         used = weights > 0
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:

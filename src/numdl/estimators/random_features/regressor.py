@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite, require_finite_targets
+from numdl.estimators.common.intake import require_finite, require_finite_targets, sample_weights, validate_data
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
@@ -156,7 +156,7 @@ class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin
             self, X, y, reset=anew, multi_output=True, y_numeric=True, ensure_all_finite=False, dtype=np.float64
         )
         require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = sample_weights(call, sample_weight, X)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         seen = 0 if anew else self.n_rows_
         used = weights > 0

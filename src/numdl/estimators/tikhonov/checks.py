@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
 
 from numdl import checks
-from numdl.estimators.common.intake import require_finite
+from numdl.estimators.common.intake import in_words, require_finite, validate_data
 from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
 
@@ -51,6 +51,10 @@ def check_tikhonov(estimator: Any) -> None:
         checks.number(call, "noise", estimator.noise, least=0)
     checks.whole(call, "max_iter", estimator.max_iter, least=1)
     checks.choice(call, "method", estimator.method, METHODS)
+    if estimator.operator_shape is not None:
+        checks.wholes(call, "operator_shape", estimator.operator_shape, count=2, least=1)
+    with in_words(f"{call}(cv)", "It needs a number of folds or a splitter. Give cv=5."):
+        check_cv(estimator.cv)
 
 
 def matrix_free(X: Any) -> bool:
@@ -75,7 +79,7 @@ def checked_samples(estimator: Any, call: str, X: Any, y: Any, *, reset: bool) -
         ValueError: wrong shape, or not finite.
     """
     if matrix_free(X):
-        X, y = as_operator(X, name="X"), np.asarray(check_array(y, ensure_2d=False), np.float64)
+        X, y = as_operator(X, name="X"), np.asarray(_targets(call, y), np.float64)
         if X.shape[0] != len(y):
             raise ValueError(f"{call}: X has {X.shape[0]} rows and y {len(y)}. Give one target per row.")
         estimator.n_features_in_ = X.shape[1]
@@ -84,6 +88,11 @@ def checked_samples(estimator: Any, call: str, X: Any, y: Any, *, reset: bool) -
     X, y = validate_data(estimator, X, y, reset=reset, dtype=np.float64, **options)
     require_finite_samples(estimator, call, X)
     return X, y
+
+
+def _targets(call: str, y: Any) -> Any:
+    with in_words(call, "y needs to be a table of numbers (n, k), or (n,). Check it."):
+        return check_array(y, ensure_2d=False, dtype="numeric")
 
 
 def require_finite_samples(estimator: Any, call: str, X: Any) -> None:
@@ -170,8 +179,8 @@ def reference_of(call: str, p_ref: Any, d: int, k: int) -> np.ndarray | None:
     """
     if p_ref is None:
         return None
-    reference = np.asarray(p_ref, float)
-    if reference.size != d * k or reference.shape[-1:] != (d,) or not np.isfinite(reference).all():
+    reference = np.asarray(checks.finite(call, "p_ref", p_ref), float)
+    if reference.size != d * k or reference.shape[-1:] != (d,):
         wanted = (d,) if k == 1 else (k, d)
         raise ValueError(
             f"{call}(p_ref): shape {reference.shape}, needs finite numbers in the shape of coef_, {wanted}."

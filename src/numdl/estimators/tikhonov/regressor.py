@@ -11,10 +11,10 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite_targets
+from numdl.estimators.common.intake import require_finite_targets, sample_weights, validate_data
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
 from numdl.estimators.linear.summary import LinearReportMixin
@@ -137,7 +137,7 @@ class TikhonovRegressor(
         check_tikhonov(self)
         require_finite_targets(call, y)
         x, y = checked_samples(self, call, X, y, reset=True)
-        weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
+        weights = sample_weights(call, sample_weight, np.empty((len(y), 1)))
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         used = weights > 0
         self.condensed_ = None
@@ -176,7 +176,7 @@ class TikhonovRegressor(
         require_finite_targets(call, y)
         state = getattr(self, "condensed_", None)
         x, y = checked_samples(self, call, X, y, reset=state is None)
-        weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64, ensure_non_negative=True)
+        weights = sample_weights(call, sample_weight, np.empty((len(y), 1)))
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         x = x.toarray() if scipy.sparse.issparse(x) else x
         d, k = x.shape[1], c.shape[1]

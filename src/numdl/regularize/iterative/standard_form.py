@@ -62,6 +62,8 @@ def standard_form(A: Any, b: Float[np.ndarray, " n"], operator: Any) -> Standard
     b = checks.finite("standard_form", "b", b, (A.shape[0],))
     if getattr(getattr(operator, "dtype", None), "kind", "") == "c":
         checks.real("standard_form", "operator", operator)  # refuses: imaginary parts would be dropped
+    if isinstance(operator, np.ndarray):
+        checks.real("standard_form", "operator", operator, ("q", "p"))
     L = _sparse(operator)
     checks.finite("standard_form", "operator", L.data)
     q, p = L.shape
