@@ -223,7 +223,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             self._about: self._names(),
             "Mixture": f"of {sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
-            "Log evidence": f"{float(np.sum(self.log_evidence_)):.4g} nats",
+            "Log evidence": f"{'; '.join(_ranked(each) for each in self.evidence_[:3])} nats",
             "Noise": ", ".join(f"{noise:.4g}" for noise in np.ravel(self.noise_)[:5]),
         }
 
@@ -232,6 +232,12 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             "model": self._label.removeprefix("numdl "),
             "n_parameters": sum(max(m.members, key=lambda one: one.weight).n_parameters for m in self.mixtures_),
         }
+
+
+def _ranked(evidence: dict[str, float]) -> str:
+    """The best candidates of a target, in nats."""
+    best = sorted(evidence.items(), key=lambda item: -item[1])[:5]
+    return ", ".join(f"{name} {value:.1f}" for name, value in best)
 
 
 def _by_name(mixture: Mixture) -> dict[str, float]:
