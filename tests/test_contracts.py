@@ -70,7 +70,7 @@ def test_problems_are_what_the_page_says(kind):
 def test_methods_satisfy_the_contract(method):
     assert isinstance(method, Optimizer) and not isinstance(method, StochasticOptimizer)
     assert isinstance(StochasticGradient(optax.sgd(1.0)), StochasticOptimizer) and isinstance(
-        SlimTrain(None), StochasticOptimizer
+        SlimTrain(optax.sgd(1.0)), StochasticOptimizer
     )
 
 
