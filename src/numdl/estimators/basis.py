@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from numdl import checks
-from numdl.estimators.common.intake import in_words, require_finite, validate_data
+from numdl.estimators.common.intake import checked_table, in_words
 
 _POLYNOMIALS = {"legendre": legendre.legvander, "chebyshev": chebyshev.chebvander, "monomial": polynomial.polyvander}
 BASES = (*_POLYNOMIALS, "fourier")
@@ -119,6 +119,4 @@ class BasisFeatures(TransformerMixin, BaseEstimator):
         return _POLYNOMIALS[self.basis](t, self.degree)[:, 1:]
 
     def _table(self, method: str, X: Any, *, reset: bool) -> Float[np.ndarray, "n d"]:
-        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        require_finite(f"{type(self).__name__}.{method}", "X", X, getattr(self, "feature_names_in_", None))
-        return X
+        return checked_table(self, f"{type(self).__name__}.{method}", X, reset=reset, dtype=np.float64)

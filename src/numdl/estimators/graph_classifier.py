@@ -14,7 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import labels_of, require_finite, require_finite_targets, validate_data
+from numdl.estimators.common.intake import (
+    checked_table,
+    labels_of,
+)
 from numdl.estimators.common.saving import SaveMixin
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
@@ -82,9 +85,7 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
         checks.number(call, "alpha", self.alpha, above=0)
         checks.choice(call, "weights", self.weights, ("gaussian", "connectivity"))
         checks.choice(call, "method", self.method, ("auto", "direct", "cg"))
-        require_finite_targets(f"{call}.fit", y)
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=False, ensure_all_finite=False)
-        require_finite(f"{call}.fit", "X", X, getattr(self, "feature_names_in_", None))
+        X, y = checked_table(self, f"{call}.fit", X, y, y_numeric=False, dtype=np.float64)
         y = labels_of(f"{call}.fit", y)
         labelled = y != -1 if y.dtype.kind in "iufb" else np.ones(len(y), bool)
         if len(X) < 2 or not labelled.any():
@@ -127,8 +128,7 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
             ValueError: wrong columns, or entries that are not finite.
         """
         check_is_fitted(self, "label_distributions_")
-        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        require_finite(f"{type(self).__name__}.predict", "X", X, getattr(self, "feature_names_in_", None))
+        X = checked_table(self, f"{type(self).__name__}.predict", X, reset=False, dtype=np.float64)
         distances, neighbours = self._index.kneighbors(X)
         w = np.ones_like(distances)
         if self.weights == "gaussian":

@@ -56,6 +56,31 @@ def validate_data(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
         return of_sklearn.validate_data(estimator, X, *y, **options)
 
 
+def checked_table(estimator: Any, call: str, X: Any, *y: Any, **options: Any) -> Any:
+    """Rows as finite numbers, and the targets beside them.
+
+    Args:
+        estimator: gets the number and names of columns, or has them.
+        call: the call to name.
+        X: as given.
+        *y: as given, if there are targets, (n,) or (n, k).
+        **options: of scikit-learn's ``validate_data``; ``dtype`` is "numeric" where text is no number.
+
+    Returns:
+        X (n, d), float64, or X and y.
+
+    Raises:
+        ValueError: no such table, or an entry is not finite.
+    """
+    if y:
+        require_finite_targets(call, y[0])
+        options = {"multi_output": True} | options
+    found = validate_data(estimator, X, *y, **{"dtype": "numeric", "ensure_all_finite": False} | options)
+    rows = np.asarray(found[0] if y else found, np.float64)
+    require_finite(call, "X", rows, getattr(estimator, "feature_names_in_", None))
+    return (rows, found[1]) if y else rows
+
+
 def sample_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:
     """Weights of rows, 1 where none are given, (n,).
 

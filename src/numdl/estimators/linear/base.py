@@ -20,12 +20,10 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.data import Scaler
 from numdl.estimators.common.intake import (
+    checked_table,
     encode_labels,
     require_classes,
-    require_finite,
-    require_finite_targets,
     sample_weights,
-    validate_data,
 )
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
@@ -101,10 +99,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         call = f"{type(self).__name__}.fit"
         check_linear_parameters(self)
         checks.mesh(call, mesh)
-        require_finite_targets(call, y)
-        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
-        X = np.asarray(X, np.float64)
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        X, y = checked_table(self, call, X, y, y_numeric=False)
         codes = self._codes(call, y)
         weights = sample_weights(call, sample_weight, X)
         used = weights > 0
@@ -213,8 +208,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
     def _scores(self, X: Any, call: str) -> np.ndarray:
         """Scores of checked rows, (n, k)."""
         check_is_fitted(self, "coef_")
-        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
-        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
+        X = checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)
         return X @ self.coef_.T + self.intercept_
 
     def predict(self, X: Any) -> np.ndarray:

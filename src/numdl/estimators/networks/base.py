@@ -23,7 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import require_finite, require_finite_targets, sample_weights, validate_data
+from numdl.estimators.common.intake import (
+    checked_table,
+    sample_weights,
+)
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.networks.ensemble import predict_scores
@@ -93,19 +96,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         checks.mesh(call, mesh)
         if observe is not None:
             checks.function(call, "observe", observe, "dict -> None")
-        require_finite_targets(call, y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype="numeric",
-            multi_output=True,
-            y_numeric=False,
-            ensure_all_finite=False,
-            ensure_min_samples=1,
-        )
-        X = np.asarray(X, np.float64)
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        X, y = checked_table(self, call, X, y, y_numeric=False, ensure_min_samples=1)
         c = self._targets(call, y)
         weights = self._weights(call, sample_weight, X)
         used = weights > 0
@@ -163,10 +154,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         return self._scaler.transform(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
 
     def _inputs(self, call: str, X: Any) -> np.ndarray:
-        X = validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False)
-        X = np.asarray(X, np.float64)
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
-        return X
+        return checked_table(self, call, X, reset=False)
 
     def _scaled(self, X: Any, call: str) -> np.ndarray:
         """Checked rows as the network sees them, (n, d)."""

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
-from numdl.estimators.common.intake import require_finite, require_seed, validate_data
+from numdl.estimators.common.intake import checked_table, require_seed
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.random_features.feature_map import FeatureMap, draw_map
@@ -69,6 +69,4 @@ class RandomFeaturesBase(SaveMixin, LinearReportMixin, BaseEstimator):
     def _rows(self, X: Any, call: str) -> np.ndarray:
         """Checked rows to predict for."""
         check_is_fitted(self, "features_")
-        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
-        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
-        return X
+        return checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)

@@ -8,14 +8,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
-from numdl.checks import shown
 from numdl.estimators.common.intake import (
-    labels_of,
+    checked_table,
+    encode_labels,
     require_classes,
-    require_finite,
-    require_finite_targets,
     sample_weights,
-    validate_data,
 )
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
@@ -98,23 +95,17 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         call = f"{type(self).__name__}.fit"
         self._check_map_parameters()
         check_linear_parameters(self)
-        require_finite_targets(call, y)
-        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=False, ensure_all_finite=False)
-        X = np.asarray(X, np.float64)
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
-        labels = labels_of(call, y)
+        X, y = checked_table(self, call, X, y, y_numeric=False)
+        classes, codes = encode_labels(call, y)
         weights = sample_weights(call, sample_weight, X)
         used = weights > 0
-        classes, codes = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"{call}: y holds one class only ({shown(classes[0])}), needs at least two classes.")
         require_classes(call, codes[used])
         self._draw(X[used], np.eye(len(classes))[codes[used]], weights[used])
         features = self.features_(X, self.dtype)
         folds = int(check_random_state(self.random_state).randint(2**31 - 1))
         settings = {name: getattr(self, name) for name in ("alpha", "solver", "max_iter", "tol", "dtype", "verbose")}
         softmax = SoftmaxClassifier(standardize=False, random_state=folds, **settings)
-        self.softmax_ = softmax.fit(features, labels, sample_weight=weights)
+        self.softmax_ = softmax.fit(features, classes[codes], sample_weight=weights)
         self.classes_, self.n_iter_, self.status_ = softmax.classes_, softmax.n_iter_, softmax.status_
         return self
 

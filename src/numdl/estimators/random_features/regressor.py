@@ -13,7 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite, require_finite_targets, sample_weights, validate_data
+from numdl.estimators.common.intake import (
+    checked_table,
+    sample_weights,
+)
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
@@ -151,11 +154,7 @@ class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin
             checks.choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
         else:
             checks.number(type(self).__name__, "alpha", self.alpha, least=0)
-        require_finite_targets(call, y)
-        X, y = validate_data(
-            self, X, y, reset=anew, multi_output=True, y_numeric=True, ensure_all_finite=False, dtype=np.float64
-        )
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        X, y = checked_table(self, call, X, y, reset=anew, y_numeric=True, dtype=np.float64)
         weights = sample_weights(call, sample_weight, X)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         seen = 0 if anew else self.n_rows_
