@@ -14,6 +14,7 @@ import numdl
 from numdl import AutoRegressor, KernelRegressor
 from numdl.estimators.auto import regressor as auto
 from numdl.estimators.kernels import base, search
+from numdl.estimators.kernels import clock as clocks
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -135,7 +136,7 @@ def test_the_targets_after_an_interruption_get_the_first_candidate(monkeypatch):
 
 def test_a_budget_that_is_over_leaves_the_first_candidate(monkeypatch):
     clock = iter(np.arange(0.0, 1e6, 10.0))
-    monkeypatch.setattr(search.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(clocks.time, "monotonic", lambda: float(next(clock)))
     with pytest.warns(ConvergenceWarning, match="The time was over before the kernel rbf was tried"):
         model = AutoRegressor(time_budget=5, random_state=0).fit(*table(70))
     assert set(model.weights_[0]) == {"linear"}
@@ -223,10 +224,10 @@ def test_an_interruption_of_a_networks_end_leaves_it_out(monkeypatch):
 
 
 def test_the_time_ends_a_kernel_that_is_being_tried(monkeypatch):
-    asked, over = [], search.Clock.over
-    monkeypatch.setattr(search.Clock, "over", lambda self: over(self) or len(asked) > 20)
-    inner = search.Clock.check
-    monkeypatch.setattr(search.Clock, "check", lambda self: (asked.append(1), inner(self))[1])
+    asked, over = [], clocks.Clock.over
+    monkeypatch.setattr(clocks.Clock, "over", lambda self: over(self) or len(asked) > 20)
+    inner = clocks.Clock.check
+    monkeypatch.setattr(clocks.Clock, "check", lambda self: (asked.append(1), inner(self))[1])
     with pytest.warns(ConvergenceWarning, match="The time was over while the kernel rbf was tried"):
         model = AutoRegressor(random_state=0).fit(*table(70))
     assert set(model.evidence_[0]) == {"linear"} and len(asked) == 21

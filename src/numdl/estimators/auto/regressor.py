@@ -13,8 +13,9 @@ from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import LEAST, Training
 from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
+from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
 
 N_NETWORKS = 6
 """Networks that are tried."""
@@ -113,11 +114,11 @@ def _networks(
     found: list[Scored] = []
     for name, training in begun:
         if needed and not found:
-            one = clock.insist(functools.partial(_scored, name, training, rows))
+            one = clock.insist(functools.partial(_scored, name, training))
         else:
             one = None
             with clock.guard(needed=False):
-                one = _scored(name, training, rows)
+                one = _scored(name, training)
         if one is not None:
             found.append(one)
         elif not clock.interrupted:
@@ -125,10 +126,7 @@ def _networks(
     return found
 
 
-def _scored(name: str, training: Training, rows: Rows) -> Scored | None:
+def _scored(name: str, training: Training) -> Scored | None:
     """A network as a candidate, None where nothing of it is finite."""
     one = training.network()
-    if one is None:
-        return None
-    error = float(np.sqrt(np.average((rows.y - one.left_out(rows)[0]) ** 2, weights=rows.w)))
-    return Scored(name, one.evidence, one.density, error, True, functools.partial(_alone, one))
+    return None if one is None else Scored(name, one.evidence, one.density, True, functools.partial(_alone, one))

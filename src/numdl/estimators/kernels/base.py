@@ -13,13 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import (
-    require_finite,
-    require_finite_targets,
+    checked_table,
     sample_weights,
-    validate_data,
 )
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.mixture import (
     Mixture,
@@ -31,7 +30,7 @@ from numdl.estimators.kernels.mixture import (
     quantile,
     slopes,
 )
-from numdl.estimators.kernels.search import LARGEST, Clock, Scored, Search, mix
+from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
 
 
@@ -68,10 +67,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         """
         call = f"{type(self).__name__}.fit"
         self._check()
-        require_finite_targets(call, y)
-        X, y = validate_data(self, X, y, dtype="numeric", multi_output=True, y_numeric=True, ensure_all_finite=False)
-        X = np.asarray(X, np.float64)
-        require_finite(call, "X", X, getattr(self, "feature_names_in_", None))
+        X, y = checked_table(self, call, X, y, y_numeric=True)
         weights = sample_weights(call, sample_weight, X)
         rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
@@ -165,8 +161,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _scaled(self, X: Any, call: str) -> tuple[np.ndarray, np.ndarray]:
         """Checked rows, and their columns as the processes see them."""
         check_is_fitted(self, "mixtures_")
-        X = np.asarray(validate_data(self, X, reset=False, dtype="numeric", ensure_all_finite=False), np.float64)
-        require_finite(f"{type(self).__name__}.{call}", "X", X, getattr(self, "feature_names_in_", None))
+        X = checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)
         return X, np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
 
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 from numdl import checks
 from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.search import REFINE, SCREEN, Clock, Scored, Settings, processes
+from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
 
 
 class KernelRegressor(MixtureRegressor):

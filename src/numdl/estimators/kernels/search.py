@@ -11,14 +11,13 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import KERNELS, Evidence, Rows, left_out, within
 from numdl.estimators.kernels.optimum import Candidate, draw, optimise, refine
 from numdl.estimators.kernels.process import Process, condition
@@ -32,8 +31,6 @@ REFINE = 600
 
 LARGEST = 6000
 """Rows of a factorisation: more need gigabytes and minutes."""
-
-T = TypeVar("T")
 
 TEMPERATURE, GATE, NEGLIGIBLE = 5.0, 10.0, 0.01
 
@@ -79,106 +76,26 @@ class Scored(NamedTuple):
         name: under which its weight is told.
         evidence: Laplace log evidence of all observations.
         left_out: sum of the log densities of the rows given all others.
-        error: root mean square of what all others predict wrongly of a row, in standard deviations of the target.
         converged: whether its search ended by itself.
         members: makes what it brings into a mixture of its weight, one or several alike.
+        error: root mean square of what all others predict wrongly of a row, in standard deviations of the target;
+            infinite where nobody asks.
     """
 
     name: str
     evidence: float
     left_out: float
-    error: float
     converged: bool
     members: Callable[[float], list[Any]]
+    error: float = np.inf
 
 
 class Search(NamedTuple):
-    """What a search found: members with weights of sum 1, their names, scores of all that were tried."""
+    """What a search found: members with weights of sum 1, the evidence of all that were tried, by name."""
 
     members: list[Any]
-    chosen: tuple[str, ...]
     evidence: dict[str, float]
-    left_out: dict[str, float]
     converged: bool
-
-
-class Late(Exception):
-    """The time was over in the middle of something."""
-
-
-class Clock:
-    """How much longer may a search go on?
-
-    Args:
-        seconds: that it may take, None for no limit.
-
-    Attributes:
-        end: when the time is over, as ``time.monotonic`` tells it.
-        interrupted: whether Ctrl-C came.
-        late: whether something was not done for want of time.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._began, self._seconds = time.monotonic(), seconds
-        self.interrupted, self.late = False, False
-        self.share(1.0)
-
-    def share(self, part: float) -> None:
-        """Let the time be over when a part of all has passed.
-
-        Args:
-            part: between 0 and 1.
-        """
-        self.end = np.inf if self._seconds is None else self._began + part * self._seconds
-
-    def over(self) -> bool:
-        """Whether nothing new should be begun."""
-        late = time.monotonic() > self.end
-        self.late |= late
-        return self.interrupted or late
-
-    def check(self) -> None:
-        """Go on only where there is time.
-
-        Raises:
-            Late: the time is over; `guard` catches it.
-        """
-        if self.over():
-            raise Late
-
-    def insist(self, call: Callable[[], T]) -> T:
-        """Result of something without which there is no model: an interruption lets it begin again, once.
-
-        Args:
-            call: what has to be done.
-
-        Returns:
-            Its result.
-        """
-        try:
-            return call()
-        except KeyboardInterrupt:
-            self.interrupted = True
-            return call()
-
-    @contextlib.contextmanager
-    def guard(self, *, needed: bool) -> Iterator[None]:
-        """Let an interruption or the end of the time end what is inside, and the time with it.
-
-        Args:
-            needed: whether there is no model yet, so that the interruption has to be raised.
-
-        Raises:
-            KeyboardInterrupt: it came, and what is inside is needed.
-        """
-        try:
-            yield
-        except Late:
-            pass
-        except KeyboardInterrupt:
-            self.interrupted = True
-            if needed:
-                raise
 
 
 def processes(
@@ -238,9 +155,9 @@ def processes(
             one.candidate.name,
             one.evidence,
             one.left_out,
-            one.error,
             one.candidate.converged,
             functools.partial(members, one),
+            one.error,
         )
         for one in judged
     ]
@@ -299,7 +216,7 @@ def mix(scored: list[Scored], n: int) -> Search:
         made = by_name[name].members(weight)
         members += [member._replace(weight=weight / len(made)) for member in made]
     converged = all(by_name[name].converged for name in weights)
-    return Search(members, tuple(weights), evidence, loo, converged)
+    return Search(members, evidence, converged)
 
 
 def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str, float]:

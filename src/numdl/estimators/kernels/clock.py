@@ -1,0 +1,91 @@
+"""Time budget of a search: how much longer may it go on, and what is kept when it is interrupted?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Late(Exception):
+    """The time was over in the middle of something."""
+
+
+class Clock:
+    """How much longer may a search go on?
+
+    Args:
+        seconds: that it may take, None for no limit.
+
+    Attributes:
+        end: when the time is over, as ``time.monotonic`` tells it.
+        interrupted: whether Ctrl-C came.
+        late: whether something was not done for want of time.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._began, self._seconds = time.monotonic(), seconds
+        self.interrupted, self.late = False, False
+        self.share(1.0)
+
+    def share(self, part: float) -> None:
+        """Let the time be over when a part of all has passed.
+
+        Args:
+            part: between 0 and 1.
+        """
+        self.end = np.inf if self._seconds is None else self._began + part * self._seconds
+
+    def over(self) -> bool:
+        """Whether nothing new should be begun."""
+        late = time.monotonic() > self.end
+        self.late |= late
+        return self.interrupted or late
+
+    def check(self) -> None:
+        """Go on only where there is time.
+
+        Raises:
+            Late: the time is over; `guard` catches it.
+        """
+        if self.over():
+            raise Late
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """Result of something without which there is no model: an interruption lets it begin again, once.
+
+        Args:
+            call: what has to be done.
+
+        Returns:
+            Its result.
+        """
+        try:
+            return call()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return call()
+
+    @contextlib.contextmanager
+    def guard(self, *, needed: bool) -> Iterator[None]:
+        """Let an interruption or the end of the time end what is inside, and the time with it.
+
+        Args:
+            needed: whether there is no model yet, so that the interruption has to be raised.
+
+        Raises:
+            KeyboardInterrupt: it came, and what is inside is needed.
+        """
+        try:
+            yield
+        except Late:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted = True
+            if needed:
+                raise
