@@ -59,22 +59,23 @@ def _run(
         if job.first:
             check_folder(folder, resume=resume, overwrite=overwrite)
 
-    def ready() -> Prepared:
+    def ready() -> tuple[Prepared, str]:
         prepared = prepare(data, options)
-        check_processes(choose_model(options, prepared, job.count), prepared.encoder.task, job.count)
-        return prepared
+        model = choose_model(options, prepared, job.count)
+        check_processes(model, prepared.encoder.task, job.count)
+        return prepared, model
 
     job.together(check)
     begun = False
     with _interrupts(job, errors) as heard:
         try:
-            prepared = job.together(ready)
+            prepared, chosen = job.together(ready)
             digest = fingerprint(data)
             job.require_same(digest, "file")
             again = job.of_first(resume and folder.options.exists())
             if again:
                 job.together(lambda: check_same_run(folder, options, digest) if job.first else None)
-                if job.of_first(folder.finished and not _cut_short(folder, choose_model(options, prepared, job.count))):
+                if job.of_first(folder.finished and not _cut_short(folder, chosen)):
                     console.print(
                         Text(f"The run in {folder.path} is finished; there is nothing to resume."), soft_wrap=True
                     )
@@ -86,7 +87,7 @@ def _run(
             show_start(console, data, prepared, folder.checkpoint if again else None, job.count)
             if heard():
                 raise KeyboardInterrupt  # the first one was lost
-            return _train(data, prepared, options, folder, job, console, errors, quiet)
+            return _train(data, prepared, options, chosen, folder, job, console, errors, quiet)
         except KeyboardInterrupt:
             if begun:
                 abandon(folder)
@@ -109,6 +110,7 @@ def _train(
     data: Path,
     prepared: Prepared,
     options: FitOptions,
+    chosen: str,
     folder: RunFolder,
     job: Job,
     console: Console,
@@ -118,8 +120,9 @@ def _train(
     from numdl.estimators.common.saving import save
 
     began = time.perf_counter()
-    chosen = dataclasses.replace(options, model=choose_model(options, prepared, job.count))
-    model = fit_model(prepared, chosen, folder.checkpoint, Progress(errors, quiet), job.mesh)
+    model = fit_model(
+        prepared, dataclasses.replace(options, model=chosen), folder.checkpoint, Progress(errors, quiet), job.mesh
+    )
     if not job.first:
         return DONE
     facts = _facts(data, prepared)
@@ -127,7 +130,7 @@ def _train(
     save(model, folder.model, extra)
     interrupted = model.status_.code == "interrupted"
     if interrupted:
-        then = "repeats the search" if chosen.model in REPEATED else "goes on"
+        then = "repeats the search" if chosen in REPEATED else "goes on"
         errors.print(
             Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume {then}."), soft_wrap=True
         )
