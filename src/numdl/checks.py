@@ -451,6 +451,13 @@ def leaves(call: str, name: str, tree: Any, *, infinite: bool = False, others: b
     return tree
 
 
+def form_of(tree: Any) -> Any:
+    """Structure of a tree and shapes of its leaves, to be compared."""
+    import jax
+
+    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+
+
 def record(call: str, name: str, value: Any, kind: type) -> Any:
     """A named tuple whose arrays are real and finite.
 

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl import checks
-from numdl.analysis.objective import form_of
 from numdl.contracts import PyTree
 
 
@@ -56,7 +55,7 @@ def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
     """
     checks.leaves("filter_normalised", "p", p)
     checks.leaves("filter_normalised", "direction", direction)
-    if form_of(direction) != form_of(p):
+    if checks.form_of(direction) != checks.form_of(p):
         raise ValueError("filter_normalised(direction): needs the structure of p. Use random_direction(p, key).")
     checks.whole("filter_normalised", "axes", axes, least=1, hint="Use 1 for matrices with a row per unit.")
 

@@ -24,11 +24,6 @@ from numdl.contracts import CompanionProblem, Problem, PyTree
 KINDS = ("hessian", "gauss-newton", "difference")
 
 
-def form_of(tree: PyTree) -> Any:
-    """Structure of a tree and shapes of its leaves, to be compared."""
-    return jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
-
-
 def require_analysed(call: str, f: Any, p: PyTree, aux: PyTree = None, **alike: PyTree) -> None:
     """Refuse what has no value or slope at p.
 
@@ -47,11 +42,11 @@ def require_analysed(call: str, f: Any, p: PyTree, aux: PyTree = None, **alike: 
         checks.function(call, "f", f, "p -> (), or a Problem")
     for name, tree in {"p": p, "aux": aux, **alike}.items():
         checks.leaves(call, name, tree)
-    form = form_of(p)
+    form = checks.form_of(p)
     if not form[1]:
         raise ValueError(f"{call}(p={checks.shown(p)}): has no arrays, needs at least one. Give the unknowns.")
     for name, tree in alike.items():
-        if form_of(tree) != form:
+        if checks.form_of(tree) != form:
             raise ValueError(f"{call}({name}): needs the structure and shapes of p. Check what it was made from.")
 
 

@@ -15,9 +15,7 @@ from jaxtyping import Array
 
 from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, require
-from numdl.optimize.parts.checks import form_of
-from numdl.problems.fits import require_penalty
-from numdl.problems.risk.losses import Loss
+from numdl.problems.fits import require_loss, require_penalty
 
 FUNCTIONS = {"f": "(t, u, theta) -> du/dt", "output": "u -> (k,)", "running": "(t, u, theta) -> (q,)"}
 """Fields that are functions of one sample, and how they are called."""
@@ -80,7 +78,7 @@ def require_parts(problem: Any) -> None:
         checks.real("ControlProblem", name, getattr(problem, name))
     require(scheme, Scheme, "ControlProblem(scheme)", "use numdl.flow.get_scheme('heun')")
     require(problem.control, Control, "ControlProblem(control)", "use numdl.flow.PiecewiseConstant(nt) for nt steps")
-    require(problem.loss, Loss, "ControlProblem(loss)", "use get_loss('least_squares') or loss_from of numdl.problems")
+    require_loss("ControlProblem", problem.loss)
     if scheme.start is not None:
         raise ValueError(
             "ControlProblem(scheme of several steps): needs a scheme from state to state. Use euler, heun or rk4."
@@ -213,7 +211,7 @@ def require_like(call: str, what: str, coeffs: PyTree, given: PyTree) -> None:
     Raises:
         ValueError: another structure, or a leaf of another shape.
     """
-    if form_of(given) != form_of(coeffs):
+    if checks.form_of(given) != checks.form_of(coeffs):
         found, needed = (jax.tree.map(jnp.shape, tree) for tree in (given, coeffs))
         raise ValueError(
             f"{call}({what} of shapes {found}): needs the structure and shapes of the coefficients, {needed}. Use "

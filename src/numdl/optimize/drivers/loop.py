@@ -17,7 +17,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Result, Status, require
-from numdl.optimize.parts.checks import form_of, require_budget, require_pytree, require_unknowns
+from numdl.optimize.parts.checks import require_budget, require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import compiled_step, one_blas_thread
 from numdl.optimize.parts.line_search import rounding_of
 
@@ -227,7 +227,7 @@ def _resumed(
     at = progress.iterate
     current = problem if adapt is None else adapt.apply(problem, progress.memory)
     needed = optimizer.init(current, at.p, at.aux).state
-    if form_of(at.state) != form_of(needed):
+    if checks.form_of(at.state) != checks.form_of(needed):
         raise ValueError(
             f"minimize(resume): its state is {type(at.state).__name__}, not that of {type(optimizer).__name__} with "
             "these settings. Go on with the method that was used, or start anew from resume.best.p."

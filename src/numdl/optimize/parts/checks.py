@@ -171,8 +171,3 @@ def require_pytree(call: str, what: str, given: Any) -> None:
             f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
             "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
         )
-
-
-def form_of(tree: PyTree) -> Any:
-    """Structure of a tree and shapes of its leaves, to be compared."""
-    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
