@@ -84,6 +84,7 @@ def read_mat(call: str, path: Path) -> Table:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", scipy.io.matlab.MatReadWarning)
+            warnings.filterwarnings("ignore", ".*`spmatrix`")  # of SciPy 1.18: below, any kind is made dense
             content = scipy.io.loadmat(path)
     except Exception as error:  # on damaged files the reader raises almost any type
         raise ValueError(
