@@ -93,6 +93,10 @@ OF_PLOTS = {
     "draw_region.z": lambda: np.array([-1.0 + 1j, -0.5]),
     "draw_parity.name": lambda: "target",
     "draw_confusion.names": lambda: ["a", "b"],
+    "draw_importance.names": lambda: ["a", "b", "c", "d"],
+    "draw_response.names": lambda: ["a", "b"],
+    "draw_response.limits": lambda: (0.0, 1.0),
+    "draw_over_input.name": lambda: "a",
     "draw_class_errors.names": lambda: ["a", "b"],
     "draw_criteria.criteria": lambda: {"gcv": np.arange(4.0, 0.0, -1.0)},
     "marks": lambda: [("gcv", 0.1)],
@@ -126,6 +130,9 @@ def fit_summary():
         "class_names": [],
         "weights": {"K": np.ones((2, 2))},
         "path": {"alpha": steps, "criterion": steps, "chosen": steps[:1]},
+        "rows": np.arange(3),
+        "input_names": [],
+        "effects": {},
     }
 
 
@@ -143,7 +150,7 @@ OF_REPORT |= {
 }
 OF_REPORT |= {
     f"{call}.summary": lambda: of("report", "FitSummary")(**fit_summary())
-    for call in ("advise", "page_html", "score_table", "verdict", "write_page")
+    for call in ("advise", "page_html", "score_table", "verdict", "write_page", "write_json")
 }
 OF_REPORT |= {
     f"{call}.summary": lambda: of("report", "SelectionSummary")(**selection_summary())
@@ -152,6 +159,7 @@ OF_REPORT |= {
 OF_REPORT |= {
     "print_status.status": lambda: fit_summary()["status"],
     "write_page.path": lambda: "page.html",
+    "write_json.path": lambda: "page.json",
     "write_selection.path": lambda: "page.html",
 }
 

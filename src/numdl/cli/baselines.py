@@ -64,7 +64,7 @@ def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Par
     rows = []
     for name, predict in models.items():
         row: ScoreRow = {"name": name}
-        for part, (x, y) in parts.items():
+        for part, (x, y, _) in parts.items():
             row[part] = _error(task, predict(x), y, spread)
         rows.append(row)
     return rows

@@ -21,7 +21,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.processes import Job, joined
 from numdl.cli.show import UNFINISHED, Progress, show_end, show_start
-from numdl.report import FitSummary, write_page
+from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
 
 
@@ -136,6 +136,7 @@ def _train(
         )
     summary = _summary(data, prepared, model, facts, time.perf_counter() - began)
     write_summary(summary, folder.summary)
+    write_json(summary, folder.numbers)
     write_page(summary, folder.report)
     show_end(console, summary, folder)
     return INTERRUPTED if interrupted else DONE
@@ -145,7 +146,7 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
     held_out: Part = parts[name]
-    own = model.summary(held_out.x, held_out.y)
+    own = model.summary(held_out.x, held_out.y, inputs=encoder.inputs)
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
     return dataclasses.replace(
         own,
@@ -155,6 +156,7 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
         score_name=score_name(encoder.task, encoder.target_names),
         held_out_name="training" if name == "train" else name,
         target_names=encoder.target_names,
+        rows=held_out.rows,
     )
 
 

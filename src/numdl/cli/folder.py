@@ -41,6 +41,11 @@ class RunFolder(NamedTuple):
         return self.path / "report.html"
 
     @property
+    def numbers(self) -> Path:
+        """The numbers of the page, for programs."""
+        return self.path / "report.json"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an unfinished fit stands."""
         return self.path / "checkpoint.numdl"
@@ -135,7 +140,7 @@ def begin(folder: RunFolder, options: FitOptions, data: Path, digest: str) -> No
     record: dict[str, Any] = {"data": data.name, "data_sha256": digest, "options": options.to_json()}
     with blame_input():
         folder.path.mkdir(parents=True, exist_ok=True)
-        for path in (folder.checkpoint, folder.model, folder.summary, folder.report, folder.options):
+        for path in (folder.checkpoint, folder.model, folder.summary, folder.report, folder.numbers, folder.options):
             path.unlink(missing_ok=True)
         for path in folder.path.iterdir():
             if _LEFTOVER.fullmatch(path.name):

@@ -24,10 +24,12 @@ class Part(NamedTuple):
     Attributes:
         x: inputs (n, d).
         y: targets (n,) or (n, k), or labels (n,).
+        rows: their numbers in the file, from 1, (n,).
     """
 
     x: np.ndarray
     y: np.ndarray
+    rows: np.ndarray | None = None
 
 
 class Prepared(NamedTuple):
@@ -71,7 +73,7 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     fractions = {"train": 1.0 - sum(wanted.values())} | wanted
     classes = y if encoder.task == "classification" else None
     index = split(len(x), list(fractions.values()), options.seed, stratify=classes)
-    parts = {name: Part(x[rows], y[rows]) for name, rows in zip(fractions, index, strict=True) if len(rows)}
+    parts = {name: Part(x[rows], y[rows], rows + 1) for name, rows in zip(fractions, index, strict=True) if len(rows)}
     return Prepared(encoder, parts, len(x), columns, notes)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import RunFolder, summary_file
-from numdl.report import write_page
+from numdl.report import write_json, write_page
 from numdl.report.summary import read_summary
 
 
@@ -31,4 +31,6 @@ def run_report(run: Path, out: Path | None, *, overwrite: bool) -> Path:
     with blame_input():
         summary = read_summary(source)
         write_page(summary, page)
+        if out is None:
+            write_json(summary, RunFolder(source.parent).numbers)
     return page

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#1f5fa8", "#d1690a", "#23845a", "#7a4ea3", "#bb3a34", "#7b8494"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, "#0e8f9e", "#a07a1c", "#c2508d")
+DASHES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1)))
 INK = "#2b3440"
+LIVE = {"live-line", "live-band", "live-frame", "live-mark"}
+"""Parts of a figure that a page may move: ``gid`` of an artist."""
 SIZE = (4.6, 3.1)
 MAX_POINTS = 2000
 
@@ -58,7 +61,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
+def pen(position: int) -> dict[str, Any]:
+    """Colour and dashes of the line at a position, from 0: lines are told apart without colour, too."""
+    position = checks.whole("pen", "position", position, least=0)
+    return {"color": CYCLE[position % len(CYCLE)], "linestyle": DASHES[position % len(DASHES)]}
+
+
+def draw_svg(
+    name: str, title: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE, description: str = ""
+) -> str:
     """Draw one pair of axes and return it as an ``<svg>`` element for an HTML page.
 
     Args:
@@ -66,6 +77,7 @@ def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[fl
         title: what the figure shows, for those who cannot see it; escaped here.
         draw: function that draws on the axes.
         size: width and height in inches; the page scales the figure to its column.
+        description: more for those who cannot see it; escaped here.
 
     Returns:
         The element, without prolog, fixed size or style sheet of its own.
@@ -76,6 +88,7 @@ def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[fl
     """
     checks.text("draw_svg", "name", name)
     checks.text("draw_svg", "title", title)
+    checks.text("draw_svg", "description", description)
     checks.function("draw_svg", "draw", draw, "axes -> None")
     for inches in checks.real("draw_svg", "size", size, (2,)):
         checks.number("draw_svg", "size", inches, above=0)
@@ -92,20 +105,22 @@ def draw_svg(name: str, title: str, draw: Callable[[Axes], None], size: tuple[fl
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), name, title)
+    return _inline(buffer.getvalue(), name, title, description)
 
 
-def _inline(svg: str, name: str, title: str) -> str:
+def _inline(svg: str, name: str, title: str, description: str) -> str:
     box = re.search(r'viewBox="([^"]+)"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     for pattern in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<defs>\s*</defs>"):
         body = re.sub(pattern, "", body, flags=re.DOTALL)
     body = body.replace("xlink:href=", "href=")
     used = set(re.findall(r"""(?:url\(|href=")#([\w-]+)""", body))
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used | LIVE else "", body)
     body = re.sub(r"""(url\(|href=")#""", rf"\1#{name}-", body)
-    opening = f'<svg viewBox="{box[1] if box else "0 0 100 100"}" role="img" aria-labelledby="{name}-title">'
-    return f'{opening}<title id="{name}-title">{html.escape(title)}</title>{body}'
+    texts = {"title": title} | ({"desc": description} if description else {})
+    said = "".join(f'<{tag} id="{name}-{tag}">{html.escape(text)}</{tag}>' for tag, text in texts.items())
+    ids = " ".join(f"{name}-{tag}" for tag in texts)
+    return f'<svg viewBox="{box[1] if box else "0 0 100 100"}" role="img" aria-labelledby="{ids}">{said}{body}'
 
 
 def thin(n: int, limit: int) -> Int[np.ndarray, " i"]:

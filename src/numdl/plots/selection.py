@@ -14,10 +14,13 @@ from jaxtyping import Real
 
 from numdl import checks
 from numdl.plots._arguments import drawable, pairs, require_axes, vector, vectors
-from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic
+from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic, pen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+MARKERS = "osD^vP*X"
+"""One for each choice on the L-curve."""
 
 Mark = tuple[str, float]
 """Name of a criterion and the alpha it chooses."""
@@ -41,7 +44,7 @@ def draw_criteria(
     for position, (name, values) in enumerate(criteria.items()):
         known = np.isfinite(values)
         scaled = values[known] / max(float(values[known].min(initial=np.inf)), np.finfo(float).tiny)
-        ax.plot(alphas[known], scaled, color=CYCLE[position], label=name)
+        ax.plot(alphas[known], scaled, label=name, **pen(position))
         top = max(top, float(np.quantile(scaled, 0.75)) if len(scaled) else 1.0)
     ax.set_ylim(0.98, max(1.5, min(top, 20.0)))
     _alpha_axis(ax)
@@ -67,7 +70,9 @@ def draw_l_curve(
     ax.plot(residuals[good], seminorms[good], color=GREY)
     for position, (name, index) in enumerate(at):
         if good[index]:
-            ax.plot(residuals[index], seminorms[index], "o", color=CYCLE[position], markersize=5, label=name)
+            ax.plot(
+                residuals[index], seminorms[index], MARKERS[position], color=CYCLE[position], markersize=5, label=name
+            )
     _double_logarithmic(ax, residuals[good], seminorms[good])
     ax.set_xlabel("norm of the residual")
     ax.set_ylabel("size of the solution")
@@ -160,4 +165,4 @@ def _double_logarithmic(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 def _mark(ax: Axes, marks: Sequence[Mark]) -> None:
     for position, (_, alpha) in enumerate(marks):
-        ax.axvline(alpha, color=CYCLE[position], linestyle="--", linewidth=1)
+        ax.axvline(alpha, linewidth=1, **pen(position + 1))

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
 from numdl.plots._arguments import drawable, require_axes, vectors
-from numdl.plots.canvas import CYCLE, GREY, INK, logarithmic, thin
+from numdl.plots.canvas import CYCLE, GREY, INK, logarithmic, pen, thin
 from numdl.plots.wording import short
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +45,9 @@ def draw_history(
     for position, (label, values) in enumerate(lines.items()):
         known = np.flatnonzero(np.isfinite(values) & np.isfinite(x))
         known = known[thin(len(known), MAX_STEPS)]
-        color = _ramp(position / (len(lines) - 1)) if many else CYCLE[position]
+        style: dict[str, Any] = {"color": _ramp(position / (len(lines) - 1))} if many else pen(position)
         marker = "o" if len(known) < 25 else None
-        ax.plot(x[known], values[known], color=color, marker=marker, markersize=3, label=short(label))
+        ax.plot(x[known], values[known], marker=marker, markersize=3, label=short(label), **style)
     logarithmic(ax, np.concatenate([np.asarray(values) for values in lines.values()]))
     if np.issubdtype(x.dtype, np.integer):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=7))
@@ -108,9 +103,9 @@ def draw_over_depth(ax: Axes, lines: Mapping[str, Real[np.ndarray, " layers"]], 
     lines = vectors("draw_over_depth", "lines", lines)
     checks.number("draw_over_depth", "start", start)
     shown = dict(list(lines.items())[: len(CYCLE)])
-    for (name, values), color in zip(shown.items(), CYCLE, strict=False):
+    for position, (name, values) in enumerate(shown.items()):
         known = thin(len(values), 1000)
-        ax.plot(start + known, values[known], color=color, marker="o", markersize=3.5, label=short(name))
+        ax.plot(start + known, values[known], marker="o", markersize=3.5, label=short(name), **pen(position))
     everything = np.concatenate(list(shown.values()))
     logarithmic(ax, everything)
     if ax.get_yscale() == "linear":

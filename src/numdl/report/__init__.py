@@ -3,6 +3,7 @@
 from numdl.report.advice import advise, verdict
 from numdl.report.console import ProgressLine, print_status, score_table
 from numdl.report.page import page_html, write_page
+from numdl.report.plain import write_json
 from numdl.report.selection import SelectionSummary, selection_html, selection_table, write_selection
 from numdl.report.summary import FitSummary, ScoreRow
 
@@ -18,6 +19,7 @@ __all__ = [
     "selection_html",
     "selection_table",
     "verdict",
+    "write_json",
     "write_page",
     "write_selection",
 ]

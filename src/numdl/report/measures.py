@@ -101,6 +101,14 @@ def relative_errors(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean((prediction - c) ** 2, axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
+def chosen_targets(errors: np.ndarray) -> list[tuple[str, int]]:
+    """Targets to draw, a word and the position of each: all of up to three, else the worst, the median and the best."""
+    if len(errors) <= 3:
+        return [("", j) for j in range(len(errors))]
+    order = np.argsort(errors, kind="stable")
+    return [("worst", int(order[-1])), ("median", int(order[len(order) // 2])), ("best", int(order[0]))]
+
+
 def scaled_residuals(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Prediction minus target, (n, k); for several targets over each target's standard deviation, so that they pool."""
     residual = prediction - c

@@ -11,12 +11,12 @@ from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import fit, selection
 from numdl.plots import training as curves
-from numdl.plots.canvas import MAX_POINTS, draw_svg
+from numdl.plots.canvas import MAX_POINTS
 from numdl.plots.wording import finite, number, short
-from numdl.report import measures
+from numdl.report import inputs, measures
 from numdl.report.advice import advise, verdict
 from numdl.report.summary import FitSummary, require_summary
-from numdl.report.template import bullets, card, document, element, figure, grid, table, terms
+from numdl.report.template import bullets, card, contents, document, drawn, element, grid, section, table, terms
 
 MOODS = {"converged": "good", "failed": "bad"}
 
@@ -24,8 +24,8 @@ MOODS = {"converged": "good", "failed": "bad"}
 def write_page(summary: FitSummary, path: str | os.PathLike[str]) -> None:
     """Write the report of a fit as one self-contained HTML page.
 
-    The page loads nothing: style and figures are inside, there are no scripts. It appears under its name only when
-    it is complete; an older page stays until then.
+    The page loads nothing: style and figures are inside, and one script that moves the response curves. It appears
+    under its name only when it is complete; an older page stays until then.
 
     Args:
         summary: the finished fit.
@@ -51,17 +51,15 @@ def page_html(summary: FitSummary) -> str:
     require_summary("page_html", summary)
     top = [scores(summary), card("What to try next", bullets(advise(summary)))]
     facts = [(str(name), str(value)) for name, value in summary.facts.items()]
+    parts = [show(summary) for show in (regression, classification, inputs.inputs, training, regularisation, depth)]
     body = [
         _header(summary),
         grid(top, "pair"),
-        grid([card("What was trained on what", terms(facts))]) if facts else "",
-        regression(summary),
-        classification(summary),
-        training(summary),
-        regularisation(summary),
-        depth(summary),
+        contents(parts),
+        grid([card("What was trained on what", terms(facts))], "one") if facts else "",
+        *parts,
     ]
-    return document(summary.title, "\n".join(part for part in body if part))
+    return document(summary.title, "\n".join(part for part in body if part), inputs.LIVE if summary.effects else "")
 
 
 def _header(summary: FitSummary) -> str:
@@ -107,10 +105,10 @@ def training(summary: FitSummary) -> str:
                 continue
             draw = partial(curves.draw_history, lines=lines, x=x, x_label=x_label, y_label=y_label)
             title = f"{heading} over {over}"
-            figures.append(figure(title, "", draw_svg(f"{next(iter(names))}-{over}", title, draw)))
+            figures.append(drawn(f"{next(iter(names))}-{over}", title, "", draw))
         if figures:
             rows.append(grid(figures, "fill"))
-    return _section("Convergence", "", rows)
+    return section("Convergence", "", rows)
 
 
 def regularisation(summary: FitSummary) -> str:
@@ -125,7 +123,7 @@ def regularisation(summary: FitSummary) -> str:
             marks=[("chosen", chosen)],
         )
         note = f"Dashed: the choice, alpha = {number(chosen)}."
-        figures.append(figure("Criterion for alpha", note, draw_svg("path", "Criterion over alpha", draw)))
+        figures.append(drawn("path", "Criterion for alpha", note, draw))
     paths = measures.alphas(summary)
     if paths:
         draw = partial(curves.draw_history, lines=paths, x=_steps(paths), x_label="iteration", y_label="alpha")
@@ -133,21 +131,20 @@ def regularisation(summary: FitSummary) -> str:
         if len(paths) > curves.LEGEND_LINES:
             first, *_, final = paths
             note = f"{len(paths)} groups of weights, from {short(first)} (dark) to {short(final)} (light)."
-        figures.append(figure("Regularisation alpha", note, draw_svg("alpha", "Path of alpha over iterations", draw)))
+        figures.append(drawn("alpha", "Regularisation alpha", note, draw))
     effective = measures.column(summary, "effective_dof")
     if effective is not None:
         now, total = measures.last(summary, "effective_dof"), summary.n_parameters
         note = f"Directions that the data determine: {number(now)}" + (f" of {total:,} parameters." if total else ".")
         draw = partial(curves.draw_effective, effective=effective, n_parameters=total)
-        title = "Effective number of parameters"
-        figures.append(figure(title, note, draw_svg("effective", f"{title} over iterations", draw)))
+        figures.append(drawn("effective", "Effective number of parameters", note, draw))
     for name, heading in (("log_evidence", "Log evidence"), ("noise", "Noise precision"), ("damping", "Damping")):
         values = measures.column(summary, name)
         if values is not None:
             lines, label = {name: values}, heading.lower()
             draw = partial(curves.draw_history, lines=lines, x=_steps(lines), x_label="iteration", y_label=label)
-            figures.append(figure(heading, "", draw_svg(name, f"{heading} over iterations", draw)))
-    return _section("Regularisation", "", [grid(figures, "fill")] if figures else [])
+            figures.append(drawn(name, heading, "", draw))
+    return section("Regularisation", "", [grid(figures, "fill")] if figures else [])
 
 
 def regression(summary: FitSummary) -> str:
@@ -157,30 +154,31 @@ def regression(summary: FitSummary) -> str:
         return ""
     errors = measures.relative_errors(c, prediction)
     figures = []
-    for kind, j in _chosen_targets(errors):
+    for kind, j in measures.chosen_targets(errors):
         name = summary.target_names[j]
         heading = f"Parity of {short(name, 80)}" + (f", the {kind} target" if kind else "")
         draw = partial(fit.draw_parity, c=c[:, j], prediction=prediction[:, j], name=name)
         note = f"Error is {number(errors[j], 3)} of the target's standard deviation." if c[:, j].std() > 0 else ""
-        figures.append(figure(heading, note, draw_svg(f"parity-{j}", heading, draw)))
+        figures.append(drawn(f"parity-{j}", heading, note, draw))
     residual = measures.scaled_residuals(c, prediction)
     label = "prediction − target" if c.shape[1] == 1 else "residual / std. of the target"
     pooled = "All targets, each over its standard deviation." if c.shape[1] > 1 else ""
     draw = partial(fit.draw_histogram, residual=residual, label=label)
-    figures.append(figure("Residuals", pooled, draw_svg("residuals", "Histogram of the residuals", draw)))
+    figures.append(drawn("residuals", "Histogram of the residuals", pooled, draw))
     j = int(np.argmax(errors))
     draw = partial(fit.draw_residuals, prediction=prediction[:, j], residual=(prediction - c)[:, j], label="residual")
     heading = "Residuals over prediction" + (f", {short(summary.target_names[j], 60)}" if c.shape[1] > 1 else "")
     note = "No pattern is what you want to see."
-    figures.append(figure(heading, note, draw_svg("residuals-prediction", heading, draw)))
+    figures.append(drawn("residuals-prediction", heading, note, draw))
+    figures += inputs.over_inputs(summary, measures.finite_rows(summary), j)
     observed = measures.coverage(summary, list(LEVELS))
     if observed is not None:
         half, ninety = (number(100 * share, 3) for share in observed[[5, 9]])
         note = f"The 50 % intervals hold {half} %, the 90 % intervals {ninety} % of the targets."
         draw = partial(fit.draw_calibration, levels=LEVELS, observed=observed)
-        title = "Calibration of the intervals"
-        figures.append(figure(title, note, draw_svg("calibration", title, draw)))
-    return _section(f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(c)), [grid(figures, "fill")])
+        figures.append(drawn("calibration", "Calibration of the intervals", note, draw))
+    blocks = [grid(figures, "fill"), grid([largest], "one") if (largest := inputs.worst(summary)) else ""]
+    return section(f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(c)), blocks)
 
 
 def classification(summary: FitSummary) -> str:
@@ -200,15 +198,15 @@ def classification(summary: FitSummary) -> str:
     size = (4.6, 3.9)
     draw = partial(fit.draw_confusion, table=counts, names=names)
     shares = "Rows are true classes; the colour is the share of the row."
-    figures = [figure("Confusion matrix", shares, draw_svg("confusion", "Confusion matrix", draw, size))]
+    figures = [drawn("confusion", "Confusion matrix", shares, draw, size)]
     draw = partial(fit.draw_class_errors, errors=errors[order], names=chosen)
-    figures.append(figure("Error of each class", note, draw_svg("class-errors", "Error of each class", draw, size)))
+    figures.append(drawn("class-errors", "Error of each class", note, draw, size))
     rows = [
         [name, f"{total[i]:,}", f"{total[i] - counts[i, i]:,}", number(100 * errors[i], 3)]
         for i, name in zip(order, chosen, strict=True)
     ]
     figures.append(card("Classes", table(["class", "rows", "errors", "error %"], rows), "tall"))
-    return _section(
+    return section(
         f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(summary.c)), [grid(figures, "top")]
     )
 
@@ -221,36 +219,22 @@ def depth(summary: FitSummary) -> str:
     figures = []
     norms = {name: measures.layer_norms(values) for name, values in arrays.items()}
     draw = partial(curves.draw_over_depth, lines=norms, start=0, y_label="norm")
-    figures.append(figure("Size of the weights", "Euclidean norm of each layer.", draw_svg("norms", "Norms", draw)))
+    figures.append(drawn("norms", "Size of the weights", "Euclidean norm of each layer.", draw))
     changes = {name: measures.layer_changes(values) for name, values in arrays.items() if len(values) > 1}
     if changes:
         draw = partial(curves.draw_over_depth, lines=changes, start=0.5, y_label="norm of the difference")
         note = "Difference of neighbouring layers; small against the norms means smooth in depth."
-        figures.append(figure("Smoothness of the weights", note, draw_svg("changes", "Smoothness over depth", draw)))
+        figures.append(drawn("changes", "Smoothness of the weights", note, draw))
     for i, name in enumerate(sorted(arrays, key=lambda name: -arrays[name].size)[:HEAT_MAPS]):
         draw = partial(curves.draw_heat_map, values=arrays[name])
         shape = " × ".join(str(size) for size in arrays[name].shape)
         heading = f"Weights {short(name, 80)}"
-        figures.append(figure(heading, f"Shape {shape}, layers first.", draw_svg(f"heat-{i}", heading, draw)))
-    return _section("Weights over depth", "", [grid(figures, "fill")])
-
-
-def _section(heading: str, intro: str, blocks: list[str]) -> str:
-    if not blocks:
-        return ""
-    lead = element("p", intro, "intro") if intro else ""
-    return f"<section>{element('h2', heading)}{lead}{''.join(blocks)}</section>"
+        figures.append(drawn(f"heat-{i}", heading, f"Shape {shape}, layers first.", draw))
+    return section("Weights over depth", "", [grid(figures, "fill")])
 
 
 def _steps(lines: dict[str, np.ndarray]) -> np.ndarray:
     return np.arange(len(next(iter(lines.values()))))
-
-
-def _chosen_targets(errors: np.ndarray) -> list[tuple[str, int]]:
-    if len(errors) <= 3:
-        return [("", j) for j in range(len(errors))]
-    order = np.argsort(errors, kind="stable")
-    return [("worst", int(order[-1])), ("median", int(order[len(order) // 2])), ("best", int(order[0]))]
 
 
 def _row_note(summary: FitSummary, n: int) -> str:

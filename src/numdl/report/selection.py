@@ -14,9 +14,8 @@ from jaxtyping import Real
 from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import selection as figures
-from numdl.plots.canvas import draw_svg
 from numdl.plots.wording import number
-from numdl.report.template import card, document, element, figure, grid, table, terms
+from numdl.report.template import card, document, drawn, element, grid, table, terms
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -200,6 +199,4 @@ def _figures(summary: SelectionSummary) -> str:
             partial(figures.draw_picard, values=summary.values, coefficients=summary.coefficients, noise=summary.noise),
         ),
     }
-    return grid(
-        [figure(title, note, draw_svg(name, title, draw)) for name, (title, note, draw) in curves.items()], "pair"
-    )
+    return grid([drawn(name, title, note, draw) for name, (title, note, draw) in curves.items()], "pair")

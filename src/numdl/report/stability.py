@@ -12,9 +12,8 @@ import numpy as np
 from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import stability as figures
-from numdl.plots.canvas import draw_svg
 from numdl.plots.wording import number
-from numdl.report.template import bullets, card, document, element, figure, grid, terms
+from numdl.report.template import bullets, card, document, drawn, element, grid, terms
 
 
 def write_stability(found: Any, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]) -> None:
@@ -86,5 +85,5 @@ def stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
             "A network that is a differential equation changes little.",
             partial(figures.draw_changes, changes=found.rediscretised),
         )
-    drawn = [figure(title, note, draw_svg(name, title, draw)) for name, (title, note, draw) in curves.items()]
-    return document(title, "\n".join([header, grid(cards, "pair"), grid(drawn, "pair")]))
+    plots = [drawn(name, title, note, draw) for name, (title, note, draw) in curves.items()]
+    return document(title, "\n".join([header, grid(cards, "pair"), grid(plots, "pair")]))

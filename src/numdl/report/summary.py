@@ -19,6 +19,8 @@ from numdl.container import read_container, write_container
 from numdl.contracts import Status
 
 TASKS = ("regression", "classification")
+EFFECTS = {"importance", "spread", "shown", "outputs"}
+"""What ``effects`` of a summary always hold."""
 
 
 class ScoreRow(TypedDict, total=False):
@@ -58,6 +60,9 @@ class FitSummary:
             empty.
         interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only, and
             what is not finite is left out.
+        rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
+        input_names: m names of inputs, or empty.
+        effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
     """
 
     title: str
@@ -77,6 +82,9 @@ class FitSummary:
     interval: np.ndarray | None = None
     model: str = "network"
     path: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rows: np.ndarray | None = None
+    input_names: Sequence[str] = ()
+    effects: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
@@ -86,7 +94,7 @@ class FitSummary:
         for name in ("title", "model", "score_name", "held_out_name"):
             checks.text("FitSummary", name, getattr(self, name))
         checks.whole("FitSummary", "n_parameters", self.n_parameters, least=0)
-        for name in ("facts", "history", "weights", "path"):
+        for name in ("facts", "history", "weights", "path", "effects"):
             _mapping(name, getattr(self, name))
         for row in _several("scores", self.scores):
             _mapping("scores", row)
@@ -105,7 +113,20 @@ class FitSummary:
                 )
         c, prediction, interval = self._rows()
         path = {name: _floats(f"path[{name!r}]", values) for name, values in self.path.items()}
+        effects = {name: _floats(f"effects[{name!r}]", values) for name, values in self.effects.items()}
+        names = tuple(str(name) for name in _several("input_names", self.input_names))
+        if effects and not (effects.keys() >= EFFECTS and effects["importance"].shape == (len(names),)):
+            raise ValueError(
+                f"FitSummary(effects={sorted(effects)}): needs {', '.join(sorted(EFFECTS))}, and the importance of "
+                f"{len(names)} input_names. Take both from summary() of an estimator."
+            )
+        rows = None if self.rows is None else _floats("rows", self.rows).astype(int)
+        if rows is not None and (c is None or rows.shape != (len(c),)):
+            raise ValueError(f"FitSummary(rows of shape {rows.shape}): needs one number for each row of c. Give them.")
         changes = {
+            "effects": effects,
+            "input_names": names,
+            "rows": rows,
             "history": history,
             "weights": weights,
             "path": path,
@@ -223,8 +244,8 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
-_ROWS = ("c", "prediction", "interval")
-_COLUMNS = ("history", "weights", "path")
+_ROWS = ("c", "prediction", "interval", "rows")
+_COLUMNS = ("history", "weights", "path", "effects")
 
 
 def write_summary(summary: FitSummary, path: str | os.PathLike[str]) -> None:
@@ -242,7 +263,7 @@ def write_summary(summary: FitSummary, path: str | os.PathLike[str]) -> None:
     header: dict[str, Any] = {name: getattr(summary, name) for name in _TEXT}
     header |= {"status": list(summary.status), "facts": dict(summary.facts)}
     header |= {"scores": [{name: _plain(value) for name, value in row.items()} for row in summary.scores]}
-    header |= {"target_names": list(summary.target_names), "class_names": list(summary.class_names)}
+    header |= {name: list(getattr(summary, name)) for name in ("target_names", "class_names", "input_names")}
     write_container(path, arrays, header, kind="summary")
 
 

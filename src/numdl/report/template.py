@@ -5,8 +5,17 @@ What does the page look like: its style sheet, and the few pieces of HTML it is 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from numdl.plots.canvas import SIZE, draw_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CSS = """
 :root{color-scheme:light dark;--bg:#f4f5f7;--card:#fff;--ink:#1c2430;--soft:#5a6675;--line:#dfe3e8;--accent:#1f5fa8;
@@ -32,15 +41,23 @@ font-size:.85rem;font-weight:600;white-space:nowrap}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:16px;margin-top:14px}
 .pair{grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));margin-top:20px}
 .top{align-items:start}
+.one{grid-template-columns:minmax(0,1fr)!important}
 .fill{grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr))}
 .card{margin:0;min-width:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .card h2{margin:0 0 .4em;font-size:1.1rem}
 figure.card{display:flex;flex-direction:column}
-figure .plot{margin-top:auto;background:#fff;border-radius:6px}
+figure .plot{margin-top:auto;border-radius:6px}
+@media screen and (prefers-color-scheme:dark){figure svg{filter:invert(.92) hue-rotate(180deg)}}
 figure svg{display:block;width:100%;height:auto;max-height:80vh}
 figure svg *{stroke-linejoin:round;stroke-linecap:butt}
 figure svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important}
 .scroll{overflow-x:auto}
+nav{display:flex;flex-wrap:wrap;gap:.2em 1.3em;margin:1.1em 0 0;font-size:.95rem}
+a{color:var(--accent)}
+.controls{display:flex;flex-wrap:wrap;align-items:center;gap:.5em .9em;min-height:2.2em}
+.controls[hidden]{display:none}
+select,input{font:inherit;max-width:100%;accent-color:var(--accent)}
+select{color:inherit;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.15em .4em}
 .tall .scroll{max-height:25rem;overflow-y:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 th,td{padding:.42em .7em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -58,26 +75,30 @@ li{margin:.45em 0}
 th,td{padding:.4em .35em}th:first-child,td:first-child{min-width:6em}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--mark:#eee}
 main{max-width:none;padding:0}.card{break-inside:avoid}.tall .scroll{max-height:none}h2{break-after:avoid}
-.grid{grid-template-columns:1fr 1fr}body{font-size:11pt}}
+.grid{grid-template-columns:1fr 1fr}body{font-size:11pt}nav,.controls{display:none}.intro{break-after:avoid}
+.scroll{overflow:visible}th,td{padding:.3em .4em;white-space:normal}thead{display:table-header-group}}
 """
 
-# Nothing is loaded and no script runs, whatever a column name says.
+# Nothing is loaded, and no script runs but the one given, whatever a column name says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def document(title: str, body: str) -> str:
+def document(title: str, body: str, script: str = "") -> str:
     """The whole page around a body.
 
     Args:
         title: plain text.
         body: HTML.
+        script: the one script that may run in it, see `live`.
 
     Returns:
         An HTML5 document that needs nothing from elsewhere.
     """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{POLICY}; script-src 'sha256-{digest}'" if script else POLICY
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
@@ -94,15 +115,51 @@ def card(heading: str, inside: str, kind: str = "") -> str:
     return f'<section class="card {kind}">{element("h2", heading)}{inside}</section>'
 
 
-def figure(heading: str, note: str, svg: str) -> str:
-    """A box with a heading and a note (plain text) above a figure."""
-    caption = element("h3", heading) + (element("p", note, "note") if note else "")
-    return f'<figure class="card"><figcaption>{caption}</figcaption><div class="plot">{svg}</div></figure>'
-
-
 def grid(items: Iterable[str], kind: str = "") -> str:
     """Boxes side by side as far as the width allows."""
     return f'<div class="grid {kind}">{"".join(items)}</div>'
+
+
+def section(heading: str, intro: str, blocks: Sequence[str]) -> str:
+    """A part of the page under a heading that `contents` finds; nothing without blocks."""
+    if not blocks:
+        return ""
+    lead = element("p", intro, "intro") if intro else ""
+    return f'<section id="{_anchor(heading)}"><h2>{html.escape(heading)}</h2>{lead}{"".join(blocks)}</section>'
+
+
+def contents(parts: Iterable[str]) -> str:
+    """Links to the parts of the page; nothing for one part."""
+    heads = [re.match(r'<section id="([\w-]+)"><h2>(.*?)</h2>', part) for part in parts]
+    links = [f'<a href="#{head[1]}">{head[2]}</a>' for head in heads if head]
+    return f'<nav aria-label="Contents">{"".join(links)}</nav>' if len(links) > 1 else ""
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"\W+", "-", heading.lower()).strip("-")
+
+
+def drawn(key: str, heading: str, note: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
+    """A box with a heading and a note (plain text) above a drawing.
+
+    Args:
+        key: identifier of the figure, unique on its page.
+        heading: what is drawn.
+        note: what to see in it.
+        draw: draws on axes.
+        size: in inches; the page scales it to its column.
+
+    Returns:
+        HTML.
+    """
+    caption = element("h3", heading) + (element("p", note, "note") if note else "")
+    svg = draw_svg(key, heading, draw, size, note)
+    return f'<figure class="card"><figcaption>{caption}</figcaption><div class="plot">{svg}</div></figure>'
+
+
+def live(script: str) -> str:
+    """The script that moves figures, at the end of what it moves; `document` has to allow it."""
+    return f"<script>{script}</script>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> str:

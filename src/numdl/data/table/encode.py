@@ -88,6 +88,15 @@ class TableEncoder:
         return tuple(name for feature in self.features for name in feature.outputs)
 
     @property
+    def inputs(self) -> dict[str, list[int]]:
+        """Columns of ``x`` that each column of the table becomes."""
+        ends = np.cumsum([len(feature.outputs) for feature in self.features]).tolist()
+        return {
+            feature.name: list(range(end - len(feature.outputs), end))
+            for feature, end in zip(self.features, ends, strict=True)
+        }
+
+    @property
     def text_columns(self) -> tuple[str, ...]:
         """Columns, the target included, that are text even if they look like numbers; for `read_table`."""
         inputs = tuple(feature.name for feature in self.features if feature.kind == "text")

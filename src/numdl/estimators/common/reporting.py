@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from numdl.checks import shown
+from numdl.estimators.common.effects import effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
 
 if TYPE_CHECKING:
@@ -25,13 +28,22 @@ class ReportMixin:
     _label: ClassVar[str] = "numdl"
     """Name in tables of scores."""
 
-    def summary(self, X: Any = None, y: Any = None, *, title: str | None = None, **fields: Any) -> FitSummary:
+    def summary(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        title: str | None = None,
+        inputs: Mapping[str, Sequence[int]] | None = None,
+        **fields: Any,
+    ) -> FitSummary:
         """What a report shows, as plain arrays.
 
         Args:
             X: held-out rows, (n, d); None leaves out everything that needs rows.
             y: their targets.
             title: heading.
+            inputs: columns of X that belong together, by name, as those of one text column; None for each its own.
             **fields: fields of ``numdl.report.FitSummary`` that replace those found here; ``facts`` are added to.
 
         Returns:
@@ -53,6 +65,8 @@ class ReportMixin:
         } | self._record()
         if X is not None and y is not None:
             found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
+            if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
+                found |= effects(self, X, inputs, found["c"], found["prediction"], deviations=self._tells_deviations())
         return FitSummary(**found | fields | {"facts": self._facts() | fields.get("facts", {})})
 
     def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:

@@ -1,0 +1,99 @@
+"""Report as JSON: the numbers of the page for other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from numdl import checks
+from numdl.container import whole_file
+from numdl.plots.wording import finite
+from numdl.report import measures
+from numdl.report.advice import advise, verdict
+from numdl.report.summary import FitSummary, require_summary
+
+LEVELS = (0.5, 0.9)
+"""Intervals whose coverage is told."""
+
+
+def write_json(summary: FitSummary, path: str | os.PathLike[str]) -> None:
+    """Write the numbers of a report as JSON: one object, null where something is not known.
+
+    Args:
+        summary: the finished fit.
+        path: the file to write or replace; its folder must exist.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    require_summary("write_json", summary)
+    text = json.dumps(plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with whole_file(checks.path("write_json", path), "write_json") as write:
+        write(text)
+
+
+def plain(summary: FitSummary) -> dict[str, Any]:
+    """The numbers of a report as values of JSON.
+
+    Args:
+        summary: the finished fit.
+
+    Returns:
+        ``title``, ``task``, ``model``, ``status``, ``verdict``, ``advice``, ``facts``, ``score_name``, ``scores``,
+        ``held_out``, ``n_parameters``; ``targets`` with the errors of each, or ``classes``; ``inputs`` with their
+        importance.
+    """
+    require_summary("plain", summary)
+    scores = [
+        {name: value if name == "name" else finite(value) for name, value in row.items()} for row in summary.scores
+    ]
+    rows = measures.finite_rows(summary)
+    found: dict[str, Any] = {
+        "title": summary.title,
+        "task": summary.task,
+        "model": summary.model,
+        "status": {"code": summary.status.code, "message": summary.status.message},
+        "verdict": verdict(summary),
+        "advice": advise(summary),
+        "facts": dict(summary.facts),
+        "score_name": summary.score_name,
+        "scores": scores,
+        "held_out": {"rows": summary.held_out_name, "count": len(rows)},
+        "n_parameters": summary.n_parameters,
+    }
+    if summary.task == "regression":
+        found["targets"] = _targets(summary)
+    elif summary.c is not None and summary.prediction is not None:
+        counts = measures.confusion(summary.c, summary.prediction, len(summary.class_names))
+        found["classes"] = [
+            {"name": name, "rows": int(row.sum()), "errors": int(row.sum() - row[i])}
+            for i, (name, row) in enumerate(zip(summary.class_names, counts, strict=True))
+        ]
+    if summary.effects:
+        columns = (summary.effects[name] for name in ("importance", "spread"))
+        found["inputs"] = [
+            {"name": name, "importance": finite(value), "spread": finite(spread)}
+            for name, value, spread in zip(summary.input_names, *columns, strict=True)
+        ]
+    return found
+
+
+def _targets(summary: FitSummary) -> list[dict[str, Any]]:
+    """Errors of each target on the held-out rows, in its unit."""
+    c, prediction = measures.regression_rows(summary)
+    if not len(c):
+        return []
+    residual, spread = prediction - c, c.std(axis=0)
+    covered = measures.coverage(summary, list(LEVELS)) if c.shape[1] == 1 else None
+    found = []
+    for j, name in enumerate(summary.target_names):
+        rmse = float(np.sqrt(np.mean(residual[:, j] ** 2)))
+        entry = {"name": name, "rmse": rmse, "mae": float(np.abs(residual[:, j]).mean())}
+        entry["r2"] = finite(1 - (rmse / spread[j]) ** 2) if spread[j] > 0 else None
+        if covered is not None:
+            entry["coverage"] = {f"{level:g}": float(share) for level, share in zip(LEVELS, covered, strict=True)}
+        found.append(entry)
+    return found

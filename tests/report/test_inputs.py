@@ -1,0 +1,203 @@
+"""Inputs on the page: importance and slices have their right values, the script moves curves to where they belong."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from report_summaries import EVIL, classification, regression
+
+from numdl.estimators.common.effects import LEVELS, POINTS, effects
+from numdl.report import FitSummary, page_html, write_json
+from numdl.report.inputs import LIVE
+from numdl.report.summary import read_summary, write_summary
+
+
+class Model:
+    """``3 a b + c``, or its sign as a class, and a deviation ``0.1 + |a|``."""
+
+    classes_ = np.array(["down", "up"])
+
+    def __init__(self, classes=False):
+        self.classes = classes
+
+    def value(self, x):
+        return 3 * x[:, 0] * x[:, 1] + x[:, 2]
+
+    def predict(self, x, return_std=False):
+        if self.classes:
+            return self.classes_[(self.value(x) > 0).astype(int)]
+        return (self.value(x), 0.1 + np.abs(x[:, 0])) if return_std else self.value(x)
+
+    def predict_proba(self, x):
+        p = 1 / (1 + np.exp(-self.value(x)))
+        return np.column_stack([1 - p, p])
+
+
+def rows(n=300, seed=0):
+    x = np.random.default_rng(seed).normal(size=(n, 4))
+    x[:, 3] = x[:, 3] > 0
+    return x
+
+
+def of(model, x, inputs=None, deviations=True):
+    c = model.value(x)[:, None] if not model.classes else (model.value(x) > 0).astype(int)
+    return effects(model, x, inputs, c, c, deviations=deviations)
+
+
+def test_importance_is_the_rise_of_the_error():
+    x = rows(20_000)
+    found = of(Model(), x)
+    # shuffled c: E (c - c')^2 = 2; shuffled a: E (3 b (a - a'))^2 = 18
+    assert found["input_names"] == ["x0", "x1", "x2", "x3"]
+    np.testing.assert_allclose(found["effects"]["importance"], [18**0.5, 18**0.5, 2**0.5, 0], rtol=0.1)
+    assert found["effects"]["importance"][3] == found["effects"]["spread"][3] == 0
+    assert found["effects"]["spread"][0] > 0
+
+
+def test_columns_of_one_input_are_shuffled_together():
+    x = rows()
+    found = of(Model(), x, {"both": [0, 1], "rest": [2, 3]})
+    alone = of(Model(), x, {"a": [0], "b": [1], "rest": [2, 3]})
+    assert found["input_names"] == ["both", "rest"] and not len(found["effects"]["shown"])
+    assert found["effects"]["importance"][0] != pytest.approx(alone["effects"]["importance"][0], rel=1e-3)
+
+
+def test_slices_are_predictions_of_the_model():
+    x = rows()
+    found = of(Model(), x)["effects"]
+    shown = found["shown"].astype(int)
+    base = np.median(x, axis=0)
+    np.testing.assert_array_equal(found["base"], base[shown])
+    assert found["grid"].shape == (4, POINTS) and found["levels"].shape == (4, LEVELS)
+    assert found["grid"][0, 0] == x[:, shown[0]].min() and found["grid"][0, -1] == x[:, shown[0]].max()
+    for i in range(4):
+        for j in range(4):
+            for level in range(LEVELS):
+                at = np.repeat(base[None], POINTS, axis=0)
+                if j != i:
+                    at[:, shown[j]] = found["levels"][j, level]
+                at[:, shown[i]] = found["grid"][i]
+                mean, std = Model().predict(at, return_std=True)
+                np.testing.assert_array_equal(found["response"][i, j, level, :, 0], mean)
+                np.testing.assert_array_equal(found["deviation"][i, j, level, :, 0], std)
+
+
+def test_text_stays_at_its_commonest_value():
+    x = np.column_stack([rows(60)[:, :3], np.repeat([[1, 0, 0], [0, 1, 0]], [20, 40], axis=0)])
+    seen = []
+
+    class Watched(Model):
+        def predict(self, x, return_std=False):
+            seen.append(x[:, 3:])
+            return super().predict(x, return_std)
+
+    of(Watched(), x, {"a": [0], "b": [1], "c": [2], "text": [3, 4, 5]})
+    assert (seen[-1] == [0, 1, 0]).all()
+
+
+def test_classes_are_judged_by_wrong_predictions_and_show_probabilities():
+    x = rows()
+    model = Model(classes=True)
+    found = of(model, x, deviations=False)["effects"]
+    assert found["outputs"].tolist() == [1] and "deviation" not in found
+    assert 0 < found["importance"][2] < 50 and found["importance"][3] == 0
+    assert found["response"].min() >= 0 and found["response"].max() <= 1
+
+
+def summary(model=None, **changes):
+    model, x = model or Model(), rows(80)
+    found = of(model, x, dict(zip((EVIL, "b", "c", "d"), ([0], [1], [2], [3]), strict=True)), not model.classes)
+    c = model.value(x)
+    fields = {"history": {}, "weights": {}, "rows": np.arange(80) + 7, **found}
+    if model.classes:
+        return classification(
+            n=80, k=2, class_names=["down", EVIL], **{**fields, "c": c > 0, "prediction": c > 0}, **changes
+        )
+    prediction = c + np.where(np.arange(80) == 5, 9.0, 0.1)
+    return regression(**{**fields, "c": c, "prediction": prediction, "interval": np.ones(80)}, **changes)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_the_page_runs_its_one_script_and_no_other(classes):
+    text = page_html(summary(Model(classes)))
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, flags=re.DOTALL)
+    assert [("json" in kind, body == LIVE) for kind, body in scripts] == [(True, False), (False, True)]
+    allowed = base64.b64encode(hashlib.sha256(scripts[1][1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{allowed}'" in text and not re.search(r"https?:|<link|@import", text)
+    assert text.count("<script") == 2 and "alert(" in text
+    assert '<nav aria-label="Contents"><a href="#fit-on-the-test-rows">' in text and 'id="inputs"' in text
+
+
+def test_the_worst_row_is_named_by_its_number_in_the_file():
+    text = page_html(summary())
+    table = text[text.index("Largest errors") :]
+    assert re.search(r'<tbody><tr><th scope="row">12</th>', table)  # 5 + 7
+
+
+def test_a_summary_keeps_its_inputs(tmp_path):
+    write_summary(summary(), tmp_path / "s.numdl")
+    again = read_summary(tmp_path / "s.numdl")
+    assert page_html(again) == page_html(summary())
+    with pytest.raises(ValueError, match="effects"):
+        FitSummary(title="", task="regression", status=again.status, effects={"importance": np.ones(2)})
+    with pytest.raises(ValueError, match="rows"):
+        regression(rows=np.arange(3))
+
+
+def test_the_numbers_of_the_page_are_there_for_programs(tmp_path):
+    write_json(summary(), tmp_path / "report.json")
+    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    (target,) = found["targets"]
+    assert target["rmse"] == pytest.approx(np.sqrt((81 + 79 * 0.01) / 80))
+    assert target["mae"] == pytest.approx((9 + 7.9) / 80) and target["coverage"] == {"0.5": 79 / 80, "0.9": 79 / 80}
+    assert [entry["name"] for entry in found["inputs"]] == [EVIL, "b", "c", "d"]
+    write_json(classification(n=50, k=3, scores=[{"name": "numdl", "test": np.nan}]), tmp_path / "c.json")
+    found = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert found["scores"] == [{"name": "numdl", "test": None}] and sum(one["rows"] for one in found["classes"]) == 50
+
+
+STAGE = """
+const elements = {}, listeners = {};
+const path = (d) => ({ d, getAttribute: () => d, setAttribute(_, value) { this.d = value; } });
+const control = (name, value) => ({ value, addEventListener: (_, act) => { listeners[name] = act; } });
+const controls = { select: control("select", "-1"), input: control("input", "0"), output: {}, hidden: true };
+controls.querySelector = (tag) => controls[tag];
+const source = { textContent: DATA, parentElement: { querySelector: () => controls } };
+const document = {
+  querySelectorAll: () => [source],
+  querySelector: (selector) => elements[selector] ??= path("M 10 200 L 110 100"),
+};
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_script_draws_the_slice_that_was_chosen():
+    slices = {
+        "figures": [{"id": "f", "input": 0, "output": 0}],
+        "base": [2.0, 0.0],
+        "grid": [[0.0, 4.0], [0.0, 1.0]],
+        "levels": [[1.0, 3.0], [5.0, 6.0]],
+        "limits": [[0.0, 10.0]],
+        "response": [[[[[0, 10]]] * 2, [[[1, 2]], [[5, 20]]]]] * 2,
+        "half": [[[[[1, 1]]] * 2, [[[1, 1]], [[1, 1]]]]] * 2,
+    }
+    acts = """
+    const seen = () => ["line", "mark", "band"].map((name) => elements[`#f-live-${name} path`].d);
+    const out = [seen()];
+    controls.select.value = "1"; controls.input.value = "1"; listeners.select(); out.push(seen());
+    controls.select.value = "0"; listeners.input(); out.push(seen());
+    console.log(JSON.stringify({ out, hidden: controls.hidden, said: controls.output.textContent }));
+    """
+    program = STAGE.replace("DATA", json.dumps(json.dumps(slices))) + LIVE.replace('"use strict";', "") + acts
+    found = json.loads(subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True).stdout)
+    still, moved, own = found["out"]
+    assert still[:2] == ["M10.00 200.00L110.00 100.00", "M60.00 200.00L60.00 100.00"]
+    assert moved[0] == "M10.00 150.00L110.00 100.00"  # 20 lies above the frame
+    assert moved[2] == "M10.00 140.00L110.00 100.00L110.00 100.00L10.00 160.00Z"
+    assert own[0] == still[0] and own[1] == "M85.00 200.00L85.00 100.00"
+    assert found["hidden"] is False and found["said"] == "= 3"
