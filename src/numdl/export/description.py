@@ -12,19 +12,19 @@ from numdl.export.evaluate import evaluate
 from numdl.export.program import Program
 
 DESCRIBERS: dict[str, str] = {
-    "AutoRegressor": "numdl.export.describe.mixtures",
-    "KernelRegressor": "numdl.export.describe.mixtures",
-    "LogisticClassifier": "numdl.export.describe.linear",
-    "MLPClassifier": "numdl.export.describe.networks",
-    "MLPRegressor": "numdl.export.describe.networks",
-    "RandomFeaturesClassifier": "numdl.export.describe.random_features",
-    "RandomFeaturesRegressor": "numdl.export.describe.random_features",
-    "ResNetClassifier": "numdl.export.describe.networks",
-    "ResNetRegressor": "numdl.export.describe.networks",
-    "SingleLayerClassifier": "numdl.export.describe.networks",
-    "SingleLayerRegressor": "numdl.export.describe.networks",
-    "SoftmaxClassifier": "numdl.export.describe.linear",
-    "TikhonovRegressor": "numdl.export.describe.linear",
+    "AutoRegressor": "numdl.export.describers.mixtures",
+    "KernelRegressor": "numdl.export.describers.mixtures",
+    "LogisticClassifier": "numdl.export.describers.linear",
+    "MLPClassifier": "numdl.export.describers.networks",
+    "MLPRegressor": "numdl.export.describers.networks",
+    "RandomFeaturesClassifier": "numdl.export.describers.random_features",
+    "RandomFeaturesRegressor": "numdl.export.describers.random_features",
+    "ResNetClassifier": "numdl.export.describers.networks",
+    "ResNetRegressor": "numdl.export.describers.networks",
+    "SingleLayerClassifier": "numdl.export.describers.networks",
+    "SingleLayerRegressor": "numdl.export.describers.networks",
+    "SoftmaxClassifier": "numdl.export.describers.linear",
+    "TikhonovRegressor": "numdl.export.describers.linear",
 }
 """Estimator by name to the module whose ``describe(model, std)`` knows it; a new kind is one entry and one function."""
 

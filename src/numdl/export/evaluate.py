@@ -7,11 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from numdl.export.program import Program
 
 BLOCK = 256
 """Rows at once: what belongs to them then stays in the cache."""
+
+SMALL = 4000
+"""Entries of vectors up to which one thread is quicker: two wait for each other."""
 
 TILE = 64
 """Unknowns that a triangular solve eliminates at once."""
@@ -30,7 +34,8 @@ def evaluate(program: Program, names: tuple[str, ...], x: np.ndarray) -> list[np
     """
     kept: dict[tuple[int, int], np.ndarray] = {}
     blocks = [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)] or [x]
-    with np.errstate(all="ignore"):  # what is not finite shows in the result
+    threads = 1 if max(program.nodes[at].size for at in program.needed(*names)) <= SMALL else None
+    with threadpool_limits(threads, user_api="blas"), np.errstate(all="ignore"):  # what is not finite shows
         parts = [run(program, names, block, np, kept) for block in blocks]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
@@ -62,6 +67,23 @@ def run(program: Program, names: tuple[str, ...], x: Any, xp: Any, kept: dict[tu
         for arg in given_up.get(at, ()):
             values.pop(arg, None)
     return [xp.broadcast_to(values[at], (len(x), program.nodes[at].size)) for at in results]
+
+
+def fold(op: str, args: list[np.ndarray], data: tuple[np.ndarray, ...], size: int) -> np.ndarray:
+    """An operation on vectors that are the same for every row.
+
+    Args:
+        op: operation.
+        args: vectors.
+        data: arrays of the operation.
+        size: of the result.
+
+    Returns:
+        (size,).
+    """
+    rows = [arg[None, :] for arg in args]
+    value = _solve(data[0], rows[0], np, {}, 0) if op == "solve" else RULES[op](np, *rows, *data)
+    return np.array(np.broadcast_to(value[0], (size,)))
 
 
 def _distances(xp: Any, a: Any, Z: np.ndarray) -> Any:

@@ -115,8 +115,9 @@ def pack(
         CannotExport: deviations are asked for and there are none.
     """
     program, notes, results = described.program, [], described.names
-    if std is True and "std" not in results and not described.classes:
-        raise CannotExport(f"export(std=True): {described.model} has no deviations: {described.no_std}")
+    if std is True and "std" not in results:
+        why = described.no_std or "it predicts classes, whose probabilities are always given."
+        raise CannotExport(f"export(std=True): {described.model} has no deviations: {why} Use std='auto'.")
     if described.no_std:
         notes.append(f"No standard deviation: {described.no_std}")
     if std is False or (std == "auto" and "std" in results and program.count(*results) > MOST):

@@ -1,7 +1,7 @@
 """Program of a fitted model: which few operations on vectors take one row of inputs to a prediction?
 
 A program is a list of nodes, each a vector that is made from vectors before it; constants are arrays in the nodes. It
-is written down once for each kind of model (``describe``). NumPy and JAX run it (``evaluate``), its derivatives are
+is written down once for each kind of model (``describers``). NumPy and JAX run it (``evaluate``), its derivatives are
 programs again (``slopes``), and each target language prints it node by node (``targets``).
 
 ===========  =======================  ============================================================
@@ -184,7 +184,7 @@ class Program:
         return self.node("constant", (), (values,), values.size)
 
     def node(self, op: str, args: Sequence[Value], data: tuple[np.ndarray, ...], size: int) -> Value:
-        """Add a node.
+        """Add a node; one that is the same for every row becomes a constant.
 
         Args:
             op: operation.
@@ -195,6 +195,11 @@ class Program:
         Returns:
             The new vector.
         """
+        given = [self.nodes[arg.at] for arg in args]
+        if given and all(one.op == "constant" for one in given):
+            from numdl.export.evaluate import fold
+
+            op, args, data = "constant", (), (fold(op, [one.data[0] for one in given], data, size),)
         self.nodes.append(Node(op, tuple(arg.at for arg in args), data, size))
         return Value(self, len(self.nodes) - 1)
 

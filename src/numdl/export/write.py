@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
-from numdl.export.description import describe
+from numdl.export.description import CannotExport, describe
 from numdl.export.package import pack
 
 TARGETS = {"numpy": ".py", "c": ".c", "onnx": ".onnx", "matlab": ".m"}
@@ -61,6 +61,11 @@ def export(
     std = std if isinstance(std, str) else bool(std)
     package = pack(described, path.stem, names=names, encoder=encoder, std=std, rows=rows)
     content = import_module(f"numdl.export.targets.{_PRINTERS[target]}").write(package)
+    if target == "matlab" and package.name != path.stem:
+        raise CannotExport(
+            f"export({str(path)!r}): MATLAB calls a function by the name of its file, which must be letters, digits "
+            f"and underscores. Use {package.name + '.m'!r}."
+        )
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         draft.write_bytes(content)

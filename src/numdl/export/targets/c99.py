@@ -305,7 +305,7 @@ int main(void)
 {compare}        }}
     }}
     printf("largest difference %.1e\\n", worst / size);
-    return worst <= {"1e-4" if package.description.single else "1e-9"} * size ? 0 : 1;
+    return worst <= {"1e-4" if package.description.single else "1e-6"} * size ? 0 : 1;
 }}
 #endif
 """)

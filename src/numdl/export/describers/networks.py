@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numdl.export.describe.linear import probabilities
-from numdl.export.describe.parts import activation, mean_and_std, scaled
+from numdl.export.describers.linear import probabilities
+from numdl.export.describers.parts import activation, mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
 from numdl.export.program import Program, Value
 from numdl.export.slopes import adjoints

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numdl.export.describe.parts import linear_std, mean_and_std
+from numdl.export.describers.parts import linear_std, mean_and_std
 from numdl.export.description import Description, kind_of
 from numdl.export.program import Program, Value
 

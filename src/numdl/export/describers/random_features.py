@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from numdl.export.describe.linear import probabilities
-from numdl.export.describe.parts import activation, linear_std, mean_and_std
+from numdl.export.describers.linear import probabilities
+from numdl.export.describers.parts import activation, linear_std, mean_and_std
 from numdl.export.description import Description, kind_of
 from numdl.export.program import Program
 

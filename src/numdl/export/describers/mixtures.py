@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numdl.export.describe.kernels import KERNELS, Place
-from numdl.export.describe.parts import mean_and_std, scaled
+from numdl.export.describers.kernels import KERNELS, Place
+from numdl.export.describers.parts import mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
 from numdl.export.program import Program, Value
 from numdl.export.slopes import adjoints
