@@ -3,7 +3,6 @@
 import shutil
 import warnings
 
-import numpy as np
 import pytest
 from exported_models import LIGHT, answers, by_c, by_numpy, by_octave, by_onnx, data, error
 

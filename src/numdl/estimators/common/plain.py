@@ -1,4 +1,4 @@
-"""What does a model file hold, read without the class of its estimator, so that neither JAX nor scikit-learn is loaded?"""
+"""What does a model file hold, read without the class of its estimator, so without JAX and scikit-learn?"""
 
 from __future__ import annotations
 

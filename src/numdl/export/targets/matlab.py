@@ -57,14 +57,15 @@ def write(package: Package) -> bytes:
     lines.append("n = size(x, 1);")
     arrays: list[np.ndarray] = []
     needed = program.needed(*results)
-    first = set(program.needed(results[0]))
+    *_, last = results
+    first = set(program.needed(package.main))
     order = [at for at in needed if at in first] + [at for at in needed if at not in first]
     for place, at in enumerate(order):
         if place == len(first) and second == ", s":
-            lines += [_result(program, results[0], "y"), "if nargout < 2, return; end"]
+            lines += [_result(program, package.main, "y"), "if nargout < 2, return; end"]
         if at:
             lines.append(f"v{at} = {_expression(program, at, arrays)};")
-    lines.append(_result(program, results[-1], "s" if second == ", s" else "y"))
+    lines.append(_result(program, last, "s" if second == ", s" else "y"))
     if package.classes:
         lines += ["[~, best] = max(y, [], 2);", f"labels = {_words(package.classes)};", "label = labels(best).';"]
     lines += ["end", "", "function A = constants()", f"A = cell(1, {len(arrays)});"]

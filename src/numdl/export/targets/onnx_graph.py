@@ -55,7 +55,7 @@ def write(package: Package) -> bytes:
         )
     if package.classes:
         labels = [str(label) for label in package.classes]
-        graph.constants.append(helper.make_tensor("labels", TensorProto.STRING, [len(labels)], labels))
+        graph.constants.append(helper.make_tensor("labels", TensorProto.STRING, [len(labels)], labels))  # type: ignore[arg-type]
         best = graph.add("ArgMax", ["probability"], axis=1, keepdims=0)
         graph.add("Gather", ["labels", best], out="label", axis=0)
         outputs.append(helper.make_tensor_value_info("label", TensorProto.STRING, ["rows"]))
