@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -21,9 +22,10 @@ from numdl import (
     SoftmaxClassifier,
     TikhonovRegressor,
 )
+from numdl.cli import main
 from numdl.data import Table, TableEncoder
 from numdl.estimators.common.plain import formula_of, read_plain
-from numdl.export import describe
+from numdl.export import DESCRIBERS
 from numdl.export.targets.numpy_module import loaded
 from numdl.export.write import export
 
@@ -230,8 +232,31 @@ def test_predict_loads_neither_jax_nor_scikit_learn(network, tmp_path):
     np.testing.assert_allclose(found[:, [6, 8]], std, rtol=1e-12)
 
 
-def test_describe_is_asked_once_for_each_kind():
+def test_every_kind_with_a_formula_is_an_estimator():
     from numdl import estimators
 
-    known = set(describe.__globals__["DESCRIBERS"])
-    assert set(estimators.__all__) - known == {"BasisFeatures", "GraphRegularizedClassifier"}
+    assert set(DESCRIBERS) <= set(estimators.__all__)
+
+
+def test_the_command(coded, tmp_path, capsys):
+    model, encoder, x = coded
+    model.save(tmp_path / "model.numdl", {"encoder": encoder})
+    assert main(["export", str(tmp_path)]) == 0
+    space = loaded((tmp_path / "model.py").read_bytes())
+    np.testing.assert_allclose(space["predict"](TABLE), model.predict(x), rtol=1e-12)
+    for args, message in [
+        ([], "this exists; give another name, or add --overwrite"),
+        (["--to", "fortran"], "give one of numpy, c, onnx, matlab"),
+        (["--std", "maybe"], "give one of auto, yes, no"),
+        (["--out", str(tmp_path / "no" / "f.c")], "there is no folder"),
+    ]:
+        assert main(["export", str(tmp_path), *args]) == 1
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert main(["export", str(tmp_path), "--overwrite", "--std", "no"]) == 0
+
+
+def test_a_stored_model_without_a_formula_is_predicted_by_its_estimator(tmp_path):
+    plain = SimpleNamespace(kind="NoSuchRegressor")
+    assert formula_of(plain, std=False) is None
+    damaged = SimpleNamespace(kind="TikhonovRegressor", coef_=np.ones(3))
+    assert formula_of(damaged, std=False) is None

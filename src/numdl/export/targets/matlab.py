@@ -57,7 +57,7 @@ def write(package: Package) -> bytes:
     lines.append("n = size(x, 1);")
     arrays: list[np.ndarray] = []
     needed = program.needed(*results)
-    *_, last = results
+    last = results[len(results) - 1]
     first = set(program.needed(package.main))
     order = [at for at in needed if at in first] + [at for at in needed if at not in first]
     for place, at in enumerate(order):
