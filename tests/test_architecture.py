@@ -28,7 +28,7 @@ ALLOWED = {
     "control": {"contracts", "linalg", "regularize", "optimize", "problems"},
     # container: checkpoints are files; flow: the names of fields, schemes and activations that parameters may take;
     # linalg: operators are parameters, and linear models are solved by products; analysis: stability of a fit;
-    # report: the page of a fit, written by a method of it.
+    # report: the page of a fit, written by a method of it; export: a fit in another language, likewise.
     "estimators": {
         "contracts",
         "container",
@@ -41,11 +41,14 @@ ALLOWED = {
         "regularize",
         "analysis",
         "report",
+        "export",
     },
+    # export: a fitted model as a program, whatever estimator it has left.
+    "export": set(),
     "plots": {"contracts"},
     "report": {"contracts", "container", "plots"},
     "testing": {"contracts"},
-    "cli": {"contracts", "container", "data", "estimators", "report", "course"},
+    "cli": {"contracts", "container", "data", "estimators", "export", "report", "course"},
 }
 ALLOWED["course"] = {room for room in ALLOWED if room != "cli"}
 # The package itself offers what its doors lead to, and nothing may import the package as a whole, except the version.

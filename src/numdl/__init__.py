@@ -75,6 +75,7 @@ _ROOMS = (
     "data",
     "estimators",
     "course",
+    "export",
     "flow",
     "linalg",
     "models",

@@ -115,13 +115,33 @@ def predict(
     ] = None,
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
 ) -> None:
     """Predict the rows of a table with a trained model."""
     from numdl.cli.predict import run_predict
 
-    written = run_predict(model, data, out, std=std, overwrite=overwrite)
+    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep)
     if written is not None:
         typer.echo(f"Predictions  {written}")
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
+    to: Annotated[str, typer.Option(help="numpy, c, onnx or matlab.")] = "numpy",
+    out: Annotated[
+        Path | None, typer.Option(help="File for the function.", show_default="model.py, .c, .onnx or .m in the folder")
+    ] = None,
+    std: Annotated[
+        str, typer.Option(help="Standard deviations: yes, no, or auto, where they need at most a million numbers.")
+    ] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a trained model as a function in another language, which needs no numdl."""
+    from numdl.cli.export import run_export
+
+    written = run_export(model, to, out, std=std, overwrite=overwrite)
+    typer.echo(f"Function     {written}")
 
 
 @app.command()

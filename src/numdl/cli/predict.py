@@ -16,7 +16,9 @@ from numdl.cli.folder import model_file
 from numdl.data import Table, TableEncoder, check_writable, read_table, write_predictions
 
 
-def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool) -> Path | None:
+def run_predict(
+    model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool, keep: bool = False
+) -> Path | None:
     """Predict the rows of a file.
 
     Args:
@@ -25,6 +27,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
         out: file for the predictions, .csv or .parquet; standard output if None.
         std: add a standard deviation for each target.
         overwrite: replace ``out`` if it exists.
+        keep: copy the columns of the file through, before the predictions.
 
     Returns:
         The file written, or None.
@@ -35,10 +38,10 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     if out is not None:
         _check_out(out, data, overwrite)
     path = model_file(model)
-    from numdl.estimators.common.saving import load_with_extra
+    from numdl.estimators.common.plain import formula_of, read_plain
 
     with blame_input():
-        estimator, extra = load_with_extra(path)
+        plain, extra = read_plain(path)
     if "encoder" not in extra:
         raise UserError(
             f"{path}: this model was not made by numdl fit and does not know the columns of a table; use numdl.load in "
@@ -49,14 +52,19 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
         raise UserError(
             f"{path}: --std is for numbers, and this model predicts classes; their probabilities are always given."
         )
-    if std and "return_std" not in inspect.signature(estimator.predict).parameters:
-        raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
+    formula = formula_of(plain, std=std)
+    estimator = _estimator(path, std) if formula is None else formula
     with blame_input():
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)
         for note in encoder.unseen(table):
             print(note, file=sys.stderr)
-        names, columns = predictions(estimator, encoder, x, std=std)
+        try:
+            names, columns = predictions(estimator, encoder, x, std=std)
+        except ArithmeticError:  # the estimator knows why
+            names, columns = predictions(_estimator(path, std), encoder, x, std=std)
+        if keep:
+            names, columns = _beside(table, names, columns)
     if out is None:
         _print(names, columns)
         return None
@@ -92,6 +100,23 @@ def predictions(
             names.append(f"{name}_std")
             columns.append(deviation.reshape(len(x), -1)[:, j])
     return names, columns
+
+
+def _estimator(path: Path, std: bool) -> Any:
+    """The stored estimator itself, for models without a formula; it brings its libraries along."""
+    from numdl.estimators.common.saving import load
+
+    with blame_input():
+        estimator = load(path)
+    if std and "return_std" not in inspect.signature(estimator.predict).parameters:
+        raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
+    return estimator
+
+
+def _beside(table: Table, names: list[str], columns: list[np.ndarray]) -> tuple[list[str], list[np.ndarray]]:
+    """Columns of the file, then the predictions; those whose name the file has are called ``<name>_predicted``."""
+    told = [f"{name}_predicted" if name in table.names else name for name in names]
+    return [*table.names, *told], [*table.columns, *columns]
 
 
 def _check_out(out: Path, data: Path, overwrite: bool) -> None:

@@ -254,10 +254,8 @@ def one_hot(feature: Feature, column: np.ndarray) -> Float[np.ndarray, "n m"]:
     Returns:
         (n, number of outputs).
     """
-    from sklearn.preprocessing import OneHotEncoder
-
-    # The fitted state of scikit-learn's encoder has no public form to store. A column with every common value twice and
-    # every rare value once, fitted with min_frequency=2, gives the same encoder again through the public interface.
-    example = np.array([*feature.common, *feature.common, *feature.rare], dtype=object)[:, None]
-    encoder = OneHotEncoder(handle_unknown="ignore", dtype=np.float64, min_frequency=2 if feature.rare else None)
-    return encoder.fit(example).transform(column[:, None]).toarray()
+    size = len(feature.common)
+    places = {value: j for j, value in enumerate(feature.common)} | dict.fromkeys(feature.rare, size)
+    # one more place for what training did not have; scikit-learn's encoder, which chose the values, would do the same
+    rows = np.eye(size + bool(feature.rare) + 1)[:, :-1]
+    return rows[[places.get(word, -1) for word in column]]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
 if TYPE_CHECKING:
     from numdl.flow import Dynamics
@@ -76,8 +76,8 @@ class Encoder:
             return self._array(np.asarray(value), name, isinstance(value, np.generic))
         if _is_a(value, "lineax", "AbstractLinearOperator"):
             return self._array(np.asarray(value.as_matrix()), name, False)
-        if scipy.sparse.issparse(value):
-            csr = scipy.sparse.csr_array(value)
+        if _is_a(value, "scipy.sparse", "sparray") or _is_a(value, "scipy.sparse", "spmatrix"):
+            csr = sys.modules["scipy.sparse"].csr_array(value)
             parts = [self.encode(getattr(csr, part), f"{name}/{part}") for part in ("data", "indices", "indptr")]
             return {"$sparse": [parts, [int(size) for size in csr.shape or ()]]}
         if _is_a(value, "numdl.flow", "Dynamics"):
@@ -122,12 +122,13 @@ class Encoder:
         return {"$array": [name, "scalar" if scalar else time]}
 
 
-def decode(stored: Any, arrays: dict[str, np.ndarray]) -> Any:
+def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -> Any:
     """The value that ``Encoder.encode`` was given.
 
     Args:
         stored: JSON types.
         arrays: those of the encoder, by name.
+        plain: whether records and estimators become namespaces with their name as ``kind``, and no class is loaded.
 
     Returns:
         The value.
@@ -136,7 +137,7 @@ def decode(stored: Any, arrays: dict[str, np.ndarray]) -> Any:
         ValueError: the file names a class or dynamics that this numdl does not know, or does not fit together.
     """
     if isinstance(stored, list):
-        return [decode(part, arrays) for part in stored]
+        return [decode(part, arrays, plain=plain) for part in stored]
     if not isinstance(stored, dict):
         return stored
     ((kind, content),) = stored.items()
@@ -148,24 +149,35 @@ def decode(stored: Any, arrays: dict[str, np.ndarray]) -> Any:
             return np.asarray(content[0], content[2]).reshape(content[1])
         case "$objects":
             values = np.empty(len(content[0]), object)
-            values[:] = decode(content[0], arrays)
+            values[:] = decode(content[0], arrays, plain=plain)
             return values.reshape(content[1])
         case "$sparse":
+            import scipy.sparse
+
             parts, shape = content
             return scipy.sparse.csr_array(tuple(decode(parts, arrays)), shape=tuple(shape))
         case "$tuple":
-            return tuple(decode(content, arrays))
+            return tuple(decode(content, arrays, plain=plain))
         case "$dict":
-            return {decode(key, arrays): decode(value, arrays) for key, value in content}
+            pairs = ((decode(key, arrays), decode(value, arrays, plain=plain)) for key, value in content)
+            return dict(pairs)
         case "$dynamics":
-            return _dynamics(content)
+            return content if plain else _dynamics(content)
         case "$record":
             name, fields = content
+            if plain:
+                return _namespace(name, fields, arrays)
             return _record_class(name)(**{field: decode(value, arrays) for field, value in fields.items()})
         case "$estimator":
             name, state = content
+            if plain:
+                return _namespace(name, state, arrays)
             return restored(_known(name, known_estimators(name)), state, arrays)
     raise ValueError(f"load: the file holds {kind!r}, which this numdl does not know; use the numdl that wrote it.")
+
+
+def _namespace(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarray]) -> SimpleNamespace:
+    return SimpleNamespace(**{key: decode(value, arrays, plain=True) for key, value in fields.items()} | {"kind": name})
 
 
 def restored(kind: type, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:

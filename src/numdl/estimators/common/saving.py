@@ -13,12 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import __version__, checks
 from numdl.container import read_container, write_container
 from numdl.estimators.common.codec import ESTIMATORS, Encoder, known_estimators, restored
+from numdl.estimators.common.leaving import ExportMixin
 
 LIBRARIES = ("jax", "numpy", "scipy", "scikit-learn")
 """Whose versions a model file records."""
 
 
-class SaveMixin:
+class SaveMixin(ExportMixin):
     """Estimators that can be stored in one file; each class that inherits it is known to `load` by its name."""
 
     _left_out: ClassVar[tuple[str, ...]] = ()

@@ -12,10 +12,11 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_varying, targets_beside
+from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.networks.base import NetworkBase, precision
 
 
-class NetworkRegressor(MultiOutputMixin, RegressorMixin, NetworkBase):
+class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkBase):
     """Networks for smooth maps, whatever their family."""
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

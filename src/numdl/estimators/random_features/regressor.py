@@ -17,6 +17,7 @@ from numdl.estimators.common.intake import (
     checked_table,
     sample_weights,
 )
+from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
@@ -28,7 +29,7 @@ CRITERIA = ("gcv", "l-curve")
 """What can choose alpha from a condensed table."""
 
 
-class RandomFeaturesRegressor(RegressionErrors, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
+class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
     """``1/(2n) sum ||W sigma(K x_i + b) + w0 - y_i||^2 + alpha/2 ||W||^2`` with drawn K and b.
 
     Features are computed in blocks of rows and condensed to a triangle by QR factorisations, never to normal equations,

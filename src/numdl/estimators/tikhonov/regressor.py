@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_finite_targets, sample_weights, validate_data
+from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
 from numdl.estimators.linear.summary import LinearReportMixin
@@ -39,7 +40,7 @@ AFFORDABLE = 1e10
 
 
 class TikhonovRegressor(
-    RegressionErrors, SaveMixin, LinearReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
+    RegressionErrors, GradientMixin, SaveMixin, LinearReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
 ):
     """Least squares with a quadratic penalty, ``1/(2n) sum ||x_i W + b - y_i||^2 + alpha/2 ||L (W - W0)||^2``.
 

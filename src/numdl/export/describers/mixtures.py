@@ -1,0 +1,108 @@
+"""`AutoRegressor` and `KernelRegressor` as programs: processes and small networks, mixed by their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numdl.export.describers.kernels import KERNELS, Place
+from numdl.export.describers.parts import mean_and_std, scaled
+from numdl.export.description import CannotExport, Description, kind_of
+from numdl.export.program import Program, Value
+from numdl.export.slopes import adjoints
+
+Moments = tuple[Value, Value | None]
+
+
+def describe(model: Any, std: bool) -> Description:
+    """A mixture for each target.
+
+    Args:
+        model: fitted.
+        std: whether standard deviations are wanted.
+
+    Returns:
+        The description.
+
+    Raises:
+        CannotExport: a member is of a kind that is not known here.
+    """
+    program = Program(len(model._scaler.center))
+    x = scaled(program.input, model._scaler)[np.flatnonzero(model._active)]
+    means, deviations = [], []
+    for j, mixture in enumerate(model.mixtures_):
+        center, scale = float(model._targets.center[j]), float(model._targets.scale[j])
+        mean, deviation = _mixture(kind_of(model), mixture, x, std)
+        means.append(mean * scale + center)
+        if deviation is not None:
+            deviations.append(deviation * scale)
+    mean_and_std(program, program.join(means), program.join(deviations) if std else None)
+    return Description(kind_of(model), program, bool(model._flat), model._scaler.center, model._scaler.scale)
+
+
+def _mixture(call: str, mixture: Any, x: Value, std: bool) -> Moments:
+    """Mean and deviation of the scaled target."""
+    place = Place(x, mixture.rows.x, mixture.box)
+    each = []
+    for member in mixture.members:
+        kind = kind_of(member)
+        if kind not in MEMBERS:
+            raise CannotExport(f"export({call}): a member of kind {kind} is not known here ({', '.join(MEMBERS)}).")
+        each.append(MEMBERS[kind](member, place, std))
+    weights = [float(member.weight) for member in mixture.members]
+    mean = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True))
+    if not std:
+        return mean, None
+    parts = (weight * (v + (m - mean).square()) for weight, (m, v) in zip(weights, each, strict=True))  # type: ignore[operator]
+    return mean, _sum(parts).sqrt()
+
+
+def _process(member: Any, place: Place, std: bool) -> Moments:
+    """A Gaussian process, see ``numdl.estimators.kernels.process``."""
+    noise, signal, linear = (float(value) for value in np.exp(member.theta[:3]))
+    cross, own = KERNELS[member.name](member.theta[3:], place)
+    k = place.x.affine(linear * place.z, 1.0)
+    if cross is not None:
+        k = signal * cross + k
+    mean = k.affine(member.dual)
+    if not std:
+        return mean, None
+    prior = 1.0 + signal * own + linear * place.x.square().sum()
+    left = prior - k.solve(member.lower).square().sum()
+    return mean, left.maximum(0.0) + noise
+
+
+def _network(member: Any, place: Place, std: bool) -> Moments:
+    """A small network, see ``numdl.estimators.auto.network``; its variance is that of the linearised model."""
+    spec, p, x = member.spec, member.weights, place.x
+    m, d, depth = int(spec.width), int(spec.d), int(spec.depth)
+    K, k = p[: m * d].reshape(m, d), p[m * d : m * (d + 1)]
+    layers = [(x.affine(K, k), x)]
+    u = layers[0][0].tanh()
+    for i in range(depth):
+        start = m * (d + 1) + i * m * (m + 1)
+        K, k = p[start : start + m * m].reshape(m, m), p[start + m * m : start + m * (m + 1)]
+        layers.append((u.affine(K, k), u))
+        u = u + (1.0 / depth) * layers[-1][0].tanh()
+    head = p[m * (d + 1) + depth * m * (m + 1) :]
+    seen = place.program.join([u, x]) if spec.linear else u
+    mean = seen.affine(head[:-1], head[-1])
+    if not std:
+        return mean, None
+    slopes = adjoints(mean, [z for z, _ in layers])
+    parts = [part for g, (_, a) in zip(slopes, layers, strict=True) for part in (g.outer(a), g)]
+    by_weights = place.program.join([*parts, seen, place.program.constant(1.0)])
+    return mean, by_weights.affine(member.root.T).square().sum() + float(member.noise)
+
+
+MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {"Process": _process, "Network": _network}
+"""Kind of member to what it says of the scaled target: mean and variance of a new observation."""
+
+
+def _sum(values: Any) -> Value:
+    first, *others = values
+    for one in others:
+        first = first + one
+    return first

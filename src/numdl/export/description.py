@@ -1,0 +1,127 @@
+"""What a fitted model is once it left its estimator: a program, the meaning of its results, and typical rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from numdl.export.evaluate import evaluate
+from numdl.export.program import Program
+
+DESCRIBERS: dict[str, str] = {
+    "AutoRegressor": "numdl.export.describers.mixtures",
+    "KernelRegressor": "numdl.export.describers.mixtures",
+    "LogisticClassifier": "numdl.export.describers.linear",
+    "MLPClassifier": "numdl.export.describers.networks",
+    "MLPRegressor": "numdl.export.describers.networks",
+    "RandomFeaturesClassifier": "numdl.export.describers.random_features",
+    "RandomFeaturesRegressor": "numdl.export.describers.random_features",
+    "ResNetClassifier": "numdl.export.describers.networks",
+    "ResNetRegressor": "numdl.export.describers.networks",
+    "SingleLayerClassifier": "numdl.export.describers.networks",
+    "SingleLayerRegressor": "numdl.export.describers.networks",
+    "SoftmaxClassifier": "numdl.export.describers.linear",
+    "TikhonovRegressor": "numdl.export.describers.linear",
+}
+"""Estimator by name to the module whose ``describe(model, std)`` knows it; a new kind is one entry and one function."""
+
+
+class CannotExport(ValueError):
+    """A model that has no description; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """A fitted model without its estimator.
+
+    Attributes:
+        model: name of the estimator.
+        program: results "mean" and, if known, "std", (k,); or "probability", one for each class.
+        flat: whether targets are (n,) instead of (n, k).
+        center: a typical row (d,).
+        spread: how far typical rows lie from it (d,), positive.
+        classes: labels in the order of the probabilities; None for regressors.
+        no_std: why there is no "std", if there is none.
+        single: whether the model computes in float32.
+    """
+
+    model: str
+    program: Program
+    flat: bool
+    center: np.ndarray
+    spread: np.ndarray
+    classes: np.ndarray | None = None
+    no_std: str = ""
+    single: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Results that there are."""
+        return tuple(self.program.results)
+
+    @property
+    def k(self) -> int:
+        """Number of targets, or of classes."""
+        return self.program.nodes[self.program.results[self.names[0]]].size
+
+    def rows(self, n: int = 10) -> np.ndarray:
+        """Typical rows.
+
+        Args:
+            n: how many.
+
+        Returns:
+            (n, d).
+        """
+        return self.center + self.spread * np.random.default_rng(0).normal(size=(n, len(self.center)))
+
+    def evaluate(self, x: np.ndarray, *names: str) -> list[np.ndarray]:
+        """Results for rows.
+
+        Args:
+            x: (n, d), finite.
+            *names: of ``names``; all if none is given.
+
+        Returns:
+            Arrays (n, k).
+        """
+        return evaluate(self.program, names or self.names, np.ascontiguousarray(x, np.float64))
+
+
+def describe(model: Any, *, std: bool = True) -> Description:
+    """A fitted model as a program.
+
+    Args:
+        model: a fitted estimator, or what a file holds of one, with the same attributes.
+        std: whether standard deviations are wanted, where the model has some.
+
+    Returns:
+        The description.
+
+    Raises:
+        CannotExport: there is none for this model; the message says why.
+    """
+    names = [getattr(model, "kind", "")] + [base.__name__ for base in type(model).__mro__]
+    known = [name for name in names if name in DESCRIBERS]
+    if not known:
+        name = names[0] or names[1]
+        why = "it labels the rows of its graph and has no formula for others; " if name.startswith("Graph") else ""
+        raise CannotExport(
+            f"export({name}): {why}only models with a formula can leave: {', '.join(DESCRIBERS)}. Use save and load."
+        )
+    return import_module(DESCRIBERS[known[0]]).describe(model, std)
+
+
+def kind_of(value: Any) -> str:
+    """Name of the class of a record, or of what a file holds of one.
+
+    Args:
+        value: the record.
+
+    Returns:
+        The name.
+    """
+    return getattr(value, "kind", None) or type(value).__name__

@@ -1,0 +1,207 @@
+"""What an exported file holds besides the program: names, the coding of text columns, ten rows with their results."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numdl import __version__
+from numdl.export.description import CannotExport, Description
+
+MOST = 1_000_000
+"""Numbers beyond which standard deviations are left out unless they are asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of the table that the model reads.
+
+    Attributes:
+        name: as in the table.
+        common: values of a text column with an input of their own, in the order of these; empty for numbers.
+        rare: values of a text column that share the next input.
+        text: whether it holds text.
+    """
+
+    name: str
+    common: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
+    text: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of inputs that it becomes."""
+        return len(self.common) + bool(self.rare) if self.text else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """A description with all that goes into a file.
+
+    Attributes:
+        name: of the function, an identifier in every language.
+        description: the model.
+        columns: what it reads.
+        targets: names of what it predicts.
+        results: what the file computes, "mean" and perhaps "std", or "probability".
+        x: ten rows (10, d), text coded.
+        raw: the same as columns of the table, text as text.
+        expected: their results by name, (10, k).
+        notes: sentences for the head of the file.
+    """
+
+    name: str
+    description: Description
+    columns: tuple[Column, ...]
+    targets: tuple[str, ...]
+    results: tuple[str, ...]
+    x: np.ndarray
+    raw: tuple[Any, ...]
+    expected: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+    @property
+    def program(self) -> Any:
+        """Of the description."""
+        return self.description.program
+
+    @property
+    def classes(self) -> list[Any]:
+        """Labels in the order of the probabilities; empty for regressors."""
+        return [] if self.description.classes is None else self.description.classes.tolist()
+
+    @property
+    def main(self) -> str:
+        """The result that is always there."""
+        return self.results[0]
+
+    def head(self) -> list[str]:
+        """Lines that say what the file is."""
+        described = self.description
+        what = f"{described.model}, exported by numdl {__version__}: {described.program.d} inputs"
+        what += f", classes {', '.join(map(str, self.classes))}" if self.classes else f" to {', '.join(self.targets)}"
+        count = self.program.count(*self.results)
+        return [one_line(what + "."), one_line(f"Inputs in order: {', '.join(input_names(self.columns))}."),
+                f"{count:,} numbers in double precision.", *map(one_line, self.notes)]  # fmt: skip
+
+
+def pack(
+    described: Description,
+    stem: str,
+    *,
+    names: Sequence[str] | None = None,
+    encoder: Mapping[str, Any] | None = None,
+    std: bool | str = "auto",
+    rows: np.ndarray | None = None,
+) -> Package:
+    """Gather what a file holds.
+
+    Args:
+        described: the model.
+        stem: name of the file without its ending.
+        names: of the inputs; ignored with an encoder.
+        encoder: JSON of a ``numdl.data.TableEncoder``.
+        std: whether deviations are computed; "auto" where they need at most `MOST` numbers.
+        rows: examples (10, d); drawn if not given.
+
+    Returns:
+        The package.
+
+    Raises:
+        CannotExport: deviations are asked for and there are none.
+    """
+    program, notes, results = described.program, [], described.names
+    if std is True and "std" not in results:
+        why = described.no_std or "it predicts classes, whose probabilities are always given."
+        raise CannotExport(f"export(std=True): {described.model} has no deviations: {why} Use std='auto'.")
+    if described.no_std:
+        notes.append(f"No standard deviation: {described.no_std}")
+    if std is False or (std == "auto" and "std" in results and program.count(*results) > MOST):
+        count = program.count(*results)
+        if "std" in results and std == "auto":
+            notes.append(f"No standard deviation: it would need {count:,} numbers; export with std=True to have it.")
+        results = results[:1]
+    columns = _columns(program.d, names, encoder)
+    k = described.k
+    targets = tuple(encoder["target_names"]) if encoder else tuple(f"y{j}" for j in range(k)) if k > 1 else ("y",)
+    x = described.rows() if rows is None else np.asarray(rows, np.float64)
+    x, raw = _examples(columns, x)
+    expected = dict(zip(results, described.evaluate(x, *results), strict=True))
+    return Package(identifier(stem), described, columns, targets, results, x, raw, expected, tuple(notes))
+
+
+def _columns(d: int, names: Sequence[str] | None, encoder: Mapping[str, Any] | None) -> tuple[Column, ...]:
+    if encoder is None:
+        names = [f"x{j}" for j in range(d)] if names is None else [str(name) for name in names]
+        return tuple(Column(name) for name in names)
+    return tuple(
+        Column(one["name"], tuple(one["common"]), tuple(one["rare"]), one["kind"] == "text")
+        for one in encoder["features"]
+    )
+
+
+def _examples(columns: tuple[Column, ...], x: np.ndarray) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Rows whose text columns hold values that occur, and a value that never did."""
+    x, raw, start = x.copy(), [], 0
+    for column in columns:
+        stop = start + column.width
+        if column.text:
+            words = [*column.common, *column.rare, "(never seen)"]
+            chosen = [words[row % len(words)] for row in range(len(x))]
+            places = {word: start + i for i, word in enumerate(column.common)}
+            places |= dict.fromkeys(column.rare, start + len(column.common))
+            x[:, start:stop] = 0.0
+            for row, word in enumerate(chosen):
+                if word in places:
+                    x[row, places[word]] = 1.0
+            raw.append(chosen)
+        else:
+            raw.append(x[:, start])
+        start = stop
+    return x, tuple(raw)
+
+
+def input_names(columns: tuple[Column, ...]) -> list[str]:
+    """Names of the d inputs, those of text columns with their value.
+
+    Args:
+        columns: of the table.
+
+    Returns:
+        d names.
+    """
+    found = []
+    for column in columns:
+        parts = [f"{column.name}={value}" for value in column.common] + [f"{column.name}=(rare)"] * bool(column.rare)
+        found += parts if column.text else [column.name]
+    return found
+
+
+def identifier(text: str) -> str:
+    """A name that every language takes.
+
+    Args:
+        text: any.
+
+    Returns:
+        Letters, digits and underscores, beginning with a letter.
+    """
+    name = re.sub(r"\W", "_", text, flags=re.ASCII).strip("_") or "model"
+    return name if name[0].isalpha() else f"m_{name}"
+
+
+def one_line(text: str) -> str:
+    """Text that ends no comment and no line, in ASCII; long lists are cut.
+
+    Args:
+        text: any.
+
+    Returns:
+        One line.
+    """
+    text = " ".join(text.split()).encode("ascii", "backslashreplace").decode().replace("*/", "* /")
+    return text if len(text) <= 400 else text[:396] + " ..."

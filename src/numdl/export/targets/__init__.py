@@ -1,0 +1,1 @@
+"""One module for each language that programs are printed in."""
