@@ -43,10 +43,12 @@ def test_both_ends_of_float64():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e8, 1e300, 1e-300])
-def test_constant_columns_keep_scale_one(value):
+def test_constant_columns_stay_zero_whatever_comes(value):
     scaler = Scaler.fit(np.full((7, 1), value), tails="auto")
-    assert scaler.scale.tolist() == [1.0] and scaler.center.tolist() == [value]
-    assert scaler.transform([[value]]).tolist() == [[0.0]]
+    assert scaler.flat.tolist() == [True] and scaler.center.tolist() == [value]
+    later = [[value], [value + 1.0], [-1e300]]
+    assert not scaler.transform(later).any() and not scaler.derivative(later).any()
+    assert scaler.inverse([[0.0], [3.0]]).tolist() == [[value], [value]]
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

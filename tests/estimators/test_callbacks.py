@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.callback import FitCallback, ProgressBar
+from sklearn.exceptions import ConvergenceWarning
 from small_models import classifier, labels, regressor, table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -42,7 +43,8 @@ def test_every_iteration_is_a_task(make, data):
 
 
 def test_a_callback_can_end_the_fit():
-    model = regressor(n_restarts=3).set_callbacks(Counting(stop=4)).fit(*table())
+    with pytest.warns(ConvergenceWarning, match="A callback ended the fit"):
+        model = regressor(n_restarts=3).set_callbacks(Counting(stop=4)).fit(*table())
     assert model.n_iter_ == 4 and len(model.members_) == 1
     assert model.status_.code == "interrupted"
     np.testing.assert_array_equal(model.predict(table()[0]), regressor(max_iter=4).fit(*table()).predict(table()[0]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from small_models import table
 
 from numdl import ResNetClassifier, ResNetRegressor, load
@@ -59,7 +60,8 @@ def test_one_level_is_the_training_without(fitted):
 def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(fitted, depth, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
     file = tmp_path / "fit.checkpoint"
-    part = model(checkpoint=file).fit(X, Y, observe=interrupt_at(depth))
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C came"):
+        part = model(checkpoint=file).fit(X, Y, observe=interrupt_at(depth))
     assert part.status_.code == "interrupted" and part.history_["depth"][-1] == depth == part.architecture_.depth
     assert np.isfinite(part.predict(X)).all(), "a coarse network predicts where there was no time for more"
     again = model(checkpoint=file).fit(X, Y)

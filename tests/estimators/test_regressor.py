@@ -140,7 +140,8 @@ def test_a_small_memory_budget_works_in_blocks():
 
 
 def test_no_time_still_gives_a_model():
-    model = regressor(time_budget=1e-9, n_restarts=3).fit(X, Y)
+    with pytest.warns(ConvergenceWarning, match="raise time_budget"):
+        model = regressor(time_budget=1e-9, n_restarts=3).fit(X, Y)
     assert model.status_.code == "time_budget" and len(model.members_) == 1 and model.n_iter_ == 1
     assert np.all(np.isfinite(model.predict(X)))
 

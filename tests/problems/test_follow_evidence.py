@@ -74,10 +74,28 @@ def test_a_point_without_a_finite_evidence_is_never_the_best(name):
     follow = FollowEvidence(SIZES, NAMES)
     adapted = follow.update(follow.start(), after(**{name: np.asarray(np.nan)}))
     assert adapted.score == -np.inf
-    assert np.all(np.isfinite(adapted.memory[0].prior)) and np.isfinite(adapted.memory[0].noise)
+    assert np.all(np.isfinite(adapted.memory[0].prior)) and np.all(np.isfinite(adapted.memory[0].noise))
 
 
 def test_gammas_that_are_not_finite_leave_usable_precisions():
     follow = FollowEvidence(SIZES, NAMES, first=0)
     adapted = follow.update(follow.start(), after(gamma=np.full(3, np.nan)))
-    assert np.all(np.isfinite(adapted.memory[0].prior)) and np.isfinite(adapted.memory[0].noise)
+    assert np.all(np.isfinite(adapted.memory[0].prior)) and np.all(np.isfinite(adapted.memory[0].noise))
+
+
+def test_each_target_has_its_noise_and_its_head():
+    follow = FollowEvidence(Sizes(20.0, 2, np.array([6, 3, 3, 3]), 2, True), NAMES)
+    memory = (Precisions(np.array([0.1, 0.2, 0.3, 0.4]), np.array([100.0, 0.25])), 5)
+    problem = sp.separable("squares")
+    seen = follow.apply(problem, memory)
+    np.testing.assert_allclose(seen.c[:, 0] / problem.c[:, 0], 20**0.5, rtol=1e-5)  # sqrt(100 / 5)
+    np.testing.assert_allclose(seen.c[:, 1] / problem.c[:, 1], 20**-0.5, rtol=1e-5)
+    np.testing.assert_allclose(seen.penalty.alpha, [0.1 / 100, 0.2 / 100], rtol=1e-6)  # n and the mean noise, 5
+    np.testing.assert_allclose(seen.alpha_head, [0.3 / 2000, 0.4 / 5], rtol=1e-6)
+    gamma, squares = np.array([4.0, 2.0, 2.5, 1.0]), np.array([3.0, 1.0, 60.0, 0.1])
+    after_step = after(gamma=gamma, squares=squares, misfits=np.array([0.02, 0.09]))
+    found = follow.update(memory, after_step).memory[0]
+    share = squares[2:] / squares[2:].sum()
+    left = 20 - (gamma[2:] + share * 6.0) - 1  # rows, what each determines, its intercept
+    np.testing.assert_allclose(found.noise, left / (2 * 20 * np.array([0.02 / 20, 0.09 * 20])), rtol=1e-12)
+    np.testing.assert_allclose(found.prior[3], 1.0 / (0.1 * 20), rtol=1e-12)  # gamma over the square in its own units

@@ -52,6 +52,23 @@ def test_squares_is_ridge_with_n_alpha(alpha, intercept):
     assert np.max(np.abs(found[:, :M] - Ridge(alpha=alpha, fit_intercept=intercept).fit(u, c, w).coef_)) > 1e-8
 
 
+def test_each_output_may_have_its_penalty():
+    u, c, w = table()
+    both = np.array([1e-4, 0.7])
+    found = solve(u, c, w, both)
+    g = np.random.default_rng(1).normal(size=(K, M + 1))
+    for j, alpha in enumerate(both):
+        h, alone = hessian(u, w, alpha, True), solve(u, c[:, [j]], w, alpha)
+        np.testing.assert_allclose(found.W[j], alone.W[0], rtol=1e-10)
+        np.testing.assert_allclose(found.inverse(jnp.asarray(g))[j], np.linalg.solve(h, g[j]), rtol=1e-8)
+        trace = np.trace(np.linalg.inv(h)[:M, :M])
+        np.testing.assert_allclose(found.spectrum(intercept=True)[0][j], trace, rtol=1e-9)
+    logdets = [np.linalg.slogdet(hessian(u, w, alpha, True))[1] for alpha in both]
+    np.testing.assert_allclose(found.spectrum(intercept=True)[1], sum(logdets), rtol=1e-10)
+    # mutant: one penalty for both is another head
+    assert np.max(np.abs(found.W[1] - solve(u, c, w, both[0]).W[1])) > 1e-2
+
+
 @pytest.mark.parametrize("intercept", [True, False])
 def test_squares_without_penalty_is_the_solution_of_least_squares(intercept):
     u, c, w = table()
@@ -104,8 +121,8 @@ def test_squares_factors_are_those_of_the_inner_hessian(alpha, intercept):
     u, c, w = table()
     head = solve(u, c, w, alpha, intercept)
     h, z = hessian(u, w, alpha, intercept), design(u, w, intercept)
-    np.testing.assert_allclose(head.basis @ head.basis.T, z @ np.linalg.solve(h, z.T), atol=1e-12)
-    np.testing.assert_allclose(head.logdet, np.linalg.slogdet(h)[1], rtol=1e-10)
+    np.testing.assert_allclose((head.basis * head.filter**2) @ head.basis.T, z @ np.linalg.solve(h, z.T), atol=1e-12)
+    np.testing.assert_allclose(head.logdet[0], np.linalg.slogdet(h)[1], rtol=1e-10)
     g = np.random.default_rng(1).normal(size=(K, M + intercept))
     np.testing.assert_allclose(head.inverse(jnp.asarray(g)), np.linalg.solve(h, g.T).T, rtol=1e-8)
     block = np.linalg.inv(h)[:M, :M]

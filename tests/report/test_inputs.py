@@ -154,7 +154,7 @@ def test_the_numbers_of_the_page_are_there_for_programs(tmp_path):
     found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     (target,) = found["targets"]
     assert target["rmse"] == pytest.approx(np.sqrt((81 + 79 * 0.01) / 80))
-    assert target["mae"] == pytest.approx((9 + 7.9) / 80) and target["coverage"] == {"0.5": 79 / 80, "0.9": 79 / 80}
+    assert target["mae"] == pytest.approx((9 + 7.9) / 80) and target["coverage_90"] == 79 / 80
     assert [entry["name"] for entry in found["inputs"]] == [EVIL, "b", "c", "d"]
     write_json(classification(n=50, k=3, scores=[{"name": "numdl", "test": np.nan}]), tmp_path / "c.json")
     found = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))

@@ -60,7 +60,10 @@ def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Par
         One row per model.
     """
     c = parts["train"].y
-    spread = np.ones(1) if task == "classification" or c.ndim == 1 else Scaler.fit(c).scale
+    spread = np.ones(1)
+    if task == "regression" and c.ndim > 1:
+        scaler = Scaler.fit(c)
+        spread = np.where(scaler.flat, 1.0, scaler.scale)
     rows = []
     for name, predict in models.items():
         row: ScoreRow = {"name": name}

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from numdl.cli.folder import RunFolder
 from numdl.cli.prepare import Prepared
-from numdl.report import FitSummary, ProgressLine, print_status, score_table
+from numdl.report import FitSummary, ProgressLine, print_status, score_table, target_table
 
 _LABEL = 11
 
@@ -98,6 +98,9 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
     """
     console.print()
     console.print(score_table(summary))
+    each = target_table(summary)
+    if each is not None:
+        console.print(each)
     print_status(summary.status, console)
     for name in ("Network", "Features", "Penalty", "Parameters", "Solver", "Seconds"):
         if name in summary.facts:

@@ -4,6 +4,10 @@ Laplace's approximation at a reduced problem's linearisation. With everything pe
 Gauss-Newton matrix of the full problem (theta and head), ``log det H = log det H_WW + log det (S + diag(alpha))`` and
 
     gamma_g = N_g - alpha_g tr_g(H^-1)    for each group of theta and for the head.
+
+Targets of several units have several noises. A run sees target j in units of its noise, times the geometric mean of
+all: ``r_j c_j`` with ``r_j^2 = beta_j / beta``. The noise then is one number, beta, and log densities of ``r_j c_j``
+are those of c_j, as the product of all r_j is 1. With one target nothing changes.
 """
 
 from __future__ import annotations
@@ -34,10 +38,10 @@ class FollowEvidence:
     """Adaptation of a run: re-estimate the precisions after each step, score points by their log evidence.
 
     Attributes:
-        sizes: numbers of samples, outputs and weights.
+        sizes: numbers of samples, outputs and weights, in G+1 groups, or in G+k with one for the head of each output.
         names: names of the G groups; the head is added.
         merge_head: whether the head shares the precision of the first group.
-        fixed: (G+1,) alphas of the mean misfit that the user gave; NaN where the evidence decides.
+        fixed: alphas of the mean misfit that the user gave, as many as groups; NaN where the evidence decides.
         first: steps before the first update: the start says nothing about the weights.
     """
 
@@ -51,7 +55,7 @@ class FollowEvidence:
         """Refuse what no run can follow.
 
         Raises:
-            ValueError: ``first`` is no count, ``fixed`` no array (G+1,), or a name no text.
+            ValueError: ``first`` is no count, ``fixed`` no array of a number for each group, or a name no text.
             TypeError: the sizes are none.
         """
         checks.instance("FollowEvidence", "sizes", self.sizes, Sizes)
@@ -61,39 +65,80 @@ class FollowEvidence:
                 "for example ('flow',)."
             )
         if self.fixed is not None:
-            checks.real("FollowEvidence", "fixed", self.fixed, (len(self.names) + 1,))
+            checks.real("FollowEvidence", "fixed", self.fixed, (len(self.names) + self.heads,))
         checks.whole("FollowEvidence", "first", self.first, least=0)
 
     def start(self, prior: float = 1e-2, noise: float = 1.0) -> tuple[Precisions, int]:
-        """Memory of a run that has not begun: all groups alike."""
-        return Precisions(np.full(len(self.names) + 1, prior), noise), 0
+        """Memory of a run that has not begun: all groups alike, and all targets."""
+        several = self.sizes.gaussian and self.sizes.k > 1
+        return Precisions(
+            np.full(len(self.names) + self.heads, prior), np.full(self.sizes.k, noise) if several else noise
+        ), 0
+
+    @property
+    def heads(self) -> int:
+        """Groups of the head: 1, or k."""
+        return max(len(self.sizes.counts) - len(self.names), 1)
 
     def alphas(self, memory: tuple[Precisions, int]) -> np.ndarray:
-        """(G+1,) penalty parameters of the mean misfit, the head last."""
-        alphas = memory[0].penalties(self.sizes.n)
+        """Penalty parameters of the mean misfit, (G+1,), the head last; or (G+k,), that of each target."""
+        prior, noise = memory[0]
+        own = noise if self.heads > 1 else level_of(noise)
+        level = np.append(np.full(len(self.names), level_of(noise)), np.broadcast_to(own, self.heads))
+        alphas = prior / (self.sizes.n * level)
         return alphas if self.fixed is None else np.where(np.isnan(self.fixed), alphas, self.fixed)
 
     def apply(self, problem: VarPro, memory: tuple[Precisions, int]) -> VarPro:
-        """The problem with the penalty parameters of a memory."""
+        """The problem with targets in units of their noise and the penalty parameters of a memory."""
         alphas = jnp.asarray(self.alphas(memory), problem.x.dtype)
-        return problem.with_alpha(alphas[:-1], alphas[-1])
+        noise, groups = memory[0].noise, len(self.names)
+        if np.ndim(noise):
+            problem = problem.with_targets(problem.c * jnp.asarray(units_of(noise), problem.c.dtype))
+        return problem.with_alpha(alphas[:groups], alphas[groups:] if self.heads > 1 else alphas[groups])
 
     def update(self, memory: tuple[Precisions, int], after: Iterate) -> Adapted:
         """New precisions from the Laplace metrics of a step."""
         precisions, steps = memory
         metrics = {name: np.asarray(after.metrics[name], float) for name in ("gamma", "squares", "logdet", "misfit")}
         misfit, gamma, squares = float(metrics["misfit"]), metrics["gamma"], metrics["squares"]
-        alphas = self.alphas(memory)
-        effective = Precisions(alphas * self.sizes.n * precisions.noise, precisions.noise)
-        known = np.isfinite(misfit) and np.all(np.isfinite(squares)) and np.all(np.isfinite(effective.prior))
+        alphas, noise, groups = self.alphas(memory), precisions.noise, len(self.names)
+        level, units, weights = level_of(noise), np.ones(1), squares[groups:]
+        if np.ndim(noise):
+            units = units_of(noise)
+        if self.heads > 1:
+            squares = np.append(squares[:groups], weights / units**2)
+        own = noise if self.heads > 1 else level
+        effective = alphas * self.sizes.n * np.append(np.full(groups, level), np.broadcast_to(own, self.heads))
+        known = np.isfinite(misfit) and np.all(np.isfinite(squares)) and np.all(np.isfinite(effective))
         score = -np.inf
         if known and np.isfinite(metrics["logdet"]):
-            score = log_evidence(effective, self.sizes, misfit, squares, float(metrics["logdet"]))
-        columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": precisions.noise}
-        columns |= {f"alpha:{name}": float(a) for name, a in zip((*self.names, "head"), alphas, strict=True)}
+            at = Precisions(effective, level)
+            score = log_evidence(at, self.sizes, misfit, squares, float(metrics["logdet"]))
+        columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": level}
+        columns |= {f"alpha:{name}": float(a) for name, a in zip(self.names, alphas, strict=False)}
+        columns["alpha:head"] = level_of(alphas[groups:])
+        errors: float | np.ndarray = misfit
+        if np.ndim(noise):
+            errors = (
+                np.asarray(after.metrics.get("misfits", np.full(len(noise), misfit / len(noise))), float) / units**2
+            )
+            columns |= {"misfit": float(np.sum(errors)), "train_error": float(np.sqrt(2 * np.mean(errors)))}
         if steps >= self.first and known:
-            precisions = reestimate(effective, self.sizes, misfit, gamma, squares, merge_head=self.merge_head)
+            # A target pays for its head, and for the features by how strongly it asks for them.
+            share = weights / weights.sum() if self.heads > 1 and weights.sum() > 0 else None
+            at = Precisions(effective, noise)
+            precisions = reestimate(at, self.sizes, errors, gamma, squares, merge_head=self.merge_head, share=share)
         return Adapted((precisions, steps + 1), score if np.isfinite(score) else -np.inf, columns)
+
+
+def level_of(values: float | np.ndarray) -> float:
+    """Geometric mean; a number is its own."""
+    return float(np.ravel(values)[0]) if np.size(values) == 1 else float(np.exp(np.mean(np.log(values))))
+
+
+def units_of(noise: np.ndarray) -> np.ndarray:
+    """Factors r on targets of noise precisions (k,), which make these one number."""
+    return np.sqrt(noise / level_of(noise))
 
 
 def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Float[Array, "p p"]) -> dict[str, Array]:
@@ -115,8 +160,10 @@ def laplace_metrics(problem: VarPro, theta: PyTree, normal: Normal, factor: Floa
     inverse = lower_inverse(factor)
     determined = 1 - normal.diagonal * jnp.sum(inverse**2, axis=0)
     k, q = normal.aux.shape
-    size = k * (q - problem.intercept)
-    trace = normal.eliminated.trace + jnp.sum((inverse @ normal.eliminated.coupling) ** 2)
+    size = k * (q - problem.intercept) / problem.alpha_head.size
+    moved = (inverse @ normal.eliminated.coupling) ** 2
+    moved = jnp.sum(moved.reshape(-1, k, q), axis=(0, 2)) if problem.alpha_head.ndim else jnp.sum(moved)
+    trace = normal.eliminated.trace + moved
     logdet = 2 * jnp.sum(jnp.log(jnp.diag(factor))) + normal.eliminated.logdet
     return _by_group(problem, theta, normal.aux, determined, size - problem.alpha_head * trace, logdet)
 
@@ -157,7 +204,7 @@ def probed_metrics(problem: VarPro, theta: PyTree, lin: Linearization, *, probes
     head = problem.solve(problem.embed(theta), lin.aux)
     trace, logdet = head.spectrum(intercept=problem.intercept)
     k, q = lin.aux.shape
-    size = k * (q - problem.intercept)
+    size = k * (q - problem.intercept) / problem.alpha_head.size
     determined = 1 - problem.penalty.diagonal * inverse_diagonal
     return _by_group(
         problem, theta, lin.aux, determined, size - problem.alpha_head * trace, jnp.mean(found.log) + logdet
@@ -175,8 +222,9 @@ def _by_group(
     mask = head_mask(k, q - problem.intercept, problem.intercept, head.dtype)
     pairs = jnp.stack([determined, vector**2], axis=1)
     sums = jax.ops.segment_sum(pairs, problem.penalty.labels, problem.penalty.alpha.shape[0])
+    rows = jnp.sum(mask * head**2, axis=1)
     return {
         "gamma": jnp.append(sums[:, 0], head_gamma),
-        "squares": jnp.append(sums[:, 1], jnp.sum(mask * head**2)),
+        "squares": jnp.append(sums[:, 1], rows if problem.alpha_head.ndim else jnp.sum(rows)),
         "logdet": logdet,
     }

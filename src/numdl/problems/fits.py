@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from numdl import checks
@@ -56,6 +57,9 @@ def require_parts(problem: Any) -> None:
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
+            if jnp.ndim(part) == 1:  # one for each output
+                checks.finite(call, name, part, (problem.c.shape[1],))
+                part = part if checks.traced(part) else np.min(np.asarray(part))
             checks.scalar(call, name, part, least=0, hint="Use 0 for no penalty.")
     rows = {
         name: part.shape[1 if name in ("z", "light") else 0]

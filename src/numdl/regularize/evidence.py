@@ -34,11 +34,11 @@ class Precisions(NamedTuple):
 
     Attributes:
         prior: (G+1,) precision of each group of weights, the head last; in 1/weight^2.
-        noise: precision beta of the noise, in 1/target^2; 1 for classification.
+        noise: precision beta of the noise, in 1/target^2, or that of each target (k,); 1 for classification.
     """
 
     prior: np.ndarray
-    noise: float
+    noise: float | np.ndarray
 
     def penalties(self, n: float) -> np.ndarray:
         """Penalty parameters ``alpha (G+1,)`` of the mean misfit over n samples."""
@@ -116,12 +116,13 @@ def log_evidence(precisions: Precisions, sizes: Sizes, misfit: float, squares: n
 def reestimate(
     precisions: Precisions,
     sizes: Sizes,
-    misfit: float,
+    misfit: float | np.ndarray,
     gamma: np.ndarray,
     squares: np.ndarray,
     *,
     merge_head: bool = False,
     fixed: np.ndarray | None = None,
+    share: np.ndarray | None = None,
 ) -> Precisions:
     """One fixed-point step for all precisions; changes of their logarithms are clipped to [-1, 2.3].
 
@@ -131,11 +132,13 @@ def reestimate(
     Args:
         precisions: current values.
         sizes: numbers of samples, outputs and weights.
-        misfit: mean misfit, not negative.
+        misfit: mean misfit, not negative; that of each target (k,) where each has its noise.
         gamma: (G+1,) effective numbers of parameters; where one is not finite, all of the group count.
         squares: (G+1,) square norms.
         merge_head: whether the head shares the precision of the first group.
         fixed: (G+1,) marks precisions that stay as they are; None for none.
+        share: of each target in what the data determine of the groups before the last k, which are its head, (k,),
+            their sum 1; None where the head is one group, and all targets have the same share.
 
     Returns:
         New precisions, positive and finite.
@@ -147,8 +150,12 @@ def reestimate(
     Source: MacKay 1992, eqs. 2.20-2.21 of his sec. 2.4; the clipping is ours.
     """
     require_precisions("reestimate", precisions, sizes)
-    checks.number("reestimate", "misfit", misfit, least=0)
+    if np.ndim(misfit):
+        checks.finite("reestimate", "misfit", misfit, np.shape(precisions.noise))
+    checks.number("reestimate", "misfit", float(np.min(misfit)), least=0)
     checks.finite("reestimate", "squares", squares, precisions.prior.shape)
+    if share is not None:
+        checks.finite("reestimate", "share", share, np.shape(precisions.noise))
     if fixed is not None:
         checks.real("reestimate", "fixed", fixed, precisions.prior.shape)
     checks.real("reestimate", "gamma", gamma, precisions.prior.shape)
@@ -169,10 +176,16 @@ def reestimate(
         prior = np.where(fixed, precisions.prior, prior)
     noise = precisions.noise
     if sizes.gaussian:
-        observations = sizes.n * sizes.k
+        noises, misfits = np.atleast_1d(noise), np.atleast_1d(misfit)
+        observations = sizes.n * sizes.k / len(noises)
+        spent = determined / len(noises)
+        if share is not None:
+            heads = len(noises)
+            spent = gamma[-heads:] + share * gamma[:-heads].sum()
         # At least 5 % of the observations are left to the noise: an interpolating model cannot claim to be exact.
-        left = max(observations - determined - sizes.free, 0.05 * observations)
-        wanted = left / max(2 * sizes.n * misfit, SMALLEST)
-        noise *= float(np.exp(np.clip(np.log(wanted / noise), -1.0, 2.3)))
-        noise = min(max(noise, 1e-12), 1e24)
+        left = np.maximum(observations - spent - sizes.free / len(noises), 0.05 * observations)
+        wanted = left / np.maximum(2 * sizes.n * misfits, SMALLEST)
+        noises = noises * np.exp(np.clip(np.log(wanted / noises), -1.0, 2.3))
+        noises = np.clip(noises, 1e-12, 1e24)
+        noise = noises if np.ndim(noise) else float(noises[0])
     return Precisions(prior, noise)

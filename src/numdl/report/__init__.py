@@ -1,7 +1,7 @@
 """Arrays in; text, axes and one self-contained HTML page out. Importing this loads neither matplotlib nor rich."""
 
 from numdl.report.advice import advise, verdict
-from numdl.report.console import ProgressLine, print_status, score_table
+from numdl.report.console import ProgressLine, print_status, score_table, target_table
 from numdl.report.page import page_html, write_page
 from numdl.report.plain import write_json
 from numdl.report.selection import SelectionSummary, selection_html, selection_table, write_selection
@@ -18,6 +18,7 @@ __all__ = [
     "score_table",
     "selection_html",
     "selection_table",
+    "target_table",
     "verdict",
     "write_json",
     "write_page",

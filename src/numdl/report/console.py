@@ -10,6 +10,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.plots.wording import duration, finite, number, short
+from numdl.report.measures import target_errors
 from numdl.report.summary import FitSummary, require_summary
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PARTS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 STYLES = {"converged": "green", "stalled": "yellow", "max_iter": "yellow", "time_budget": "yellow", "failed": "red"}
+SHOWN = 10
 REDRAW = 0.1  # seconds between two drawings of the live line
 
 
@@ -47,6 +49,37 @@ def score_table(summary: FitSummary) -> Table:
         name = str(row.get("name", ""))
         style = "bold" if name.lower().startswith("numdl") else ""
         table.add_row(Text(short(name, 60)), *(number(row.get(part)) for part, _ in parts), style=style)
+    return table
+
+
+def target_table(summary: FitSummary) -> Table | None:
+    """Errors of each target in its unit, the worst ten of many; None for one target, or without rows.
+
+    Args:
+        summary: the finished fit.
+
+    Returns:
+        One row per target, the least R^2 first where not all are shown.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    require_summary("target_table", summary)
+    rows = target_errors(summary)
+    if len(rows) < 2:
+        return None
+    title = f"Each target, {summary.held_out_name} rows"
+    if len(rows) > SHOWN:
+        rows = sorted(rows, key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))[:SHOWN]
+        title += f", the worst {SHOWN} of {len(summary.target_names)}"
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("target", overflow="ellipsis", no_wrap=True)
+    tells = any(np.isfinite(one.held) for one in rows)
+    for head in ("RMSE", "MAE", "R²", *["90 % holds %"] * tells):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in rows:
+        numbers = [number(one.rmse), number(one.mae), number(one.r2), *[number(100 * one.held, 3)] * tells]
+        table.add_row(Text(short(one.name, 60)), *numbers)
     return table
 
 

@@ -93,6 +93,43 @@ def regression_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
     return summary.c[rows], summary.prediction[rows]
 
 
+class TargetErrors(NamedTuple):
+    """Errors of one target on the held-out rows, in its unit; R^2 has none and is NaN for a constant target.
+
+    ``held`` is the share of the rows inside their 90 % interval, NaN where there are no intervals.
+    """
+
+    name: str
+    rmse: float
+    mae: float
+    r2: float
+    held: float
+
+
+def target_errors(summary: FitSummary) -> list[TargetErrors]:
+    """Errors of each target by itself: a mean over targets hides the bad one.
+
+    Args:
+        summary: of a regression.
+
+    Returns:
+        One entry for each target, empty without rows.
+    """
+    c, prediction = regression_rows(summary)
+    if summary.task != "regression" or not len(c):
+        return []
+    found = []
+    for j, name in enumerate(summary.target_names):
+        off = prediction[:, j] - c[:, j]
+        unit = np.abs(off).max() or 1.0  # no square overflows
+        rmse, spread = float(unit * np.sqrt(np.mean((off / unit) ** 2))), float(c[:, j].std())
+        r2 = 1 - (rmse / spread) ** 2 if spread > 0 else np.nan
+        share = coverage(summary, (0.9,), j)
+        held = np.nan if share is None else float(share[0])
+        found.append(TargetErrors(name, rmse, float(np.mean(np.abs(off))), r2, held))
+    return found
+
+
 def relative_errors(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """RMSE of each target over its standard deviation, (k,); over 1 where the target is constant."""
     if not len(c):
@@ -133,12 +170,13 @@ def layer_changes(values: np.ndarray) -> np.ndarray:
     return layer_norms(np.diff(values, axis=0))
 
 
-def coverage(summary: FitSummary, levels: Sequence[float]) -> np.ndarray | None:
+def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = None) -> np.ndarray | None:
     """Share of the held-out targets inside the central Gaussian interval of each level, (len(levels),).
 
     Args:
         summary: a regression with predicted standard deviations.
         levels: nominal probabilities in (0, 1).
+        target: number of one target; None pools all of them.
 
     Returns:
         The observed shares, or ``None`` if there is no usable interval.
@@ -148,6 +186,8 @@ def coverage(summary: FitSummary, levels: Sequence[float]) -> np.ndarray | None:
     with np.errstate(invalid="ignore"):
         good = (np.abs(summary.c) < HUGE) & (np.abs(summary.prediction) < HUGE)
         good &= np.isfinite(summary.interval) & (summary.interval >= 0)
+    if target is not None:
+        good = good & (np.arange(good.shape[1]) == target)
     if not good.any():
         return None
     distance, deviation = np.abs(summary.c - summary.prediction)[good], summary.interval[good]

@@ -73,6 +73,7 @@ def _header(summary: FitSummary) -> str:
 PARTS = (("train", "training"), ("validation", "validation"), ("test", "test"))
 LEVELS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 SHOWN_CLASSES = 20
+SHOWN_TARGETS = 20
 HEAT_MAPS = 3
 
 
@@ -175,10 +176,34 @@ def regression(summary: FitSummary) -> str:
     if observed is not None:
         half, ninety = (number(100 * share, 3) for share in observed[[5, 9]])
         note = f"The 50 % intervals hold {half} %, the 90 % intervals {ninety} % of the targets."
+        each = [one for one in measures.target_errors(summary) if np.isfinite(one.held)]
+        if len(each) > 1:
+            low, high = (pick(each, key=lambda one: one.held) for pick in (min, max))
+            note = (
+                f"Of all targets together. By target the 90 % intervals hold from {number(100 * low.held, 3)} % "
+                f"({short(low.name, 40)}) to {number(100 * high.held, 3)} % ({short(high.name, 40)})."
+            )
         draw = partial(fit.draw_calibration, levels=LEVELS, observed=observed)
         figures.append(drawn("calibration", "Calibration of the intervals", note, draw))
-    blocks = [grid(figures, "fill"), grid([largest], "one") if (largest := inputs.worst(summary)) else ""]
+    blocks = [
+        grid([_targets(summary)], "one"),
+        grid(figures, "fill"),
+        grid([largest], "one") if (largest := inputs.worst(summary)) else "",
+    ]
     return section(f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(c)), blocks)
+
+
+def _targets(summary: FitSummary) -> str:
+    """Errors of each target in its unit; of many the worst."""
+    rows = sorted(measures.target_errors(summary), key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))
+    tells = any(np.isfinite(one.held) for one in rows)
+    cells = [
+        [short(one.name, 40), number(one.rmse), number(one.mae), number(one.r2)] + [number(100 * one.held, 3)] * tells
+        for one in (rows if len(rows) <= SHOWN_TARGETS else rows[:SHOWN_TARGETS])
+    ]
+    head = ["target", "RMSE", "MAE", "R²"] + ["90 % interval holds %"] * tells
+    more = f", the worst {SHOWN_TARGETS} of {len(rows)}" if len(rows) > SHOWN_TARGETS else ""
+    return card(f"Errors in units of the target{more}", table(head, cells), "tall")
 
 
 def classification(summary: FitSummary) -> str:

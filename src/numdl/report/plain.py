@@ -6,17 +6,12 @@ import json
 import os
 from typing import Any
 
-import numpy as np
-
 from numdl import checks
 from numdl.container import whole_file
 from numdl.plots.wording import finite
 from numdl.report import measures
 from numdl.report.advice import advise, verdict
 from numdl.report.summary import FitSummary, require_summary
-
-LEVELS = (0.5, 0.9)
-"""Intervals whose coverage is told."""
 
 
 def write_json(summary: FitSummary, path: str | os.PathLike[str]) -> None:
@@ -82,18 +77,9 @@ def plain(summary: FitSummary) -> dict[str, Any]:
 
 
 def _targets(summary: FitSummary) -> list[dict[str, Any]]:
-    """Errors of each target on the held-out rows, in its unit."""
-    c, prediction = measures.regression_rows(summary)
-    if not len(c):
-        return []
-    residual, spread = prediction - c, c.std(axis=0)
-    covered = measures.coverage(summary, list(LEVELS)) if c.shape[1] == 1 else None
+    """Errors of each target on the held-out rows, in its unit, and the share of rows in their 90 % intervals."""
     found = []
-    for j, name in enumerate(summary.target_names):
-        rmse = float(np.sqrt(np.mean(residual[:, j] ** 2)))
-        entry = {"name": name, "rmse": rmse, "mae": float(np.abs(residual[:, j]).mean())}
-        entry["r2"] = finite(1 - (rmse / spread[j]) ** 2) if spread[j] > 0 else None
-        if covered is not None:
-            entry["coverage"] = {f"{level:g}": float(share) for level, share in zip(LEVELS, covered, strict=True)}
-        found.append(entry)
+    for one in measures.target_errors(summary):
+        numbers = {"rmse": one.rmse, "mae": one.mae, "r2": one.r2, "coverage_90": one.held}
+        found.append({"name": one.name} | {name: finite(value) for name, value in numbers.items()})
     return found

@@ -5,6 +5,7 @@ mean and deviation say little about most of its values. It is centred at the med
 and squashed smoothly into (-3, 3): ``y = z / sqrt(1 + (z / 3)^2)``. If its quartiles agree (counts, rare events) it has
 no interquartile range, and what tells its rows apart is whether something happened rather than how much: it is put on
 a logarithmic scale, ``y = 2/3 asinh(10 (x - median) / mean distance of the other entries)``; a typical event is at 2.
+A column that is constant in the rows of the fit tells nothing about its slope: whatever comes later is mapped to 0.
 
 Source: Holzmueller, Grinsztajn, Steinwart, Better by default, NeurIPS 2024, sec. 3 (robust scaling and smooth
 clipping), there for all columns. The logarithmic scale is ours; asinh is its usual form for values that may be zero.
@@ -34,6 +35,9 @@ STRETCH = 2 / 3
 
 _HUGE = 1e300
 
+FLAT = float(np.finfo(np.float64).max)
+"""Scale of a constant column: finite, as files and exports need it; a quotient by it is 0 for practical ends."""
+
 
 class Scaler(NamedTuple):
     """The affine map and squash of each column, fitted on training rows by `Scaler.fit`.
@@ -41,7 +45,7 @@ class Scaler(NamedTuple):
     Attributes:
         center: mean, or median where squashed or logarithmic (d,), units of the column.
         scale: standard deviation, or interquartile range where squashed, or unit of the logarithm (d,), units of the
-            column; 1 if constant.
+            column; ``FLAT`` if constant.
         squash: which columns are squashed (d,).
         logarithmic: which columns are on a logarithmic scale (d,).
     """
@@ -50,6 +54,11 @@ class Scaler(NamedTuple):
     scale: Float[np.ndarray, " d"]
     squash: Bool[np.ndarray, " d"]
     logarithmic: Bool[np.ndarray, " d"]
+
+    @property
+    def flat(self) -> Bool[np.ndarray, " d"]:
+        """Which columns were constant (d,)."""
+        return self.scale >= FLAT
 
     @staticmethod
     def fit(x: ArrayLike, weights: ArrayLike | None = None, *, tails: str = "none") -> Scaler:
@@ -86,8 +95,8 @@ class Scaler(NamedTuple):
         center, spread = mean, std
         if heavy.any():
             center[heavy], spread[heavy], logarithmic[heavy] = _robust(given[:, heavy] / unit[heavy], share)
-        scale = np.where(flat, 1.0, spread * unit)
-        scale[scale == 0] = 1.0  # a spread below the smallest float64
+        scale = np.where(flat, FLAT, spread * unit)
+        scale[scale == 0] = FLAT  # a spread below the smallest float64
         return Scaler(np.where(flat, given[0], center * unit), scale, heavy & ~logarithmic, logarithmic)
 
     def transform(self, x: ArrayLike) -> Float[np.ndarray, "n d"]:
@@ -97,7 +106,7 @@ class Scaler(NamedTuple):
             x: rows (n, d), finite.
 
         Returns:
-            Scaled rows (n, d), no unit, finite.
+            Scaled rows (n, d), no unit, finite; 0 in columns that were constant.
 
         Raises:
             ValueError: ``x`` is not a finite matrix with d columns.
@@ -109,6 +118,7 @@ class Scaler(NamedTuple):
             z -= 0.5 * self.center
             z /= 0.5 * self.scale
         np.clip(z, -_HUGE, _HUGE, out=z)
+        z[:, self.flat] = 0.0
         tails = z[:, self.squash]
         z[:, self.squash] = tails / np.hypot(1.0, tails / LIMIT)
         z[:, self.logarithmic] = STRETCH * np.arcsinh(z[:, self.logarithmic])
@@ -121,14 +131,14 @@ class Scaler(NamedTuple):
             x: rows (n, d), finite.
 
         Returns:
-            (n, d), one over the units of the columns.
+            (n, d), one over the units of the columns; 0 in columns that were constant.
 
         Raises:
             ValueError: ``x`` is not a finite matrix with d columns.
         """
         z = (self._checked("Scaler.derivative", x) - self.center) / self.scale
         slope = np.where(self.squash, (1 + (z / LIMIT) ** 2) ** -1.5, 1.0)
-        return np.where(self.logarithmic, STRETCH / np.sqrt(1 + z**2), slope) / self.scale
+        return np.where(self.flat, 0.0, np.where(self.logarithmic, STRETCH / np.sqrt(1 + z**2), slope) / self.scale)
 
     def inverse(self, z: ArrayLike) -> Float[np.ndarray, "n d"]:
         """Values in the units of the training rows.
@@ -164,7 +174,7 @@ class Scaler(NamedTuple):
                 f"{most:.3g}; give values made by transform, or fit with tails='none'."
             )
         z[:, self.logarithmic] = np.sinh(z[:, self.logarithmic] / STRETCH)
-        return self.center + z * self.scale
+        return self.center + z * np.where(self.flat, 0.0, self.scale)
 
     def _checked(self, call: str, x: ArrayLike) -> np.ndarray:
         x = finite_matrix(call, x)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl.checks import shown
 from numdl.estimators.common.effects import effects
+from numdl.data.table.scale import FLAT
 from numdl.estimators.common.intake import labels_beside, targets_beside
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ReportMixin:
             found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
             if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
                 found |= effects(self, X, inputs, found["c"], found["prediction"], deviations=self._tells_deviations())
-        return FitSummary(**found | fields | {"facts": self._facts() | fields.get("facts", {})})
+        return FitSummary(**found | fields | {"facts": self._facts() | self._constant() | fields.get("facts", {})})
 
     def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:
         """Write one self-contained HTML page about the fit.
@@ -81,6 +82,17 @@ class ReportMixin:
         from numdl.report import write_page
 
         write_page(self.summary(X, y, title=title), path)
+
+    def _constant(self) -> dict[str, str]:
+        """Columns that were constant in the rows of the fit, and so have no part in it."""
+        scaler = getattr(self, "_scaler", None)
+        scale = getattr(getattr(self, "features_", None), "deviation", np.zeros(0)) if scaler is None else scaler.scale
+        places = np.flatnonzero(np.asarray(scale) >= FLAT)
+        if not len(places):
+            return {}
+        names = getattr(self, "feature_names_in_", None)
+        told = [str(j) if names is None else shown(names[j]) for j in places[:5]]
+        return {"Constant inputs": f"{', '.join(told)}{' ...' if len(places) > 5 else ''}: left out"}
 
     def _tells_deviations(self) -> bool:
         """Whether ``predict`` of this fit has standard deviations."""

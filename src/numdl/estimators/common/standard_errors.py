@@ -44,6 +44,7 @@ class StandardErrors(NamedTuple):
         shares: f_j of each target, (k, r); None likewise.
         center: mean of the rows, (p,); None likewise.
         level: 1/n with an intercept, else 0.
+        typical: noise variance of a new observation over sigma^2, 1 where weights are equal.
     """
 
     coef_std: Float[np.ndarray, "k p"]
@@ -53,6 +54,7 @@ class StandardErrors(NamedTuple):
     shares: Float[np.ndarray, "k r"] | None = None
     center: Float[np.ndarray, " p"] | None = None
     level: float = 0.0
+    typical: float = 1.0
 
     def of_observations(self, X: Any) -> Float[np.ndarray, "n k"]:
         """Standard deviation of a new observation of each target.
@@ -66,7 +68,7 @@ class StandardErrors(NamedTuple):
         assert self.error_std is not None and self.basis is not None
         assert self.shares is not None and self.center is not None
         seen = X @ self.basis - self.center @ self.basis
-        return self.error_std * np.sqrt(1.0 + self.level + seen**2 @ (self.shares**2).T)
+        return self.error_std * np.sqrt(self.typical + self.level + seen**2 @ (self.shares**2).T)
 
 
 def standard_errors(

@@ -15,6 +15,7 @@ from numdl.contracts import Status
 from numdl.estimators.common.intake import (
     checked_table,
     sample_weights,
+    typical_noise,
 )
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
@@ -40,6 +41,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     _about = "Members"
     random_state: Any
     time_budget: float | None = None
+    _typical = 1.0
 
     def _check(self) -> None:
         """Refuse parameters that cannot be used."""
@@ -57,7 +59,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         Args:
             X: samples, (n, d).
             y: targets, (n,) or (n, k).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator.
@@ -69,9 +71,11 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self._check()
         X, y = checked_table(self, call, X, y, y_numeric=True)
         weights = sample_weights(call, sample_weight, X)
+        if weights.any():  # a likelihood counts rows: its noise is that of the mean weight
+            weights = weights / weights[weights > 0].mean()
         rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
-        self._scaler, self._targets = table.scaler, table.targets
+        self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
         found, notes = [], table.notes
         with few_threads(len(table.rows[0].y)):
             for j, rows in enumerate(table.rows):
@@ -102,7 +106,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         x = self._scaled(X, "predict")[1]
         means, deviations = [], []
         for j, mixture in enumerate(self.mixtures_):
-            each, variances = moments(mixture, x, std=return_std)
+            each, variances = self._moments(mixture, x, std=return_std)
             if variances is not None:
                 deviations.append(combine(mixture.weights, each, variances)[1] * self._targets.scale[j])
             means.append(mixture.weights @ each * self._targets.scale[j] + self._targets.center[j])
@@ -132,7 +136,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             )
         x, out = self._scaled(X, "predict_quantiles")[1], []
         for j, mixture in enumerate(self.mixtures_):
-            each, variances = moments(mixture, x, std=True)
+            each, variances = self._moments(mixture, x, std=True)
             values = np.array([quantile(mixture.weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
             out.append(values * self._targets.scale[j] + self._targets.center[j])
         return out[0] if self._flat else np.stack(out, axis=-1)
@@ -158,6 +162,13 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         out *= inner[:, None, :]
         return out[:, 0] if self._flat else out
 
+    def _moments(self, mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and variance of each member for a new observation like those of the fit, whatever their weights."""
+        each, variances = moments(mixture, x, std=std)
+        if variances is not None and self._typical != 1:
+            variances = variances + (self._typical - 1) * np.array([[member.noise] for member in mixture.members])
+        return each, variances
+
     def _scaled(self, X: Any, call: str) -> tuple[np.ndarray, np.ndarray]:
         """Checked rows, and their columns as the processes see them."""
         check_is_fitted(self, "mixtures_")
@@ -180,7 +191,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self.weights_ = [_by_name(mixture) for mixture in self.mixtures_]
         self.effective_dof_ = one([mean_over(mixture, lambda p: p.freedom) for mixture in self.mixtures_])
         noise = [mean_over(mixture, lambda p: p.noise) for mixture in self.mixtures_]
-        self.noise_ = one(np.sqrt(noise) * scale)
+        self.noise_ = one(np.sqrt(np.multiply(noise, self._typical)) * scale)
         self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.members)
         relevance = np.zeros((len(scale), X.shape[1]))
         for j, mixture in enumerate(self.mixtures_):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.evidence import Rows
 
 SMALL = 4000
 """Rows up to which one thread is quicker: most matrices of a search have some hundred rows."""
 
 
-def few_threads(n: int) -> threadpool_limits:
+def few_threads(n: int) -> contextlib.AbstractContextManager[None]:
     """One thread for the BLAS of small matrices: two that wait for each other took 8 to 40 times the time.
 
     Args:
@@ -24,7 +25,7 @@ def few_threads(n: int) -> threadpool_limits:
     Returns:
         A context.
     """
-    return threadpool_limits(1 if n <= SMALL else None, user_api="blas")
+    return one_blas_thread() if n <= SMALL else contextlib.nullcontext()
 
 
 class Mixture(NamedTuple):

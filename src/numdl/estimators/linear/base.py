@@ -86,7 +86,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         Args:
             X: samples, (n, d), numbers.
             y: labels, (n,).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
             mesh: devices among which the rows are divided, along its axis ``"data"``; None for the default device.
                 They may belong to several processes, if each of them makes the same call with all rows.
 
@@ -124,7 +124,9 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
     ) -> None:
         dtype = np.dtype(self.dtype)
         scaler = Scaler.fit(X, weights) if self.standardize else None
-        mean, scale = (scaler.center, scaler.scale) if scaler else (np.zeros(X.shape[1]), np.ones(X.shape[1]))
+        mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        if scaler is not None:  # centred constant columns are 0, whatever their scale: theirs stays the unit of p_ref
+            mean, scale = scaler.center, np.where(scaler.flat, 1.0, scaler.scale)
         loss, c = self._targets(codes)
         d, k = X.shape[1], c.shape[1]
         name = solver_for(self.solver, k, d + 1)

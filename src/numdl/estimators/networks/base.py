@@ -22,10 +22,12 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
+from numdl.contracts.threads import require_threads
 from numdl.data import Scaler
 from numdl.estimators.common.intake import (
     checked_table,
     sample_weights,
+    typical_noise,
 )
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
@@ -77,7 +79,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         Args:
             X: samples, (n, d), numbers; a pandas or polars frame keeps its column names.
             y: targets, (n,) or (n, k), or class labels, (n,).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
             X_val: rows to watch, (v, d); they change nothing in the result.
             y_val: their targets.
             observe: called after each iteration with a dict of its numbers.
@@ -106,7 +108,8 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         self._scaler = Scaler.fit(X, weights, tails="auto")
         x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
         held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
-        data = Data(x, c, (weights / weights.mean()).astype(dtype), float(weights.sum()), *held_out)
+        mean_one = (weights / weights.mean()).astype(dtype)
+        data = Data(x, c, mean_one, float(weights.sum()), *held_out, typical=typical_noise(weights))
         with precision(dtype):
             train(self, data, observe, mesh)
         return self
@@ -192,4 +195,5 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
 
 def precision(dtype: np.dtype) -> Any:
     """Local float64 arithmetic; the global configuration of JAX is left alone."""
+    require_threads("numdl")
     return jax.enable_x64(True) if dtype == np.float64 else contextlib.nullcontext()

@@ -30,9 +30,48 @@ class NetworkClassifier(ClassifierMixin, NetworkBase):
         Raises:
             ValueError: wrong columns, or entries that are not finite.
         """
+        return self._probabilities(X, "predict_proba")
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, finite where these underflow, (n, classes).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        from scipy.special import log_expit, log_softmax, logsumexp
+
+        scores = self._member_scores(self._scaled(X, "predict_log_proba"))
+        if scores.shape[2] == 1:
+            each = np.concatenate([log_expit(-scores), log_expit(scores)], axis=2)
+        else:
+            each = log_softmax(scores, axis=2)
+        return logsumexp(each, axis=0) - np.log(len(each))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, (n, classes); for two classes their difference, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Larger is more probable; columns in the order of ``classes_``.
+
+        Raises:
+            ValueError: wrong columns, or entries that are not finite.
+        """
+        scores = self.predict_log_proba(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def _probabilities(self, X: Any, call: str) -> np.ndarray:
         from scipy.special import expit, softmax
 
-        scores = self._member_scores(self._scaled(X, "predict_proba"))
+        scores = self._member_scores(self._scaled(X, call))
         if scores.shape[2] == 1:
             positive = expit(scores[:, :, 0]).mean(axis=0)
             return np.stack([1 - positive, positive], axis=1)

@@ -13,6 +13,7 @@ from numdl.contracts import PyTree
 from numdl.estimators.networks.settings import Data
 from numdl.estimators.networks.training.trainer import Run
 from numdl.models import Network, first_overflow
+from numdl.problems.evidence import units_of
 from numdl.regularize import group_labels
 
 ROWS = 8192
@@ -27,8 +28,8 @@ class Member(NamedTuple):
         seed: of its start.
         theta: weights of opening and flow.
         head: W, (k, m+1), intercept last.
-        alphas: penalty parameter of each group.
-        noise: precision of the noise, in 1 / (scaled target)^2.
+        alphas: penalty parameter of each group; the geometric mean of all targets' for the head.
+        noise: precision of the noise, in 1 / (scaled target)^2, or that of each target (k,).
         score: log evidence, in nats.
         posterior: Laplace approximation; None for classifiers.
     """
@@ -38,27 +39,43 @@ class Member(NamedTuple):
     theta: PyTree
     head: Float[np.ndarray, "k q"]
     alphas: dict[str, float]
-    noise: float
+    noise: float | Float[np.ndarray, " k"]
     score: float
     posterior: Posterior | None = None
 
 
-def member_of(run: Run, data: Data | None = None) -> Member:
-    """Best point of a run; with ``data`` (least squares) it can tell how sure it is."""
+def member_of(run: Run, data: Data | None = None, alpha_head: float | None = None) -> Member:
+    """Best point of a run; with ``data`` (least squares) it can tell how sure it is.
+
+    Args:
+        run: a finished run.
+        data: what it was trained on; None for no posterior.
+        alpha_head: penalty of the head that was given; None where the evidence found it.
+
+    Returns:
+        The member.
+    """
     # Contiguous: a product then rounds as it does after the arrays went through a file.
     theta, head = jax.tree.map(np.ascontiguousarray, (run.result.p, run.result.aux))
     history, best = run.progress.history, run.progress.best
     at = min(best.iteration, run.progress.iteration - 1)
     alphas = {name[6:]: column[at] for name, column in history.items() if name.startswith("alpha:")}
-    noise = float(best.memory[0].noise)
+    prior, noise = best.memory[0]
+    units = units_of(noise) if np.ndim(noise) else None
     posterior = None
     if data is not None:
         labels, names = group_labels(theta, run.grouping)
         diagonal = np.asarray([alphas[name] for name in names])[labels]
-        rows = run.algebra.curvature_rows
+        rows, heads = run.algebra.curvature_rows, len(prior) - len(names)
+        penalty: Any = alphas["head"]
+        if heads > 1 and alpha_head is None:
+            penalty = prior[len(names) :] / (data.total * noise)
         posterior = laplace_posterior(
-            run.net, theta, head, diagonal, alphas["head"], noise, data.total, data.x[:rows], data.w[:rows]
+            run.net, theta, head, diagonal, penalty, noise, data.total, data.x[:rows], data.w[:rows]
         )
+        posterior = posterior._replace(noise=posterior.noise / data.typical)
+    if units is not None:  # the run saw its targets in units of their noise
+        head = np.ascontiguousarray(head / units[:, None], head.dtype)
     return Member(run.net, run.start.seed, theta, head, alphas, noise, float(best.score), posterior)
 
 
@@ -94,20 +111,20 @@ class Posterior(NamedTuple):
     Attributes:
         root: (p, p) inverse of L; empty where only the head is kept.
         projected: (p, r, q) P for each rotated output.
-        head_root: (q, q) G.
+        head_root: (q, q) G; (k, q, q) where each output has its penalty.
         rows: (r, m) R.
         rotation: (k, r) Q.
-        count: n beta.
-        noise: beta, in 1 / (scaled target)^2.
+        count: n beta, of each output (k,) where each has its noise.
+        noise: of a new observation, in 1 / (scaled target)^2, likewise; beta where weights are equal.
     """
 
     root: Float[np.ndarray, "p p"]
     projected: Float[np.ndarray, "p r q"]
-    head_root: Float[np.ndarray, "q q"]
+    head_root: Float[np.ndarray, "q q"] | Float[np.ndarray, "k q q"]
     rows: Float[np.ndarray, "r m"]
     rotation: Float[np.ndarray, "k r"]
-    count: float
-    noise: float
+    count: float | Float[np.ndarray, " k"]
+    noise: float | Float[np.ndarray, " k"]
 
 
 @jax.jit(static_argnums=0)
@@ -126,8 +143,8 @@ def laplace_posterior(
     theta: PyTree,
     head: Float[np.ndarray, "k q"],
     penalty: Float[np.ndarray, " p"],
-    alpha_head: float,
-    noise: float,
+    alpha_head: float | Float[np.ndarray, " k"],
+    noise: float | Float[np.ndarray, " k"],
     total: float,
     x: Float[np.ndarray, "n d"],
     w: Float[np.ndarray, " n"],
@@ -137,10 +154,10 @@ def laplace_posterior(
     Args:
         net: architecture.
         theta: weights.
-        head: W.
+        head: W, of targets in units of their noise where there are several, see ``numdl.problems.evidence``.
         penalty: diagonal of the penalty on theta.
-        alpha_head: penalty of the head.
-        noise: precision of the noise.
+        alpha_head: penalty of the head, or of each row of it (k,).
+        noise: precision of the noise, or that of each target (k,).
         total: number of observations the rows stand for.
         x: training rows (or some of them), scaled.
         w: their weights.
@@ -151,35 +168,50 @@ def laplace_posterior(
     k, q = head.shape
     m = q - 1
     weights = head[:, :m]
-    rotation, rows = np.linalg.qr(weights) if k > m else (np.eye(k), weights)
+    each = np.ndim(alpha_head) > 0
+    rotation, rows = np.linalg.qr(weights) if k > m and not each else (np.eye(k), weights)
     dense = len(penalty) <= LARGEST
     p, r = (len(penalty) if dense else 0), len(rows)
     share = np.sqrt(w / w.sum())
     blocks = [slice(start, start + BLOCK) for start in range(0, len(x), BLOCK)]
     u = np.concatenate([_rows(net, theta, rows, x[block])[0] for block in blocks])
     z = share[:, None] * np.column_stack([u, np.ones(len(u))])
-    ridge = np.sqrt(alpha_head) * np.eye(m, q)
-    _, sigma, vt = np.linalg.svd(np.linalg.qr(np.vstack([z, ridge]), mode="r"), full_matrices=False)
-    seen = sigma > max(len(z), q) * np.finfo(float).eps * sigma[0]
-    head_root = vt.T * np.where(seen, 1 / np.where(seen, sigma, 1.0), 0.0)
-    basis, spill = z @ head_root, ridge @ head_root
+    triangle = np.linalg.qr(z, mode="r")
+    roots = np.stack([_head_root(triangle, a, len(z)) for a in np.ravel(alpha_head)])
+    shared = np.zeros(r, int) if len(roots) == 1 else np.arange(r)  # root of each row
+    ridges = np.sqrt(np.reshape(alpha_head, (-1, 1, 1))) * np.eye(m, q)
+    basis, spill = z @ roots, ridges @ roots
     projected, schur = np.zeros((p, r, q)), np.diag(np.asarray(penalty[:p], float))
     if dense:
         for block in blocks:
             j = share[block, None, None] * _rows(net, theta, rows, x[block])[1]
-            projected += np.einsum("brp,bq->prq", j, basis[block], optimize=True)
+            for i in range(r):
+                projected[:, i] += j[:, i].T @ basis[shared[i], block]
         for block in blocks:
             j = share[block, None, None] * _rows(net, theta, rows, x[block])[1]
-            j -= np.einsum("prq,bq->brp", projected, basis[block], optimize=True)
+            for i in range(r):
+                j[:, i] -= basis[shared[i], block] @ projected[:, i].T
             schur += np.einsum("brp,brs->ps", j, j, optimize=True)
-        lost = (projected @ spill.T).reshape(p, -1)
-        schur += lost @ lost.T
+        for i in range(r):
+            lost = projected[:, i] @ spill[shared[i]].T
+            schur += lost @ lost.T
     values, vectors = np.linalg.eigh(schur)
     root = vectors.T / np.sqrt(np.maximum(values, 1e-13 * max(values.max(initial=0.0), 1e-300)))[:, None]
     # Contiguous: a product then rounds as it does after the arrays went through a file.
+    head_root = roots if each else roots[0]
     parts = (np.ascontiguousarray(a) for a in (root.astype(np.float32), projected, head_root, rows, rotation))
     root, projected, head_root, rows, rotation = parts
-    return Posterior(root, projected, head_root, rows, rotation, float(total * noise), float(noise))
+    noise = np.asarray(noise, float) if np.ndim(noise) else float(noise)
+    return Posterior(root, projected, head_root, rows, rotation, total * noise, noise)
+
+
+def _head_root(triangle: np.ndarray, alpha: float, n: int) -> np.ndarray:
+    """G with ``G G' = (Z'Z + alpha D)^-1`` from the triangle of Z; directions that nothing sees are left out."""
+    q = triangle.shape[1]
+    whole = np.vstack([triangle, np.sqrt(alpha) * np.eye(q - 1, q)])
+    _, sigma, vt = np.linalg.svd(np.linalg.qr(whole, mode="r"), full_matrices=False)
+    seen = sigma > max(n, q) * np.finfo(float).eps * sigma[0]
+    return vt.T * np.where(seen, 1 / np.where(seen, sigma, 1.0), 0.0)
 
 
 def _rows(net: Network, theta: PyTree, rows: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,10 +244,11 @@ def _variance(member: Any, x: np.ndarray) -> np.ndarray:
         block = x[start : start + BLOCK]
         u, j = _rows(member.net, member.theta, posterior.rows, block)
         t = np.column_stack([u, np.ones(len(u))]) @ posterior.head_root
-        inner = np.sum(t**2, axis=1, keepdims=True)
+        inner = np.sum(t**2, axis=-1).reshape(-1, len(block)).T
         outer = np.zeros((len(block), len(posterior.rotation)))
         if p:
-            d = j - np.einsum("prq,bq->brp", posterior.projected, t, optimize=True)
+            one = "bq" if t.ndim == 2 else "rbq"
+            d = j - np.einsum(f"prq,{one}->brp", posterior.projected, t, optimize=True)
             e = d.reshape(-1, p) @ posterior.root.T
             e = e.reshape(len(block), -1, p)
             cross = np.einsum("brp,bsp->brs", e, e, optimize=True)

@@ -31,7 +31,8 @@ class Start(NamedTuple):
 class Data(NamedTuple):
     """Scaled training data (and validation data to watch), as the problem wants them.
 
-    ``total`` is the sum of the weights before they were brought to a mean of 1: the observations they stand for.
+    ``total`` is the number of observations that the rows stand for, ``typical`` the noise variance of a typical row
+    over that of one of mean weight; see ``numdl.estimators.common.intake.Weighed``.
     """
 
     x: Float[np.ndarray, "n d"]
@@ -40,6 +41,7 @@ class Data(NamedTuple):
     total: float
     x_val: Float[np.ndarray, "v d"] | None = None
     c_val: Float[np.ndarray, "v k"] | None = None
+    typical: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

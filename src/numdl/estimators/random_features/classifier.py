@@ -84,7 +84,7 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         Args:
             X: samples, (n, d), numbers.
             y: labels, (n,).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator. Ctrl-C ends the fit at the best point so far, with status ``interrupted``.

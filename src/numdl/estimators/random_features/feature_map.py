@@ -36,7 +36,7 @@ class FeatureMap(NamedTuple):
 
     Attributes:
         center: subtracted from the columns, (d,).
-        deviation: then divided by, (d,).
+        deviation: then divided by, (d,); so large for constant columns that they stay 0.
         net: the layer.
         theta: its weights.
     """
@@ -114,7 +114,7 @@ def draw_map(
     if not standardize:
         share = weights / weights.sum()
         spread = np.sqrt(np.mean(share @ (X - scaler.center) ** 2))
-        deviation = np.full(X.shape[1], spread if spread > 0 else 1.0)
+        deviation = np.where(scaler.flat, scaler.scale, spread)
     if isinstance(scale, str):
         build = partial(_build, scaler.center, deviation, min(width, TRIAL_WIDTH), activation, seed)
         scale = best_scale(build, X, c, weights, seed)

@@ -14,14 +14,18 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import (
+    Weighed,
     checked_table,
-    sample_weights,
+    in_relative_weights,
+    raw_weights,
+    weighed,
 )
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
 from numdl.estimators.tikhonov.criteria import selector_of
+from numdl.linalg import TSQR
 from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose_condensed, ridge_path, tikhonov
 from numdl.regularize.selectors import search
 
@@ -69,6 +73,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
     """
 
     _left_out = ("_errors",)
+    _sums = np.zeros(5)  # files of earlier versions have none
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         Args:
             X: samples, (n, d).
             y: targets, (n,) or (n, k).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator.
@@ -114,7 +119,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         Args:
             X: samples, (n, d).
             y: targets, (n,) or (n, k).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator.
@@ -156,7 +161,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         else:
             checks.number(type(self).__name__, "alpha", self.alpha, least=0)
         X, y = checked_table(self, call, X, y, reset=anew, y_numeric=True, dtype=np.float64)
-        weights = sample_weights(call, sample_weight, X)
+        weights = raw_weights(call, sample_weight, X)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         seen = 0 if anew else self.n_rows_
         used = weights > 0
@@ -169,6 +174,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             known = self.condensed_.triangle.shape[0] - 1 - self.features_.net.width
             raise ValueError(f"{call}: y has {c.shape[1]} targets, earlier rows had {known}. Give as many, or use fit.")
         before = None if anew else self.condensed_
+        self._sums = weighed(weights, None if anew else self._sums).sums
         self.condensed_ = add_rows(before, self.features_, X[used], c[used], weights[used])
         self.n_rows_ = seen + int(used.sum())
         self._choose()
@@ -176,7 +182,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
 
     def _choose(self) -> None:
         """Alpha and the coefficients from the triangle."""
-        decomposition = decompose_condensed(self.condensed_, intercept=self.fit_intercept)
+        decomposition = decompose_condensed(self._relative(), intercept=self.fit_intercept)
         self.path_ = self.choice_ = None
         alpha, message = self.alpha, f"Solved with the given alpha = {self.alpha}."
         if isinstance(alpha, str):
@@ -197,11 +203,14 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
 
     def _found_errors(self, decomposition: RidgeDecomposition) -> StandardErrors:
         alphas = np.full(len(decomposition.outside), self.alpha_)
-        return standard_errors(decomposition, alphas, tikhonov, None)
+        return standard_errors(decomposition, alphas, tikhonov, None)._replace(typical=Weighed(self._sums).typical)
+
+    def _relative(self) -> TSQR:
+        return in_relative_weights(self.condensed_, self._sums)
 
     def _known_errors(self, name: str) -> Any:
         """A file holds the triangle only: standard errors come from it when they are first asked for."""
         check_is_fitted(self, "coef_")
         if "_errors" not in vars(self):
-            self._errors = self._found_errors(decompose_condensed(self.condensed_, intercept=self.fit_intercept))
+            self._errors = self._found_errors(decompose_condensed(self._relative(), intercept=self.fit_intercept))
         return self._errors

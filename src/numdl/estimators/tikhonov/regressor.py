@@ -14,7 +14,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from numdl.contracts import Status
-from numdl.estimators.common.intake import require_finite_targets, sample_weights, validate_data
+from numdl.estimators.common.intake import (
+    Weighed,
+    in_relative_weights,
+    raw_weights,
+    require_finite_targets,
+    sample_weights,
+    validate_data,
+    weighed,
+)
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
@@ -92,6 +100,7 @@ class TikhonovRegressor(
     """
 
     _left_out = ("decomposition_",)
+    _sums = np.zeros(5)  # files of earlier versions have none
 
     def __init__(
         self,
@@ -126,7 +135,7 @@ class TikhonovRegressor(
         Args:
             X: samples, (n, d): a table, a sparse matrix, or a linear operator of SciPy or lineax.
             y: targets, (n,) or (n, k).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator.
@@ -141,7 +150,7 @@ class TikhonovRegressor(
         weights = sample_weights(call, sample_weight, np.empty((len(y), 1)))
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         used = weights > 0
-        self.condensed_ = None
+        self.condensed_, self._sums = None, weighed(weights).sums
         if isinstance(self.alpha, str) and used.sum() < 2:
             raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
         if not isinstance(x, LinearOperator) and self.alpha != "cv":  # folds are numbers of rows
@@ -159,7 +168,7 @@ class TikhonovRegressor(
         Args:
             X: samples, (n, d), a table.
             y: targets, (n,) or (n, k).
-            sample_weight: how many observations each row stands for, (n,), not negative.
+            sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
 
         Returns:
             The fitted estimator.
@@ -177,7 +186,8 @@ class TikhonovRegressor(
         require_finite_targets(call, y)
         state = getattr(self, "condensed_", None)
         x, y = checked_samples(self, call, X, y, reset=state is None)
-        weights = sample_weights(call, sample_weight, np.empty((len(y), 1)))
+        weights = raw_weights(call, sample_weight, np.empty((len(y), 1)))
+        self._sums = weighed(weights, None if state is None else self._sums).sums
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         x = x.toarray() if scipy.sparse.issparse(x) else x
         d, k = x.shape[1], c.shape[1]
@@ -186,7 +196,8 @@ class TikhonovRegressor(
             raise ValueError(f"{call}: n_samples = 1, alpha={self.alpha!r} needs at least 2. Give alpha, or more rows.")
         operator = as_matrix(penalty_operator(call, self.operator, self.operator_shape, d))
         self.method_ = "tsvd" if self.method == "tsvd" else "svd"
-        state, scale = scaled(self.condensed_) if self.standardize else (self.condensed_, np.ones(d))
+        relative = in_relative_weights(self.condensed_, self._sums)
+        state, scale = scaled(relative) if self.standardize else (relative, np.ones(d))
         whole = decompose_condensed(state, operator, intercept=self.fit_intercept)
         solutions = choose(
             whole, self.alpha, self.noise, truncate=self.method_ == "tsvd", per_target=self.alpha_per_target
@@ -296,13 +307,17 @@ class TikhonovRegressor(
                 self._errors = str(error)
                 return
             alphas = np.broadcast_to(self.alpha_, len(self.coef_)).astype(float)
-            self._errors = standard_errors(whole, alphas, tikhonov, self.noise)
+            self._errors = standard_errors(whole, alphas, tikhonov, self.noise)._replace(typical=self._typical)
+
+    @property
+    def _typical(self) -> float:
+        return Weighed(self._sums).typical
 
     def _keep_errors(self, whole: RidgeDecomposition, scale: np.ndarray) -> None:
         """Standard errors from the decomposition."""
         filter = truncated if self.method_ == "tsvd" else tikhonov
         alphas = np.broadcast_to(self.alpha_, len(self.coef_))
-        self._errors = standard_errors(whole, alphas, filter, self.noise, scale)
+        self._errors = standard_errors(whole, alphas, filter, self.noise, scale)._replace(typical=self._typical)
 
     def _keep(self, solutions: list[Solved], scale: np.ndarray, k: int) -> None:
         """Fitted attributes, in the units of the data."""

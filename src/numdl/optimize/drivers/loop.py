@@ -17,8 +17,9 @@ import numpy as np
 
 from numdl import checks
 from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Result, Status, require
+from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.optimize.parts.checks import require_budget, require_pytree, require_unknowns
-from numdl.optimize.parts.compiled import compiled_step, one_blas_thread
+from numdl.optimize.parts.compiled import compiled_step
 from numdl.optimize.parts.line_search import rounding_of
 
 
@@ -150,6 +151,7 @@ def minimize(
         require(adapt, Adapt, "minimize(adapt)")
     if observe is not None:
         checks.function("minimize", "observe", observe, "progress -> Status or None")
+    require_threads("minimize")
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
 

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import Problem, PyTree, Result, SampledProblem, Status, StochasticOptimizer, require
+from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.optimize.drivers.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
 from numdl.optimize.drivers.stochastic_feed import (
     CALL,
@@ -36,7 +37,7 @@ from numdl.optimize.drivers.stochastic_feed import (
     in_memory,
 )
 from numdl.optimize.parts.checks import require_limit, require_pytree, require_unknowns
-from numdl.optimize.parts.compiled import one_blas_thread, scalars_like
+from numdl.optimize.parts.compiled import scalars_like
 
 
 class StochasticProgress(NamedTuple):
@@ -152,6 +153,7 @@ def minimize_stochastic(
     if resume is not None:
         checks.instance(CALL, "resume", resume, StochasticProgress, "Give the second result of minimize_stochastic.")
     settings = Settings(batch, epochs, rate, random_key, validation, pieces, average_from, time_budget)
+    require_threads("minimize_stochastic")
     with one_blas_thread():
         progress = _start(problem, method, p, aux, settings)
         if resume is not None:

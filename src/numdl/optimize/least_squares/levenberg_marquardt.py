@@ -1,9 +1,10 @@
 """Levenberg-Marquardt method: how far to trust a Gauss-Newton model when its matrix can be formed?
 
 Each step solves ``(H + mu D) dp = -g`` with H the Gauss-Newton matrix plus the penalty, D its diagonal without the
-penalty, floored at a share of its mean so that directions the data do not see are held. The damping mu follows the
-ratio of actual to predicted decrease; a step that does not decrease the objective, or yields a number that is not
-finite, is never accepted.
+penalty. Penalised unknowns have one unit, as their squares are added: their entries of D are floored at a share of
+their mean, so that directions the data do not see are held. Unknowns without penalty may have any units, and steps do
+not depend on these. The damping mu follows the ratio of actual to predicted decrease; a step that does not decrease the
+objective, or yields a number that is not finite, is never accepted.
 
 With ``acceleration`` a trial moves along ``d + a/2``, where a solves the same equations with ``J' H s''(d, d)`` on the
 right-hand side, the second derivative of the scores s along d; a trial whose a is long compared with d is refused,
@@ -32,7 +33,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import BendingProblem, DenseProblem, Iterate, PyTree, Status, require
 from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
-from numdl.optimize.parts.status import judge, kept_if, trial_status
+from numdl.optimize.parts.status import judge, kept_if, level_status, scaled_gradient, trial_status
 from numdl.optimize.parts.work import work_of
 
 
@@ -54,9 +55,9 @@ class LevenbergMarquardt(eqx.Module):
         tol: see ``status``.
         acceleration: whether trials follow the curvature of the path (geodesic acceleration), for a
             ``BendingProblem``, such as ``Empirical``.
-        floor: least entry of D as a share of the mean entry, in [0, 1]. A unit that saturates is hardly seen any
-            more: a low floor lets its weights grow and keeps it saturated, the floor 1 holds it; the evidence, which
-            prunes, prefers a low one.
+        floor: least entry of D of a penalised unknown as a share of their mean entry, in [0, 1]. A unit that saturates
+            is hardly seen any more: a low floor lets its weights grow and keeps it saturated, the floor 1 holds it;
+            the evidence, which prunes, prefers a low one.
         most_bent: with acceleration, the largest ``2 ||a||_D / ||d||_D`` of a trial that is not refused.
     """
 
@@ -96,7 +97,11 @@ class LevenbergMarquardt(eqx.Module):
         normal = problem.normal(iterate.p, iterate.aux)
         matrix = normal.matrix + jnp.diag(normal.diagonal)
         seen = jnp.diag(normal.matrix)
-        weight = jnp.maximum(seen, jnp.maximum(self.floor * jnp.mean(seen), jnp.finfo(vector.dtype).tiny))
+        held = normal.diagonal > 0
+        level = jnp.sum(jnp.where(held, seen, 0.0)) / jnp.maximum(jnp.sum(held), 1)
+        unseen = jnp.where(seen > 0, jnp.finfo(vector.dtype).tiny, jnp.mean(seen))  # the others' mean, whatever it is
+        weight = jnp.maximum(seen, jnp.where(held, self.floor * level, unseen))
+        weight = jnp.maximum(weight, jnp.finfo(vector.dtype).tiny)
 
         def attempt(carry: tuple) -> tuple:
             _, damping, p, aux, value, count = carry
@@ -129,6 +134,7 @@ class LevenbergMarquardt(eqx.Module):
             "aux": normal.aux,
             "objective": normal.value,
             "gradient_norm": jnp.linalg.norm(normal.gradient),
+            "scaled_gradient": scaled_gradient(normal.gradient, seen + normal.diagonal, normal.value),
             "damping": iterate.state.mu,
             "accepted": good.astype(value.dtype),
             "trials": count.astype(value.dtype),
@@ -141,15 +147,15 @@ class LevenbergMarquardt(eqx.Module):
         return Iterate(p, aux, value, Damping(damping.mu, growth), metrics)
 
     def status(self, history: Mapping[str, Sequence[float]]) -> Status:
-        """``stalled`` when no damping helps, ``converged`` on a plateau of the objective.
+        """``stalled`` when no damping helps, ``converged`` on a plateau of the objective with a small scaled gradient.
 
         Args:
-            history: columns ``objective`` and ``accepted``.
+            history: columns ``objective`` and ``accepted``, and ``scaled_gradient`` if there is one.
 
         Returns:
             ``running``, or why to stop.
         """
-        return trial_status(history, self.tol, "damping")
+        return level_status(history, trial_status(history, self.tol, "damping"), self.tol)
 
 
 def _safe_factor(matrix: Float[Array, "p p"]) -> Float[Array, "p p"]:

@@ -70,3 +70,52 @@ def trial_status(history: Mapping[str, Sequence[float]], tol: float, what: str) 
     if len(accepted) >= 3 and not any(accepted[-3:]):
         return Status("stalled", f"No {what} lowers the objective any more: it is minimal to rounding.")
     return plateau(history["objective"], tol)
+
+
+def scaled_gradient(
+    gradient: Float[Array, " p"], diagonal: Float[Array, " p"], value: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Largest ``|g_i| / sqrt(2 H_ii F)``, no unit: its square is the share of F that one unknown alone could remove.
+
+    For least squares it is the largest cosine between the residual and a column of the Jacobian.
+
+    Args:
+        gradient: g, (p,).
+        diagonal: of the Gauss-Newton matrix with its penalty, (p,), not negative.
+        value: F, not negative.
+
+    Returns:
+        In [0, 1] for least squares, whatever the units of the unknowns; 0 where nothing is seen.
+
+    Source: More, The Levenberg-Marquardt algorithm, Lecture Notes in Mathematics 630 (1978), sec. 5.
+    """
+    size = jnp.sqrt(diagonal) * jnp.sqrt(2 * value)
+    return jnp.max(jnp.where(size > 0, jnp.abs(gradient) / jnp.where(size > 0, size, 1.0), 0.0), initial=0.0)
+
+
+STEEP = 1e-6
+"""Share of the objective that one unknown could remove, beyond which no plateau is a minimum."""
+
+
+def level_status(history: Mapping[str, Sequence[float]], status: Status, tol: float) -> Status:
+    """``stalled`` instead of ``converged`` where the scaled gradient is large: a plateau is no minimum.
+
+    Args:
+        history: columns ``objective`` and ``scaled_gradient``; without the latter nothing changes.
+        status: of the objective.
+        tol: relative decrease that ended it.
+
+    Returns:
+        The status.
+    """
+    if status.code not in ("converged", "stalled") or not history.get("scaled_gradient"):
+        return status
+    slope, values = history["scaled_gradient"][-1], history["objective"]
+    exact = values[-1] <= 1e-20 * max(values)  # nothing but rounding is left
+    if exact or not slope**2 > max(STEEP, 100 * tol):
+        return status
+    return Status(
+        "stalled",
+        f"No step lowers the objective any more, but its scaled gradient is {slope:.2g}: this is no minimum. Use "
+        "LevenbergMarquardtQR, another start, or other units of the unknowns.",
+    )

@@ -249,9 +249,12 @@ def misfit_metrics(
 
     Returns:
         ``misfit`` and ``train_error``: root mean squared error over samples and outputs, or share of samples whose
-        class is wrong.
+        class is wrong. For least squares with several outputs also ``misfits``, that of each, (k,).
     """
-    return {"misfit": data, "train_error": error_of(loss, s, c, w)}
+    found = {"misfit": data, "train_error": error_of(loss, s, c, w)}
+    if loss.name == LEAST_SQUARES.name and c.shape[1] > 1:
+        found["misfits"] = 0.5 * w @ (s - c) ** 2 / c.shape[0]
+    return found
 
 
 def error_of(loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], w: Float[Array, " n"]) -> Float[Array, ""]:

@@ -67,8 +67,9 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
     free[:, head.shape[1] - problem.intercept :] = True
     penalty, groups = problem.penalty, problem.penalty.alpha.shape[0]
     # JAX orders the leaves of a dictionary by name: W comes before theta.
-    labels = np.where(free, groups + 1, groups).reshape(-1)
-    alpha = [penalty.alpha, jnp.stack([problem.alpha_head, jnp.zeros_like(problem.alpha_head)])]
+    alpha = [penalty.alpha, jnp.append(problem.alpha_head, jnp.zeros((), problem.alpha_head.dtype))]
+    several = problem.alpha_head.size  # one for all outputs, or one for each
+    labels = np.where(free, groups + several, groups + np.arange(len(head))[:, None] % several).reshape(-1)
     reference = penalty.reference
     if reference is not None:
         reference = jnp.concatenate([jnp.zeros(head.size, reference.dtype), reference])

@@ -28,38 +28,42 @@ class SquaresHead(NamedTuple):
     """Least-squares head with the singular value decomposition of the weighted, centred features.
 
     With ``sqrt(w/n) (U - mean) = Q diag(sigma) V'``, ``filter = sigma / sqrt(sigma^2 + alpha)`` and
-    ``scale = 1 / sqrt(sigma^2 + alpha)`` (both zero where sigma is below rounding and alpha is 0):
+    ``scale = 1 / sqrt(sigma^2 + alpha)`` (both zero where sigma is below rounding and alpha is 0); one row for all
+    outputs where they share alpha (h = 1), else one for each (h = k):
 
     Attributes:
         W: (k, m+1), or (k, m) without intercept.
-        basis: (n, m+1) ``[Q diag(filter), sqrt(w/n)]``: ``basis basis'`` is the ridge projection onto the features.
-        scale: (m+1,) lengths that turn ``J' basis`` into ``J' Z H^-1`` up to the rotation V; 0 for the intercept.
+        basis: (n, m+1) ``[Q, sqrt(w/n)]``, orthonormal: ``basis diag(filter)^2 basis'`` is the ridge projection.
+        filter: (h, m+1), 1 for the intercept.
+        scale: (h, m+1) lengths that turn ``J' basis diag(filter)`` into ``J' Z H^-1`` up to the rotation V; 0 for the
+            intercept.
         V: (m, m).
         center: (m,) weighted mean of the features; zero without intercept.
-        logdet: log determinant of the inner Hessian of one output.
+        logdet: log determinant of the inner Hessian of one output, (h,).
     """
 
     W: Float[Array, "k q"]
     basis: Float[Array, "n q"]
-    scale: Float[Array, " q"]
+    filter: Float[Array, "h q"]
+    scale: Float[Array, "h q"]
     V: Float[Array, "m m"]
     center: Float[Array, " m"]
-    logdet: Float[Array, ""]
+    logdet: Float[Array, " h"]
 
     def inverse(self, g: Float[Array, "k q"]) -> Float[Array, "k q"]:
         """Inverse of the inner Hessian ``I (x) (Z'Z/n + alpha D)`` times g, with the layout of W."""
         m = self.V.shape[0]
         intercept = g.shape[1] > m
         inner = g[:, :m] - (g[:, m:] * self.center if intercept else 0.0)
-        inner = ((inner @ self.V) * self.scale[:m] ** 2) @ self.V.T
+        inner = ((inner @ self.V) * self.scale[:, :m] ** 2) @ self.V.T
         if not intercept:
             return inner
         return jnp.concatenate([inner, g[:, m:] - inner @ self.center[:, None]], axis=1)
 
-    def spectrum(self, *, intercept: bool) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Trace of the penalised block of the inverse inner Hessian, and its log determinant."""
-        k = self.W.shape[0]
-        return k * jnp.sum(self.scale**2), k * self.logdet
+    def spectrum(self, *, intercept: bool) -> tuple[Float[Array, ""] | Float[Array, " k"], Float[Array, ""]]:
+        """Trace of the penalised block of the inverse inner Hessian, of each output with its alpha; log determinant."""
+        k, trace = self.W.shape[0], jnp.sum(self.scale**2, axis=1)
+        return trace if len(trace) == k > 1 else k * trace[0], k * jnp.mean(self.logdet)
 
     @property
     def metrics(self) -> dict[str, Array]:
@@ -110,7 +114,7 @@ def squares_head(
     u: Float[Array, "n m"],
     c: Float[Array, "n k"],
     w: Float[Array, " n"],
-    alpha: Float[Array, ""],
+    alpha: Float[Array, ""] | Float[Array, " k"],
     *,
     intercept: bool,
     n_shards: int = 1,
@@ -123,7 +127,7 @@ def squares_head(
         u: features, (n, m).
         c: targets, (n, k).
         w: sample weights of mean 1, no unit, (n,).
-        alpha: head penalty of the mean misfit, not negative, ().
+        alpha: head penalty of the mean misfit, not negative, () or one for each output (k,).
         intercept: whether a free column of ones is added.
         n_shards: into which the rows are divided; a divisor of n.
 
@@ -142,17 +146,18 @@ def squares_head(
     # Relative to the features as they are, not to the centred ones: constant features must vanish.
     size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))
     keep = sigma > max(n, m) * jnp.finfo(u.dtype).eps * size
-    safe = jnp.where(keep | (alpha > 0), sigma**2 + alpha, 1.0)
+    alpha = jnp.reshape(alpha, (-1, 1))
     alive = keep | (alpha > 0)
+    safe = jnp.where(alive, sigma**2 + alpha, 1.0)
     scale = jnp.where(alive, 1 / jnp.sqrt(safe), 0.0)
     gain = jnp.where(keep, sigma * scale, 0.0)
-    basis = (q @ left) * gain
-    weights = (vt.T @ ((scale * gain)[:, None] * (left.T @ (q.T @ y)))).T
+    basis = q @ left
+    weights = (scale * gain * (left.T @ (q.T @ y)).T) @ vt
     if intercept:
         weights = jnp.concatenate([weights, (offset - weights @ center)[:, None]], axis=1)
         basis = jnp.concatenate([basis, root[:, None]], axis=1)
-        scale = jnp.append(scale, 0.0)
-    return SquaresHead(weights, basis, scale, vt.T, center, jnp.sum(jnp.where(alive, jnp.log(safe), 0.0)))
+        gain, scale = (jnp.pad(a, ((0, 0), (0, 1)), constant_values=b) for a, b in ((gain, 1.0), (scale, 0.0)))
+    return SquaresHead(weights, basis, gain, scale, vt.T, center, jnp.sum(jnp.where(alive, jnp.log(safe), 0.0), axis=1))
 
 
 Head = SquaresHead | NewtonHead

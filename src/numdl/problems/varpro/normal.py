@@ -41,12 +41,12 @@ class Eliminated(NamedTuple):
     Attributes:
         coupling: (p, q) columns with ``||L^-1 coupling||^2`` = what theta's uncertainty adds to the head's covariance
             trace, L the Cholesky factor of the penalised matrix.
-        trace: of the penalised block of the head's inverse Hessian.
+        trace: of the penalised block of the head's inverse Hessian, of each output if it has its alpha.
         logdet: log determinant of the head's Hessian.
     """
 
     coupling: Float[Array, "p b"]
-    trace: Float[Array, ""]
+    trace: Float[Array, ""] | Float[Array, " k"]
     logdet: Float[Array, ""]
 
 
@@ -146,7 +146,7 @@ def _squares_blocks(
     weights = head.W[:, :m]
     k = weights.shape[0]
     rest = s - problem.c
-    if k > m:  # rotate the outputs: only m directions of the residual are seen by theta
+    if k > m and len(head.scale) == 1:  # rotate the outputs: only m directions of the residual are seen by theta
         rotation, weights = jnp.linalg.qr(weights)
         rest = rest @ rotation
     r = weights.shape[0]
@@ -162,8 +162,9 @@ def _squares_blocks(
     gradient, matrix, b = sum_rows(
         block, problem.chunk, problem.w, problem.x, rest, head.basis, n_shards=problem.n_shards
     )
+    b = b * head.filter
     flat_b = b.reshape(b.shape[0], -1)
-    eliminated = Eliminated((b * head.scale).reshape(b.shape[0], -1), k * jnp.sum(head.scale**2), k * head.logdet)
+    eliminated = Eliminated((b * head.scale).reshape(b.shape[0], -1), *head.spectrum(intercept=problem.intercept))
     return gradient, matrix - flat_b @ flat_b.T, eliminated
 
 

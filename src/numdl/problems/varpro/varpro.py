@@ -52,7 +52,8 @@ class VarPro(eqx.Module):
         c: targets, (n, k).
         w: sample weights of mean 1, (n,).
         penalty: penalty on theta.
-        alpha_head: penalty on the head, (), >= 0; other losses than least squares need more than 0.
+        alpha_head: penalty on the head, (), >= 0; other losses than least squares need more than 0. For least squares
+            it may be one for each output, (k,).
         intercept: whether the head has a free constant.
         chunk: rows of each shard in a block of a pass over the data; None for all.
         derivative: curvature of ``linearize``, H the Hessian of the misfit in the scores. ``"kaufman"``: ``J'HJ`` with
@@ -71,7 +72,7 @@ class VarPro(eqx.Module):
     c: Float[Array, "n k"]
     w: Float[Array, " n"]
     penalty: GroupPenalty
-    alpha_head: Float[Array, ""]
+    alpha_head: Float[Array, ""] | Float[Array, " k"]
     intercept: bool = eqx.field(static=True, default=True)
     chunk: int | None = eqx.field(static=True, default=None)
     derivative: Literal["kaufman", "golub-pereyra", "gauss-newton"] = eqx.field(static=True, default="kaufman")
@@ -139,7 +140,8 @@ class VarPro(eqx.Module):
     def head_penalty(self, head: Float[Array, "k q"]) -> Float[Array, ""]:
         """``alpha_W/2 ||W_m||^2``, intercept left out."""
         k, q = head.shape
-        return 0.5 * self.alpha_head * jnp.sum(head_mask(k, q - self.intercept, self.intercept, head.dtype) * head**2)
+        mask = head_mask(k, q - self.intercept, self.intercept, head.dtype)
+        return 0.5 * jnp.sum(self.alpha_head * jnp.sum(mask * head**2, axis=1))
 
     def moving_head(self, theta: PyTree, solved: Head, steps: int = 1) -> Float[Array, "k q"]:
         """The optimal head as a differentiable function of theta, near where it was solved.
@@ -175,7 +177,7 @@ class VarPro(eqx.Module):
         rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(self.embed(theta), head) - self.c)
         free = head[:, : head.shape[1] - self.intercept]
         return jnp.concatenate(
-            [rest.reshape(-1), self.penalty.root(theta), jnp.sqrt(self.alpha_head) * free.reshape(-1)]
+            [rest.reshape(-1), self.penalty.root(theta), (jnp.sqrt(self.alpha_head)[..., None] * free).reshape(-1)]
         )
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
@@ -213,7 +215,7 @@ class VarPro(eqx.Module):
             def both(theta: PyTree) -> tuple[Array, Array]:
                 moving = self.moving_head(theta, solved)
                 free = moving[:, : moving.shape[1] - self.intercept]
-                return self.scores(self.embed(theta), moving), held * jnp.sqrt(self.alpha_head) * free
+                return self.scores(self.embed(theta), moving), held * jnp.sqrt(self.alpha_head)[..., None] * free
 
             (ds, dw), back = jax.jvp(both, (p,), (v,))[1], jax.vjp(both, p)[1]
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
@@ -247,6 +249,10 @@ class VarPro(eqx.Module):
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
         return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
+
+    def with_targets(self, c: Float[Array, "n k"]) -> VarPro:
+        """The same problem with other targets, as in units of their noise; nothing is compiled anew."""
+        return dataclasses.replace(self, c=c)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
         """The same problem with other penalty parameters; nothing is compiled anew."""

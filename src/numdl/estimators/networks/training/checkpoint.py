@@ -145,4 +145,4 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
 
 def _memory(memory: Any) -> tuple[Precisions, int]:
     (prior, noise), steps = memory
-    return Precisions(np.asarray(prior), float(noise)), int(steps)
+    return Precisions(np.asarray(prior), np.asarray(noise) if np.ndim(noise) else float(noise)), int(steps)

@@ -27,6 +27,7 @@ from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress
 from numdl.optimize.drivers.cascadic import carried
 from numdl.problems import FollowEvidence, VarPro, get_loss, laplace_metrics, probed_metrics
 from numdl.problems.blocks import over_samples
+from numdl.problems.evidence import units_of
 from numdl.problems.risk.losses import error_of
 from numdl.problems.sharding import count_shards, divide
 from numdl.regularize import GroupPenalty, Sizes, group_labels
@@ -155,16 +156,19 @@ class Trainer:
             c,
             w,
             GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
-            jnp.asarray(np.zeros((), dtype)),
+            jnp.asarray(np.zeros((k,) if self.squares and 1 < k <= net.width else (), dtype)),
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,
             n_shards=count_shards(self.mesh),
         )
-        counts = np.append(np.bincount(labels, minlength=len(names)), k * net.width)
-        fixed = np.full(len(names) + 1, np.nan)
-        fixed[:-1] = np.nan if settings.alpha is None else settings.alpha
-        fixed[-1] = np.nan if settings.alpha_head is None else settings.alpha_head
+        # Each target has its head's penalty, unless there are more targets than directions of the features: the
+        # outputs are then rotated into these, which takes one penalty.
+        heads = k if self.squares and k <= net.width else 1
+        counts = np.append(np.bincount(labels, minlength=len(names)), np.full(heads, k * net.width // heads))
+        fixed = np.full(len(names) + heads, np.nan)
+        fixed[: len(names)] = np.nan if settings.alpha is None else settings.alpha
+        fixed[len(names) :] = np.nan if settings.alpha_head is None else settings.alpha_head
         sizes = Sizes(self.data.total, k, counts, k, self.squares)
         follow = FollowEvidence(sizes, names, merge_head=settings.tied, fixed=fixed)
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
@@ -209,15 +213,20 @@ class Trainer:
             problem_next = None if finer is None else self.setup(finer, start)[0]
             level = OneLevel(with_steps("levels", net), self.settings.finest, problem_next)
 
+        seen = follow.start(self.settings.prior) if resume is None else resume.memory
+
         def watch(progress: Progress) -> Status | None:
-            validation = self._validation_error(problem, progress)
+            nonlocal seen
+            validation = self._validation_error(problem, progress, seen)
+            seen = progress.memory
             if validation is not None:
                 progress.history.setdefault("validation_error", []).append(validation)
             progress.history["seconds"][-1] = self.elapsed
             growth = self.settings.tol * self.data.total * self.data.c.shape[1]
             status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
             if level is not None:
-                status = level.book(progress, follow.apply(problem, progress.memory)) or status
+                here = follow.apply(problem, progress.memory).with_targets(problem.c)
+                status = level.book(progress, here) or status
             self.runs[key] = Run(net, start, progress, _partial(progress, status), algebra, self.settings.grouping)
             if self.observe is not None:
                 self.observe(self._record(progress, follow, phase))
@@ -252,11 +261,14 @@ class Trainer:
         self.runs[key] = Run(net, start, progress, result, algebra, self.settings.grouping)
         return self.runs[key]
 
-    def _validation_error(self, problem: VarPro, progress: Progress) -> float | None:
+    def _validation_error(self, problem: VarPro, progress: Progress, seen: Any) -> float | None:
+        """Of a head found with the noise that ``seen`` remembers."""
         if self._validation is None:
             return None
-        at = progress.iterate
-        return float(_held_out_error(problem.features, problem.loss.name, at.p, at.aux, *self._validation))
+        at, head = progress.iterate, progress.iterate.aux
+        if np.ndim(seen[0].noise):
+            head = head / jnp.asarray(units_of(seen[0].noise), head.dtype)[:, None]
+        return float(_held_out_error(problem.features, problem.loss.name, at.p, head, *self._validation))
 
     def _record(self, progress: Progress, follow: FollowEvidence, phase: str) -> dict[str, Any]:
         row = {name: column[-1] for name, column in progress.history.items()}

@@ -106,19 +106,27 @@ def train(
     unfinished = trainer.out_of_time
     if checkpoint is not None and writes(mesh):
         checkpoint.store(trainer, force=True) if unfinished else checkpoint.remove()
-    estimator.members_ = [member_of(run, data if trainer.squares else None) for run in runs]
+    given = trainer.settings.alpha_head
+    estimator.members_ = [member_of(run, data if trainer.squares else None, given) for run in runs]
     _describe(estimator, trainer, runs[0], stopped_by, unfinished)
     context.call_on_fit_task_end(estimator=estimator)
     if trainer.refused:
         first, tried = next(iter(trainer.refused.values())), len(trainer.refused) + len(trainer.runs)
         message = f"{len(trainer.refused)} of {tried} starts were left out. {first}"
         warnings.warn(f"{type(estimator).__name__}: {message}", RuntimeWarning, stacklevel=4)
-    if estimator.status_.code == "max_iter":
-        warnings.warn(
-            f"{type(estimator).__name__}: {estimator.status_.message} The fit may improve further: raise max_iter.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    advice = _advice(estimator)
+    if advice:
+        message = f"{type(estimator).__name__}: {estimator.status_.message} {advice}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def _advice(estimator: Any) -> str:
+    """What to do about a status that is no success; nothing where no step helps any more, which is one."""
+    code = estimator.status_.code
+    if code == "stalled" and not estimator.effective_dof_ >= 1:
+        return "The data determine no parameter of this fit: check that targets and weights belong to these rows."
+    advice = {"max_iter": "raise max_iter", "time_budget": "raise time_budget", "interrupted": "fit again, or go on"}
+    return f"The fit may improve further: {advice[code]}." if code in advice else ""
 
 
 def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str, unfinished: bool) -> None:

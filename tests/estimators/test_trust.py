@@ -1,0 +1,155 @@
+"""Numbers that can be trusted: a noise for each target, relative weights, constant columns, threads and forks."""
+
+import os
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from numdl.contracts.threads import one_blas_thread, require_threads
+from numdl.estimators import (
+    KernelRegressor,
+    LogisticClassifier,
+    RandomFeaturesRegressor,
+    SingleLayerRegressor,
+    TikhonovRegressor,
+)
+from numdl.estimators.common.intake import raw_weights, sample_weights, weighed
+
+UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
+
+
+def table(n, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 2))
+    f = np.stack([np.sin(2 * x[:, 0]) + x[:, 1], np.exp(x[:, 0]) * x[:, 1], x[:, 0] ** 2 - x[:, 1]], axis=1)
+    return x, UNITS * (f + NOISE * rng.standard_normal(f.shape))
+
+
+def uneven(n, seed=0):
+    """Rows of deviations from 0.01 to 0.5."""
+    rng = np.random.default_rng(seed)
+    x, sigma = rng.uniform(-1, 1, (n, 1)), 10 ** rng.uniform(-2, -0.3, n)
+    return x, 1 + np.sin(2 * x[:, 0]) + sigma * rng.standard_normal(n), sigma
+
+
+def test_three_targets_have_three_noises():
+    x, y = table(150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = SingleLayerRegressor(width=8, n_restarts=1, max_iter=60, random_state=0).fit(x, y)
+    new, target = table(1000, 1)
+    mean, std = model.predict(new, return_std=True)
+    errors = np.sqrt(np.mean((mean - target) ** 2, axis=0))
+    assert (errors < 1.5 * NOISE * UNITS).all()
+    ratio = std.mean(axis=0) / errors
+    assert ((ratio > 0.75) & (ratio < 1.35)).all(), ratio
+    # mutant: one noise for all is 5 times too large for the first
+    shared = np.sqrt(np.mean((errors / UNITS) ** 2)) * UNITS
+    assert (shared / errors).max() > 5
+
+
+def test_relative_weights_have_the_sum_of_kish():
+    w = np.array([1.0, 2.0, 0.0, 4.0])
+    for factor in (1.0, 1e-300, 1 / 3, 1e300):
+        found = sample_weights("call", factor * w, np.empty((4, 1)))
+        np.testing.assert_allclose(found.sum(), 49 / 21, rtol=1e-11)
+        np.testing.assert_allclose(found / found[0], w, rtol=1e-11)
+    assert sample_weights("call", np.full(7, 1e-9), np.empty((7, 1))).tolist() == [1.0] * 7
+    parts = weighed(w[2:], weighed(w[:2]).sums)
+    np.testing.assert_allclose(parts.n, weighed(w).n, rtol=1e-14)
+    assert raw_weights("call", w, np.empty((4, 1))).tolist() == w.tolist()
+
+
+@pytest.mark.parametrize("model", [TikhonovRegressor(), KernelRegressor("rbf", random_state=0)])
+def test_no_factor_on_the_weights_changes_a_fit(model):
+    x, y, sigma = uneven(40)
+    first = model.fit(x, y, sample_weight=1 / sigma**2).predict(x, return_std=True)
+    for factor in (1e-9, 1e6):
+        again = model.fit(x, y, sample_weight=factor / sigma**2).predict(x, return_std=True)
+        np.testing.assert_allclose(again, first, rtol=1e-5)
+
+
+def test_inverse_variances_as_weights_give_calibrated_intervals():
+    x, y, sigma = uneven(100)
+    new, target, _ = uneven(1000, 1)
+    model = KernelRegressor("rbf", random_state=0).fit(x, y, sample_weight=1 / sigma**2)
+    mean, std = model.predict(new, return_std=True)
+    truth = 1 + np.sin(2 * new[:, 0])
+    plain = KernelRegressor("rbf", random_state=0).fit(x, y).predict(new)
+    assert np.sqrt(np.mean((mean - truth) ** 2)) < 0.5 * np.sqrt(np.mean((plain - truth) ** 2))
+    assert 0.86 < np.mean(np.abs(mean - target) < 1.645 * std) < 0.95
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 20)])
+def test_rows_in_pieces_have_weights_relative_to_all(rows):
+    x, y, sigma = uneven(40)
+    w = 1e-5 / sigma**2
+    whole = TikhonovRegressor().fit(x, y, sample_weight=w)
+    pieces = TikhonovRegressor().partial_fit(x[rows], y[rows], sample_weight=w[rows])
+    if rows.stop:
+        pieces.partial_fit(x[20:], y[20:], sample_weight=w[20:])
+    assert pieces.alpha_ == pytest.approx(whole.alpha_, rel=1e-6)
+    np.testing.assert_allclose(pieces.coef_, whole.coef_, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RandomFeaturesRegressor(20, scale=1.0, random_state=0),
+        TikhonovRegressor(standardize=True),
+        KernelRegressor("rbf", random_state=0),
+        LogisticClassifier(0.1),
+    ],
+)
+def test_a_constant_column_cannot_move_a_prediction(model):
+    x, y, _ = uneven(30)
+    classes = isinstance(model, LogisticClassifier)
+    model.fit(np.column_stack([x, np.full(30, 7.3)]), y > 1 if classes else y)
+    predict = model.decision_function if classes else model.predict
+    here, far = (predict(np.column_stack([x, np.full(30, value)])) for value in (7.3, -1e4))
+    np.testing.assert_allclose(far, here, rtol=1e-12, atol=1e-12)
+
+
+def test_threads_give_the_threads_of_the_blas_back():
+    def setting():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before, inside, leave = setting(), threading.Event(), threading.Event()
+
+    def other():
+        with one_blas_thread():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with one_blas_thread():
+        thread.start()
+        inside.wait(10)
+    assert set(setting()) <= {1}, "the other one is still at work"
+    leave.set()
+    thread.join()
+    assert setting() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_is_refused_after_work_in_jax():
+    require_threads("here")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child == 0:
+        try:
+            require_threads("ResNetRegressor.fit")
+        except RuntimeError as error:
+            os._exit(3 if "forked" in str(error) else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
+def test_the_summary_names_constant_columns():
+    x, y, _ = uneven(30)
+    model = KernelRegressor("rbf", random_state=0).fit(np.column_stack([np.full(30, 7.3), x]), y)
+    assert model.summary().facts["Constant inputs"] == "0: left out"
