@@ -12,8 +12,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from numdl.checks import shown
-from numdl.estimators.common.effects import effects
 from numdl.data.table.scale import FLAT
+from numdl.estimators.common.effects import effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
 
 if TYPE_CHECKING:
