@@ -54,7 +54,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     with blame_input():
         table = read_table(data, text=encoder.text_columns)
         x = encoder.transform(table)
-        for note in encoder.unseen(table):
+        for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)
         names, columns = predictions(estimator, encoder, x, std=std)
     if out is None:

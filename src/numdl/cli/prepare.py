@@ -61,10 +61,9 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     Raises:
         UserError: the file, a column or a target cannot be used.
     """
-    encoder, x, y, columns = read_encoded(data, options)
+    encoder, x, y, columns, notes = read_encoded(data, options)
     shares = {"validation": options.validation, "test": options.test}
     wanted = {name: share for name, share in shares.items() if share > 0}
-    notes = list(encoder.notes)
     if wanted and len(x) < FEWEST:
         notes.append(f"All {len(x)} rows are used for the training: fewer than {FEWEST} are too few to hold some out.")
         wanted = {}
@@ -75,7 +74,7 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     return Prepared(encoder, parts, len(x), columns, notes)
 
 
-def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndarray, np.ndarray, int]:
+def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndarray, np.ndarray, int, list[str]]:
     """Read a file and turn its columns into numbers.
 
     Args:
@@ -83,7 +82,8 @@ def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndar
         options: targets and task.
 
     Returns:
-        The encoder, inputs (n, d), targets (n,) or (n, k) or labels (n,), and the number of columns of the file.
+        The encoder, inputs (n, d), targets (n,) or (n, k) or labels (n,), the number of columns of the file, and
+        sentences the user should see.
 
     Raises:
         UserError: the file, a column or a target cannot be used.
@@ -94,4 +94,4 @@ def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndar
         x, y = encoder.transform(table), encoder.targets(table)
     if encoder.task == "regression" and y.shape[1] == 1:
         y = y[:, 0]
-    return encoder, x, y, len(table.names)
+    return encoder, x, y, len(table.names), [*table.notes, *encoder.notes]
