@@ -52,7 +52,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     if std and "return_std" not in inspect.signature(estimator.predict).parameters:
         raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
     with blame_input():
-        table = read_table(data, text=encoder.text_columns)
+        table = read_table(data, text=encoder.text_columns, na=extra.get("options", {}).get("na", ()))
         x = encoder.transform(table)
         for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)

@@ -32,7 +32,8 @@ def run_select(
     """
     if out.is_file() and not overwrite:
         raise UserError(f"numdl select --out {out}: the file exists; give another name, or add --overwrite.")
-    encoder, x, y, _, notes = read_encoded(data, FitOptions(target=target, task="regression"))
+    found = read_encoded(data, FitOptions(target=target, task="regression"))
+    encoder, x, y, notes = found.encoder, found.whole.x, found.whole.y, found.notes
     from numdl.data import Scaler
     from numdl.estimators.tikhonov.selection import compare_criteria
 

@@ -14,7 +14,8 @@ from numdl.data.read.arrow import first_line, from_arrow
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
 from numdl.data.read.text.quotes import check_quotes
-from numdl.data.table.notation import MISSING, understood
+from numdl.data.read.understand import understood
+from numdl.data.table.notation import MISSING
 from numdl.data.table.table import Table
 
 _BLOCK, _MOST_BLOCK = 1 << 20, 1 << 30

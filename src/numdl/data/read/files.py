@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from numdl import checks
 from numdl.data.read.several import matching, stacked, without
 from numdl.data.read.sources import COMPRESSED, STANDARD_INPUT, Source, check_archive, extension_of, load
-from numdl.data.table.notation import understood
+from numdl.data.read.understand import understood
 from numdl.data.table.table import Table
 
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")

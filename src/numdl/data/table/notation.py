@@ -8,14 +8,13 @@ explained, such as ``<0.05`` or ``5 mm`` above ``3 cm``, are never categories: t
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from numdl.data.table.dates import is_date
-from numdl.data.table.table import Table, listed
 
 _MISSING = (
     "|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|NaT|-|--|"
@@ -41,6 +40,9 @@ _UNITS = (
     "USD mm2 cm2 m2 m3 mm3 cm3"
 )
 _KNOWN = frozenset(_UNITS.split())
+_SAMPLE = 200
+"""Words that are looked at before all are."""
+
 _WHOLE = re.compile(r"[+-]?\d+")
 _SIGNS = "%‰°€$£¥₹Ωµ"
 _TAIL = r"(?:[eE] ?[+-]?\d+)?"
@@ -111,10 +113,15 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
     if _beyond(found):
         return Reading(None, identifier=True)
     if decimal != ",":
-        plain = {word: plain_number(word) for word in found.rows}
-        if None not in plain.values():
+        plain: dict[str, float | None] = {}
+        for word in found.rows:
+            plain[word] = plain_number(word)
+            if plain[word] is None:
+                break
+        else:
             return Reading(_spread(words, plain))
-    if sum(is_date(word) for word in found.rows) > 0.5 * len(found.rows):
+    few = list(itertools.islice(found.rows, _SAMPLE))
+    if sum(map(is_date, few)) > 0.5 * len(few):
         return Reading(None)
     parts = {word: _LIKE.fullmatch(_plain_signs(word)) for word in found.rows}
     usual, several = _usual_unit(parts, found), len(found.rows) > MANY_NUMBERS
@@ -125,34 +132,6 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
         if word not in like:
             return _refused(found.rows[word], f"{word!r} is not a number")
     return _explain(words, found, parts, decimal)
-
-
-def understood(table: Table, decimal: str | None, text: Sequence[str] = ()) -> Table:
-    """Turn the columns of words that are numbers in another notation into numbers.
-
-    Args:
-        table: as a reader gave it.
-        decimal: decimal sign of the file, None if it shows none.
-        text: columns that stay text.
-
-    Returns:
-        The table, with a note for each notation that was met and the units that cells carried.
-    """
-    columns, units = list(table.columns), dict(table.units)
-    met: dict[tuple[str, ...], list[str]] = {}
-    for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
-        if column.dtype.kind != "O" or name in text:
-            continue
-        reading = interpret(column, decimal)
-        if reading.values is None:
-            continue
-        columns[j] = reading.values
-        if reading.unit:
-            units[name] = reading.unit
-        if reading.notation:
-            met.setdefault(reading.notation, []).append(name)
-    notes = [f"{_columns(names)} read as numbers with {', '.join(notation)}." for notation, names in met.items()]
-    return Table(table.names, tuple(columns), (*table.notes, *notes), units)
 
 
 def _different(words: np.ndarray) -> _Words:
@@ -173,6 +152,8 @@ def _beyond(found: _Words) -> bool:
 
 
 def _plain_signs(word: str) -> str:
+    if word.isascii():
+        return word.strip()
     return _MINUS.sub("-", word.translate(_BLANKS).strip())
 
 
@@ -218,7 +199,7 @@ def _explain(words: np.ndarray, found: _Words, parts: dict[str, re.Match[str] | 
             continue
         if match["qualifier"]:
             return _refused(row, f"{word!r} is a bound and not a value")
-        numerals[word] = re.sub("[dD]", "e", match["number"]).replace("e ", "e").strip()
+        numerals[word] = match["number"].replace("d", "e").replace("D", "e").replace("e ", "e").strip()
         units[word] = _unit(match)
     first = next(iter(units))
     other = next((word for word in units if units[word] != units[first]), None)
@@ -256,8 +237,9 @@ def _doubtful(numerals: dict[str, str], decimal: str) -> str | None:
 def _values(numerals: dict[str, str], decimal: str) -> dict[str, float | None]:
     """Values under the decimal sign; all words group their digits alike, if at all."""
     best: dict[str, float | None] = {}
+    few = list(itertools.islice(numerals.values(), _SAMPLE))
     for (sign, group), pattern in _GROUPED.items():
-        if sign != decimal:
+        if sign != decimal or (best and not all(map(pattern.fullmatch, few))):
             continue
         values = {
             word: plain_number(numeral.replace(group, "").replace(decimal, ".")) if pattern.fullmatch(numeral) else None
@@ -282,9 +264,10 @@ def _described(found: _Words, numerals: dict[str, str], decimal: str, unit: str)
     for group, name in ((other, f"'{other}'"), (" ", "blanks"), ("'", "apostrophes")):
         if any(group in numeral for numeral in numerals.values()):
             said.append(f"{name} between thousands")
-    if any(re.search(r"\d[dD] ?[+-]?\d", _plain_signs(word)) for word in found.rows):
+    together = "\n".join(found.rows)
+    if re.search(r"\d[dD] ?[+-]?\d", together):
         said.append("exponents D of FORTRAN")
-    if any(_MINUS.search(word.strip()) for word in found.rows):
+    if not together.isascii() and any(_MINUS.search(word.strip()) for word in found.rows):
         said.append("a minus sign of typography")
     if unit:
         said.append(f"the unit {unit} in each cell")
@@ -293,7 +276,3 @@ def _described(found: _Words, numerals: dict[str, str], decimal: str, unit: str)
 
 def _refused(row: int, why: str) -> Reading:
     return Reading(None, problem=(row, why))
-
-
-def _columns(names: list[str]) -> str:
-    return f"Column {names[0]!r} is" if len(names) == 1 else f"Columns {listed(names)} are"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,6 +96,28 @@ class Table:
         if name not in self:
             raise ValueError(f"Table.column({name!r}): {absent(name, self.names)}")
         return self.columns[self._place[same_name(name)]]
+
+    def select(self, names: Sequence[str]) -> Table:
+        """The table with some of its columns.
+
+        Args:
+            names: the columns to keep, in this order.
+
+        Returns:
+            A table of the same rows.
+        """
+        return Table(tuple(names), tuple(self.column(name) for name in names), self.notes, self.units)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table with some of its rows.
+
+        Args:
+            rows: their numbers, from 0.
+
+        Returns:
+            A table of the same columns.
+        """
+        return Table(self.names, tuple(column[rows] for column in self.columns), self.notes, self.units)
 
 
 def same_name(name: str) -> str:
