@@ -162,3 +162,30 @@ def test_wrong_words(numdl, tmp_path):
         assert done.code == 1 and f"numdl fit {option} {word}: needed is" in done.err
     done = numdl("fit", path, "--target", "y1", "--weights", "note", "--out", tmp_path / "r")
     assert done.code == 1 and "--weights 'note': needed are numbers" in done.err
+
+
+def test_weights_belong_to_their_rows(tmp_path):
+    from numdl.cli.options import FitOptions
+    from numdl.cli.prepare import prepare
+
+    path = write(tmp_path)
+    table = read_table(path)
+    weight = dict(zip(table.column("x1"), table.column("w"), strict=True))
+    prepared = prepare(path, FitOptions(target=("y1",), weights="w", drop=("note", "y2", "run")))
+    assert prepared.encoder.feature_names == ("x1", "x2")
+    assert prepared.weights.tolist() == [weight[x] for x in prepared.parts["train"].x[:, 0]]
+
+
+def test_predict_knows_what_was_said_about_missing_entries(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    header, *lines = path.read_text().splitlines()
+    lines[3:9] = [line.replace(line.split(",")[1], "-999") for line in lines[3:9]]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    named = ("--target", "y1", "--inputs", "x*", "--na", "-999", "--missing", "impute")
+    assert numdl("fit", path, *named, "--out", tmp_path / "r").code == 0
+    assert stand_in.Regressor.seen["X"].shape[1] == 3
+    (tmp_path / "new.csv").write_text("x1,x2\n-999,0.5\nN/A,0.5\n")
+    done = numdl("predict", tmp_path / "r", tmp_path / "new.csv")
+    assert done.code == 0, done.err
+    name, first, second = done.out.splitlines()
+    assert name == "y1" and first == second

@@ -138,3 +138,8 @@ def test_many_columns(tmp_path):
     names = [f"channel{i}" for i in range(10_000)]
     table = read(tmp_path, "\n".join([",".join(names), *[",".join(["1"] * len(names))] * 2]))
     assert len(table.names) == 10_000 and table.column("channel9999").tolist() == [1, 1]
+
+
+def test_line_that_shows_the_encoding_may_end_in_blanks_of_it(tmp_path):
+    table = read(tmp_path, b"a,b\n1,2\n\xa03,4\n")
+    assert table.column("a").tolist() == [1, 3] and "line 3 is not UTF-8" in table.notes[0]

@@ -52,7 +52,7 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
     if std and "return_std" not in inspect.signature(estimator.predict).parameters:
         raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
     with blame_input():
-        table = read_table(data, text=encoder.text_columns, na=extra.get("options", {}).get("na", ()))
+        table = read_table(data, text=encoder.text_columns, **_reading(extra))
         x = encoder.transform(table)
         for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)
@@ -62,6 +62,12 @@ def run_predict(model: Path, data: Path, out: Path | None, *, std: bool, overwri
         return None
     with blame_input():
         return write_predictions(out, names, columns, overwrite=overwrite)
+
+
+def _reading(extra: dict[str, Any]) -> dict[str, Any]:
+    """What the user told the fit about the file holds for files of its kind."""
+    options = extra.get("options", {})
+    return {"na": options.get("na", ()), "header": options.get("header")}
 
 
 def predictions(

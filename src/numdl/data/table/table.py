@@ -44,6 +44,9 @@ class Table:
         for name, given in (("names", self.names), ("columns", self.columns)):
             if isinstance(given, str) or not hasattr(given, "__iter__"):
                 raise TypeError(f"Table({name}={checks.shown(given)}): needs one for each column. Give a tuple.")
+        if isinstance(self.notes, str) or not isinstance(self.notes, Sequence):
+            raise TypeError(f"Table(notes={checks.shown(self.notes)}): needs several sentences. Give a tuple.")
+        checks.instance("Table", "units", self.units, Mapping, "Give a dictionary of units by name.")
         names = tuple(same_name(str(name)) for name in self.names)
         if not names or len(names) != len(self.columns):
             raise ValueError(

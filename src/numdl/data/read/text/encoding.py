@@ -51,8 +51,8 @@ def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
             f"{call}: line {_line(raw, error.start)} is text neither in UTF-8 nor in Windows-1252; save the file with "
             "the encoding UTF-8."
         ) from None
-    shown = text.splitlines()[line - 1].strip()
-    start = max(0, next(i for i, sign in enumerate(shown) if ord(sign) > 127) - 20)
+    shown = text.split("\n")[line - 1].strip()
+    start = max(0, next((i for i, sign in enumerate(shown) if ord(sign) > 127), 0) - 20)
     note = f"The file is read as Windows-1252, since line {line} is not UTF-8 ({shown[start : start + 40]!r})."
     return text.encode(), [note]
 
