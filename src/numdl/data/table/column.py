@@ -95,7 +95,7 @@ def kind_of(column: np.ndarray, unnamed: bool = False) -> Kind:
             return Kind("identifier", "it has no name and counts the rows", values, distinct)
         return Kind("number", "", values, distinct)
     assert reading is not None
-    words = {word for word in column if not is_missing(word)}
+    words = dict.fromkeys(word for word in column if not is_missing(word))  # in order: notes name the first one
     if not words:
         return Kind("empty", "it holds nothing")
     if reading.identifier:
