@@ -69,8 +69,8 @@ def test_text_on_request(tmp_path):
 
 def test_text_far_below_many_numbers(tmp_path):
     # beyond the first block of the reader, whose types are then revised
-    table = read(tmp_path, "a,b\n" + "1,2\n" * 300_000 + "?,2.5\n")
-    assert table.n == 300_001 and table.column("a")[-1] == "?" and table.column("b")[-1] == 2.5
+    table = read(tmp_path, "a,b\n" + "1,2\n" * 300_000 + "off,2.5\n")
+    assert table.n == 300_001 and table.column("a")[-1] == "off" and table.column("b")[-1] == 2.5
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.txt"])
@@ -87,11 +87,17 @@ def test_ragged_row_is_named(tmp_path, name):
         ("a,b\n", "a header but no rows"),
         ("#a,b\n", "a header but no rows"),
         ("\n \n", "only blank lines"),
-        ('a,b\n1,x\n2,"y\n3,z\n', "data row 2 opens a quote that is never closed"),
-        (b"a,b\n1,\xe4\n", "line 2 is not text in UTF-8"),
-        (b"a,b\n" + b"1,2\n" * 20_000 + b"1,\xe4\n", "column 'b' is not text in UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16"), "not text in UTF-8"),
-        ("1.5,1.5,x\n1,2,y\n", "occur more than once"),
+        ('a,b\n1,x\n2,"y\n3,z\n', "line 3 opens a quote that is never closed"),
+        (
+            'a,b\n1,"x\n2,y\n3,"z\n4,t\n',
+            "line 2 opens a quote that is never closed .the next one, in line 4",
+        ),
+        (b"a,b\n1,2\n\x00\x00,2\n", "holds zero bytes"),
+        (b"a,b\n1,2\n\x01\x02,2\n", "line 3 holds the byte 0x01, so the file is not text"),
+        (b"a,b\n1,\xe4\n2,\x81\n", "line 3 is text neither in UTF-8 nor in Windows-1252"),
+        ("1.5,1.5,x\n1,2,y\n", "may hold names or values; say which with --header or --no-header"),
+        ("0,1,2\n1.5,2,3\n", "may hold names or values"),
+        ("a,b,a\n1,2,3\n", "occur more than once"),
     ],
 )
 def test_refuses(tmp_path, content, says):
@@ -102,3 +108,38 @@ def test_refuses(tmp_path, content, says):
 
 def test_quoted_line_break_is_no_unclosed_quote(tmp_path):
     assert read(tmp_path, 'a,b\n1,x\n2,"y\nz"\n').column("b").tolist() == ["x", "y\nz"]
+
+
+def test_quotes_within_fields_are_letters(tmp_path):
+    table = read(tmp_path, 'pipe,d\n5" steel,1\n6" iron,2\n"8"" lead",3\n"",4\n')
+    assert table.column("pipe").tolist() == ['5" steel', '6" iron', '8" lead', None]
+
+
+def test_header_on_request(tmp_path):
+    content = "2019,2020,2021\n1.5,2,3\n"
+    assert read(tmp_path, content, header=True).names == ("2019", "2020", "2021")
+    assert read(tmp_path, content, header=False).column("column0").tolist() == [2019, 1.5]
+
+
+def test_row_cut_off_at_the_end_is_no_footer(tmp_path):
+    for last in ("3", "elm", "3.5,"):
+        with pytest.raises(ValueError, match="data row 3 has"):
+            read(tmp_path, f"a,b,c\n1,2,x\n2,3,y\n{last}\n")
+
+
+def test_further_missing_words(tmp_path):
+    table = read(tmp_path, "a,b\n-999,off\n2,1.5\n3,2.5\n", na=["-999", "off"])
+    np.testing.assert_array_equal(table.column("a"), [np.nan, 2, 3])
+    assert table.column("b").tolist() == [None, "1.5", "2.5"]
+
+
+def test_many_columns(tmp_path):
+    """Time is linear in the number of columns: 2000 took 27 seconds."""
+    names = [f"channel{i}" for i in range(10_000)]
+    table = read(tmp_path, "\n".join([",".join(names), *[",".join(["1"] * len(names))] * 2]))
+    assert len(table.names) == 10_000 and table.column("channel9999").tolist() == [1, 1]
+
+
+def test_line_that_shows_the_encoding_may_end_in_blanks_of_it(tmp_path):
+    table = read(tmp_path, b"a,b\n1,2\n\xa03,4\n")
+    assert table.column("a").tolist() == [1, 3] and "line 3 is not UTF-8" in table.notes[0]

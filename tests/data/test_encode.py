@@ -103,15 +103,15 @@ def test_missing_or_infinite_numbers_are_refused(bad, says):
 
 def test_text_among_numbers_is_refused_from_a_file(tmp_path):
     rows = [f"{i},{i * 0.5}" for i in range(1, 31)]
-    rows[16] = "n/a,8.5"
+    rows[16] = "off,8.5"
     (tmp_path / "a.csv").write_text("\n".join(["a,y", *rows]))
     data = read_table(tmp_path / "a.csv")
-    with pytest.raises(ValueError, match="column 'a', row 17: 'n/a' is not a number"):
+    with pytest.raises(ValueError, match="column 'a', row 17: 'off' is not a number"):
         TableEncoder.fit(data, "y")
-    with pytest.raises(ValueError, match="column 'a', row 17: 'n/a' is not a number"):
+    with pytest.raises(ValueError, match="column 'a', row 17: 'off' is not a number"):
         TableEncoder.fit(data, "a", task="regression")
     fitted = TableEncoder.fit(table(a=np.arange(3.0), y=np.arange(3.0)), "y")
-    with pytest.raises(ValueError, match=r"transform: column 'a', row 17: 'n/a' is not a number"):
+    with pytest.raises(ValueError, match=r"transform: column 'a', row 17: 'off' is not a number"):
         fitted.transform(data)
 
 
@@ -204,3 +204,71 @@ def test_json_of_another_version_or_incomplete():
 )
 def test_guess_task(column, task):
     assert guess_task(column) == task
+
+
+def test_text_different_in_most_rows_is_no_classification():
+    names = [f"sample {i}" for i in range(51)]
+    data = table(x=np.arange(60.0), name=names + ["a"] * 9)
+    for task in ("auto", "classification"):
+        with pytest.raises(ValueError, match="text with 52 different values, 51 of which occur once"):
+            TableEncoder.fit(data, "name", task)
+    few = table(x=np.arange(60.0), name=names[:50] + ["a"] * 10)
+    assert TableEncoder.fit(few, "name").task == "classification"
+
+
+def test_what_names_rows_is_left_out_with_a_true_note(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        ",serial,day,x,y\n" + "".join(f"{i},{2**60 + i},2024-05-{i + 1:02d},{i * i},{i}.5\n" for i in range(20))
+    )
+    encoder = TableEncoder.fit(read_table(tmp_path / "a.csv"), "y")
+    assert encoder.feature_names == ("x",)
+    assert [note.split(":")[0] for note in encoder.notes] == [
+        f"Column {name!r} is dropped" for name in ("column0", "serial", "day")
+    ]
+    assert "counts the rows" in encoder.notes[0] and "beyond 2^53" in encoder.notes[1] and "dates" in encoder.notes[2]
+
+
+@pytest.mark.parametrize("through_file", [False, True])
+def test_missing_entries_filled(through_file):
+    x = np.array([1.0, np.nan, 3, 5, 100])
+    kind = np.array(["oak", "elm", None, "oak", "elm"], dtype=object)
+    data = Table(("x", "kind", "y"), (x, kind, np.arange(5.0)))
+    encoder = TableEncoder.fit(data, "y", missing="impute")
+    if through_file:
+        encoder = TableEncoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert encoder.feature_names == ("x", "x missing", "kind=elm", "kind=oak", "kind missing")
+    new = encoder.transform(Table(("x", "kind"), (np.array([np.nan, 2]), np.array(["oak", "?"], dtype=object))))
+    np.testing.assert_array_equal(new, [[4, 1, 0, 1, 0], [2, 0, 1, 0, 1]])  # the median of 1, 3, 5, 100, and elm
+
+
+def test_filled_as_scikit_learn_fills():
+    from sklearn.impute import SimpleImputer
+
+    x = np.random.default_rng(0).normal(size=200)
+    x[::7] = np.nan
+    data = table(x=x, y=np.arange(200.0))
+    expected = SimpleImputer(strategy="median", add_indicator=True).fit_transform(x[:, None])
+    np.testing.assert_array_equal(TableEncoder.fit(data, "y", missing="impute").transform(data), expected)
+
+
+def test_dates_as_numbers():
+    words = ["2024-05-31 00:00", "2024-06-01 06:00", "2024-06-02 12:00"]
+    data = table(t=words, y=[1.0, 2.0, 4.0])
+    elapsed = TableEncoder.fit(data, "y", dates="elapsed")
+    np.testing.assert_allclose(elapsed.transform(data)[:, 0], [0, 1.25, 2.5])
+    cyclic = TableEncoder.from_json(json.loads(json.dumps(TableEncoder.fit(data, "y", dates="cyclic").to_json())))
+    assert cyclic.feature_names == ("t sin(day)", "t cos(day)", "t sin(year)", "t cos(year)")
+    np.testing.assert_allclose(cyclic.transform(data)[:, :2], [[0, 1], [1, 0], [0, -1]], atol=1e-9)
+    german = table(t=["31.05.2024 0:00", "01.06.2024 06:00", "2.6.2024 12:00"])
+    np.testing.assert_allclose(elapsed.transform(german)[:, 0], [0, 1.25, 2.5])
+    with pytest.raises(ValueError, match="cannot be told whether '3/4/2024' begins with the day or the month"):
+        TableEncoder.fit(table(t=["3/4/2024", "5/6/2024"], y=[1.0, 2.0]), "y", dates="elapsed")
+    american = TableEncoder.fit(table(t=["3/4/2024", "5/16/2024"], y=[1.0, 2.0]), "y", dates="elapsed")
+    assert american.transform(table(t=["3/5/2024"]))[0, 0] == 1
+
+
+def test_another_unit_is_refused():
+    data = Table(("x", "y"), (np.arange(3.0), np.arange(3.0)), (), {"x": "mm"})
+    encoder = TableEncoder.fit(data, "y")
+    with pytest.raises(ValueError, match="column 'x' has the unit cm here and had mm in training"):
+        encoder.transform(Table(("x",), (np.arange(3.0),), (), {"x": "cm"}))

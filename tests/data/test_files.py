@@ -48,7 +48,7 @@ def test_folder_and_unknown_extension(tmp_path):
     with pytest.raises(ValueError, match="this is a folder") as error:
         read_table(tmp_path)
     sentence(error)
-    for name in ("a.xlsx", "noextension"):
+    for name in ("a.doc", "noextension", "a.mat.gz"):
         (tmp_path / name).write_text("x")
         with pytest.raises(ValueError, match="unknown extension") as error:
             read_table(tmp_path / name)
@@ -88,7 +88,7 @@ def test_parquet_types(tmp_path):
     assert table.column("text").tolist() == ["a", None, "c"]
     assert table.column("category").tolist() == ["u", "v", "u"]
     assert table.column("date").tolist() == ["1970-01-01", "1970-01-02", "1970-01-03"]
-    assert table.column("big")[0] == 2.0**60
+    assert table.column("big").tolist() == ["1152921504606846977", "0", "0"]
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.999])
@@ -144,3 +144,55 @@ def test_predictions_refused_before_anything_is_written(tmp_path):
     assert there.read_text() == "keep" and sorted(os.listdir(tmp_path)) == ["d.csv", "there.csv"]
     write_predictions(there, ["a"], column, overwrite=True)
     assert read_table(there).names == ("a",)
+
+
+def test_archive_that_inflates_beyond_the_limit(tmp_path, monkeypatch):
+    import gzip
+    import zipfile
+
+    from numdl.data.read import sources
+
+    monkeypatch.setattr(sources, "MOST_BYTES", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", bytes(2 << 20))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(bytes(2 << 20)))
+    np.savez_compressed(tmp_path / "a.npz", X=np.zeros((1 << 17, 2)))
+    (tmp_path / "a.xlsx").write_bytes((tmp_path / "a.zip").read_bytes())
+    for name in ("a.zip", "a.csv.gz", "a.npz", "a.xlsx"):
+        with pytest.raises(ValueError, match=r"bytes inflates to [\d, a-z]+, above the limit of 1,048,576") as error:
+            read_table(tmp_path / name)
+        sentence(error)
+
+
+def test_an_extra_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    import sys
+
+    for package, extra, name in (("python_calamine", "excel", "a.xlsx"), ("h5py", "hdf5", "a.h5")):
+        (tmp_path / name).write_bytes(b"x")
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(ValueError, match=rf"{package}, which is not installed; run pip install 'numdl\[{extra}\]'"):
+            read_table(tmp_path / name)
+
+
+def test_rows_of_several_files(tmp_path):
+    (tmp_path / "run1.csv").write_text("a,b\n1,x\n")
+    (tmp_path / "run2.csv").write_text("b,a\n7,2\n")
+    table = read_table(tmp_path / "run*.csv")
+    assert table.column("a").tolist() == [1, 2] and table.column("b").tolist() == ["x", "7"]
+    assert table.notes == ("The rows of 2 files are joined.",)
+    (tmp_path / "run3.csv").write_text("a,c\n1,x\n")
+    with pytest.raises(
+        ValueError, match=r"run1.csv and \S*run3.csv do not have the same columns \('b', 'c' only in one"
+    ):
+        read_table(tmp_path / "run*.csv")
+
+
+def test_standard_input(monkeypatch):
+    import io
+    import sys
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a;b\n1;2,5\n")))
+    assert read_table("-").column("b").tolist() == [2.5]
+    with pytest.raises(ValueError, match="standard input is empty"):
+        read_table("-")

@@ -42,8 +42,8 @@ def _all(
 
 @app.command()
 def fit(
-    data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
-    target: Annotated[list[str], typer.Option(help="Column to predict; may be given several times.")],
+    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
+    target: Annotated[list[str], typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.")],
     task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
     model: Annotated[
         str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.")
@@ -73,6 +73,21 @@ def fit(
     restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
     max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
+    inputs: Annotated[list[str] | None, typer.Option(help="Input columns, also patterns: 'T*', T0:T9.")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Columns to leave out, also patterns.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="Columns that are categories, whatever they hold.")] = None,
+    na: Annotated[list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.")] = None,
+    missing: Annotated[
+        str, typer.Option(help="Missing entries: refuse, drop (their rows), impute (median and indicator).")
+    ] = "refuse",
+    dates: Annotated[str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).")] = "drop",
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Column that says how much each row counts.")] = None,
+    split: Annotated[
+        str, typer.Option(help="Rows held out: random, time (the last), group:COLUMN, file:TEST.csv.")
+    ] = "random",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train the model that suits a table, or the one you name; write model and report.
@@ -100,10 +115,35 @@ def fit(
         restarts=number_or_auto("--restarts", restarts, int),
         max_iter=max_iter,
         dtype=dtype,
+        inputs=tuple(inputs or ()),
+        drop=tuple(drop or ()),
+        text=tuple(text or ()),
+        na=tuple(na or ()),
+        header=header,
+        missing=missing,
+        dates=dates,
+        weights=weights,
+        split=split,
     )
     from numdl.cli.fit import run_fit
 
     raise typer.Exit(run_fit(data, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
+
+
+@app.command()
+def look(
+    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="File for a page.")] = None,
+    na: Annotated[list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+) -> None:
+    """Say what a table holds, what is wrong with it, and which command to run next."""
+    from numdl.cli.look import run_look
+
+    run_look(data, out, na=tuple(na or ()), header=header, overwrite=overwrite)
 
 
 @app.command()
@@ -146,7 +186,7 @@ def export(
 
 @app.command()
 def select(
-    data: Annotated[Path, typer.Argument(help="Table: CSV, TSV, TXT, Parquet, NPZ or MAT.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
     target: Annotated[list[str], typer.Option(help="Column of numbers to predict; may be given several times.")],
     out: Annotated[Path, typer.Option(help="File for the page.")] = Path("selection.html"),
     operator: Annotated[

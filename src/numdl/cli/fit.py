@@ -170,7 +170,7 @@ def _facts(data: Path, prepared: Prepared) -> dict[str, str]:
         "Target": ", ".join(encoder.target_names),
         "Rows": ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()),
         "Inputs": f"{len(encoder.feature_names)} from columns: {' and '.join(kinds)}",
-    }
+    } | ({"Notes on the file": " ".join(prepared.notes)} if prepared.notes else {})
 
 
 def _cut_short(folder: RunFolder, model: str) -> bool:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions, difference
+from numdl.data.read.several import matching
+from numdl.data.read.sources import STANDARD_INPUT
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # of an atomic write that was killed
 
@@ -161,8 +163,13 @@ def abandon(folder: RunFolder) -> None:
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file, so that a run can tell whether it resumes on the data it began with."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if str(path) == STANDARD_INPUT:  # it can be read only once
+        return ""
+    digests = []
+    for one in matching(path):
+        with one.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def model_file(path: Path) -> Path:

@@ -120,7 +120,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in _NETWORKS:
             make = {AUTO: _auto, LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
-            return make(prepared.encoder.task, options).fit(train.x, train.y, **_divided(mesh))
+            return make(prepared.encoder.task, options).fit(train.x, train.y, **_weighted(prepared), **_divided(mesh))
         return _network(prepared, options, checkpoint, progress, mesh)
 
 
@@ -160,6 +160,11 @@ def _divided(mesh: Any) -> dict[str, Any]:
     return {} if mesh is None else {"mesh": mesh}
 
 
+def _weighted(prepared: Prepared) -> dict[str, Any]:
+    """For a file with a column of weights."""
+    return {} if prepared.weights is None else {"sample_weight": prepared.weights}
+
+
 def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress, mesh: Any) -> Any:
     from numdl import estimators
 
@@ -171,6 +176,6 @@ def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress
         if options.model == "mlp" and "width" in given:
             given["widths"] = given.pop("width")
         model: Any = kind(**given, checkpoint=str(checkpoint))
-        model.fit(train.x, train.y, observe=progress.observe, **more, **_divided(mesh))
+        model.fit(train.x, train.y, observe=progress.observe, **more, **_weighted(prepared), **_divided(mesh))
     model.checkpoint = None  # the model may be copied to where this path means nothing
     return model

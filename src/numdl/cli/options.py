@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from numdl.cli.errors import UserError
+from numdl.data.table.feature import DATES, POLICIES
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -35,6 +36,15 @@ class FitOptions:
         restarts: number of random starts.
         max_iter: iterations at most.
         dtype: "float64" or "float32".
+        inputs: names or patterns of the input columns; all but the targets if empty.
+        drop: names or patterns of columns to leave out.
+        text: columns that are categories even if they look like numbers.
+        na: words and numbers that stand for a missing entry.
+        header: whether the first line holds names; None guesses.
+        missing: "refuse", "drop" or "impute".
+        dates: "drop", "elapsed" or "cyclic".
+        weights: column that says how many observations each row stands for.
+        split: "random", "time", "group:COLUMN" or "file:TEST.csv".
     """
 
     target: tuple[str, ...]
@@ -55,13 +65,37 @@ class FitOptions:
     restarts: int | None = None
     max_iter: int | None = None
     dtype: str | None = None
+    inputs: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    na: tuple[str, ...] = ()
+    header: bool | None = None
+    missing: str = "refuse"
+    dates: str = "drop"
+    weights: str | None = None
+    split: str = "random"
+
+    @property
+    def group(self) -> str | None:
+        """The column whose values stay together in the split, if there is one."""
+        return self.split.removeprefix("group:") if self.split.startswith("group:") else None
+
+    @property
+    def test_file(self) -> str | None:
+        """The file that holds the test rows, if there is one."""
+        return self.split.removeprefix("file:") if self.split.startswith("file:") else None
 
     def check(self) -> None:
         """Refuse what the estimators never see.
 
         Raises:
-            UserError: a share is out of range.
+            UserError: a share is out of range, or a word is unknown.
         """
+        for name, word, words in (("missing", self.missing, POLICIES), ("dates", self.dates, DATES)):
+            if word not in words:
+                raise UserError(f"numdl fit --{name} {word}: needed is {', '.join(words[:-1])} or {words[-1]}.")
+        if self.split not in ("random", "time") and not self.group and not self.test_file:
+            raise UserError(f"numdl fit --split {self.split}: needed is random, time, group:COLUMN or file:TEST.csv.")
         for name, share in (("test", self.test), ("validation", self.validation)):
             if not 0 <= share < 1:
                 raise UserError(f"numdl fit --{name} {share:g}: needed is a share of the rows in [0, 1), such as 0.1.")
@@ -92,8 +126,8 @@ class FitOptions:
 
     def to_json(self) -> dict[str, Any]:
         """The options as a dict of JSON types."""
-        several = {"width": list(self.width)} if isinstance(self.width, tuple) else {}
-        return dataclasses.asdict(self) | {"target": list(self.target)} | several
+        content = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
@@ -106,8 +140,9 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
     Returns:
         The first difference, or None.
     """
+    usual = FitOptions(()).to_json()  # of options that the version before did not have
     for name, value in now.items():
-        if name != "time" and before.get(name) != value:
+        if name != "time" and before.get(name, usual.get(name)) != value:
             return f"{_spelled(name, before.get(name))}, this command {_spelled(name, value)}"
     return None
 

@@ -55,9 +55,9 @@ def run_predict(
     formula = formula_of(plain, std=std)
     estimator = _estimator(path, std) if formula is None else formula
     with blame_input():
-        table = read_table(data, text=encoder.text_columns)
+        table = read_table(data, text=encoder.text_columns, **_reading(extra))
         x = encoder.transform(table)
-        for note in encoder.unseen(table):
+        for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)
         try:
             names, columns = predictions(estimator, encoder, x, std=std)
@@ -70,6 +70,12 @@ def run_predict(
         return None
     with blame_input():
         return write_predictions(out, names, columns, overwrite=overwrite)
+
+
+def _reading(extra: dict[str, Any]) -> dict[str, Any]:
+    """What the user told the fit about the file holds for files of its kind."""
+    options = extra.get("options", {})
+    return {"na": options.get("na", ()), "header": options.get("header")}
 
 
 def predictions(

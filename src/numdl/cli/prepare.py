@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numdl.cli.errors import blame_input
+from numdl.cli.columns import chosen, usable, weights_of
+from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
-from numdl.data import TableEncoder, read_table, split
+from numdl.data import Table, TableEncoder, read_table, split
+from numdl.data.table.profile import first_of_equals
 
 FEWEST = 10
 """Rows below which nothing is held out: the error of one or two rows says nothing."""
@@ -32,6 +34,26 @@ class Part(NamedTuple):
     rows: np.ndarray | None = None
 
 
+class Encoded(NamedTuple):
+    """A file as numbers.
+
+    Attributes:
+        encoder: how rows become numbers.
+        whole: all its rows.
+        weights: of the rows (n,), None without.
+        table: the same rows before they became numbers.
+        columns: number of columns of the file.
+        notes: sentences the user should see.
+    """
+
+    encoder: TableEncoder
+    whole: Part
+    weights: np.ndarray | None
+    table: Table
+    columns: int
+    notes: list[str]
+
+
 class Prepared(NamedTuple):
     """A file, ready for the training.
 
@@ -41,6 +63,7 @@ class Prepared(NamedTuple):
         rows: number of rows of the file.
         columns: number of columns of the file, targets included.
         notes: sentences the user should see.
+        weights: of the training rows, None without.
     """
 
     encoder: TableEncoder
@@ -48,6 +71,7 @@ class Prepared(NamedTuple):
     rows: int
     columns: int
     notes: list[str]
+    weights: np.ndarray | None = None
 
 
 def prepare(data: Path, options: FitOptions) -> Prepared:
@@ -63,37 +87,95 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     Raises:
         UserError: the file, a column or a target cannot be used.
     """
-    encoder, x, y, columns = read_encoded(data, options)
-    shares = {"validation": options.validation, "test": options.test}
+    found = read_encoded(data, options)
+    notes, n = list(found.notes), len(found.whole.x)
+    shares = {"validation": options.validation, "test": 0.0 if options.test_file else options.test}
     wanted = {name: share for name, share in shares.items() if share > 0}
-    notes = list(encoder.notes)
-    if wanted and len(x) < FEWEST:
-        notes.append(f"All {len(x)} rows are used for the training: fewer than {FEWEST} are too few to hold some out.")
+    if wanted and n < FEWEST:
+        notes.append(f"All {n} rows are used for the training: fewer than {FEWEST} are too few to hold some out.")
         wanted = {}
     fractions = {"train": 1.0 - sum(wanted.values())} | wanted
-    classes = y if encoder.task == "classification" else None
-    index = split(len(x), list(fractions.values()), options.seed, stratify=classes)
-    parts = {name: Part(x[rows], y[rows], rows + 1) for name, rows in zip(fractions, index, strict=True) if len(rows)}
-    return Prepared(encoder, parts, len(x), columns, notes)
+    index = divide(found, list(fractions.values()), options)
+    whole, weights = found.whole, found.weights
+    parts = {n: Part(whole.x[rows], whole.y[rows]) for n, rows in zip(fractions, index, strict=True) if len(rows)}
+    if options.test_file:
+        parts["test"] = _test(Path(options.test_file), found.encoder, options)
+    return Prepared(found.encoder, parts, n, found.columns, notes, None if weights is None else weights[index[0]])
 
 
-def read_encoded(data: Path, options: FitOptions) -> tuple[TableEncoder, np.ndarray, np.ndarray, int]:
+def divide(found: Encoded, fractions: list[float], options: FitOptions) -> list[np.ndarray]:
+    """Rows for training, validation and test; equal rows never lie on both sides.
+
+    Args:
+        found: the file.
+        fractions: share of each part, training first.
+        options: say how: at random, the last rows for the test, or groups of rows that stay together.
+
+    Returns:
+        Row numbers of each part.
+    """
+    x, y = found.whole
+    n, classes = len(x), y if found.encoder.task == "classification" else None
+    part = np.zeros(n, dtype=int)
+    if options.group:
+        values = found.table.column(options.group)
+        first = first_of_equals([values])
+        groups = np.unique(first)
+        if len(groups) < len(fractions):
+            raise UserError(
+                f"numdl fit --split {options.split}: {len(groups)} groups cannot be divided among {len(fractions)} "
+                "parts; name a column with more, or hold out less (--validation 0)."
+            )
+        for i, rows in enumerate(split(len(groups), fractions, options.seed)):
+            part[np.isin(first, groups[rows])] = i
+    elif options.split == "time":
+        part = np.searchsorted(np.cumsum(fractions)[:-1] * n, np.arange(n), side="right")
+    else:
+        index = split(n, fractions, options.seed, stratify=classes)
+        first = first_of_equals([*x.T, *y.reshape(n, -1).T])
+        if len(index) == 1 or np.array_equal(first, np.arange(n)):
+            return list(index)
+        for i, rows in enumerate(index):
+            part[rows] = i
+        part = part[first]
+        return [rows[part[rows] == i] for rows in (np.concatenate(index),) for i in range(len(fractions))]
+    first = first_of_equals([*x.T, *y.reshape(n, -1).T])
+    part = part[first]
+    return [np.flatnonzero(part == i) for i in range(len(fractions))]
+
+
+def read_encoded(data: Path, options: FitOptions) -> Encoded:
     """Read a file and turn its columns into numbers.
 
     Args:
         data: the file.
-        options: targets and task.
+        options: targets, inputs and task.
 
     Returns:
-        The encoder, inputs (n, d), targets (n,) or (n, k) or labels (n,), and the number of columns of the file.
+        Inputs (n, d), targets (n,) or (n, k) or labels (n,), and how they came about.
 
     Raises:
         UserError: the file, a column or a target cannot be used.
     """
     with blame_input():
-        table = read_table(data)
-        encoder = TableEncoder.fit(table, options.target, options.task)
-        x, y = encoder.transform(table), encoder.targets(table)
-    if encoder.task == "regression" and y.shape[1] == 1:
-        y = y[:, 0]
-    return encoder, x, y, len(table.names)
+        whole = read_table(data, text=options.text, header=options.header, na=options.na)
+        table, targets = chosen(whole, options)
+        table, notes = usable(table, targets, options.missing)
+        rows, w = weights_of(table, options.weights)
+        if options.group:
+            rows = rows.select([name for name in rows.names if name != options.group or name in targets])
+        encoder = TableEncoder.fit(rows, targets, options.task, missing=options.missing, dates=options.dates)
+        whole_rows = _part(encoder, rows)
+    return Encoded(encoder, whole_rows, w, table, len(whole.names), [*whole.notes, *notes, *encoder.notes])
+
+
+def _part(encoder: TableEncoder, table: Table) -> Part:
+    x, y = encoder.transform(table), encoder.targets(table)
+    return Part(x, y[:, 0] if encoder.task == "regression" and y.shape[1] == 1 else y)
+
+
+def _test(path: Path, encoder: TableEncoder, options: FitOptions) -> Part:
+    """The rows of the file that ``--split file:`` names."""
+    with blame_input():
+        table = read_table(path, text=encoder.text_columns, header=options.header, na=options.na)
+        return _part(encoder, usable(table, encoder.target_names, options.missing)[0])

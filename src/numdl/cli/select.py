@@ -32,7 +32,8 @@ def run_select(
     """
     if out.is_file() and not overwrite:
         raise UserError(f"numdl select --out {out}: the file exists; give another name, or add --overwrite.")
-    encoder, x, y, _ = read_encoded(data, FitOptions(target=target, task="regression"))
+    found = read_encoded(data, FitOptions(target=target, task="regression"))
+    encoder, x, y, notes = found.encoder, found.whole.x, found.whole.y, found.notes
     from numdl.data import Scaler
     from numdl.estimators.tikhonov.selection import compare_criteria
 
@@ -57,7 +58,7 @@ def run_select(
     summary = found.summary(f"Alpha for {', '.join(encoder.target_names)} from {data.name}", facts)
     with blame_input():
         write_selection(summary, out)
-    for note in encoder.notes:
+    for note in notes:
         console.print(Text(note), soft_wrap=True)
     console.print(selection_table(summary))
     for row in found.rows:

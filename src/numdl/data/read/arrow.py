@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,17 +26,18 @@ def from_arrow(call: str, arrow: Any) -> Table:
     Raises:
         ValueError: a column is neither numbers nor text, or is text in another encoding than UTF-8.
     """
-    keep = [i for i, name in enumerate(arrow.column_names) if not PANDAS_INDEX.fullmatch(name)]
-    names = [arrow.column_names[i] for i in keep]
-    return Table(tuple(names), tuple(_values(call, arrow.column_names[i], arrow.column(i)) for i in keep))
+    pairs = [
+        pair for pair in zip(arrow.column_names, arrow.columns, strict=True) if not PANDAS_INDEX.fullmatch(pair[0])
+    ]
+    return Table(tuple(name for name, _ in pairs), tuple(_values(call, *pair) for pair in pairs))
 
 
-def read_parquet(call: str, path: Path) -> Table:
+def read_parquet(call: str, raw: bytes) -> Table:
     """Read one Parquet file.
 
     Args:
         call: the call to name in an error.
-        path: an existing file.
+        raw: the whole file.
 
     Returns:
         Its columns.
@@ -49,9 +49,9 @@ def read_parquet(call: str, path: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(pa.BufferReader(raw)) as file:
             arrow = file.read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError, KeyError, IndexError) as error:
         raise ValueError(
             f"{call}: the file is truncated or is not Parquet ({first_line(error)}); write or copy it again."
         ) from None
@@ -88,8 +88,14 @@ def _values(call: str, name: str, column: Any) -> np.ndarray:
         return np.concatenate(parts) if parts else np.empty(0)
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.uint8()), pa.uint8()
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        # safe=False: integers above 2^53 round to the nearest float64 instead of being refused
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = column.to_numpy()
+        # integers beyond 2^53 cannot be told apart as float64: they name things and measure nothing
+        if kind.bit_width < 64 or pa.types.is_floating(kind) or not (np.abs(values.astype(np.float64)) > 1 << 53).any():
+            return values.astype(np.float64, copy=False)
+        column, kind = column.cast(pa.string()), pa.string()
+    if pa.types.is_decimal(kind):
+        # safe=False: decimals round to the nearest float64 instead of being refused
         return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     if (
         pa.types.is_temporal(kind)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from numdl.data.read.arrow import first_line
+from numdl.data.read.hdf5 import read_hdf5
+from numdl.data.read.matlab import variables_apart
+from numdl.data.read.sources import check_archive
 from numdl.data.table.table import Table
 
 
@@ -33,6 +35,7 @@ def read_npz(call: str, path: Path) -> Table:
     Raises:
         ValueError: damaged file, pickled objects, more than two dimensions, or different numbers of rows.
     """
+    check_archive(call, path)
     try:
         # opened here, because np.load leaves the file open when the archive is damaged
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -46,6 +49,10 @@ def read_npz(call: str, path: Path) -> Table:
         zlib.error,
         AttributeError,
         TypeError,
+        NotImplementedError,
+        MemoryError,
+        OverflowError,
+        RuntimeError,
     ) as error:
         if "allow_pickle" in str(error):
             raise ValueError(
@@ -56,7 +63,7 @@ def read_npz(call: str, path: Path) -> Table:
             f"{call}: the file is truncated or is no NPZ archive ({first_line(error)}); write it again "
             "with numpy.savez."
         ) from None
-    return _to_table(call, arrays, columns_too=False)
+    return to_table(call, arrays, columns_too=False)
 
 
 def read_mat(call: str, path: Path) -> Table:
@@ -70,43 +77,36 @@ def read_mat(call: str, path: Path) -> Table:
         The columns of all numeric and text variables in file order, ``y`` last if there is one.
 
     Raises:
-        ValueError: damaged file, version 7.3, or variables that agree neither in rows nor in columns.
+        ValueError: damaged file, or variables that agree neither in rows nor in columns.
     """
     with path.open("rb") as file:
         head = file.read(128)
     if head.startswith(b"MATLAB 7.3") or head.startswith(b"\x89HDF"):
-        raise ValueError(
-            f"{call}: this is a MATLAB 7.3 (HDF5) file, which is not read; save it again in MATLAB with "
-            "save(..., '-v7')."
-        )
-    import scipy.io
-
+        return read_hdf5(call, path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", scipy.io.matlab.MatReadWarning)
-            warnings.filterwarnings("ignore", ".*`spmatrix`")  # of SciPy 1.18: below, any kind is made dense
-            content = scipy.io.loadmat(path)
-    except Exception as error:  # on damaged files the reader raises almost any type
+        arrays = variables_apart(path)
+    except ValueError as error:
         raise ValueError(
             f"{call}: the file is truncated or is not MATLAB 5 ({first_line(error)}); save it again with "
             "save(..., '-v7')."
         ) from None
-    arrays: dict[str, np.ndarray] = {}
-    for name, value in content.items():
-        array = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
-        if not name.startswith("__") and array.dtype.names is None:
-            arrays[name] = _cell_strings(array)
-    return _to_table(call, arrays, columns_too=True)
+    return to_table(call, arrays, columns_too=True)
 
 
-def _cell_strings(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind != "O":
-        return array
-    words = [str(item.item()) if getattr(item, "size", 0) == 1 else "" for item in array.ravel()]
-    return np.array(words, dtype=object).reshape(array.shape)
+def to_table(call: str, arrays: dict[str, np.ndarray], columns_too: bool) -> Table:
+    """Named columns of the arrays of a file.
 
+    Args:
+        call: the call to name in an error.
+        arrays: by name, in the order of the file.
+        columns_too: whether samples may be columns.
 
-def _to_table(call: str, arrays: dict[str, np.ndarray], columns_too: bool) -> Table:
+    Returns:
+        The columns, ``y`` last if there is one, with a note where samples were columns.
+
+    Raises:
+        ValueError: no array, one that is no table, or different numbers of samples.
+    """
     given = arrays.pop("names", None)
     longest = max((array.size for array in arrays.values()), default=0)
     arrays = {name: array for name, array in arrays.items() if array.size > 1 or (longest == 1 and array.ndim)}
@@ -122,13 +122,18 @@ def _to_table(call: str, arrays: dict[str, np.ndarray], columns_too: bool) -> Ta
                 f"{call}: array {name!r} has type {array.dtype} and shape {array.shape}; keep only real or text arrays "
                 "with one or two dimensions."
             )
-    matrices = _oriented(arrays, columns_too)
-    if matrices is None:
+    oriented = _oriented(arrays, columns_too)
+    if oriented is None:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         either = "rows or the same number of columns" if columns_too else "rows"
         raise ValueError(
             f"{call}: the arrays do not have the same number of {either} ({shapes}); keep only those that do."
         )
+    matrices, turned = oriented
+    notes = ()
+    if turned:
+        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items() if min(array.shape) > 1)
+        notes = (f"Samples are the columns of the variables ({shown}), as all agree in their number.",)
     names: list[str] = []
     columns: list[np.ndarray] = []
     for name, matrix in matrices.items():
@@ -142,13 +147,14 @@ def _to_table(call: str, arrays: dict[str, np.ndarray], columns_too: bool) -> Ta
                 f"{call}: 'names' holds {len(names)} names for {len(columns)} columns; give one name for each column "
                 f"of {', '.join(matrices)}, in this order."
             )
-    return Table(tuple(names), tuple(np.ascontiguousarray(column) for column in columns))
+    return Table(tuple(names), tuple(np.ascontiguousarray(column) for column in columns), notes)
 
 
-def _oriented(arrays: dict[str, np.ndarray], columns_too: bool) -> dict[str, np.ndarray] | None:
+def _oriented(arrays: dict[str, np.ndarray], columns_too: bool) -> tuple[dict[str, np.ndarray], bool] | None:
+    """Matrices with samples as rows, and whether they were columns in the file."""
     matrices = {name: array[:, None] if array.ndim == 1 else array for name, array in arrays.items()}
     if not columns_too:
-        return matrices if len({len(matrix) for matrix in matrices.values()}) == 1 else None
+        return (matrices, False) if len({len(matrix) for matrix in matrices.values()}) == 1 else None
     for axis in (0, 1):
         proper = {matrix.shape[axis] for matrix in matrices.values() if min(matrix.shape) > 1}
         lengths = proper or {matrix.size for matrix in matrices.values()}
@@ -157,7 +163,8 @@ def _oriented(arrays: dict[str, np.ndarray], columns_too: bool) -> dict[str, np.
         (n,) = lengths
         vectors = [matrix for matrix in matrices.values() if min(matrix.shape) == 1]
         if all(vector.size == n for vector in vectors):
-            return {name: _rows_first(matrix, axis) for name, matrix in matrices.items()}
+            turned = axis == 1 and any(min(matrix.shape) > 1 for matrix in matrices.values())
+            return {name: _rows_first(matrix, axis) for name, matrix in matrices.items()}, turned
     return None
 
 

@@ -9,6 +9,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +17,76 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from numdl import checks
+from numdl.data.read.several import matching, stacked, without
+from numdl.data.read.sources import COMPRESSED, STANDARD_INPUT, Source, check_archive, extension_of, load
+from numdl.data.read.understand import understood
 from numdl.data.table.table import Table
 
-READABLE = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".npz", ".mat")
-"""File name extensions that `read_table` understands."""
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
+RECORDS = (".jsonl", ".ndjson")
+READABLE = (*TEXT, *SHEETS, *RECORDS, ".parquet", ".npz", ".mat", ".h5", ".hdf5")
+"""File name extensions that `read_table` understands; text, sheets, records and Parquet also compressed or in a ZIP."""
+
+_PACKED = (".zip", *COMPRESSED)
+_UNPACKED = (*TEXT, *SHEETS, *RECORDS, ".parquet")
 
 WRITABLE = (".csv", ".parquet")
 """File name extensions that `write_predictions` understands."""
 
 
-def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:
+def read_table(
+    path: str | os.PathLike[str], *, text: Sequence[str] = (), header: bool | None = None, na: Sequence[str] = ()
+) -> Table:
     """Read a table of numbers and text; the extension of the file name says how.
 
     ===================  ===========================================================================================
-    .csv .tsv            text; delimiter, header and decimal sign are guessed (`numdl.data.read.delimited`)
+    .csv .tsv            text; encoding, delimiter, header and decimal sign are guessed (`numdl.data.read.text`)
     .txt .dat .data      the same, and columns may be separated by runs of blanks
+    .xlsx .xls .ods      the first sheet with cells (extra ``excel``)
+    .jsonl .ndjson       one JSON object for each line
     .parquet             columns of numbers or text
     .npz                 arrays with n rows, for instance X (n, d) and y (n,) (`numdl.data.read.containers`)
-    .mat                 MATLAB 5: matrices with n rows, or with n columns; not 7.3
+    .mat                 matrices with n rows, or with n columns (version 7.3 with the extra ``hdf5``)
+    .h5 .hdf5            data sets with n rows, or with n columns (extra ``hdf5``)
+    .gz .bz2 .xz .zip    one of the files of text, sheets, records or Parquet, compressed
     ===================  ===========================================================================================
 
+    Words that are numbers in another notation become numbers (`numdl.data.table.notation`), with a note.
+
     Args:
-        path: the file.
+        path: the file; "-" for standard input; a pattern such as "runs/*.csv" for the rows of several files.
         text: columns of a text file that stay text even if all entries look like numbers, such as 007. At prediction
             give ``TableEncoder.text_columns``, so that a file that happens to hold only numbers there is read alike.
+        header: whether the first line of a text file or sheet holds names; None guesses.
+        na: further words or numbers that stand for a missing entry, such as -999.
 
     Returns:
-        Its columns, with NaN or None where an entry is missing.
+        Its columns, with NaN or None where an entry is missing, and notes on how they were read.
 
     Raises:
         FileNotFoundError: there is no such file; the message names files in the folder that come close.
         ValueError: it is a folder, is empty, has another extension, cannot be read, is damaged, or holds no table.
     """
-    from numdl.data.read.arrow import read_parquet
-    from numdl.data.read.containers import read_mat, read_npz
-    from numdl.data.read.delimited import read_delimited
-
     path = checks.path("read_table", path)
-    if isinstance(text, str) or not all(isinstance(name, str) for name in _several("read_table", "text", text)):
-        raise TypeError(f"read_table(text={checks.shown(text)}): needs names of columns. Give for example ('id',).")
+    for argument, given in (("text", text), ("na", na)):
+        if isinstance(given, str) or not all(isinstance(word, str) for word in _several("read_table", argument, given)):
+            raise TypeError(f"read_table({argument}={checks.shown(given)}): needs several words. Give a tuple of str.")
+    if header is not None and not isinstance(header, bool):
+        raise TypeError(f"read_table(header={checks.shown(header)}): needs True, False or None. Leave it out.")
+    paths = matching(path)
     call = f"read_table({str(path)!r})"
-    _check_readable(call, path)
-    extension = path.suffix.lower()
+    tables = [_read_one(call if one == path else f"read_table({str(one)!r})", one, text, header) for one in paths]
+    return without(stacked(call, [str(one) for one in paths], tables), na)
+
+
+def _read_one(call: str, path: Path, text: Sequence[str], header: bool | None) -> Table:
+    if str(path) != STANDARD_INPUT:
+        _check_readable(call, path)
     try:
-        if extension == ".parquet":
-            return read_parquet(call, path)
-        if extension == ".npz":
-            return read_npz(call, path)
-        if extension == ".mat":
-            return read_mat(call, path)
-        return read_delimited(call, path, blanks=extension in {".txt", ".dat", ".data"}, text=text)
+        return _read(call, path, text, header)
+    except MemoryError:
+        raise ValueError(f"{call}: the table needs more memory than there is; give fewer rows or columns.") from None
     except ValueError as error:
         # a complaint of Table does not know the file
         message = str(error)
@@ -74,13 +95,46 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
         ) from None
 
 
-def _arrow(array: np.ndarray) -> Any:
+def _for_arrow(array: np.ndarray) -> Any:
     """The same for Arrow; plain numbers not by ``pa.array``, which loads pandas where there is one: half a second."""
     import pyarrow as pa
 
     if array.dtype != np.float64:
         return pa.array(array)
     return pa.Array.from_buffers(pa.float64(), len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
+def _read(call: str, path: Path, text: Sequence[str], header: bool | None) -> Table:
+    extension = extension_of(path)
+    if extension in (".npz", ".mat"):
+        from numdl.data.read.containers import read_mat, read_npz
+
+        return understood((read_npz if extension == ".npz" else read_mat)(call, path), None, text)
+    if extension in (".h5", ".hdf5"):
+        from numdl.data.read.hdf5 import read_hdf5
+
+        return understood(read_hdf5(call, path), None, text)
+    source = load(call, path, _UNPACKED)
+    table = _parsed(call, source, text, header)
+    return replace(table, notes=(source.note, *table.notes)) if source.note else table
+
+
+def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None) -> Table:
+    if source.extension == ".parquet":
+        from numdl.data.read.arrow import read_parquet
+
+        return understood(read_parquet(call, source.content), None, text)
+    if source.extension in SHEETS:
+        from numdl.data.read.cells import read_sheet
+
+        check_archive(call, source.content)
+        return understood(read_sheet(call, source.content, header=header), None, text)
+    if source.extension in RECORDS:
+        from numdl.data.read.cells import read_json_lines
+
+        return understood(read_json_lines(call, source.content), None, text)
+    from numdl.data.read.delimited import read_delimited
+
+    blanks = source.extension in {".txt", ".dat", ".data"}
+    return read_delimited(call, source.content, blanks=blanks, text=text, header=header)
 
 
 def write_predictions(
@@ -118,7 +172,7 @@ def write_predictions(
     import pyarrow as pa
 
     # the arrays themselves and not the Table's: labels that are integers stay integers
-    table = pa.table([_arrow(array) for array in arrays], names=[str(name) for name in names])
+    table = pa.table([_for_arrow(array) for array in arrays], names=[str(name) for name in names])
     handle, draft = -1, ""
     try:
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -183,10 +237,10 @@ def _check_readable(call: str, path: Path) -> None:
         raise ValueError(f"{call}: this is a folder; give the name of a file in it.")
     if not path.exists():
         raise FileNotFoundError(f"{call}: there is no such file; {_similar(path)}")
-    if path.suffix.lower() not in READABLE:
-        raise ValueError(
-            f"{call}: unknown extension {path.suffix!r}; rename or convert the file to one of {', '.join(READABLE)}."
-        )
+    extension, packed = extension_of(path), path.suffix.lower() in COMPRESSED
+    if extension not in ((*_UNPACKED,) if packed else (*READABLE, ".zip")):
+        known = ", ".join(_UNPACKED if packed else (*READABLE, *_PACKED))
+        raise ValueError(f"{call}: unknown extension {extension!r}; rename or convert the file to one of {known}.")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

@@ -1,7 +1,4 @@
-"""Columns and features: numbers, missing values, one-hot encoding.
-
-What does one column hold: numbers, text, or numbers with a few entries that are not?
-"""
+"""Columns: what does one column hold, numbers, text, dates, names of the rows, or nothing that varies?"""
 
 from __future__ import annotations
 
@@ -11,13 +8,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from numdl.data.table.table import MISSING, Table
+from numdl.data.table.dates import is_date
+from numdl.data.table.notation import interpret, is_missing, plain_number
 
 Task = Literal["regression", "classification"]
 
 
 def missing(column: np.ndarray) -> np.ndarray:
-    """Which entries of a column are missing: NaN, None or one of ``'', NA, NaN, nan, null, NULL``.
+    """Which entries of a column are missing: NaN, None or one of `numdl.data.table.notation.MISSING`.
 
     Args:
         column: float64 or object (n,).
@@ -27,7 +25,7 @@ def missing(column: np.ndarray) -> np.ndarray:
     """
     if column.dtype.kind == "f":
         return np.isnan(column)
-    return np.fromiter((word is None or word in MISSING for word in column), dtype=bool, count=len(column))
+    return np.fromiter(map(is_missing, column), dtype=bool, count=len(column))
 
 
 def refuse_missing(call: str, name: str, column: np.ndarray) -> None:
@@ -45,7 +43,8 @@ def refuse_missing(call: str, name: str, column: np.ndarray) -> None:
     if gaps.any():
         raise ValueError(
             f"{call}: column {name!r}, row {int(gaps.argmax()) + 1} is missing ({int(gaps.sum())} of {len(column)} "
-            "values in this column are); fill the gaps, or remove these rows or the column."
+            "values in this column are); fill the gaps, or say what is done about them (--missing drop, --missing "
+            "impute)."
         )
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         infinite = ~np.isfinite(column)
@@ -53,6 +52,63 @@ def refuse_missing(call: str, name: str, column: np.ndarray) -> None:
             f"{call}: column {name!r}, row {int(infinite.argmax()) + 1} is infinite ({int(infinite.sum())} of "
             f"{len(column)} values in this column are); correct or remove these rows."
         )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column holds.
+
+    Attributes:
+        name: "number", "text" or "date", which a model can use; "empty", "constant", "identifier" or "names", which
+            tell it nothing; "unreadable" where words look like numbers and cannot be read.
+        why: for what a model cannot use, the reason, to follow the name of the column.
+        values: float64 (n,) of a column of numbers, NaN where an entry is missing.
+        distinct: how many different entries there are.
+    """
+
+    name: Literal["number", "text", "date", "empty", "constant", "identifier", "names", "unreadable"]
+    why: str = ""
+    values: np.ndarray | None = None
+    distinct: int = 0
+
+
+def kind_of(column: np.ndarray, unnamed: bool = False) -> Kind:
+    """Decide what a column holds, from all its entries.
+
+    Args:
+        column: float64 or object (n,).
+        unnamed: whether the file gives it no name, as to the row numbers of a table that was written.
+
+    Returns:
+        The kind.
+    """
+    reading = None if column.dtype.kind == "f" else interpret(column)
+    values = column if reading is None else reading.values
+    if values is not None:
+        different = np.unique(values)
+        distinct = int((~np.isnan(different)).sum())
+        if distinct == 0:
+            return Kind("empty", "it holds nothing")
+        if distinct == 1:
+            return Kind("constant", "it is constant", values, 1)
+        if unnamed and len(values) > 2 and not np.isnan(values).any() and np.all(np.diff(values) == 1):
+            return Kind("identifier", "it has no name and counts the rows", values, distinct)
+        return Kind("number", "", values, distinct)
+    assert reading is not None
+    words = dict.fromkeys(word for word in column if not is_missing(word))  # in order: notes name the first one
+    if not words:
+        return Kind("empty", "it holds nothing")
+    if reading.identifier:
+        return Kind("identifier", "its whole numbers are beyond 2^53: they name things", None, len(words))
+    if reading.problem is not None:
+        return Kind("unreadable", f"row {reading.problem[0] + 1}: {reading.problem[1]}", None, len(words))
+    if len(words) == 1:
+        return Kind("constant", "it is constant", None, 1)
+    if sum(map(is_date, words)) == len(words):
+        return Kind("date", f"it holds dates or times ({next(iter(words))})", None, len(words))
+    if len(words) == len(column):
+        return Kind("names", "it is text that is different in every row", None, len(words))
+    return Kind("text", "", None, len(words))
 
 
 def is_number_column(call: str, name: str, column: np.ndarray) -> bool:
@@ -64,22 +120,34 @@ def is_number_column(call: str, name: str, column: np.ndarray) -> bool:
         column: float64 or object (n,).
 
     Returns:
-        True if all entries are numbers, False if less than 90 % are.
+        True if all entries are numbers in one notation, False if they are categories.
 
     Raises:
-        ValueError: at least 90 % of the entries, but not all, are numbers; names the first that is not.
+        ValueError: the entries look like numbers and cannot be read as such; names the first.
     """
     if column.dtype.kind == "f":
         return True
-    present = column[~missing(column)]
-    verdict = {word: _number(word) is not None for word in set(present)}
-    good = sum(verdict[word] for word in present)
-    if good == len(present) and good > 0:
-        return True
-    if good < 0.9 * len(present) or good == 0:
-        return False
-    _refuse_word(call, name, column)
-    return False
+    reading = interpret(column)
+    if reading.problem is not None:
+        raise unreadable(call, name, f"row {reading.problem[0] + 1}: {reading.problem[1]}")
+    return reading.values is not None
+
+
+def unreadable(call: str, name: str, why: str) -> ValueError:
+    """The error for words that look like numbers and cannot be read.
+
+    Args:
+        call: the call to name.
+        name: column name.
+        why: row, cell and reason.
+
+    Returns:
+        The error, to be raised.
+    """
+    return ValueError(
+        f"{call}: column {name!r}, {why}; correct the file, leave the column out (--drop), or say that it is text "
+        "(--text)."
+    )
 
 
 def numbers(call: str, name: str, column: np.ndarray) -> Float[np.ndarray, " n"]:
@@ -99,8 +167,13 @@ def numbers(call: str, name: str, column: np.ndarray) -> Float[np.ndarray, " n"]
     refuse_missing(call, name, column)
     if column.dtype.kind == "f":
         return column
-    _refuse_word(call, name, column)
-    values = np.array([_number(word) for word in column], dtype=np.float64)
+    values = interpret(column).values
+    if values is None:
+        is_number_column(call, name, column)
+        row = next(row for row, word in enumerate(column) if plain_number(word) is None)
+        raise ValueError(
+            f"{call}: column {name!r}, row {row + 1}: {column[row]!r} is not a number; correct or remove it."
+        )
     refuse_missing(call, name, values)
     return values
 
@@ -147,115 +220,11 @@ def guess_task(column: np.ndarray) -> Task:
     if column.dtype.kind == "b":
         return "classification"
     if column.dtype.kind not in "fiu":
-        parsed = [None if word is None else _number(str(word)) for word in column]
-        if any(value is None for value in parsed):
+        parsed = interpret(np.array([None if word is None else str(word) for word in column], dtype=object)).values
+        if parsed is None:
             return "classification"
-        column = np.array(parsed, dtype=np.float64)
+        column = parsed
     values = column[np.isfinite(column)]
     distinct = np.unique(values)
     whole = bool(np.all(distinct == np.rint(distinct)))
     return "classification" if whole and len(distinct) <= 20 and len(values) >= 10 * len(distinct) > 0 else "regression"
-
-
-def _refuse_word(call: str, name: str, column: np.ndarray) -> None:
-    for row, word in enumerate(column):
-        if word is not None and word not in MISSING and _number(word) is None:
-            raise ValueError(f"{call}: column {name!r}, row {row + 1}: {word!r} is not a number; correct or remove it.")
-
-
-def _number(word: str) -> float | None:
-    if "_" in word:  # Python takes 1_000 for a number, no file format does
-        return None
-    try:
-        return float(word)
-    except ValueError:
-        return None
-
-
-MAX_CATEGORIES = 50
-"""Columns a text column may become; beyond that its rarest values share the last one."""
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column the model uses.
-
-    Attributes:
-        name: column name.
-        kind: "number" or "text".
-        common: text values with a column of their own, sorted.
-        rare: text values that share one column, sorted.
-    """
-
-    name: str
-    kind: str
-    common: tuple[str, ...] = ()
-    rare: tuple[str, ...] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the columns this one becomes."""
-        if self.kind == "number":
-            return (self.name,)
-        return tuple(f"{self.name}={value}" for value in self.common) + ((f"{self.name}=(rare)",) if self.rare else ())
-
-
-def choose_features(call: str, table: Table, targets: tuple[str, ...]) -> tuple[tuple[Feature, ...], list[str]]:
-    """Decide what each column but the targets becomes.
-
-    Args:
-        call: the call to name in an error.
-        table: training rows.
-        targets: columns to leave out.
-
-    Returns:
-        The columns in use, and one sentence for each column that is dropped.
-
-    Raises:
-        ValueError: missing or infinite entries, or text among numbers.
-    """
-    features: list[Feature] = []
-    notes: list[str] = []
-    for name, column in zip(table.names, table.columns, strict=True):
-        if name in targets:
-            continue
-        refuse_missing(call, name, column)
-        number = is_number_column(call, name, column)
-        values = numbers(call, name, column) if number else column
-        distinct = len(np.unique(values)) if number else len(set(values))
-        if distinct == 1:
-            notes.append(f"Column {name!r} is dropped: it is constant.")
-        elif number:
-            features.append(Feature(name, "number"))
-        elif distinct == len(values):
-            notes.append(f"Column {name!r} is dropped: it is text that is different in every row.")
-        else:
-            features.append(_text_feature(name, column))
-    return tuple(features), notes
-
-
-def _text_feature(name: str, column: np.ndarray) -> Feature:
-    from sklearn.preprocessing import OneHotEncoder
-
-    encoder = OneHotEncoder(handle_unknown="ignore", max_categories=MAX_CATEGORIES).fit(column[:, None])
-    infrequent = encoder.infrequent_categories_[0]
-    rare = tuple(str(value) for value in infrequent) if infrequent is not None else ()
-    common = tuple(sorted({str(value) for value in encoder.categories_[0]} - set(rare)))
-    return Feature(name, "text", common, rare)
-
-
-def one_hot(feature: Feature, column: np.ndarray) -> Float[np.ndarray, "n m"]:
-    """Zeros and ones for the values of a text column; a value not seen in training gives zeros.
-
-    Args:
-        feature: its values, of kind "text".
-        column: object (n,) of ``str``.
-
-    Returns:
-        (n, number of outputs).
-    """
-    size = len(feature.common)
-    places = {value: j for j, value in enumerate(feature.common)} | dict.fromkeys(feature.rare, size)
-    # one more place for what training did not have; scikit-learn's encoder, which chose the values, would do the same
-    rows = np.eye(size + bool(feature.rare) + 1)[:, :-1]
-    return rows[[places.get(word, -1) for word in column]]

@@ -6,12 +6,14 @@ Fixed by the training table and stored with the model as plain JSON:
   (scikit-learn's ``OneHotEncoder``). A value not seen in training gives zeros; of more than 50 values the rarest share
   one column.
 * constant columns carry nothing, and text columns in which no value occurs twice name the rows: both are dropped, with
-  a note.
-* missing and infinite entries are refused, never filled in silently.
+  a note, and so are row numbers, whole numbers beyond 2^53, and dates unless they are asked for.
+* missing and infinite entries are refused, never filled in silently. With ``missing="impute"`` the median or the most
+  frequent word stands in, and a further column says where.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,20 +21,15 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float
 
-from numdl.data.table.column import (
-    Feature,
-    Task,
-    choose_features,
-    guess_task,
-    is_number_column,
-    numbers,
-    one_hot,
-    refuse_missing,
-    texts,
-)
-from numdl.data.table.table import Table, absent
+from numdl import checks
+from numdl.data.table.column import Task, guess_task, is_number_column, missing, numbers, refuse_missing, texts
+from numdl.data.table.feature import DATES, POLICIES, Feature, choose_features
+from numdl.data.table.table import Table, absent, same_name
 
 _FORMAT = 1
+
+MAX_SINGLE = 50
+"""Classes with one row above which a target of text is no classification."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,23 @@ class TableEncoder:
     notes: list[str]
 
     @classmethod
-    def fit(cls, table: Table, target: Sequence[str] | str, task: str = "auto") -> TableEncoder:
+    def fit(
+        cls,
+        table: Table,
+        target: Sequence[str] | str,
+        task: str = "auto",
+        *,
+        missing: str = "refuse",
+        dates: str = "drop",
+    ) -> TableEncoder:
         """Decide from the training table what each column becomes.
 
         Args:
             table: training rows with the target columns.
             target: one or several column names; several only for regression.
             task: "regression", "classification", or "auto" for `numdl.data.table.column.guess_task`.
+            missing: "refuse", "drop" (for rows that are complete; `complete_rows` finds them) or "impute".
+            dates: "drop", "elapsed" (days since the first) or "cyclic" (sine and cosine over the day and the year).
 
         Returns:
             The encoder.
@@ -70,12 +77,14 @@ class TableEncoder:
                 entries, text among numbers, or no column left to learn from.
         """
         call = "TableEncoder.fit"
-        targets = (target,) if isinstance(target, str) else tuple(target)
+        targets = tuple(same_name(name) for name in ((target,) if isinstance(target, str) else target))
+        checks.choice(call, "missing", missing, POLICIES)
+        checks.choice(call, "dates", dates, DATES)
         _check_targets(call, table, targets, task)
         chosen = _task(call, table, targets, task)
         text_target = chosen == "classification" and not is_number_column(call, targets[0], table.column(targets[0]))
         _check_labels(call, table, targets, chosen, text_target)
-        features, notes = choose_features(call, table, targets)
+        features, notes = choose_features(call, table, targets, policy=missing, dates=dates)
         if not features:
             raise ValueError(
                 f"{call}: no column is left to learn from. {' '.join(notes)} Give at least one that varies."
@@ -121,15 +130,7 @@ class TableEncoder:
                 f"{call}: {absent(absentees[0], table.names)} The model needs the columns "
                 f"{', '.join(feature.name for feature in self.features)}; {len(absentees)} of them are absent."
             )
-        blocks: list[np.ndarray] = []
-        for feature in self.features:
-            column = table.column(feature.name)
-            if feature.kind == "number":
-                blocks.append(numbers(call, feature.name, column)[:, None])
-            else:
-                refuse_missing(call, feature.name, column)
-                blocks.append(one_hot(feature, texts(column)))
-        return np.hstack(blocks)
+        return np.hstack([feature.encode(call, table) for feature in self.features])
 
     def unseen(self, table: Table) -> list[str]:
         """One sentence for each column of text with values that training did not have.
@@ -143,7 +144,8 @@ class TableEncoder:
         found = []
         for feature in (feature for feature in self.features if feature.kind == "text"):
             column = texts(table.column(feature.name))
-            new = ~np.isin(column.astype(str), [*feature.common, *feature.rare])
+            known = np.isin(column.astype(str), [*feature.common, *feature.rare])
+            new = ~known & ~missing(column)
             if new.any():
                 found.append(
                     f"Column {feature.name!r} holds values that training did not have, {column[new][0]!r} for one: "
@@ -184,9 +186,7 @@ class TableEncoder:
         """
         return {
             "format": _FORMAT,
-            "features": [
-                {"name": f.name, "kind": f.kind, "common": list(f.common), "rare": list(f.rare)} for f in self.features
-            ],
+            "features": [feature.to_json() for feature in self.features],
             "target_names": list(self.target_names),
             "task": self.task,
             "text_target": self.text_target,
@@ -212,9 +212,7 @@ class TableEncoder:
                     f"TableEncoder.from_json: the content has format {content['format']}, this version reads "
                     f"{_FORMAT}; install the version that wrote it, or fit again."
                 )
-            features = tuple(
-                Feature(f["name"], f["kind"], tuple(f["common"]), tuple(f["rare"])) for f in content["features"]
-            )
+            features = tuple(Feature.from_json(feature) for feature in content["features"])
             return cls(
                 features,
                 tuple(content["target_names"]),
@@ -222,10 +220,26 @@ class TableEncoder:
                 content["text_target"],
                 list(content["notes"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"TableEncoder.from_json: the content is not complete ({error!r}); fit and store the encoder again."
             ) from None
+
+
+def complete_rows(table: Table, names: Sequence[str]) -> np.ndarray:
+    """Which rows miss nothing in some columns.
+
+    Args:
+        table: rows.
+        names: the columns to look at.
+
+    Returns:
+        bool (n,).
+    """
+    complete = np.ones(table.n, dtype=bool)
+    for name in names:
+        complete &= ~missing(table.column(name))
+    return complete
 
 
 def _check_targets(call: str, table: Table, targets: tuple[str, ...], task: str) -> None:
@@ -260,6 +274,8 @@ def _check_labels(call: str, table: Table, targets: tuple[str, ...], task: Task,
                 "another target, or task='classification'."
             )
         values = column if text_target else numbers(call, name, column)
+        if text_target:
+            _check_classes(call, name, column)
         if task == "classification" and not text_target:
             _whole(call, name, values)
         if all(value == values[0] for value in values):
@@ -267,6 +283,17 @@ def _check_labels(call: str, table: Table, targets: tuple[str, ...], task: Task,
                 f"{call}: every row of target {name!r} holds {values[0]} ({len(values)} in all), so there is nothing "
                 "to learn; give rows that differ."
             )
+
+
+def _check_classes(call: str, name: str, column: np.ndarray) -> None:
+    """Refuse text that names rows instead of classes."""
+    counts = Counter(column)
+    once = sum(count < 2 for count in counts.values())
+    if once > MAX_SINGLE:
+        raise ValueError(
+            f"{call}: target {name!r} is text with {len(counts)} different values, {once} of which occur once (row 1 "
+            f"holds {column[0]!r}), so there are no classes to learn; choose a column of numbers or of classes."
+        )
 
 
 def _whole(call: str, name: str, values: np.ndarray) -> np.ndarray:

@@ -6,15 +6,14 @@ What did the file hold: named columns of equal length, numbers or text, and noth
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from numdl import checks
-
-MISSING = ("", "NA", "NaN", "nan", "null", "NULL")
-"""Text entries that count as missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +24,10 @@ class Table:
     with None for a missing entry. Infinite and missing entries are kept: whoever uses a column decides about them.
 
     Attributes:
-        names: column names in file order, all different.
+        names: column names in file order, all different; those in decomposed form (NFD) are composed (NFC).
         columns: one array (n,) per name, float64 or object; entries may be not finite.
+        notes: sentences about how the file was read, for the user.
+        units: unit of a column by its name, where the file tells it.
 
     Raises:
         ValueError: no column, no row, a repeated name, columns of different length, or entries that are neither numbers
@@ -35,21 +36,27 @@ class Table:
 
     names: tuple[str, ...]
     columns: tuple[np.ndarray, ...]
+    notes: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    _place: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, given in (("names", self.names), ("columns", self.columns)):
             if isinstance(given, str) or not hasattr(given, "__iter__"):
                 raise TypeError(f"Table({name}={checks.shown(given)}): needs one for each column. Give a tuple.")
-        names = tuple(str(name) for name in self.names)
+        if isinstance(self.notes, str) or not isinstance(self.notes, Sequence):
+            raise TypeError(f"Table(notes={checks.shown(self.notes)}): needs several sentences. Give a tuple.")
+        checks.instance("Table", "units", self.units, Mapping, "Give a dictionary of units by name.")
+        names = tuple(same_name(str(name)) for name in self.names)
         if not names or len(names) != len(self.columns):
             raise ValueError(
                 f"Table: got {len(names)} names for {len(self.columns)} columns; give at least one column and one "
                 "name for each."
             )
-        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             raise ValueError(
-                f"Table: column names must differ, but {_listed(repeated)} occur more than once; rename them "
+                f"Table: column names must differ, but {listed(repeated)} occur more than once; rename them "
                 "(or add a header line if the file has none)."
             )
         columns = tuple(_as_column(name, values) for name, values in zip(names, self.columns, strict=True))
@@ -64,6 +71,7 @@ class Table:
             raise ValueError("Table: there are zero rows; give a table with at least one row of data.")
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "_place", {name: j for j, name in enumerate(names)})
 
     @property
     def n(self) -> int:
@@ -74,7 +82,7 @@ class Table:
         return self.n
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return isinstance(name, str) and same_name(name) in self._place
 
     def column(self, name: str) -> np.ndarray:
         """Values (n,) of one column.
@@ -88,9 +96,43 @@ class Table:
         Raises:
             ValueError: there is no such column; the message lists the names most like it.
         """
-        if name not in self.names:
+        if name not in self:
             raise ValueError(f"Table.column({name!r}): {absent(name, self.names)}")
-        return self.columns[self.names.index(name)]
+        return self.columns[self._place[same_name(name)]]
+
+    def select(self, names: Sequence[str]) -> Table:
+        """The table with some of its columns.
+
+        Args:
+            names: the columns to keep, in this order.
+
+        Returns:
+            A table of the same rows.
+        """
+        return Table(tuple(names), tuple(self.column(name) for name in names), self.notes, self.units)
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table with some of its rows.
+
+        Args:
+            rows: their numbers, from 0.
+
+        Returns:
+            A table of the same columns.
+        """
+        return Table(self.names, tuple(column[rows] for column in self.columns), self.notes, self.units)
+
+
+def same_name(name: str) -> str:
+    """A name in composed form (NFC), so that it is the same whichever system wrote it.
+
+    Args:
+        name: as a file or a user gave it.
+
+    Returns:
+        The name by which it is known here.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def absent(name: str, names: Iterable[str]) -> str:
@@ -108,11 +150,20 @@ def absent(name: str, names: Iterable[str]) -> str:
     for candidate in known:
         lowered.setdefault(candidate.lower(), candidate)
     close = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), list(lowered), n=3)]
-    hint = f"did you mean {_listed(close, ' or ')}?" if close else f"the columns are {_listed(known)}."
+    hint = f"did you mean {listed(close, ' or ')}?" if close else f"the columns are {listed(known)}."
     return f"there is no column {str(name)!r}; {hint}"
 
 
-def _listed(names: list[str], joiner: str = ", ") -> str:
+def listed(names: list[str], joiner: str = ", ") -> str:
+    """Up to eight names in quotes, and how many more there are.
+
+    Args:
+        names: what to list.
+        joiner: what stands between.
+
+    Returns:
+        A part of a sentence.
+    """
     shown = joiner.join(repr(name) for name in names[:8])
     return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 

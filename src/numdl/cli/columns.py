@@ -1,0 +1,138 @@
+"""Columns and rows of a file for a fit: which columns do the options name, and which rows can be used?"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+import numpy as np
+
+from numdl.cli.errors import UserError
+from numdl.cli.options import FitOptions
+from numdl.data import Table
+from numdl.data.table.encode import complete_rows
+from numdl.data.table.notation import interpret
+from numdl.data.table.profile import sentinels
+from numdl.data.table.table import absent, listed, same_name
+
+
+def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The columns that names and patterns mean.
+
+    Args:
+        flag: name of the option, for the error.
+        patterns: names, patterns such as ``y*``, or ranges such as ``y0:y199`` in the order of the file.
+        names: columns of the file.
+
+    Returns:
+        Different names, in the order in which they are asked for.
+
+    Raises:
+        UserError: one of them means no column.
+    """
+    found: dict[str, None] = {}
+    for pattern in map(same_name, patterns):
+        first, colon, last = pattern.partition(":")
+        if pattern in names:
+            found[pattern] = None
+        elif colon and first in names and last in names:
+            found.update(dict.fromkeys(names[names.index(first) : names.index(last) + 1]))
+        else:
+            matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+            if not matching:
+                raise UserError(f"numdl {flag} {pattern!r}: {absent(pattern, names)}")
+            found.update(dict.fromkeys(matching))
+    return tuple(found)
+
+
+def chosen(table: Table, options: FitOptions) -> tuple[Table, tuple[str, ...]]:
+    """The columns that a fit shall see.
+
+    Args:
+        table: the file.
+        options: names targets, inputs, columns to drop, and the column of weights.
+
+    Returns:
+        The table with inputs, targets and weights, and the names of the targets.
+
+    Raises:
+        UserError: a name means no column, or one column is asked to be two things.
+    """
+    targets = expand("fit --target", options.target, table.names)
+    if len(set(options.target)) < len(options.target):
+        raise UserError(f"numdl fit --target {options.target[0]!r}: give one or several different column names.")
+    wanted = expand("fit --inputs", options.inputs, table.names) or table.names
+    dropped = expand("fit --drop", options.drop, table.names)
+    both = [name for name in dropped if name in targets]
+    if both:
+        raise UserError(f"numdl fit --drop {both[0]!r}: this is a target; name it in one of the two options.")
+    weights = expand("fit --weights", (options.weights,), table.names) if options.weights else ()
+    if len(weights) > 1 or set(weights) & set(targets):
+        raise UserError(f"numdl fit --weights {options.weights!r}: needed is one column that is no target.")
+    group = expand("fit --split group:", (options.group,), table.names) if options.group else ()
+    keep = [n for n in table.names if (n in wanted and n not in dropped) or n in (*targets, *weights, *group)]
+    return table.select(keep), targets
+
+
+def weights_of(table: Table, name: str | None) -> tuple[Table, np.ndarray | None]:
+    """Take the column of weights out of the inputs.
+
+    Args:
+        table: rows.
+        name: the column, None for no weights.
+
+    Returns:
+        The table without it, and the weights (n,).
+
+    Raises:
+        UserError: they are not numbers, missing, negative or all zero.
+    """
+    if name is None:
+        return table, None
+    column = table.column(name)
+    values = column if column.dtype.kind == "f" else interpret(column).values
+    if values is None or not np.isfinite(values).all() or (values < 0).any() or not (values > 0).any():
+        raise UserError(f"numdl fit --weights {name!r}: needed are numbers, none missing or negative, not all zero.")
+    return table.select([other for other in table.names if other != name]), values
+
+
+def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, list[str]]:
+    """The rows that a fit can use.
+
+    Args:
+        table: inputs and targets.
+        targets: names of the targets, whose gaps are never filled.
+        policy: "refuse", "drop" or "impute".
+
+    Returns:
+        The rows, and a note if some are left out or entries look as if they stood for missing ones.
+
+    Raises:
+        UserError: no row is left.
+    """
+    notes = [
+        f"Column {name!r} holds {value:g} in {count} rows, far from all else: if this stands for a missing entry, add "
+        f"--na {value:g} --missing impute."
+        for name, column in zip(table.names, table.columns, strict=True)
+        if column.dtype.kind == "f"
+        for value, count in sentinels(column)
+    ]
+    if policy == "refuse":
+        return table, notes
+    looked = [n for n in (table.names if policy == "drop" else targets) if not _empty(table, n)]
+    complete = complete_rows(table, looked)
+    if not complete.any():
+        raise UserError(f"numdl fit --missing {policy}: an entry is missing in every row; drop columns with --drop.")
+    if not complete.all():
+        gaps = {name: int((~complete_rows(table, [name])).sum()) for name in looked}
+        most = sorted((name for name in gaps if gaps[name]), key=lambda name: -gaps[name])
+        notes.append(
+            f"{int((~complete).sum())} of {table.n} rows are left out, as an entry is missing in {listed(most)}."
+        )
+        table = table.take(np.flatnonzero(complete))
+    return table, notes
+
+
+def _empty(table: Table, name: str) -> bool:
+    """Whether a column misses all entries: it is left out, not its rows."""
+    return not complete_rows(table, [name]).any()

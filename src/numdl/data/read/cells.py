@@ -1,0 +1,151 @@
+"""Spreadsheets and JSON lines: how do cells and records, each with a type of its own, become columns?"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numdl.data.read.arrow import first_line
+from numdl.data.read.extras import needed
+from numdl.data.read.text.encoding import to_utf8
+from numdl.data.read.text.layout import has_header, unit_row
+from numdl.data.table.notation import MISSING
+from numdl.data.table.table import Table
+
+
+def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str | None = None) -> Table:
+    """Read one sheet of a workbook (.xlsx, .xls, .ods). Needs python-calamine, the extra ``excel``.
+
+    The table is the block of rows that are as wide as most; lines above it are titles, a line of units below the header
+    is known as in text, and cells below it are kept.
+
+    Args:
+        call: the call to name in an error.
+        raw: the whole file.
+        header: whether the first row of the table holds names; None guesses.
+        sheet: its name; None for the first sheet with cells.
+
+    Returns:
+        The columns.
+
+    Raises:
+        ValueError: python-calamine is not installed, the file is damaged, or there is no such sheet or no table in it.
+    """
+    calamine = needed(call, "python_calamine", "excel", "workbooks")
+    try:
+        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
+        names = list(book.sheet_names)
+        if sheet is not None and sheet not in names:
+            raise ValueError(f"there is no sheet {sheet!r}; its sheets are {', '.join(names)}")
+        wanted = [sheet] if sheet is not None else names
+        found = [(name, rows) for name in wanted if (rows := book.get_sheet_by_name(name).to_python())]
+    except Exception as error:  # errors of the reader have a class for each format, and none in common
+        raise ValueError(f"{call}: the workbook cannot be read ({first_line(error)}); save it again.") from None
+    if not found:
+        raise ValueError(f"{call}: no sheet holds any cell; give a workbook with a table.")
+    name, rows = found[0]
+    notes = [f"Sheet {name!r} is read, others are not: {', '.join(n for n in names if n != name)}."]
+    return _table(call, rows, header, notes if len(names) > 1 else [])
+
+
+def read_json_lines(call: str, raw: bytes) -> Table:
+    """Read one JSON object for each line; its keys name the columns, and an absent key is a missing entry.
+
+    Args:
+        call: the call to name in an error.
+        raw: the whole file.
+
+    Returns:
+        The columns, in the order in which the keys first occur.
+
+    Raises:
+        ValueError: a line is no object, or an entry is a list or an object.
+    """
+    text, notes = to_utf8(call, raw)
+    names: dict[str, None] = {}
+    records: list[dict[str, Any]] = []
+    for number, line in enumerate(text.decode().split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{call}: line {number} is no JSON ({first_line(error)}); mend that line.") from None
+        if not isinstance(record, dict):
+            raise ValueError(f"{call}: line {number} is no JSON object; give one object for each line.")
+        for name, value in record.items():
+            if isinstance(value, list | dict):
+                raise ValueError(
+                    f"{call}: line {number} holds a {type(value).__name__} for {name!r}; give numbers or text."
+                )
+        names.update(dict.fromkeys(record))
+        records.append(record)
+    if not records or not names:
+        raise ValueError(f"{call}: the file holds no record; give one JSON object for each line.")
+    columns = tuple(_column([record.get(name) for record in records]) for name in names)
+    return Table(tuple(names), columns, tuple(notes))
+
+
+def _table(call: str, rows: Sequence[Sequence[Any]], header: bool | None, notes: list[str]) -> Table:
+    """The table among the cells of a sheet."""
+    used = sorted({j for row in rows for j, cell in enumerate(row) if _word(cell)})
+    filled = [sum(bool(_word(cell)) for cell in row) for row in rows]
+    if not used:
+        raise ValueError(f"{call}: the sheet holds no cell; give one with a table.")
+    top, bottom = _ends(rows, filled, used[0])
+    if titles := sum(count > 0 for count in filled[:top]):
+        notes.append(f"{'One row' if titles == 1 else f'{titles} rows'} above the table skipped.")
+    if below := sum(count > 0 for count in filled[bottom + 1 :]):
+        notes.append(f"{'One row' if below == 1 else f'{below} rows'} below the table skipped.")
+    cells = [[row[j] if j < len(row) else None for j in used] for row in rows[top : bottom + 1] if any(map(_word, row))]
+    words = [[_word(cell) for cell in row] for row in cells[:50]]
+    named = has_header(call, words) if header is None else header
+    found = unit_row(words) if named else []
+    body = cells[(1 if named else 0) + (1 if found else 0) :]
+    if not body:
+        raise ValueError(f"{call}: the sheet has a header but no rows; give at least one row of data.")
+    names = [(words[0][i] if named else "") or f"column{i}" for i in range(len(used))]
+    columns = [_column([row[i] for row in body]) for i in range(len(used))]
+    units = {name: unit for name, unit in zip(names, found, strict=False) if unit}
+    if found:
+        notes.append(f"The row below the header is read as units ({', '.join(list(units.values())[:4])}).")
+    kept = [i for i in range(len(used)) if names[i] != f"column{i}" or any(_word(row[i]) for row in body)]
+    return Table(tuple(names[i] for i in kept), tuple(columns[i] for i in kept), tuple(notes), units)
+
+
+def _ends(rows: Sequence[Sequence[Any]], filled: list[int], left: int) -> tuple[int, int]:
+    """First and last row of the table: titles and remarks fill fewer cells of their rows."""
+    most = max(filled)
+    top = filled.index(most)
+    if top and filled[top - 1] == most - 1 and (most > 3 or not _word(rows[top - 1][left])):
+        top -= 1  # a header with one cell empty
+    return top, max(i for i, count in enumerate(filled) if 2 * count > most)
+
+
+def _word(cell: Any) -> str:
+    """A cell as text, "" where it is empty; whole numbers without decimal point."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime):
+        return cell.isoformat(sep=" ")
+    return str(cell).strip()
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    """Numbers where all cells are numbers or missing, else text."""
+    fit = [_is_number(value) or (isinstance(value, str) and value.strip() in MISSING) for value in values]
+    if all(fit) and any(value is not None and not isinstance(value, str) for value in values):
+        return np.array([float(v) if isinstance(v, int | float) else np.nan for v in values], dtype=np.float64)
+    words = [_word(value) for value in values]
+    return np.array([None if word in MISSING else word for word in words], dtype=object)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) <= 1 << 53)

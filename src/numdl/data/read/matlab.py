@@ -1,0 +1,85 @@
+"""Variables of a MATLAB file, read in a process of its own: a damaged file can end SciPy's reader with a crash.
+
+The child runs this file as a script, which imports nothing of numdl, and writes the variables to its standard output.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+
+def variables(path: Path) -> dict[str, np.ndarray]:
+    """Numeric and text variables of a MATLAB 5 file (or 4), read here; cells of text become arrays of text.
+
+    Args:
+        path: an existing file.
+
+    Returns:
+        Arrays by name; structures are left out.
+    """
+    import scipy.io.matlab as matlab
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", matlab.MatReadWarning)
+        warnings.filterwarnings("ignore", ".*`spmatrix`")  # of SciPy 1.18: below, any kind is made dense
+        content = matlab.loadmat(path)
+    found = {}
+    for name, value in content.items():
+        array = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+        if not name.startswith("__") and array.dtype.names is None:
+            found[name] = _cell_strings(array)
+    return found
+
+
+def variables_apart(path: Path) -> dict[str, np.ndarray]:
+    """The same, read by another process.
+
+    Args:
+        path: an existing file.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        ValueError: the file is damaged, or made the reader crash.
+    """
+    command = [sys.executable, "-P", str(Path(__file__)), str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ValueError(lines[-1] if lines and done.returncode > 0 else "the reader crashed on it")
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _cell_strings(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind != "O":
+        return array
+    words = [str(item.item()) if getattr(item, "size", 0) == 1 else "" for item in array.ravel()]
+    return np.array(words, dtype=str).reshape(array.shape)
+
+
+def _main() -> None:
+    try:
+        found = variables(Path(sys.argv[1]))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:  # not savez, whose arguments have names too
+            for name, array in found.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
+    except MemoryError:
+        sys.exit("a variable is larger than the memory")
+    except Exception as error:  # on damaged files the reader raises almost any type
+        sys.exit((str(error).strip().splitlines() or [type(error).__name__])[0])
+    sys.stdout.buffer.write(packed.getvalue())
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,89 @@
+"""Several files as one table: which files does a pattern mean, and how are their rows joined?"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from numdl.data.table.notation import plain_number
+from numdl.data.table.table import Table, listed
+
+
+def matching(path: Path) -> list[Path]:
+    """The files that a path or a pattern such as ``runs/*.csv`` means, in the order of their names.
+
+    Args:
+        path: a file, or a pattern if there is no file of this name.
+
+    Returns:
+        One or several files; the path itself if nothing matches.
+    """
+    if not glob.has_magic(str(path)) or path.exists():
+        return [path]
+    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))] or [path]
+
+
+def stacked(call: str, names: Sequence[str], tables: Sequence[Table]) -> Table:
+    """The rows of several tables with the same columns, one below the other.
+
+    Args:
+        call: the call to name in an error.
+        names: of the files.
+        tables: one for each file.
+
+    Returns:
+        One table, columns in the order of the first.
+
+    Raises:
+        ValueError: a table has other columns or units than the first.
+    """
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        other = set(table.names) ^ set(first.names)
+        if other:
+            raise ValueError(
+                f"{call}: {names[0]} and {name} do not have the same columns ({listed(sorted(other))} only in one); "
+                "give files of one kind."
+            )
+        if dict(table.units) != dict(first.units):
+            raise ValueError(f"{call}: {names[0]} and {name} have columns in different units; give files of one kind.")
+    columns = [_joined([table.column(name) for table in tables]) for name in first.names]
+    notes = dict.fromkeys(note for table in tables for note in table.notes)
+    return Table(first.names, tuple(columns), (f"The rows of {len(tables)} files are joined.", *notes), first.units)
+
+
+def without(table: Table, na: Sequence[str]) -> Table:
+    """The table with further words or numbers as missing entries.
+
+    Args:
+        table: as it was read.
+        na: words and numbers, such as "-999" or "off".
+
+    Returns:
+        The same columns; a column of words that is one of numbers without these words becomes one.
+    """
+    if not na:
+        return table
+    numbers = [value for value in map(plain_number, na) if value is not None]
+    columns = []
+    for column in table.columns:
+        if column.dtype.kind == "f":
+            columns.append(np.where(np.isin(column, numbers), np.nan, column) if numbers else column)
+        else:
+            columns.append(np.array([None if word in na else word for word in column], dtype=object))
+    return Table(table.names, tuple(columns), table.notes, table.units)
+
+
+def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    if all(column.dtype.kind == columns[0].dtype.kind for column in columns):
+        return np.concatenate(columns)
+    words = [
+        [None if np.isnan(v) else f"{v:.17g}" for v in column] if column.dtype.kind == "f" else column.tolist()
+        for column in columns
+    ]
+    return np.array([word for part in words for word in part], dtype=object)

@@ -1,0 +1,293 @@
+"""Layout of text tables: where do names, units and rows begin, what separates columns, and which sign is decimal?
+
+The layout is guessed from the first lines only, never from the whole file:
+
+* delimiter: what a first line ``sep=;`` says, else the one of tab, ``;``, ``,`` (and runs of blanks, for ``.txt``,
+  ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The semicolon
+  comes before the comma because files with decimal commas use it.
+* title: lines before this run that are narrower are no part of the table.
+* comments: lines that start with ``#`` before the data are skipped; the last of them is the header if it has as many
+  fields as the data.
+* header: the first line, unless all its fields are numbers; then the names are ``column0``, ``column1``, ... Where
+  the line may be either, it is asked for and not guessed.
+* units: the line below the header, if it holds words where all lines below hold numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from numdl.data.table.notation import MISSING
+from numdl.data.table.table import same_name
+
+_SAMPLE_BYTES = 1 << 16
+_SAMPLE_LINES = 50
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_NUMERAL = re.compile(
+    r"[+\-\u2212]?(?:\d[\d.,' \u00a0]*|[.,]\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE
+)
+_UNIT = re.compile(r"1/[^\s\d]{1,8}|[\[(<].{0,14}[\])>]|[^\W\d_][^\s\d]{0,11}(?:[\d²³/^*·].{0,8})?|[%‰°µΩ€$£#].{0,8}")
+_POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})*)\.\d+(?:[eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})*),\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+
+
+class Layout(NamedTuple):
+    """What the first lines say about a text table.
+
+    Attributes:
+        delimiter: one character; a blank means "runs of blanks".
+        names: column names.
+        start: bytes before the first data row.
+        decimal: "." or ",", None if no number shows it.
+        units: unit by column name, from a line below the header.
+        notes: sentences about what was skipped.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    start: int
+    decimal: str | None
+    units: dict[str, str]
+    notes: tuple[str, ...]
+
+
+class _Record(NamedTuple):
+    """Fields of one row, and the number of lines up to its end."""
+
+    fields: list[str]
+    end: int
+
+
+def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None = None) -> Layout:
+    """Guess the layout of a text table from its first lines.
+
+    Args:
+        call: the call to name in an error.
+        text: the whole file in UTF-8.
+        blanks: whether runs of blanks may separate columns.
+        header: whether the first line holds names; None guesses.
+
+    Returns:
+        The layout.
+
+    Raises:
+        ValueError: only blank lines, or a first line that may hold names or numbers.
+    """
+    lines = _sample(text)
+    told = _SEPARATOR.fullmatch(lines[0]) if lines else None
+    begin = 1 if told else 0
+    start = next((i for i in range(begin, len(lines)) if _is_data(lines[i])), len(lines))
+    comment = next((i for i in reversed(range(begin, start)) if lines[i].strip()), None)
+    if start == len(lines):
+        if comment is None:
+            raise ValueError(
+                f"{call}: the file holds only blank lines; give a file with a header line and rows of data."
+            )
+        start = comment
+    delimiter = told[1] if told else _delimiter(lines[start:], blanks)
+    records = [
+        _Record(record.fields, record.end + start)
+        for record in itertools.islice(_records(lines[start:], delimiter), 3 * _SAMPLE_LINES)
+    ]
+    if lines[start].lstrip().startswith("#"):
+        records[0].fields[0] = records[0].fields[0].removeprefix("#").strip()
+    top = _top(lines, records)
+    table = records[top:]
+    notes = (
+        [f"{'One line' if top == 1 else f'{top} lines'} above the table skipped ({records[0].fields[0][:40]!r})."]
+        if top
+        else []
+    )
+    rows = [record.fields for record in table]
+    size = [0, *itertools.accumulate(len(line.encode()) for line in lines)]
+    first = size[_line_of(lines, records[top - 1].end)] if top else size[start]
+    width = len(rows[0])
+    decimal = _decimal(rows[1:] or rows, delimiter)
+    if comment is not None and comment != start and header is None and any(map(is_numeral, rows[0])):
+        # numpy.savetxt and others put names into a comment, often with blanks between them whatever the delimiter
+        title = lines[comment].lstrip().removeprefix("#")
+        fitting = [cut for cut in (fields(title, delimiter), fields(title, " ")) if len(cut) == width > 1]
+        if fitting:
+            return Layout(delimiter, _named(fitting[0]), first, decimal, {}, tuple(notes))
+    if not (has_header(call, rows) if header is None else header):
+        return Layout(delimiter, _named([""] * width), first, decimal, {}, tuple(notes))
+    names = _named(rows[0])
+    found = unit_row(rows)
+    units = {name: unit for name, unit in zip(names, found, strict=False) if unit}
+    if found:
+        notes.append(f"The line below the header is read as units ({', '.join(list(units.values())[:4])}).")
+    return Layout(delimiter, names, size[table[1 if found else 0].end], decimal, units, tuple(notes))
+
+
+def fields(line: str, delimiter: str) -> list[str]:
+    """Cut one line.
+
+    Args:
+        line: one physical line.
+        delimiter: one character; a blank means "runs of blanks".
+
+    Returns:
+        The fields, stripped and without their quotes.
+    """
+    return next(iter(_records([line], delimiter)), _Record([], 1)).fields
+
+
+def has_header(call: str, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of some rows holds names and not values.
+
+    Args:
+        call: the call to name in an error.
+        rows: fields of the first rows.
+
+    Returns:
+        True for names, False for values.
+
+    Raises:
+        ValueError: it may hold either.
+    """
+    head, body = rows[0], rows[1:]
+    present = [j for j, word in enumerate(head) if word not in MISSING]
+    numbers = {j for j in present if is_numeral(head[j])}
+    if not numbers:
+        return True
+    if len(numbers) == len(present):
+        if not _counts([head[j] for j in present]):
+            return False
+    elif not body or any(_all_numerals(body, j) for j in present if j not in numbers):
+        return True
+    shown = ", ".join(head[:5]) + (", ..." if len(head) > 5 else "")
+    raise ValueError(
+        f"{call}: the first line ({shown}) may hold names or values; say which with --header or --no-header "
+        "(header=True or header=False)."
+    )
+
+
+def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The units in the row below a header.
+
+    Args:
+        rows: fields of the first rows, header included.
+
+    Returns:
+        A unit or "" for each column; an empty list if this row is no row of units.
+    """
+    if len(rows) < 3 or len(rows[1]) != len(rows[0]):
+        return []
+    row, body = rows[1], [other for other in rows[2:] if len(other) == len(rows[0])]
+    numeric = [j for j in range(len(row)) if _all_numerals(body, j)]
+    others = set(range(len(row))) - set(numeric)
+    words = [row[j] for j in numeric if row[j] not in MISSING]
+    if not words or not all(_UNIT.fullmatch(word) for word in words) or any(is_numeral(row[j]) for j in numeric):
+        return []
+    bare = all(row[j] in MISSING or row[j][:1] in "[(" for j in others)
+    if len(numeric) < 2 and not bare:
+        return []
+    return ["" if word in MISSING else word.strip("[]()<> ") for word in row]
+
+
+def is_numeral(word: str) -> bool:
+    """Whether a word is a number in any notation, without a unit."""
+    return bool(_NUMERAL.fullmatch(word.strip()))
+
+
+def _sample(text: bytes) -> list[str]:
+    """The first lines, whole, with their ends."""
+    end = _SAMPLE_BYTES
+    while end < len(text) and text.count(b"\n", 0, end) + text.count(b"\r", 0, end) < 8:
+        end *= 4
+    lines = text[:end].splitlines(keepends=True)
+    if end < len(text):
+        lines = lines[:-1]
+    return [line.decode() for line in lines]
+
+
+def _is_data(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:
+    """Rows that are not blank; those that a quote without end makes too long end the sample.
+
+    Yields:
+        Fields without their quotes, and the number of lines up to the end of the row.
+    """
+    if delimiter == " ":
+        lines = (" ".join(line.split()) for line in lines)
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        try:
+            row = [field.strip() for field in next(reader)]
+        except (StopIteration, csv.Error):
+            return
+        if any(row) or len(row) > 1:
+            yield _Record(row, reader.line_num)
+
+
+def _delimiter(lines: list[str], blanks: bool) -> str:
+    best, longest = ",", 0
+    for delimiter in ("\t", ";", ",") + ((" ",) if blanks else ()):
+        records = itertools.islice(_records(lines, delimiter), _SAMPLE_LINES)
+        runs = [(width, len(list(run))) for width, run in itertools.groupby(len(record.fields) for record in records)]
+        run = max((length for width, length in runs if width > 1), default=0)
+        if run > longest:
+            best, longest = delimiter, run
+    return best
+
+
+def _top(lines: list[str], records: list[_Record]) -> int:
+    """Number of records above the table: narrower ones before the longest run of equal width."""
+    runs = [
+        (width, len(list(run)))
+        for width, run in itertools.groupby(len(_filled(r.fields)) and len(r.fields) for r in records)
+    ]
+    at = max(range(len(runs)), key=lambda i: (runs[i][0] > 1) * runs[i][1])
+    above = sum(length for _, length in runs[:at])
+    width = runs[at][0]
+    titles = [record.fields for record in records[:above]]
+    if not above or width < 2 or any(len(_filled(title)) >= width for title in titles):
+        return 0
+    if all(map(is_numeral, _filled(records[above].fields))) and len(titles) == 1:
+        return 0
+    apart = not lines[records[above - 1].end].strip() if records[above - 1].end < len(lines) else False
+    alone = all(len(_filled(title)) == 1 and not is_numeral(_filled(title)[0]) for title in titles)
+    return above if alone or apart or (len(titles) > 1 and not any(map(is_numeral, titles[0]))) else 0
+
+
+def _filled(row: Sequence[str]) -> list[str]:
+    return [field for field in row if field]
+
+
+def _line_of(lines: list[str], at: int) -> int:
+    """The first line from ``at`` on that is not blank."""
+    return next((i for i in range(at, len(lines)) if lines[i].strip()), at)
+
+
+def _all_numerals(body: Sequence[Sequence[str]], j: int) -> bool:
+    words = [row[j] for row in body if j < len(row) and row[j] not in MISSING]
+    return bool(words) and all(map(is_numeral, words))
+
+
+def _counts(head: list[str]) -> bool:
+    """Whether numbers are three or more whole ones in equal steps, such as years."""
+    if len(head) < 3 or not all(re.fullmatch(r"\d{1,9}", word) for word in head):
+        return False
+    steps = {int(b) - int(a) for a, b in itertools.pairwise(head)}
+    return len(steps) == 1 and steps.pop() > 0
+
+
+def _decimal(rows: list[list[str]], delimiter: str) -> str | None:
+    if delimiter == ",":
+        return "."
+    # 1,234 and 1.234 show nothing, since they may be groups of digits
+    words = {field for row in rows for field in row if not _THOUSANDS.fullmatch(field)}
+    comma, point = any(map(_DECIMAL_COMMA.fullmatch, words)), any(map(_POINT.fullmatch, words))
+    return None if comma == point else "," if comma else "."
+
+
+def _named(head: Sequence[str]) -> tuple[str, ...]:
+    return tuple(same_name(name) or f"column{i}" for i, name in enumerate(head))

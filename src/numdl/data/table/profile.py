@@ -1,0 +1,170 @@
+"""Profile of a table: what does each column hold, and what would one do with it?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from numdl.data.table.column import Kind, kind_of, missing
+from numdl.data.table.feature import is_unnamed
+from numdl.data.table.table import Table
+
+SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30)
+"""Numbers that instruments and programs write for a missing entry."""
+
+_UNIT = re.compile(r"[\[(]([^\])]{1,15})[\])]\s*$|\s(?:in|/)\s([^\s]{1,12})\s*$")
+_TARGETS = re.compile(r"y\d*|target|output|response|label|class|result|quality|price|ziel", re.IGNORECASE)
+_TIMES = re.compile(r"t|time|zeit|timestamp|date|datum|zeitstempel", re.IGNORECASE)
+_GROUPS = re.compile(
+    r".*(run|specimen|sample|probe|batch|charge|lot|group|subject|patient|serial|unit|motor|engine|part|test)"
+    r"[ _-]?(id|no|nr|number)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """What one column holds.
+
+    Attributes:
+        name: column name.
+        kind: what it is.
+        unit: from its name, its cells or the row below the header, "" if unknown.
+        low: smallest number, NaN where there is none.
+        high: largest number.
+        gaps: number of missing entries.
+        sentinels: values that look as if they stood for missing entries, and how often each occurs.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    low: float
+    high: float
+    gaps: int
+    sentinels: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a table holds.
+
+    Attributes:
+        columns: one for each column.
+        rows: number of rows.
+        duplicates: number of rows that repeat an earlier one.
+        target: the column one would predict, "" if none can be.
+        split: how one would hold rows out: "random", "time" or "group:COLUMN".
+        why: reason for the split.
+    """
+
+    columns: tuple[ColumnProfile, ...]
+    rows: int
+    duplicates: int
+    target: str
+    split: str
+    why: str
+
+
+def profile(table: Table) -> Profile:
+    """Describe each column and what one would do with the table.
+
+    Args:
+        table: as it was read.
+
+    Returns:
+        The profile.
+    """
+    unnamed = is_unnamed(table)
+    columns = tuple(
+        _column(table, name, kind_of(column, unnamed=j == 0 and unnamed))
+        for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True))
+    )
+    first = first_of_equals(table.columns)
+    split, why = _split(columns, table)
+    duplicates = int((first != np.arange(table.n)).sum())
+    return Profile(columns, table.n, duplicates, _target(columns), split, why)
+
+
+def sentinels(values: np.ndarray) -> tuple[tuple[float, int], ...]:
+    """Numbers that look as if they stood for missing entries: repeated, and farther off than all others are apart.
+
+    Args:
+        values: column of numbers (n,).
+
+    Returns:
+        Each with its number of rows.
+    """
+    found = []
+    for value in SENTINELS:
+        same = values == value
+        count = int(same.sum())
+        if count < 2 or count == len(values):
+            continue
+        rest = values[~same & np.isfinite(values) & ~np.isin(values, SENTINELS)]
+        if len(rest) and np.abs(rest - value).min() > np.ptp(rest):
+            found.append((value, count))
+    return tuple(found)
+
+
+def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """For each row the first one that is equal in all columns.
+
+    Args:
+        columns: arrays (n,) of numbers or text; missing entries are equal.
+
+    Returns:
+        Row numbers (n,), from 0; its own where no earlier row is equal.
+    """
+    group = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        if column.dtype.kind == "O":
+            places: dict[object, int] = {}
+            codes = np.array([places.setdefault(word, len(places)) for word in column])
+        else:
+            codes = np.unique(column, return_inverse=True)[1].ravel()
+        group = group * (int(codes.max()) + 1) + codes
+        group = np.unique(group, return_inverse=True)[1].ravel()
+        if group.max() == len(group) - 1:  # all rows differ
+            return np.arange(len(group))
+    return np.unique(group, return_index=True)[1][group]
+
+
+def unit_of(name: str) -> str:
+    """The unit in a header such as ``Force [kN]`` or ``Weg (mm)``, "" if there is none."""
+    match = _UNIT.search(name)
+    return (match[1] or match[2]).strip() if match else ""
+
+
+def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
+    column = table.column(name)
+    low = high = np.nan
+    found: tuple[tuple[float, int], ...] = ()
+    if kind.values is not None:
+        finite = kind.values[np.isfinite(kind.values)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (np.nan, np.nan)
+        found = sentinels(kind.values)
+    unit = table.units.get(name, "") or unit_of(name)
+    return ColumnProfile(name, kind, unit, low, high, int(missing(column).sum()), found)
+
+
+def _target(columns: Sequence[ColumnProfile]) -> str:
+    can = [c.name for c in columns if c.kind.name == "number"] or [c.name for c in columns if c.kind.name == "text"]
+    named = [c.name for c in columns if c.kind.name in ("number", "text") and _TARGETS.fullmatch(c.name.split(" ")[0])]
+    return (named or can or [""])[-1]
+
+
+def _split(columns: Sequence[ColumnProfile], table: Table) -> tuple[str, str]:
+    for column in columns:
+        n, distinct = table.n, column.kind.distinct
+        if column.kind.name in ("text", "number") and 3 <= distinct <= n / 3 and _GROUPS.fullmatch(column.name):
+            return f"group:{column.name}", f"rows of one {column.name} belong together: none of them is held out alone"
+    for column in columns:
+        values = column.kind.values
+        rising = values is not None and len(values) > 1 and bool(np.all(np.diff(values) > 0))
+        if column.kind.name == "date" or (rising and _TIMES.fullmatch(re.split(r"[ _\[(]", column.name)[0])):
+            return "time", f"rows follow {column.name}: the last ones judge, as later rows do in use"
+    return "random", "nothing shows that rows belong together"

@@ -1,0 +1,191 @@
+"""What ``numdl look`` says of a file, and that the command it ends with runs."""
+
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from numdl.data import Table, read_table
+from numdl.data.table.profile import first_of_equals, profile, sentinels, unit_of
+
+
+@pytest.fixture
+def rig(tmp_path):
+    """A test rig with a title, units, decimal commas, a sentinel, serial numbers and a remark at the end."""
+    rng = np.random.default_rng(0)
+    lines = ["Prüfstand 3;Weber", "", "Zeit;Öl [°C];Moment;Zustand;Serie;Faktor;Kraft", "s;;Nm;;;;kN"]
+    for i in range(60):
+        oil, moment = -999 if i % 20 == 0 else 80 + 5 * rng.normal(), 100 + 20 * rng.normal()
+        row = f"{i / 2:.1f};{oil:.2f};{moment:.3f};{'an' if i % 3 else 'aus'};{2**60 + i};1.5;{3 * moment + oil:.4f}"
+        lines.append(row.replace(".", ","))
+    path = tmp_path / "rig.csv"
+    path.write_bytes("\n".join([*lines, "", "Export: LabTool 4", ""]).encode("cp1252"))
+    return path
+
+
+def test_look_tells_what_is_there_and_what_comes_next(numdl, rig, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    done = numdl("look", rig, "--out", tmp_path / "look.html")
+    assert done.code == 0 and done.err == ""
+    for text in (
+        "60 rows, 7 columns",
+        "Windows-1252, since line 1",
+        "One line above the table skipped ('Prüfstand 3')",
+        "read as units (s, Nm, kN)",
+        "decimal comma",
+        "('Export: LabTool 4')",
+        "-999 in 3 rows may stand for missing",
+        "its whole numbers are beyond 2^53",
+        "it is constant",
+        "Target  Kraft (regression)",
+        "Split   time: rows follow Zeit",
+        f"numdl fit {rig} --target Kraft --na -999 --missing impute --split time",
+    ):
+        assert text in done.out, text
+    page = (tmp_path / "look.html").read_text()
+    assert "rig.csv" in page and "Kraft" in page and "<script" not in page
+    assert numdl("look", rig, "--out", tmp_path / "look.html").code == 1
+
+
+def test_the_next_command_runs(numdl, rig, tmp_path, stand_in):
+    out = numdl("look", rig).out
+    command = shlex.split(next(line for line in out.splitlines() if line.startswith("Next")))[2:]
+    done = numdl(*command, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    seen = stand_in.Regressor.seen
+    # the test rows are the last ones, and the sentinel is filled with the median and shown
+    assert len(seen["X"]) == 48 and seen["X"][:, 0].max() == 23.5 and seen["X_val"][:, 0].min() == 24.0
+    assert set(seen["X"][:, 2]) == {0.0, 1.0} and (seen["X"][:, 1] > 60).all()
+    assert "Notes on the file" in done.out or "is dropped: it is constant" in done.out
+
+
+def test_units_in_headers():
+    assert [unit_of(name) for name in ("Force [kN]", "Weg (mm)", "T in °C", "y", "f(x) old")] == [
+        "kN",
+        "mm",
+        "°C",
+        "",
+        "",
+    ]
+
+
+def test_sentinels_lie_apart_and_repeat():
+    x = np.linspace(20, 90, 50)
+    assert sentinels(np.append(x, [-999.0, -999.0])) == ((-999.0, 2),)
+    assert sentinels(np.append(x, -999.0)) == ()
+    assert sentinels(np.append(np.linspace(-2000, 2000, 50), [-999.0, -999.0])) == ()
+
+
+def test_equal_rows():
+    number, word = np.array([1.0, np.nan, 1.0, np.nan, 1.0]), np.array(["a", "b", "b", "b", "a"], dtype=object)
+    assert first_of_equals([number, word]).tolist() == [0, 1, 2, 1, 0]
+    assert profile(Table(("x", "s"), (number, word))).duplicates == 2
+
+
+def test_groups_and_random_splits_are_proposed():
+    runs = Table(("run", "x"), (np.repeat(np.arange(5.0), 6), np.random.default_rng(0).normal(size=30)))
+    assert profile(runs).split == "group:run"
+    assert profile(runs.select(["x"])).split == "random"
+
+
+def test_standard_input(numdl, monkeypatch):
+    import io
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a,b\n1,2\n2,3.5\n")))
+    done = numdl("look", "-")
+    assert done.code == 0 and "2 rows, 2 columns" in done.out
+
+
+def write(tmp_path, n=60):
+    rng = np.random.default_rng(0)
+    lines = ["run,x1,x2,note,w,y1,y2"]
+    for i in range(n):
+        a, b = rng.normal(size=2)
+        lines.append(f"{i // 6},{a:.4f},{b:.4f},n{i % 3},{1 + i % 2},{a + b:.4f},{a - b:.4f}")
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_columns_by_pattern(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    done = numdl(
+        "fit", path, "--target", "y*", "--inputs", "x1:x2", "--inputs", "run", "--drop", "ru?", "--out", tmp_path / "r"
+    )
+    assert done.code == 0, done.err
+    assert stand_in.Regressor.seen["X"].shape[1] == 2 and stand_in.Regressor.seen["y"].shape[1] == 2
+    done = numdl("fit", path, "--target", "y1", "--drop", "z*", "--out", tmp_path / "s")
+    assert done.code == 1 and "numdl fit --drop 'z*': there is no column 'z*'" in done.err
+
+
+def test_groups_stay_together_and_leave_no_trace(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    done = numdl("fit", path, "--target", "y1", "--split", "group:run", "--drop", "note", "--out", tmp_path / "r")
+    assert done.code == 0, done.err
+    seen, table = stand_in.Regressor.seen, read_table(path)
+    runs = dict(zip(table.column("x1"), table.column("run"), strict=True))
+    train, watched = ({runs[x] for x in seen[name][:, 0]} for name in ("X", "X_val"))
+    assert not train & watched and len(seen["X"]) % 6 == 0 and seen["X"].shape[1] == 4
+
+
+def test_equal_rows_never_lie_on_both_sides(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *lines, *lines[::2]]) + "\n")
+    assert numdl("fit", path, "--target", "y1", "--out", tmp_path / "r").code == 0
+    seen = stand_in.Regressor.seen
+    train, watched = ({tuple(row) for row in seen[name]} for name in ("X", "X_val"))
+    assert watched and not train & watched
+
+
+def test_test_rows_of_another_file_and_missing_rows(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    header, *lines = path.read_text().splitlines()
+    (tmp_path / "b.csv").write_text("\n".join([header, *lines[:7]]) + "\n")
+    lines[4] = lines[4].replace("n1", "n1").replace(lines[4].split(",")[1], "N/A")
+    path.write_text("\n".join([header, *lines]) + "\n")
+    refused = numdl("fit", path, "--target", "y1", "--out", tmp_path / "r")
+    assert refused.code == 1 and "column 'x1', row 5 is missing" in refused.err and "--missing impute" in refused.err
+    split = f"file:{tmp_path / 'b.csv'}"
+    done = numdl("fit", path, "--target", "y1", "--missing", "drop", "--split", split, "--out", tmp_path / "r")
+    assert done.code == 0, done.err
+    assert "53 training, 6 validation, 7 test" in done.out
+    assert "1 of 60 rows are left out, as an entry is missing in 'x1'." in done.out
+
+
+def test_wrong_words(numdl, tmp_path):
+    path = write(tmp_path)
+    for option, word in (("--split", "blocks"), ("--missing", "zero"), ("--dates", "julian")):
+        done = numdl("fit", path, "--target", "y1", option, word, "--out", tmp_path / "r")
+        assert done.code == 1 and f"numdl fit {option} {word}: needed is" in done.err
+    done = numdl("fit", path, "--target", "y1", "--weights", "note", "--out", tmp_path / "r")
+    assert done.code == 1 and "--weights 'note': needed are numbers" in done.err
+
+
+def test_weights_belong_to_their_rows(tmp_path):
+    from numdl.cli.options import FitOptions
+    from numdl.cli.prepare import prepare
+
+    path = write(tmp_path)
+    table = read_table(path)
+    weight = dict(zip(table.column("x1"), table.column("w"), strict=True))
+    prepared = prepare(path, FitOptions(target=("y1",), weights="w", drop=("note", "y2", "run")))
+    assert prepared.encoder.feature_names == ("x1", "x2")
+    assert prepared.weights.tolist() == [weight[x] for x in prepared.parts["train"].x[:, 0]]
+
+
+def test_predict_knows_what_was_said_about_missing_entries(numdl, tmp_path, stand_in):
+    path = write(tmp_path)
+    header, *lines = path.read_text().splitlines()
+    lines[3:9] = [line.replace(line.split(",")[1], "-999") for line in lines[3:9]]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    named = ("--target", "y1", "--inputs", "x*", "--na", "-999", "--missing", "impute")
+    assert numdl("fit", path, *named, "--out", tmp_path / "r").code == 0
+    assert stand_in.Regressor.seen["X"].shape[1] == 3
+    (tmp_path / "new.csv").write_text("x1,x2\n-999,0.5\nN/A,0.5\n")
+    done = numdl("predict", tmp_path / "r", tmp_path / "new.csv")
+    assert done.code == 0, done.err
+    name, first, second = done.out.splitlines()
+    assert name == "y1" and first == second

@@ -1,0 +1,278 @@
+"""Files as test rigs, spreadsheets and mishaps make them, with what must come of each: right values or a right refusal.
+
+``python tests/data/hostile.py FOLDER`` writes them all.
+"""
+
+import bz2
+import gzip
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+SERIES = np.arange(1.0, 13.0)
+NAN = np.nan
+
+
+class Case(NamedTuple):
+    """One file: its bytes, and the columns and a part of the notes that reading gives, or a part of the refusal."""
+
+    name: str
+    content: bytes
+    columns: dict | None = None
+    note: str = ""
+    refused: str = ""
+    target: str = ""  # where the refusal comes with the use of a column
+
+
+def rows(*lines, end="\n", encoding="utf-8"):
+    return (end.join(lines) + end).encode(encoding)
+
+
+def workbook():
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Rig 3"
+    for row in (["Endurance run 17"], ["Operator", "M. Weber"], [], ["Time", "Force", "State"], ["s", "kN", None]):
+        sheet.append(row)
+    for i in range(4):
+        sheet.append([i, 1.5 * i, "on" if i % 2 else "off"])
+    sheet.append([])
+    sheet.append(["End of run"])
+    book.create_sheet("Empty")
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def hdf5(matlab):
+    import h5py
+
+    packed = io.BytesIO()
+    with h5py.File(packed, "w", userblock_size=512) as file:
+        x = np.arange(12.0).reshape(4, 3)
+        file["X"] = x.T if matlab else x
+        file["y"] = SERIES[:4][None] if matlab else SERIES[:4]
+    raw = packed.getvalue()
+    return (b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + raw[512:]) if matlab else raw
+
+
+def zipped(name, content, packing=zipfile.ZIP_DEFLATED):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", packing) as archive:
+        archive.writestr(name, content)
+        archive.writestr("readme.md", "what it is")
+    return packed.getvalue()
+
+
+def damaged_mat():
+    import scipy.io
+
+    packed = io.BytesIO()
+    scipy.io.savemat(packed, {"X": np.arange(12.0).reshape(4, 3), "y": SERIES[:4]})
+    raw = bytearray(packed.getvalue())
+    raw[128:132] = (255, 255, 255, 255)
+    return bytes(raw)
+
+
+def parquet():
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    packed = io.BytesIO()
+    serial = pa.array([2**60 + i for i in range(4)])
+    pq.write_table(
+        pa.table({"serial": serial, "load": pa.array(["1,5", "2,5", None, "3,0"]), "y": [1, 2, 3, 4]}), packed
+    )
+    return packed.getvalue()
+
+
+def long_quotes(close):
+    """Above 1 MB, where readers cut files into blocks: a legal line break in a quote, or a quote without end."""
+    body = [f'{i},{i / 8},"free text of some length, and more {i}"' for i in range(30_000)]
+    body[11_000] = '11000,1375.0,"two\nlines"' if close else '11000,1375.0,"never closed'
+    return rows("i,x,remark", *body)
+
+
+XY = {"x": SERIES[:4], "y": [2.5, 5, 7.5, 10]}
+STATES = ["on", "off", "on", "off"]
+LOSS = [f"s{i:03d}" for i in range(60)]
+
+CASES = [
+    # ---- notations of numbers
+    Case(
+        "thousands.csv",
+        rows("x,load", *(f'{i},"{i},234.5"' for i in range(1, 5))),
+        {"x": SERIES[:4], "load": SERIES[:4] * 1000 + 234.5},
+        "Column 'load' is read as numbers with ',' between thousands",
+    ),
+    Case(
+        "thousands_de.csv",
+        rows("x;load", *(f"{i},5;{i}.234,5" for i in range(1, 5))),
+        {"x": SERIES[:4] + 0.5, "load": SERIES[:4] * 1000 + 234.5},
+        "decimal comma, '.' between thousands",
+    ),
+    Case(
+        "late_comma.csv",
+        rows("x;load", *(f"{i};{i}" for i in range(1, 300)), "300;0,5"),
+        {"load": [*np.arange(1.0, 300), 0.5]},
+        "Column 'load' is read as numbers with decimal comma",
+    ),
+    Case(
+        "blanks.csv",
+        rows("x;load", *(f"{i};{i}\u202f234,5" for i in range(1, 5))),
+        {"load": SERIES[:4] * 1000 + 234.5},
+        "blanks between thousands",
+    ),
+    Case(
+        "ambiguous.csv",
+        rows("x;load", *(f"{i};{i},234" for i in range(1, 5))),
+        refused="column 'load', row 1: '1,234' may be 1234 or 1.234",
+        target="x",
+    ),
+    Case(
+        "percent.csv",
+        rows("x,humidity", *(f"{i},{10 * i} %" for i in range(1, 5))),
+        {"humidity": 10 * SERIES[:4]},
+        "the unit % in each cell",
+    ),
+    Case(
+        "currency.csv",
+        rows("x,price", *(f'{i},"€{i},200.50"' for i in range(1, 5))),
+        {"price": 1000 * SERIES[:4] + 200.5},
+        "the unit € in each cell",
+    ),
+    Case(
+        "unit_cells.csv", rows("x,way", *(f"{i},{i}.5 mm" for i in range(1, 5))), {"way": SERIES[:4] + 0.5}, "unit mm"
+    ),
+    Case(
+        "mixed_units.csv",
+        rows("x,way", "1,2.5 mm", "2,3.5 mm", "3,0.5 cm", "4,5.5 mm"),
+        refused="column 'way', row 3: '0.5 cm' has another unit than '2.5 mm' in row 1",
+        target="x",
+    ),
+    Case("minus.csv", rows("x,T", *(f"{i},\u2212{i}.5" for i in range(1, 5))), {"T": -SERIES[:4] - 0.5}, "minus sign"),
+    Case(
+        "fortran.dat",
+        rows("  x    sigma", *(f" {i}   {i}.0D+03" for i in range(1, 5))),
+        {"sigma": 1000 * SERIES[:4]},
+        "exponents D of FORTRAN",
+    ),
+    Case(
+        "limit.csv",
+        rows("x,lead", "1,0.07", "2,<0.05", "3,0.11", "4,0.09"),
+        refused="column 'lead', row 2: '<0.05' is a bound and not a value",
+        target="x",
+    ),
+    Case(
+        "words_between.csv",
+        rows("x,T", *(f"{i},{'off' if i % 3 else i / 7}" for i in range(1, 61))),
+        refused="column 'T', row 1: 'off' is not a number",
+        target="x",
+    ),
+    Case(
+        "missing_words.csv",
+        rows("x,T", "1,2.5", "2,N/A", "3,-", "4,?", "5,None", "6,<NA>", "7,<null>", "8,#DIV/0!"),
+        {"T": [2.5] + [NAN] * 7},
+    ),
+    Case(
+        "own_target.csv",
+        rows("x,name", *(f"{i},{name}" for i, name in enumerate(LOSS))),
+        refused="target 'name' is text with 60 different values, 60 of which occur once",
+        target="name",
+    ),
+    # ---- what stands around the table
+    Case(
+        "units.csv",
+        rows("Time;Force;State", "s;kN;", *(f"{i};{2.5 * i};{s}" for i, s in enumerate(STATES, 1))),
+        {"Time": SERIES[:4], "Force": 2.5 * SERIES[:4], "State": STATES},
+        "read as units (s, kN)",
+    ),
+    Case(
+        "title.csv",
+        rows("Endurance run 17", "Operator,Weber", "", "x,y,z", *(f"{i},{2.5 * i},{i}" for i in range(1, 5))),
+        XY,
+        "2 lines above the table skipped ('Endurance run 17')",
+    ),
+    Case("sep.csv", rows("sep=;", "x;y", *(f"{i};{2.5 * i}" for i in range(1, 5))), XY),
+    Case(
+        "footer.csv",
+        rows("x,y", *(f"{i},{2.5 * i}" for i in range(1, 5)), "", "Exported by LabTool 4"),
+        XY,
+        "below the table is skipped ('Exported by LabTool 4')",
+    ),
+    Case("trailing.csv", rows("x;y;", *(f"{i};{2.5 * i};" for i in range(1, 5))), XY, "One column without name"),
+    Case(
+        "years.csv", rows("2019,2020,2021", "1.5,2,3", "4,5,6"), refused=r"2019, 2020, 2021\) may hold names or values"
+    ),
+    Case("no_header.csv", rows("0.5,oak,3", "1.5,elm,4"), refused="may hold names or values"),
+    # ---- encodings and quotes
+    Case(
+        "latin1.csv",
+        rows("Öltemperatur,y", *(f"{i},{i / 4}" for i in range(12_000)), encoding="latin-1"),
+        {"Öltemperatur": np.arange(12_000.0)},
+        "read as Windows-1252, since line 1 is not UTF-8",
+    ),
+    Case(
+        "utf16.csv",
+        rows("Öl;y", *(f"{i};{2.5 * i}" for i in range(1, 5)), encoding="utf-16"),
+        {"Öl": SERIES[:4], "y": XY["y"]},
+        "UTF-16",
+    ),
+    Case("nfd.csv", rows("O\u0308l,y", *(f"{i},{2.5 * i}" for i in range(1, 5))), {"\u00d6l": SERIES[:4]}),
+    Case(
+        "half_utf8.csv", rows("Öl,y", "1,2") + b"2,\xe4\n", refused="line 3 is not text in UTF-8, but other lines are"
+    ),
+    Case("open_quote.csv", long_quotes(close=False), refused="line 11002 opens a quote that is never closed"),
+    Case("line_break.csv", long_quotes(close=True), {"i": np.arange(30_000.0)}),
+    Case(
+        "header_break.csv",
+        rows('"x\n[mm]","y"', *(f"{i},{2.5 * i}" for i in range(1, 5))),
+        {"x\n[mm]": SERIES[:4], "y": XY["y"]},
+    ),
+    Case(
+        "wide.csv",
+        rows(",".join(f"channel_{i:06d}" for i in range(6000)), *[",".join(["1.5"] * 6000)] * 2),
+        {"channel_005999": [1.5, 1.5]},
+    ),
+    # ---- other formats
+    Case(
+        "rig.xlsx",
+        workbook(),
+        {"Time": np.arange(4.0), "Force": 1.5 * np.arange(4), "State": ["off", "on"] * 2},
+        "read as units (s, kN)",
+    ),
+    Case("a.csv.gz", gzip.compress(rows("x,y", *(f"{i},{2.5 * i}" for i in range(1, 5)))), XY),
+    Case("a.tsv.bz2", bz2.compress(rows("x\ty", *(f"{i}\t{2.5 * i}" for i in range(1, 5)))), XY),
+    Case("a.zip", zipped("run/a.csv", rows("x,y", *(f"{i},{2.5 * i}" for i in range(1, 5)))), XY, "'run/a.csv'"),
+    Case(
+        "a.jsonl",
+        rows(*(json.dumps({"x": i, "y": 2.5 * i, "s": s}) for i, s in enumerate(STATES, 1))),
+        XY | {"s": STATES},
+    ),
+    Case("a.h5", hdf5(matlab=False), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
+    Case("a73.mat", hdf5(matlab=True), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
+    Case("damaged.mat", damaged_mat(), refused="truncated or is not MATLAB 5"),
+    Case("cut.csv.gz", gzip.compress(rows("x,y", *["1,2"] * 999))[:-9], refused="cannot be unpacked"),
+    Case(
+        "a.parquet",
+        parquet(),
+        {"load": [1.5, 2.5, NAN, 3], "y": SERIES[:4], "serial": [str(2**60 + i) for i in range(4)]},
+        "decimal comma",
+    ),
+]
+
+
+def write(folder):
+    for case in CASES:
+        (Path(folder) / case.name).write_bytes(case.content)
+
+
+if __name__ == "__main__":
+    write(sys.argv[1])
