@@ -96,7 +96,7 @@ def weights_of(table: Table, name: str | None) -> tuple[Table, np.ndarray | None
     return table.select([other for other in table.names if other != name]), values
 
 
-def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, list[str]]:
+def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, np.ndarray, list[str]]:
     """The rows that a fit can use.
 
     Args:
@@ -105,7 +105,8 @@ def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, li
         policy: "refuse", "drop" or "impute".
 
     Returns:
-        The rows, and a note if some are left out or entries look as if they stood for missing ones.
+        The rows, their numbers in the table from 0, and a note if some are left out or entries look as if they stood
+        for missing ones.
 
     Raises:
         UserError: no row is left.
@@ -117,8 +118,9 @@ def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, li
         if column.dtype.kind == "f"
         for value, count in sentinels(column)
     ]
+    kept = np.arange(table.n)
     if policy == "refuse":
-        return table, notes
+        return table, kept, notes
     looked = [n for n in (table.names if policy == "drop" else targets) if not _empty(table, n)]
     complete = complete_rows(table, looked)
     if not complete.any():
@@ -129,8 +131,9 @@ def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, li
         notes.append(
             f"{int((~complete).sum())} of {table.n} rows are left out, as an entry is missing in {listed(most)}."
         )
-        table = table.take(np.flatnonzero(complete))
-    return table, notes
+        kept = np.flatnonzero(complete)
+        table = table.take(kept)
+    return table, kept, notes
 
 
 def _empty(table: Table, name: str) -> bool:

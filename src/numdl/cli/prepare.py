@@ -33,6 +33,10 @@ class Part(NamedTuple):
     y: np.ndarray
     rows: np.ndarray | None = None
 
+    def take(self, index: np.ndarray) -> Part:
+        """Some of the rows."""
+        return Part(self.x[index], self.y[index], None if self.rows is None else self.rows[index])
+
 
 class Encoded(NamedTuple):
     """A file as numbers.
@@ -97,7 +101,7 @@ def prepare(data: Path, options: FitOptions) -> Prepared:
     fractions = {"train": 1.0 - sum(wanted.values())} | wanted
     index = divide(found, list(fractions.values()), options)
     whole, weights = found.whole, found.weights
-    parts = {n: Part(whole.x[rows], whole.y[rows]) for n, rows in zip(fractions, index, strict=True) if len(rows)}
+    parts = {name: whole.take(rows) for name, rows in zip(fractions, index, strict=True) if len(rows)}
     if options.test_file:
         parts["test"] = _test(Path(options.test_file), found.encoder, options)
     return Prepared(found.encoder, parts, n, found.columns, notes, None if weights is None else weights[index[0]])
@@ -114,7 +118,7 @@ def divide(found: Encoded, fractions: list[float], options: FitOptions) -> list[
     Returns:
         Row numbers of each part.
     """
-    x, y = found.whole
+    x, y = found.whole.x, found.whole.y
     n, classes = len(x), y if found.encoder.task == "classification" else None
     part = np.zeros(n, dtype=int)
     if options.group:
@@ -160,22 +164,22 @@ def read_encoded(data: Path, options: FitOptions) -> Encoded:
     with blame_input():
         whole = read_table(data, text=options.text, header=options.header, na=options.na)
         table, targets = chosen(whole, options)
-        table, notes = usable(table, targets, options.missing)
+        table, kept, notes = usable(table, targets, options.missing)
         rows, w = weights_of(table, options.weights)
         if options.group:
             rows = rows.select([name for name in rows.names if name != options.group or name in targets])
         encoder = TableEncoder.fit(rows, targets, options.task, missing=options.missing, dates=options.dates)
-        whole_rows = _part(encoder, rows)
+        whole_rows = _part(encoder, rows, kept)
     return Encoded(encoder, whole_rows, w, table, len(whole.names), [*whole.notes, *notes, *encoder.notes])
 
 
-def _part(encoder: TableEncoder, table: Table) -> Part:
+def _part(encoder: TableEncoder, table: Table, rows: np.ndarray) -> Part:
     x, y = encoder.transform(table), encoder.targets(table)
-    return Part(x, y[:, 0] if encoder.task == "regression" and y.shape[1] == 1 else y)
+    return Part(x, y[:, 0] if encoder.task == "regression" and y.shape[1] == 1 else y, rows + 1)
 
 
 def _test(path: Path, encoder: TableEncoder, options: FitOptions) -> Part:
     """The rows of the file that ``--split file:`` names."""
     with blame_input():
         table = read_table(path, text=encoder.text_columns, header=options.header, na=options.na)
-        return _part(encoder, usable(table, encoder.target_names, options.missing)[0])
+        return _part(encoder, *usable(table, encoder.target_names, options.missing)[:2])

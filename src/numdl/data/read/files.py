@@ -102,6 +102,8 @@ def _for_arrow(array: np.ndarray) -> Any:
     if array.dtype != np.float64:
         return pa.array(array)
     return pa.Array.from_buffers(pa.float64(), len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
+
+
 def _read(call: str, path: Path, text: Sequence[str], header: bool | None) -> Table:
     extension = extension_of(path)
     if extension in (".npz", ".mat"):

@@ -215,29 +215,8 @@ def _parsed(column: np.ndarray) -> np.ndarray:
 
 
 def _text_feature(name: str, column: np.ndarray) -> Feature:
-    from sklearn.preprocessing import OneHotEncoder
-
-    encoder = OneHotEncoder(handle_unknown="ignore", max_categories=MAX_CATEGORIES).fit(column[:, None])
-    infrequent = encoder.infrequent_categories_[0]
-    rare = tuple(str(value) for value in infrequent) if infrequent is not None else ()
-    common = tuple(sorted({str(value) for value in encoder.categories_[0]} - set(rare)))
-    return Feature(name, "text", common, rare)
-
-
-def one_hot(feature: Feature, column: np.ndarray) -> Float[np.ndarray, "n m"]:
-    """Zeros and ones for the values of a text column; a value not seen in training gives zeros.
-
-    Args:
-        feature: its values, of kind "text".
-        column: object (n,) of ``str``.
-
-    Returns:
-        (n, number of outputs).
-    """
-    from sklearn.preprocessing import OneHotEncoder
-
-    # The fitted state of scikit-learn's encoder has no public form to store. A column with every common value twice and
-    # every rare value once, fitted with min_frequency=2, gives the same encoder again through the public interface.
-    example = np.array([*feature.common, *feature.common, *feature.rare], dtype=object)[:, None]
-    encoder = OneHotEncoder(handle_unknown="ignore", dtype=np.float64, min_frequency=2 if feature.rare else None)
-    return encoder.fit(example).transform(column[:, None]).toarray()
+    size = len(feature.common)
+    places = {value: j for j, value in enumerate(feature.common)} | dict.fromkeys(feature.rare, size)
+    # one more place for what training did not have; scikit-learn's encoder, which chose the values, would do the same
+    rows = np.eye(size + bool(feature.rare) + 1)[:, :-1]
+    return rows[[places.get(word, -1) for word in column]]
