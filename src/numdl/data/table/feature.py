@@ -215,6 +215,25 @@ def _parsed(column: np.ndarray) -> np.ndarray:
 
 
 def _text_feature(name: str, column: np.ndarray) -> Feature:
+    from sklearn.preprocessing import OneHotEncoder
+
+    encoder = OneHotEncoder(handle_unknown="ignore", max_categories=MAX_CATEGORIES).fit(column[:, None])
+    infrequent = encoder.infrequent_categories_[0]
+    rare = tuple(str(value) for value in infrequent) if infrequent is not None else ()
+    common = tuple(sorted({str(value) for value in encoder.categories_[0]} - set(rare)))
+    return Feature(name, "text", common, rare)
+
+
+def one_hot(feature: Feature, column: np.ndarray) -> Float[np.ndarray, "n m"]:
+    """Zeros and ones for the values of a text column; a value not seen in training gives zeros.
+
+    Args:
+        feature: its values, of kind "text".
+        column: object (n,) of ``str``.
+
+    Returns:
+        (n, number of outputs).
+    """
     size = len(feature.common)
     places = {value: j for j, value in enumerate(feature.common)} | dict.fromkeys(feature.rare, size)
     # one more place for what training did not have; scikit-learn's encoder, which chose the values, would do the same
