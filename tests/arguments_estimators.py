@@ -288,7 +288,7 @@ def calls_of(kind, seen):
     made.__signature__, made.__doc__, made.__module__ = resolved(kind, *homes), documentation(kind), kind.__module__
     yield kind.__name__, made, {name: functools.partial(good(kind).get, name) for name in good(kind)}
     rows = {"X": table, "X_val": table, "y": lambda: targets(kind), "y_val": lambda: targets(kind)}
-    bases = rows | {"sample_weight": lambda: np.ones(12), "path": lambda: "file"}
+    bases = rows | {"sample_weight": lambda: np.ones(12), "path": lambda: "file", "to": lambda: "numpy"}
     for name, method in inspect.getmembers(kind, inspect.isfunction):
         shared = (kind, name) if name.endswith("fit") else method  # fits differ in their targets
         if name[0] == "_" or not method.__module__.startswith("numdl") or shared in seen:

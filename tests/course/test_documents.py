@@ -35,7 +35,15 @@ def test_the_snippets_of_the_readme_run(tmp_path, monkeypatch, capsys):
     for line in shorter("".join(blocks("sh"))).splitlines():
         program, *words = shlex.split(line)
         assert program == "numdl" and main(words) == 0, capsys.readouterr().err
-    written = {"report.html", "model.numdl", "data.csv", "predictions.csv", "again.html", "run/model.numdl"}
+    written = {
+        "report.html",
+        "model.numdl",
+        "data.csv",
+        "predictions.csv",
+        "again.html",
+        "run/model.numdl",
+        "run/model.c",
+    }
     written |= {"selection.html", "straight/model.numdl", "waves/report.html", "check.html"}
     assert all((tmp_path / name).exists() for name in written)
     assert names["result"].p == pytest.approx([-0.35667, 1.38629], abs=1e-3)

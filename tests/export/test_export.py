@@ -35,7 +35,9 @@ def test_numpy(models, name, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
-@pytest.mark.parametrize("name", ["legendre", "arcsine", "mixture", "tikhonov", "softmax"])
+@pytest.mark.parametrize(
+    "name", ["mixture", *(pytest.param(name, marks=pytest.mark.thorough) for name in LIGHT if name != "mixture")]
+)
 def test_c(models, name, tmp_path):
     wanted = answers(models[name], ROWS)
     for result, values in by_c(models[name], ROWS, tmp_path).items():

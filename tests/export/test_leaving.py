@@ -25,7 +25,7 @@ from numdl import (
 from numdl.cli import main
 from numdl.data import Table, TableEncoder
 from numdl.estimators.common.plain import formula_of, read_plain
-from numdl.export import DESCRIBERS
+from numdl.export import DESCRIBERS, describe
 from numdl.export.targets.numpy_module import loaded
 from numdl.export.write import export
 
@@ -107,6 +107,14 @@ def taylor(model):
 def test_gradients_by_taylor(network):
     for model in (network, kernel("matern52"), RandomFeaturesRegressor(width=20, random_state=0).fit(*data())):
         assert abs(taylor(model) - 2) < 0.1
+
+
+@pytest.mark.thorough
+def test_the_gradient_of_a_network_without_a_formula():
+    model = flow(dynamics="hamiltonian", damping=None, scheme="verlet").fit(*data(k=2))
+    with pytest.raises(ValueError, match=r"export\(ResNetRegressor\): networks with dynamics 'hamiltonian' have no"):
+        describe(model)
+    assert abs(taylor(model) - 2) < 0.1
 
 
 def test_a_wrong_gradient_is_seen(network, monkeypatch):
