@@ -1,5 +1,6 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import fnmatch
 import gc
 import os
 
@@ -40,6 +41,27 @@ def pytest_configure(config):
         jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test with ``@pytest.mark.quick(cases, ...)`` make test runs the cases whose names match.
+
+    Raises:
+        pytest.UsageError: a pattern matches no case, which may have been renamed.
+    """
+    tests = {}
+    for item in items:
+        if wanted := item.get_closest_marker("quick"):
+            tests.setdefault((f"{item.path.name}::{item.originalname}", wanted.args), []).append(item)
+    for (test, patterns), cases in tests.items():
+        names = [item.callspec.id for item in cases]
+        for pattern in patterns if len(names) > 1 else ():  # one alone has been asked for by its name
+            if not fnmatch.filter(names, pattern):
+                raise pytest.UsageError(f"{test}: quick({pattern!r}) is no case, needs one of {', '.join(names)}")
+        for item in cases:
+            if not any(fnmatch.fnmatchcase(item.callspec.id, pattern) for pattern in patterns):
+                item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture
 def x64():
     """The test runs in JAX's local 64-bit context."""
@@ -57,5 +79,5 @@ def unchecked():
 
 def pytest_runtest_teardown(item, nextitem):
     """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
-    if nextitem is None or nextitem.path.parent != item.path.parent:
+    if nextitem is not None and nextitem.path.parent != item.path.parent:
         jax.clear_caches()

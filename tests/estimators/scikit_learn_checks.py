@@ -40,15 +40,16 @@ TRAIN = {
 }
 
 
-def parametrize_with_quick_checks(estimators):
+def parametrize_with_quick_checks(estimators, also=()):
     """As scikit-learn's ``parametrize_with_checks``, for estimators whose path another one takes through all checks.
 
-    The checks of ``TRAIN`` are further cases of what that one shows.
+    The checks of ``TRAIN`` are further cases of what that one shows, but for those named by ``also``.
     """
     cases = []
     for estimator in estimators:
         name = "".join(str(estimator).split())
         for one, check in estimator_checks_generator(estimator):
-            marks = pytest.mark.thorough if check.func.__name__ in TRAIN else ()
+            further = check.func.__name__ in TRAIN - set(also)
+            marks = pytest.mark.thorough if further else ()
             cases.append(pytest.param(one, check, marks=marks, id=f"{name}-{check.func.__name__}"))
     return pytest.mark.parametrize(("estimator", "check"), cases)

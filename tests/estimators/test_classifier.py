@@ -30,6 +30,7 @@ def test_probabilities(fitted):
     assert log_loss(Y, p) < 0.7 * np.log(3)
 
 
+@pytest.mark.quick("two0")
 @pytest.mark.parametrize("two", [[False, True], [-1, 1], ["a", "b"], [0.0, 2.0]])
 def test_two_classes_of_any_kind(two):
     y = np.asarray(two)[(Y == "high").astype(int)]

@@ -55,6 +55,7 @@ def test_one_level_is_the_training_without(fitted):
     assert "depth" not in one.history_ and len(one.search_) == 1
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(fitted, depth, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)

@@ -22,6 +22,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.quick("layers")
 @pytest.mark.parametrize("make", KINDS)
 def test_regression_deviations_report_and_file(make, tmp_path):
     model = make().fit(X, Y)
@@ -39,6 +40,7 @@ def test_regression_deviations_report_and_file(make, tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+@pytest.mark.quick("MLPClassifier")
 @pytest.mark.parametrize("make", [MLPClassifier, SingleLayerClassifier])
 def test_classes_of_text_and_their_file(make, tmp_path):
     x, y = labels()
@@ -87,6 +89,7 @@ def test_an_interrupted_fit_goes_on(make, tmp_path):
     np.testing.assert_array_equal(model.predict(X), make().fit(X, Y).predict(X))
 
 
+@pytest.mark.quick("options0")
 @pytest.mark.parametrize("options", [{"dtype": "float32"}, {"activation": "sine"}, {"solver": "matrix-free"}])
 def test_settings_of_the_machinery(options):
     model = MLPRegressor((4, 3), **FAST | options).fit(X, Y)

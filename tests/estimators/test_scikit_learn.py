@@ -15,7 +15,8 @@ from numdl import (
 
 FAST = {"max_iter": 10, "n_restarts": 1, "random_state": 0}
 SMALL = {"width": 4, "depth": 1, "dynamics": "plain"} | FAST
-WHOLE = [ResNetRegressor(**SMALL), SingleLayerClassifier(4, **FAST)]
+WHOLE = [ResNetRegressor(**SMALL)]
+CLASSIFIER = [SingleLayerClassifier(4, **FAST)]
 ALIKE = [
     ResNetClassifier(**SMALL),
     MLPRegressor((4, 3), **FAST),
@@ -27,6 +28,15 @@ ALIKE = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(WHOLE)
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_quick_checks(
+    CLASSIFIER,
+    also=("check_classifiers_train", "check_classifiers_classes", "check_sample_weight_equivalence_on_dense_data"),
+)
+def test_scikit_learn_of_a_classifier(estimator, check):
     check(estimator)
 
 

@@ -70,11 +70,13 @@ def agree(march, dynamics, scheme, nt, derivatives):
         np.testing.assert_allclose(mine, stored, atol=1e-9)
 
 
+@pytest.mark.quick("march0-*", "march2-*", "march5-*", "march6-*")
 @pytest.mark.parametrize(("march", "dynamics", "scheme", "nt"), CASES)
 def test_value_and_gradient_are_those_of_stored_states(march, dynamics, scheme, nt):
     agree(march, dynamics, scheme, nt, lambda total, at: jax.value_and_grad(total, (0, 1, 2))(*at))
 
 
+@pytest.mark.quick("march1")
 @pytest.mark.parametrize("march", [LayerParallel(factor=2, levels=2), ParallelNewton()])
 def test_so_are_tangents_and_products_with_the_hessian(march):
     def derivatives(total, at):
@@ -90,6 +92,7 @@ def test_one_sample_under_vmap_agrees_with_many():
         np.testing.assert_allclose(jax.vmap(lambda u, one=one: one(u0=u))(X), one(u0=X), atol=1e-11)
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("factor", [2, 4])
 def test_each_cycle_makes_two_more_intervals_exact(factor):
     """The coarse steps are nonsense here: only what the relaxation makes exact is exact."""
@@ -171,6 +174,7 @@ def test_affine_recursion():
     np.testing.assert_allclose(found[9], u, rtol=1e-10)
 
 
+@pytest.mark.quick("layer-parallel")
 @pytest.mark.parametrize("march", ["layer-parallel", "parallel-newton", LayerParallel(factor=2, levels=2)])
 def test_a_network_marches_so(march):
     net = ResNet(2, M, 12, T=2.0, dynamics="antisymmetric", march=march)

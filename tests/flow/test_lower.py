@@ -10,6 +10,7 @@ from numdl.flow.dynamics.lower import FEW, lower
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+@pytest.mark.quick("1-0", "5--1", "33-0")
 @pytest.mark.parametrize("diagonal", [0, -1])
 @pytest.mark.parametrize("m", [1, 2, 5, FEW, FEW + 1])
 def test_entries_stand_row_by_row(m, diagonal):

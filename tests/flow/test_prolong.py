@@ -125,6 +125,7 @@ def smooth_weights(net):
     return theta | {"flow": flow}
 
 
+@pytest.mark.quick("linear-euler", "cubic-verlet")
 @pytest.mark.parametrize("scheme", ["euler", "heun", "verlet", "adams_bashforth"])
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
 def test_features_of_the_prolonged_network_agree_to_the_order_of_the_step(scheme, kind):

@@ -50,6 +50,7 @@ def test_rosenbrock_with_penalty_agrees_with_scipy(method):
     np.testing.assert_allclose(result.p, oracle.x, atol=1e-6)
 
 
+@pytest.mark.quick("float64-*", "float32-LevenbergMarquardt")
 @methods
 @pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
 def test_two_exponentials(method, dtype):

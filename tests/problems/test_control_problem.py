@@ -52,6 +52,7 @@ def cost_by_loops(problem, coeffs):
     return total / problem.u0.shape[0] + problem.penalty.value(coeffs)
 
 
+@pytest.mark.quick("heun-True", "rk4-False", "implicit_midpoint-True")
 @pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("scheme", ["heun", "rk4", "implicit_midpoint"])
 def test_the_cost_is_that_of_the_formula_and_the_states_those_of_the_march(linear, scheme):
@@ -133,6 +134,7 @@ def test_sensitivity_solves_the_sensitivity_equation():
     close(sensitivity(problem, coeffs, change)[:, 0], path[:, 2:])
 
 
+@pytest.mark.quick("heun-3")
 @pytest.mark.parametrize(("scheme", "order"), [("euler", 1), ("heun", 3), ("rk4", 4)])
 def test_the_continuous_adjoint_comes_near_with_its_order(scheme, order):
     # Heun's is one better: its defect in lambda' v is h^2/4 of the product of (k1 - k2) of both, h^4 in each step.

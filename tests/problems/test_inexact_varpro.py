@@ -129,6 +129,7 @@ METHODS = {
 }
 
 
+@pytest.mark.quick("levenberg", "lbfgs")
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_finds_a_minimiser_of_the_exact_problem(name):
     kind, method = METHODS[name]

@@ -39,6 +39,7 @@ def dense(problem, theta, head):
     return np.append(gamma, np.sum(1 - float(problem.alpha_head) * of_head)), np.linalg.slogdet(h)[1]
 
 
+@pytest.mark.quick("wide squares-None", "softmax-None", "softmax-7")
 @pytest.mark.parametrize(("kind", "chunk"), [*((kind, None) for kind in sp.KINDS), ("squares", 7), ("softmax", 7)])
 def test_laplace_metrics_are_those_of_the_full_matrix(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk), sp.weights()

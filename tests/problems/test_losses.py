@@ -74,6 +74,7 @@ def derivatives(name):
     return jax.jit(lambda s, c: [f(s, c) for f in (*said, jax.grad(loss.value), jax.hessian(loss.value))])
 
 
+@pytest.mark.quick("*-2-1", "logistic-1-0", "least_squares-1-0")
 @pytest.mark.parametrize(("name", "k", "seed"), CASES)
 def test_derivatives_are_those_of_the_value(name, k, seed):
     c, s = target(name, k, seed), jax.random.normal(jax.random.key(7), (k,))
@@ -114,6 +115,7 @@ def everything(name):
     return jax.jit(jax.vmap(at, (0, None)))
 
 
+@pytest.mark.quick("*-2-1", "logistic-1-0", "least_squares-1-0")
 @pytest.mark.parametrize(("name", "k", "seed"), CASES)
 def test_large_scores_stay_finite(name, k, seed):
     signs = np.where(np.arange(k) % 2 == 0, 1.0, -1.0)

@@ -108,6 +108,7 @@ def test_it_lowers_the_objective_and_compiles_once():
     assert progress.steps == 8 * 11 and np.all(result.history["work"] == 2 * np.arange(1, 9))
 
 
+@pytest.mark.quick("1")
 @pytest.mark.parametrize("memory", [0, 1, 4])
 def test_a_broken_run_goes_on_to_the_last_bit(memory):
     problem, theta = peaks(33)

@@ -35,6 +35,7 @@ def test_it_is_a_problem():
     assert isinstance(sp.separable("squares"), Problem)
 
 
+@pytest.mark.quick("squares-None", "wide squares-None", "huber-None", "softmax-7")
 @cases
 def test_the_gradient_is_the_derivative_of_the_reduced_value(kind, chunk):
     problem = sp.separable(kind, chunk=chunk)
@@ -58,6 +59,7 @@ def test_taylor_sees_a_missing_head_penalty(kind):
         check_gradient(mutant, sp.weights(), KEY)
 
 
+@pytest.mark.quick("wide squares", "softmax", "poisson")
 @kinds
 def test_the_head_is_optimal_in_the_full_problem(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -72,6 +74,7 @@ def test_the_head_is_optimal_in_the_full_problem(kind):
         assert sp.full_value(problem, theta, head + move) > value
 
 
+@pytest.mark.quick("wide squares-None", "softmax-None", "squares-7")
 @cases
 def test_the_curvature_is_the_schur_complement_of_the_full_problem(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk), sp.weights()
