@@ -466,7 +466,7 @@ def base_call(call, thing):
 
 
 PARTS = 3
-"""make test tries a third of the values, for every argument at least one; make check the other two as well."""
+"""make test tries a third of the values, for every argument at least one; make check the others and good calls too."""
 
 
 def in_part(part, values, seed):
@@ -489,10 +489,11 @@ def faults_of(call, thing, part=None):
     if annotations is None:
         yield f"{call}.{arguments}", "no base argument is known"
         return
-    verdict = judged(thing, arguments, call, "", False)
-    if verdict != "good":
-        yield call, f"base call: {verdict}"
-        return
+    if part in (None, PARTS - 1):  # what a good call computes is the subject of other tests, and dear
+        verdict = judged(thing, arguments, call, "", False)
+        if verdict != "good":
+            yield call, f"base call: {verdict}"
+            return
     for name, base in arguments.items():
         if name == "_":  # nobody looks at it
             continue

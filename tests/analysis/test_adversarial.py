@@ -51,6 +51,7 @@ def test_two_linear_classes_are_exact_for_all(search, norm):
     assert np.all(found.classes == 1 - labels)
 
 
+@pytest.mark.quick("l2")
 @pytest.mark.parametrize("norm", NORMS)
 def test_many_linear_classes_are_exact_for_the_linearised_search_only(norm):
     p, x, labels = samples(5)

@@ -74,6 +74,7 @@ def test_separable_classes_stay_finite():
     assert np.all(np.isfinite(model.predict_proba(100 * x)))
 
 
+@pytest.mark.quick("matrix-free")
 @pytest.mark.parametrize("solver", ["dense", "matrix-free"])
 def test_both_solvers(solver):
     model = classifier(solver=solver).fit(X, Y)

@@ -87,6 +87,7 @@ def test_open_parts_are_compared_on_the_first_level():
     assert {len(column) for column in chosen.history_.values()} == {chosen.n_iter_}
 
 
+@pytest.mark.thorough
 def test_classes():
     labels = np.where(np.sin(3 * X[:, 0]) + X[:, 1] > 0, "up", "down")
     deep = model(ResNetClassifier, levels=2, max_iter=20).fit(X, labels)

@@ -14,7 +14,7 @@ from numdl.estimators import RandomFeaturesClassifier
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_quick_checks(
     [RandomFeaturesClassifier(width=20, alpha=1e-3, scale=1.0)],
-    also=("check_classifiers_train", "check_classifiers_classes", "check_sample_weight_equivalence_on_dense_data"),
+    also=("check_classifiers_train",),
 )
 def test_scikit_learn(estimator, check):
     check(estimator)
@@ -60,6 +60,7 @@ def test_alpha_is_chosen_and_text_labels_are_kept():
     assert model.predict_proba(x).shape == (200, 2)
 
 
+@pytest.mark.quick("float32")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_model_files_keep_the_predictions(tmp_path, dtype):
     x, y = moons()

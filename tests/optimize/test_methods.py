@@ -22,6 +22,7 @@ def test_contract(method):
     check_contract(method(), sp.Residuals(sp.rosenbrock, jnp.asarray(0.0)), jnp.asarray(START))
 
 
+@pytest.mark.quick("method0")
 @pytest.mark.parametrize("method", [LevenbergMarquardt(laplace_metrics), NewtonCG(probed_metrics)])
 def test_contract_with_variable_projection_and_evidence(method):
     problem, theta = sp.decay(1e-3), jnp.asarray(sp.DECAY_START)

@@ -58,6 +58,7 @@ def test_a_flow_that_explodes_is_steered_though_nothing_is_known_of_its_path():
     np.testing.assert_allclose(problem.states(result.p), result.aux, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_one_step_and_one_sample_are_enough():
     problem, coeffs = cp.network(n=1, nt=1, alpha=0.1)
     result = minimize(problem, AugmentedLagrangian(), coeffs, max_iter=60)[0]

@@ -87,6 +87,7 @@ def test_linear_quadratic_problems_have_their_exact_hessian():
     close(eqx.filter_jit(problem.normal)(coeffs, None).matrix, flat)
 
 
+@pytest.mark.quick("TrustRegion")
 @pytest.mark.parametrize("method", [NewtonCG(), LBFGS()], ids=lambda method: type(method).__name__)
 def test_every_kind_of_method_lowers_it(method):
     problem, coeffs = cp.network(n=2, scheme="euler")
@@ -95,6 +96,7 @@ def test_every_kind_of_method_lowers_it(method):
     assert result.history["objective"][-1] < 0.7 * result.history["objective"][0]
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("linear", [False, True])
 def test_sensitivity_and_adjoint_are_the_derivatives(linear):
     problem, coeffs = cp.network(linear=linear)

@@ -61,6 +61,7 @@ def test_half_the_square_of_the_residual_is_the_objective_and_its_jacobian_the_m
         cs.nonlinear("softmax")[0].residual({})
 
 
+@pytest.mark.quick("7")
 @pytest.mark.parametrize("chunk", [None, 7])
 def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
     from numdl.problems.risk.passes import linear_passes

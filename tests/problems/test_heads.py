@@ -174,6 +174,7 @@ def stopped(enough):
     return newton(LOGISTIC, *arrays, enough=enough), definition
 
 
+@pytest.mark.quick("0.1")
 @pytest.mark.parametrize("enough", [0.0, 0.1])
 def test_newton_says_where_its_hessian_belongs_to(enough):
     found, definition = stopped(enough)

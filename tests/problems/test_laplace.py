@@ -61,6 +61,7 @@ def test_a_head_without_the_uncertainty_of_theta_is_seen(kind):
     assert abs(found - dense(problem, theta, normal.aux)[0][-1]) > 1e-2
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_probed_metrics_scatter_around_them(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -82,6 +83,7 @@ def test_probed_metrics_scatter_around_them(kind):
     np.testing.assert_allclose(found["squares"], exact["squares"], rtol=1e-9)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_a_part_of_the_rows_gives_the_matrix_but_never_the_gradient(kind):
     problem, theta = sp.separable(kind), sp.weights()

@@ -106,6 +106,7 @@ def test_rows_keep_a_mean_weight_of_one():
     close(jnp.mean(part.w), 1.0, 1e-14)
 
 
+@pytest.mark.quick("wide squares-None")
 @pytest.mark.parametrize(("kind", "chunk"), [("squares", 7), ("wide squares", None)])
 def test_the_residual_carries_the_full_golub_pereyra_derivative(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk, derivative="golub-pereyra"), sp.weights()
@@ -129,6 +130,7 @@ def test_the_residual_carries_the_full_golub_pereyra_derivative(kind, chunk):
     assert np.linalg.norm(kaufman - curvature) > 1e-5 * np.linalg.norm(curvature)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_the_head_moves_as_the_implicit_function_theorem_says(kind):
     problem, theta, v = sp.separable(kind), sp.weights(), sp.weights(4)
