@@ -77,7 +77,23 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+MANY = 1000
+"""Programs of two megabytes each; two processes that keep all of a room ran out of memory."""
+compiled = []
+
+
+def count(event, seconds, **about):
+    if event.endswith("backend_compile_duration"):
+        compiled.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+
+
 def pytest_runtest_teardown(item, nextitem):
     """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
-    if nextitem is not None and nextitem.path.parent != item.path.parent:
+    if nextitem is None or nextitem.path == item.path:  # at the end of the process all are gone anyway
+        return
+    if nextitem.path.parent != item.path.parent or len(compiled) > MANY:
         jax.clear_caches()
+        compiled.clear()

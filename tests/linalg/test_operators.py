@@ -188,6 +188,7 @@ def test_null_space_is_the_constants_or_nothing(of, boundary):
         np.testing.assert_array_equal(operator.mv(jnp.full(6, 3.7)), 0)
 
 
+@pytest.mark.quick("neumann")
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_second_differences_are_the_first_ones_twice(boundary):
     first = np.asarray(Difference(6, 0.2, boundary=boundary).as_matrix())
