@@ -49,6 +49,7 @@ def test_same_seed_same_model(fitted):
     np.testing.assert_array_equal(clone(fitted).fit(X, Y).predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.mark.thorough
 def test_weights_are_repetitions():
     w = np.r_[np.full(10, 2), np.ones(20), np.zeros(10)]
     weighted = classifier().fit(X, Y, w)
@@ -81,6 +82,7 @@ def test_both_solvers(solver):
     assert solver in model.solver_ and model.score(X, Y) > 0.8
 
 
+@pytest.mark.thorough
 def test_single_precision():
     model = classifier(dtype="float32").fit(X, Y)
     assert model.score(X, Y) > 0.8 and np.all(np.isfinite(model.predict_proba(X)))

@@ -70,11 +70,13 @@ def test_widths_in_any_form(widths, tmp_path):
     loaded.fit(X, Y)
 
 
+@pytest.mark.thorough
 def test_grid_search_over_widths():
     search = GridSearchCV(MLPRegressor(**FAST), {"widths": [1, (4,), (3, 3)]}, cv=2).fit(X, Y)
     assert search.best_params_["widths"] in ((4,), (3, 3))
 
 
+@pytest.mark.quick("single")
 @pytest.mark.parametrize("make", KINDS)
 def test_an_interrupted_fit_goes_on(make, tmp_path):
     def interrupt(record):
@@ -96,6 +98,7 @@ def test_settings_of_the_machinery(options):
     assert model.score(X, Y) > 0.5
 
 
+@pytest.mark.thorough
 def test_warm_start_goes_on_from_the_weights():
     model = MLPRegressor((4, 3), warm_start=True, **FAST).fit(X, Y)
     before = model.history_["objective"]
