@@ -42,6 +42,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     assert not mutant.status.converged
 
 
+@pytest.mark.thorough
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
     problem, result, progress = cp.trained_network(AugmentedLagrangian(tol=1e-10), max_iter=80, slope=1e-8)
     lam = eqx.filter_jit(adjoint)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2

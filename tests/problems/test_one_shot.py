@@ -47,6 +47,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     assert jnp.max(jnp.abs(mutant.p - exact)) > 1e-3
 
 
+@pytest.mark.thorough
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
     cp.trained_network(OneShot(tol=1e-9), max_iter=500, slope=1e-7)
 
