@@ -1,5 +1,6 @@
 """Execute the shape annotations of the numerical rooms, and offer float64 where a test asks for it."""
 
+import fnmatch
 import gc
 import os
 
@@ -40,6 +41,27 @@ def pytest_configure(config):
         jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test with ``@pytest.mark.quick(cases, ...)`` make test runs the cases whose names match.
+
+    Raises:
+        pytest.UsageError: a pattern matches no case, which may have been renamed.
+    """
+    tests = {}
+    for item in items:
+        if wanted := item.get_closest_marker("quick"):
+            tests.setdefault((f"{item.path.name}::{item.originalname}", wanted.args), []).append(item)
+    for (test, patterns), cases in tests.items():
+        names = [item.callspec.id for item in cases]
+        for pattern in patterns if len(names) > 1 else ():  # one alone has been asked for by its name
+            if not fnmatch.filter(names, pattern):
+                raise pytest.UsageError(f"{test}: quick({pattern!r}) is no case, needs one of {', '.join(names)}")
+        for item in cases:
+            if not any(fnmatch.fnmatchcase(item.callspec.id, pattern) for pattern in patterns):
+                item.add_marker(pytest.mark.thorough)
+
+
 @pytest.fixture
 def x64():
     """The test runs in JAX's local 64-bit context."""
@@ -55,7 +77,23 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+MANY = 1000
+"""Programs of two megabytes each; two processes that keep all of a room ran out of memory."""
+compiled = []
+
+
+def count(event, seconds, **about):
+    if event.endswith("backend_compile_duration"):
+        compiled.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+
+
 def pytest_runtest_teardown(item, nextitem):
     """Compiled programs of one room are of little use to the next, but make the process grow to gigabytes and slow."""
-    if nextitem is None or nextitem.path.parent != item.path.parent:
+    if nextitem is None or nextitem.path == item.path:  # at the end of the process all are gone anyway
+        return
+    if nextitem.path.parent != item.path.parent or len(compiled) > MANY:
         jax.clear_caches()
+        compiled.clear()

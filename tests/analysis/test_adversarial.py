@@ -40,6 +40,7 @@ def exact(p, x, labels, norm):
     return np.array(found)
 
 
+@pytest.mark.quick("search0-l2", "search1-linf", "search2-l2")
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("search", SEARCHES)
 def test_two_linear_classes_are_exact_for_all(search, norm):
@@ -50,6 +51,7 @@ def test_two_linear_classes_are_exact_for_all(search, norm):
     assert np.all(found.classes == 1 - labels)
 
 
+@pytest.mark.quick("l2")
 @pytest.mark.parametrize("norm", NORMS)
 def test_many_linear_classes_are_exact_for_the_linearised_search_only(norm):
     p, x, labels = samples(5)
@@ -62,6 +64,7 @@ def test_many_linear_classes_are_exact_for_the_linearised_search_only(norm):
     assert np.all(balls <= straight * (1 + 1e-12)) and np.all(balls >= least * (1 - 1e-12))
 
 
+@pytest.mark.quick("l2-search0", "linf-search1", "l2-search2")
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("norm", NORMS)
 def test_perturbed_points_have_the_stated_distance_and_class(search, norm):
@@ -97,6 +100,7 @@ def test_an_oblique_parabola_needs_more_than_the_first_slope():
     assert attack(STRAIGHT, parabola, jnp.asarray(2.0), x, labels).norms[0] > 1.05 * least
 
 
+@pytest.mark.quick("search0")
 @pytest.mark.parametrize("search", SEARCHES)
 def test_misclassified_samples_stay_and_safe_ones_are_told(search):
     p = {"W": jnp.eye(2), "b": jnp.array([0.0, 0.0])}

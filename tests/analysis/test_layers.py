@@ -53,6 +53,7 @@ def test_weights_are_told_apart_by_layer():
     ].shape == (M,)
 
 
+@pytest.mark.quick("separable")
 @pytest.mark.parametrize("make", [sp.empirical, sp.separable])
 def test_problems_give_the_slope_of_their_linearisation(make):
     problem, p = make(), (sp.weights() if make is sp.empirical else sp.flow_weights())

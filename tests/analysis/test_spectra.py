@@ -25,6 +25,7 @@ def blurred(eigenvalues, grid, width):
     return bells.mean(axis=1)
 
 
+@pytest.mark.quick("15")
 @pytest.mark.parametrize("steps", [15, 40])
 def test_the_density_is_that_of_dense_eigenvalues_within_its_error(steps):
     found = spectrum(quadratic, jnp.zeros(40), probes=30, steps=steps)
@@ -77,6 +78,7 @@ def test_eigenpairs_are_those_of_the_matrix(which):
         assert np.linalg.norm(H @ v - found.values[i] * v) == pytest.approx(found.errors[i], abs=1e-10)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("loss", ["softmax", "least_squares"])
 def test_curvatures_of_problems_are_those_of_dense_oracles(loss):
     problem, p = sp.empirical(loss), sp.weights()
@@ -97,6 +99,7 @@ def test_curvatures_of_problems_are_those_of_dense_oracles(loss):
     assert not np.allclose(dense("hessian"), gauss_newton, atol=1e-3)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("loss", ["softmax", "least_squares"])
 def test_the_hessian_of_a_reduced_problem_holds_the_moving_head(loss):
     problem, p = sp.separable(loss), sp.flow_weights()

@@ -44,6 +44,7 @@ def test_minima_are_numbered_from_the_lowest_and_leave_out_what_is_none():
     assert ends.best == 4 and float(ends.point(0)[0]) == 3.0
 
 
+@pytest.mark.quick("optimizer0")
 @pytest.mark.parametrize("optimizer", [LevenbergMarquardt(), NewtonCG()])
 def test_an_optimiser_of_the_contract_ends_where_its_loop_ends(optimizer):
     problem = sp.separable("least_squares")

@@ -11,6 +11,7 @@ from numdl.cli.options import FitOptions
 from numdl.report.summary import read_summary
 
 
+@pytest.mark.quick("linear-kind-*", "random-features-price-*")
 @pytest.mark.parametrize(
     ("model", "target", "kind"),
     [

@@ -7,6 +7,7 @@ from numdl import load
 FAST = "--max-iter 3 --restarts 1"
 
 
+@pytest.mark.quick("mlp---width 3,2-*")
 @pytest.mark.parametrize(
     ("model", "words", "target", "kind", "title"),
     [

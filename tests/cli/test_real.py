@@ -98,6 +98,7 @@ def test_ctrl_c_saves_the_best_model(numdl, flats, tmp_path):
     assert end.code == 0, end.err
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_killed_fit_resumes_to_the_same_result(numdl, flats, tmp_path):
     options = ("fit", flats, "--target", "price", *SMALL, "--max-iter", "30", "--quiet", "--out")

@@ -114,6 +114,7 @@ def test_the_index_escapes_and_links_only_to_its_neighbours():
     assert "Error 0.5 (RMSE in m), 4 times below the linear model" in page
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_real_training_fits_in(tmp_path):
     (result,) = demo.run_demo(["diabetes"], tmp_path, Console(file=io.StringIO()), time_budget=2.0)

@@ -40,15 +40,28 @@ TRAIN = {
 }
 
 
-def parametrize_with_quick_checks(estimators):
+# These train on numbers of one shape, which an estimator may have in common with no other.
+AGAIN = {
+    "check_estimators_pickle",
+    "check_fit_idempotent",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_dict_unchanged",
+    "check_fit2d_predict1d",
+    "check_readonly_memmap_input",
+    "check_supervised_y_2d",
+}
+
+
+def parametrize_with_quick_checks(estimators, but=frozenset(TRAIN), also=()):
     """As scikit-learn's ``parametrize_with_checks``, for estimators whose path another one takes through all checks.
 
-    The checks of ``TRAIN`` are further cases of what that one shows.
+    The checks ``but`` are further cases of what that one shows, other than those named by ``also``.
     """
     cases = []
     for estimator in estimators:
         name = "".join(str(estimator).split())
         for one, check in estimator_checks_generator(estimator):
-            marks = pytest.mark.thorough if check.func.__name__ in TRAIN else ()
+            marks = pytest.mark.thorough if check.func.__name__ in but - set(also) else ()
             cases.append(pytest.param(one, check, marks=marks, id=f"{name}-{check.func.__name__}"))
     return pytest.mark.parametrize(("estimator", "check"), cases)

@@ -149,6 +149,7 @@ def test_a_network_without_finite_evidence_is_left_out(monkeypatch):
     assert not any("flow" in name for name in model.evidence_[0])
 
 
+@pytest.mark.quick("0-1", "2-2", "2-5")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("n", [1, 2, 5])
 @pytest.mark.parametrize("networks", [0, 2])

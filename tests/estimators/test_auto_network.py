@@ -261,6 +261,7 @@ def test_it_learns_and_knows_which_input_is_inert():
     assert one.settled and 1 < one.freedom < 40
 
 
+@pytest.mark.quick("constant-1-spec0", "line-2-spec1", "line-5-spec0")
 @pytest.mark.parametrize("spec", [Architecture(1, 8, 4), Architecture(1, 16)])
 @pytest.mark.parametrize("n", [1, 2, 5])
 @pytest.mark.parametrize("y", ["constant", "line"])

@@ -31,6 +31,7 @@ class Counting:
         return self.stop is not None and len(self.records) >= self.stop
 
 
+@pytest.mark.quick("classifier-labels")
 @pytest.mark.parametrize(("make", "data"), [(regressor, table), (classifier, labels)])
 def test_every_iteration_is_a_task(make, data):
     counting = Counting()

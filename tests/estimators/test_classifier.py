@@ -30,6 +30,7 @@ def test_probabilities(fitted):
     assert log_loss(Y, p) < 0.7 * np.log(3)
 
 
+@pytest.mark.quick("two0")
 @pytest.mark.parametrize("two", [[False, True], [-1, 1], ["a", "b"], [0.0, 2.0]])
 def test_two_classes_of_any_kind(two):
     y = np.asarray(two)[(Y == "high").astype(int)]
@@ -48,6 +49,7 @@ def test_same_seed_same_model(fitted):
     np.testing.assert_array_equal(clone(fitted).fit(X, Y).predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.mark.thorough
 def test_weights_are_repetitions():
     w = np.r_[np.full(10, 2), np.ones(20), np.zeros(10)]
     weighted = classifier().fit(X, Y, w)
@@ -73,12 +75,14 @@ def test_separable_classes_stay_finite():
     assert np.all(np.isfinite(model.predict_proba(100 * x)))
 
 
+@pytest.mark.quick("matrix-free")
 @pytest.mark.parametrize("solver", ["dense", "matrix-free"])
 def test_both_solvers(solver):
     model = classifier(solver=solver).fit(X, Y)
     assert solver in model.solver_ and model.score(X, Y) > 0.8
 
 
+@pytest.mark.thorough
 def test_single_precision():
     model = classifier(dtype="float32").fit(X, Y)
     assert model.score(X, Y) > 0.8 and np.all(np.isfinite(model.predict_proba(X)))

@@ -14,12 +14,14 @@ def usable(model, x, y, least=0.9):
     assert model.score(x, y) > least
 
 
+@pytest.mark.quick("scales0")
 @pytest.mark.parametrize("scales", [(1e-12, 1.0, 1e12), (1e12, 1e12, 1e12), (1e-12, 1e-12, 1e-12)])
 def test_features_of_any_scale_give_the_same_model(scales):
     expected = regressor().fit(X, Y).predict(X)
     np.testing.assert_allclose(regressor().fit(X * scales, Y).predict(X * scales), expected, rtol=1e-4)
 
 
+@pytest.mark.quick("1e-12")
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
 def test_targets_of_any_scale_give_the_same_model(scale):
     mean, std = regressor().fit(X, Y).predict(X, return_std=True)
@@ -43,6 +45,7 @@ def test_collinear_and_constant_columns():
     np.testing.assert_allclose(flat.predict(x_one), Y.mean(), rtol=1e-6)
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_few_rows(n):
     usable(regressor().fit(X[:n], Y[:n]), X[:n], Y[:n], least=-1e-6)
@@ -86,6 +89,7 @@ def test_an_outlier_leaves_a_usable_model():
     assert np.all(np.isfinite(model.predict(x)))
 
 
+@pytest.mark.quick("options0")
 @pytest.mark.parametrize("options", [{"scheme": "rk4"}, {"control": "linear", "depth": 2}, {"activation": "relu"}])
 def test_other_networks(options):
     usable(regressor(**options).fit(X, Y), X, Y)

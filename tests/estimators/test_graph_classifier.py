@@ -33,6 +33,7 @@ def share_right(model, x, y, count, seed):
     return np.mean(found[labels == -1] == y[labels == -1])
 
 
+@pytest.mark.quick("moons")
 @pytest.mark.parametrize("data", ["moons", "digits"])
 def test_ten_labels_do_more_than_with_label_spreading(data):
     if data == "moons":

@@ -116,6 +116,7 @@ def test_predictions_are_those_of_the_dense_formula(name):
     assert abs(model.effective_dof_ - freedom) < 1e-6 and abs(model.noise_ - y.std() * np.sqrt(noise)) < 1e-9
 
 
+@pytest.mark.quick("True-*", "False-rbf")
 @pytest.mark.parametrize("name", SMOOTH)
 @pytest.mark.parametrize("tails", [False, True])
 def test_the_gradient_of_the_mean(name, tails):
@@ -247,6 +248,7 @@ def test_weights_of_two_are_repeated_rows(kernel):
     np.testing.assert_allclose(weighted.log_evidence_, repeated.log_evidence_, rtol=1e-7)
 
 
+@pytest.mark.quick("1-*", "2-rbf", "5-anova")
 @pytest.mark.parametrize("kernel", SMOOTH)
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_hardly_any_rows(kernel, n):

@@ -56,6 +56,7 @@ def test_one_level_is_the_training_without(fitted):
     assert "depth" not in one.history_ and len(one.search_) == 1
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(fitted, depth, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
@@ -88,6 +89,7 @@ def test_open_parts_are_compared_on_the_first_level():
     assert {len(column) for column in chosen.history_.values()} == {chosen.n_iter_}
 
 
+@pytest.mark.thorough
 def test_classes():
     labels = np.where(np.sin(3 * X[:, 0]) + X[:, 1] > 0, "up", "down")
     deep = model(ResNetClassifier, levels=2, max_iter=20).fit(X, labels)

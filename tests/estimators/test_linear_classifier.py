@@ -28,6 +28,7 @@ def theirs(x, y, alpha, weights=None):
     return model.fit(x, y, sample_weight=weights)
 
 
+@pytest.mark.quick("True-auto", "False-newton-cg", "True-lbfgs", "False-gauss-newton", "True-steepest-descent")
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_softmax_agrees_with_scikit_learn(solver, weighted):
@@ -50,6 +51,7 @@ def test_the_agreement_sees_a_planted_other_alpha():
         np.testing.assert_allclose(ours.coef_, theirs(x, y, 0.01).coef_, atol=1e-6)
 
 
+@pytest.mark.quick("auto", "nonlinear-cg")
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_logistic_agrees_with_scikit_learn(solver):
     x, y = table(k=2)
@@ -79,6 +81,7 @@ def test_two_classes_by_softmax_and_by_logistic():
     assert softmax.coef_.shape == (2, 5) and logistic.coef_.shape == (1, 5)
 
 
+@pytest.mark.quick("loo", "evidence")
 @pytest.mark.parametrize("rule", ["loo", "cv", "evidence"])
 def test_alpha_is_near_the_best_for_new_data(rule):
     x, y = table(n=120, d=12, noise=2.0)
@@ -228,6 +231,7 @@ def test_verbose_prints(capsys):
     assert "alpha 0.01: iteration 1, objective" in capsys.readouterr().out
 
 
+@pytest.mark.quick("text-SoftmaxClassifier", "numbers-LogisticClassifier")
 @pytest.mark.parametrize("model", [SoftmaxClassifier, LogisticClassifier])
 @pytest.mark.parametrize("labels", ["text", "numbers"])
 def test_a_loaded_classifier_is_the_saved_one(tmp_path, model, labels):

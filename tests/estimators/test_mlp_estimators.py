@@ -22,6 +22,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.quick("layers")
 @pytest.mark.parametrize("make", KINDS)
 def test_regression_deviations_report_and_file(make, tmp_path):
     model = make().fit(X, Y)
@@ -39,6 +40,7 @@ def test_regression_deviations_report_and_file(make, tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+@pytest.mark.quick("MLPClassifier")
 @pytest.mark.parametrize("make", [MLPClassifier, SingleLayerClassifier])
 def test_classes_of_text_and_their_file(make, tmp_path):
     x, y = labels()
@@ -68,11 +70,13 @@ def test_widths_in_any_form(widths, tmp_path):
     loaded.fit(X, Y)
 
 
+@pytest.mark.thorough
 def test_grid_search_over_widths():
     search = GridSearchCV(MLPRegressor(**FAST), {"widths": [1, (4,), (3, 3)]}, cv=2).fit(X, Y)
     assert search.best_params_["widths"] in ((4,), (3, 3))
 
 
+@pytest.mark.quick("single")
 @pytest.mark.parametrize("make", KINDS)
 def test_an_interrupted_fit_goes_on(make, tmp_path):
     def interrupt(record):
@@ -87,12 +91,14 @@ def test_an_interrupted_fit_goes_on(make, tmp_path):
     np.testing.assert_array_equal(model.predict(X), make().fit(X, Y).predict(X))
 
 
+@pytest.mark.quick("options0")
 @pytest.mark.parametrize("options", [{"dtype": "float32"}, {"activation": "sine"}, {"solver": "matrix-free"}])
 def test_settings_of_the_machinery(options):
     model = MLPRegressor((4, 3), **FAST | options).fit(X, Y)
     assert model.score(X, Y) > 0.5
 
 
+@pytest.mark.thorough
 def test_warm_start_goes_on_from_the_weights():
     model = MLPRegressor((4, 3), warm_start=True, **FAST).fit(X, Y)
     before = model.history_["objective"]

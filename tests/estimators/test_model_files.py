@@ -32,6 +32,7 @@ def test_a_loaded_regressor_is_the_saved_one(tmp_path):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
+@pytest.mark.quick("text")
 @pytest.mark.parametrize("kind", ["text", "numbers", "two"])
 def test_a_loaded_classifier_is_the_saved_one(tmp_path, kind):
     x, y = labels()
@@ -72,6 +73,7 @@ def interrupt_at(start, iteration, error=KeyboardInterrupt):
     return observe
 
 
+@pytest.mark.quick("regressor-*-2-7", "classifier-*-1-3")
 @pytest.mark.parametrize(("start", "iteration"), [(1, 3), (2, 7)])
 @pytest.mark.parametrize(("make", "data"), [(regressor, table), (classifier, labels)])
 def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path, make, data, start, iteration):

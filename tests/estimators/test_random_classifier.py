@@ -12,13 +12,17 @@ from numdl.estimators import RandomFeaturesClassifier
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([RandomFeaturesClassifier(width=20, alpha=1e-3, scale=1.0)])
+@parametrize_with_quick_checks(
+    [RandomFeaturesClassifier(width=20, alpha=1e-3, scale=1.0)],
+    also=("check_classifiers_train",),
+)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_quick_checks([RandomFeaturesClassifier(width=15, activation="tanh", alpha=1e-2, random_state=0)])
+@parametrize_with_checks([RandomFeaturesClassifier(width=15, activation="tanh", alpha=1e-2, random_state=0)])
 def test_scikit_learn_of_another_activation(estimator, check):
     check(estimator)
 
@@ -27,6 +31,7 @@ def moons(n=200, seed=0):
     return make_moons(n, noise=0.15, random_state=seed)
 
 
+@pytest.mark.quick("sine")
 @pytest.mark.parametrize("activation", ["sine", "tanh", "relu"])
 def test_moons_are_separated(activation):
     model = RandomFeaturesClassifier(100, activation, random_state=0).fit(*moons())
@@ -35,6 +40,7 @@ def test_moons_are_separated(activation):
     assert linear.score(*moons(1000, seed=1)) < 0.92  # mutant: no features
 
 
+@pytest.mark.quick("decision_function", "predict_proba")
 @pytest.mark.parametrize("method", ["decision_function", "predict", "predict_proba", "predict_log_proba"])
 def test_it_is_softmax_on_its_features(method):
     digits = load_digits()
@@ -54,6 +60,7 @@ def test_alpha_is_chosen_and_text_labels_are_kept():
     assert model.predict_proba(x).shape == (200, 2)
 
 
+@pytest.mark.quick("float32")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_model_files_keep_the_predictions(tmp_path, dtype):
     x, y = moons()

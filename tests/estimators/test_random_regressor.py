@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scikit_learn_checks import parametrize_with_quick_checks
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -11,14 +12,19 @@ from numdl.estimators.random_features import feature_map
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
+@parametrize_with_checks([RandomFeaturesRegressor(width=20, scale=1.0)])
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_quick_checks(
     [
-        RandomFeaturesRegressor(width=20, scale=1.0),
         RandomFeaturesRegressor(width=60, activation="tanh", random_state=0),
         RandomFeaturesRegressor(width=15, activation="relu", alpha=1e-3, scale=1.0, fit_intercept=False),
     ]
 )
-def test_scikit_learn(estimator, check):
+def test_scikit_learn_of_other_activations(estimator, check):
     check(estimator)
 
 
@@ -101,6 +107,7 @@ def test_blocks_change_nothing(monkeypatch):
     np.testing.assert_allclose(blocks.predict(x), whole.predict(x), atol=1e-8)
 
 
+@pytest.mark.quick("tanh")
 @pytest.mark.parametrize("activation", ["sine", "tanh", "relu"])
 def test_the_automatic_scale_is_near_the_best(activation):
     x, y = data(n=400)

@@ -288,6 +288,7 @@ def test_a_damping_reaches_the_network_and_its_file(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "model.numdl").predict(X), fits[1].predict(X))
 
 
+@pytest.mark.thorough
 def test_a_reversible_march_fits_the_same_network():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (40, 2))

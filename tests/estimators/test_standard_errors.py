@@ -138,6 +138,7 @@ def test_without_degrees_of_freedom_the_noise_has_to_be_given():
     assert np.isfinite(TikhonovRegressor(0.0, noise=1.0).fit(x, y).coef_std_).all()
 
 
+@pytest.mark.quick("options0-asarray-*", "options1-csr_array-lsqr")
 @pytest.mark.parametrize("method", ["cgls", "lsqr", "hybrid-lsqr"])
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
 @pytest.mark.parametrize("options", [{}, {"operator": "difference", "fit_intercept": False}])
@@ -217,6 +218,7 @@ def labels(k, n=80, d=3, seed=0):
     return x, np.arange(n) % k if k > 2 else (x[:, 0] + rng.normal(size=n) > 0).astype(int)
 
 
+@pytest.mark.quick("False-0.0-2-True", "True-0.2-3-False", "False-0.2-2-False")
 @pytest.mark.parametrize(("k", "logistic"), [(2, True), (2, False), (3, False)])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 @pytest.mark.parametrize("standardize", [False, True])

@@ -38,6 +38,7 @@ def test_contract(kind):
         control.nt = 4
 
 
+@pytest.mark.quick("0-*Constant", "1-*", "3-*Linear")
 @pytest.mark.parametrize("kind", CONTROLS)
 @pytest.mark.parametrize("nt", [0, 1, 3])
 def test_sizes(kind, nt):

@@ -22,6 +22,7 @@ def jacobian(f, theta, u):
     return np.asarray(compiled_jacobian(f, theta, u))
 
 
+@pytest.mark.quick("*-1", "hamiltonian-5", "plain-5")
 @pytest.mark.parametrize("m", [1, 5])
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_shapes_and_dtype(name, m):
@@ -47,6 +48,7 @@ def test_scale_of_the_matrices():
     assert jnp.max(jnp.abs(theta["b"])) <= 0.3
 
 
+@pytest.mark.quick("16-*")
 @pytest.mark.parametrize("name", ["plain", "antisymmetric", "symmetric", "low_rank", "circulant"])
 @pytest.mark.parametrize("m", [16, 200])
 def test_spectral_norm_of_the_matrices(name, m):
@@ -67,6 +69,7 @@ def test_symmetric_matrix():
     np.testing.assert_allclose(eigenvalues.imag, 0, atol=1e-12)
 
 
+@pytest.mark.quick("1", "5")
 @pytest.mark.parametrize("m", [1, 2, 5, 8])
 def test_circulant_matrix(m):
     theta, u = get_dynamics("circulant").init(0, m, 1.0), jax.random.normal(jax.random.key(3), (m,))

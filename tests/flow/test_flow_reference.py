@@ -169,6 +169,7 @@ def test_integrator(name, scheme, control):
     assert_close(g["b"], ref["gb"])
 
 
+@pytest.mark.quick("resnn_rk4-*")
 @pytest.mark.parametrize(("name", "scheme", "control"), RESNN)
 def test_objective_with_head(name, scheme, control):
     ref = load(name)

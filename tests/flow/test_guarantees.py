@@ -35,6 +35,7 @@ def test_those_with_an_energy_are_the_hamiltonian_ones():
     assert WITH_ENERGY == ["double_hamiltonian", "h1", "hyperbolic"]
 
 
+@pytest.mark.quick("double_hamiltonian-tanh", "h1-sine", "hyperbolic-relu", "hyperbolic-identity")
 @pytest.mark.parametrize("activation", ["tanh", "sine", "identity", "relu"])
 @pytest.mark.parametrize("name", WITH_ENERGY)
 def test_the_energy_does_not_change_along_the_flow(name, activation, u):

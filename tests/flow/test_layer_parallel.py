@@ -39,8 +39,7 @@ def problem(dynamics, scheme, nt, T=2.0, seed=0):
     layers = [field.init(seed + k, M, 1.0) for k in range(3)]
     shapes = np.stack([np.ones(nt), np.sin(3 * t), t**2])
     coeffs = {
-        name: jnp.tensordot(jnp.asarray(shapes.T), jnp.stack([jnp.asarray(layer[name]) for layer in layers]), 1)
-        for name in layers[0]
+        name: jnp.asarray(np.tensordot(shapes.T, np.stack([layer[name] for layer in layers]), 1)) for name in layers[0]
     }
     h = jnp.asarray(T / nt * (1 + 0.3 * np.cos(5 * t)))
     return (get_scheme(scheme), field.vector_field(jnp.tanh), PiecewiseConstant(nt)), coeffs, h
@@ -70,11 +69,13 @@ def agree(march, dynamics, scheme, nt, derivatives):
         np.testing.assert_allclose(mine, stored, atol=1e-9)
 
 
+@pytest.mark.quick("march0-*", "march2-*", "march5-*", "march6-*")
 @pytest.mark.parametrize(("march", "dynamics", "scheme", "nt"), CASES)
 def test_value_and_gradient_are_those_of_stored_states(march, dynamics, scheme, nt):
     agree(march, dynamics, scheme, nt, lambda total, at: jax.value_and_grad(total, (0, 1, 2))(*at))
 
 
+@pytest.mark.quick("march1")
 @pytest.mark.parametrize("march", [LayerParallel(factor=2, levels=2), ParallelNewton()])
 def test_so_are_tangents_and_products_with_the_hessian(march):
     def derivatives(total, at):
@@ -87,9 +88,11 @@ def test_one_sample_under_vmap_agrees_with_many():
     args, coeffs, h = problem("antisymmetric", "heun", 16)
     for march in (LayerParallel(), ParallelNewton()):
         one = functools.partial(march, *args, coeffs, t0=0.0, h=h)
-        np.testing.assert_allclose(jax.vmap(lambda u, one=one: one(u0=u))(X), one(u0=X), atol=1e-11)
+        alone, together = jax.jit(lambda X, one=one: (jax.vmap(lambda u: one(u0=u))(X), one(u0=X)))(X)
+        np.testing.assert_allclose(alone, together, atol=1e-11)
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("factor", [2, 4])
 def test_each_cycle_makes_two_more_intervals_exact(factor):
     """The coarse steps are nonsense here: only what the relaxation makes exact is exact."""
@@ -115,7 +118,7 @@ def test_the_defect_that_ends_the_cycles_is_that_of_the_recursion():
     args, coeffs, h = problem("antisymmetric", "rk4", 64)
     loose = LayerParallel(tol=1e-4).convergence(*args, coeffs, X, 0.0, h)
     tight = LayerParallel().convergence(*args, coeffs, X, 0.0, h)
-    states = jax.vmap(lambda u: serial(*args, coeffs, u, 0.0, h), out_axes=1)(X)
+    states = jax.jit(jax.vmap(lambda u: serial(*args, coeffs, u, 0.0, h), out_axes=1))(X)
     assert loose.residuals[-1] <= 1e-4 < loose.residuals[-2]
     assert len(loose.residuals) < len(tight.residuals) < 64 / 8
     np.testing.assert_allclose(tight.states, states, atol=1e-12)
@@ -138,7 +141,7 @@ def test_a_coarse_step_that_overflows_costs_cycles_and_nothing_else():
     args = (args[0], get_dynamics("parabolic").vector_field(lambda u: jnp.maximum(u, 0.0)), args[2])
     h = jnp.full(32, 2.0 / jnp.max(jnp.linalg.norm(stiff["K"], ord=2, axis=(1, 2))) ** 2)
     found = LayerParallel(levels=2).convergence(*args, stiff, X, 0.0, h)
-    states = jax.vmap(lambda u: serial(*args, stiff, u, 0.0, h), out_axes=1)(X)
+    states = jax.jit(jax.vmap(lambda u: serial(*args, stiff, u, 0.0, h), out_axes=1))(X)
     np.testing.assert_allclose(found.states, states, atol=1e-11)
     assert len(found.residuals) <= 32 // 8 + 1
 
@@ -164,20 +167,25 @@ def test_few_cycles_leave_a_bias_that_more_of_them_remove():
 def test_affine_recursion():
     rng = np.random.default_rng(2)
     a, b, u = rng.normal(size=(9, 2, 3, 3)), rng.normal(size=(9, 2, 3)), rng.normal(size=(2, 3))
-    found = affine_recursion(jnp.asarray(a), jnp.asarray(b), jnp.asarray(u))
+    found = np.asarray(jax.jit(affine_recursion)(a, b, u))
     for j in range(9):
         np.testing.assert_allclose(found[j], u, rtol=1e-10)
         u = np.einsum("nij,nj->ni", a[j], u) + b[j]
     np.testing.assert_allclose(found[9], u, rtol=1e-10)
 
 
+@pytest.mark.quick("layer-parallel")
 @pytest.mark.parametrize("march", ["layer-parallel", "parallel-newton", LayerParallel(factor=2, levels=2)])
 def test_a_network_marches_so(march):
     net = ResNet(2, M, 12, T=2.0, dynamics="antisymmetric", march=march)
     theta, x = net.init(0, np.float64), X[:, :2]
     stored = dataclasses.replace(net, march="stored")
-    np.testing.assert_allclose(net.batch(theta, x), stored.batch(theta, x), atol=1e-12)
-    np.testing.assert_allclose(net.features(theta, x[0]), stored.features(theta, x[0]), atol=1e-12)
+
+    def both(theta, x):
+        return [(one.batch(theta, x), one.features(theta, x[0])) for one in (net, stored)]
+
+    for found, expected in zip(*jax.jit(both)(theta, x), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("march", ["layer-parallel", "parallel-newton"])

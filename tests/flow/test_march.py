@@ -75,6 +75,7 @@ def exact(f=moving_field):
     return solve(get_scheme("rk4"), f)(1024)
 
 
+@pytest.mark.quick("euler", "rk3", "rk4", "adams_bashforth", "verlet", "imex", "coupled rk4")
 @pytest.mark.parametrize("name", [*SCHEMES, "coupled rk4", "coupled heun"])
 def test_observed_order(name):
     scheme = coupled(get_scheme(name.split()[1])) if " " in name else get_scheme(name)
@@ -118,6 +119,7 @@ def test_tableau_is_checked():
         get_scheme("midpoint")
 
 
+@pytest.mark.quick("0-4-*Constant-rk4", "1-1-*Constant-*", "3-4-*Linear-*")
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("kind", [PiecewiseConstant, PiecewiseLinear])
 @pytest.mark.parametrize(("nt", "m"), [(0, 4), (1, 1), (3, 4)])

@@ -40,6 +40,7 @@ def bending(t, u, theta):
     return jnp.cos(3 * t) - u**2
 
 
+@pytest.mark.quick("heun", "rk4", "implicit_midpoint")
 @pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if scheme.stability is not None])
 def test_the_stability_function_is_that_of_the_step(name):
     scheme, z = get_scheme(name), np.array([-0.5 + 0.3j, 1.2j, -2.5, 0.4 - 1.0j])
@@ -58,6 +59,7 @@ def test_stability_regions_have_their_known_size():
             assert abs(size(1j * (imaginary - 1e-3))) < 1 < abs(size(1j * (imaginary + 1e-3)))
 
 
+@pytest.mark.quick("hamiltonian-verlet", "hyperbolic-*")
 @pytest.mark.parametrize("name", [n for n, s in SCHEMES.items() if s.inverse is not None] + ["coupled rk4"])
 @pytest.mark.parametrize("dynamics", ["hamiltonian", "hyperbolic"])
 def test_a_step_is_undone(name, dynamics):
@@ -78,6 +80,7 @@ def test_a_step_is_undone(name, dynamics):
     assert np.max(np.abs(jax.tree.leaves(wrong)[0] - u)) > 1e-3
 
 
+@pytest.mark.quick("double_hamiltonian")
 @pytest.mark.parametrize("dynamics", ["double_hamiltonian", "hyperbolic"])
 def test_symplectic_schemes_keep_the_energy_for_long(dynamics):
     field, nt = get_dynamics(dynamics), 2000
@@ -145,6 +148,7 @@ def test_two_steps_ignore_the_ratio_in_a_mutant():
         check_order(solve, exact, [200, 400, 800], 2)
 
 
+@pytest.mark.quick("1", "3")
 @pytest.mark.parametrize("m", [1, 2, 3, 8])
 def test_implicit_terms_by_three_factorisations(m):
     """Diffusion on a ring by eigenvectors, by FFT and by its field, against a solution of the dense system."""

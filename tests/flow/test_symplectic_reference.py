@@ -28,6 +28,7 @@ def check(fun, ref, names):
         np.testing.assert_allclose(found[name], ref["g" + name], rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.quick("stored")
 @pytest.mark.parametrize("way", ["stored", "reversible"])
 def test_leapfrog(way):
     ref, inner = load("leapfrog"), get_dynamics("hyperbolic").vector_field(jnp.tanh)
@@ -36,6 +37,7 @@ def test_leapfrog(way):
     check(lambda theta, x: march(f, ref, theta, x, way)[:, :4], ref, ("K", "b", "shift"))
 
 
+@pytest.mark.quick("reversible")
 @pytest.mark.parametrize("way", ["stored", "reversible"])
 def test_hamiltonian(way):
     ref, f = load("hamiltonian"), get_dynamics("hamiltonian").vector_field(jnp.tanh)
@@ -43,6 +45,7 @@ def test_hamiltonian(way):
     check(lambda theta, x: march(f, ref, theta, x, way)[:, :4], ref, ("K", "b"))
 
 
+@pytest.mark.quick("reversible")
 @pytest.mark.parametrize("way", ["stored", "reversible"])
 def test_double_hamiltonian(way):
     """There the first half moves first: it is our second."""

@@ -51,6 +51,7 @@ def cut_off(H, max_products):
     )
 
 
+@pytest.mark.quick("True-0.1-*", "False-1.0-*", "True-1000.0-indefinite")
 @spectra
 @pytest.mark.parametrize("radius", [0.1, 1.0, 1e3])
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -72,6 +73,7 @@ def test_a_smaller_ball_needs_no_product(name):
         np.testing.assert_allclose(found.x, dense(H, G, radius)[0], atol=1e-8)
 
 
+@pytest.mark.quick("indefinite")
 @spectra
 def test_a_small_space_is_never_worse_than_steihaug_with_as_many_products(name):
     H = Q @ np.diag(SPECTRA[name]) @ Q.T

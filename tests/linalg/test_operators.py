@@ -60,11 +60,37 @@ def check_matrix(operator, matrix):
         np.testing.assert_allclose(stripe, np.diag(np.diagonal(matrix, offset), offset), atol=1e-12)
 
 
+@pytest.mark.quick(
+    "*-7",
+    "difference-1-2-*",
+    "difference-7-2-*",
+    "convolution-4-13-zero-*",
+    "convolution-(4, 3)-(3, 2)-*-fft",
+    "convolution-6-4-*-direct",
+    "gradient-(1, 2)-*",
+    "*-(4, 3)-neumann",
+    "Image*-sides-dirichlet",
+    "laplacian-(4, 3)-periodic",
+    "kronecker",
+    "blocks",
+    "mask*",
+)
 @everyone
 def test_dense_matrix(name):
     check_matrix(*CATALOGUE[name])
 
 
+@pytest.mark.quick(
+    "*-7",
+    "difference-7-1-*",
+    "convolution-4-13-zero-*",
+    "convolution-(4, 3)-(3, 2)-*-fft",
+    "*-(4, 3)-neumann",
+    "Image*-sides-dirichlet",
+    "kronecker",
+    "blocks",
+    "mask*",
+)
 @everyone
 def test_adjoint(name):
     operator, matrix = CATALOGUE[name]
@@ -144,6 +170,7 @@ def test_linear_solve(name):
     np.testing.assert_allclose(lx.linear_solve(composed, jnp.asarray(b)).value, expected, rtol=1e-9)
 
 
+@pytest.mark.quick("first-*", "gradient-neumann", "laplacian-periodic", "second-dirichlet")
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("of", ["first", "second", "gradient", "laplacian"])
 def test_null_space_is_the_constants_or_nothing(of, boundary):
@@ -161,6 +188,7 @@ def test_null_space_is_the_constants_or_nothing(of, boundary):
         np.testing.assert_array_equal(operator.mv(jnp.full(6, 3.7)), 0)
 
 
+@pytest.mark.quick("neumann")
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_second_differences_are_the_first_ones_twice(boundary):
     first = np.asarray(Difference(6, 0.2, boundary=boundary).as_matrix())
@@ -236,6 +264,7 @@ def value_and_gradient(operator, transposed, wrong=0.0):
     return fun, parameters
 
 
+@pytest.mark.quick("*-True")
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("name", PARAMETRIC)
 def test_taylor_in_the_parameters(name, transposed):

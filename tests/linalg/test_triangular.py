@@ -9,6 +9,7 @@ from numdl.linalg import lower_inverse
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+@pytest.mark.quick("1-1", "4-0", "4-33", "64-7")
 @pytest.mark.parametrize("p", [0, 1, 2, 7, 33])
 @pytest.mark.parametrize("block", [1, 4, 64])
 def test_residual_of_both_sides(p, block):

@@ -78,6 +78,7 @@ def test_derivatives(net):
     check_adjoint(jvp, vjp, net.init(4), jax.random.normal(jax.random.key(4), (4, net.width)))
 
 
+@pytest.mark.quick("layers 3-5-2")
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.title)
 def test_variable_projection_lowers_it(net):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(40, 2)))

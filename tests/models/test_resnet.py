@@ -34,6 +34,13 @@ def draw(model, seed=0):
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape, scale=0.7), leaf.dtype), shapes)
 
 
+@pytest.mark.quick(
+    "3-4-2-True-constant-*",
+    "1-1-1-True-linear-plain",
+    "2-3-0-False-linear-hyperbolic",
+    "1-1-1-True-linear-circulant",
+    "1-1-1-True-constant-hamiltonian",
+)
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 @pytest.mark.parametrize("control", ["constant", "linear"])
 @pytest.mark.parametrize(("d", "width", "depth", "opening"), [(3, 4, 2, True), (1, 1, 1, True), (2, 3, 0, False)])
@@ -50,6 +57,7 @@ def test_shapes(dynamics, control, d, width, depth, opening):
     assert none.shape == (0, width)
 
 
+@pytest.mark.quick("euler", "rk4", "adams_bashforth", "verlet")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_batch_is_features_row_by_row_and_the_end_of_the_trajectory(scheme):
     needs = {"symplectic_euler": "hamiltonian", "verlet": "hamiltonian", "imex": "contractive"}
@@ -81,6 +89,7 @@ def test_without_opening_and_depth_the_features_are_the_padded_inputs():
     np.testing.assert_array_equal(out, np.pad(x, ((0, 0), (0, 2))))
 
 
+@pytest.mark.quick("plain", "antisymmetric", "low_rank", "convolution", "double_hamiltonian")
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_derivatives(dynamics):
     model = ResNet(2, 4, 2, dynamics=dynamics, scheme="heun", control="linear")

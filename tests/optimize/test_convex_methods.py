@@ -57,6 +57,14 @@ def errors(case, method, count):
     return np.array([np.linalg.norm(p - case.answer) for p in seen])
 
 
+@pytest.mark.quick(
+    "round quadratic-newton",
+    "quadratic, kappa 100-*",
+    "softmax-newton-cg",
+    "logistic-l-bfgs",
+    "cosh-newton",
+    "cosh-nonlinear cg",
+)
 @methods
 @pytest.mark.parametrize("problem", cp.CATALOGUE)
 def test_known_minimiser(name, problem):
@@ -70,6 +78,7 @@ def test_known_minimiser(name, problem):
     assert np.all(np.isfinite(result.history["objective"]))
 
 
+@pytest.mark.quick("softmax-*")
 @methods
 @pytest.mark.parametrize("problem", ["softmax", "cosh"])
 def test_contract(name, problem):
@@ -97,6 +106,7 @@ def test_at_the_minimiser_nothing_moves(name):
     np.testing.assert_allclose(result.p, case.answer, atol=1e-8)
 
 
+@pytest.mark.quick("steepest descent", "nesterov", "l-bfgs", "newton-cg")
 @methods
 def test_no_tolerance_ends_in_a_stall_or_at_rounding(name):
     case = cp.softmax()

@@ -39,6 +39,7 @@ def teacher(values, seed, n=30):
     return Empirical(layers, LEAST_SQUARES, none, x, c, jnp.ones(n)), theta
 
 
+@pytest.mark.quick("ternary")
 @pytest.mark.parametrize("values", [BINARY, TERNARY], ids=["binary", "ternary"])
 def test_some_starts_find_the_best_of_all_combinations(values):
     problem, theta = teacher(values, 1)

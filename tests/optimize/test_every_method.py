@@ -83,6 +83,17 @@ def steep(p, x):
     return jnp.log(1 - p) + 0 * x
 
 
+@pytest.mark.quick(
+    "steepest descent",
+    "l-bfgs",
+    "newton-cg",
+    "trust region",
+    "levenberg-marquardt",
+    "levenberg-marquardt by qr",
+    "projected gauss-newton",
+    "proximal gradient",
+    "block coordinate descent",
+)
 @methods
 def test_contract_and_any_model(name):
     problem, method = fitted(network, 12), METHODS[name]()
@@ -94,12 +105,16 @@ def test_contract_and_any_model(name):
     assert result.history["objective"][-1] < 0.9 * result.history["objective"][0]
 
 
+@pytest.mark.quick(
+    "nonlinear cg", "bfgs", "newton", "trust region, lanczos", "levenberg-marquardt", "projected gradient"
+)
 @methods
 def test_one_unknown_and_one_sample(name):
     result, _ = minimize(fitted(logarithm, 1, n=1), METHODS[name](), jnp.asarray([3.0]), max_iter=300)
     np.testing.assert_allclose(result.p, 1.0, atol=1e-3)
 
 
+@pytest.mark.quick("logarithm-*")
 @methods
 @pytest.mark.parametrize(("apply", "start"), [(logarithm, 4.0), (steep, -20.0)])
 def test_a_step_that_is_no_number_is_refused(name, apply, start):

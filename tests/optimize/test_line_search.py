@@ -23,6 +23,7 @@ def line_of(f):
     return lambda t: Trial(f(t), jax.grad(f)(t), None)
 
 
+@pytest.mark.quick("0.9-1.0-*", "0.1-0.001-far", "0.1-1000.0-wavy")
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("first", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("flatness", [0.9, 0.1])

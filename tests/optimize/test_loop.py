@@ -86,6 +86,7 @@ def test_a_broken_run_goes_on_to_the_last_bit(broken):
     same(resumed, unbroken)
 
 
+@pytest.mark.quick("method0")
 @pytest.mark.parametrize("method", [LevenbergMarquardt(laplace_metrics, tol=0.0), NewtonCG(probed_metrics, tol=0.0)])
 def test_a_broken_run_with_evidence_goes_on_to_the_last_bit(method):
     unbroken, _ = by_evidence(method, max_iter=8)

@@ -22,6 +22,7 @@ def test_contract(method):
     check_contract(method(), sp.Residuals(sp.rosenbrock, jnp.asarray(0.0)), jnp.asarray(START))
 
 
+@pytest.mark.quick("method0")
 @pytest.mark.parametrize("method", [LevenbergMarquardt(laplace_metrics), NewtonCG(probed_metrics)])
 def test_contract_with_variable_projection_and_evidence(method):
     problem, theta = sp.decay(1e-3), jnp.asarray(sp.DECAY_START)
@@ -50,6 +51,7 @@ def test_rosenbrock_with_penalty_agrees_with_scipy(method):
     np.testing.assert_allclose(result.p, oracle.x, atol=1e-6)
 
 
+@pytest.mark.quick("float64-*", "float32-LevenbergMarquardt")
 @methods
 @pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
 def test_two_exponentials(method, dtype):

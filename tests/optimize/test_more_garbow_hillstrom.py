@@ -25,6 +25,7 @@ def solved(name, max_iter=1000):
     return found.squares(result.p), result.status
 
 
+@pytest.mark.quick("Rosenbrock", "Meyer", "Chebyquad")
 @pytest.mark.parametrize(
     "name",
     [

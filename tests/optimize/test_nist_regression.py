@@ -20,6 +20,7 @@ def posed(name):
     return NonlinearLeastSquares(model, jnp.asarray(found.x), jnp.asarray(found.c))
 
 
+@pytest.mark.quick("Misra1a", "DanWood", "MGH17", "Lanczos1", "Thurber", "BoxBOD", "MGH10", "Rat43")
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_certified_sums_of_squares_belong_to_the_certified_parameters(name, x64):
     found, problem = PROBLEMS[name], posed(name)
@@ -27,6 +28,7 @@ def test_certified_sums_of_squares_belong_to_the_certified_parameters(name, x64)
     np.testing.assert_allclose(squares, found.squares, rtol=1e-9, atol=1e-20)
 
 
+@pytest.mark.quick("Misra1a", "DanWood", "MGH17", "Lanczos1", "Thurber", "BoxBOD", "MGH10", "Rat43")
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_levenberg_marquardt_by_qr_finds_the_certified_parameters(name, x64):
     found, problem = PROBLEMS[name], posed(name)

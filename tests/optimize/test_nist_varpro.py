@@ -23,6 +23,7 @@ def reduced(name):
 FEW = ("Misra1a", "Chwirut2", "Lanczos3", "MGH10", "Eckerle4")
 
 
+@pytest.mark.quick("MGH10", "Lanczos3")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.thorough) for name in LINEAR]
 )

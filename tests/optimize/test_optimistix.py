@@ -26,6 +26,7 @@ SQUARES = {
 PROBLEM, START = sp.Residuals(sp.rosenbrock, jnp.asarray(0.0)), np.array([-1.2, 1.0])
 
 
+@pytest.mark.quick("bfgs", "nonlinear cg")
 @pytest.mark.parametrize("name", MINIMISERS)
 def test_minimisers_take_the_steps_of_their_own_driver(name):
     solver, start = MINIMISERS[name], jnp.asarray(START)

@@ -72,6 +72,7 @@ def by_hand(problem, batch, epochs, rate, seed=0, drop_last=False):
     return p
 
 
+@pytest.mark.quick("5", "22", "40")
 @pytest.mark.parametrize("batch", [1, 5, 22, 23, 40])
 def test_the_scan_is_the_loop_over_batches(batch):
     found = run(problem(), batch=batch)[0]
@@ -99,6 +100,7 @@ def test_the_mean_of_the_batch_gradients_is_the_gradient():
     np.testing.assert_allclose(np.mean(parts, axis=0), jax.grad(lambda p: full.value(p, None)[0])(p), rtol=1e-12)
 
 
+@pytest.mark.quick("transform0", "transform3")
 @pytest.mark.parametrize(
     "transform",
     [

@@ -75,6 +75,7 @@ def test_the_answer_is_that_of_all_rows_and_costs_less(method):
     assert np.all(stuck.history["n"] == 20) and stuck.history["noise"][-1] > 0.5
 
 
+@pytest.mark.thorough
 @METHODS
 def test_variable_projection_comes_to_the_same_objective(method):
     x, c = data(200)

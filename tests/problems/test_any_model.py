@@ -31,6 +31,7 @@ def weights():
     ]
 
 
+@pytest.mark.quick("equinox-LevenbergMarquardt", "pytree-LBFGS")
 @pytest.mark.parametrize(
     "method", [LevenbergMarquardt(), NewtonCG(), LBFGS()], ids=lambda method: type(method).__name__
 )

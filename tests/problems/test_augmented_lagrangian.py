@@ -42,6 +42,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     assert not mutant.status.converged
 
 
+@pytest.mark.thorough
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
     problem, result, progress = cp.trained_network(AugmentedLagrangian(tol=1e-10), max_iter=80, slope=1e-8)
     lam = eqx.filter_jit(adjoint)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2
@@ -58,6 +59,7 @@ def test_a_flow_that_explodes_is_steered_though_nothing_is_known_of_its_path():
     np.testing.assert_allclose(problem.states(result.p), result.aux, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_one_step_and_one_sample_are_enough():
     problem, coeffs = cp.network(n=1, nt=1, alpha=0.1)
     result = minimize(problem, AugmentedLagrangian(), coeffs, max_iter=60)[0]

@@ -52,6 +52,7 @@ def cost_by_loops(problem, coeffs):
     return total / problem.u0.shape[0] + problem.penalty.value(coeffs)
 
 
+@pytest.mark.quick("heun-True", "rk4-False", "implicit_midpoint-True")
 @pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("scheme", ["heun", "rk4", "implicit_midpoint"])
 def test_the_cost_is_that_of_the_formula_and_the_states_those_of_the_march(linear, scheme):
@@ -70,10 +71,12 @@ def test_slope_and_curvature():
     close(lin.value, problem.value(coeffs, None)[0], 1e-14)
     # Gauss-Newton's matrix is the Hessian of the cost with scores and residuals linearised: another definition.
     flat, back = ravel_pytree(coeffs)
-    (s, r), push = jax.linearize(lambda p: problem._march(back(p)), flat)
+
+    def march(p):
+        return problem._march(back(p))
 
     def convex(p):
-        ds, dr = push(p - flat)
+        (s, r), (ds, dr) = jax.jvp(march, (jax.lax.stop_gradient(flat),), (p - flat,))
         return problem._cost(s + ds, r + dr) + problem.penalty.value(back(p))
 
     normal = eqx.filter_jit(problem.normal)(coeffs, None)
@@ -86,6 +89,7 @@ def test_linear_quadratic_problems_have_their_exact_hessian():
     close(eqx.filter_jit(problem.normal)(coeffs, None).matrix, flat)
 
 
+@pytest.mark.quick("TrustRegion")
 @pytest.mark.parametrize("method", [NewtonCG(), LBFGS()], ids=lambda method: type(method).__name__)
 def test_every_kind_of_method_lowers_it(method):
     problem, coeffs = cp.network(n=2, scheme="euler")
@@ -94,6 +98,7 @@ def test_every_kind_of_method_lowers_it(method):
     assert result.history["objective"][-1] < 0.7 * result.history["objective"][0]
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("linear", [False, True])
 def test_sensitivity_and_adjoint_are_the_derivatives(linear):
     problem, coeffs = cp.network(linear=linear)
@@ -133,6 +138,7 @@ def test_sensitivity_solves_the_sensitivity_equation():
     close(sensitivity(problem, coeffs, change)[:, 0], path[:, 2:])
 
 
+@pytest.mark.quick("heun-3")
 @pytest.mark.parametrize(("scheme", "order"), [("euler", 1), ("heun", 3), ("rk4", 4)])
 def test_the_continuous_adjoint_comes_near_with_its_order(scheme, order):
     # Heun's is one better: its defect in lambda' v is h^2/4 of the product of (k1 - k2) of both, h^4 in each step.

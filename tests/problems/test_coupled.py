@@ -35,6 +35,7 @@ def pair(kind, **options):
     return reduced, full_problem(reduced, theta), {"theta": theta, "W": head}, value
 
 
+@pytest.mark.quick("True-softmax", "False-squares")
 @kinds
 @pytest.mark.parametrize("intercept", [True, False])
 def test_at_the_optimal_head_value_and_slope_are_those_of_the_reduced_problem(kind, intercept):
@@ -45,6 +46,7 @@ def test_at_the_optimal_head_value_and_slope_are_those_of_the_reduced_problem(ki
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), gradient["theta"], small)
 
 
+@pytest.mark.quick("huber")
 @kinds
 def test_value_and_slope_away_from_the_optimal_head(kind):
     _, full, p, value = pair(kind)
@@ -54,6 +56,7 @@ def test_value_and_slope_away_from_the_optimal_head(kind):
     check_gradient(lambda q: linearized(full, q, None)[:2], away, jax.random.key(0))
 
 
+@pytest.mark.quick("softmax")
 @kinds
 def test_curvature_is_the_full_gauss_newton_matrix(kind):
     reduced, full, p, _ = pair(kind)

@@ -25,12 +25,14 @@ def value_and_gradient(problem):
     return functools.partial(slope, problem)
 
 
+@pytest.mark.quick("general-softmax", "linear-logistic", "<lambda>-least_squares")
 @losses
 @pytest.mark.parametrize("make", [cs.general, cs.linear, lambda name: cs.linear(name, operator=jnp.asarray(L))])
 def test_gradient(name, make):
     check_gradient(value_and_gradient(make(name)), cs.weights(name), jax.random.key(0))
 
 
+@pytest.mark.quick("softmax")
 @losses
 def test_gradient_of_a_network(name):
     problem, p = cs.nonlinear(name)
@@ -58,6 +60,7 @@ def curvature(problem, p):
     return lambda v: problem.linearize(p, None).curvature(v)
 
 
+@pytest.mark.quick("identity-softmax", "array-least_squares")
 @losses
 @pytest.mark.parametrize("operator", [None, L], ids=["identity", "array"])
 def test_curvature_is_the_hessian_of_the_value(name, operator):
@@ -76,6 +79,7 @@ def test_the_curvature_sees_a_planted_other_point():
         np.testing.assert_allclose(moved, cs.linear("softmax").hessian(p), atol=1e-12)
 
 
+@pytest.mark.quick("softmax")
 @losses
 def test_curvature_of_a_network_is_semidefinite_and_of_gauss_newton(name):
     problem, p = cs.nonlinear(name)
@@ -111,6 +115,7 @@ def test_values_and_slopes_on_a_line(name):
         np.testing.assert_allclose(slope, np.sum(problem.linearize(p + t * d).gradient * d), atol=1e-13)
 
 
+@pytest.mark.quick("softmax")
 @losses
 def test_single_precision_products_differ_by_single_rounding(name):
     p, v = cs.weights(name), cs.weights(name, 0.3)
@@ -121,6 +126,7 @@ def test_single_precision_products_differ_by_single_rounding(name):
     check_curvature(light.curvature, p, jax.random.key(1), tolerance=1e-5)
 
 
+@pytest.mark.quick("identity-softmax", "array-least_squares")
 @losses
 @pytest.mark.parametrize("operator", [None, L], ids=["identity", "array"])
 def test_the_preconditioner_is_the_inverse_where_all_directions_lead(name, operator):
@@ -138,6 +144,7 @@ def test_the_preconditioner_is_the_inverse_where_all_directions_lead(name, opera
     assert np.min(np.linalg.eigvalsh((inverse + inverse.T) / 2)) > 0
 
 
+@pytest.mark.quick("softmax")
 @losses
 def test_the_preconditioner_with_few_leading_directions_is_definite(name):
     problem, p = cs.linear(name, precondition=True), cs.weights(name)
@@ -149,6 +156,7 @@ def test_the_preconditioner_with_few_leading_directions_is_definite(name):
         np.testing.assert_allclose(inverse @ problem.hessian(p), np.eye(p.size), atol=1e-3)
 
 
+@pytest.mark.quick("general-softmax", "linear-logistic")
 @losses
 @pytest.mark.parametrize("make", [cs.general, cs.linear])
 def test_rows(name, make):

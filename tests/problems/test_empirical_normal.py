@@ -23,6 +23,7 @@ def everything(problem, p):
     return problem.value(p, None)[0], lin[:2], lin.metrics, columns.T, normal
 
 
+@pytest.mark.quick("None-softmax", "1-least_squares", "7-logistic")
 @losses
 @pytest.mark.parametrize("chunk", [None, 1, 7, 30])
 def test_the_matrix_is_that_of_the_products_whatever_the_block(name, chunk):
@@ -60,6 +61,7 @@ def test_half_the_square_of_the_residual_is_the_objective_and_its_jacobian_the_m
         cs.nonlinear("softmax")[0].residual({})
 
 
+@pytest.mark.quick("7")
 @pytest.mark.parametrize("chunk", [None, 7])
 def test_products_with_the_derivative_are_adjoint_and_its_own(chunk):
     from numdl.problems.risk.passes import linear_passes
@@ -84,6 +86,7 @@ def test_a_planted_row_that_counts_twice_is_seen(monkeypatch):
         np.testing.assert_allclose(normal.matrix + jnp.diag(normal.diagonal), dense, atol=1e-12)
 
 
+@pytest.mark.quick("None-softmax", "7-least_squares")
 @losses
 @pytest.mark.parametrize("chunk", [None, 7])
 def test_bend_is_the_second_derivative_of_the_scores_pulled_back(name, chunk):

@@ -31,6 +31,7 @@ def first_head(problem, theta):
     return problem.first_head(theta)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("name", cs.LOSSES)
 def test_of_a_network(name):
     problem, p = cs.nonlinear(name)
@@ -50,6 +51,7 @@ def test_of_a_network(name):
 FEW = ("squares", "softmax", "poisson")
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in FEW else pytest.mark.thorough) for kind in sp.KINDS]
 )

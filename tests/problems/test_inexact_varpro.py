@@ -56,6 +56,7 @@ def errors(problem, eta):
     return np.array(found).T
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_error_of_the_gradient_obeys_the_rule(kind):
     problem = sp.separable(kind)
@@ -88,6 +89,7 @@ def test_the_error_of_a_head_counts_by_its_square(kind):
     np.testing.assert_allclose(estimate[-1], error[-1], rtol=0.1)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", KINDS)
 def test_value_gradient_and_curvature_belong_together(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -106,6 +108,7 @@ def test_value_gradient_and_curvature_belong_together(kind):
     assert head.inner > aux.inner and head.enough == aux.enough
 
 
+@pytest.mark.quick("huber")
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_tolerance_it_is_the_exact_problem(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -129,6 +132,7 @@ METHODS = {
 }
 
 
+@pytest.mark.quick("levenberg", "lbfgs")
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_finds_a_minimiser_of_the_exact_problem(name):
     kind, method = METHODS[name]

@@ -39,6 +39,7 @@ def dense(problem, theta, head):
     return np.append(gamma, np.sum(1 - float(problem.alpha_head) * of_head)), np.linalg.slogdet(h)[1]
 
 
+@pytest.mark.quick("wide squares-None", "softmax-None", "softmax-7")
 @pytest.mark.parametrize(("kind", "chunk"), [*((kind, None) for kind in sp.KINDS), ("squares", 7), ("softmax", 7)])
 def test_laplace_metrics_are_those_of_the_full_matrix(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk), sp.weights()
@@ -60,6 +61,7 @@ def test_a_head_without_the_uncertainty_of_theta_is_seen(kind):
     assert abs(found - dense(problem, theta, normal.aux)[0][-1]) > 1e-2
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_probed_metrics_scatter_around_them(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -81,6 +83,7 @@ def test_probed_metrics_scatter_around_them(kind):
     np.testing.assert_allclose(found["squares"], exact["squares"], rtol=1e-9)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_a_part_of_the_rows_gives_the_matrix_but_never_the_gradient(kind):
     problem, theta = sp.separable(kind), sp.weights()

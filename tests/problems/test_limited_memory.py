@@ -42,6 +42,7 @@ def stacked(W, u, c, root, before, after, intercept):
     return W - np.linalg.lstsq(matrix, np.concatenate(right), rcond=None)[0].T
 
 
+@pytest.mark.quick("0.0-0.3-0-True", "0.5-0.2-1-False", "0.1-10.0-3-True", "0.1-10.0-3-False")
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("past", [0, 1, 3])
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.3), (0.5, 0.2), (0.1, 10.0)])

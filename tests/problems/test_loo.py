@@ -25,6 +25,7 @@ def without(problem, i):
     return dataclasses.replace(problem, w=jnp.where(jnp.arange(len(problem.w)) == i, 0.0, problem.w))
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("name", ["softmax", pytest.param("logistic", marks=pytest.mark.thorough), "least_squares"])
 def test_agrees_with_refitting(name):
     problem = dataclasses.replace(cs.linear(name, alpha=0.3), w=jnp.ones(cs.N))
@@ -55,6 +56,7 @@ def test_a_row_of_weight_two_is_two_rows():
     np.testing.assert_allclose(approximate_loo(heavy, W, total), approximate_loo(repeated, W, total), rtol=1e-10)
 
 
+@pytest.mark.quick("logistic")
 @pytest.mark.parametrize("name", ["softmax", "logistic"])
 def test_the_evidence_is_a_gaussian_integral(name):
     """``log int exp(-n f) dW`` with the prior's constant, from the dense Hessian."""

@@ -71,6 +71,7 @@ def test_value_and_gradient(name, features, names):
         np.testing.assert_allclose(found.gradient[part], ref["g" + part], rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.quick("resnet_objective-*")
 @NETWORKS
 def test_gauss_newton_products(name, features, names):
     """The reference is block diagonal in flow and head; it adds 1e-5 I to the Hessian of the loss in W and in u."""

@@ -47,18 +47,20 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     assert jnp.max(jnp.abs(mutant.p - exact)) > 1e-3
 
 
+@pytest.mark.thorough
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
     cp.trained_network(OneShot(tol=1e-9), max_iter=500, slope=1e-7)
 
 
-def test_with_one_block_it_is_lbfgs():
-    for nt, n in ((8, 2), (1, 1)):
-        problem, coeffs = cp.network(nt=nt, n=n)
-        one, other = (minimize(problem, method, coeffs, max_iter=12)[0] for method in (OneShot(blocks=1), LBFGS()))
-        steps = min(len(one.history["work"]), len(other.history["work"]))
-        np.testing.assert_allclose(
-            one.history["objective"][:steps], other.history["objective"][:steps], rtol=1e-9, atol=1e-12
-        )
+@pytest.mark.quick("8-2")
+@pytest.mark.parametrize(("nt", "n"), [(8, 2), (1, 1)])
+def test_with_one_block_it_is_lbfgs(nt, n):
+    problem, coeffs = cp.network(nt=nt, n=n)
+    one, other = (minimize(problem, method, coeffs, max_iter=12)[0] for method in (OneShot(blocks=1), LBFGS()))
+    steps = min(len(one.history["work"]), len(other.history["work"]))
+    np.testing.assert_allclose(
+        one.history["objective"][:steps], other.history["objective"][:steps], rtol=1e-9, atol=1e-12
+    )
 
 
 def test_blocks_that_do_not_divide_the_steps_are_refused():

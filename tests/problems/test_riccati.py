@@ -116,6 +116,7 @@ def test_the_multipliers_of_a_full_step_are_the_adjoints():
     np.testing.assert_allclose(2 * lam, adjoint(problem, best, paths(problem, best)), atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_all_ways_give_the_same_control_of_a_linear_quadratic_problem():
     problem, coeffs = cp.regulator(nt=20, n=2)
     states = paths(problem, coeffs)

@@ -12,6 +12,7 @@ X = np.arange(2.0 * N).reshape(N, 2)
 W = np.arange(1.0, N + 1)
 
 
+@pytest.mark.quick("None", "1", "4", "9")
 @pytest.mark.parametrize("chunk", [None, *range(1, N + 3)])
 def test_every_block_size_gives_the_same(chunk):
     x, w = jnp.asarray(X), jnp.asarray(W)

@@ -82,6 +82,7 @@ def rectangle(f, t, h, u, theta):
     return get_scheme("rk4").step(f, t, h, u, theta), ((1.0, 0.0, u),)
 
 
+@pytest.mark.quick("euler", "rk3", "rk4", "verlet")
 @pytest.mark.parametrize("name", [name for name, scheme in SCHEMES.items() if scheme.start is None and name != "imex"])
 def test_the_cost_has_the_order_of_the_scheme(name, costs):
     scheme = get_scheme(name)
@@ -96,6 +97,7 @@ def test_the_planted_rectangle_rule_is_caught(costs):
         check_order(cost(mutant, moved), costs[moved], (80, 160, 320), 4)
 
 
+@pytest.mark.quick("rk4")
 @pytest.mark.parametrize("name", ["heun", "rk4", "implicit_midpoint"])
 def test_the_gradient_has_the_order_of_the_scheme(name):
     def slope(scheme, nt):
@@ -106,6 +108,7 @@ def test_the_gradient_has_the_order_of_the_scheme(name):
     check_order(lambda nt: slope(scheme, nt), slope(get_scheme("rk4"), 2000), (160, 320, 640), scheme.order)
 
 
+@pytest.mark.quick("rk3")
 @pytest.mark.parametrize("name", ["rk3", "implicit_midpoint", "verlet"])
 def test_slope_and_curvature(name):
     scheme = get_scheme(name)

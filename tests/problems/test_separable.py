@@ -81,6 +81,7 @@ def test_equal_exponents_are_fitted_without_a_fuss():
     assert np.all(np.isinf(unsure.deviation)) and unsure.freedom == 38
 
 
+@pytest.mark.quick("pseudo_huber")
 @pytest.mark.parametrize("loss", [PSEUDO_HUBER, POISSON], ids=lambda loss: loss.name)
 def test_other_losses_agree_with_joint_minimisation(loss):
     x, c = data()

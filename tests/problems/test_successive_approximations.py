@@ -92,6 +92,7 @@ def test_terms_are_those_of_the_formula():
     np.testing.assert_allclose(found, hessian @ direction, rtol=1e-10)
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("augmented", [True, False])
 def test_contract(augmented):
     problem, coeffs = cp.network(n=2, scheme="euler")

@@ -35,6 +35,7 @@ def test_it_is_a_problem():
     assert isinstance(sp.separable("squares"), Problem)
 
 
+@pytest.mark.quick("squares-None", "wide squares-None", "huber-None", "softmax-7")
 @cases
 def test_the_gradient_is_the_derivative_of_the_reduced_value(kind, chunk):
     problem = sp.separable(kind, chunk=chunk)
@@ -58,6 +59,7 @@ def test_taylor_sees_a_missing_head_penalty(kind):
         check_gradient(mutant, sp.weights(), KEY)
 
 
+@pytest.mark.quick("wide squares", "softmax", "poisson")
 @kinds
 def test_the_head_is_optimal_in_the_full_problem(kind):
     problem, theta = sp.separable(kind), sp.weights()
@@ -72,6 +74,7 @@ def test_the_head_is_optimal_in_the_full_problem(kind):
         assert sp.full_value(problem, theta, head + move) > value
 
 
+@pytest.mark.quick("wide squares-None", "softmax-None", "squares-7")
 @cases
 def test_the_curvature_is_the_schur_complement_of_the_full_problem(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk), sp.weights()
@@ -103,6 +106,7 @@ def test_rows_keep_a_mean_weight_of_one():
     close(jnp.mean(part.w), 1.0, 1e-14)
 
 
+@pytest.mark.quick("wide squares-None")
 @pytest.mark.parametrize(("kind", "chunk"), [("squares", 7), ("wide squares", None)])
 def test_the_residual_carries_the_full_golub_pereyra_derivative(kind, chunk):
     problem, theta = sp.separable(kind, chunk=chunk, derivative="golub-pereyra"), sp.weights()
@@ -126,6 +130,7 @@ def test_the_residual_carries_the_full_golub_pereyra_derivative(kind, chunk):
     assert np.linalg.norm(kaufman - curvature) > 1e-5 * np.linalg.norm(curvature)
 
 
+@pytest.mark.quick("softmax")
 @pytest.mark.parametrize("kind", ["squares", "softmax"])
 def test_the_head_moves_as_the_implicit_function_theorem_says(kind):
     problem, theta, v = sp.separable(kind), sp.weights(), sp.weights(4)

@@ -23,6 +23,7 @@ def blurred(seed=0, width=0.05):
     return a, a @ signal + NOISE * np.random.default_rng(seed).normal(size=100), signal
 
 
+@pytest.mark.quick("1e-06-second", "0.001-identity")
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("alpha", [1e-6, 1e-3])
 def test_a_given_alpha_is_the_direct_solution(name, alpha):
@@ -37,6 +38,7 @@ def test_a_given_alpha_is_the_direct_solution(name, alpha):
         assert np.abs(hybrid_lsqr(a, b, alpha=alpha, tol=1e-12).x - direct[:, 0]).max() > 1e-3
 
 
+@pytest.mark.quick("gcv-identity", "discrepancy-second", "l-curve-difference")
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("rule", ["gcv", "discrepancy", "l-curve"])
 def test_the_choice_on_the_projected_problem_is_that_of_the_whole(name, rule):
@@ -53,6 +55,7 @@ def test_the_choice_on_the_projected_problem_is_that_of_the_whole(name, rule):
     np.testing.assert_allclose(found.history["residual"][-1], np.linalg.norm(a @ found.x - b), rtol=1e-6)
 
 
+@pytest.mark.quick("1")
 @pytest.mark.parametrize("seed", range(3))
 def test_degrees_of_freedom_are_those_of_the_whole_problem(seed):
     """Tomography: of 400 directions most are of use, far more than b shows in a few steps."""
@@ -94,6 +97,7 @@ def test_degrees_of_freedom_do_not_end_with_data_in_a_small_space(monkeypatch):
     assert hybrid_lsqr(a, left[:, 0], alpha=1e-3).freedom - kept.sum() > spread
 
 
+@pytest.mark.quick("0.001-make0")
 @pytest.mark.parametrize("make", [partial(tomography, 20, 16), partial(image_deblurring, 20)])
 @pytest.mark.parametrize("level", [1e-3, 1e-2])
 def test_gcv_by_products_errs_as_gcv_of_the_whole_problem(make, level):

@@ -211,6 +211,7 @@ def deblurring():
     return ratios
 
 
+@pytest.mark.quick("gcv", "robust", "upre", "discrepancy", "l-curve")
 @pytest.mark.parametrize("name", RULES)
 def test_rules_come_near_the_best_alpha_on_deblurring(deblurring, name):
     assert np.median(deblurring[name]) < RULES[name][1]

@@ -70,6 +70,7 @@ def page(name):
     return page_html(CASES[name]())
 
 
+@pytest.mark.quick("regression", "classification", "empty", "one row", "other alphabets")
 @pytest.mark.parametrize("name", CASES)
 def test_page_is_well_formed_and_self_contained(name):
     text = page(name)

@@ -43,10 +43,10 @@ def walk(layers: Layers, u0: Any, limit: float) -> list[Any]:
         Carries (n, q), at most nt + 1; fewer where layer ``len - 1`` overflows.
     """
     one = layers.compiled(lambda carry, step: jax.vmap(lambda c: layers.advance(c, step))(carry))
-    carries = [jax.vmap(layers.start)(u0)]
+    carries = [jax.jit(jax.vmap(layers.start))(u0)]
     for step in layers.steps:
         carry = one(carries[-1], step)
-        if not bool(jnp.all(jnp.abs(carry) <= limit)):  # NaN compares as false
+        if not np.all(np.abs(np.asarray(carry)) <= limit):  # NaN compares as false
             break
         carries.append(carry)
     return carries
@@ -71,22 +71,26 @@ def growth(layers: Layers, carries: list[Any], count: int) -> Growth:
     """
     push = layers.compiled(lambda carry, step, Q: jax.vmap(lambda c, Q: _push(layers, c, step, Q))(carry, Q))
     pull = layers.compiled(lambda carry, step, Q: jax.vmap(lambda c, Q: _pull(layers, c, step, Q))(carry, Q))
+    finish = jax.jit(jax.vmap(layers.finish))
+    finished = jax.jit(lambda at, Q: _push_through(layers.finish, at, Q))
+    started = jax.jit(lambda at, Q: _pull_through(layers.start, at, Q))
     first, last = carries[0], carries[-1]
-    embed = _push_through(layers.start, jax.vmap(layers.finish)(first), _directions(first, layers, count))
+    embed = jax.jit(lambda at, Q: _push_through(layers.start, at, Q))(finish(first), _directions(first, layers, count))
     Q, R = np.linalg.qr(np.asarray(embed))
     forward, rates = [_norm(R)], np.zeros((len(first), R.shape[-1]))
     for carry, step in zip(carries[:-1], layers.steps, strict=False):
         Q, local = np.linalg.qr(np.asarray(push(carry, step, Q)))
         R = local @ R
         rates += np.log(np.maximum(np.abs(np.diagonal(local, axis1=1, axis2=2)), np.finfo(float).tiny))
-        forward.append(_norm(np.asarray(_push_through(layers.finish, carry, Q)) @ R))
-    block = np.asarray(_pull_through(layers.finish, last, _directions(last, layers, count)))
+        forward.append(_norm(np.asarray(finished(carry, Q)) @ R))
+    pulled = jax.jit(lambda at, Q: _pull_through(layers.finish, at, Q))
+    block = np.asarray(pulled(last, _directions(last, layers, count)))
     Q, R = np.linalg.qr(block)
-    backward = [_norm(np.asarray(_pull_through(layers.start, jax.vmap(layers.finish)(last), Q)) @ R)]
+    backward = [_norm(np.asarray(started(finish(last), Q)) @ R)]
     for carry, step in zip(carries[-2::-1], layers.steps[len(carries) - 2 :: -1], strict=False):
         Q, local = np.linalg.qr(np.asarray(pull(carry, step, Q)))
         R = local @ R
-        backward.append(_norm(np.asarray(_pull_through(layers.start, jax.vmap(layers.finish)(carry), Q)) @ R))
+        backward.append(_norm(np.asarray(started(finish(carry), Q)) @ R))
     total = float(layers.h[: len(carries) - 1].sum())
     exponents = -np.sort(-rates, axis=1) / total if total else np.zeros_like(rates)
     return Growth(np.stack(forward), np.stack(backward[::-1]), exponents)

@@ -80,7 +80,7 @@ def layers_of_net(net: Any, theta: PyTree, u0: Any) -> Layers:
         scheme=scheme,
         separable=isinstance(f, Separable),
         h=np.asarray(steps.h, float),
-        steps=[jax.tree.map(lambda leaf, j=j: leaf[j], steps) for j in range(steps.nt)],
+        steps=[jax.tree.map(lambda leaf, j=j: np.asarray(leaf)[j], steps) for j in range(steps.nt)],
         start=lambda u: ravel_pytree(enter(scheme, u))[0],
         finish=lambda carry: leave(scheme, unflatten(carry)),
         advance=lambda carry, step: ravel_pytree(advance(scheme, f, control, unflatten(carry), step))[0],

@@ -134,7 +134,7 @@ def stability_report(net: Any, theta: PyTree, x: Any) -> StabilityReport:
     with jax.enable_x64(True):
         theta = finite_weights("stability_report", theta)
         inputs = jnp.asarray(rows)
-        opened = jax.vmap(lambda row: net.open(theta, row))(inputs)
+        opened = jax.jit(jax.vmap(net.open, (None, 0)))(theta, inputs)
         layers = layers_of_net(net, theta, opened[0])
         return _report(layers, opened, limit, net, theta, inputs)
 
@@ -185,7 +185,7 @@ def _report(
 ) -> StabilityReport:
     carries = walk(layers, u0, limit)
     overflow = None if len(carries) == len(layers.steps) + 1 else len(carries) - 1
-    finish = jax.vmap(layers.finish)
+    finish = jax.jit(jax.vmap(layers.finish))
     states = [finish(carry) for carry in carries]
     m = u0.shape[1]
     # The layer that overflows is judged as well: its Jacobian at the last finite state says why.
@@ -238,15 +238,17 @@ def _report(
 def _perturbed(layers: Layers, u0: Any, count: int, limit: float) -> np.ndarray:
     """States of slightly perturbed samples."""
     noise = np.random.default_rng(0).standard_normal(u0.shape)
-    size = NEAR * float(jnp.sqrt(jnp.mean(u0**2)))
-    moved = walk(layers, u0 + (size or NEAR) * noise, limit)[:count]
-    return np.stack([np.asarray(jax.vmap(layers.finish)(carry)) for carry in moved])
+    size = NEAR * float(np.sqrt(np.mean(np.asarray(u0) ** 2)))
+    moved = walk(layers, jnp.asarray(np.asarray(u0) + (size or NEAR) * noise), limit)[:count]
+    finish = jax.jit(jax.vmap(layers.finish))
+    return np.stack([np.asarray(finish(carry)) for carry in moved])
 
 
 def _gains(layers: Layers, u0: Any, net: Any, theta: PyTree, inputs: Any) -> np.ndarray:
     """Derivative of the features by the inputs, (n, m, d); by the first state for plain maps."""
     if net is not None:
-        return np.asarray(jax.vmap(jax.jacfwd(lambda row: net.trajectory(theta, row)[-1]))(inputs))
+        end = jax.jacfwd(lambda row, theta: net.trajectory(theta, row)[-1])
+        return np.asarray(jax.jit(jax.vmap(end, (0, None)))(inputs, theta))
 
     def features(u: Any) -> Any:
         carry = layers.start(u)
@@ -254,4 +256,4 @@ def _gains(layers: Layers, u0: Any, net: Any, theta: PyTree, inputs: Any) -> np.
             carry = layers.advance(carry, step)
         return layers.finish(carry)
 
-    return np.asarray(jax.vmap(jax.jacfwd(features))(u0))
+    return np.asarray(jax.jit(jax.vmap(jax.jacfwd(features)))(u0))
