@@ -133,6 +133,7 @@ def test_the_search_finds_which_input_matters_and_how_much_is_noise():
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(blocks, "ENTRIES", 64 * 20)
+    monkeypatch.setattr(blocks, "LEAST", 64)
     monkeypatch.setattr(blocks, "STORED", 0)
 
 
@@ -303,3 +304,12 @@ def test_a_table_that_is_wide_gets_narrow_networks_or_none(monkeypatch):
         with pytest.raises(ValueError, match="neither a straight line nor a network gave finite values"):
             many.search(rows._replace(x=np.zeros((300, d))), 1, rng, notes := [], Clock(None))
     assert made == [1, 8, 1] and "2000 inputs are too many" in notes[0]
+
+
+def test_the_stretch_is_the_variance_of_normal_errors_and_not_that_of_heavy_tails():
+    rng = np.random.default_rng(0)
+    assert abs(vecchia.stretch(3 * np.abs(rng.normal(size=100_000))) - 9) < 0.2
+    heavy = np.abs(rng.standard_t(2.5, size=100_000))
+    assert vecchia.stretch(heavy) < 0.6 * np.mean(heavy**2)
+    inside = [np.mean(heavy < z * vecchia.stretch(heavy) ** 0.5) for z in (0.6745, 1.6449)]
+    assert 0.5 < inside[0] < 0.6 and 0.85 < inside[1] < 0.9

@@ -14,8 +14,8 @@ from numdl.estimators.auto.network import Architecture, jacobian
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.threads import each
 
-ENTRIES = 2**18
-"""Of the derivative at once: 2 MB."""
+ENTRIES, LEAST = 2**18, 256
+"""Of the derivative at once, 2 MB, but not fewer rows than this: each block reads and writes the whole sum."""
 
 PARTS = 4
 """Sums that threads may form: always as many, so that results do not depend on the machine."""
@@ -64,7 +64,7 @@ class Blocks:
 
     def _slices(self) -> list[slice]:
         """Blocks of rows."""
-        size = max(64, ENTRIES // self.shape[1])
+        size = max(LEAST, ENTRIES // self.shape[1])
         return [slice(start, start + size) for start in range(0, self.shape[0], size)]
 
     def _at(self, block: slice) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ residual networks: trained on few rows first, where a step costs little, then on
 
 Rows of a sample are predicted by each member from all others. Weights are those of the mean that errs least there,
 ``min |y - F w|^2`` for ``w >= 0, sum w = 1``: with thousands of rows evidence is settled to hundreds of nats by one
-member, though the mean of several is the better prediction. All variances are multiplied by one number, with which the
-mean square of the errors there is what the mixture says.
+member, though the mean of several is the better prediction. All variances are multiplied by one number, with which
+intervals of the mixture hold of the errors there what they say.
 
 Sources: Wolpert, Stacked generalization, Neural Networks 5, 1992; Breiman, Stacked regressions, Machine Learning 24,
 1996; Byrd, Chin, Neveitt and Nocedal, On the use of stochastic Hessian information in optimization methods for machine
@@ -28,7 +28,7 @@ from numdl.estimators.auto.training import Training
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows, within
 from numdl.estimators.kernels.search import NEGLIGIBLE, WIDE, Search, part
-from numdl.estimators.kernels.vecchia import nearest
+from numdl.estimators.kernels.vecchia import nearest, stretch
 
 MANY = 4000
 """Rows from which on members are these."""
@@ -117,7 +117,7 @@ def stack(found: dict[str, Any], rows: Rows, sample: np.ndarray) -> Search:
     weights /= weights.sum()
     means, variances = (np.stack([pair[k] for pair in judged.values()]) for k in (0, 1))
     spread = weights @ (variances + (means - weights @ means) ** 2)
-    factor = float(np.clip(np.mean((y - weights @ means) ** 2 / spread), 0.1, 10.0))
+    factor = stretch(np.abs(y - weights @ means) / np.sqrt(spread))
     evidence, members = {}, []
     for (name, (mean, variance)), weight in zip(judged.items(), weights, strict=True):
         density = -0.5 * np.mean((y - mean) ** 2 / variance + np.log(2 * np.pi * variance))

@@ -57,7 +57,7 @@ class AutoRegressor(MixtureRegressor):
             input, (d,) or (k, d); 0 for a constant column.
         lengths_: ``1 / relevance_`` in units of the input, (d,) or (k, d).
         leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k); of more than
-            10000 different rows this many are asked, the others are not a number.
+            6000 different rows about this many are asked, the others are not a number.
         leave_one_out_std_: its standard deviation.
         jitter_: largest variance, over that of the targets, that was added for the sake of rounding.
         mixtures_: the members of each target.

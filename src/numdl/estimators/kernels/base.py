@@ -33,10 +33,10 @@ from numdl.estimators.kernels.mixture import (
 from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
 
-ASKED = 10_000
+ASKED = LARGEST
 """Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
 
-SLOPES = 10_000
+SLOPES = 2000
 """Rows at most whose slopes tell how relevant an input is."""
 
 

@@ -23,6 +23,10 @@ from numdl.estimators.kernels.threads import each
 BLOCK = 256
 """Rows at once."""
 
+EXACT, NEARLY = 10**5, 0.5
+"""Rows beyond which neighbours may be farther than the nearest ones by this share: 10^6 rows of 10 independent inputs
+take 0.6 ms instead of 3.4 for each row that is asked for."""
+
 
 def matern32(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(1 + s) exp(-s)``, ``s = sqrt(3 q)``, and its derivative by the squared distance q."""
@@ -194,7 +198,8 @@ class Neighbours:
         return np.concatenate([own, index[~found].reshape(len(own), -1)], axis=1)
 
     def _ask(self, z: np.ndarray, count: int) -> np.ndarray:
-        return self._tree.query(z, count)[1].reshape(len(z), count)
+        eps = NEARLY if self._n > EXACT else 0.0
+        return self._tree.query(z, count, eps=eps)[1].reshape(len(z), count)
 
 
 def cover(
