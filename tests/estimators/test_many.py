@@ -313,3 +313,15 @@ def test_the_stretch_is_the_variance_of_normal_errors_and_not_that_of_heavy_tail
     assert vecchia.stretch(heavy) < 0.6 * np.mean(heavy**2)
     inside = [np.mean(heavy < z * vecchia.stretch(heavy) ** 0.5) for z in (0.6745, 1.6449)]
     assert 0.5 < inside[0] < 0.6 and 0.85 < inside[1] < 0.9
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize(("weight", "expected"), [(0.05, 1), (0.5, 3)])
+def test_other_networks_follow_where_the_first_has_weight(monkeypatch, weight, expected):
+    rows = data(300)
+    network = train(data(100), Architecture(3, 2, 1), np.random.default_rng(0))
+    monkeypatch.setattr(many, "nearest", lambda *_: None)
+    monkeypatch.setattr(many, "_network", lambda *_: network)
+    monkeypatch.setattr(many, "_share", lambda found: weight)
+    found = many.search(rows, 3, np.random.default_rng(0), [], Clock(None))
+    assert len([name for name in found.evidence if "flow" in name]) == expected

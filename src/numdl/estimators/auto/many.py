@@ -42,6 +42,9 @@ STAGES, LINE = ((2_000, 40), (10_000, 20), (50_000, 15)), ((10_000, 10),)
 WIDTHS, HEAVIEST = (16, 8, 4, 2), 3000
 """Widths of networks, the first with not more weights than this is taken: steps take n p^2 operations."""
 
+WORTH = 0.1
+"""Weight of the first network below which no other is trained."""
+
 JUDGED = 4000
 """Rows of the sample."""
 
@@ -85,8 +88,15 @@ def search(rows: Rows, count: int, rng: np.random.Generator, notes: list[str], c
             spec = Architecture(d, width or 1, 2)
             if (one := _network(rows, order, spec, rng, STAGES, clock)) is not None:
                 found[f"{spec.name} ({i})"] = one
+            if i == 1 and i < count and not clock.over() and _share(stack(found, rows, sample)) < WORTH:
+                break
     clock.over()
     return clock.insist(lambda: stack(found, rows, sample))
+
+
+def _share(found: Search) -> float:
+    """Weight of the networks but the first member."""
+    return sum(one.weight for one in found.members if isinstance(one, Network) and one.spec.depth)
 
 
 def stack(found: dict[str, Any], rows: Rows, sample: np.ndarray) -> Search:
