@@ -325,3 +325,11 @@ def test_other_networks_follow_where_the_first_has_weight(monkeypatch, weight, e
     monkeypatch.setattr(many, "_share", lambda found: weight)
     found = many.search(rows, 3, np.random.default_rng(0), [], Clock(None))
     assert len([name for name in found.evidence if "flow" in name]) == expected
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_matrix_that_rounding_makes_indefinite_has_no_density(monkeypatch):
+    rows, one = data(), process("rbf")
+    monkeypatch.setattr(vecchia, "solve", lambda C, right: -right)
+    value, slope = Density("rbf", rows, Neighbours(rows, one.theta, 8).others(np.arange(20)))(one.theta)
+    assert value == -np.inf and not slope.any()

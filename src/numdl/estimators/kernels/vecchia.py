@@ -66,6 +66,8 @@ class Density:
         solved = solve(C, right)
         q, b = solved[..., 0], solved[..., 1]
         first, error = q[:, 0], b[:, 0]
+        if not (first > 0).all():  # rounding left no positive definite matrix
+            return -np.inf, np.zeros(len(theta))
         value = 0.5 * float(np.sum(np.log(first) - error**2 / first - np.log(2 * np.pi)))
         left = (-0.5 * (1 / first + (error / first) ** 2))[:, None] * q + (error / first)[:, None] * b
         G = left[:, :, None] * q[:, None, :]
