@@ -102,7 +102,8 @@ def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):
     [
         (100, 1, "regression", 1, {}, "auto"),
         (4000, 4, "regression", 1, {"time": 5.0, "seed": 3}, "auto"),
-        (4001, 1, "regression", 1, {}, "resnet"),
+        (4001, 1, "regression", 1, {}, "auto"),
+        (4_000_001, 1, "regression", 1, {}, "resnet"),
         (100, 5, "regression", 1, {}, "resnet"),
         (100, 1, "classification", 1, {}, "resnet"),
         (100, 1, "regression", 2, {}, "resnet"),
@@ -114,8 +115,14 @@ def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):
 )
 def test_what_auto_stands_for(rows, targets, task, processes, given, expected):
     encoder = SimpleNamespace(task=task, target_names=["y"] * targets)
-    prepared = SimpleNamespace(encoder=encoder, parts={"train": SimpleNamespace(x=np.zeros((rows, 2)))})
-    assert choose_model(FitOptions(("y",), **given), prepared, processes) == expected
+
+    def chosen(inputs):
+        x = np.broadcast_to(0.0, (rows, inputs))
+        prepared = SimpleNamespace(encoder=encoder, parts={"train": SimpleNamespace(x=x)})
+        return choose_model(FitOptions(("y",), **given), prepared, processes)
+
+    assert chosen(2) == expected
+    assert chosen(51) == ("resnet" if expected == "auto" and rows > 4000 else expected)
 
 
 def test_a_table_of_numbers_gets_the_model_that_chooses(numdl, csv_file, tmp_path):

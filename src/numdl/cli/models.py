@@ -27,9 +27,12 @@ _NETWORKS = {
 
 MODELS = (AUTO, *_NETWORKS, LINEAR, RANDOM, KERNEL)
 
-MOST_ROWS, MOST_TARGETS = 4000, 4
-"""Training rows and targets up to which "auto" compares processes with small networks; beyond them the time of one
-factorisation for each target and kernel is better spent on one network."""
+MOST_ROWS, MOST_TARGETS = 4_000_000, 4
+"""Training rows and targets up to which "auto" mixes processes with small networks, each target for itself."""
+
+WIDE_ROWS, WIDE = 4000, 50
+"""Rows beyond which it does so for not more inputs than this: nearest rows say little in many dimensions, and small
+networks with many inputs have too many weights for their curvature."""
 
 _OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
@@ -73,8 +76,8 @@ def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str
     if options.model != AUTO:
         return options.model
     of_networks = (name for name in (*_OF_NETWORKS, "width", "alpha") if name != "time")
-    rows, encoder = len(prepared.parts["train"].x), prepared.encoder
-    small = rows <= MOST_ROWS and len(encoder.target_names) <= MOST_TARGETS
+    (rows, inputs), encoder = prepared.parts["train"].x.shape, prepared.encoder
+    small = rows <= MOST_ROWS and len(encoder.target_names) <= MOST_TARGETS and (rows <= WIDE_ROWS or inputs <= WIDE)
     fixed = any(getattr(options, name) is not None for name in of_networks)
     return AUTO if small and encoder.task == "regression" and processes == 1 and not fixed else "resnet"
 

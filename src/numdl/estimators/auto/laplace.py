@@ -15,10 +15,13 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006,
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import dsyrk, dtrsm  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.linalg.blas import dsymv, dsyrk, dtrsm  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri  # pyright: ignore[reportAttributeAccessIssue]
 
 from numdl.estimators.kernels.evidence import JITTER
+
+DUAL = 0.7
+"""Rows over weights up to which C is the cheaper one: it is factorised anew for each damping, B keeps its products."""
 
 
 class Curvature:
@@ -29,7 +32,7 @@ class Curvature:
         a: precisions of the weights (P,).
         noise: variance of one observation.
         w: observations that each row stands for (n,).
-        dual: whether C is factorised; by itself where n < P.
+        dual: whether C is factorised; by itself where rows are much fewer than weights.
         gram: upper triangle of ``J' diag(w) J`` where it is known.
 
     Attributes:
@@ -50,7 +53,7 @@ class Curvature:
         gram: np.ndarray | None = None,
     ) -> None:
         n, size = J.shape
-        self.dual = n < size if dual is None else dual
+        self.dual = n < DUAL * size if dual is None else dual
         self.J, self.w, self.root = J, w, np.sqrt(a)
         if self.dual:
             self.scaled, self.gram = J / self.root, None
@@ -100,6 +103,33 @@ class Curvature:
         weight = self.w / self.noise
         return weight * np.maximum(1 - weight * np.einsum("pn,pn->n", half, half), np.finfo(float).eps)
 
+    @property
+    def diagonal(self) -> np.ndarray:
+        """Diagonal of ``J' diag(w) J`` (P,)."""
+        return self.w @ self.J**2 if self.gram is None else self.gram.diagonal()
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """``H^-1 v`` with H the posterior precision, where B is factorised.
+
+        Args:
+            v: (P,).
+
+        Returns:
+            (P,).
+        """
+        return dpotrs(self.upper, v / self.root, lower=0)[0] / self.root
+
+    def square(self, q: np.ndarray) -> float:
+        """``|J q|^2``, weighted.
+
+        Args:
+            q: change of the weights (P,).
+
+        Returns:
+            A number.
+        """
+        return float(self.w @ (self.J @ q) ** 2 if self.gram is None else q @ dsymv(1.0, self.gram, q))
+
     def weights(self, target: np.ndarray) -> np.ndarray:
         """The most probable weights of the linearised model, ``A^-1 J' C^-1 target``.
 
@@ -111,8 +141,7 @@ class Curvature:
         """
         if self.dual:
             return (dpotrs(self.upper, target, lower=0)[0] @ self.scaled) / self.root
-        pulled = (self.w / self.noise * target) @ self.J / self.root
-        return dpotrs(self.upper, pulled, lower=0)[0] / self.root
+        return self.solve((self.w / self.noise * target) @ self.J)
 
     def posterior_root(self) -> np.ndarray | None:
         """R (P, P) upper triangular in Fortran's order, ``R R'`` the covariance of the weights; or None."""

@@ -11,9 +11,11 @@ import numpy as np
 from scipy.linalg.blas import dtrmm  # pyright: ignore[reportAttributeAccessIssue]
 
 from numdl.estimators.auto import network
+from numdl.estimators.auto.blocks import curvature_at
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.network import Architecture, jacobian, predict
 from numdl.estimators.kernels.evidence import Rows
+from numdl.estimators.kernels.threads import each
 
 BLOCK = 256
 """Rows at once: what belongs to them then stays in the cache."""
@@ -67,25 +69,54 @@ class Network(NamedTuple):
         """Mean, and variance of a new observation; see `kernels.process.Process` for this and the other methods."""
         mean = np.empty(len(x))
         variance = np.empty(len(x)) if std else None
-        for start in range(0, len(x), BLOCK):
+
+        def fill(start: int) -> None:
             block = slice(start, start + BLOCK)
             if variance is None:
                 mean[block] = predict(self.spec, self.weights, x[block])
-                continue
+                return
             mean[block], J = jacobian(self.spec, self.weights, x[block])
             reached = dtrmm(1.0, self.root, J, side=1, overwrite_b=1)
             variance[block] = np.einsum("np,np->n", reached, reached) + self.noise
+
+        each(fill, range(0, len(x), BLOCK))
         return mean, variance
 
     def slope(self, rows: Rows, box: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Derivative of the mean by the scaled inputs."""
         return network.slope(self.spec, self.weights, x)
 
-    def left_out(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each row given all the others, in the linearised model; precisions are kept."""
-        f, J = jacobian(self.spec, self.weights, rows.x)
-        curvature = Curvature(J, self.precisions, self.noise, rows.w)
-        return left_out_of(curvature, rows.y, f, J @ self.weights)
+    def spread(self, factor: float) -> Network:
+        """The same mean, and this factor on all variances.
+
+        Args:
+            factor: positive.
+
+        Returns:
+            The network.
+        """
+        root, a = self.root * np.sqrt(factor), self.precisions / factor
+        return self._replace(noise=self.noise * factor, root=root, precisions=a)
+
+    def left_out(self, rows: Rows, some: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each row given all the others, in the linearised model; precisions are kept.
+
+        Args:
+            rows: what it was trained on.
+            some: which rows are asked for; the weights then count as the minimum of the linearised model, for which no
+                pass over all rows is needed. None for all.
+
+        Returns:
+            Two arrays (n,), or of the length of ``some``.
+        """
+        if some is not None:
+            x, y, w = rows.x[some], rows.y[some], rows.w[some]
+            mean, variance = self.moments(rows, np.empty((2, 0)), x, std=True)
+            latent = np.asarray(variance) - self.noise
+            rest = np.maximum(1 - w / self.noise * latent, np.finfo(float).eps)
+            return y - (y - mean) / rest, self.noise / w / rest
+        f, curvature = curvature_at(self.spec, self.weights, self.precisions, self.noise, rows)
+        return left_out_of(curvature, rows.y, f, curvature.J @ self.weights)
 
 
 def left_out_of(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
+from numdl.estimators.auto import many
 from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import LEAST, Training
@@ -15,7 +16,8 @@ from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.search import REFINE, SCREEN, Scored, Settings, processes
+from numdl.estimators.kernels.mixture import few_threads
+from numdl.estimators.kernels.search import FACTORS, REFINE, SCREEN, Scored, Search, Settings, processes
 
 N_NETWORKS = 6
 """Networks that are tried."""
@@ -33,22 +35,29 @@ class AutoRegressor(MixtureRegressor):
     evidence is on one scale; those close to the best predict together, see `numdl.estimators.kernels.search`.
     Nothing is compiled: a fit to some hundred rows takes a second or a few. Each target gets a model of its own.
 
+    Beyond 4000 different rows, or where a budget does not allow to factorise all of them, members are a process that
+    predicts each row from the nearest ones and three residual networks, trained on few rows first; weights are those
+    that err least on rows predicted from all others, see `numdl.estimators.auto.many`. Time and memory then grow with
+    the number of rows.
+
     Args:
         n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none on fewer than 40 rows and
-            where processes leave nothing to explain; 0 for none.
+            where processes leave nothing to explain, and 3 beyond 4000 rows; 0 for none.
         time_budget: seconds at most for the search, or None. The first candidate is judged whatever it takes.
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
         weights_: weight of each member in the mixture by name, a dictionary for each target, in a list.
         log_evidence_: log density of the targets, in nats, by the best candidate, (k,) or a number.
-        evidence_: the same for each candidate that was judged on all rows, a dictionary for each target.
+        evidence_: the same for each candidate that was judged on all rows, a dictionary for each target. Beyond 4000
+            rows both are sums of the log density of each row given all others, extrapolated from a sample.
         effective_dof_: effective degrees of freedom, (k,) or a number.
         noise_: standard deviation of one observation, in units of the target, (k,) or a number.
         relevance_: root mean square over the rows of the derivative of the mean, in standard deviations of target and
             input, (d,) or (k, d); 0 for a constant column.
         lengths_: ``1 / relevance_`` in units of the input, (d,) or (k, d).
-        leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k).
+        leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k); of more than
+            6000 different rows about this many are asked, the others are not a number.
         leave_one_out_std_: its standard deviation.
         jitter_: largest variance, over that of the targets, that was added for the sake of rounding.
         mixtures_: the members of each target.
@@ -61,6 +70,7 @@ class AutoRegressor(MixtureRegressor):
 
     _label = "numdl auto"
     _about = "Members"
+    _all_rows = True
 
     def __init__(
         self, *, n_networks: int | str = "auto", time_budget: float | None = None, random_state: Any = None
@@ -75,6 +85,14 @@ class AutoRegressor(MixtureRegressor):
             checks.whole(name, "n_networks", self.n_networks, least=0)
         if self.time_budget is not None:
             checks.number(name, "time_budget", self.time_budget, above=0)
+
+    def _search(self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock) -> Search:
+        n = len(rows.y)
+        if n <= many.MANY and (n <= REFINE or clock.spare(2 * FACTORS * n**3)):
+            return super()._search(rows, box, rng, notes, clock)
+        count = many.NETWORKS if self.n_networks == "auto" else int(self.n_networks)
+        with few_threads(0):
+            return many.search(rows, count, rng, notes, clock)
 
     def _candidates(
         self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock

@@ -52,17 +52,17 @@ def step(
     """
     a, noise, J = precisions.each, precisions.noise, curvature.J
     r, weight = rows.y - f, rows.w / noise
-    scale = weight @ J**2
+    scale, pulled = curvature.diagonal / noise, (rows.w * r) @ J
     scale = np.maximum(scale, 1e-6 * scale.max())
     scale[spec.n_inner :] = 0.0
     before = 0.5 * (weight @ r**2 + a @ p**2)
     size, growth = damping
     for _ in range(8):
-        delta = direction(J, r, p, a, size * scale, noise, rows.w, curvature.gram)
+        delta = direction(J, r, p, a, size * scale, noise, rows.w, curvature.gram, pulled)
         found = None if delta is None else solve_head(spec, p + delta, precisions, rows)
         if delta is not None and found is not None:
             trial, there = found
-            hoped = before - 0.5 * (weight @ (r - J @ delta) ** 2 + a @ (p + delta) ** 2)
+            hoped = (delta @ pulled - 0.5 * curvature.square(delta)) / noise - 0.5 * a @ ((2 * p + delta) * delta)
             gain = before - 0.5 * (weight @ (rows.y - there) ** 2 + a @ trial**2)
             if gain > 0:
                 ratio = float(min(gain / max(hoped, 1e-300), 1.0))
@@ -82,6 +82,7 @@ def direction(
     noise: float,
     w: np.ndarray,
     gram: np.ndarray | None = None,
+    pulled: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Minimiser of ``1/(2 s) |r - J q|_w^2 + 1/2 |p + q|_a^2 + 1/2 |q|_damping^2``, in the dual where rows are few.
 
@@ -96,13 +97,16 @@ def direction(
         noise: variance of one observation.
         w: observations of each row (n,).
         gram: upper triangle of ``J' diag(w) J`` where it is known.
+        pulled: ``J' diag(w) r`` where it is known.
 
     Returns:
         q (P,), None without a factor.
     """
     both = a + damping
-    start = a * p / both
     curvature = Curvature(J, both, noise, w, gram=gram)
+    if not curvature.dual and pulled is not None:
+        return curvature.solve(pulled / curvature.noise - a * p) if curvature.ok else None
+    start = a * p / both
     return curvature.weights(r + J @ start) - start if curvature.ok else None
 
 

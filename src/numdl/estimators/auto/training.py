@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln
 
+from numdl.estimators.auto.blocks import curvature_at
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.member import Network, left_out_of
-from numdl.estimators.auto.network import Architecture, draw, jacobian
+from numdl.estimators.auto.network import Architecture, draw
 from numdl.estimators.auto.precisions import Precisions, start
 from numdl.estimators.auto.step import Damping, solve_head, step
 from numdl.estimators.kernels.evidence import Rows, within
@@ -70,6 +71,7 @@ class Training:
         self.rows, self.spec, self.settled = rows, spec, False
         self.best: Point | None = None
         self.seen: list[float] = []
+        self._seconds = 0.0
         weights = draw(spec, rng)
         weights[: spec.width * spec.d] *= gain
         self._damping, self._precisions = Damping(), start(spec, noise)
@@ -77,29 +79,52 @@ class Training:
             found = solve_head(spec, weights, self._precisions, rows)
         self._weights = None if found is None else found[0]
 
+    def onto(self, rows: Rows) -> None:
+        """Go on with other rows, from the best weights so far.
+
+        Args:
+            rows: as many or more, scaled alike.
+        """
+        if self.best is not None:
+            self._weights, self._precisions = self.best.weights, self.best.precisions
+        self._seconds *= len(rows.y) / len(self.rows.y)
+        self.rows, self.settled, self.best, self.seen = rows, False, None, []
+
     def advance(self, steps: int = MOST, deadline: float | None = None) -> bool:
         """Some steps more.
 
         Args:
             steps: at most.
-            deadline: of ``time.monotonic``; no step begins after it, but for the first one.
+            deadline: of ``time.monotonic``; but for the first one no step begins that is not likely to end before it.
 
         Returns:
             Whether there is more to be done.
         """
         with np.errstate(all="ignore"):  # what overflows is not finite, which is asked for
             for _ in range(min(steps, MOST - len(self.seen))):
-                if self.seen and deadline is not None and time.monotonic() > deadline:
+                began = time.monotonic()
+                if self.seen and deadline is not None and began + self._seconds > deadline:
                     break
                 if self._weights is None or not self._step(self._weights):
                     self._weights = None
                     break
+                self._seconds = time.monotonic() - began
         return self._weights is not None and not self.settled and len(self.seen) < MOST
 
     def network(self) -> Network | None:
         """The network of the best evidence so far, None without one."""
         with np.errstate(all="ignore"):
             return None if self.best is None else _finish(self.spec, self.best, self.rows, len(self.seen), self.settled)
+
+    def brief(self) -> Network | None:
+        """The same without the densities of left out rows, which take as long as two steps."""
+        best = self.best
+        root = None if best is None else best.curvature.posterior_root()
+        if best is None or root is None:
+            return None
+        noise, freedom = best.curvature.noise, float(self.rows.w.sum() - best.determined[-1])
+        a, steps = best.precisions.each, len(self.seen)
+        return Network(self.spec, best.weights, a, noise, root, best.evidence, np.nan, freedom, steps, self.settled)
 
     def _step(self, weights: np.ndarray) -> bool:
         """Look, and go on from there unless it has settled; whether that was possible."""
@@ -171,8 +196,7 @@ def look(spec: Architecture, weights: np.ndarray, precisions: Precisions, rows: 
     Returns:
         The point, None where something is not finite.
     """
-    f, J = jacobian(spec, weights, rows.x)
-    curvature = Curvature(J, precisions.each, precisions.noise, rows.w)
+    f, curvature = curvature_at(spec, weights, precisions.each, precisions.noise, rows)
     if not curvature.ok:
         return None
     share, left = curvature.determined()

@@ -33,6 +33,7 @@ RECORDS = {
     "FeatureMap": "numdl.estimators.random_features.feature_map",
     "Mixture": "numdl.estimators.kernels.mixture",
     "Process": "numdl.estimators.kernels.process",
+    "Nearest": "numdl.estimators.kernels.nearest",
     "Rows": "numdl.estimators.kernels.evidence",
     "Architecture": "numdl.estimators.auto.network",
     "Network": "numdl.estimators.auto.member",

@@ -34,11 +34,18 @@ from numdl.estimators.kernels.mixture import (
 from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
 
+ASKED = LARGEST
+"""Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
+
+SLOPES = 2000
+"""Rows at most whose slopes tell how relevant an input is."""
+
 
 class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What `KernelRegressor` and `AutoRegressor` share; they say what the candidates are."""
 
     _about = "Members"
+    _all_rows = False  # whether there is no end to the rows that are used
     random_state: Any
     time_budget: float | None = None
     _typical = 1.0
@@ -52,6 +59,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     ) -> list[Scored]:
         """What may become a member, for one target; one comes whatever the time."""
         raise NotImplementedError
+
+    def _search(self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock) -> Search:
+        """Members for one target."""
+        return mix(self._candidates(rows, box, rng, notes, clock), len(rows.y))
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose kernels and hyperparameters, and condition on the rows.
@@ -74,13 +85,14 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         if weights.any():  # a likelihood counts rows: its noise is that of the mean weight
             weights = weights / weights[weights > 0].mean()
         rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
-        table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, LARGEST, rng)
+        most = len(X) if self._all_rows else LARGEST
+        table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
         found, notes = [], table.notes
         with few_threads(len(table.rows[0].y)):
             for j, rows in enumerate(table.rows):
                 clock.share((j + 1) / len(table.rows))
-                found.append(mix(self._candidates(rows, table.box, rng, notes, clock), len(rows.y)))
+                found.append(self._search(rows, table.box, rng, notes, clock))
         self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
@@ -195,7 +207,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.members)
         relevance = np.zeros((len(scale), X.shape[1]))
         for j, mixture in enumerate(self.mixtures_):
-            relevance[j, self._active] = np.sqrt(np.average(slopes(mixture, mixture.rows.x) ** 2, axis=0))
+            x = mixture.rows.x
+            relevance[j, self._active] = np.sqrt(np.mean(slopes(mixture, x[:: -(-len(x) // SLOPES)]) ** 2, axis=0))
         with np.errstate(divide="ignore"):
             lengths = self._scaler.scale / relevance
         self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
@@ -207,15 +220,18 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
 
     def _leave_out(self, X: np.ndarray, table: Table) -> None:
         """Rows that were not used are predicted from all that were."""
-        mean, std = (np.empty((len(X), len(self.mixtures_))) for _ in range(2))
+        mean, std = (np.full((len(X), len(self.mixtures_)), np.nan) for _ in range(2))
         used = table.group >= 0
+        if len(table.rows[0].y) > ASKED:
+            used &= np.arange(len(X)) % -(-len(X) // ASKED) == 0
         for j, mixture in enumerate(self.mixtures_):
             y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
             mean[used, j], std[used, j] = each_left_out(mixture, table.group[used], y, table.weights[used])
         mean, std = mean * self._targets.scale + self._targets.center, std * self._targets.scale
-        if not used.all():
-            other = self.predict(X[~used], return_std=True)
-            mean[~used], std[~used] = (a.reshape(-1, mean.shape[1]) for a in other)
+        other = table.group < 0
+        if other.any():
+            both = self.predict(X[other], return_std=True)
+            mean[other], std[other] = (a.reshape(-1, mean.shape[1]) for a in both)
         self.leave_one_out_, self.leave_one_out_std_ = (a[:, 0] if self._flat else a for a in (mean, std))
 
     def _names(self) -> str:

@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 
 T = TypeVar("T")
+
+_TRIED = 400
+"""Rows of a factorisation whose seconds tell the rate."""
 
 
 class Late(Exception):
@@ -31,6 +35,7 @@ class Clock:
     def __init__(self, seconds: float | None) -> None:
         self._began, self._seconds = time.monotonic(), seconds
         self.interrupted, self.late = False, False
+        self._rate: float | None = None
         self.share(1.0)
 
     def share(self, part: float) -> None:
@@ -46,6 +51,23 @@ class Clock:
         late = time.monotonic() > self.end
         self.late |= late
         return self.interrupted or late
+
+    def spare(self, operations: float) -> bool:
+        """Whether so many floating point operations of LAPACK are likely to end in time.
+
+        Args:
+            operations: multiplications and additions; a Cholesky factor of n rows takes ``n^3 / 3``.
+
+        Returns:
+            The answer, by the rate of a small factorisation, which is measured once.
+        """
+        if self._seconds is None:
+            return True
+        if self._rate is None:
+            began = time.perf_counter()
+            dpotrf(np.asfortranarray(np.eye(_TRIED)))
+            self._rate = _TRIED**3 / 3 / max(time.perf_counter() - began, 1e-6)
+        return time.monotonic() + operations / self._rate < self.end
 
     def check(self) -> None:
         """Go on only where there is time.

@@ -58,7 +58,7 @@ def moments(mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, 
     Returns:
         (members, n) both; None for what is not wanted.
     """
-    with few_threads(len(mixture.rows.y)):
+    with few_threads(0):
         each = [member.moments(mixture.rows, mixture.box, x, std=std) for member in mixture.members]
     means = np.array([mean for mean, _ in each])
     return means, np.array([variance for _, variance in each]) if std else None
@@ -111,7 +111,7 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     Returns:
         (n, d).
     """
-    with few_threads(len(mixture.rows.y)):
+    with few_threads(0):
         each = [member.slope(mixture.rows, mixture.box, x) for member in mixture.members]
     return np.tensordot(mixture.weights, each, axes=1)
 
@@ -136,12 +136,14 @@ def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndar
     others[others < 1e-12 * rows.w[group]] = 0.0
     rest = np.where(others > 0, (rows.w[group] * rows.y[group] - w * y) / np.where(others > 0, others, 1.0), 0.0)
     means, variances = [], []
+    some, position = np.unique(group, return_inverse=True)
+    asked = () if len(some) == len(rows.y) else (some,)
     with few_threads(len(rows.y)):
-        places = [member.left_out(rows) for member in mixture.members]
+        places = [member.left_out(rows, *asked) for member in mixture.members]
     for member, (place, variance) in zip(mixture.members, places, strict=True):
-        latent = np.maximum(variance - member.noise / rows.w, np.finfo(float).tiny)[group]
+        latent = np.maximum(variance - member.noise / rows.w[some], np.finfo(float).tiny)[position]
         gain = latent * others / (member.noise + latent * others)
-        means.append(place[group] + gain * (rest - place[group]))
+        means.append(place[position] + gain * (rest - place[position]))
         variances.append(latent * (1 - gain) + member.noise / w)
     return combine(mixture.weights, np.array(means), np.array(variances))
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]
 
 from numdl.estimators.kernels.evidence import JITTER, KERNELS, Evidence, Factor, Rows, factorise, left_out
+from numdl.estimators.kernels.threads import each
 
 BLOCK = 256
 """Rows at once: what belongs to them then stays in the cache."""
@@ -62,7 +63,8 @@ class Process(NamedTuple):
         variance = np.empty(len(x)) if std else None
         kernel, (noise, signal, linear) = KERNELS[self.name], np.exp(self.theta[:3])
         trained, old = kernel.features(rows.x, box), rows.x.T
-        for start in range(0, len(x), BLOCK):
+
+        def fill(start: int) -> None:
             block = slice(start, start + BLOCK)
             new = kernel.features(x[block], box)
             k = kernel.cross(self.theta[3:], new, trained)
@@ -75,6 +77,8 @@ class Process(NamedTuple):
                 own += linear * np.einsum("nd,nd->n", x[block], x[block])
                 half = dtrsm(1.0, self.lower.T, k.T, trans_a=1, overwrite_b=1)
                 variance[block] = np.maximum(own - np.einsum("bn,bn->n", half, half), 0.0) + noise
+
+        each(fill, range(0, len(x), BLOCK))
         return mean, variance
 
     def slope(self, rows: Rows, box: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -32,6 +32,9 @@ REFINE = 600
 LARGEST = 6000
 """Rows of a factorisation: more need gigabytes and minutes."""
 
+FACTORS = 2.0
+"""Operations of a member over n^3: its factor, its inverse, and this again for the rows left out."""
+
 TEMPERATURE, GATE, NEGLIGIBLE = 5.0, 10.0, 0.01
 
 WIDE = 50
@@ -116,7 +119,7 @@ def processes(
     """
     n, judged = len(rows.y), []
     order = rng.permutation(n)
-    few = _part(rows, order[: settings.few])
+    few = part(rows, order[: settings.few])
     tried = settings.kernels
     if rows.x.shape[1] > WIDE and len(tried) > 1:
         tried = tuple(name for name in tried if not isinstance(KERNELS[name], Product))
@@ -134,7 +137,7 @@ def processes(
     if len(few.y) < n:
         screened = [one.candidate for one in _worth_all_rows(judged)[: 1 if clock.over() else None]]
         tried = tuple(one.name for one in screened)
-        judged = _on_all_rows(screened, rows, _part(rows, order[: settings.more]), box, clock)
+        judged = _on_all_rows(screened, rows, part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
     if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
@@ -182,7 +185,10 @@ def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray
         if judged:
             with clock.guard(needed=False):
                 clock.check()
-                made = _judge(best, rows, box)
+                if clock.spare(FACTORS * len(rows.y) ** 3):
+                    made = _judge(best, rows, box)
+                else:
+                    clock.late = True
         else:
             made = clock.insist(functools.partial(_judge, best, rows, box))
         if made is not None:
@@ -240,8 +246,16 @@ def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str,
     return {name: float(w) for name, w in zip(inside, weights, strict=True) if w}
 
 
-def _part(rows: Rows, index: np.ndarray) -> Rows:
-    """Some of the rows, with their share of the spread within rows."""
+def part(rows: Rows, index: np.ndarray) -> Rows:
+    """Some of the rows, with their share of the spread within rows.
+
+    Args:
+        rows: the data.
+        index: which, in any order.
+
+    Returns:
+        The rows, in their order.
+    """
     index = np.sort(index)
     if len(index) == len(rows.y):
         return rows
