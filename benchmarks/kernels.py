@@ -94,30 +94,35 @@ def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tupl
     run.record(side, method, keys, nrmse=nrmse, seconds=seconds, chosen=chosen, **extra)
 
 
+def compare(found: list[dict[str, Any]]) -> tuple[float | None, str | None]:
+    """Ours over the best rival in mean NRMSE, each over the seeds that both have; None where there is no pair."""
+    by_method = {m: {r["seed"]: r["nrmse"] for r in found if r["method"] == m} for m in METHODS}
+    ours, quotients = by_method["numdl"], {}
+    for method, theirs in by_method.items():
+        if method not in OURS and (seeds := ours.keys() & theirs.keys()):
+            quotients[method] = ratio(sum(ours[s] for s in seeds), sum(theirs[s] for s in seeds)) or 0.0
+    best = max(quotients, key=lambda method: quotients[method], default=None)
+    return (quotients[best], best) if best else (None, None)
+
+
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean NRMSE over the seeds for each case, ours over the best rival, and the losses by name."""
     cases: dict[tuple, dict[str, float]] = {}
+    rows, ratios, firsts = [], {}, []
     for key in dict.fromkeys((r["set"], r["n"], r["noise"]) for r in records):
         found = [r for r in records if (r["set"], r["n"], r["noise"]) == key]
-        cases[key] = {
-            m: float(np.mean([r["nrmse"] for r in found if r["method"] == m]))
-            for m in METHODS
-            if any(r["method"] == m for r in found)
-        }
-    rows, ratios, firsts = [], {}, []
-    for (name, n, noise), means in cases.items():
-        rivals = {method: value for method, value in means.items() if method not in OURS}
-        best = min(rivals, key=lambda method: rivals[method], default=None)
-        quotient = ratio(means.get("numdl"), rivals[best] if best else None)
-        firsts.append(best)
-        rows.append([name, n, noise, *(means.get(m) for m in METHODS), quotient, best])
+        each = {m: [r["nrmse"] for r in found if r["method"] == m] for m in METHODS}
+        cases[key] = {m: float(np.mean(values)) for m, values in each.items() if values}
+        quotient, best = compare(found)
+        rows.append([*key, *(cases[key].get(m) for m in METHODS), quotient, best])
         if quotient is not None:
-            ratios[name, n, noise] = quotient
+            ratios[key] = quotient
+            firsts.append(best)
     table("NRMSE, mean of the seeds", ["set", "n", "noise", *METHODS, "ours / best", "best"], rows)
     seconds = {
         f"{m}, n = {n}": median(r["seconds"] for r in records if r["method"] == m and r["n"] == n)
         for m in METHODS
-        for n in dict.fromkeys(r["n"] for r in records)
+        for n in dict.fromkeys(r["n"] for r in records if r["method"] == m)
     }
     table("CPU seconds of a fit, median", ["method", "seconds"], list(seconds.items()))
     by_noise = {noise: [v for k, v in ratios.items() if k[2] == noise] for noise in NOISES}
@@ -133,7 +138,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
             str(level): {"mean": float(np.mean(values)), "least": min(values)} if values else None
             for level, values in inside.items()
         },
-        "best_rival": {name: firsts.count(name) for name in dict.fromkeys(firsts) if name},
+        "best_rival": {name: firsts.count(name) for name in dict.fromkeys(firsts)},
         "requirements": {
             "median at most 0.7 without noise": median(by_noise[0.0]) <= 0.7 if by_noise[0.0] else None,
             "never above 1.15 without noise": max(by_noise[0.0]) <= 1.15 if by_noise[0.0] else None,
