@@ -189,11 +189,13 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> N
 
 
 def command_line() -> str:
-    """The command as a reader can repeat it, without the place where this machine keeps its data."""
-    arguments, hide = [], False
+    """The command as a reader can repeat it, without the places where this machine keeps its data and results."""
+    arguments, hide = [], ""
     for word in sys.argv[1:]:
-        arguments.append("DATA" if hide else "--data=DATA" if word.startswith("--data=") else word)
-        hide = word == "--data"
+        name = word.split("=")[0]
+        own = name in ("--data", "--results")
+        arguments.append(hide or (f"{name}={name[2:].upper()}" if own and "=" in word else word))
+        hide = name[2:].upper() if own and "=" not in word else ""
     return " ".join(["python -m benchmarks", *arguments])
 
 
