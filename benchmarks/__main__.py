@@ -38,6 +38,7 @@ NAMES = (
     "gradient_bias",
     "layer_processes",
     "kernels",
+    "noisy",
 )
 
 
@@ -52,6 +53,7 @@ def arguments() -> argparse.Namespace:
     side.add_argument("--tables-only", action="store_true", help="measure nothing: print tables, renew the summary")
     parser.add_argument("--seeds", type=int, help="number of seeds, default: the benchmark's own")
     parser.add_argument("--sets", nargs="+", help="only these data sets (uci, classification) or sizes (memory)")
+    parser.add_argument("--methods", nargs="+", help="only these, by the names of the result file")
     parser.add_argument("--missing", action="store_true", help="continue: measure only what the result file lacks")
     parser.add_argument("--data", type=Path, default=os.environ.get("NUMDL_DATA"), help="data folder, or NUMDL_DATA")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON files are")
@@ -70,6 +72,7 @@ def start(name: str, args: argparse.Namespace) -> None:
         sets=tuple(args.sets) if args.sets else None,
         data=Path(args.data) if args.data else None,
         missing=args.missing,
+        methods=tuple(args.methods) if args.methods else None,
         results=args.results,
         command=command_line(),
     )

@@ -8,6 +8,7 @@ merged by their keys, so ``--ours-only`` and ``--theirs-only`` fill one file and
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import math
 import os
@@ -29,6 +30,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numdl", "jax", "jaxlib", "equinox", "numpy", "scipy", "scikit-learn", "torch", "optimistix", "optax")
+RIVALS = ("openturns", "smt", "catboost", "pytabkit")
+"""Told only where they are installed."""
 
 
 class BenchmarkError(Exception):
@@ -46,6 +49,7 @@ class Run:
     sets: tuple[str, ...] | None = None
     data: Path | None = None
     missing: bool = False
+    methods: tuple[str, ...] | None = None
     results: Path = RESULTS
     command: str = ""
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -93,8 +97,8 @@ class Run:
         return self.sets or (known[:quick] if self.quick else known)
 
     def wants(self, side: str, method: str, **keys: Any) -> bool:
-        """Whether to measure this now: its side is asked for, and with ``missing`` the file has no such record yet."""
-        if side not in self.sides:
+        """Whether to measure this now: it is asked for, and with ``missing`` the file has no such record yet."""
+        if side not in self.sides or (self.methods and method not in self.methods):
             return False
         wanted = {"side": side, "method": method, **keys}
         return not (self.missing and any(all(r.get(k) == v for k, v in wanted.items()) for r in self.records))
@@ -133,6 +137,7 @@ def origin(command: str) -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
+    versions |= {p: importlib.metadata.version(p) for p in RIVALS if importlib.util.find_spec(p)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
@@ -184,11 +189,13 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> N
 
 
 def command_line() -> str:
-    """The command as a reader can repeat it, without the place where this machine keeps its data."""
-    arguments, hide = [], False
+    """The command as a reader can repeat it, without the places where this machine keeps its data and results."""
+    arguments, hide = [], ""
     for word in sys.argv[1:]:
-        arguments.append("DATA" if hide else "--data=DATA" if word.startswith("--data=") else word)
-        hide = word == "--data"
+        name = word.split("=")[0]
+        own = name in ("--data", "--results")
+        arguments.append(hide or (f"{name}={name[2:].upper()}" if own and "=" in word else word))
+        hide = name[2:].upper() if own and "=" not in word else ""
     return " ".join(["python -m benchmarks", *arguments])
 
 

@@ -1,81 +1,28 @@
-"""How well do we, with defaults, and the Gaussian processes of scikit-learn learn functions from 50 to 200 rows?
+"""How well do we, with defaults, and methods of other packages learn functions from 50 to 2000 rows?
 
 NRMSE is the root mean square error on 2000 other points over the deviation of the function there. Functions have no
-noise or 5 % of their deviation. scikit-learn's process has a length for each input, a noise level and one more start,
-RBF or Matern 5/2 by its own marginal likelihood, on standardised columns. Seconds are those of the processor in one
-thread, for the fit. "numdl" is `AutoRegressor`, "kernels" is `KernelRegressor`. Priors, starts, intervals and the rule
-of mixing were chosen on other seeds.
+noise or 5 % of their deviation. Rivals get standardised columns and choose by criteria of their own, see `_rivals`; one
+whose package is not installed is left out. Seconds are those of the processor in one thread, for the fit. "numdl" is
+`AutoRegressor`, "kernels" is `KernelRegressor`. Priors, starts, intervals and the rule of mixing were chosen on other
+seeds. 500 and 2000 rows have one seed, 2000 rows only some functions.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
-from sklearn.linear_model import RidgeCV
 
+from benchmarks import _rivals
 from benchmarks._common import Run, median, ratio, standardise, table
+from benchmarks._functions import NAMES, points
 
-SETS = ("borehole", "otl", "ishigami", "friedman", "kink", "torsion")
-SIZES, NOISES, SEEDS, POINTS = (50, 100, 200), (0.0, 0.05), 3, 2000
-TORSION = (2, 10, 1.17e7, 1.82, 12, 6.2e6, 2.25, 8, 3.9e6, 12, 3, 0.28, 14, 4, 0.1)
-"""Middle of the inputs d, L, G of three shafts and D, t, rho of two discs; each is uniform within 10 %."""
-
-
-def ishigami(x: np.ndarray) -> np.ndarray:
-    """``sin a + 7 sin^2 b + 0.1 c^4 sin a`` for angles in [-pi, pi]: strong oscillation, one interaction."""
-    a, b, c = np.pi * (2 * x.T - 1)
-    return np.sin(a) + 7 * np.sin(b) ** 2 + 0.1 * c**4 * np.sin(a)
-
-
-def kink(x: np.ndarray) -> np.ndarray:
-    """Two kinks and a line in four inputs."""
-    return np.abs(x[:, 0] - 0.4) + np.maximum(x[:, 1] + x[:, 2] - 1, 0) + 0.5 * x[:, 3]
-
-
-def torsion(x: np.ndarray) -> np.ndarray:
-    """Lowest frequency of two discs on three shafts, 15 inputs (after Liping, Beeson and Wiggs, AIAA 2006-7083)."""
-    v = np.array(TORSION)[:, None] * (0.9 + 0.2 * x.T)
-    k1, k2, k3 = (np.pi * v[i + 2] * v[i] ** 4 / (32 * v[i + 1]) for i in (0, 3, 6))
-    j1, j2 = (np.pi * v[i + 2] * v[i + 1] * (v[i] / 2) ** 4 / 2 for i in (9, 12))
-    b, c = -((k1 + k2) / j1 + (k2 + k3) / j2), (k1 * k2 + k2 * k3 + k3 * k1) / (j1 * j2)
-    return np.sqrt((-b - np.sqrt(b**2 - 4 * c)) / 2) / (2 * np.pi)
-
-
-def points(name: str, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows ``x (n, d)`` and the function there, without noise."""
-    from numdl.data.problems.simulators import borehole, friedman1, otl_circuit
-
-    if name in ("borehole", "otl", "friedman"):
-        make: Callable[..., Any] = {"borehole": borehole, "otl": otl_circuit, "friedman": friedman1}[name]
-        data = make(n, seed)
-        inert = np.random.default_rng([seed, 1]).uniform(size=(n, 2 if name == "otl" else 0))
-        return np.column_stack([data.x, inert]), data.c[:, 0]
-    formula, d = {"ishigami": (ishigami, 3), "kink": (kink, 4), "torsion": (torsion, 15)}[name]
-    x = np.random.default_rng(seed).uniform(size=(n, d))
-    return x, formula(x)
-
-
-def gp_ard(x: np.ndarray, y: np.ndarray) -> tuple[Callable, str]:
-    """scikit-learn's process with a length for each input, of two kernels the likelier one."""
-    fits = []
-    for kind in (RBF, lambda length, bounds: Matern(length, bounds, nu=2.5)):
-        kernel = ConstantKernel(1.0, (1e-3, 1e5)) * kind(np.ones(x.shape[1]), (1e-2, 1e4)) + WhiteKernel(
-            1e-3, (1e-10, 1e1)
-        )
-        fits.append(GaussianProcessRegressor(kernel, n_restarts_optimizer=1, random_state=0).fit(x, y))
-    best = max(fits, key=lambda fit: fit.log_marginal_likelihood_value_)
-    return best.predict, "rbf" if best is fits[0] else "matern52"
-
-
-def ridge_cv(x: np.ndarray, y: np.ndarray) -> tuple[Callable, str]:
-    """Ridge regression by leave-one-out."""
-    return RidgeCV(np.logspace(-10, 4, 57)).fit(x, y).predict, ""
+SEEDS = {50: 3, 100: 3, 200: 3, 500: 1, 2000: 1}
+NOISES, POINTS = (0.0, 0.05), 2000
+FEW = ("borehole", "otl", "friedman", "kink")
+"""Functions learned from 2000 rows too."""
 
 
 def numdl(x: np.ndarray, y: np.ndarray) -> tuple[Any, str]:
@@ -97,75 +44,85 @@ def described(model: Any) -> tuple[Any, str]:
     return model, ", ".join(f"{name} {weight:.2f}" for name, weight in model.weights_[0].items())
 
 
-METHODS = {"gp_ard": gp_ard, "ridge_cv": ridge_cv, "numdl": numdl, "kernels": kernels}
-OURS = ("numdl", "kernels")
+OURS = {"numdl": numdl, "kernels": kernels}
+METHODS = (*_rivals.RIVALS, *OURS)
 
 
 def run(run: Run) -> None:
-    """Every method on every set, size, noise and seed."""
-    sizes = SIZES[:1] if run.quick else SIZES
-    for name in run.chosen(SETS, 2):
-        x_test, f_test = points(name, POINTS, 10**6)
-        for n in sizes:
+    """Every method on every size, set, noise and seed; few rows first."""
+    for method in METHODS:
+        if not _rivals.installed(method):
+            print(f"[{run.name}] {method} is left out: {_rivals.PACKAGES[method]} is not installed (group bench).")
+    for n in tuple(SEEDS)[:1] if run.quick else SEEDS:
+        for name in run.chosen(NAMES, 2):
+            if n == 2000 and name not in FEW:
+                continue
+            x_test, f_test = points(name, POINTS, 10**6)
             for noise in NOISES:
-                for seed in range(run.seeds or (1 if run.quick else SEEDS)):
+                for seed in range(min(run.seeds or SEEDS[n], 1 if run.quick else SEEDS[n])):
                     keys = {"set": name, "n": n, "noise": noise, "seed": seed}
                     x, f = points(name, n, seed)
-                    y = f + noise * f_test.std() * np.random.default_rng([seed, 2]).normal(size=n)
-                    both = (x, x_test)
-                    for method, fit in METHODS.items():
+                    level = noise * f_test.std(axis=0)
+                    y = f + level * np.random.default_rng([seed, 2]).normal(size=f.shape)
+                    for method in METHODS:
                         side = "ours" if method in OURS else "theirs"
-                        if run.wants(side, method, **keys):
-                            measure(run, side, method, fit, both, (y, f_test, noise * f_test.std()), keys)
+                        possible = n <= _rivals.LARGEST.get(method, n) and _rivals.installed(method)
+                        if possible and run.wants(side, method, **keys):
+                            measure(run, side, method, (x, x_test), (y, f_test, level), keys)
 
 
-def measure(
-    run: Run, side: str, method: str, fit: Callable, x: tuple[np.ndarray, ...], y: tuple[Any, ...], keys: dict
-) -> None:
+def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tuple[Any, ...], keys: dict) -> None:
     """One fit; the rivals get standardised columns, ours the raw ones."""
     (train, test), (c, f, noise) = x, y
-    mean, scale = (0.0, 1.0) if side == "ours" else (c.mean(), c.std())
-    inputs = (train, test) if side == "ours" else standardise(train, test)
+    mean, scale = c.mean(axis=0), c.std(axis=0)
+    inputs = standardise(train, test)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.process_time()
-        made, chosen = fit(inputs[0], (c - mean) / scale)
+        made, chosen = OURS[method](train, c) if side == "ours" else _rivals.fit(method, inputs[0], (c - mean) / scale)
         seconds = time.process_time() - start
     extra: dict[str, Any] = {}
     if side == "ours":
-        prediction, std = made.predict(inputs[1], return_std=True)
-        new = f + noise * np.random.default_rng(3).normal(size=len(f))
+        prediction, std = made.predict(test, return_std=True)
+        new = f + noise * np.random.default_rng(3).normal(size=f.shape)
         extra = {
             f"within_{level}": np.mean(np.abs(new - prediction) < z * std) for level, z in ((50, 0.6745), (90, 1.6449))
         }
     else:
         prediction = mean + scale * made(inputs[1])
-    nrmse = np.sqrt(np.mean((prediction - f) ** 2)) / f.std()
+    nrmse = np.sqrt(np.mean(((prediction - f) / f.std(axis=0)) ** 2))
     run.record(side, method, keys, nrmse=nrmse, seconds=seconds, chosen=chosen, **extra)
 
 
+def compare(found: list[dict[str, Any]]) -> tuple[float | None, str | None]:
+    """Ours over the best rival in mean NRMSE, each over the seeds that both have; None where there is no pair."""
+    by_method = {m: {r["seed"]: r["nrmse"] for r in found if r["method"] == m} for m in METHODS}
+    ours, quotients = by_method["numdl"], {}
+    for method, theirs in by_method.items():
+        if method not in OURS and (seeds := ours.keys() & theirs.keys()):
+            quotients[method] = ratio(sum(ours[s] for s in seeds), sum(theirs[s] for s in seeds)) or 0.0
+    best = max(quotients, key=lambda method: quotients[method], default=None)
+    return (quotients[best], best) if best else (None, None)
+
+
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean NRMSE over the seeds for each case, ours over the better rival, and the losses by name."""
+    """Mean NRMSE over the seeds for each case, ours over the best rival, and the losses by name."""
     cases: dict[tuple, dict[str, float]] = {}
+    rows, ratios, firsts = [], {}, []
     for key in dict.fromkeys((r["set"], r["n"], r["noise"]) for r in records):
         found = [r for r in records if (r["set"], r["n"], r["noise"]) == key]
-        cases[key] = {
-            m: float(np.mean([r["nrmse"] for r in found if r["method"] == m]))
-            for m in METHODS
-            if any(r["method"] == m for r in found)
-        }
-    rows, ratios = [], {}
-    for (name, n, noise), means in cases.items():
-        rivals = [value for method, value in means.items() if method not in OURS]
-        quotient = ratio(means.get("numdl"), min(rivals) if rivals else None)
-        rows.append([name, n, noise, *(means.get(m) for m in METHODS), quotient])
+        each = {m: [r["nrmse"] for r in found if r["method"] == m] for m in METHODS}
+        cases[key] = {m: float(np.mean(values)) for m, values in each.items() if values}
+        quotient, best = compare(found)
+        rows.append([*key, *(cases[key].get(m) for m in METHODS), quotient, best])
         if quotient is not None:
-            ratios[name, n, noise] = quotient
-    table("NRMSE, mean of the seeds", ["set", "n", "noise", *METHODS, "ours / best"], rows)
+            ratios[key] = quotient
+            firsts.append(best)
+    table("NRMSE, mean of the seeds", ["set", "n", "noise", *METHODS, "ours / best", "best"], rows)
     seconds = {
         f"{m}, n = {n}": median(r["seconds"] for r in records if r["method"] == m and r["n"] == n)
         for m in METHODS
-        for n in dict.fromkeys(r["n"] for r in records)
+        for n in dict.fromkeys(r["n"] for r in records if r["method"] == m)
     }
     table("CPU seconds of a fit, median", ["method", "seconds"], list(seconds.items()))
     by_noise = {noise: [v for k, v in ratios.items() if k[2] == noise] for noise in NOISES}
@@ -181,8 +138,11 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
             str(level): {"mean": float(np.mean(values)), "least": min(values)} if values else None
             for level, values in inside.items()
         },
+        "best_rival": {name: firsts.count(name) for name in dict.fromkeys(firsts)},
         "requirements": {
             "median at most 0.7 without noise": median(by_noise[0.0]) <= 0.7 if by_noise[0.0] else None,
+            "never above 1.15 without noise": max(by_noise[0.0]) <= 1.15 if by_noise[0.0] else None,
             "median at most 1.0 with noise": median(by_noise[0.05]) <= 1.0 if by_noise[0.05] else None,
+            "never above 1.2 with noise": max(by_noise[0.05]) <= 1.2 if by_noise[0.05] else None,
         },
     }
