@@ -18,6 +18,7 @@ from numdl import (
     load,
 )
 from numdl.estimators.common import standard_errors as module
+from numdl.estimators.common.intake import sample_weights, weighed
 from numdl.linalg import column_units
 
 DIGITS = {"Filip": 7, "Longley": 10, "Wampler3": 10, "Wampler4": 10, "Wampler5": 10, "NoInt1": 10, "Pontius": 10}
@@ -96,9 +97,9 @@ def test_the_covariance_is_that_of_a_linear_map_of_the_targets(method, standardi
     options = {"method": method, "standardize": standardize, "fit_intercept": intercept}
     alpha = 0.3 if standardize else 30.0
     model = TikhonovRegressor(alpha, noise=0.7, **options).fit(x, y, sample_weight=weights)
-    # the fit is linear in the targets: unit targets give its matrix; a row of weight w is the mean of w observations
+    # the fit is linear in the targets: unit targets give its matrix; the noise given is that of relative weight 1
     whole = TikhonovRegressor(alpha, **options).fit(x, np.eye(30), sample_weight=weights)
-    deviation = 0.7 / np.sqrt(weights)
+    deviation = 0.7 / np.sqrt(sample_weights("here", weights, x))
     expected = np.linalg.norm(whole.coef_.T * deviation, axis=1)
     np.testing.assert_allclose(model.coef_std_, [expected, expected], rtol=1e-8)
     free = np.linalg.norm(np.broadcast_to(whole.intercept_, 30) * deviation)
@@ -106,7 +107,8 @@ def test_the_covariance_is_that_of_a_linear_map_of_the_targets(method, standardi
     mean, std = model.predict(new, return_std=True)
     np.testing.assert_allclose(mean, model.predict(new))
     moved = np.linalg.norm(whole.predict(new) * deviation, axis=1)
-    np.testing.assert_allclose(std, np.sqrt(0.7**2 + moved**2)[:, None] * [1, 1], rtol=1e-8)
+    noise = 0.7**2 * weighed(weights).typical
+    np.testing.assert_allclose(std, np.sqrt(noise + moved**2)[:, None] * [1, 1], rtol=1e-8)
     np.testing.assert_allclose(model.predict(scipy.sparse.csr_array(new), return_std=True)[1], std)
     assert np.abs(std - moved[:, None]).max() > 1e-2  # mutant: the deviation of the mean
 
@@ -250,12 +252,13 @@ def test_fisher_information_of_classifiers(k, logistic, alpha, standardize):
         back = np.diag(1 / unit)
     H, F = (back.T @ h @ back for h in hessians)
     inverse = np.linalg.pinv(H, rcond=1e-10)
-    covariance = back @ inverse @ F @ inverse @ back.T / weights.sum()
+    n = weighed(weights).n
+    covariance = back @ inverse @ F @ inverse @ back.T / n
     expected = np.sqrt(np.diag(covariance)).reshape(rows, 4)
     np.testing.assert_allclose(model.coef_std_, expected[:, :3], rtol=1e-6)
     np.testing.assert_allclose(model.intercept_std_, expected[:, 3], rtol=1e-6)
     if alpha:  # mutant: the posterior of Laplace's approximation
-        posterior = np.sqrt(np.diag(back @ inverse @ back.T / weights.sum())).reshape(rows, 4)
+        posterior = np.sqrt(np.diag(back @ inverse @ back.T / n)).reshape(rows, 4)
         assert np.abs(model.coef_std_ / posterior[:, :3] - 1).max() > 1e-2
 
 

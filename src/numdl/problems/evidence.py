@@ -120,7 +120,8 @@ class FollowEvidence:
         errors: float | np.ndarray = misfit
         if np.ndim(noise):
             errors = (
-                np.asarray(after.metrics.get("misfits", np.full(len(noise), misfit / len(noise))), float) / units**2
+                np.asarray(after.metrics.get("misfits", np.full(np.size(noise), misfit / np.size(noise))), float)
+                / units**2
             )
             columns |= {"misfit": float(np.sum(errors)), "train_error": float(np.sqrt(2 * np.mean(errors)))}
         if steps >= self.first and known:
@@ -136,7 +137,7 @@ def level_of(values: float | np.ndarray) -> float:
     return float(np.ravel(values)[0]) if np.size(values) == 1 else float(np.exp(np.mean(np.log(values))))
 
 
-def units_of(noise: np.ndarray) -> np.ndarray:
+def units_of(noise: float | np.ndarray) -> np.ndarray:
     """Factors r on targets of noise precisions (k,), which make these one number."""
     return np.sqrt(noise / level_of(noise))
 

@@ -177,7 +177,7 @@ def laplace_posterior(
     u = np.concatenate([_rows(net, theta, rows, x[block])[0] for block in blocks])
     z = share[:, None] * np.column_stack([u, np.ones(len(u))])
     triangle = np.linalg.qr(z, mode="r")
-    roots = np.stack([_head_root(triangle, a, len(z)) for a in np.ravel(alpha_head)])
+    roots = np.stack([_head_root(np.asarray(triangle), a, len(z)) for a in np.ravel(alpha_head)])
     shared = np.zeros(r, int) if len(roots) == 1 else np.arange(r)  # root of each row
     ridges = np.sqrt(np.reshape(alpha_head, (-1, 1, 1))) * np.eye(m, q)
     basis, spill = z @ roots, ridges @ roots
