@@ -28,8 +28,8 @@ _NETWORKS = {
 MODELS = (AUTO, *_NETWORKS, LINEAR, RANDOM, KERNEL)
 
 MOST_ROWS, MOST_TARGETS = 4000, 4
-"""Training rows and targets up to which "auto" compares processes with small networks; beyond them the time of one
-factorisation for each target and kernel is better spent on one network."""
+"""Training rows and targets up to which "auto" compares processes with small networks, and processes for classes;
+beyond them the time of one factorisation for each target and kernel is better spent on one network."""
 
 _OF_FLOWS = ("depth", "levels", "T", "dynamics", "damping", "scheme")
 """Options of residual networks only."""
@@ -76,7 +76,7 @@ def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str
     rows, encoder = len(prepared.parts["train"].x), prepared.encoder
     small = rows <= MOST_ROWS and len(encoder.target_names) <= MOST_TARGETS
     fixed = any(getattr(options, name) is not None for name in of_networks)
-    return AUTO if small and encoder.task == "regression" and processes == 1 and not fixed else "resnet"
+    return AUTO if small and processes == 1 and not fixed else "resnet"
 
 
 def check_processes(model: str, task: str, processes: int) -> None:
@@ -150,9 +150,10 @@ def _kernel(task: str, options: FitOptions) -> Any:
 
 
 def _auto(task: str, options: FitOptions) -> Any:
-    from numdl.estimators import AutoRegressor
+    from numdl.estimators import AutoClassifier, AutoRegressor
 
-    return AutoRegressor(time_budget=options.time, random_state=options.seed)
+    kind = AutoRegressor if task == "regression" else AutoClassifier
+    return kind(time_budget=options.time, random_state=options.seed)
 
 
 def _divided(mesh: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ variance. Row g stands for ``w_g`` observations with noise variance ``sigma^2`` 
 ``log p(y) = log N(y; 0, K + sigma^2 diag(1/w)) - (N - n)/2 log(2 pi sigma^2) - 1/2 sum log w - S / (2 sigma^2)``
 
 with N the sum of the weights and S the spread within the groups, so that a row of weight 2 and a repeated row are the
-same. ``theta`` is ``log sigma^2, log s, log v`` and what the kernel adds; each has a wide normal prior.
+same. Several targets (n, q) share one process: their log densities are added up. ``theta`` is ``log sigma^2, log s,
+log v`` and what the kernel adds; each has a wide normal prior.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, sec. 2.7 and 5.4.
 """
@@ -50,15 +51,20 @@ class Rows(NamedTuple):
 
     Attributes:
         x: scaled inputs (n, d), no two rows alike.
-        y: mean of the scaled targets of each row (n,).
+        y: mean of the scaled targets of each row, (n,) or (n, q) for q targets of one process.
         w: observations that each row stands for (n,), positive.
-        spread: S above.
+        spread: S above, of all targets.
     """
 
     x: np.ndarray
     y: np.ndarray
     w: np.ndarray
     spread: float
+
+    @property
+    def targets(self) -> int:
+        """Number of targets that share the process."""
+        return 1 if self.y.ndim == 1 else self.y.shape[1]
 
 
 class Factor(NamedTuple):
@@ -116,10 +122,11 @@ class Evidence:
         if factor is None:
             return -np.inf, np.zeros(len(theta))
         value = self.likelihood(factor, noise)
-        g = np.multiply.outer(0.5 * factor.dual, factor.dual)
-        g -= 0.5 * factor.inverse
+        dual, more = factor.dual.reshape(len(rows.y), -1), rows.targets * (rows.w.sum() - len(rows.y))
+        g = (0.5 * dual) @ dual.T
+        g -= 0.5 * rows.targets * factor.inverse
         diagonal = g.diagonal().copy()
-        by_noise = noise * (diagonal @ (1 / rows.w)) - 0.5 * (rows.w.sum() - len(rows.y)) + rows.spread / (2 * noise)
+        by_noise = noise * (diagonal @ (1 / rows.w)) - 0.5 * more + rows.spread / (2 * noise)
         g[np.diag_indices_from(g)] += JITTER * diagonal.sum()  # the jitter follows the trace
         by_rest = signal * pull(g)
         gradient = np.r_[by_noise, signal * np.vdot(g, k), linear * np.vdot(g, self.linear), by_rest]
@@ -137,9 +144,9 @@ class Evidence:
         Returns:
             Nats.
         """
-        y = self.rows.y
-        fit = -0.5 * y @ factor.dual - np.log(factor.upper.diagonal()).sum() - 0.5 * len(y) * np.log(2 * np.pi)
-        return float(fit + within(self.rows, noise))
+        rows = self.rows
+        fit = -0.5 * np.vdot(rows.y, factor.dual) - rows.targets * np.log(factor.upper.diagonal()).sum()
+        return float(fit - 0.5 * rows.y.size * np.log(2 * np.pi) + within(rows, noise))
 
     def covariance(self, theta: np.ndarray) -> np.ndarray:
         """Signal and linear term between the rows, without the intercept.
@@ -184,7 +191,8 @@ def within(rows: Rows, noise: float) -> float:
         Nats.
     """
     more = rows.w.sum() - len(rows.w)
-    return -0.5 * float(more * np.log(2 * np.pi * noise) + np.log(rows.w).sum() + rows.spread / noise)
+    each = more * np.log(2 * np.pi * noise) + np.log(rows.w).sum()
+    return -0.5 * float(rows.targets * each + rows.spread / noise)
 
 
 def factorise(own: np.ndarray, rows: Rows, noise: float) -> Factor | None:

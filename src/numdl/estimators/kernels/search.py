@@ -116,7 +116,7 @@ def processes(
     """
     n, judged = len(rows.y), []
     order = rng.permutation(n)
-    few = _part(rows, order[: settings.few])
+    few = part(rows, order[: settings.few])
     tried = settings.kernels
     if rows.x.shape[1] > WIDE and len(tried) > 1:
         tried = tuple(name for name in tried if not isinstance(KERNELS[name], Product))
@@ -134,7 +134,7 @@ def processes(
     if len(few.y) < n:
         screened = [one.candidate for one in _worth_all_rows(judged)[: 1 if clock.over() else None]]
         tried = tuple(one.name for one in screened)
-        judged = _on_all_rows(screened, rows, _part(rows, order[: settings.more]), box, clock)
+        judged = _on_all_rows(screened, rows, part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
     if not clock.over() and (lost := [name for name in tried if name not in names]):
         notes.append(f"Left out, because their matrices have no Cholesky factor: {', '.join(lost)}.")
@@ -240,8 +240,16 @@ def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str,
     return {name: float(w) for name, w in zip(inside, weights, strict=True) if w}
 
 
-def _part(rows: Rows, index: np.ndarray) -> Rows:
-    """Some of the rows, with their share of the spread within rows."""
+def part(rows: Rows, index: np.ndarray) -> Rows:
+    """Some of the rows, with their share of the spread within rows.
+
+    Args:
+        rows: all.
+        index: which of them.
+
+    Returns:
+        Those, in the order of all.
+    """
     index = np.sort(index)
     if len(index) == len(rows.y):
         return rows
