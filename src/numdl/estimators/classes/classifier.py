@@ -6,7 +6,6 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_sample_weight
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.classes.member import ClassMixture, log_probabilities
-from numdl.estimators.classes.mixing import calibration_error, mixed, stack, temperature
+from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled, stack, temperature
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
 from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, sample_weights
@@ -190,11 +189,11 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         """Members with their weights, and what left-out observations say of them."""
         label, count = found[0].left.label, found[0].left.count
         cells = np.arange(len(label))
-        told = np.array([one.left.log_p[cells, label] - one.free / count.sum() for one in found])
+        told = np.array([one.left.log_p[cells, label] - OPTIMISM * one.free / count.sum() for one in found])
         weights = stack(told, count)
-        log_p = mixed(weights, [one.left.log_p for one in found])
-        t = temperature(log_p, label, count)
-        left = log_softmax(log_p / t, axis=1)
+        log_p = [one.left.log_p for one in found]
+        t = temperature(pooled(weights, log_p), label, count)
+        left = pooled(weights, log_p, t)
         pairs = [(one, w) for one, w in zip(found, weights, strict=True) if w]
         members = [m._replace(weight=float(w) / len(one.members)) for one, w in pairs for m in one.members]
         self.mixture_ = ClassMixture(members, table.x, table.box, shares(table.c), t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssu
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import log_softmax, logsumexp
 
+from numdl.estimators.classes.mixing import pooled
 from numdl.estimators.classes.softmax import contrasts
 from numdl.estimators.kernels.evidence import KERNELS
 
@@ -38,10 +40,10 @@ class Scores(NamedTuple):
 
 
 class ClassMixture(NamedTuple):
-    """Members that predict classes together, ``p ~ (sum_j weight_j p_j)^(1 / temperature)``.
+    """Members that predict classes together, see `numdl.estimators.classes.mixing`.
 
     Attributes:
-        members: their weights have the sum 1.
+        members: their weights have the sum 1; draws of one kernel follow each other and count by their mean.
         x: scaled rows that marks refer to (n, d).
         box: interval of each input (2, d).
         base: logarithms of the shares of the classes (k,).
@@ -134,18 +136,21 @@ def log_probabilities(mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
     Returns:
         (n, k).
     """
-    Q, b = contrasts(len(mixture.base)), mixture.base
-    out = np.empty((len(x), len(b)))
+    out = np.empty((len(x), len(mixture.base)))
     for start in range(0, len(x), BLOCK):
-        rows = x[start : start + BLOCK]
-        each = [log_softmax(_contrasts_at(one, mixture, rows) @ Q.T + b, axis=1) for one in mixture.members]
-        weights = np.array([one.weight for one in mixture.members])
-        out[start : start + BLOCK] = logsumexp(each, axis=0, b=weights[:, None, None])
-    return log_softmax(out / mixture.temperature, axis=1)
+        rows, each, weights = x[start : start + BLOCK], [], []
+        for _, group in itertools.groupby(mixture.members, lambda one: one.name):
+            draws = list(group)
+            each.append(logsumexp([_log_p(one, mixture, rows) for one in draws], axis=0))
+            weights.append(sum(one.weight for one in draws))
+        out[start : start + BLOCK] = pooled(np.array(weights), each, mixture.temperature)
+    return out
 
 
-def _contrasts_at(one: Scores, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
-    """Of one member (n, q)."""
-    if not len(one.marks):
-        return x @ one.coef[:-1] + one.coef[-1]
-    return kernel_matrix(one.name, one.theta, x, mixture.x[one.marks], mixture.box) @ one.coef
+def _log_p(one: Scores, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
+    """Of one member (n, k)."""
+    if len(one.marks):
+        f = kernel_matrix(one.name, one.theta, x, mixture.x[one.marks], mixture.box) @ one.coef
+    else:
+        f = x @ one.coef[:-1] + one.coef[-1]
+    return log_softmax(f @ contrasts(len(mixture.base)).T + mixture.base, axis=1)
