@@ -21,8 +21,15 @@ from numdl.estimators.kernels.evidence import Evidence, Rows
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_quick_checks([AutoClassifier(random_state=0)])
+@parametrize_with_quick_checks([AutoClassifier(time_budget=1e-9, random_state=0)])
 def test_scikit_learn(estimator, check):
+    check(estimator)  # the linear candidate goes the way of all
+
+
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_quick_checks([AutoClassifier(random_state=0)])
+def test_scikit_learn_with_all_candidates(estimator, check):
     check(estimator)
 
 
@@ -44,6 +51,12 @@ def rings(n, seed, k=3):
 
 
 # ------------------------------------------------------------------------------------------------------------- scores
+@pytest.fixture
+def exactly(monkeypatch):
+    """Climbs that end at the minimum."""
+    monkeypatch.setattr(softmax, "SMALL", 1e-12)
+
+
 @pytest.mark.parametrize("k", [2, 3, 7])
 def test_contrasts_are_orthonormal_and_orthogonal_to_1(k):
     Q = softmax.contrasts(k)
@@ -51,6 +64,7 @@ def test_contrasts_are_orthonormal_and_orthogonal_to_1(k):
     np.testing.assert_allclose(Q.sum(axis=0), 0, atol=1e-15)
 
 
+@pytest.mark.usefixtures("exactly")
 @pytest.mark.parametrize("k", [2, 4])
 def test_the_climb_ends_at_the_minimum_that_another_method_finds(k):
     phi, c, _ = problem(k)
@@ -65,8 +79,8 @@ def test_the_climb_ends_at_the_minimum_that_another_method_finds(k):
     expected = minimize(objective, np.zeros(phi.shape[1] * (k - 1)), jac=True, tol=1e-12)
     fit = softmax.climb(phi, c, scale, np.zeros((phi.shape[1], k - 1)))
     assert fit.converged
-    np.testing.assert_allclose(fit.V.ravel(), expected.x, atol=2e-2)
-    assert objective(fit.V.ravel())[0] - expected.fun < 1e-4
+    np.testing.assert_allclose(fit.V.ravel(), expected.x, atol=1e-4)
+    assert objective(fit.V.ravel())[0] - expected.fun < 1e-6
 
 
 def without_each(phi, c, fit, k):
@@ -79,6 +93,7 @@ def without_each(phi, c, fit, k):
     return np.array(exact)
 
 
+@pytest.mark.usefixtures("exactly")
 @pytest.mark.parametrize(("k", "close"), [(2, 0.1), (3, 0.35)])
 def test_left_out_rows_are_those_of_fits_without_them(k, close):
     phi, c, labels = problem(k, n=60)
@@ -89,6 +104,7 @@ def test_left_out_rows_are_those_of_fits_without_them(k, close):
     np.testing.assert_array_equal(left.label, labels)
 
 
+@pytest.mark.usefixtures("exactly")
 def test_a_variance_that_counts_the_row_itself_would_be_seen(monkeypatch):
     phi, c, _ = problem(2, n=60)
     fit = softmax.climb(phi, c, 2.0, np.zeros((phi.shape[1], 1)))
@@ -98,6 +114,7 @@ def test_a_variance_that_counts_the_row_itself_would_be_seen(monkeypatch):
     assert np.abs(softmax.leave_out(phi, c, fit).log_p - exact).mean() > 0.1 * moved
 
 
+@pytest.mark.usefixtures("exactly")
 def test_rows_of_whole_weight_leave_out_one_observation():
     phi, c, _ = problem(2, n=30)
     times = np.random.default_rng(0).integers(1, 4, 30)
@@ -130,7 +147,7 @@ def test_labels_as_numbers_have_mean_0_and_mean_square_1():
     np.testing.assert_allclose(rows.w @ (rows.y**2).sum(axis=1) + rows.spread, 2 * c.sum())
 
 
-@pytest.mark.parametrize("name", ["linear", "rbf", "arcsine"])
+@pytest.mark.parametrize("name", ["linear", "rbf", "arcsine", "matern52 of one length"])
 def test_coefficients_of_rows_say_what_weights_of_features_say(name):
     rng = np.random.default_rng(0)
     x, box = rng.normal(size=(20, 2)), np.array([[-3.0, -3], [3, 3]])
@@ -181,7 +198,8 @@ def test_what_is_curved_gets_a_curved_model_that_keeps_its_word(fitted):
     y = np.array(["in", "middle", "out"])[labels]
     log_p = fitted.predict_log_proba(x)
     assert fitted.score(x, y) > 0.82  # 0.93 is possible
-    assert "linear" not in fitted.weights_ and abs(sum(fitted.weights_.values()) - 1) < 1e-12
+    assert min(fitted.weights_, key=fitted.weights_.get) == "linear" and fitted.weights_["linear"] < 0.2
+    assert abs(sum(fitted.weights_.values()) - 1) < 1e-12
     assert mixing.calibration_error(log_p, labels, np.ones(2000)) < 0.08
     loss = -log_p[np.arange(2000), labels].mean()
     assert abs(loss - fitted.log_loss_) < 0.15 and -max(fitted.left_out_.values()) >= fitted.log_loss_ - 1e-3
@@ -229,7 +247,7 @@ def test_rows_of_whole_weight_are_rows_that_are_there_several_times():
 
 
 def test_more_rows_than_marks_or_than_are_averaged(monkeypatch):
-    for name, value in (("SCREEN", 30), ("REFINE", 60), ("MARKS", 50)):
+    for name, value in (("SCREEN", 30), ("REFINE", 60), ("AVERAGED", 60), ("MARKS", 50)):
         monkeypatch.setattr(search, name, value)
     monkeypatch.setattr(classifier, "LARGEST", 110)
     x, y = rings(120, 0)
@@ -295,7 +313,7 @@ def test_an_interruption_keeps_what_was_found(monkeypatch, name, call, left):
 def test_a_budget_that_is_over_leaves_the_linear_candidate(monkeypatch):
     clock = iter(np.arange(0.0, 1e6, 10.0))
     monkeypatch.setattr(clocks.time, "monotonic", lambda: float(next(clock)))
-    with pytest.warns(ConvergenceWarning, match="The time was over before the kernel rbf was tried"):
+    with pytest.warns(ConvergenceWarning, match="The time was over before the kernel matern52 of one length was tried"):
         model = AutoClassifier(time_budget=5, random_state=0).fit(*rings(40, 0))
     assert set(model.weights_) == {"linear"} and model.status_.code == "time_budget"
 

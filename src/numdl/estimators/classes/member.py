@@ -12,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 
 from numdl.estimators.classes.mixing import pooled
 from numdl.estimators.classes.softmax import contrasts
-from numdl.estimators.kernels.evidence import KERNELS
+from numdl.estimators.kernels.evidence import kernel_of
 
 BLOCK = 512
 """Rows at once: what belongs to them then stays in the cache."""
@@ -70,7 +70,7 @@ def kernel_matrix(name: str, theta: np.ndarray, x: np.ndarray, z: np.ndarray, bo
     Returns:
         (n, m).
     """
-    kernel, (signal, linear) = KERNELS[name], np.exp(theta[1:3])
+    kernel, (signal, linear) = kernel_of(name), np.exp(theta[1:3])
     k = signal * kernel.cross(theta[3:], kernel.features(x, box), kernel.features(z, box))
     k += linear * (x @ z.T)
     k += 1.0

@@ -12,24 +12,33 @@ Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pr
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.special import log_softmax
 
 from numdl.estimators.classes.member import Scores, features, scores_of
 from numdl.estimators.classes.mixing import without_each
-from numdl.estimators.classes.softmax import LeftOut, Softmax, climb, contrasts, leave_out
+from numdl.estimators.classes.softmax import LeftOut, Softmax, climb, contrasts, leave_out, shares
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Evidence, Rows
 from numdl.estimators.kernels.optimum import Candidate, optimise, refine
 from numdl.estimators.kernels.search import part
 
-TRIED = ("linear", "rbf", "matern52", "arcsine")
+TRIED = ("linear", "matern52 of one length", "arcsine", "matern52", "rbf")
 """Kernels in the order in which they are worth their time."""
 
-SCREEN, REFINE = 200, 600
-"""Rows on which hyperparameters are sought, and on which those worth it go on; up to the latter they are averaged."""
+SCREEN, REFINE = 200, 400
+"""Rows on which hyperparameters are sought, and on which they go on."""
+
+AVERAGED = 600
+"""Rows up to which hyperparameters are averaged, each draw costs a fit, and the scale is chosen on all of them."""
+
+FOLDS = 10
+"""In which linear scores are judged: where classes can be separated, their left-out rows look far too good."""
 
 MARKS = 1500
 """Rows that a kernel's scores are made of at most."""
@@ -37,8 +46,8 @@ MARKS = 1500
 DRAWS = 6
 """Hyperparameters that are averaged."""
 
-SCALES = 10.0 ** np.arange(-1.0, 5.0, 0.5)
-"""Scales, from scores that all but vanish to labels that are certain."""
+SCALES = 10.0 ** np.arange(-1.0, 5.0)
+"""Scales, from scores that all but vanish to labels that are certain; half a decade more or less follows."""
 
 
 class Classes(NamedTuple):
@@ -142,19 +151,44 @@ def _candidate(
         return None
     if len(more.w) > len(few.w):
         best = refine(best, Evidence(name, more, table.box, ask))
-    thetas = [best.theta]
     model = Evidence(name, few, table.box)
-    if name != "linear" and len(table.x) <= REFINE:
-        thetas = [np.clip(theta, model.low, model.high) for theta in _draws(best, rng)]
-    kept = [(theta, *features(name, theta, table.x, marks, table.box)) for theta in thetas]
-    kept = [one for one in kept if one[1].shape[1]]
-    if not kept:
+    phi, upper = features(name, best.theta, table.x, marks, table.box)
+    if not phi.shape[1]:
         return None
-    fits, left = _scaled([phi for _, phi, _ in kept], table.c, ask)
-    members = [scores_of(name, theta, marks, upper, fit.V) for (theta, _, upper), fit in zip(kept, fits, strict=True)]
+    if name == "linear":
+        scale, fit, left = _scaled(
+            phi, table.c, ask, functools.partial(_folded, np.asarray(rng.permutation(len(phi)) % FOLDS))
+        )
+    elif len(table.x) <= AVERAGED:
+        scale, fit, left = _scaled(phi, table.c, ask, leave_out)
+    else:
+        some = marks[:: -(-len(marks) // AVERAGED)]
+        own = features(name, best.theta, table.x[some], np.arange(len(some)), table.box)[0]
+        scale = _scaled(own, table.c[some], ask, leave_out)[0] if own.shape[1] else 1.0
+        fit = climb(phi, table.c, scale, np.zeros((phi.shape[1], table.c.shape[1] - 1)), ask)
+        left = leave_out(phi, table.c, fit)
+    members, converged = [scores_of(name, best.theta, marks, upper, fit.V)], fit.converged
+    if name != "linear" and len(table.x) <= AVERAGED:
+        thetas = [np.clip(theta, model.low, model.high) for theta in _draws(best, rng)]
+        made = [one for theta in thetas if (one := _drawn(name, theta, table, scale, fit.f, ask)) is not None]
+        members = [one for one, _ in made] or members
+        each = np.array([one.log_p for _, one in made] or [left.log_p])
+        left = left._replace(log_p=without_each(each, left.label))
     evidence = Evidence(name, more, table.box)(best.theta)[0]
     free = float(np.sum(1 - np.linalg.inv(best.hessian).diagonal()[1:] / model.spread[1:] ** 2))
-    return Judged(name, members, left, float(evidence), free, best.converged and all(fit.converged for fit in fits))
+    return Judged(name, members, left, float(evidence), free, best.converged and converged)
+
+
+def _drawn(
+    name: str, theta: np.ndarray, table: Classes, scale: float, f: np.ndarray, ask: Callable[[], object] | None
+) -> tuple[Scores, LeftOut] | None:
+    """A member of other hyperparameters, from the contrasts of one that is there; None without a factor."""
+    marks = np.arange(len(table.x))
+    phi, upper = features(name, theta, table.x, marks, table.box)
+    if upper is None:
+        return None
+    fit = climb(phi, table.c, scale, dtrsm(1.0, upper, f, trans_a=1), ask)
+    return scores_of(name, theta, marks, upper, fit.V), leave_out(phi, table.c, fit)
 
 
 def _draws(best: Candidate, rng: np.random.Generator) -> list[np.ndarray]:
@@ -164,16 +198,36 @@ def _draws(best: Candidate, rng: np.random.Generator) -> list[np.ndarray]:
     return [best.theta + way * step for step in steps for way in (-1, 1)]
 
 
-def _scaled(phis: list[np.ndarray], c: np.ndarray, ask: object) -> tuple[list[Softmax], LeftOut]:
-    """Fits at the scale that left-out observations favour, coming from small ones: each start is close."""
-    starts = [np.zeros((phi.shape[1], c.shape[1] - 1)) for phi in phis]
-    best: tuple[list[Softmax], LeftOut] | None = None
+def _folded(fold: np.ndarray, phi: np.ndarray, c: np.ndarray, fit: Softmax) -> LeftOut:
+    """What the rows of each fold would be taken for without them."""
+    row, label = np.nonzero(c)
+    log_p = np.empty(c.shape)
+    for j in np.unique(fold):
+        rest = fold != j
+        one = climb(np.asfortranarray(phi[rest]), c[rest], fit.scale, fit.V)
+        log_p[~rest] = log_softmax(phi[~rest] @ one.V @ contrasts(c.shape[1]).T + shares(c[rest]), axis=1)
+    return LeftOut(row, label, c[row, label], log_p[row])
+
+
+def _scaled(
+    phi: np.ndarray,
+    c: np.ndarray,
+    ask: Callable[[], object] | None,
+    judge: Callable[[np.ndarray, np.ndarray, Softmax], LeftOut],
+) -> tuple[float, Softmax, LeftOut]:
+    """The fit at the scale that left-out observations favour, coming from small ones: each start is close."""
+    V, best = np.zeros((phi.shape[1], c.shape[1] - 1)), None
     for scale in SCALES:
-        fits = [climb(phi, c, scale, V, ask) for phi, V in zip(phis, starts, strict=True)]  # type: ignore[arg-type]
-        each = [leave_out(phi, c, fit) for phi, fit in zip(phis, fits, strict=True)]
-        left = each[0]._replace(log_p=without_each(np.array([one.log_p for one in each]), each[0].label))
+        fit = climb(phi, c, float(scale), V, ask)
+        left = judge(phi, c, fit)
         if best is not None and left.density <= best[1].density:
             break
-        best, starts = (fits, left), [fit.V for fit in fits]
+        best, V = (fit, left), fit.V
     assert best is not None
-    return best
+    centre = best[0]
+    for way in (-0.5, 0.5):
+        fit = climb(phi, c, float(centre.scale * 10.0**way), centre.V, ask)
+        left = judge(phi, c, fit)
+        if left.density > best[1].density:
+            best = fit, left
+    return best[0].scale, *best

@@ -32,7 +32,7 @@ from scipy.linalg.blas import dsyrk, dtrsm  # pyright: ignore[reportAttributeAcc
 from scipy.linalg.lapack import dpotrf, dpotrs  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import log_softmax
 
-NEWTON, CONJUGATE, SMALL = 30, 60, 1e-6
+NEWTON, CONJUGATE, SMALL = 30, 60, 1e-5
 """Steps at most, and what a step must promise for each observation to be taken, in nats."""
 
 
@@ -43,12 +43,14 @@ class Softmax(NamedTuple):
         V: weights (m, q).
         f: contrasts at the rows (n, q).
         upper: Cholesky factor of B (m, m).
+        scale: as given.
         converged: whether its steps ended by themselves.
     """
 
     V: np.ndarray
     f: np.ndarray
     upper: np.ndarray
+    scale: float
     converged: bool
 
 
@@ -140,7 +142,7 @@ def climb(
         else:
             break
         V, f, value = V + t * delta, f + t * moved, trial
-    return Softmax(V, f, upper, converged)
+    return Softmax(V, f, upper, scale, converged)
 
 
 def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax) -> LeftOut:

@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs  # pyright: ignore[report
 
 from numdl.estimators.kernels.arcsine import ArcSine
 from numdl.estimators.kernels.product import Anova, Legendre
-from numdl.estimators.kernels.stationary import Flat, Stationary, matern52, rbf
+from numdl.estimators.kernels.stationary import Flat, Stationary, Tied, matern52, rbf
 
 KERNELS: Mapping[str, Any] = MappingProxyType(
     {
@@ -37,6 +37,9 @@ KERNELS: Mapping[str, Any] = MappingProxyType(
 )
 """Kernels by name."""
 
+TIED: Mapping[str, Any] = MappingProxyType({"rbf of one length": Tied(rbf), "matern52 of one length": Tied(matern52)})
+"""Kernels with one length for all inputs, by name: of many inputs few rows do not tell the lengths."""
+
 JITTER = 8 * np.finfo(float).eps
 """Added to the diagonal, over the trace of K: what rounding may take from its smallest eigenvalue."""
 
@@ -44,6 +47,18 @@ CENTRE, SPREAD = np.log([1e-2, 1.0, 0.1]), np.array([3.0, 3.0, 2.0])
 """Prior of noise, signal and linear term."""
 
 _LEAST, _MOST, _REACH = np.log(1e-14), np.log(10.0), 6.0
+
+
+def kernel_of(name: str) -> Any:
+    """The kernel of this name.
+
+    Args:
+        name: key of ``KERNELS`` or ``TIED``.
+
+    Returns:
+        The kernel.
+    """
+    return KERNELS[name] if name in KERNELS else TIED[name]
 
 
 class Rows(NamedTuple):
@@ -87,14 +102,14 @@ class Evidence:
     """Log posterior of the hyperparameters of one kernel, callable.
 
     Args:
-        name: key of ``KERNELS``.
+        name: key of ``KERNELS`` or ``TIED``.
         rows: the data.
         box: interval of each input (2, d).
         ask: called before each evaluation, to raise when the time is over; None for no limit.
     """
 
     def __init__(self, name: str, rows: Rows, box: np.ndarray, ask: Callable[[], object] | None = None) -> None:
-        self.name, self.rows, self.box, self.kernel, self._ask = name, rows, box, KERNELS[name], ask
+        self.name, self.rows, self.box, self.kernel, self._ask = name, rows, box, kernel_of(name), ask
         centre, spread = self.kernel.prior(rows.x.shape[1])
         self.centre, self.spread = np.r_[CENTRE, centre], np.r_[SPREAD, spread]
         self.low, self.high = self.centre - _REACH * self.spread, self.centre + _REACH * self.spread
