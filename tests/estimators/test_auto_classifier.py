@@ -202,7 +202,7 @@ def test_what_is_curved_gets_a_curved_model_that_keeps_its_word(fitted):
     assert abs(sum(fitted.weights_.values()) - 1) < 1e-12
     assert mixing.calibration_error(log_p, labels, np.ones(2000)) < 0.08
     loss = -log_p[np.arange(2000), labels].mean()
-    assert abs(loss - fitted.log_loss_) < 0.15 and -max(fitted.left_out_.values()) >= fitted.log_loss_ - 1e-3
+    assert abs(loss - fitted.log_loss_) < 0.15 and -max(fitted.left_out_.values()) >= fitted.log_loss_ - 0.02
     np.testing.assert_allclose(np.exp(log_p), fitted.predict_proba(x))
     np.testing.assert_array_equal(fitted.predict(x), fitted.classes_[fitted.decision_function(x).argmax(axis=1)])
     assert fitted.leave_one_out_.shape == (150, 3) and fitted.status_.code == "converged"

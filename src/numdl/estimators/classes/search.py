@@ -24,7 +24,7 @@ from numdl.estimators.classes.member import Scores, features, scores_of
 from numdl.estimators.classes.mixing import without_each
 from numdl.estimators.classes.softmax import LeftOut, Softmax, climb, contrasts, leave_out, shares
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.kernels.evidence import Evidence, Rows
+from numdl.estimators.kernels.evidence import TIED, Evidence, Rows
 from numdl.estimators.kernels.optimum import Candidate, optimise, refine
 from numdl.estimators.kernels.search import part
 
@@ -43,7 +43,7 @@ FOLDS = 10
 MARKS = 1500
 """Rows that a kernel's scores are made of at most."""
 
-DRAWS = 6
+DRAWS = 4
 """Hyperparameters that are averaged."""
 
 SCALES = 10.0 ** np.arange(-1.0, 5.0)
@@ -168,7 +168,7 @@ def _candidate(
         fit = climb(phi, table.c, scale, np.zeros((phi.shape[1], table.c.shape[1] - 1)), ask)
         left = leave_out(phi, table.c, fit)
     members, converged = [scores_of(name, best.theta, marks, upper, fit.V)], fit.converged
-    if name != "linear" and len(table.x) <= AVERAGED:
+    if name != "linear" and name not in TIED and len(table.x) <= AVERAGED:
         thetas = [np.clip(theta, model.low, model.high) for theta in _draws(best, rng)]
         made = [one for theta in thetas if (one := _drawn(name, theta, table, scale, fit.f, ask)) is not None]
         members = [one for one, _ in made] or members
