@@ -111,7 +111,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         error = {m: float(np.mean([r["error"] for r in rs])) for m, rs in found.items() if rs}
         seconds = {m: float(np.median([r["seconds"] for r in rs])) for m, rs in found.items() if rs}
         more = {
-            key: {m: float(np.mean([r[key] for r in rs])) for m, rs in found.items() if rs and key in rs[0]}
+            key: {m: float(np.mean(all_of)) for m, rs in found.items() if (all_of := [r[key] for r in rs if key in r])}
             for key in ("log_loss", "calibration_error")
         }
         rivals = {m: error[m] for m in ALTERNATIVES if m in error}
