@@ -139,6 +139,18 @@ def test_several_targets_of_one_process_have_the_sum_of_their_evidence():
     np.testing.assert_allclose(d, da + db + off / models[0].spread, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["rbf of one length", "matern52 of one length"])
+def test_one_length_is_all_lengths_alike_and_has_their_slope(name):
+    rng, box = np.random.default_rng(0), np.array([[-3.0] * 3, [3.0] * 3])
+    rows = Rows(rng.normal(size=(15, 3)), rng.normal(size=15), np.ones(15), 0.0)
+    tied, free = Evidence(name, rows, box), Evidence(name.split()[0], rows, box)
+    theta = tied.centre + 0.2
+    np.testing.assert_allclose(tied.covariance(theta), free.covariance(np.r_[theta, theta[-1:], theta[-1:]]))
+    for j, unit in enumerate(np.eye(4)):
+        numeric = (tied(theta + 1e-5 * unit)[0] - tied(theta - 1e-5 * unit)[0]) / 2e-5
+        np.testing.assert_allclose(tied(theta)[1][j], numeric, rtol=1e-6, atol=1e-6)
+
+
 def test_labels_as_numbers_have_mean_0_and_mean_square_1():
     rng = np.random.default_rng(0)
     c = rng.integers(0, 3, size=(9, 3)).astype(float) + np.eye(3)[rng.integers(0, 3, 9)]

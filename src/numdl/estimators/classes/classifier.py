@@ -33,9 +33,10 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
     """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
 
     Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,
-    and the kernel of an infinitely wide layer), with the softmax likelihood. How strongly each is held, what weight it
-    gets and how certain the mixture may be follows from the probability of each row given all others, which costs no
-    further fit. Nothing is compiled: a fit to some hundred rows takes a second or a few.
+    and the kernel of an infinitely wide layer) or one for all, with the softmax likelihood. How strongly each is held,
+    what weight it gets and how certain the mixture may be follows from the probability of each row given all others,
+    which costs no further fit; of logistic regression, in ten folds. Nothing is compiled: a fit to some hundred rows
+    takes a second or a few.
 
     Where the classes change in steps along single columns, or where many columns hold next to nothing, boosted trees
     may do better.
