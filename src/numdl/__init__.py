@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
     from numdl.estimators import (
+        AutoClassifier,
         AutoRegressor,
         BasisFeatures,
         GraphRegularizedClassifier,
@@ -28,6 +29,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.common.saving import load, save
 
 _HOMES = {
+    "AutoClassifier": "numdl.estimators",
     "AutoRegressor": "numdl.estimators",
     "BasisFeatures": "numdl.estimators",
     "GraphRegularizedClassifier": "numdl.estimators",
@@ -48,6 +50,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutoClassifier",
     "AutoRegressor",
     "BasisFeatures",
     "GraphRegularizedClassifier",

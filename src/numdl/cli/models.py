@@ -30,6 +30,9 @@ MODELS = (AUTO, *_NETWORKS, LINEAR, RANDOM, KERNEL)
 MOST_ROWS, MOST_TARGETS = 4_000_000, 4
 """Training rows and targets up to which "auto" mixes processes with small networks, each target for itself."""
 
+CLASS_ROWS = 4000
+"""Training rows up to which "auto" mixes processes for classes."""
+
 WIDE_ROWS, WIDE = 4000, 50
 """Rows beyond which it does so for not more inputs than this: nearest rows say little in many dimensions, and small
 networks with many inputs have too many weights for their curvature."""
@@ -77,9 +80,10 @@ def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str
         return options.model
     of_networks = (name for name in (*_OF_NETWORKS, "width", "alpha") if name != "time")
     (rows, inputs), encoder = prepared.parts["train"].x.shape, prepared.encoder
-    small = rows <= MOST_ROWS and len(encoder.target_names) <= MOST_TARGETS and (rows <= WIDE_ROWS or inputs <= WIDE)
+    most = MOST_ROWS if encoder.task == "regression" else CLASS_ROWS
+    small = rows <= most and len(encoder.target_names) <= MOST_TARGETS and (rows <= WIDE_ROWS or inputs <= WIDE)
     fixed = any(getattr(options, name) is not None for name in of_networks)
-    return AUTO if small and encoder.task == "regression" and processes == 1 and not fixed else "resnet"
+    return AUTO if small and processes == 1 and not fixed else "resnet"
 
 
 def check_processes(model: str, task: str, processes: int) -> None:
@@ -153,9 +157,10 @@ def _kernel(task: str, options: FitOptions) -> Any:
 
 
 def _auto(task: str, options: FitOptions) -> Any:
-    from numdl.estimators import AutoRegressor
+    from numdl.estimators import AutoClassifier, AutoRegressor
 
-    return AutoRegressor(time_budget=options.time, random_state=options.seed)
+    kind = AutoRegressor if task == "regression" else AutoClassifier
+    return kind(time_budget=options.time, random_state=options.seed)
 
 
 def _divided(mesh: Any) -> dict[str, Any]:

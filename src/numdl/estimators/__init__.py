@@ -7,6 +7,7 @@ import typing as _typing
 if _typing.TYPE_CHECKING:
     from numdl.estimators.auto.regressor import AutoRegressor
     from numdl.estimators.basis import BasisFeatures
+    from numdl.estimators.classes.classifier import AutoClassifier
     from numdl.estimators.graph_classifier import GraphRegularizedClassifier
     from numdl.estimators.kernels.regressor import KernelRegressor
     from numdl.estimators.linear.classifier import LogisticClassifier, SoftmaxClassifier
@@ -17,6 +18,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.tikhonov.regressor import TikhonovRegressor
 
 _HOMES = {
+    "AutoClassifier": "numdl.estimators.classes.classifier",
     "AutoRegressor": "numdl.estimators.auto.regressor",
     "BasisFeatures": "numdl.estimators.basis",
     "GraphRegularizedClassifier": "numdl.estimators.graph_classifier",
@@ -35,6 +37,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutoClassifier",
     "AutoRegressor",
     "BasisFeatures",
     "GraphRegularizedClassifier",

@@ -57,7 +57,7 @@ def require_parts(problem: Any) -> None:
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
-            if jnp.ndim(part) == 1:  # one for each output
+            if np.ndim(part) == 1:  # type: ignore[arg-type] # one for each output
                 checks.finite(call, name, part, (problem.c.shape[1],))
                 part = part if checks.traced(part) else np.min(np.asarray(part))
             checks.scalar(call, name, part, least=0, hint="Use 0 for no penalty.")

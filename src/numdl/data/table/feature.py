@@ -204,7 +204,7 @@ def _filled(feature: Feature, column: np.ndarray, unit: str, policy: str) -> Fea
     present = column[~gaps]
     if number:
         refuse_missing("SimpleImputer", feature.name, present)
-    fill = SimpleImputer(strategy="median" if number else "most_frequent").fit(present[:, None]).statistics_[0]
+    fill = SimpleImputer(strategy="median" if number else "most_frequent").fit(present[:, None]).statistics_[0]  # type: ignore[index]
     return replace(feature, unit=unit, fill=float(fill) if number else str(fill), indicator=bool(gaps.any()))
 
 

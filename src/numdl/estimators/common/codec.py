@@ -37,6 +37,8 @@ RECORDS = {
     "Rows": "numdl.estimators.kernels.evidence",
     "Architecture": "numdl.estimators.auto.network",
     "Network": "numdl.estimators.auto.member",
+    "ClassMixture": "numdl.estimators.classes.member",
+    "Scores": "numdl.estimators.classes.member",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 

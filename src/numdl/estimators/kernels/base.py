@@ -84,7 +84,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         weights = sample_weights(call, sample_weight, X)
         if weights.any():  # a likelihood counts rows: its noise is that of the mean weight
             weights = weights / weights[weights > 0].mean()
-        rng, clock = _generator(type(self).__name__, self.random_state), Clock(self.time_budget)
+        rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget)
         most = len(X) if self._all_rows else LARGEST
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
@@ -269,8 +269,19 @@ def _by_name(mixture: Mixture) -> dict[str, float]:
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
-def _generator(name: str, random_state: Any) -> np.random.Generator:
-    """A generator, whatever scikit-learn or NumPy allow as ``random_state``."""
+def generator(name: str, random_state: Any) -> np.random.Generator:
+    """A generator, whatever scikit-learn or NumPy allow as ``random_state``.
+
+    Args:
+        name: of the estimator.
+        random_state: as given.
+
+    Returns:
+        The generator.
+
+    Raises:
+        ValueError: it is none of these.
+    """
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**31 - 1)
     try:

@@ -6,7 +6,8 @@ variance. Row g stands for ``w_g`` observations with noise variance ``sigma^2`` 
 ``log p(y) = log N(y; 0, K + sigma^2 diag(1/w)) - (N - n)/2 log(2 pi sigma^2) - 1/2 sum log w - S / (2 sigma^2)``
 
 with N the sum of the weights and S the spread within the groups, so that a row of weight 2 and a repeated row are the
-same. ``theta`` is ``log sigma^2, log s, log v`` and what the kernel adds; each has a wide normal prior.
+same. Several targets (n, q) share one process: their log densities are added up. ``theta`` is ``log sigma^2, log s,
+log v`` and what the kernel adds; each has a wide normal prior.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, sec. 2.7 and 5.4.
 """
@@ -22,7 +23,7 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs  # pyright: ignore[report
 
 from numdl.estimators.kernels.arcsine import ArcSine
 from numdl.estimators.kernels.product import Anova, Legendre
-from numdl.estimators.kernels.stationary import Flat, Stationary, matern52, rbf
+from numdl.estimators.kernels.stationary import Flat, Stationary, Tied, matern52, rbf
 
 KERNELS: Mapping[str, Any] = MappingProxyType(
     {
@@ -36,6 +37,9 @@ KERNELS: Mapping[str, Any] = MappingProxyType(
 )
 """Kernels by name."""
 
+TIED: Mapping[str, Any] = MappingProxyType({"rbf of one length": Tied(rbf), "matern52 of one length": Tied(matern52)})
+"""Kernels with one length for all inputs, by name: of many inputs few rows do not tell the lengths."""
+
 JITTER = 8 * np.finfo(float).eps
 """Added to the diagonal, over the trace of K: what rounding may take from its smallest eigenvalue."""
 
@@ -45,20 +49,37 @@ CENTRE, SPREAD = np.log([1e-2, 1.0, 0.1]), np.array([3.0, 3.0, 2.0])
 _LEAST, _MOST, _REACH = np.log(1e-14), np.log(10.0), 6.0
 
 
+def kernel_of(name: str) -> Any:
+    """The kernel of this name.
+
+    Args:
+        name: key of ``KERNELS`` or ``TIED``.
+
+    Returns:
+        The kernel.
+    """
+    return KERNELS[name] if name in KERNELS else TIED[name]
+
+
 class Rows(NamedTuple):
     """Rows that the evidence is asked of.
 
     Attributes:
         x: scaled inputs (n, d), no two rows alike.
-        y: mean of the scaled targets of each row (n,).
+        y: mean of the scaled targets of each row, (n,) or (n, q) for q targets of one process.
         w: observations that each row stands for (n,), positive.
-        spread: S above.
+        spread: S above, of all targets.
     """
 
     x: np.ndarray
     y: np.ndarray
     w: np.ndarray
     spread: float
+
+    @property
+    def targets(self) -> int:
+        """Number of targets that share the process."""
+        return 1 if self.y.ndim == 1 else self.y.shape[1]
 
 
 class Factor(NamedTuple):
@@ -81,14 +102,14 @@ class Evidence:
     """Log posterior of the hyperparameters of one kernel, callable.
 
     Args:
-        name: key of ``KERNELS``.
+        name: key of ``KERNELS`` or ``TIED``.
         rows: the data.
         box: interval of each input (2, d).
         ask: called before each evaluation, to raise when the time is over; None for no limit.
     """
 
     def __init__(self, name: str, rows: Rows, box: np.ndarray, ask: Callable[[], object] | None = None) -> None:
-        self.name, self.rows, self.box, self.kernel, self._ask = name, rows, box, KERNELS[name], ask
+        self.name, self.rows, self.box, self.kernel, self._ask = name, rows, box, kernel_of(name), ask
         centre, spread = self.kernel.prior(rows.x.shape[1])
         self.centre, self.spread = np.r_[CENTRE, centre], np.r_[SPREAD, spread]
         self.low, self.high = self.centre - _REACH * self.spread, self.centre + _REACH * self.spread
@@ -116,10 +137,11 @@ class Evidence:
         if factor is None:
             return -np.inf, np.zeros(len(theta))
         value = self.likelihood(factor, noise)
-        g = np.multiply.outer(0.5 * factor.dual, factor.dual)
-        g -= 0.5 * factor.inverse
+        dual, more = factor.dual.reshape(len(rows.y), -1), rows.targets * (rows.w.sum() - len(rows.y))
+        g = (0.5 * dual) @ dual.T
+        g -= 0.5 * rows.targets * factor.inverse
         diagonal = g.diagonal().copy()
-        by_noise = noise * (diagonal @ (1 / rows.w)) - 0.5 * (rows.w.sum() - len(rows.y)) + rows.spread / (2 * noise)
+        by_noise = noise * (diagonal @ (1 / rows.w)) - 0.5 * more + rows.spread / (2 * noise)
         g[np.diag_indices_from(g)] += JITTER * diagonal.sum()  # the jitter follows the trace
         by_rest = signal * pull(g)
         gradient = np.r_[by_noise, signal * np.vdot(g, k), linear * np.vdot(g, self.linear), by_rest]
@@ -137,9 +159,9 @@ class Evidence:
         Returns:
             Nats.
         """
-        y = self.rows.y
-        fit = -0.5 * y @ factor.dual - np.log(factor.upper.diagonal()).sum() - 0.5 * len(y) * np.log(2 * np.pi)
-        return float(fit + within(self.rows, noise))
+        rows = self.rows
+        fit = -0.5 * np.vdot(rows.y, factor.dual) - rows.targets * np.log(factor.upper.diagonal()).sum()
+        return float(fit - 0.5 * rows.y.size * np.log(2 * np.pi) + within(rows, noise))
 
     def covariance(self, theta: np.ndarray) -> np.ndarray:
         """Signal and linear term between the rows, without the intercept.
@@ -184,7 +206,8 @@ def within(rows: Rows, noise: float) -> float:
         Nats.
     """
     more = rows.w.sum() - len(rows.w)
-    return -0.5 * float(more * np.log(2 * np.pi * noise) + np.log(rows.w).sum() + rows.spread / noise)
+    each = more * np.log(2 * np.pi * noise) + np.log(rows.w).sum()
+    return -0.5 * float(rows.targets * each + rows.spread / noise)
 
 
 def factorise(own: np.ndarray, rows: Rows, noise: float) -> Factor | None:

@@ -250,11 +250,11 @@ def part(rows: Rows, index: np.ndarray) -> Rows:
     """Some of the rows, with their share of the spread within rows.
 
     Args:
-        rows: the data.
-        index: which, in any order.
+        rows: all.
+        index: which of them.
 
     Returns:
-        The rows, in their order.
+        Those, in the order of all.
     """
     index = np.sort(index)
     if len(index) == len(rows.y):

@@ -134,6 +134,35 @@ class Stationary:
         return (m.sum(axis=1)[:, None] * x - m @ z) * scale
 
 
+class Tied:
+    """A function of the distance with one length for all inputs; methods as in `Stationary`.
+
+    Args:
+        profile: as there.
+    """
+
+    def __init__(self, profile: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
+        self.inner = Stationary(profile)
+
+    def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and spread of the prior."""
+        centre, spread = self.inner.prior(d)
+        return centre[:1], spread[:1]
+
+    def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """The rows themselves."""
+        return x
+
+    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+        """Matrix of rows among themselves, and the way back to theta."""
+        k, pull = self.inner.train(np.repeat(theta, f.shape[1]), f)
+        return k, lambda g: pull(g).sum(keepdims=True)
+
+    def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Matrix between two sets of rows."""
+        return self.inner.cross(np.repeat(theta, f.shape[1]), f, g)
+
+
 class Flat:
     """No curved part: what remains is ``1 + v x'z``, Bayesian linear regression."""
 

@@ -1,0 +1,250 @@
+"""Classification that chooses its model: linear or Gaussian processes, by left-out rows, stacked and calibrated."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
+
+from numdl import checks
+from numdl.contracts import Status
+from numdl.estimators.classes.member import ClassMixture, log_probabilities
+from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled, stack, temperature
+from numdl.estimators.classes.search import Classes, Judged, candidates
+from numdl.estimators.classes.softmax import LeftOut, shares
+from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, sample_weights
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.kernels.base import generator
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.mixture import few_threads
+from numdl.estimators.kernels.tables import gather
+
+LARGEST = 20_000
+"""Different rows that are used at most."""
+
+
+class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+    """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
+
+    Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,
+    and the kernel of an infinitely wide layer) or one for all, with the softmax likelihood. How strongly each is held,
+    what weight it gets and how certain the mixture may be follows from the probability of each row given all others,
+    which costs no further fit; of logistic regression, in ten folds. Nothing is compiled: a fit to some hundred rows
+    takes a second or a few.
+
+    Where the classes change in steps along single columns, or where many columns hold next to nothing, boosted trees
+    may do better.
+
+    Args:
+        class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
+            from labels.
+        time_budget: seconds at most for the search, or None. The linear candidate is fitted whatever it takes.
+        random_state: seed or generator of subsets and draws.
+
+    Attributes:
+        classes_: labels in sorted order.
+        weights_: weight of each member by name.
+        left_out_: mean log probability of a left-out observation in nats by the name of each candidate.
+        evidence_: log posterior density of each candidate's hyperparameters for the labels taken for numbers, on at
+            most 600 rows.
+        leave_one_out_: log probabilities of the classes for each row given all others, (n, k); by members as they are
+            for rows that were not used.
+        log_loss_: of the mixture at left-out observations, in nats.
+        calibration_error_: expected distance of certainty and frequency of being right there.
+        temperature_: of the mixture: above 1 it took certainty away.
+        mixture_: the members.
+        status_: what was found, in a sentence.
+
+    Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, ch. 3; and those of the
+    modules of ``numdl.estimators.classes``.
+    """
+
+    _label = "numdl auto"
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    def __init__(self, *, class_weight: Any = None, time_budget: float | None = None, random_state: Any = None) -> None:
+        self.class_weight = class_weight
+        self.time_budget = time_budget
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose members, how strongly they are held, and how certain they may be.
+
+        Args:
+            X: samples, (n, d).
+            y: labels, (n,).
+            sample_weight: relative weight of each row, (n,), not negative; a factor on all of them changes nothing.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the search with what there is, status ``interrupted``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        name = type(self).__name__
+        call = f"{name}.fit"
+        if self.time_budget is not None:
+            checks.number(name, "time_budget", self.time_budget, above=0)
+        rng, clock, notes = generator(name, self.random_state), Clock(self.time_budget), []
+        X, y = checked_table(self, call, X, y, y_numeric=False)
+        self.classes_, codes = encode_labels(call, y)
+        weights = sample_weights(call, sample_weight, X)
+        if self.class_weight is not None:
+            weights = weights * _factors(f"{name}(class_weight)", self.class_weight, y)
+        if weights.any():  # a likelihood counts rows: weights are relative
+            weights = weights / weights[weights > 0].mean()
+        require_classes(call, codes[weights > 0])
+        gathered = gather(call, X, np.eye(len(self.classes_))[codes], weights, LARGEST, rng)
+        notes += gathered.notes
+        self._scaler, self._active, group = gathered.scaler, gathered.active, gathered.group
+        used = group >= 0
+        c = np.zeros((len(gathered.rows[0].x), len(self.classes_)))
+        np.add.at(c, (group[used], codes[used]), gathered.weights[used])
+        table = Classes(gathered.rows[0].x, c, gathered.box)
+        with few_threads(len(table.x)):
+            found = candidates(table, rng, notes, clock)
+            cells = clock.insist(lambda: self._mix(table, found))
+        clock.insist(lambda: self._leave_out(X, group, codes, cells, found[0].left))
+        code = "converged" if all(one.converged for one in found if one.name in self.weights_) else "max_iter"
+        code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
+        self.status_ = Status(code, " ".join([f"Members, weights: {self._names()}.", *notes]))
+        if notes:
+            warnings.warn(f"{name}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            (n,), of the type given to ``fit``.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: other columns than in the fit, or entries that are not finite.
+        """
+        log_p = self._log_p(X, "predict")
+        return self.classes_[np.argmax(log_p, axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Rows that sum to 1, columns in the order of ``classes_``, (n, k).
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: other columns than in the fit, or entries that are not finite.
+        """
+        return np.exp(self._log_p(X, "predict_proba"))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, finite where these underflow.
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Columns in the order of ``classes_``, (n, k).
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: other columns than in the fit, or entries that are not finite.
+        """
+        return self._log_p(X, "predict_log_proba")
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, (n, k); for two classes that of the odds of the second, (n,).
+
+        Args:
+            X: rows, (n, d).
+
+        Returns:
+            Larger is more probable.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: other columns than in the fit, or entries that are not finite.
+        """
+        log_p = self._log_p(X, "decision_function")
+        return log_p[:, 1] - log_p[:, 0] if log_p.shape[1] == 2 else log_p
+
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
+        check_is_fitted(self, "mixture_")
+        X = checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)
+        x = np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
+        with few_threads(len(self.mixture_.x)):
+            return log_probabilities(self.mixture_, x)
+
+    def _mix(self, table: Classes, found: list[Judged]) -> np.ndarray:
+        """Members with their weights, and what left-out observations say of them."""
+        label, count = found[0].left.label, found[0].left.count
+        cells = np.arange(len(label))
+        told = np.array([one.left.log_p[cells, label] - OPTIMISM * one.free / count.sum() for one in found])
+        weights = stack(told, count)
+        log_p = [one.left.log_p for one in found]
+        t = temperature(pooled(weights, log_p), label, count)
+        left = pooled(weights, log_p, t)
+        pairs = [(one, w) for one, w in zip(found, weights, strict=True) if w]
+        members = [m._replace(weight=float(w) / len(one.members)) for one, w in pairs for m in one.members]
+        self.mixture_ = ClassMixture(members, table.x, table.box, shares(table.c), t)
+        self.temperature_ = t
+        self.weights_ = {one.name: float(w) for one, w in sorted(pairs, key=lambda pair: -pair[1])}
+        self.left_out_ = {one.name: one.left.density / float(count.sum()) for one in found}
+        self.evidence_ = {one.name: one.evidence for one in found}
+        self.log_loss_ = -float(count @ left[cells, label]) / float(count.sum())
+        self.calibration_error_ = calibration_error(left, label, count)
+        return left
+
+    def _leave_out(self, X: np.ndarray, group: np.ndarray, codes: np.ndarray, log_p: np.ndarray, left: LeftOut) -> None:
+        """Each row given all others; rows that were not used are predicted."""
+        cell = np.full((group.max() + 1, len(self.classes_)), -1)
+        cell[left.row, left.label] = np.arange(len(log_p))
+        place = np.where(group >= 0, cell[group, codes], -1)
+        self.leave_one_out_ = log_p[place]
+        if (place < 0).any():
+            self.leave_one_out_[place < 0] = self.predict_log_proba(X[place < 0])
+
+    def _names(self) -> str:
+        """Members and weights."""
+        return ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in self.weights_.items())
+
+    def _facts(self) -> dict[str, str]:
+        ranked = sorted(self.left_out_.items(), key=lambda item: -item[1])
+        return {
+            "Members": self._names(),
+            "Mixture": f"of {len(self.mixture_.members)}, on {len(self.mixture_.x):,} different rows",
+            "Left-out log probability": ", ".join(f"{name} {value:.4f}" for name, value in ranked) + " nats",
+            "Left-out log loss": f"{self.log_loss_:.4f} nats, after temperature {self.temperature_:.3g}",
+            "Calibration error": f"{self.calibration_error_:.4f} of left-out rows",
+        }
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "model": self._label.removeprefix("numdl "),
+            "n_parameters": max(self.mixture_.members, key=lambda one: one.weight).coef.size,
+        }
+
+
+def _factors(call: str, class_weight: Any, y: Any) -> np.ndarray:
+    """Factor on the weight of each row (n,), not negative."""
+    hint = "Give 'balanced', or a dictionary with a number >= 0 for each label."
+    try:
+        factors = np.asarray(compute_sample_weight(class_weight, y), np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{call}: {error} {hint}") from error
+    if not (np.isfinite(factors) & (factors >= 0)).all():
+        raise ValueError(f"{call}: {class_weight!r} holds what is no weight. {hint}")
+    return factors
