@@ -65,7 +65,7 @@ class _StandIn(BaseEstimator):
         self.architecture_, self.members_, self.n_parameters_ = Net, [1], self.slope.size
         self.effective_dof_, self.solver_, self.seconds_ = 1.5, "dense", 0.1
 
-    def summary(self, X, y):
+    def summary(self, X, y, *, inputs=None):
         c, prediction = self._held_out(X, y)
         return FitSummary(
             title="stand-in",

@@ -120,8 +120,8 @@ def test_what_auto_stands_for(rows, targets, task, processes, given, expected):
 
     def chosen(inputs):
         x = np.broadcast_to(0.0, (rows, inputs))
-        prepared = SimpleNamespace(encoder=encoder, parts={"train": SimpleNamespace(x=x)})
-        return choose_model(FitOptions(("y",), **given), prepared, processes)
+        found = SimpleNamespace(encoder=encoder, whole=SimpleNamespace(x=x))
+        return choose_model(FitOptions(("y",), **given), found, processes)
 
     assert chosen(2) == expected
     assert chosen(51) == ("resnet" if expected == "auto" and rows > 4000 else expected)

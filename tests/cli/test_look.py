@@ -166,12 +166,13 @@ def test_wrong_words(numdl, tmp_path):
 
 def test_weights_belong_to_their_rows(tmp_path):
     from numdl.cli.options import FitOptions
-    from numdl.cli.prepare import prepare
+    from numdl.cli.prepare import prepare, read_encoded
 
     path = write(tmp_path)
     table = read_table(path)
     weight = dict(zip(table.column("x1"), table.column("w"), strict=True))
-    prepared = prepare(path, FitOptions(target=("y1",), weights="w", drop=("note", "y2", "run")))
+    options = FitOptions(target=("y1",), weights="w", drop=("note", "y2", "run"))
+    prepared = prepare(read_encoded(path, options), options, watched=True)
     assert prepared.encoder.feature_names == ("x1", "x2")
     assert prepared.weights.tolist() == [weight[x] for x in prepared.parts["train"].x[:, 0]]
 

@@ -142,7 +142,7 @@ def test_a_damaged_checkpoint_is_refused(interrupted, numdl, tmp_path):
 def test_ctrl_c_outside_the_training(numdl, csv_file, tmp_path, monkeypatch):
     from numdl.cli import fit
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     run = tmp_path / "run"

@@ -53,7 +53,10 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     test: Annotated[float, typer.Option(help="Share of the rows held out to measure the error.")] = 0.1,
-    validation: Annotated[float, typer.Option(help="Share of the rows held out to watch the error.")] = 0.1,
+    validation: Annotated[
+        float | None,
+        typer.Option(help="Share of the rows held out to watch the error.", show_default="0.1 for networks, else 0"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0)] = 0,
     width: Annotated[
         str,

@@ -16,9 +16,9 @@ from rich.text import Text
 from numdl.cli.baselines import baselines, score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError, two_interrupts
 from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
-from numdl.cli.models import REPEATED, check_model, check_processes, choose_model, fit_model
+from numdl.cli.models import NETWORKS, REPEATED, check_model, check_processes, choose_model, fit_model
 from numdl.cli.options import FitOptions
-from numdl.cli.prepare import Part, Prepared, prepare
+from numdl.cli.prepare import Part, Prepared, prepare, read_encoded
 from numdl.cli.processes import Job, joined
 from numdl.cli.show import UNFINISHED, Progress, show_end, show_start
 from numdl.report import FitSummary, write_json, write_page
@@ -60,10 +60,10 @@ def _run(
             check_folder(folder, resume=resume, overwrite=overwrite)
 
     def ready() -> tuple[Prepared, str]:
-        prepared = prepare(data, options)
-        model = choose_model(options, prepared, job.count)
-        check_processes(model, prepared.encoder.task, job.count)
-        return prepared, model
+        found = read_encoded(data, options)
+        model = choose_model(options, found, job.count)
+        check_processes(model, found.encoder.task, job.count)
+        return prepare(found, options, watched=model in NETWORKS), model
 
     job.together(check)
     begun = False

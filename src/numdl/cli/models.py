@@ -8,7 +8,7 @@ from typing import Any
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
-from numdl.cli.prepare import Prepared
+from numdl.cli.prepare import Encoded, Prepared
 from numdl.cli.show import Progress
 
 AUTO = "auto"
@@ -18,20 +18,20 @@ KERNEL = "kernel"
 REPEATED = (AUTO, KERNEL)
 """Models without checkpoints: ``--resume`` repeats a search that was cut short, with more time."""
 
-_NETWORKS = {
+NETWORKS = {
     "resnet": ("ResNetRegressor", "ResNetClassifier"),
     "mlp": ("MLPRegressor", "MLPClassifier"),
     "single-layer": ("SingleLayerRegressor", "SingleLayerClassifier"),
 }
 """Networks by name: estimators for numbers and for classes."""
 
-MODELS = (AUTO, *_NETWORKS, LINEAR, RANDOM, KERNEL)
+MODELS = (AUTO, *NETWORKS, LINEAR, RANDOM, KERNEL)
 
 MOST_ROWS, MOST_TARGETS = 4_000_000, 4
-"""Training rows and targets up to which "auto" mixes processes with small networks, each target for itself."""
+"""Rows and targets up to which "auto" mixes processes with small networks, each target for itself."""
 
 CLASS_ROWS = 4000
-"""Training rows up to which "auto" mixes processes for classes."""
+"""Rows up to which "auto" mixes processes for classes."""
 
 WIDE_ROWS, WIDE = 4000, 50
 """Rows beyond which it does so for not more inputs than this: nearest rows say little in many dimensions, and small
@@ -65,12 +65,12 @@ def check_model(options: FitOptions) -> None:
         raise UserError(f"numdl fit --width: --model {options.model} takes one number; several are for --model mlp.")
 
 
-def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str:
+def choose_model(options: FitOptions, found: Encoded, processes: int) -> str:
     """Name of the model that "auto" stands for: "auto" itself where all candidates can be tried, or "resnet".
 
     Args:
         options: of the command; one that only networks have decides for them.
-        prepared: the file.
+        found: the file.
         processes: number of those that run the command.
 
     Returns:
@@ -79,7 +79,7 @@ def choose_model(options: FitOptions, prepared: Prepared, processes: int) -> str
     if options.model != AUTO:
         return options.model
     of_networks = (name for name in (*_OF_NETWORKS, "width", "alpha") if name != "time")
-    (rows, inputs), encoder = prepared.parts["train"].x.shape, prepared.encoder
+    (rows, inputs), encoder = found.whole.x.shape, found.encoder
     most = MOST_ROWS if encoder.task == "regression" else CLASS_ROWS
     small = rows <= most and len(encoder.target_names) <= MOST_TARGETS and (rows <= WIDE_ROWS or inputs <= WIDE)
     fixed = any(getattr(options, name) is not None for name in of_networks)
@@ -125,7 +125,7 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     train = prepared.parts["train"]
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
-        if options.model not in _NETWORKS:
+        if options.model not in NETWORKS:
             make = {AUTO: _auto, LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
             return make(prepared.encoder.task, options).fit(train.x, train.y, **_weighted(prepared), **_divided(mesh))
         return _network(prepared, options, checkpoint, progress, mesh)
@@ -176,7 +176,7 @@ def _weighted(prepared: Prepared) -> dict[str, Any]:
 def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress: Progress, mesh: Any) -> Any:
     from numdl import estimators
 
-    kind = getattr(estimators, _NETWORKS[options.model][prepared.encoder.task != "regression"])
+    kind = getattr(estimators, NETWORKS[options.model][prepared.encoder.task != "regression"])
     train, watched = prepared.parts["train"], prepared.parts.get("validation")
     more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
     with progress:

@@ -23,7 +23,8 @@ class FitOptions:
         model: "auto", "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
-        validation: share of the rows held out to watch the error during the fit.
+        validation: share of the rows held out to watch the error during the fit; None for a tenth where the model looks
+            at them, else none.
         seed: of the split and of the random starts.
         width: units of the flow or the layer, units of several layers, or number of random features.
         depth: steps of the flow.
@@ -52,7 +53,7 @@ class FitOptions:
     model: str = "auto"
     time: float | None = None
     test: float = 0.1
-    validation: float = 0.1
+    validation: float | None = None
     seed: int = 0
     width: int | tuple[int, ...] | None = None
     depth: int | None = None
@@ -96,12 +97,13 @@ class FitOptions:
                 raise UserError(f"numdl fit --{name} {word}: needed is {', '.join(words[:-1])} or {words[-1]}.")
         if self.split not in ("random", "time") and not self.group and not self.test_file:
             raise UserError(f"numdl fit --split {self.split}: needed is random, time, group:COLUMN or file:TEST.csv.")
-        for name, share in (("test", self.test), ("validation", self.validation)):
+        watched = self.validation or 0.0
+        for name, share in (("test", self.test), ("validation", watched)):
             if not 0 <= share < 1:
                 raise UserError(f"numdl fit --{name} {share:g}: needed is a share of the rows in [0, 1), such as 0.1.")
-        if self.test + self.validation > 0.9:
+        if self.test + watched > 0.9:
             raise UserError(
-                f"numdl fit: --test {self.test:g} and --validation {self.validation:g} leave less than a tenth of the "
+                f"numdl fit: --test {self.test:g} and --validation {watched:g} leave less than a tenth of the "
                 "rows for the training; give smaller shares."
             )
 

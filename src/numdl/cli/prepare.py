@@ -16,6 +16,9 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table, TableEncoder, read_table, split
 from numdl.data.table.profile import first_of_equals
 
+WATCHED = 0.1
+"""Share of the rows that is held out for networks to watch, where none is given."""
+
 FEWEST = 10
 """Rows below which nothing is held out: the error of one or two rows says nothing."""
 
@@ -78,22 +81,23 @@ class Prepared(NamedTuple):
     weights: np.ndarray | None = None
 
 
-def prepare(data: Path, options: FitOptions) -> Prepared:
-    """Read the file, encode its columns and split its rows.
+def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
+    """Split the rows of a file.
 
     Args:
-        data: the file.
-        options: targets, task, shares and seed.
+        found: the file.
+        options: shares, seed and how to split.
+        watched: whether the model looks at validation rows; others get them for training, unless a share is given.
 
     Returns:
         What the training needs.
 
     Raises:
-        UserError: the file, a column or a target cannot be used.
+        UserError: the rows cannot be split so, or the file of test rows cannot be used.
     """
-    found = read_encoded(data, options)
     notes, n = list(found.notes), len(found.whole.x)
-    shares = {"validation": options.validation, "test": 0.0 if options.test_file else options.test}
+    validation = options.validation if options.validation is not None else WATCHED * watched
+    shares = {"validation": validation, "test": 0.0 if options.test_file else options.test}
     wanted = {name: share for name, share in shares.items() if share > 0}
     if wanted and n < FEWEST:
         notes.append(f"All {n} rows are used for the training: fewer than {FEWEST} are too few to hold some out.")
