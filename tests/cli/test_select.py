@@ -1,9 +1,13 @@
 """``numdl select`` prints the criteria, recommends one, writes a page, and refuses in one sentence."""
 
+import re
+import shlex
+
 import numpy as np
 import pytest
 from flats import table, write_csv
 
+from numdl import load as numdl_load
 from numdl.estimators.tikhonov.selection import NAMES
 
 
@@ -32,6 +36,15 @@ def test_select_prints_and_writes(numdl, numbers, tmp_path):
         and "Picard plot" in html
         and "http" not in html.split("</style>")[1].replace("http://www.w3.org", "")
     )
+
+
+def test_the_command_that_it_prints_fits_that_model(numdl, numbers, tmp_path):
+    result = numdl("select", numbers, "--target", "y", "--out", tmp_path / "page.html")
+    (words,) = [line.removeprefix("Use it: numdl ") for line in result.out.splitlines() if line.startswith("Use it")]
+    given = shlex.split(words)
+    assert numdl(*given, "--out", tmp_path / "run", "--test", "0").code == 0
+    alpha = float(re.search(r"Recommended: alpha = (\S+)\. ", result.out)[1])
+    assert numdl_load(tmp_path / "run" / "model.numdl").alpha_ == pytest.approx(alpha, rel=1e-2)
 
 
 def test_several_targets_operators_and_noise(numdl, numbers, tmp_path):

@@ -1,5 +1,6 @@
 """The model that chooses: members by evidence, interruptions and budgets, edges, files, scikit-learn."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -118,6 +119,25 @@ def test_an_interruption_keeps_what_was_found(monkeypatch, module, name, call, l
         model = AutoRegressor(random_state=0).fit(x, y)
     assert model.status_.code == "interrupted" and len(model.evidence_[0]) <= left
     assert np.isfinite(model.predict(x)).all() and rmse(model, x, y) < y.std()
+
+
+def test_who_observes_hears_of_each_part_of_the_search_and_may_end_it():
+    x, y = kink(40, 0)
+    heard = []
+    AutoRegressor(n_networks=1, random_state=0).fit(x, y, observe=heard.append)
+    phases = [record["phase"] for record in heard]
+    assert phases[:2] == ["kernel linear on 40 rows", "kernel rbf on 40 rows"] and "network 1 of 1, flow 8x4" in phases
+    assert all(a["seconds"] <= b["seconds"] for a, b in itertools.pairwise(heard))
+
+    def enough(record):
+        if "matern52" in record["phase"]:
+            raise KeyboardInterrupt
+
+    with pytest.warns(ConvergenceWarning):
+        model = AutoRegressor(random_state=0).fit(x, y, observe=enough)
+    assert model.status_.code == "interrupted" and set(model.evidence_[0]) <= {"linear", "rbf", "matern52"}
+    with pytest.raises(TypeError, match="observe"):
+        AutoRegressor().fit(x, y, observe="loud")
 
 
 def test_an_interruption_before_there_is_anything_is_one(monkeypatch):

@@ -127,7 +127,11 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in NETWORKS:
             make = {AUTO: _auto, LINEAR: _linear, RANDOM: _random, KERNEL: _kernel}[options.model]
-            return make(prepared.encoder.task, options).fit(train.x, train.y, **_weighted(prepared), **_divided(mesh))
+            model, more = make(prepared.encoder.task, options), _weighted(prepared) | _divided(mesh)
+            with progress:
+                if options.model in REPEATED:
+                    more["observe"] = progress.observe
+                return model.fit(train.x, train.y, **more)
         return _network(prepared, options, checkpoint, progress, mesh)
 
 
@@ -180,6 +184,7 @@ def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress
     train, watched = prepared.parts["train"], prepared.parts.get("validation")
     more: dict[str, Any] = {} if watched is None else {"X_val": watched.x, "y_val": watched.y}
     with progress:
+        progress.compiling()
         given = options.parameters()
         if options.model == "mlp" and "width" in given:
             given["widths"] = given.pop("width")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -64,4 +65,9 @@ def run_select(
     for row in found.rows:
         console.print(Text(row.message, style="dim"), soft_wrap=True)
     console.print(Text(summary.recommendation), soft_wrap=True)
+    if operator == "identity":
+        named = [word for name in encoder.target_names for word in ("--target", name)]
+        alpha = f"{found.rows[found.recommended].alpha:.6g}"
+        words = ["numdl", "fit", str(data), *named, "--model", "linear", "--alpha", alpha]
+        console.print(Text(f"Use it: {shlex.join(words)}"), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)

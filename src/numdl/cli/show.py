@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
 from numdl.cli.folder import RunFolder
@@ -31,12 +32,16 @@ class Progress:
         self._console = console
         self._line = None if quiet else ProgressLine(console)
         self._phase = ""
+        self._wheel: Status | None = None
 
     def __enter__(self) -> Progress:
-        """Start following; nothing else is seen until the first step is compiled."""
+        """Start following."""
+        return self
+
+    def compiling(self) -> None:
+        """Say why nothing is seen until the first step is compiled."""
         if self._line is not None:
             self._console.print(Text("compiling the first step takes some seconds", style="dim"), soft_wrap=True)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -44,16 +49,31 @@ class Progress:
         """Leave the last state on the screen."""
         if self._line is not None:
             self._line.close()
+        self._wait(None)
+
+    def _wait(self, phase: str | None) -> None:
+        """Turn a wheel beside what is being done, in a terminal only; None ends it."""
+        if self._wheel is not None and phase is None:
+            self._wheel.stop()
+            self._wheel = None
+        elif phase is not None:
+            if self._wheel is None:
+                self._wheel = self._console.status("")
+                self._wheel.start()
+            self._wheel.update(Text(phase, style="dim"))
 
     def observe(self, record: dict[str, Any]) -> None:
         """Show one iteration; for ``observe=`` of the estimators.
 
         Args:
-            record: the numbers of the iteration.
+            record: the numbers of the iteration, or the phase of a search alone.
         """
         if self._line is None:
             return
         phase = str(record.get("phase", ""))
+        if "iteration" not in record:
+            self._wait(phase)
+            return
         if phase != self._phase:
             self._console.print(Text(phase, style="dim"), soft_wrap=True)
             self._phase = phase

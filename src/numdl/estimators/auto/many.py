@@ -74,6 +74,7 @@ def search(rows: Rows, count: int, rng: np.random.Generator, notes: list[str], c
     if first is not None:
         found["line"] = first
     if d <= WIDE and not clock.over():
+        clock.tell(f"nearest rows of {n:,}")
         with clock.guard(needed=not found):
             if (one := nearest(rows, rng, clock)) is not None:
                 found[one.name] = one
@@ -84,6 +85,7 @@ def search(rows: Rows, count: int, rng: np.random.Generator, notes: list[str], c
         if clock.over():
             notes.append(f"The time was over before network {i} of {count} was tried.")
             break
+        clock.tell(f"network {i} of {count}")
         with clock.guard(needed=not found):
             spec = Architecture(d, width or 1, 2)
             if (one := _network(rows, order, spec, rng, STAGES, clock)) is not None:

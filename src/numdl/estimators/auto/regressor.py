@@ -119,13 +119,15 @@ def _networks(
         if not (needed and not begun) and clock.over():
             notes.append(f"The time was over before network {i} of {count} was tried.")
             break
+        clock.tell(f"network {i} of {count}, {start.spec.name}")
         with clock.guard(needed=needed and not begun):
             training = Training(rows, start.spec, rng, start.noise, start.gain)
             begun.append((f"{start.spec.name} ({i})", training))
             training.advance(LEAST, deadline=clock.end)
     ranked = sorted(begun, key=lambda one: -max(one[1].seen, default=-np.inf))
-    for _, training in ranked[: -(-len(ranked) // 2)]:
+    for name, training in ranked[: -(-len(ranked) // 2)]:
         if not clock.over():
+            clock.tell(f"network {name} to its end")
             with clock.guard(needed=False):
                 training.advance(deadline=clock.end)
     clock.over()  # those that were followed may have been cut short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -74,13 +75,16 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         self.time_budget = time_budget
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, observe: Callable[[dict[str, Any]], object] | None = None
+    ) -> Self:
         """Choose members, how strongly they are held, and how certain they may be.
 
         Args:
             X: samples, (n, d).
             y: labels, (n,).
             sample_weight: relative weight of each row, (n,), not negative; a factor on all of them changes nothing.
+            observe: called with a dictionary before each part of the search: ``phase``, what is tried, and ``seconds``.
 
         Returns:
             The fitted estimator. Ctrl-C ends the search with what there is, status ``interrupted``.
@@ -92,7 +96,9 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         call = f"{name}.fit"
         if self.time_budget is not None:
             checks.number(name, "time_budget", self.time_budget, above=0)
-        rng, clock, notes = generator(name, self.random_state), Clock(self.time_budget), []
+        if observe is not None:
+            checks.function(call, "observe", observe, "a dictionary -> anything")
+        rng, clock, notes = generator(name, self.random_state), Clock(self.time_budget, observe), []
         X, y = checked_table(self, call, X, y, y_numeric=False)
         self.classes_, codes = encode_labels(call, y)
         weights = sample_weights(call, sample_weight, X)

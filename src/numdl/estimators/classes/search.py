@@ -123,6 +123,7 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
         if found and clock.over():
             notes.append(f"The time was over before the kernel {name} was tried.")
             break
+        clock.tell(f"kernel {name}")
         seed = rng.spawn(1)[0]
         work = functools.partial(_candidate, name, table, few, more, marks, seed)
         if i == 0:

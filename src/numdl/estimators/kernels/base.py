@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -64,13 +65,16 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         """Members for one target."""
         return mix(self._candidates(rows, box, rng, notes, clock), len(rows.y))
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, observe: Callable[[dict[str, Any]], object] | None = None
+    ) -> Self:
         """Choose kernels and hyperparameters, and condition on the rows.
 
         Args:
             X: samples, (n, d).
             y: targets, (n,) or (n, k).
             sample_weight: relative weights of the rows, such as ``1 / sigma^2``, (n,), not negative.
+            observe: called with a dictionary before each part of the search: ``phase``, what is tried, and ``seconds``.
 
         Returns:
             The fitted estimator.
@@ -80,11 +84,13 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         """
         call = f"{type(self).__name__}.fit"
         self._check()
+        if observe is not None:
+            checks.function(call, "observe", observe, "a dictionary -> anything")
         X, y = checked_table(self, call, X, y, y_numeric=True)
         weights = sample_weights(call, sample_weight, X)
         if weights.any():  # a likelihood counts rows: its noise is that of the mean weight
             weights = weights / weights[weights > 0].mean()
-        rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget)
+        rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget, observe)
         most = len(X) if self._all_rows else LARGEST
         table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
@@ -96,6 +102,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
+        clock.tell("each row given all others")
         clock.insist(lambda: self._describe(X, table, found, notes, clock))
         if notes:
             warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)

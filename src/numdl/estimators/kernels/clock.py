@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
@@ -25,6 +25,7 @@ class Clock:
 
     Args:
         seconds: that it may take, None for no limit.
+        observe: called with a dictionary before each part of the search: ``phase``, what is tried, and ``seconds``.
 
     Attributes:
         end: when the time is over, as ``time.monotonic`` tells it.
@@ -32,8 +33,8 @@ class Clock:
         late: whether something was not done for want of time.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        self._began, self._seconds = time.monotonic(), seconds
+    def __init__(self, seconds: float | None, observe: Callable[[dict[str, Any]], object] | None = None) -> None:
+        self._began, self._seconds, self._observe = time.monotonic(), seconds, observe
         self.interrupted, self.late = False, False
         self._rate: float | None = None
         self.share(1.0)
@@ -45,6 +46,19 @@ class Clock:
             part: between 0 and 1.
         """
         self.end = np.inf if self._seconds is None else self._began + part * self._seconds
+
+    def tell(self, phase: str) -> None:
+        """Tell who observes what is tried next; an interruption from there ends the search as any other.
+
+        Args:
+            phase: in some words.
+        """
+        if self._observe is None:
+            return
+        try:
+            self._observe({"phase": phase, "seconds": time.monotonic() - self._began})
+        except KeyboardInterrupt:
+            self.interrupted = True
 
     def over(self) -> bool:
         """Whether nothing new should be begun."""

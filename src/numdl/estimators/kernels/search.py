@@ -127,6 +127,7 @@ def processes(
         if judged and clock.over():
             notes.append(f"The time was over before the kernel {name} was tried.")
             break
+        clock.tell(f"kernel {name} on {len(few.y):,} rows")
         with clock.guard(needed=not judged):
             best = optimise(Evidence(name, few, box, clock.check if judged else None), settings.n_restarts, rng)
             if best is not None and (one := _judge(best, few, box)) is not None:
@@ -178,6 +179,7 @@ def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray
     """Candidates that go on with more rows and are judged on all; the first of them whatever the time."""
     judged: list[Judged] = []
     for one in found:
+        clock.tell(f"kernel {one.name} on {len(rows.y):,} rows")
         best = one
         with clock.guard(needed=False):
             best = refine(one, Evidence(one.name, more, box, clock.check))
