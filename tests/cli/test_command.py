@@ -1,6 +1,8 @@
 """The command starts quickly, explains itself, and its small parts do what they say."""
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -135,3 +137,19 @@ def test_the_shell_completes_commands_and_options(words, completed):
     call = [sys.executable, "-m", "numdl"]
     done = subprocess.run(call, env=os.environ | asked, capture_output=True, text=True, check=True)
     assert done.stdout == completed
+
+
+def test_info_tells_scores_and_the_command_that_made_a_run(numdl, csv_file, tmp_path, stand_in):
+    given = ("--target", "price", "--model", "mlp", "--width", "8,4", "--seed", "3", "--no-header", "--drop", "a b")
+    options = FitOptions(("price",), model="mlp", width=(8, 4), seed=3, header=False, drop=("a b",))
+    run = tmp_path / "run"
+    assert numdl("info", run).code == 1
+    assert numdl("fit", csv_file, "--target", "price", "--out", run).code == 0
+    (run / "options.json").write_text(json.dumps({"data": "x y.csv", "options": options.to_json()}))
+    result = numdl("info", run)
+    assert result.code == 0 and "ridge" in result.out and "model.numdl" in result.out
+    (line,) = [line for line in result.out.splitlines() if line.startswith("Command")]
+    words = shlex.split(line.removeprefix("Command"))
+    assert words[:3] == ["numdl", "fit", "x y.csv"] and sorted(words[3:]) == sorted(given)
+    (run / "options.json").write_text("{}")
+    assert numdl("info", run).code == 1

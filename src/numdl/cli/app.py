@@ -235,6 +235,14 @@ def report(
 
 
 @app.command()
+def info(run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")]) -> None:
+    """Say what a run is: scores, facts, the command that made it, and its files."""
+    from numdl.cli.info import run_info
+
+    run_info(run)
+
+
+@app.command()
 def demo(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none is given.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("demo"),
