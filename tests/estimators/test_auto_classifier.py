@@ -246,12 +246,16 @@ def test_a_seed_repeats_it(fitted):
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
 
 
-def test_rows_of_whole_weight_are_rows_that_are_there_several_times():
+def test_weights_are_relative_and_no_weight_is_no_row():
     x, y = rings(60, 0, k=2)
-    times = np.random.default_rng(0).integers(0, 3, 60)
-    one = AutoClassifier(random_state=0).fit(x, y, times)
-    other = AutoClassifier(random_state=0).fit(np.repeat(x, times, 0), np.repeat(y, times))
-    np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-6)
+    w = np.random.default_rng(0).integers(0, 3, 60)
+    one = AutoClassifier(random_state=0).fit(x, y, w)
+    other = AutoClassifier(random_state=0).fit(x, y, 1024.0 * w)
+    np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-9)
+    once = AutoClassifier(random_state=0).fit(x, y, np.minimum(w, 1))
+    np.testing.assert_allclose(
+        once.predict_proba(x), AutoClassifier(random_state=0).fit(x[w > 0], y[w > 0]).predict_proba(x), atol=1e-9
+    )
     double = AutoClassifier(random_state=0, class_weight={0: 2, 1: 1}).fit(x, y)
     np.testing.assert_allclose(
         double.predict_proba(x), AutoClassifier(random_state=0).fit(x, y, 2 - y).predict_proba(x), atol=1e-12

@@ -256,12 +256,15 @@ def test_a_fit_to_many_rows(tmp_path):
 
 
 @pytest.mark.usefixtures("few_are_many")
-def test_rows_of_whole_weight_are_rows_that_are_there_several_times():
+def test_weights_are_relative_and_no_weight_is_no_row():
     x, y = table(300)
-    times = np.random.default_rng(0).integers(0, 3, 300)
-    one = AutoRegressor(n_networks=0, random_state=0).fit(x, y, times)
-    other = AutoRegressor(n_networks=0, random_state=0).fit(np.repeat(x, times, 0), np.repeat(y, times))
-    np.testing.assert_allclose(one.predict(x), other.predict(x), rtol=1e-6)
+    w = np.random.default_rng(0).integers(0, 3, 300)
+    fits = (AutoRegressor(n_networks=0, random_state=0).fit(x, y, given) for given in (w, 1024.0 * w))
+    one, other = (model.predict(x) for model in fits)
+    np.testing.assert_allclose(one, other, rtol=1e-9)
+    once = AutoRegressor(n_networks=0, random_state=0).fit(x, y, np.minimum(w, 1))
+    kept = AutoRegressor(n_networks=0, random_state=0).fit(x[w > 0], y[w > 0])
+    np.testing.assert_allclose(once.predict(x), kept.predict(x), rtol=1e-6)
 
 
 @pytest.mark.usefixtures("few_are_many")

@@ -130,9 +130,14 @@ def test_a_semidefinite_matrix_has_a_finite_factor(values):
 
 @pytest.mark.parametrize("floor", [1e-3, 1.0])
 def test_the_damping_of_a_weight_that_is_hardly_seen_has_a_floor(floor):
-    """One step in coordinates where the matrix is diagonal; planted: the floor of another method."""
+    """One step in coordinates where the matrix is diagonal; planted: the floor of another method.
+
+    Unknowns without penalty may have any units, and have no floor."""
     sizes, mu = np.array([1.0, 1e-4]), 0.5
-    problem = sp.Residuals(lambda p: jnp.asarray(sizes) * (p - 1.0), jnp.asarray(0.0))
+    problem = sp.Residuals(lambda p: jnp.asarray(sizes) * (p - 1.0), jnp.asarray(1e-30))
+    free = sp.Residuals(problem.residual, jnp.asarray(0.0))
+    step = np.asarray(_stepped(LevenbergMarquardt(floor=floor, first_damping=mu), free).p)
+    np.testing.assert_allclose(step, 1 / (1 + mu), rtol=1e-12)
 
     def moved(floor):
         return np.asarray(_stepped(LevenbergMarquardt(floor=floor, first_damping=mu), problem).p)

@@ -242,14 +242,16 @@ def _by_weights(
 def _variance(features: Value, parts: Callable[[dict[int, Value]], list[Value]], posterior: Any) -> Value:
     """Variance of a new observation, (k,): see ``numdl.estimators.networks.ensemble``."""
     program = features.program
-    t = program.join([features, program.constant(1.0)]).affine(posterior.head_root.T)
-    variance: Any = t.square().sum()
+    with_one, roots = program.join([features, program.constant(1.0)]), np.asarray(posterior.head_root)
+    each = [with_one.affine(root.T) for root in roots.reshape(-1, *roots.shape[-2:])]  # one, or one for each output
+    variance: Any = program.join([t.square().sum() for t in each])
     if len(posterior.root):
         z = parts({})
         turned = []
         for r, row in enumerate(posterior.rows):
             slopes = adjoints(features.affine(row), z)
             by_weights = program.join(parts({one.at: g for one, g in zip(z, slopes, strict=True)}))
+            t = each[r if len(each) > 1 else 0]
             turned.append((by_weights - t.affine(posterior.projected[:, r])).affine(posterior.root))
         rotation = np.asarray(posterior.rotation)
         identity = rotation.shape[0] == rotation.shape[1] and (rotation == np.eye(len(rotation))).all()
