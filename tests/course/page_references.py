@@ -7,11 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.analysis.stability import amplification
+from numdl.course.site import grids
 from numdl.data.problems.inverse_problems import deblurring
 from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme, serial
+from numdl.linalg import LinearQuadratic, follow, riccati
+from numdl.models import ResNet
 from numdl.regularize.ridge import decompose, ridge_path
 from numdl.regularize.ridge.filters import tikhonov, truncated
 from numdl.regularize.selectors import GUARD, discrepancy, gcv
+
+
+def in_float64(reference):
+    def call(settings):
+        with jax.enable_x64(True):
+            return {name: np.asarray(value) for name, value in reference(settings).items()}
+
+    return call
 
 
 @functools.cache
@@ -74,14 +85,132 @@ def orbits(scheme):
     return jax.jit(march)
 
 
+@in_float64
 def stability(settings):
     name, h = settings["scheme"], settings["h"]
     scheme, g = get_scheme(name), 0.0 if name == "verlet" else settings["damping"]
     k = np.arange(25)
     plane = 1j * k / 8 if name == "verlet" else -(k % 5) / 1.5 + 1j * k / 8
-    with jax.enable_x64(True):
-        found = amplification(scheme, np.append(plane, complex(-h * g, h)), scheme.halves)
-        return {"R": found[-1], "orbit": np.ravel(orbits(name)(h, g)), "region": found[:-1]}
+    found = amplification(scheme, np.append(plane, complex(-h * g, h)), scheme.halves)
+    return {"R": found[-1], "orbit": np.ravel(orbits(name)(h, g)), "region": found[:-1]}
 
 
-REFERENCES = {"picard": picard, "choosing_alpha": choosing_alpha, "stability": stability}
+@functools.cache
+def sweeps_of_layers():
+    """The scalar control problem in 64 layers: its optimum by Riccati's recursion, and slopes by differentiation."""
+    n, h = 64, 1 / 64
+
+    def exact(a, q):
+        ones = jnp.ones((n, 1, 1))
+        last = jnp.zeros((n + 1, 1, 1)).at[-1].set(q)
+        zeros = jnp.zeros((n, 1))
+        stages = LinearQuadratic(
+            (1 + h * a) * ones, h * ones, zeros, last, 0 * ones, h * ones, jnp.zeros((n + 1, 1)), zeros
+        )
+        u, v = follow(stages, riccati(stages), jnp.ones(1))
+        return u[:, 0], v[:, 0]
+
+    def states(a, v):
+        return jnp.append(1.0, jax.lax.scan(lambda u, v: ((1 + h * a) * u + h * v,) * 2, 1.0, v)[1])
+
+    def slope(a, q, v):
+        return jax.grad(lambda v: 0.5 * q * states(a, v)[-1] ** 2)(v) / h
+
+    return jax.jit(exact), jax.jit(states), jax.jit(slope)
+
+
+@in_float64
+def sweeps(settings):
+    a, q, rho = (jnp.float64(settings[name]) for name in ("growth", "weight", "rho"))
+    exact, states, slope = sweeps_of_layers()
+    u, v = exact(a, q)
+
+    def sweep(w):
+        return (rho * w - slope(a, q, w)) / (1 + rho)
+
+    w = jnp.zeros(64)
+    factor = (sweep(w) - v)[0] / (w - v)[0]  # each sweep multiplies the error by one number
+    for _ in range(settings["sweeps"]):
+        w = sweep(w)
+    return {"factor": factor, "v": w, "u": states(a, w), "exact": v, "uExact": u, "slope": slope(a, q, w)}
+
+
+@functools.cache
+def networks(depth):
+    """For each way to march: the scores of rows, compiled once."""
+    h = grids.STEPS[depth]
+    nets = {
+        "own": ResNet(2, 4, depth, T=depth * h, dynamics="plain"),
+        "half": ResNet(2, 4, 2 * depth, T=depth * h, dynamics="plain"),
+        "finer": ResNet(2, 4, 8 * depth, T=depth * h, dynamics="plain"),
+        "rk4": ResNet(2, 4, depth, T=depth * h, dynamics="plain", scheme="rk4"),
+    }
+    return {name: (net.depth // depth, jax.jit(jax.vmap(net, (None, 0)))) for name, net in nets.items()}
+
+
+@in_float64
+def spectra(settings):
+    depth, data = int(settings["run"]), grids.read("spectra_data")
+    h, part = data["runs"][str(depth)]["h"], data["runs"][str(depth)]["nets"][settings["snapshot"]]
+    K, b, W = (np.array(part[name]) for name in ("K", "b", "W"))
+
+    rows, targets = np.array(data["x"] + data["xTest"]), np.array(data["c"] + data["cTest"])
+
+    def misfits(name):
+        times, embed = networks(depth)[name]
+        flow = {"K": np.repeat(K, times, axis=0), "b": np.repeat(b, times, axis=0)}
+        u = embed({"opening": {"K": np.array(part["K0"]), "b": np.array(part["b0"])}, "flow": flow}, rows)
+        squares = (u @ W[:, :-1].T + W[:, -1] - targets) ** 2
+        return [np.mean(squares[:100]), np.mean(squares[100:])]
+
+    u, values = np.tanh(np.array(data["x"])[:16] @ np.array(part["K0"]).T + part["b0"]), []
+    for Kj, bj in zip(K, b, strict=True):
+        v = np.tanh(u @ Kj.T + bj)
+        values.append(h * np.linalg.eigvals((1 - v**2)[:, :, None] * Kj))
+        u = u + h * v
+    z = np.reshape(values, (depth, -1))
+    R = amplification(get_scheme("euler"), z, False)
+    return {
+        "largest": R.max(axis=1),
+        "outside": ((z.real <= 1e-6 * h) & (R > 1 + 1e-6)).sum(axis=1),
+        "real": np.sort(z.real.ravel()),
+        "imaginary": np.sort(np.abs(z.imag.ravel())),
+        "misfits": misfits("own"),
+        "remarched": misfits(settings["march"])[1],
+    }
+
+
+@functools.cache
+def features(seed, m, noise):
+    Z, c, Z_test, truth = grids.random_features(seed, m, noise)
+    return Z, c, Z_test, truth, decompose(Z, c[:, None])
+
+
+def double_descent(settings):
+    m = grids.SIZES[settings["size"]]
+    Z, c, Z_test, truth, d = features(settings["seed"], m, float(settings["noise"]))
+    path = ridge_path(d, grids.GRID / 40)
+
+    def error(W):
+        return np.linalg.norm(Z_test @ W - truth) / np.linalg.norm(truth - truth.mean())
+
+    heads = [d.solution(alpha)[0][:, 0] for alpha in path.alphas]
+    free, chosen = np.linalg.lstsq(Z, c, rcond=None)[0], heads[gcv(path).index]
+    return {
+        "smallest": np.linalg.svd(Z, compute_uv=False)[-1],
+        "none": [error(free), np.linalg.norm(free)],
+        "gcv": [error(chosen), np.linalg.norm(chosen)],
+        "guarded": error(heads[gcv(path, guard=GUARD).index]),
+        "best": min(map(error, heads)),
+        "predicted": Z_test @ chosen,
+    }
+
+
+REFERENCES = {
+    "double_descent": double_descent,
+    "picard": picard,
+    "choosing_alpha": choosing_alpha,
+    "stability": stability,
+    "sweeps": sweeps,
+    "spectra": spectra,
+}

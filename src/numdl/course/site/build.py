@@ -89,12 +89,13 @@ def build(out: str | os.PathLike[str]) -> Path:
     marker.write_text(MARK + "\n")
     shutil.copytree(HERE / "katex", assets / "katex", dirs_exist_ok=True)
     shutil.copyfile(HERE / "style.css", assets / "style.css")
-    shared = sorted([*(HERE / "lib").glob("*.mjs"), *(HERE / "data").glob("*.mjs")])
-    (assets / "course.js").write_text(bundle(shared), encoding="utf-8")
+    (assets / "course.js").write_text(bundle(sorted((HERE / "lib").glob("*.mjs"))), encoding="utf-8")
     listed = pages()
     for i, page in enumerate(listed):
         around = (listed[i - 1] if i else None, listed[i + 1] if i + 1 < len(listed) else None)
-        (assets / f"{page.slug}.js").write_text(bundle([page.path], start=page.slug), encoding="utf-8")
+        data = re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', page.path.read_text(encoding="utf-8"))
+        script = bundle([*(HERE / name for name in data), page.path], start=page.slug)
+        (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
         (folder / f"{page.slug}.html").write_text(_page(page, *around), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")
@@ -134,7 +135,10 @@ def _as_function(stem: str, source: str) -> str:
         return f"{found[1]} {found[2]}"
 
     source = re.sub(
-        r'^import (\{[^}]*\}) from "[./\w-]*?([\w-]+)\.mjs";$', r'const \1 = numdl.use("\2");', source, flags=re.M
+        r'^import (\{(?:(?! as )[^}])*\}) from "[./\w-]*?([\w-]+)\.mjs";$',
+        r'const \1 = numdl.use("\2");',
+        source,
+        flags=re.M,
     )
     source = re.sub(r"^export (const|let|function|class) (\w+)", take, source, flags=re.M)
     odd = re.search(r"^(import\b.*[\"'{*]|export\b).*$", source, flags=re.M)

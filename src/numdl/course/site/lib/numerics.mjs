@@ -55,26 +55,52 @@ export function random(seed) {
   return { uniform, normal, normals: (n) => range(n).map(normal), uniforms: (n) => range(n).map(uniform) };
 }
 
+// A = Q R, Q as an array of its columns, by Gram and Schmidt's method, twice (Giraud and others, Numer. Math. 101, 2005).
+export function qr(A) {
+  const Q = transpose(A), p = Q.length, R = range(p).map(() => zeros(p));
+  for (let j = 0; j < p; j++) {
+    for (let pass = 0; pass < 2; pass++) for (let i = 0; i < j; i++) {
+      const t = dot(Q[i], Q[j]);
+      R[i][j] += t;
+      for (let k = 0; k < Q[j].length; k++) Q[j][k] -= t * Q[i][k];
+    }
+    R[j][j] = norm(Q[j]);
+    Q[j] = scale(1 / R[j][j], Q[j]);
+  }
+  return { Q, R };
+}
+
 // Singular values, descending, by one-sided Jacobi rotations: A = U diag(s) V'. U (n, r) and V (p, r) as arrays of their
 // columns, r = min(n, p). Source: Golub and Van Loan, Matrix Computations, 2013, sec. 8.6.3.
 export function svd(A) {
   if (A.length < A[0].length) { const { U, s, V } = svd(transpose(A)); return { U: V, s, V: U }; }
-  const W = transpose(A), p = W.length, V = range(p).map((i) => range(p).map((j) => +(i === j)));
+  if (A.length > 1.3 * A[0].length) {
+    const { Q, R } = qr(A), { U, s, V } = svd(R);
+    return { U: U.map((u) => Q[0].map((_, i) => u.reduce((t, x, j) => t + x * Q[j][i], 0))), s, V };
+  }
+  const W = transpose(A).map((w) => Float64Array.from(w)), p = W.length, n = A.length;
+  const V = range(p).map((i) => Float64Array.from(range(p), (j) => +(i === j)));
   for (let sweep = 0; sweep < 40; sweep++) {
     let turned = 0;
     for (let i = 0; i < p - 1; i++) for (let j = i + 1; j < p; j++) {
-      const a = dot(W[i], W[i]), b = dot(W[j], W[j]), g = dot(W[i], W[j]);
+      const x = W[i], y = W[j];
+      let a = 0, b = 0, g = 0;
+      for (let k = 0; k < n; k++) { a += x[k] * x[k]; b += y[k] * y[k]; g += x[k] * y[k]; }
       if (Math.abs(g) <= 1e-15 * Math.sqrt(a * b)) continue;
       turned++;
       const z = (b - a) / (2 * g), t = (z < 0 ? -1 : 1) / (Math.abs(z) + Math.sqrt(1 + z * z));
       const c = 1 / Math.sqrt(1 + t * t), s = c * t;
-      for (const M of [W, V]) { const x = M[i], y = M[j];
-        for (let k = 0; k < x.length; k++) { const u = x[k]; x[k] = c * u - s * y[k]; y[k] = s * u + c * y[k]; } }
+      rotate(x, y, c, s);
+      rotate(V[i], V[j], c, s);
     }
     if (!turned) break;
   }
-  const sizes = W.map(norm), order = range(p).sort((i, j) => sizes[j] - sizes[i]);
-  return { U: order.map((i) => (sizes[i] ? scale(1 / sizes[i], W[i]) : W[i])), s: order.map((i) => sizes[i]), V: order.map((i) => V[i]) };
+  const sizes = W.map(norm), list = (w) => Array.from(w), order = range(p).sort((i, j) => sizes[j] - sizes[i]);
+  return { U: order.map((i) => scale(1 / (sizes[i] || 1), list(W[i]))), s: order.map((i) => sizes[i]), V: order.map((i) => list(V[i])) };
+}
+
+function rotate(x, y, c, s) {
+  for (let k = 0; k < x.length; k++) { const u = x[k], v = y[k]; x[k] = c * u - s * v; y[k] = s * u + c * v; }
 }
 
 // Solution of A x = b (square) by elimination with row exchanges.
@@ -105,6 +131,41 @@ export function csqrt(a) {
 export function eigen2(a, b, c, d) {
   const mean = (a + d) / 2, root = csqrt([((a - d) / 2) ** 2 + b * c, 0]);
   return [[mean + root[0], root[1]], [mean - root[0], -root[1]]];
+}
+
+// Eigenvalues of a small real matrix: its characteristic polynomial (Faddeev and Le Verrier), whose roots Aberth's iteration finds
+// all at once. Simple eigenvalues to rounding, double ones to its root; for 2 to 6 rows.
+export function eigenvalues(A) {
+  const n = A.length, c = [1];
+  let M = A.map((row) => row.map(() => 0));
+  for (let k = 1; k <= n; k++) {
+    M = product(A, M).map((row, i) => row.map((x, j) => x + (i === j ? c[k - 1] : 0)));
+    c.push(-sum(product(A, M).map((row, i) => row[i])) / k);
+  }
+  const size = Math.max(...c.slice(1).map((x, k) => Math.abs(x) ** (1 / (k + 1)))) || 1;
+  const x = range(n).map((k) => size * Math.cos((2 * Math.PI * k) / n + 0.4)), y = range(n).map((k) => size * Math.sin((2 * Math.PI * k) / n + 0.4));
+  for (let sweep = 0; sweep < 100; sweep++) {
+    let moved = 0;
+    for (let k = 0; k < n; k++) {
+      let pr = 1, pi = 0, dr = 0, di = 0; // the polynomial and its derivative, by Horner's rule
+      for (let j = 1; j <= n; j++) {
+        [dr, di] = [dr * x[k] - di * y[k] + pr, dr * y[k] + di * x[k] + pi];
+        [pr, pi] = [pr * x[k] - pi * y[k] + c[j], pr * y[k] + pi * x[k]];
+      }
+      const p2 = pr * pr + pi * pi;
+      if (p2 < 1e-200) continue;
+      let qr = (dr * pr + di * pi) / p2, qi = (di * pr - dr * pi) / p2;
+      for (let j = 0; j < n; j++) {
+        const u = x[k] - x[j], v = y[k] - y[j], d2 = u * u + v * v;
+        if (j !== k && d2 > 1e-200) { qr -= u / d2; qi += v / d2; }
+      }
+      const q2 = qr * qr + qi * qi;
+      x[k] -= qr / q2; y[k] += qi / q2;
+      moved = Math.max(moved, 1 / Math.sqrt(q2));
+    }
+    if (moved < 1e-15 * size) break;
+  }
+  return range(n).map((k) => [x[k], y[k]]);
 }
 
 // One-step growth of the test equation u' = lambda u, z = h lambda: the stability function of each scheme of numdl.

@@ -154,5 +154,6 @@ print(error, residual)
     "In numdl: `numdl experiment run picard-condition` does the same on Shaw's problem, and `numdl.regularize.ridge.picard` finds the noise level by itself.",
   ],
   trials: [1e-10, 1e-6, 1e-4, 1e-3, 1e-2, 0.1].flatMap((noise, i) => [["truncate", 5 + 9 * i], ["tikhonov", 8 + 8 * i], ["truncate", 64 - 7 * i], ["tikhonov", 60 - 9 * i]].map(([filter, cut]) => ({ noise, cut, filter, seed: 1 + i }))),
+  tolerance: 1e-8, // rounding times the condition number, 4e7
   compare: (n) => ({ s: n.s, coefficients: n.coefficients, f: n.f, x: n.x, residual: [n.residual, Math.hypot(...n.beta)], errors: n.errors.slice(0, 50), best: n.best }),
 };
