@@ -10,6 +10,7 @@ from numdl.analysis.stability import amplification
 from numdl.course.site import grids
 from numdl.data.problems.inverse_problems import deblurring
 from numdl.flow import BasisInTime, get_activation, get_dynamics, get_scheme, serial
+from numdl.flow.march.multigrid import Cycles, solve_recursion
 from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.models import ResNet
 from numdl.regularize.ridge import decompose, ridge_path
@@ -206,7 +207,73 @@ def double_descent(settings):
     }
 
 
+@functools.cache
+def turning(nt):
+    """RK4 through linear layers whose weights turn with time, compiled once for any speed and size."""
+    J = jnp.array([[0.0, -1.0], [1.0, 0.0]])
+
+    def rate(t, u, theta, size, speed):
+        Q = jnp.cos(speed * t) * jnp.eye(2) + jnp.sin(speed * t) * J
+        return Q @ jnp.array([[0.5, size], [-size, -1.0]]) @ Q.T @ u
+
+    def march(size, speed, T):
+        field = functools.partial(rate, size=size, speed=speed)
+        weights = {"K": jnp.zeros((1, 1))}
+        return serial(
+            get_scheme("rk4"), field, BasisInTime(nt, 1, "legendre"), weights, jnp.array([1.0, 0.0]), 0.0, T / nt
+        )
+
+    return jax.jit(march)
+
+
+@in_float64
+def rotation(settings):
+    size, speed = settings["size"], float(settings["speed"])
+    K0, J = np.array([[0.5, size], [-size, -1.0]]), np.array([[0.0, -1.0], [1.0, 0.0]])
+    return {
+        "frozen": np.linalg.eigvals(K0).real.max(),
+        "growth": np.linalg.eigvals(K0 - speed * J).real.max(),
+        "orbit": np.ravel(turning(60)(size, speed, 3.0)),
+        "end": np.linalg.norm(turning(1200)(size, speed, 12.0)[-1]),
+    }
+
+
+@functools.cache
+def two_levels(factor, most):
+    """Multigrid in time for 256 layers that multiply by a complex number, compiled once for any number."""
+
+    def times(a, u):
+        return jnp.stack([a[0] * u[0] - a[1] * u[1], a[0] * u[1] + a[1] * u[0]])
+
+    def run(fine, coarse):
+        data = [jnp.tile(fine, (256, 1)), jnp.tile(coarse, (256 // factor, 1))]
+        how = Cycles(factor, most, 0.0, f_cycle=False, fcf=False, place=lambda tree: tree)
+        return solve_recursion(times, data, jnp.zeros((256, 2)), jnp.array([1.0, 0.0]), how)
+
+    return jax.jit(run)
+
+
+@in_float64
+def layer_parallel(settings):
+    rate = np.array({"decaying": [-1.0, 0.0], "turning": [0.0, 1.5], "growing": [0.5, 0.0]}[settings["flow"]])
+    factor, one = int(settings["factor"]), np.array([1.0, 0.0])
+    found = two_levels(factor, settings["cycle"])(one + rate / 64, one + factor * rate / 64)
+    states = found.states[1:]
+    return {
+        "ends": states[factor - 1 :: factor].ravel(),
+        "residuals": found.residuals[:3],
+        "inner": inner(states, factor),
+    }
+
+
+def inner(states, factor):
+    """States within the blocks; their ends are those of the sweep before the correction."""
+    return np.delete(np.asarray(states), np.s_[factor - 1 :: factor], axis=0).ravel()
+
+
 REFERENCES = {
+    "layer_parallel": layer_parallel,
+    "rotation": rotation,
     "double_descent": double_descent,
     "picard": picard,
     "choosing_alpha": choosing_alpha,

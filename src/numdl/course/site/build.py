@@ -134,12 +134,8 @@ def _as_function(stem: str, source: str) -> str:
         names.append(found[2])
         return f"{found[1]} {found[2]}"
 
-    source = re.sub(
-        r'^import (\{(?:(?! as )[^}])*\}) from "[./\w-]*?([\w-]+)\.mjs";$',
-        r'const \1 = numdl.use("\2");',
-        source,
-        flags=re.M,
-    )
+    imported = r'^import (\{(?:(?! as )[^}])*\}) from "[./\w-]*?([\w-]+)\.mjs";$'
+    source = re.sub(imported, r'const \1 = numdl.use("\2");', source, flags=re.M)
     source = re.sub(r"^export (const|let|function|class) (\w+)", take, source, flags=re.M)
     odd = re.search(r"^(import\b.*[\"'{*]|export\b).*$", source, flags=re.M)
     if odd:
