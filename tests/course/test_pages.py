@@ -64,10 +64,10 @@ def test_a_page_shows_the_numbers_of_numdl(by_node, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_wrong_digit_is_seen(by_node, page):
-    found = json.loads(json.dumps(by_node[page]))
-    name = next(iter(found["trials"][3]["numbers"]))
-    value = np.asarray(found["trials"][3]["numbers"][name], float)
-    found["trials"][3]["numbers"][name] = (value * (1 + 10 * found["tolerance"]) + 1e-300).tolist()
+    found = json.loads(json.dumps({**by_node[page], "trials": by_node[page]["trials"][3:4]}))
+    name = next(iter(found["trials"][0]["numbers"]))
+    value = np.asarray(found["trials"][0]["numbers"][name], float)
+    found["trials"][0]["numbers"][name] = (value * (1 + 10 * found["tolerance"]) + 1e-300).tolist()
     assert worst(page, found)[0] > found["tolerance"]
 
 

@@ -159,6 +159,6 @@ for K, b in zip(net["K"], net["b"]):
     "In numdl: `numdl check run data.csv` draws the same picture for a network of yours; `numdl experiment run stability-toy` shows the landscape of such a misfit.",
   ],
   tolerance: 1e-7, // eigenvalues that nearly coincide are known to the root of rounding only
-  trials: RUNS.flatMap(([run], k) => [[0, 1, 2, 3, 4, 5, 6, 7, 9, 11, LAST], [0, 3, 5, 8, 10, 12, LAST], [0, 6, LAST]][k].map((snapshot, i) => ({ run, snapshot, march: MARCHES[i % 3][0] }))),
+  trials: RUNS.flatMap(([run], k) => [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, LAST], [0, 3, 6, 8, 10, LAST], [6, LAST]][k].map((snapshot, i) => ({ run, snapshot, march: MARCHES[k === 2 ? 1 : i % 3][0] }))),
   compare: (n) => ({ largest: n.layers.map((l) => l.largest), outside: n.layers.map((l) => l.outside), real: n.all.map((o) => o.z[0]).sort((a, b) => a - b), imaginary: n.all.map((o) => Math.abs(o.z[1])).sort((a, b) => a - b), misfits: [n.train, n.test], remarched: n.remarched }),
 };
