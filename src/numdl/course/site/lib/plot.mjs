@@ -115,11 +115,11 @@ export class Plot {
   }
 
   // The key stands above the figure and never covers data.
-  name(label, color, kind) {
+  name(label, color, kind, faint = false) {
     if (!label || this.labels.has(label)) return;
     this.labels.add(label);
     const item = add(this.legend, "span", { class: `key c-${color}` }), svg = item.appendChild(document.createElementNS(NS, "svg"));
-    set(svg, { viewBox: "0 0 20 10", class: "swatch", "aria-hidden": "true" });
+    set(svg, { viewBox: "0 0 20 10", class: `swatch${faint ? " faint" : ""}`, "aria-hidden": "true" });
     if (kind === "line" || kind === "dash") this.make("line", { x1: 0, x2: 20, y1: 5, y2: 5, class: "stroke", ...(kind === "dash" ? { "stroke-dasharray": "5 3" } : {}) }, svg);
     else if (kind === "area") this.make("rect", { x: 1, y: 0, width: 18, height: 10, class: "area" }, svg);
     else this.shape(kind, 10, 5, 4, svg);
@@ -134,7 +134,7 @@ export class Plot {
       open = true;
     }
     this.make("path", { d: d + (close ? "Z" : ""), class: `stroke c-${color}${faint ? " faint" : ""}`, "stroke-width": width, ...(dash ? { "stroke-dasharray": dash } : {}) });
-    this.name(label, color, dash ? "dash" : "line");
+    this.name(label, color, dash ? "dash" : "line", faint);
   }
 
   area(xs, low, high, { color = "blue", label = "" } = {}) {

@@ -75,7 +75,7 @@ export const page = {
     {
       frame: (n) => ({ title: "Residual: should be as large as the noise", x: axis, y: { min: n.explained / 30, max: 1.5 * n.scale, log: true, label: "|A x − c|" }, height: 265 }),
       draw(plot, n, s, { change }) {
-        plot.across(n.explained, { color: "purple", label: "norm of the noise" });
+        plot.across(n.explained, { color: "grey", label: "norm of the noise" });
         criterion(plot, n, s, "r", "purple", change);
         marks(plot, n, s, (i) => ALPHAS[i], (i) => n.path[i].r, ["discrepancy"]);
       },
