@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from page_references import REFERENCES
 
+from numdl.course.site import grids
 from numdl.course.site.build import pages
 
 PAGES = {page.slug: page for page in pages()}
@@ -122,3 +123,19 @@ def test_exercises_tell_right_from_wrong(by_node, page):
             right, wrong = pair
             assert right["passed"] and not wrong["passed"], pair
             assert wrong["say"]
+
+
+@pytest.mark.thorough
+def test_the_data_of_pages_are_those_that_numdl_computes():
+    (x, c), _ = grids.rows()
+    data = grids.read("spectra_data")
+    np.testing.assert_array_equal(x, data["x"])
+    np.testing.assert_array_equal(c, data["c"])
+    for again, kept in zip(grids.spectra(5, 2), data["runs"]["5"]["nets"], strict=False):
+        for name, value in again.items():
+            np.testing.assert_allclose(value, kept[name], rtol=1e-3, atol=1e-3)
+    kept = grids.read("descent_data")["noise"]["0.3"]
+    for rule, values in grids.double_descent(0.3, grids.SIZES[:3]).items():
+        np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
+    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, spectra_data"):
+        grids.read("weather")

@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from numdl.cli import main
 from numdl.course.site.build import HERE, build, bundle, pages
 
 BROWSER = next(
@@ -74,6 +75,13 @@ def test_a_module_that_cannot_be_bundled_is_refused(tmp_path, line):
 def test_names_of_modules_differ():
     names = [path.stem for path in HERE.rglob("*.mjs")]
     assert len(set(names)) == len(names)
+
+
+def test_the_command_writes_the_site_and_says_what_it_cannot_use(tmp_path, capsys):
+    assert main(["course", "build", "--out", str(tmp_path / "site")]) == 0
+    assert capsys.readouterr().out == f"Course  {tmp_path / 'site' / 'index.html'}\n"
+    assert main(["course", "build", "--out", str(tmp_path)]) == 1
+    assert "Give another name" in capsys.readouterr().err
 
 
 @pytest.mark.slow
