@@ -118,5 +118,7 @@ def test_the_wheel_alone_works_as_a_command(alone):
     assert len(alone("numdl", "predict", "run", "table.csv").splitlines()) == 41
     alone("numdl", "check", "run", "table.csv", "--out", "check.html")
     alone("numdl", "experiment", "run", "semi-convergence", "--quick", "--out", "experiments")
+    alone("numdl", "course", "build", "--out", "site")
+    assert (alone.home / "site" / "index.html").exists()
     assert (alone.home / "check.html").exists() and any((alone.home / "experiments").rglob("*.json"))
     assert alone("python", "-m", "numdl", "--version") == f"numdl {numdl.__version__}\n"

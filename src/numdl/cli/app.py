@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 experiments = typer.Typer(help="List and run the experiments of the course.", no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
+course = typer.Typer(help="Show the course in the browser, or write it as a website.")
+app.add_typer(course, name="course")
 
 
 def _show_version(wanted: bool) -> None:
@@ -271,3 +273,25 @@ def run_experiment(
     from numdl.cli.course import run_one
 
     raise typer.Exit(run_one(name, out, quick=quick))
+
+
+@course.callback(invoke_without_command=True)
+def show_course(
+    context: typer.Context,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the pages in a browser.")] = True,
+) -> None:
+    """Show the interactive course on this machine; Ctrl-C ends it."""
+    if context.invoked_subcommand is None:
+        from numdl.cli.course import show_pages
+
+        show_pages(browser=browser)
+
+
+@course.command("build")
+def build_course(
+    out: Annotated[Path, typer.Option(help="Folder for the website.")] = Path("site"),
+) -> None:
+    """Write the course as a website that works from any folder or web server."""
+    from numdl.cli.course import build_pages
+
+    typer.echo(f"Course  {build_pages(out)}")

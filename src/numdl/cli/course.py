@@ -1,6 +1,6 @@
-"""Commands ``numdl demo`` and ``numdl experiment``.
+"""Commands ``numdl demo``, ``numdl experiment`` and ``numdl course``.
 
-How do the commands ``numdl demo`` and ``numdl experiment`` reach the experiments?
+How do the commands of the course reach its experiments and its pages?
 """
 
 from __future__ import annotations
@@ -58,3 +58,37 @@ def run_one(name: str, out: Path, *, quick: bool) -> int:
     with blame_input(OSError):
         result = course.run(name, out, quick=quick)
     return DONE if result["passed"] else MISTAKE
+
+
+def show_pages(*, browser: bool) -> None:
+    """Serve the pages of the course on this machine until Ctrl-C.
+
+    Args:
+        browser: whether a browser is opened.
+
+    Raises:
+        UserError: no port is free, or no temporary folder can be written.
+    """
+    from numdl.course.site.serve import serve
+
+    # Whoever reads the address from a pipe waits for it.
+    with blame_input(OSError):
+        serve(lambda line: print(line, flush=True), browser=browser)
+
+
+def build_pages(out: Path) -> Path:
+    """Write the pages of the course as a website.
+
+    Args:
+        out: folder; empty, or with an earlier site.
+
+    Returns:
+        The page with the table of contents.
+
+    Raises:
+        UserError: the folder holds something else, or cannot be written.
+    """
+    from numdl.course.site.build import build
+
+    with blame_input():
+        return build(out)

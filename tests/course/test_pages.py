@@ -1,0 +1,141 @@
+"""Pages of the course: their JavaScript gives numdl's numbers, their Python prints them, their claims give reasons."""
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_references import REFERENCES
+
+from numdl.course.site import grids
+from numdl.course.site.build import pages
+
+PAGES = {page.slug: page for page in pages()}
+DRIVER = Path(__file__).with_name("pages_in_node.mjs")
+
+
+@pytest.fixture(scope="session")
+def by_node():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the pages' JavaScript was not compared with numdl")
+    call = [node, str(DRIVER), *(str(page.path) for page in PAGES.values())]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return {Path(path).stem: found for path, found in json.loads(done.stdout).items()}
+
+
+def deviation(shown, wanted):
+    """Largest difference of two arrays, over the largest entry; infinite where they are not finite in one only."""
+    shown, wanted = np.asarray(shown, float), np.asarray(wanted, float)
+    assert shown.shape == wanted.shape
+    both = np.isfinite(shown) & np.isfinite(wanted)
+    if not np.array_equal(shown[~both], wanted[~both], equal_nan=True):
+        return np.inf
+    return np.max(np.abs(shown - wanted)[both], initial=0.0) / np.max(np.abs(wanted[both]), initial=1e-300)
+
+
+def worst(page, found):
+    """Largest deviation over all settings and numbers of a page, and where it is."""
+    apart = (
+        (deviation(trial["numbers"][name], value), name, trial["settings"])
+        for trial in found["trials"]
+        for name, value in REFERENCES[page](trial["settings"]).items()
+    )
+    return max(apart, key=lambda one: one[0])
+
+
+def test_every_page_has_a_reference():
+    assert set(REFERENCES) == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_the_numbers_of_numdl(by_node, page):
+    found = by_node[page]
+    assert len(found["trials"]) >= 20
+    assert all(set(trial["numbers"]) == set(REFERENCES[page](trial["settings"])) for trial in found["trials"][:1])
+    size, name, settings = worst(page, found)
+    print(f"{page}: at most {size:.1e} apart ({name}), allowed {found['tolerance']:g}")
+    assert size <= found["tolerance"], (name, settings)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_wrong_digit_is_seen(by_node, page):
+    found = json.loads(json.dumps({**by_node[page], "trials": by_node[page]["trials"][3:4]}))
+    name = next(iter(found["trials"][0]["numbers"]))
+    value = np.asarray(found["trials"][0]["numbers"][name], float)
+    found["trials"][0]["numbers"][name] = (value * (1 + 10 * found["tolerance"]) + 1e-300).tolist()
+    assert worst(page, found)[0] > found["tolerance"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_prints_its_numbers(by_node, page):
+    prints_its_numbers(by_node[page]["start"])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("page", PAGES)
+def test_it_prints_them_at_other_settings_too(by_node, page):
+    for one in by_node[page]["trials"][1::7]:
+        prints_its_numbers(one)
+
+
+def prints_its_numbers(one):
+    assert len(one["code"].strip().splitlines()) <= 24
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        exec(one["code"], {})
+    np.testing.assert_allclose([float(word) for word in told.getvalue().split()], one["prints"], rtol=1e-5, atol=1e-14)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_claims_that_fail_give_their_reason(by_node, page):
+    seen = {}
+    for one in (by_node[page]["start"], *by_node[page]["trials"]):
+        for i, claim in enumerate(one["claims"]):
+            assert claim["found"], claim
+            assert claim["holds"] or claim["why"], claim
+            assert "NaN" not in claim["found"] and "undefined" not in claim["found"], claim
+            seen.setdefault(i, set()).add(claim["holds"])
+    assert len(seen) >= 2
+    assert {False, True} <= set().union(*seen.values()), "no setting of the trials breaks a claim"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_controls_start_where_they_can_stand(by_node, page):
+    controls = by_node[page]["controls"]
+    assert 1 <= len(controls) <= 3
+    for control in controls.values():
+        if control["kind"] == "choice":
+            assert control["value"] in [name for name, _ in control["options"]]
+        else:
+            assert control["min"] <= control["value"] <= control["max"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_exercises_tell_right_from_wrong(by_node, page):
+    for pair in by_node[page]["solutions"]:
+        if pair is not None:
+            right, wrong = pair
+            assert right["passed"] and not wrong["passed"], pair
+            assert wrong["say"]
+
+
+@pytest.mark.thorough
+def test_the_data_of_pages_are_those_that_numdl_computes():
+    (x, c), _ = grids.rows()
+    data = grids.read("spectra_data")
+    np.testing.assert_array_equal(x, data["x"])
+    np.testing.assert_array_equal(c, data["c"])
+    for again, kept in zip(grids.spectra(5, 2), data["runs"]["5"]["nets"], strict=False):
+        for name, value in again.items():
+            np.testing.assert_allclose(value, kept[name], rtol=1e-3, atol=1e-3)
+    kept = grids.read("descent_data")["noise"]["0.3"]
+    for rule, values in grids.double_descent(0.3, grids.SIZES[:3]).items():
+        np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
+    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, spectra_data"):
+        grids.read("weather")

@@ -1,0 +1,160 @@
+"""The course as a website: what is written, what is served to whom, and what a real browser makes of it."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from numdl.cli import main
+from numdl.course.site.build import HERE, build, bundle, pages
+
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("course") / "site").parent
+
+
+def test_every_page_is_written_and_listed(site):
+    index = (site / "index.html").read_text()
+    assert len(pages()) >= 3
+    for page in pages():
+        assert page.question in (site / f"{page.slug}.html").read_text()
+        assert f'href="{page.slug}.html"' in index
+    assert len({page.id for page in pages()}) == len(pages())
+
+
+def test_files_lead_nowhere_but_to_each_other(site):
+    for path in site.glob("*.html"):
+        text = path.read_text()
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in text
+        assert "<script>" not in text and "style=" not in text and " on" + "click" not in text
+        for target in re.findall(r'(?:href|src)="([^"]*)"', text):
+            assert target == "data:," or (site / target).is_file(), (path.name, target)
+    for path in [*site.glob("assets/*.js"), *site.glob("assets/*.css"), *site.glob("assets/katex/*.css")]:
+        assert not re.search(r"fetch\(|XMLHttpRequest|import\(|url\((?!fonts/|#)", path.read_text()), path.name
+    assert (site / "assets/katex/LICENSE").is_file()
+    fonts = re.findall(r"url\((fonts/[^)]*)\)", (site / "assets/katex/katex.min.css").read_text())
+    assert fonts and all(name.endswith(".woff2") and (site / "assets/katex" / name).is_file() for name in fonts)
+
+
+def test_a_site_is_written_again_and_other_folders_are_refused(site, tmp_path):
+    assert build(site).exists()
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"build\(out=.*holds files that are not of a site.*Give another name"):
+        build(tmp_path)
+    with pytest.raises(ValueError, match="is a file"):
+        build(tmp_path / "thesis.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import { a as b } from "./plot.mjs";',
+        'import thing from "./plot.mjs";',
+        "export default 3;",
+        'import "./plot.mjs";',
+    ],
+)
+def test_a_module_that_cannot_be_bundled_is_refused(tmp_path, line):
+    path = tmp_path / "odd.mjs"
+    path.write_text(f"{line}\n")
+    with pytest.raises(ValueError, match=r"odd\.mjs has the line"):
+        bundle([path])
+
+
+def test_names_of_modules_differ():
+    names = [path.stem for path in HERE.rglob("*.mjs")]
+    assert len(set(names)) == len(names)
+
+
+def test_the_command_writes_the_site_and_says_what_it_cannot_use(tmp_path, capsys):
+    assert main(["course", "build", "--out", str(tmp_path / "site")]) == 0
+    assert capsys.readouterr().out == f"Course  {tmp_path / 'site' / 'index.html'}\n"
+    assert main(["course", "build", "--out", str(tmp_path)]) == 1
+    assert "Give another name" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_course_is_served_to_this_machine_until_it_is_interrupted():
+    call = [sys.executable, "-m", "numdl", "course", "--no-browser"]
+    running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", running.stdout.readline())[0]
+        with urllib.request.urlopen(address) as answer:
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert "Numerical methods" in answer.read().decode()
+        with urllib.request.urlopen(address + "assets/course.js") as answer:
+            assert answer.headers["Content-Type"].startswith("text/javascript")
+        for path, host, code in (("assets/", None, 404), ("../../etc/passwd", None, 404), ("", "evil.example", 421)):
+            request = urllib.request.Request(address + path, headers={"Host": host} if host else {})
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request)
+            refused.value.close()
+            assert refused.value.code == code
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+        running.wait()
+        running.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no page was opened")
+    if BROWSER is None:
+        pytest.skip("no Chromium is installed: no page was opened")
+    with playwright.sync_playwright() as driver:
+        given = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        found = driver.chromium.launch(executable_path=BROWSER, headless=True, args=given)
+        yield found
+        found.close()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("slug", [page.slug for page in pages()])
+def test_a_page_lives_in_a_browser(browser, site, slug, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page, said, asked = context.new_page(), [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / f"{slug}.html").as_uri())
+    assert page.locator(".katex").count() > 3 and page.locator(".katex-error").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator(".guess button").first.click()
+    assert page.locator(".guess .reply").inner_text()
+    for slider in page.locator(".sentence input[type=range]:enabled").all():
+        before = page.locator(".stage").inner_html()
+        for key in ("Home", "ArrowRight", "End"):
+            slider.press(key)
+        assert page.locator(".stage").inner_html() != before, slider.get_attribute("name")
+    for choice in page.locator(".sentence select").all():
+        for value in choice.locator("option").evaluate_all("all => all.map((one) => one.value)"):
+            choice.select_option(value)
+    for button in page.locator(".tools button").all():
+        button.click()
+    assert "#" not in page.url or page.url.endswith("#")  # the last button resets
+    for handle in page.locator(".handle").all()[:1]:
+        handle.focus()
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("document.activeElement.classList.contains('handle')")
+    for form in page.locator(".exercise form").all():
+        form.locator("button[type=submit]").click()
+    assert all(reply.inner_text() for reply in page.locator(".exercise .reply").all())
+    assert page.locator(".claims li").count() >= 2 and "NaN" not in page.locator("main").inner_text()
+    assert page.locator("svg path[d*='NaN'], svg [cx=NaN], svg [x1=NaN]").count() == 0
+    assert said == []
+    assert asked and all(url.startswith(("file:", "data:")) for url in asked)
+    context.close()
