@@ -35,7 +35,8 @@ def stand_in(monkeypatch):
 
     monkeypatch.setattr(fit, "write_page", lambda summary, path: path.write_text(summary.title))
 
-    monkeypatch.setattr(models, "MOST_ROWS", 0)  # so that networks are what is chosen
+    for name in ("MOST_ROWS", "CLASS_ROWS"):  # so that networks are what is chosen
+        monkeypatch.setattr(models, name, 0)
 
     for name in ("ResNetRegressor", "ResNetClassifier"):
         getattr(estimators, name)  # known to the codec before the stand-in takes its place

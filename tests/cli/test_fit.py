@@ -21,6 +21,7 @@ def test_a_fit_writes_model_report_and_summary(numdl, csv_file, tmp_path, stand_
         "model.numdl",
         "options.json",
         "report.html",
+        "report.json",
         "summary.numdl",
     ]
     assert "60 rows, 6 columns" in end.out
@@ -251,7 +252,7 @@ def test_a_read_only_place_is_refused(numdl, csv_file, tmp_path, monkeypatch):
 
 
 def test_an_unexpected_error_asks_for_a_report(numdl, csv_file, tmp_path, monkeypatch, stand_in):
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(stand_in.Regressor, "summary", broken)

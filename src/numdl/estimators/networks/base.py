@@ -62,6 +62,9 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
 
     _label: ClassVar[str] = "numdl network"
 
+    _keeps: ClassVar[bool] = False
+    """Whether the checkpoint stays when the fit is done, for a caller that removes it when the model is stored."""
+
     @with_callbacks
     def fit(
         self,

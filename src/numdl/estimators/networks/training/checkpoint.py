@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numdl.container import read_container, write_container
 from numdl.contracts import Iterate, Result, Status
 from numdl.estimators.common.codec import Encoder, decode
+from numdl.estimators.common.saving import versions
 from numdl.estimators.networks.settings import Start
 from numdl.estimators.networks.training.trainer import Run, Trainer
 from numdl.models import Network
@@ -47,7 +49,7 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, key: str, seed: int) -> None:
         self.path, self.key, self.seed = Path(path), key, seed
-        self.written = -np.inf
+        self.written, self.failed = -np.inf, False
         if not self.path.parent.is_dir():
             raise FileNotFoundError(
                 f"checkpoint={str(path)!r}: the folder {str(self.path.parent)!r} does not exist. Create it first."
@@ -58,7 +60,7 @@ class Checkpoint:
         return int(self._read()[1]["seed"]) if self.path.exists() else None
 
     def store(self, trainer: Trainer, *, force: bool = False) -> None:
-        """Write all runs, unless that was done a moment ago."""
+        """Write all runs, unless that was done a moment ago; where it cannot be written the fit goes on without."""
         now = time.perf_counter()
         if not force and now - self.written < SECONDS:
             return
@@ -69,7 +71,17 @@ class Checkpoint:
             arrays |= {f"{i}/{j}": np.asarray(leaf) for j, leaf in enumerate(leaves)}
             runs.append(header | {"leaves": len(leaves)})
         header = {"key": self.key, "seed": self.seed, "runs": runs, "elapsed": trainer.elapsed}
-        write_container(self.path, arrays, header, kind="checkpoint")
+        header["versions"] = versions()
+        try:
+            write_container(self.path, arrays, header, kind="checkpoint")
+        except OSError as error:
+            if not self.failed:
+                warnings.warn(
+                    f"{error} The fit goes on, but a kill would cost what it learns until there is space.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            self.failed = True
         self.written = time.perf_counter()
 
     def restore(self, trainer: Trainer) -> None:
