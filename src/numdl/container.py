@@ -115,14 +115,22 @@ def read_container(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str
         )
     if not whole:
         raise ValueError(f"{call}: the file is damaged (its checksum is wrong); copy it again, or make it again.")
-    if metadata["kind"] != kind:
-        raise ValueError(f"{call}: the file holds a {metadata['kind']}, needed is a {kind}; give another file.")
+    if metadata.get("kind") != kind:
+        raise ValueError(f"{call}: the file holds a {metadata.get('kind')}, needed is a {kind}; give another file.")
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    arrays = load(content)
-    order = json.loads(metadata["order"])
-    # copies, so that arrays can be written to whatever safetensors returns
-    return {name: np.array(arrays[name]) for name in order}, json.loads(metadata["header"])
+    try:
+        arrays = load(content)  # which allocates nothing that the file does not hold
+        order, header = json.loads(metadata["order"]), json.loads(metadata["header"])
+        if not isinstance(header, dict):
+            raise TypeError("header")
+        # copies, so that arrays can be written to whatever safetensors returns
+        return {name: np.array(arrays[name]) for name in order}, header
+    except (SafetensorError, ValueError, LookupError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"{call}: arrays and header do not fit together ({type(error).__name__}); make the file again."
+        ) from None
 
 
 def _check_kind(call: str, kind: str) -> None:

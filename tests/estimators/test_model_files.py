@@ -185,3 +185,13 @@ def test_a_checkpoint_names_its_versions_and_can_outlive_the_fit(tmp_path):
     again = regressor(max_iter=6, checkpoint=tmp_path / "file").fit(X, Y, observe=seen.append)
     assert not seen and not (tmp_path / "file").exists()
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_a_checkpoint_of_another_network_names_the_versions(tmp_path):
+    file = tmp_path / "file"
+    regressor(checkpoint=file).fit(X, Y, observe=interrupt_at(1, 3))
+    arrays, header = container.read_container(file, kind="checkpoint")
+    for change in ({"0/0": arrays["0/0"][..., :1]}, {"0/0": arrays["0/0"].ravel()[:0]}):
+        container.write_container(file, arrays | change, header, kind="checkpoint")
+        with pytest.raises(ValueError, match=r"its parts do not fit together .* It was made with .*'numdl'"):
+            regressor(checkpoint=file).fit(X, Y)

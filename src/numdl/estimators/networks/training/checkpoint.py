@@ -89,12 +89,21 @@ class Checkpoint:
         if not self.path.exists():
             return
         arrays, header = self._read()
-        for i, stored in enumerate(header["runs"]):
-            net = decode(stored["net"], arrays)
-            leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
-            start = Start(*stored["start"])
-            trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
-        trainer.began -= header["elapsed"]
+        try:
+            for i, stored in enumerate(header["runs"]):
+                net = decode(stored["net"], arrays)
+                leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
+                start = Start(*stored["start"])
+                trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
+            trainer.began -= float(header["elapsed"])
+        except Exception as error:  # the checksum of the file authenticates nobody, and versions differ
+            if str(error).startswith("load"):
+                raise
+            raise ValueError(
+                f"checkpoint={str(self.path)!r}: its parts do not fit together ({type(error).__name__}: {error}). It "
+                f"was made with {header.get('versions', 'an older numdl')}, this is {versions()}. Use those, or delete "
+                "the file to start anew."
+            ) from None
 
     def remove(self) -> None:
         """Delete the file: the fit is done."""
@@ -143,6 +152,11 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
     *flat, table = leaves
     filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
     p, aux, value, state, memory, best_p, best_aux, best_memory, head = filled
+    for found in ((p, aux), (best_p, best_aux), (best_p, head)):
+        if [np.shape(leaf) for leaf in jax.tree.leaves(found)] != [
+            np.shape(leaf) for leaf in jax.tree.leaves((tree[0], tree[1]))
+        ]:
+            raise ValueError("weights of another network")
     p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]
     best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))
