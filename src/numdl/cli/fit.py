@@ -22,7 +22,7 @@ from numdl.cli.models import REPEATED, check_model, check_processes, choose_mode
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare
 from numdl.cli.processes import Job, joined
-from numdl.cli.show import UNFINISHED, Progress, show_end, show_start
+from numdl.cli.show import UNFINISHED, Progress, show_end, show_start, terminal
 from numdl.container import FullDisk
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
@@ -67,7 +67,7 @@ def _run(
     quiet: bool,
 ) -> int:
     """``run_fit`` in one of the processes of the command; folder, its lock and its files are the first one's."""
-    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=not job.first)
+    console, errors = terminal(quiet), Console(stderr=True, quiet=not job.first)
 
     def check() -> None:
         options.check()

@@ -20,7 +20,7 @@ from numdl import __version__, checks
 from numdl.container import read_container, write_container
 from numdl.estimators.common.codec import ESTIMATORS, Encoder, fitting, known_estimators, restored
 from numdl.estimators.common.leaving import ExportMixin
-from numdl.export import CannotExport, Description, describe
+from numdl.export import DESCRIBERS, CannotExport, Description, describe
 
 LIBRARIES = ("jax", "numpy", "scipy", "scikit-learn")
 """Whose versions a model file records."""
@@ -84,6 +84,8 @@ class SaveMixin(ExportMixin):
 
     def _formula(self, *, std: bool = True) -> Description | None:
         """The description where there is one, which gives numbers too."""
+        if not any(base.__name__ in DESCRIBERS and base.__module__.startswith("numdl.") for base in type(self).__mro__):
+            return None  # graphs, and classes of somebody's own
         try:
             described = describe(self, std=std)
         except CannotExport:
