@@ -185,7 +185,7 @@ def test_a_failed_write_leaves_the_former_file(file, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"cannot be written \(No space left on device\)"):
+    with pytest.raises(OSError, match=r"is full \(No space left on device\)"):
         write_container(file, {"a": np.zeros(9)}, {}, kind="model")
     assert file.read_bytes() == before
     assert os.listdir(file.parent) == [file.name]

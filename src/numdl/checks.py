@@ -576,3 +576,18 @@ def _fits(found: tuple[int, ...], needed: Shape) -> bool:
 
 def _shape(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+_MARKS = {code: f"[U+{code:04X}]" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def unmarked(text: str) -> str:
+    """Text with the marks that turn its direction shown instead of obeyed: what looks like one name is that name.
+
+    Args:
+        text: for people.
+
+    Returns:
+        The same with ``[U+202E]`` for such a mark.
+    """
+    return text.translate(_MARKS)

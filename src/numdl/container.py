@@ -4,7 +4,11 @@ How do arrays and a JSON header become one file that is read back exactly, or re
 
 The file is a safetensors file: no pickle, nothing in it can run. Its metadata hold the format name, the format version,
 what kind of content it is, the header as JSON, and a SHA-256 digest. The digest covers every byte of the file, with the
-64 characters of the digest itself read as zeros: whatever is altered or missing is noticed.
+64 characters of the digest itself read as zeros: whatever damage alters or takes away is noticed.
+
+The digest shows damage, it does not authenticate: who changes a file on purpose can compute it anew, and the file then
+predicts what they like. Nothing in a file can run, and what does not fit together is refused; still, take files from
+people whom you trust, or compare the SHA-256 of the whole file with one that came another way.
 
 Source: the safetensors format, https://github.com/huggingface/safetensors (8 bytes length, JSON, arrays).
 """
@@ -12,6 +16,7 @@ Source: the safetensors format, https://github.com/huggingface/safetensors (8 by
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -29,6 +34,13 @@ KINDS = ("model", "checkpoint", "summary")
 _ZEROS = b'"sha256":"' + b"0" * 64 + b'"'
 _DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES += ("float16", "float32", "float64")
+
+
+class FullDisk(OSError):
+    """A file that cannot be written, as the disk, or what the user may have of it, is full."""
+
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
 def write_container(
@@ -49,7 +61,7 @@ def write_container(
         FileNotFoundError: the folder does not exist.
         ValueError: the path is a folder, the kind is unknown, an array holds something else than numbers, or the header
             is no JSON.
-        OSError: the file cannot be written, for instance because the disk is full.
+        OSError: the file cannot be written; `FullDisk` where the disk is full.
     """
     target = Path(os.path.realpath(path))
     call = f"write_container({str(path)!r})"
@@ -62,6 +74,8 @@ def write_container(
     try:
         with _neighbour(target, "xb") as file:
             file.write(content)
+    except FullDisk as error:
+        raise FullDisk(f"{call}: {error}") from None
     except OSError as error:
         raise type(error)(
             f"{call}: the file cannot be written ({error.strerror or error}); choose another place."
@@ -101,14 +115,22 @@ def read_container(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str
         )
     if not whole:
         raise ValueError(f"{call}: the file is damaged (its checksum is wrong); copy it again, or make it again.")
-    if metadata["kind"] != kind:
-        raise ValueError(f"{call}: the file holds a {metadata['kind']}, needed is a {kind}; give another file.")
+    if metadata.get("kind") != kind:
+        raise ValueError(f"{call}: the file holds a {metadata.get('kind')}, needed is a {kind}; give another file.")
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    arrays = load(content)
-    order = json.loads(metadata["order"])
-    # copies, so that arrays can be written to whatever safetensors returns
-    return {name: np.array(arrays[name]) for name in order}, json.loads(metadata["header"])
+    try:
+        arrays = load(content)  # which allocates nothing that the file does not hold
+        order, header = json.loads(metadata["order"]), json.loads(metadata["header"])
+        if not isinstance(header, dict):
+            raise TypeError("header")
+        # copies, so that arrays can be written to whatever safetensors returns
+        return {name: np.array(arrays[name]) for name in order}, header
+    except (SafetensorError, ValueError, LookupError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"{call}: arrays and header do not fit together ({type(error).__name__}); make the file again."
+        ) from None
 
 
 def _check_kind(call: str, kind: str) -> None:
@@ -208,7 +230,8 @@ def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[st
         IsADirectoryError: the path is a folder.
         FileNotFoundError: the folder of the path does not exist.
         PermissionError: the file or its folder cannot be written.
-        OSError: the path is a device, its name is too long, or the disk is full.
+        FullDisk: the disk is full.
+        OSError: the path is a device, or its name is too long.
     """
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
@@ -232,6 +255,8 @@ def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[st
     with contextlib.ExitStack() as stack:
         try:
             stream = stack.enter_context(_neighbour(target, "x", encoding="utf-8", errors="replace", newline="\n"))
+        except FullDisk:
+            raise
         except OSError as error:
             raise type(error)(
                 f"{call}({str(path)!r}): cannot write there ({error.strerror}). Choose another path."
@@ -245,6 +270,9 @@ def _neighbour(target: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
 
     Yields:
         The file, open.
+
+    Raises:
+        FullDisk: the disk is full.
     """
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -253,5 +281,11 @@ def _neighbour(target: Path, mode: str, **options: Any) -> Iterator[IO[Any]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise FullDisk(
+            f"the disk of {str(target)!r} is full ({error.strerror}); free some space, or choose another place."
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ class Net:
 class _StandIn(BaseEstimator):
     interrupt_at = None  # iteration at which Ctrl-C comes
     seen = None  # what the last fit was called with
+    _keeps = False
     _left_out = ("architecture_", "members_", "checkpoint")
 
     def __init__(self, max_iter=30, random_state=None, checkpoint=None, time_budget=None, width="auto", **other):
@@ -52,7 +53,7 @@ class _StandIn(BaseEstimator):
             observe(record | ({} if X_val is None else {"validation_error": 0.2}))
             write_container(self.checkpoint, {}, {"key": key, "iteration": i + 1}, kind="checkpoint")
         self._learn(np.column_stack([X, np.ones(len(X))]), y)
-        if self.status_.code == "converged":
+        if self.status_.code == "converged" and not self._keeps:
             import os
 
             os.unlink(self.checkpoint)

@@ -264,3 +264,19 @@ def test_an_unexpected_error_asks_for_a_report(numdl, csv_file, tmp_path, monkey
     end = numdl("--debug", "fit", csv_file, "--target", "price", "--out", tmp_path / "other")
     assert end.code == 70
     assert "Traceback" in end.err
+
+
+def test_marks_of_direction_are_shown_and_not_obeyed(numdl, tmp_path):
+    columns = {"a": np.arange(30.0), "pri\u202ece": np.arange(30.0)}
+    path = write_csv(tmp_path / "marks.csv", columns)
+    end = numdl("fit", path, "--target", "pri\u202ece", "--out", tmp_path / "run")
+    assert end.code == 0, end.err
+    assert "pri[U+202E]ce" in end.out and "\u202e" not in end.out
+    end = numdl("fit", path, "--target", "\u202ecost", "--out", tmp_path / "other")
+    assert end.code == 1 and "\u202e" not in end.err
+
+
+def test_marks_of_direction_on_the_page():
+    from numdl.report.template import document
+
+    assert "pri[U+202E]ce" in document("pri\u202ece", "")

@@ -56,6 +56,7 @@ def test_resume_of_a_finished_run_says_so(interrupted, numdl):
 def test_resume_before_the_first_checkpoint_starts_again(interrupted, numdl, tmp_path):
     (tmp_path / "run" / "checkpoint.numdl").unlink()
     (tmp_path / "run" / "report.html").unlink()
+    (tmp_path / "run" / "model.numdl").unlink()
     (tmp_path / "run" / ".0123456789abcdef.tmp").write_text("half a file")
     end = numdl(*interrupted, "--resume")
     assert end.code == 0
@@ -156,3 +157,125 @@ def test_ctrl_c_outside_the_training(numdl, csv_file, tmp_path, monkeypatch):
     assert (end.code, "the model is in" in end.err) == (130, True)
     assert numdl("fit", csv_file, "--target", "price", "--out", run, "--resume").code == 0
     assert json.loads((run / "options.json").read_text())["data"] == "flats.csv"
+
+
+@pytest.fixture
+def trained_once(numdl, csv_file, tmp_path, stand_in, monkeypatch):
+    """A run whose training is done, and which lacks what a kill at a place has kept from being written."""
+    from numdl.cli import fit
+
+    class Killed(BaseException):
+        """Like SIGKILL: nothing of the command catches it."""
+
+    def run(place):
+        def kill(*_):
+            raise Killed
+
+        args = ("fit", csv_file, "--target", "price", "--out", tmp_path / "run")
+        with monkeypatch.context() as patch:
+            patch.setattr(fit, place, kill)
+            with pytest.raises(Killed):
+                numdl(*args)
+        monkeypatch.setattr(fit, "fit_model", lambda *_: pytest.fail("trained again"))
+        return args
+
+    return run
+
+
+@pytest.mark.parametrize("place", ["write_summary", "write_json", "write_page", "show_end"])
+def test_a_kill_after_the_training_costs_no_training(trained_once, numdl, tmp_path, place):
+    args = trained_once(place)
+    model = (tmp_path / "run" / "model.numdl").read_bytes()
+    end = numdl(*args, "--resume")
+    assert end.code == 0, end.err
+    assert place == "show_end" or "is trained; its report follows" in end.out
+    assert (tmp_path / "run" / "model.numdl").read_bytes() == model
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"model.numdl", "options.json", "report.html", "summary.numdl"} <= names
+    assert not names & {"checkpoint.numdl", ".lock"} and not any(name.endswith(".tmp") for name in names)
+    assert "nothing to resume" in numdl(*args, "--resume").out
+
+
+def test_the_checkpoint_goes_last(numdl, csv_file, tmp_path, monkeypatch):
+    from numdl.cli import fit
+
+    seen = []
+    page = fit.write_page
+    monkeypatch.setattr(fit, "write_page", lambda *a: (seen.append((tmp_path / "checkpoint.numdl").exists()), page(*a)))
+    assert numdl("fit", csv_file, "--target", "price", "--out", tmp_path, "--overwrite").code == 0
+    assert seen == [True] and not (tmp_path / "checkpoint.numdl").exists()
+
+
+def full_disk(monkeypatch, *names):
+    """Writing files fails where they are to have one of these names, or in a folder of one."""
+    import errno
+    import os
+
+    from numdl import container
+
+    true = os.replace
+
+    def replace(source, target):
+        if any(name in str(target) for name in names):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return true(source, target)
+
+    monkeypatch.setattr(container.os, "replace", replace)
+
+
+def test_a_full_disk_at_the_page_is_named_and_costs_no_training(numdl, csv_file, tmp_path, monkeypatch):
+    from numdl.cli import fit
+
+    args = ("fit", csv_file, "--target", "price", "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        full_disk(patch, "summary.numdl")
+        end = numdl(*args)
+    assert end.code == 1 and "is full (No space left on device)" in end.err and "--resume" in end.err
+    assert end.err.count("Error") == 1 and not list((tmp_path / "run").glob(".*"))
+    monkeypatch.setattr(fit, "fit_model", lambda *_: pytest.fail("trained again"))
+    assert numdl(*args, "--resume").code == 0
+
+
+def test_a_full_disk_at_the_model_keeps_it_elsewhere(numdl, csv_file, tmp_path, monkeypatch):
+    from numdl.cli import fit
+
+    args = ("fit", csv_file, "--target", "price", "--out", tmp_path / "run")
+    (tmp_path / "refuge").mkdir()
+    monkeypatch.setattr(fit.tempfile, "tempdir", str(tmp_path / "refuge"))
+    with monkeypatch.context() as patch:
+        full_disk(patch, str(tmp_path / "run" / "model.numdl"))
+        end = numdl(*args)
+    assert end.code == 1 and "is full" in end.err and "The model is kept in" in end.err
+    (kept,) = (tmp_path / "refuge").rglob("model.numdl")
+    kept.rename(tmp_path / "run" / "model.numdl")
+    monkeypatch.setattr(fit, "fit_model", lambda *_: pytest.fail("trained again"))
+    assert numdl(*args, "--resume").code == 0
+    monkeypatch.undo()
+    full_disk(monkeypatch, "model.numdl")
+    end = numdl(*args[:-1], tmp_path / "other")
+    assert end.code == 1 and "Nor could the model be kept" in end.err
+
+
+def test_a_full_disk_at_the_start_leaves_nothing(numdl, csv_file, tmp_path, monkeypatch):
+    full_disk(monkeypatch, "options.json")
+    end = numdl("fit", csv_file, "--target", "price", "--out", tmp_path / "new" / "run")
+    assert end.code == 1 and "is full" in end.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_in_use_is_refused_and_one_of_a_dead_process_is_not(numdl, csv_file, tmp_path):
+    from numdl.cli.lock import locked
+
+    run = tmp_path / "run"
+    args = ("fit", csv_file, "--target", "price", "--out", run)
+    with locked(run):
+        for more in ((), ("--resume",), ("--overwrite",)):
+            end = numdl(*args, *more)
+            assert end.code == 1 and "is writing there; wait for its end, or choose another folder" in end.err
+            assert "process " in end.err and end.err.count("\n") == 1
+        assert [path.name for path in run.iterdir()] == [".lock"]
+    assert not run.exists()
+    run.mkdir()
+    (run / ".lock").write_text("process 1 on a machine that was switched off")
+    assert numdl(*args).code == 0
+    assert not (run / ".lock").exists()

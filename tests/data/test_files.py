@@ -196,3 +196,22 @@ def test_standard_input(monkeypatch):
     assert read_table("-").column("b").tolist() == [2.5]
     with pytest.raises(ValueError, match="standard input is empty"):
         read_table("-")
+
+
+def test_a_spreadsheet_runs_nothing_that_is_written(tmp_path):
+    labels = np.array(["=1+1", "@SUM(A1)", "-3", "+cmd", "-1e5", "x=1", "\t=2"])
+    write_predictions(tmp_path / "p.csv", ["=name", "y"], [labels, np.arange(-3.0, 4.0)])
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == '"\'=name","y"'
+    assert [line.split(",")[0].strip('"') for line in lines[1:]] == [
+        "'=1+1",
+        "'@SUM(A1)",
+        "-3",
+        "'+cmd",
+        "-1e5",
+        "x=1",
+        "'\t=2",
+    ]
+    assert [line.split(",")[-1] for line in lines[1:3]] == ["-3", "-2"]
+    write_predictions(tmp_path / "p.parquet", ["=name"], [labels])
+    assert read_table(tmp_path / "p.parquet").column("=name").tolist()[:-1] == labels.tolist()[:-1]

@@ -5,6 +5,7 @@ import pytest
 from small_models import classifier, labels, regressor, table
 
 import numdl
+from numdl import container
 from numdl.estimators.networks.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -159,3 +160,37 @@ def test_a_damaged_checkpoint_is_refused(stored, tmp_path):
 def test_a_checkpoint_needs_its_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"folder .* does not exist"):
         regressor(checkpoint=tmp_path / "none" / "file").fit(X, Y)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+
+    def full(*_, **__):
+        raise container.FullDisk("the disk is full")
+
+    monkeypatch.setattr(checkpoint, "write_container", full)
+    with pytest.warns(RuntimeWarning, match=r"the disk is full The fit goes on") as told:
+        model = regressor(max_iter=6, checkpoint=tmp_path / "file").fit(X, Y)
+    assert sum("disk" in str(one.message) for one in told) == 1
+    np.testing.assert_array_equal(model.predict(X), regressor(max_iter=6).fit(X, Y).predict(X))
+
+
+def test_a_checkpoint_names_its_versions_and_can_outlive_the_fit(tmp_path):
+    model = regressor(max_iter=6, checkpoint=tmp_path / "file")
+    model._keeps = True
+    model.fit(X, Y)
+    assert container.read_container(tmp_path / "file", kind="checkpoint")[1]["versions"]["numdl"] == numdl.__version__
+    seen = []
+    again = regressor(max_iter=6, checkpoint=tmp_path / "file").fit(X, Y, observe=seen.append)
+    assert not seen and not (tmp_path / "file").exists()
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_a_checkpoint_of_another_network_names_the_versions(tmp_path):
+    file = tmp_path / "file"
+    regressor(checkpoint=file).fit(X, Y, observe=interrupt_at(1, 3))
+    arrays, header = container.read_container(file, kind="checkpoint")
+    for change in ({"0/0": arrays["0/0"][..., :1]}, {"0/0": arrays["0/0"].ravel()[:0]}):
+        container.write_container(file, arrays | change, header, kind="checkpoint")
+        with pytest.raises(ValueError, match=r"its parts do not fit together .* It was made with .*'numdl'"):
+            regressor(checkpoint=file).fit(X, Y)

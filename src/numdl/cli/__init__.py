@@ -47,8 +47,10 @@ def _complain(message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from numdl.checks import unmarked
+
     # soft_wrap: one message is one line, whatever reads it
-    Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+    Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), unmarked(message)), soft_wrap=True)
 
 
 def _apologise(error: Exception, debug: bool) -> None:

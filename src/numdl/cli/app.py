@@ -162,7 +162,11 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
 ) -> None:
-    """Predict the rows of a table with a trained model."""
+    """Predict the rows of a table with a trained model.
+
+    In CSV, names and labels that begin with =, +, - or @ get an apostrophe in front, so that no spreadsheet runs them;
+    numbers stay numbers.
+    """
     from numdl.cli.predict import run_predict
 
     written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep)

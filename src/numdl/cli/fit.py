@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,15 @@ from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.baselines import baselines, score_name, score_rows
-from numdl.cli.errors import DONE, INTERRUPTED, UserError, two_interrupts
-from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint
+from numdl.cli.errors import DONE, INTERRUPTED, UserError, blame_input, two_interrupts
+from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint, sweep
+from numdl.cli.lock import locked
 from numdl.cli.models import NETWORKS, REPEATED, check_model, check_processes, choose_model, fit_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare, read_encoded
 from numdl.cli.processes import Job, joined
-from numdl.cli.show import UNFINISHED, Progress, show_end, show_start
+from numdl.cli.show import UNFINISHED, Progress, show_end, show_start, terminal
+from numdl.container import FullDisk
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
 
@@ -43,21 +46,39 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
         UserError: something the user gave cannot be used; nothing has been changed then.
     """
     folder = RunFolder(out)
-    with joined(str(folder.path)) as job:
-        return _run(data, options, folder, job, resume=resume, overwrite=overwrite, quiet=quiet or not job.first)
+    with joined(str(folder.path)) as job, contextlib.ExitStack() as held:
+        quiet = quiet or not job.first
+        return _run(data, options, folder, job, held, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+class TrainedError(UserError):
+    """A mistake that comes when the training is done: the folder stays, and so does what was trained."""
 
 
 def _run(
-    data: Path, options: FitOptions, folder: RunFolder, job: Job, *, resume: bool, overwrite: bool, quiet: bool
+    data: Path,
+    options: FitOptions,
+    folder: RunFolder,
+    job: Job,
+    held: contextlib.ExitStack,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
 ) -> int:
-    """``run_fit`` in one of the processes of the command; folder and files are the first one's."""
-    console, errors = Console(quiet=quiet), Console(stderr=True, quiet=not job.first)
+    """``run_fit`` in one of the processes of the command; folder, its lock and its files are the first one's."""
+    console, errors = terminal(quiet), Console(stderr=True, quiet=not job.first)
 
     def check() -> None:
         options.check()
         check_model(options)
         if job.first:
+            if folder.path.is_dir():  # a run that goes on there says more than what it has written
+                held.enter_context(locked(folder.path))
             check_folder(folder, resume=resume, overwrite=overwrite)
+            if not folder.path.is_dir():
+                held.enter_context(locked(folder.path))
+            sweep(folder)
 
     def ready() -> tuple[Prepared, str]:
         found = read_encoded(data, options)
@@ -81,6 +102,12 @@ def _run(
                     )
                     show_end(console, read_summary(folder.summary), folder)
                     return DONE
+                trained = job.together(lambda: _trained(folder) if job.first else None)
+                if job.of_first(trained is not None):
+                    if trained is None:
+                        return DONE
+                    console.print(Text(f"The model in {folder.model} is trained; its report follows."), soft_wrap=True)
+                    return _tell(data, prepared, *trained, folder, console)
             else:
                 begun = job.first
                 job.together(lambda: begin(folder, options, data, digest) if job.first else None)
@@ -93,8 +120,8 @@ def _run(
                 abandon(folder)
             errors.print(Text(_left_behind(folder)), soft_wrap=True)
             return INTERRUPTED
-        except UserError:
-            if begun:
+        except UserError as error:
+            if begun and not isinstance(error, TrainedError):
                 abandon(folder)
             raise
 
@@ -117,29 +144,73 @@ def _train(
     errors: Console,
     quiet: bool,
 ) -> int:
-    from numdl.estimators.common.saving import save
-
     began = time.perf_counter()
     model = fit_model(
         prepared, dataclasses.replace(options, model=chosen), folder.checkpoint, Progress(errors, quiet), job.mesh
     )
     if not job.first:
         return DONE
-    facts = _facts(data, prepared)
-    extra = {"encoder": prepared.encoder.to_json(), "facts": facts, "options": options.to_json()}
-    save(model, folder.model, extra)
-    interrupted = model.status_.code == "interrupted"
-    if interrupted:
+    extra = {"encoder": prepared.encoder.to_json(), "facts": _facts(data, prepared), "options": options.to_json()}
+    extra["seconds"] = time.perf_counter() - began
+    _store(model, folder, extra)
+    if model.status_.code == "interrupted":
         then = "repeats the search" if chosen in REPEATED else "goes on"
         errors.print(
             Text(f"Interrupted: the best model so far is saved in {folder.model}; --resume {then}."), soft_wrap=True
         )
-    summary = _summary(data, prepared, model, facts, time.perf_counter() - began)
-    write_summary(summary, folder.summary)
-    write_json(summary, folder.numbers)
-    write_page(summary, folder.report)
+    return _tell(data, prepared, model, extra, folder, console)
+
+
+def _store(model: Any, folder: RunFolder, extra: dict[str, Any]) -> None:
+    """Write the model; where its place cannot be written, to the folder of temporary files."""
+    from numdl.estimators.common.saving import save
+
+    try:
+        folder.summary.unlink(missing_ok=True)  # it tells of the model before, and must not outlive it
+        return save(model, folder.model, extra)
+    except OSError as error:
+        refuge = Path(tempfile.mkdtemp(prefix="numdl-")) / folder.model.name
+        why = str(error)
+    try:
+        save(model, refuge, extra)
+    except OSError:
+        refuge.parent.rmdir()
+        raise UserError(f"{why} Nor could the model be kept in {refuge.parent.parent}.") from None
+    raise TrainedError(
+        f"{why} The model is kept in {refuge}: move it to {folder.model} and repeat the command with --resume, "
+        "which then writes the report."
+    )
+
+
+def _trained(folder: RunFolder) -> tuple[Any, dict[str, Any]] | None:
+    """The model of a run that lacks nothing but its report, and what was stored beside it."""
+    if not folder.model.exists() or (folder.told and not folder.checkpoint.exists()):
+        return None
+    from numdl.estimators.common.saving import load_with_extra
+
+    with blame_input():
+        model, extra = load_with_extra(folder.model)
+    return None if folder.checkpoint.exists() and model.status_.code in UNFINISHED else (model, extra)
+
+
+def _tell(
+    data: Path, prepared: Prepared, model: Any, extra: dict[str, Any], folder: RunFolder, console: Console
+) -> int:
+    """Write all but the model; at last the checkpoint goes, unless the training can go on from it."""
+    summary = _summary(data, prepared, model, extra["facts"], extra["seconds"])
+    try:
+        write_summary(summary, folder.summary)
+        write_json(summary, folder.numbers)
+        write_page(summary, folder.report)
+    except FullDisk as error:
+        raise TrainedError(
+            f"{error} The model is in {folder.model}; repeat the command with --resume, which then writes the report."
+        ) from None
+    code = model.status_.code
+    if code not in UNFINISHED:
+        folder.checkpoint.unlink(missing_ok=True)
     show_end(console, summary, folder)
-    return INTERRUPTED if interrupted else DONE
+    return INTERRUPTED if code == "interrupted" else DONE
 
 
 def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from numdl.cli.errors import UserError, blame_input
+from numdl.cli.lock import LOCK
 from numdl.cli.options import FitOptions, difference
+from numdl.container import whole_file
 from numdl.data.read.several import matching
 from numdl.data.read.sources import STANDARD_INPUT
 
@@ -58,9 +60,14 @@ class RunFolder(NamedTuple):
         return self.path / "options.json"
 
     @property
+    def told(self) -> bool:
+        """Whether everything is written."""
+        return all(p.exists() for p in (self.model, self.summary, self.report))
+
+    @property
     def finished(self) -> bool:
         """Whether everything is written and nothing is left to do."""
-        return all(p.exists() for p in (self.model, self.summary, self.report)) and not self.checkpoint.exists()
+        return self.told and not self.checkpoint.exists()
 
 
 def check_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> None:
@@ -85,7 +92,7 @@ def check_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> None:
     if not path.is_dir():
         return
     with blame_input():
-        used = any(not _LEFTOVER.fullmatch(name) for name in os.listdir(path))
+        used = any(name != LOCK and not _LEFTOVER.fullmatch(name) for name in os.listdir(path))
     if used and not (resume or overwrite):
         raise UserError(
             f"numdl fit --out {path}: the folder is not empty; choose another one, go on with --resume, or replace "
@@ -144,12 +151,16 @@ def begin(folder: RunFolder, options: FitOptions, data: Path, digest: str) -> No
         folder.path.mkdir(parents=True, exist_ok=True)
         for path in (folder.checkpoint, folder.model, folder.summary, folder.report, folder.numbers, folder.options):
             path.unlink(missing_ok=True)
+        with whole_file(folder.options, "numdl fit") as write:
+            write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def sweep(folder: RunFolder) -> None:
+    """Remove what writes that were killed have left behind; only for the process that holds the folder."""
+    with contextlib.suppress(OSError):
         for path in folder.path.iterdir():
             if _LEFTOVER.fullmatch(path.name):
                 path.unlink()
-        draft = folder.options.with_suffix(".json.tmp")
-        draft.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, folder.options)
 
 
 def abandon(folder: RunFolder) -> None:
@@ -158,7 +169,6 @@ def abandon(folder: RunFolder) -> None:
         return
     with contextlib.suppress(OSError):
         folder.options.unlink(missing_ok=True)
-        folder.path.rmdir()  # only if it is empty
 
 
 def fingerprint(path: Path) -> str:

@@ -189,6 +189,8 @@ def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress
         if options.model == "mlp" and "width" in given:
             given["widths"] = given.pop("width")
         model: Any = kind(**given, checkpoint=str(checkpoint))
+        model._keeps = True  # until the model and its report are written
         model.fit(train.x, train.y, observe=progress.observe, **more, **_weighted(prepared), **_divided(mesh))
+    del model._keeps
     model.checkpoint = None  # the model may be copied to where this path means nothing
     return model

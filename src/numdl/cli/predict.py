@@ -14,6 +14,7 @@ import numpy as np
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
 from numdl.data import Table, TableEncoder, check_writable, read_table, write_predictions
+from numdl.data.read.files import unrun
 
 
 def run_predict(
@@ -47,7 +48,11 @@ def run_predict(
             f"{path}: this model was not made by numdl fit and does not know the columns of a table; use numdl.load in "
             "Python."
         )
-    encoder = TableEncoder.from_json(extra["encoder"])
+    with blame_input():  # the checksum of a file authenticates nobody
+        try:
+            encoder = TableEncoder.from_json(extra["encoder"])
+        except Exception as error:
+            raise ValueError(f"{path}: the columns stored with the model are damaged ({error}); fit again.") from None
     if std and encoder.task == "classification":
         raise UserError(
             f"{path}: --std is for numbers, and this model predicts classes; their probabilities are always given."
@@ -138,8 +143,8 @@ def _print(names: list[str], columns: list[np.ndarray]) -> None:
     Table(tuple(names), tuple(columns))  # refuses names that occur twice, as for a file
     writer = csv.writer(sys.stdout, lineterminator="\n")
     try:
-        writer.writerow(names)
-        writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+        writer.writerow(unrun(names))
+        writer.writerows(zip(*(unrun(column.tolist()) for column in columns), strict=True))
         sys.stdout.flush()
     except BrokenPipeError:  # who reads has had enough
         raise

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from numdl.checks import unmarked
 from numdl.cli.folder import RunFolder
 from numdl.cli.prepare import Prepared
 from numdl.report import FitSummary, ProgressLine, print_status, score_table, target_table
@@ -18,6 +20,31 @@ _LABEL = 11
 
 UNFINISHED = ("interrupted", "time_budget")
 """Codes of a search that was cut short."""
+
+
+class _Unmarked:
+    """Standard output for people: marks of direction in names are shown and not obeyed."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(unmarked(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def terminal(quiet: bool = False) -> Console:
+    """The console of a command.
+
+    Args:
+        quiet: whether nothing is printed.
+
+    Returns:
+        One that writes to standard output.
+    """
+    return Console(file=cast(IO[str], _Unmarked(sys.stdout)), quiet=quiet)
 
 
 class Progress:

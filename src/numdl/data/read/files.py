@@ -144,7 +144,8 @@ def write_predictions(
 ) -> Path:
     """Write columns to a CSV or Parquet file, complete or not at all.
 
-    The file is written beside its final place and moved there, so an interruption leaves no half file behind.
+    The file is written beside its final place and moved there, so an interruption leaves no half file behind. In a CSV
+    file text that a spreadsheet would run, `unrun`, begins with an apostrophe; numbers stay numbers.
 
     Args:
         path: the file, ending in .csv or .parquet.
@@ -174,7 +175,10 @@ def write_predictions(
     import pyarrow as pa
 
     # the arrays themselves and not the Table's: labels that are integers stay integers
-    table = pa.table([_for_arrow(array) for array in arrays], names=[str(name) for name in names])
+    names = [str(name) for name in names]
+    if path.suffix.lower() == ".csv":
+        names, arrays = unrun(names), [_unrun_column(array) for array in arrays]
+    table = pa.table([_for_arrow(array) for array in arrays], names=names)
     handle, draft = -1, ""
     try:
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -197,6 +201,38 @@ def write_predictions(
         if draft and os.path.exists(draft):
             os.unlink(draft)
     return path
+
+
+_RUN = ("=", "+", "-", "@", "\t", "\r")
+
+
+def unrun(words: Sequence[Any]) -> list[Any]:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it; all else as it is.
+
+    Args:
+        words: names or cells; text that is a number, such as ``-3``, is none of these.
+
+    Returns:
+        As many.
+    """
+    return [
+        f"'{word}" if isinstance(word, str) and word.startswith(_RUN) and not _number(word) else word for word in words
+    ]
+
+
+def _unrun_column(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "UO":
+        return array
+    words = unrun(array.tolist())
+    return np.asarray(words, object if array.dtype.kind == "O" else None)
+
+
+def _number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False, call: str = "check_writable") -> None:

@@ -6,8 +6,12 @@ Numbers, text, lists, tuples, dictionaries and arrays are written as they are. O
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
+import re
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -125,6 +129,35 @@ class Encoder:
         return {"$array": [name, "scalar" if scalar else time]}
 
 
+MOST = 10**6
+"""Sizes that a record may state beyond the count of numbers in its file: none is allocated before it is compared."""
+
+
+@contextlib.contextmanager
+def fitting(path: Any) -> Iterator[None]:
+    """Around what trusts the contents of a file: whatever does not fit together there is one sentence.
+
+    Args:
+        path: the file.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: the block failed, whatever its error was.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if text.startswith("load"):
+            raise ValueError(text) from None
+        raise ValueError(
+            f"load({str(path)!r}): the parts of the file do not fit together ({type(error).__name__}: {text[:300]}); "
+            "save the model again."
+        ) from None
+
+
 def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -> Any:
     """The value that ``Encoder.encode`` was given.
 
@@ -149,16 +182,18 @@ def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -
             name, how = content
             return arrays[name][()] if how == "scalar" else arrays[name].view(how) if how else arrays[name]
         case "$text":
-            return np.asarray(content[0], content[2]).reshape(content[1])
+            return _text(*content)
         case "$objects":
             values = np.empty(len(content[0]), object)
             values[:] = decode(content[0], arrays, plain=plain)
-            return values.reshape(content[1])
+            return values.reshape(_shape(content[1], len(values)))
         case "$sparse":
             import scipy.sparse
 
             parts, shape = content
-            return scipy.sparse.csr_array(tuple(decode(parts, arrays)), shape=tuple(shape))
+            matrix = scipy.sparse.csr_array(tuple(decode(parts, arrays)), shape=_shape(shape))
+            matrix.check_format(full_check=True)
+            return matrix
         case "$tuple":
             return tuple(decode(content, arrays, plain=plain))
         case "$dict":
@@ -168,6 +203,7 @@ def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -
             return content if plain else _dynamics(content)
         case "$record":
             name, fields = content
+            _require_sizes(name, fields, arrays)
             if plain:
                 return _namespace(name, fields, arrays)
             return _record_class(name)(**{field: decode(value, arrays) for field, value in fields.items()})
@@ -177,6 +213,35 @@ def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -
                 return _namespace(name, state, arrays)
             return restored(_known(name, known_estimators(name)), state, arrays)
     raise ValueError(f"load: the file holds {kind!r}, which this numdl does not know; use the numdl that wrote it.")
+
+
+def _text(words: list[str], shape: list[int], dtype: str) -> np.ndarray:
+    """An array of text no wider than its words."""
+    if not all(isinstance(word, str) for word in words) or not re.fullmatch(r"[<>|=]U\d{1,7}", dtype):
+        raise ValueError(f"load: an array of text is said to be {dtype!r}.")
+    longest = max((len(word) for word in words), default=0)
+    if not longest <= int(dtype[2:]) <= max(1024, longest):
+        raise ValueError(f"load: an array of text of {longest} letters is said to be {dtype!r}.")
+    return np.asarray(words, dtype).reshape(_shape(shape, len(words)))
+
+
+def _shape(stored: Any, size: int | None = None) -> tuple[int, ...]:
+    """A shape that a file states, of an array with this many numbers."""
+    whole = isinstance(stored, list) and all(type(length) is int and 0 <= length < 2**62 for length in stored)
+    if not whole or (size is not None and math.prod(stored) != size):
+        raise ValueError(f"load: {stored!r} is no shape of {'a matrix' if size is None else f'{size} values'}.")
+    return tuple(stored)
+
+
+def _require_sizes(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a description of a network that is larger than its file."""
+    if name not in ("ResNet", "MLP", "RandomFeatures", "Architecture"):
+        return
+    most = max(MOST, sum(array.size for array in arrays.values()))
+    for field, value in fields.items():
+        whole = [part for part in (value if isinstance(value, list) else [value]) if type(part) is int]
+        if any(part > most for part in whole):
+            raise ValueError(f"load: {name}.{field} = {value!r}, and the whole file holds less; save the model again.")
 
 
 def _namespace(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarray]) -> SimpleNamespace:

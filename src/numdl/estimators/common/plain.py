@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from numdl.container import read_container
-from numdl.estimators.common.codec import decode
-from numdl.export import CannotExport, Description, describe
+from numdl.estimators.common.codec import decode, fitting
+from numdl.export import Description, describe
 
 
 def read_plain(path: str | os.PathLike[str]) -> tuple[SimpleNamespace, dict[str, Any]]:
@@ -27,7 +27,9 @@ def read_plain(path: str | os.PathLike[str]) -> tuple[SimpleNamespace, dict[str,
         ValueError: the file is no model of numdl, or is damaged.
     """
     arrays, header = read_container(path, kind="model")
-    return decode({"$estimator": [header["class"], header["state"]]}, arrays, plain=True), header["extra"]
+    with fitting(path):
+        plain = decode({"$estimator": [header["class"], header["state"]]}, arrays, plain=True)
+        return plain, dict(header["extra"])
 
 
 class Formula:
@@ -93,7 +95,11 @@ def formula_of(plain: Any, *, std: bool) -> Formula | None:
     """
     try:
         described = describe(plain, std=std)
-    except (CannotExport, LookupError, AttributeError, TypeError, ValueError, AssertionError):
+        if not all(np.isfinite(values).all() for values in described.evaluate(described.rows())):
+            return None
+        if described.classes is not None and described.classes.shape != (described.k,):
+            return None
+    except Exception:  # contents of a file, whose checksum authenticates nobody: loading the estimator says what it is
         return None
     known = "probability" in described.names or not std or "std" in described.names
     return Formula(described) if known else None

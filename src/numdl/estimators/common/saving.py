@@ -1,19 +1,26 @@
-"""Saving and loading: how does a fitted estimator become one file and come back?"""
+"""Saving and loading: how does a fitted estimator become one file and come back?
+
+The checksum of a file shows damage and authenticates nobody, see `numdl.container`: what is loaded is therefore asked
+for some predictions, and refused unless they are numbers.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import __version__, checks
 from numdl.container import read_container, write_container
-from numdl.estimators.common.codec import ESTIMATORS, Encoder, known_estimators, restored
+from numdl.estimators.common.codec import ESTIMATORS, Encoder, fitting, known_estimators, restored
 from numdl.estimators.common.leaving import ExportMixin
+from numdl.export import DESCRIBERS, CannotExport, Description, describe
 
 LIBRARIES = ("jax", "numpy", "scipy", "scikit-learn")
 """Whose versions a model file records."""
@@ -56,6 +63,52 @@ class SaveMixin(ExportMixin):
 
     def _restore(self) -> None:
         """Make again what a file does not hold."""
+
+    def _require_sound(self) -> None:
+        """Refuse contents that give no predictions, whatever the error is."""
+        model: Any = self
+        described, scaler = self._formula(), getattr(self, "_scaler", None)
+        if described is not None:
+            rows = described.rows()
+        elif hasattr(scaler, "center") and type(self).__module__.startswith("numdl."):
+            rows = scaler.center + scaler.scale * np.random.default_rng(0).normal(size=(10, len(scaler.center)))
+            rows = np.vstack([rows, 0 * scaler.scale])  # where a centre out of all proportion shows
+        else:
+            return
+        if hasattr(self, "predict_proba"):
+            return require_numbers([model.predict_proba(rows)], len(model.classes_))
+        k = None if described is None else described.k
+        require_numbers([model.predict(rows)], k)
+        if described is not None and "std" in described.names:
+            require_numbers(model.predict(rows, return_std=True), k)
+
+    def _formula(self, *, std: bool = True) -> Description | None:
+        """The description where there is one, which gives numbers too."""
+        if not any(base.__name__ in DESCRIBERS and base.__module__.startswith("numdl.") for base in type(self).__mro__):
+            return None  # graphs, and classes of somebody's own
+        try:
+            described = describe(self, std=std)
+        except CannotExport:
+            return None
+        require_numbers(described.evaluate(described.rows()), described.k)
+        return described
+
+
+def require_numbers(found: Any, k: int | None) -> None:
+    """Refuse predictions that are no finite numbers.
+
+    Args:
+        found: arrays, each (n,) or (n, k).
+        k: number of targets or classes; None where it is not known.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    for values in found:
+        if values.dtype.kind != "f" or (k is not None and (values.shape[1:] or (1,)) != (k,)):
+            raise ValueError(f"predictions are {values.dtype} of shape {values.shape}, needed are {k} numbers a row")
+        if not np.isfinite(values).all():
+            raise ValueError("predictions are not finite")
 
 
 def save(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> None:
@@ -110,21 +163,19 @@ def load_with_extra(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
         ValueError: as for `load`.
     """
     arrays, header = read_container(path, kind="model")
-    name = header.get("class")
+    name, made_by = header.get("class"), header.get("versions")
     known = _estimators(name)
-    if name not in known:
-        writer = header.get("versions", {}).get("numdl", "unknown")
+    if not isinstance(name, str) or name not in known:
+        writer = made_by.get("numdl", "unknown") if isinstance(made_by, dict) else "unknown"
         raise ValueError(
             f"load({str(path)!r}): the file holds a {name}, which this numdl does not know ({', '.join(known)}); "
             f"use numdl {writer}, which wrote it, or import the module of your own estimator first."
         )
-    try:
-        return restored(known[name], header["state"], arrays), header["extra"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"load({str(path)!r}): the parts of the file do not fit together ({type(error).__name__}: {error}); save "
-            f"the {name} again."
-        ) from None
+    with fitting(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = restored(known[name], header["state"], arrays)
+        model._require_sound()
+        return model, dict(header["extra"])
 
 
 def versions() -> dict[str, str]:

@@ -114,6 +114,12 @@ class WithStandardErrors:
     intercept_: Any
     _errors: StandardErrors | str = "the model was stored without standard errors. Fit again."
 
+    def _require_sound(self) -> None:
+        """What a file holds of an estimator, see ``SaveMixin``."""
+        super()._require_sound()  # type: ignore[misc]
+        if not isinstance(self._errors, str | StandardErrors):
+            raise ValueError(f"standard errors are a {type(self._errors).__name__}")
+
     def _known_errors(self, name: str) -> Any:
         check_is_fitted(self)
         if isinstance(self._errors, str):

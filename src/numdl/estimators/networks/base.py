@@ -30,8 +30,8 @@ from numdl.estimators.common.intake import (
     typical_noise,
 )
 from numdl.estimators.common.reporting import ReportMixin
-from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.networks.ensemble import predict_scores
+from numdl.estimators.common.saving import SaveMixin, require_numbers
+from numdl.estimators.networks.ensemble import predict_scores, require_member
 from numdl.estimators.networks.settings import Data, check_parameters
 from numdl.estimators.networks.training.search_space import SearchSpace
 from numdl.estimators.networks.training.training import Fitted, train
@@ -61,6 +61,9 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
     random_state: Any = None
 
     _label: ClassVar[str] = "numdl network"
+
+    _keeps: ClassVar[bool] = False
+    """Whether the checkpoint stays when the fit is done, for a caller that removes it when the model is stored."""
 
     @with_callbacks
     def fit(
@@ -168,6 +171,25 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """Scores of each member for scaled rows, (members, n, k)."""
         with precision(x.dtype):
             return np.stack([predict_scores(member, x) for member in self.members_]).astype(float)
+
+    def _require_sound(self) -> None:
+        """By the shapes of the networks and in NumPy: compiling a network takes longer than reading its file."""
+        check_parameters(self)
+        scaler, dtype = self._scaler, np.dtype(self.dtype)
+        d = len(scaler.center)
+        if self.n_features_in_ != d or type(self.n_features_in_) is not int:
+            raise ValueError(f"{self.n_features_in_!r} inputs, and a scaling of {d}")
+        regression = not hasattr(self, "classes_")
+        k = len(self._target_scaler.center if regression else self.classes_)  # type: ignore[attr-defined]
+        if regression:
+            require_numbers([self._target_scaler.inverse(np.zeros((1, k)))], k)  # type: ignore[attr-defined]
+        if scaler.transform(scaler.center[None]).shape != (1, d) or not self.members_:
+            raise ValueError("a scaling of other inputs, or no members")
+        with precision(dtype):
+            for member in self.members_:
+                scores = 1 if k == 2 and not regression else k  # two classes may share one score
+                require_member(member, d, scores if len(member.head) == scores else k, std=regression, dtype=dtype)
+        self._formula(std=False)
 
     def _facts(self) -> dict[str, str]:
         net, count = self.architecture_, len(self.members_)

@@ -99,6 +99,63 @@ def predict_scores(member: Member, x: Float[np.ndarray, "n d"]) -> Float[np.ndar
     return np.concatenate(parts) if parts else np.zeros((0, len(member.head)))
 
 
+def require_member(member: Member, d: int, k: int, *, std: bool, dtype: np.dtype) -> None:
+    """Refuse a member whose arrays are not those of its network, without compiling or computing anything.
+
+    Args:
+        member: from a file.
+        d: number of inputs.
+        k: number of outputs.
+        std: whether it must know its variance.
+        dtype: of the weights.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    net, head, leaves = member.net, member.head, jax.tree.leaves(member.theta)
+    if net.d != d or head.shape != (k, net.width + 1):
+        raise ValueError(f"{net.title}: {net.d} inputs, head {head.shape}; needed are {d} and {(k, net.width + 1)}")
+    if sum(np.size(leaf) for leaf in leaves) != net.n_parameters:
+        raise ValueError(f"{net.title}: needs {net.n_parameters} weights")
+    posterior = member.posterior
+    numbers = [head, *leaves] + [np.asarray(part) for part in posterior or () if np.size(part)]
+    if any(np.asarray(part).dtype.kind != "f" or not np.isfinite(part).all() for part in numbers):
+        raise ValueError(f"{net.title}: weights are not finite numbers")
+    if any(np.asarray(leaf).dtype != dtype for leaf in leaves):
+        raise ValueError(f"{net.title}: weights are not {dtype}")
+    x = jax.ShapeDtypeStruct((1, d), dtype)
+    u = jax.eval_shape(lambda theta, rows: net.batch(theta, rows), member.theta, x)
+    if u.shape != (1, net.width):
+        raise ValueError(f"{net.title}: gives {u.shape[1:]} features, needed are {net.width}")
+    if std and posterior is not None:
+        require_posterior(member, posterior, x)
+
+
+def require_posterior(member: Member, posterior: Posterior, x: Any) -> None:
+    """Refuse a posterior that does not belong to its network.
+
+    Args:
+        member: its network and weights.
+        posterior: what is asked.
+        x: shape of a row (1, d).
+
+    Raises:
+        ValueError: with the reason.
+    """
+    (k, q), p = member.head.shape, len(posterior.root)
+    r = posterior.rotation.shape[-1]
+    shapes = {"rotation": {(k, r)}, "head_root": {(q, q), (k, q, q)}, "count": {(), (k,)}, "noise": {(), (k,)}}
+    if p:
+        size = sum(np.size(leaf) for leaf in jax.tree.leaves(member.theta))
+        shapes |= {"root": {(size, size)}, "projected": {(size, r, q)}, "rows": {(r, q - 1)}}
+        jax.eval_shape(lambda *given: _pull(member.net, *given), member.theta, posterior.rows, x)
+    for name, needed in shapes.items():
+        if np.shape(getattr(posterior, name)) not in needed:
+            raise ValueError(f"{member.net.title}: posterior.{name} has shape {np.shape(getattr(posterior, name))}")
+    if not (np.min(posterior.count) > 0 and np.min(posterior.noise) > 0):
+        raise ValueError(f"{member.net.title}: a posterior needs positive precisions")
+
+
 LARGEST = 2500
 """Weights beyond which only the head's uncertainty is kept: the factor would make the model file large."""
 

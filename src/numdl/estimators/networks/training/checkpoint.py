@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from numdl.container import read_container, write_container
 from numdl.contracts import Iterate, Result, Status
 from numdl.estimators.common.codec import Encoder, decode
+from numdl.estimators.common.saving import versions
 from numdl.estimators.networks.settings import Start
 from numdl.estimators.networks.training.trainer import Run, Trainer
 from numdl.models import Network
@@ -47,7 +49,7 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, key: str, seed: int) -> None:
         self.path, self.key, self.seed = Path(path), key, seed
-        self.written = -np.inf
+        self.written, self.failed = -np.inf, False
         if not self.path.parent.is_dir():
             raise FileNotFoundError(
                 f"checkpoint={str(path)!r}: the folder {str(self.path.parent)!r} does not exist. Create it first."
@@ -58,7 +60,7 @@ class Checkpoint:
         return int(self._read()[1]["seed"]) if self.path.exists() else None
 
     def store(self, trainer: Trainer, *, force: bool = False) -> None:
-        """Write all runs, unless that was done a moment ago."""
+        """Write all runs, unless that was done a moment ago; where it cannot be written the fit goes on without."""
         now = time.perf_counter()
         if not force and now - self.written < SECONDS:
             return
@@ -69,7 +71,17 @@ class Checkpoint:
             arrays |= {f"{i}/{j}": np.asarray(leaf) for j, leaf in enumerate(leaves)}
             runs.append(header | {"leaves": len(leaves)})
         header = {"key": self.key, "seed": self.seed, "runs": runs, "elapsed": trainer.elapsed}
-        write_container(self.path, arrays, header, kind="checkpoint")
+        header["versions"] = versions()
+        try:
+            write_container(self.path, arrays, header, kind="checkpoint")
+        except OSError as error:
+            if not self.failed:
+                warnings.warn(
+                    f"{error} The fit goes on, but a kill would cost what it learns until there is space.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            self.failed = True
         self.written = time.perf_counter()
 
     def restore(self, trainer: Trainer) -> None:
@@ -77,12 +89,21 @@ class Checkpoint:
         if not self.path.exists():
             return
         arrays, header = self._read()
-        for i, stored in enumerate(header["runs"]):
-            net = decode(stored["net"], arrays)
-            leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
-            start = Start(*stored["start"])
-            trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
-        trainer.began -= header["elapsed"]
+        try:
+            for i, stored in enumerate(header["runs"]):
+                net = decode(stored["net"], arrays)
+                leaves = [arrays[f"{i}/{j}"] for j in range(stored["leaves"])]
+                start = Start(*stored["start"])
+                trainer.runs[net, start] = _unpack(trainer, net, start, stored, leaves)
+            trainer.began -= float(header["elapsed"])
+        except Exception as error:  # the checksum of the file authenticates nobody, and versions differ
+            if str(error).startswith("load"):
+                raise
+            raise ValueError(
+                f"checkpoint={str(self.path)!r}: its parts do not fit together ({type(error).__name__}: {error}). It "
+                f"was made with {header.get('versions', 'an older numdl')}, this is {versions()}. Use those, or delete "
+                "the file to start anew."
+            ) from None
 
     def remove(self) -> None:
         """Delete the file: the fit is done."""
@@ -131,6 +152,11 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
     *flat, table = leaves
     filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
     p, aux, value, state, memory, best_p, best_aux, best_memory, head = filled
+    for found in ((p, aux), (best_p, best_aux), (best_p, head)):
+        if [np.shape(leaf) for leaf in jax.tree.leaves(found)] != [
+            np.shape(leaf) for leaf in jax.tree.leaves((tree[0], tree[1]))
+        ]:
+            raise ValueError("weights of another network")
     p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]
     best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))

@@ -105,7 +105,7 @@ def train(
     runs = search_architectures(trainer, estimator._search_space(), data.x.shape[1], restarts, seed)
     unfinished = trainer.out_of_time
     if checkpoint is not None and writes(mesh):
-        checkpoint.store(trainer, force=True) if unfinished else checkpoint.remove()
+        checkpoint.store(trainer, force=True) if unfinished or estimator._keeps else checkpoint.remove()
     given = trainer.settings.alpha_head
     estimator.members_ = [member_of(run, data if trainer.squares else None, given) for run in runs]
     _describe(estimator, trainer, runs[0], stopped_by, unfinished)
