@@ -80,7 +80,7 @@ class Scored(NamedTuple):
         evidence: Laplace log evidence of all observations.
         left_out: sum of the log densities of the rows given all others.
         converged: whether its search ended by itself.
-        members: makes what it brings into a mixture of its weight, one or several alike.
+        members: makes what it brings into a mixture of its weight, one or several, whose weights are shares of it.
         error: root mean square of what all others predict wrongly of a row, in standard deviations of the target;
             infinite where nobody asks.
     """
@@ -220,7 +220,8 @@ def mix(scored: list[Scored], n: int) -> Search:
     weights, members = gate(evidence, loo, n), []
     for name, weight in weights.items():
         made = by_name[name].members(weight)
-        members += [member._replace(weight=weight / len(made)) for member in made]
+        total = sum(member.weight for member in made)
+        members += [member._replace(weight=weight * member.weight / total) for member in made]
     converged = all(by_name[name].converged for name in weights)
     return Search(members, evidence, converged)
 
