@@ -16,8 +16,9 @@ import numdl
 from numdl import KernelRegressor
 from numdl.estimators.kernels.evidence import JITTER, KERNELS, Evidence, Rows
 from numdl.estimators.kernels.mixture import Mixture, combine, moments, quantile
+from numdl.estimators.kernels.optimum import Candidate
 from numdl.estimators.kernels.process import Process
-from numdl.estimators.kernels.search import WORTH, gate
+from numdl.estimators.kernels.search import WORTH, Judged, _worth_all_rows, gate
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -205,14 +206,21 @@ def test_averaged_hyperparameters_and_all_kernels():
 
 
 def test_many_rows_choose_on_few():
-    x, y = table(260, d=2, noise=0.05)
+    x, y = table(310, d=2, noise=0.05)
     model = KernelRegressor(random_state=0).fit(x, y)
-    assert len(model.evidence_[0]) == 2 and len(model.mixtures_[0].rows.y) == 260
+    assert len(model.evidence_[0]) == 2 and len(model.mixtures_[0].rows.y) == 310
     assert 0.03 < model.noise_ < 0.08
     small = KernelRegressor("rbf", subset=60, random_state=0).fit(x, y)
     new, truth = table(500, d=2, noise=0.0, seed=9)
     for one in (model, small):
         assert np.sqrt(np.mean((one.predict(new) - truth) ** 2)) < 0.05
+
+
+def test_some_more_rows_get_all_kernels_that_few_let_in():
+    found = {"a": 0.0, "b": -1.0, "c": -25.0, "d": -35.0, "linear": -28.0}
+    judged = [Judged(Candidate(name, *[None] * 4), None, e, 0.0, 0.0) for name, e in found.items()]  # type: ignore[arg-type]
+    names = {n: [one.candidate.name for one in _worth_all_rows(judged, n)] for n in (300, 301)}
+    assert names == {300: ["a", "b", "c", "linear"], 301: ["a", "b"]}
 
 
 def test_more_rows_than_a_factorisation_takes(monkeypatch):

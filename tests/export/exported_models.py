@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 
 from numdl import AutoRegressor, KernelRegressor, LogisticClassifier, SoftmaxClassifier, TikhonovRegressor
+from numdl.estimators.auto.chaos import condition
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
 from numdl.estimators.kernels.mixture import Mixture
@@ -37,7 +38,7 @@ def kernel(name):
 
 
 def mixed():
-    """What `AutoRegressor` has: processes and networks, two targets."""
+    """What `AutoRegressor` has: processes, networks and expansions, two targets."""
     x, y = data(k=2)
     model = AutoRegressor(random_state=0)
     source = KernelRegressor(kernel="matern52", average=False, n_restarts=1, random_state=0).fit(x, y)
@@ -48,9 +49,21 @@ def mixed():
         members = [mixture.members[0]._replace(weight=0.5)]
         for spec in (Architecture(d, 4, 2, linear=True), Architecture(d, 3)):
             members.append(train(mixture.rows, spec, np.random.default_rng(0))._replace(weight=0.25))
+        expansions(members, mixture)
         mixtures.append(Mixture(members, mixture.rows, mixture.box))
     model.mixtures_ = mixtures
     return model
+
+
+def expansions(members, mixture):
+    """Sparse expansions beside the others: of several terms, and of the constant alone."""
+    x, d = mixture.rows.x, mixture.rows.x.shape[1]
+    interval = np.stack([x.min(axis=0) - 0.1, x.max(axis=0) + 0.1])
+    powers = np.zeros((4, d), int)
+    powers[0, 0], powers[1, 1], powers[2, :2], powers[3, :3] = 1, 4, (2, 1), (1, 3, 1)
+    members[0] = members[0]._replace(weight=0.2)
+    for some in (powers, powers[:0]):
+        members.append(condition(mixture.rows, mixture.box, interval, some)[0]._replace(weight=0.15))
 
 
 LIGHT = {

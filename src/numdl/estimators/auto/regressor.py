@@ -1,4 +1,4 @@
-"""Regression that chooses its model: linear, Gaussian processes or small networks, by evidence, mixed."""
+"""Regression that chooses its model: linear, processes, sparse polynomials or small networks, by evidence, mixed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.estimators.auto import many
+from numdl.estimators.auto.chaos import expansions
 from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.training import LEAST, Training
@@ -31,9 +32,10 @@ class AutoRegressor(MixtureRegressor):
     """The model that explains the targets best, or several as good: one evidence from linear to infinite width.
 
     Candidates are Bayesian ridge regression and the Gaussian processes of `KernelRegressor`, which are networks of
-    infinite width, and small networks: residual ones and single layers, with a precision for each input. Their log
-    evidence is on one scale; those close to the best predict together, see `numdl.estimators.kernels.search`.
-    Nothing is compiled: a fit to some hundred rows takes a second or a few. Each target gets a model of its own.
+    infinite width; up to 600 rows sparse expansions in Legendre polynomials (polynomial chaos); and small networks:
+    residual ones and single layers, with a precision for each input. Their log evidence is on one scale; those close
+    to the best predict together, see `numdl.estimators.kernels.search`. Nothing is compiled: a fit to some hundred rows
+    takes a second or a few. Each target gets a model of its own.
 
     Beyond 4000 different rows, or where a budget does not allow to factorise all of them, members are a process that
     predicts each row from the nearest ones and three residual networks, trained on few rows first; weights are those
@@ -100,6 +102,8 @@ class AutoRegressor(MixtureRegressor):
         n = len(rows.y)
         found = processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, clock)
         count = N_NETWORKS if self.n_networks == "auto" else int(self.n_networks)
+        if found and not clock.over():
+            found = found + expansions(rows, box, clock)
         if self.n_networks == "auto" and (n < FEWEST or any(one.error < SOLVED for one in found)):
             return found
         return found + _networks(rows, count, rng, notes, clock, needed=not found)

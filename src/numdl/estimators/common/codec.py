@@ -41,6 +41,7 @@ RECORDS = {
     "Rows": "numdl.estimators.kernels.evidence",
     "Architecture": "numdl.estimators.auto.network",
     "Network": "numdl.estimators.auto.member",
+    "Chaos": "numdl.estimators.auto.chaos",
     "ClassMixture": "numdl.estimators.classes.member",
     "Scores": "numdl.estimators.classes.member",
 }

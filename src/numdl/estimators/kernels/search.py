@@ -29,6 +29,9 @@ SCREEN = 150
 REFINE = 600
 """Rows on which the best go on."""
 
+MIDDLE = 300
+"""Rows up to which all kernels go on that few rows let in: there the best two were often not the best on all."""
+
 LARGEST = 6000
 """Rows of a factorisation: more need gigabytes and minutes."""
 
@@ -80,7 +83,7 @@ class Scored(NamedTuple):
         evidence: Laplace log evidence of all observations.
         left_out: sum of the log densities of the rows given all others.
         converged: whether its search ended by itself.
-        members: makes what it brings into a mixture of its weight, one or several alike.
+        members: makes what it brings into a mixture of its weight, one or several, whose weights are shares of it.
         error: root mean square of what all others predict wrongly of a row, in standard deviations of the target;
             infinite where nobody asks.
     """
@@ -136,7 +139,7 @@ def processes(
         notes.append(f"The time was over while the kernel {name} was tried.")
         break
     if len(few.y) < n:
-        screened = [one.candidate for one in _worth_all_rows(judged)[: 1 if clock.over() else None]]
+        screened = [one.candidate for one in _worth_all_rows(judged, n)[: 1 if clock.over() else None]]
         tried = tuple(one.name for one in screened)
         judged = _on_all_rows(screened, rows, part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
@@ -167,12 +170,13 @@ def processes(
     ]
 
 
-def _worth_all_rows(judged: list[Judged]) -> list[Judged]:
-    """The best two, and the straight line where these rows do not contradict it: few favour it by a few nats only."""
+def _worth_all_rows(judged: list[Judged], n: int) -> list[Judged]:
+    """The best two; all others that these rows let in if n is small, else a straight line that is close to the best."""
     ranked = sorted(judged, key=lambda one: -one.evidence - one.left_out)
     best = max((one.evidence for one in judged), default=0.0)
-    straight = [one for one in ranked[2:] if one.candidate.name == "linear" and one.evidence > best - GATE]
-    return ranked[:2] + straight
+    if n <= MIDDLE:
+        return ranked[:2] + [one for one in ranked[2:] if one.evidence >= best - _reach(SCREEN)]
+    return ranked[:2] + [one for one in ranked[2:] if one.candidate.name == "linear" and one.evidence > best - GATE]
 
 
 def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray, clock: Clock) -> list[Judged]:
@@ -222,7 +226,8 @@ def mix(scored: list[Scored], n: int) -> Search:
     weights, members = gate(evidence, loo, n), []
     for name, weight in weights.items():
         made = by_name[name].members(weight)
-        members += [member._replace(weight=weight / len(made)) for member in made]
+        total = sum(member.weight for member in made)
+        members += [member._replace(weight=weight * member.weight / total) for member in made]
     converged = all(by_name[name].converged for name in weights)
     return Search(members, evidence, converged)
 
@@ -239,13 +244,18 @@ def gate(evidence: dict[str, float], loo: dict[str, float], n: int) -> dict[str,
         Weights by name, their sum 1, without those below 1 %.
     """
     best = max(evidence.values())
-    inside = [name for name, value in evidence.items() if value >= best - max(GATE, 0.2 * n)]
+    inside = [name for name, value in evidence.items() if value >= best - _reach(n)]
     scores = np.array([0.5 * (evidence[name] + loo[name]) for name in inside]) / TEMPERATURE
     weights = np.exp(scores - scores.max())
     weights /= weights.sum()
     weights[weights < NEGLIGIBLE] = 0.0
     weights /= weights.sum()
     return {name: float(w) for name, w in zip(inside, weights, strict=True) if w}
+
+
+def _reach(n: int) -> float:
+    """Nats below the best that still let a member in."""
+    return max(GATE, 0.2 * n)
 
 
 def part(rows: Rows, index: np.ndarray) -> Rows:

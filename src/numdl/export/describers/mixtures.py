@@ -1,4 +1,4 @@
-"""`AutoRegressor` and `KernelRegressor` as programs: processes and small networks, mixed by their weights."""
+"""`AutoRegressor` and `KernelRegressor` as programs: members mixed by their weights."""
 
 from __future__ import annotations
 
@@ -97,7 +97,32 @@ def _network(member: Any, place: Place, std: bool) -> Moments:
     return mean, by_weights.affine(member.root.T).square().sum() + float(member.noise)
 
 
-MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {"Process": _process, "Network": _network}
+def _chaos(member: Any, place: Place, std: bool) -> Moments:
+    """A sparse expansion in Legendre polynomials, see ``numdl.estimators.auto.chaos``."""
+    (low, high), powers, d = member.interval, member.powers, place.x.size
+    t = 2.0 * (place.x.maximum(place.box[0]).minimum(place.box[1]) - low) / (high - low) - 1.0
+    each: list[Any] = [place.program.constant(np.ones(d)), t]
+    for i in range(1, max(int(powers.max()), 1)):  # (i + 1) P_{i+1} = (2i + 1) t P_i - i P_{i-1}
+        each.append(((2 * i + 1) * t * each[i] - i * each[i - 1]) / (i + 1.0))
+    joined = place.program.join([float(np.sqrt(2 * i + 1)) * one for i, one in enumerate(each)])
+    factors = np.zeros((len(powers), max(int((powers > 0).sum(axis=1).max()), 1)), int)  # 0: the constant 1
+    for row, term in zip(factors, powers, strict=True):
+        inputs = np.flatnonzero(term)
+        row[: len(inputs)] = term[inputs] * d + inputs
+    f = joined[factors[:, 0]]
+    for column in factors.T[1:]:
+        f = f * joined[column]
+    mean = f.affine(member.coefficients)
+    if not std:
+        return mean, None
+    return mean, f.affine(member.root.T).square().sum() + float(member.noise)
+
+
+MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {
+    "Process": _process,
+    "Network": _network,
+    "Chaos": _chaos,
+}
 """Kind of member to what it says of the scaled target: mean and variance of a new observation."""
 
 
