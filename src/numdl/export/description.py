@@ -12,6 +12,7 @@ from numdl.export.evaluate import evaluate
 from numdl.export.program import Program
 
 DESCRIBERS: dict[str, str] = {
+    "AutoClassifier": "numdl.export.describers.classes",
     "AutoRegressor": "numdl.export.describers.mixtures",
     "KernelRegressor": "numdl.export.describers.mixtures",
     "LogisticClassifier": "numdl.export.describers.linear",

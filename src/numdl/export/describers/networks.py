@@ -242,15 +242,18 @@ def _by_weights(
 def _variance(features: Value, parts: Callable[[dict[int, Value]], list[Value]], posterior: Any) -> Value:
     """Variance of a new observation, (k,): see ``numdl.estimators.networks.ensemble``."""
     program = features.program
-    t = program.join([features, program.constant(1.0)]).affine(posterior.head_root.T)
-    variance: Any = t.square().sum()
+    seen, roots = program.join([features, program.constant(1.0)]), np.asarray(posterior.head_root)
+    ts = [seen.affine(root.T) for root in (roots if roots.ndim == 3 else roots[None])]  # one, or one for each target
+    variance: Any = program.join([t.square().sum() for t in ts])
     if len(posterior.root):
         z = parts({})
         turned = []
         for r, row in enumerate(posterior.rows):
             slopes = adjoints(features.affine(row), z)
             by_weights = program.join(parts({one.at: g for one, g in zip(z, slopes, strict=True)}))
-            turned.append((by_weights - t.affine(posterior.projected[:, r])).affine(posterior.root))
+            turned.append(
+                (by_weights - ts[r if len(ts) > 1 else 0].affine(posterior.projected[:, r])).affine(posterior.root)
+            )
         rotation = np.asarray(posterior.rotation)
         identity = rotation.shape[0] == rotation.shape[1] and (rotation == np.eye(len(rotation))).all()
         spread = turned if identity else [_sum([q * e for q, e in zip(row, turned, strict=True)]) for row in rotation]
