@@ -97,6 +97,7 @@ OF_PLOTS = {
     "draw_response.names": lambda: ["a", "b"],
     "draw_response.limits": lambda: (0.0, 1.0),
     "draw_over_input.name": lambda: "a",
+    "draw_reliability.low": lambda: np.zeros(4),
     "draw_class_errors.names": lambda: ["a", "b"],
     "draw_criteria.criteria": lambda: {"gcv": np.arange(4.0, 0.0, -1.0)},
     "marks": lambda: [("gcv", 0.1)],

@@ -115,7 +115,10 @@ class ReportMixin:
             raise ValueError(f"report: y holds {shown(y[unknown][0])}, which is no class of the fit. Drop these rows.")
         codes, predicted = (np.searchsorted(classes, labels) for labels in (y, answers))
         errors = (100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes)))
-        return {"c": codes, "prediction": predicted} | self._score_rows("most frequent class", errors)
+        found: dict[str, Any] = {"c": codes, "prediction": predicted}
+        if hasattr(self, "predict_proba"):
+            found["probability"] = self.predict_proba(X)  # type: ignore[attr-defined]
+        return found | self._score_rows("most frequent class", errors)
 
     def _judged(self, X: Any, y: Any) -> dict[str, Any]:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
