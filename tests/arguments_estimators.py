@@ -207,6 +207,7 @@ BASES = {
     "guess_task.column": lambda: np.arange(6.0),
     "split.n": lambda: 6,
     "split.fractions": lambda: [0.5, 0.5],
+    "describe.model": lambda: fitted(of("estimators", "TikhonovRegressor")),
     "armijo.line": lambda: line,
     "strong_wolfe.line": lambda: line,
     "start": trial,

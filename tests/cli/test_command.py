@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from numdl import __version__
+from numdl.cli import main
 from numdl.cli.app import app
 from numdl.cli.baselines import score_rows
-from numdl.cli.errors import UserError
+from numdl.cli.errors import INTERRUPTED, UserError
 from numdl.cli.options import FitOptions, difference, seconds
 from numdl.cli.prepare import Part
 from numdl.contracts import Status
@@ -135,3 +136,15 @@ def test_the_shell_completes_commands_and_options(words, completed):
     call = [sys.executable, "-m", "numdl"]
     done = subprocess.run(call, env=os.environ | asked, capture_output=True, text=True, check=True)
     assert done.stdout == completed
+
+
+def test_an_interruption_while_the_command_loads_is_no_traceback(monkeypatch):
+    class Interrupted:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "numdl.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "numdl.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert main(["--version"]) == INTERRUPTED

@@ -111,7 +111,7 @@ def describe(model: Any, *, std: bool = True) -> Description:
         name = names[0] or names[1]
         why = "it labels the rows of its graph and has no formula for others; " if name.startswith("Graph") else ""
         raise CannotExport(
-            f"export({name}): {why}only models with a formula can leave: {', '.join(DESCRIBERS)}. Use save and load."
+            f"export({name}): {why}needs a model with a formula: {', '.join(DESCRIBERS)}. Use save and load."
         )
     return import_module(DESCRIBERS[known[0]]).describe(model, std)
 

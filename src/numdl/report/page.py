@@ -246,7 +246,7 @@ def _probabilities(summary: FitSummary) -> list[str]:
         return []
     note = (
         f"Log loss {number(found.log_loss, 3)} nats (shares of the classes alone: {number(found.trivial, 3)}), "
-        f"calibration error {number(100 * found.error, 3)} %. On the diagonal it is kept, below it is too large. "
+        f"calibration error {number(100 * found.error, 3)} %. On the diagonal certainty is kept; below, too large. "
         "Bars: 90 % intervals of the share."
     )
     draw = partial(fit.draw_reliability, certainty=found.certainty, right=found.right, low=found.low, high=found.high)
