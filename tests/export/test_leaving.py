@@ -277,5 +277,5 @@ def test_a_coding_that_no_language_has_is_refused(options, tmp_path):
     table = Table(("a", "d", "y"), (np.where(x == 4, np.nan, x) if "missing" in options else x, dates, x**2))
     encoder = TableEncoder.fit(table, "y", **options)
     model = TikhonovRegressor().fit(encoder.transform(table), x**2)
-    with pytest.raises(ValueError, match="has no coding in other languages. Fit without"):
+    with pytest.raises(ValueError, match=r"has no coding in other languages\. Fit without"):
         export(model, tmp_path / "m.py", encoder=encoder.to_json())
