@@ -69,7 +69,7 @@ LIGHT = {
     "mixture": mixed,
     "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),
-    "weighted line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
+    "weighted_line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
     "tikhonov": lambda: TikhonovRegressor().fit(*data(k=2)),
     "softmax": lambda: SoftmaxClassifier(alpha=1e-2).fit(*labels()),
     "logistic": lambda: LogisticClassifier(alpha=1e-2).fit(data()[0], data()[1] > 0),
