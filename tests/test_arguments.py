@@ -34,7 +34,19 @@ from numdl import checks
 
 REGULARIZE = ("regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative")
 FLOWS = ("flow", "flow.march", "models", "problems", "control")
-ROOMS = ("linalg", *REGULARIZE, "optimize", "testing", *FLOWS, "data", "analysis", "plots", "report", "estimators")
+ROOMS = (
+    "linalg",
+    *REGULARIZE,
+    "optimize",
+    "testing",
+    *FLOWS,
+    "data",
+    "analysis",
+    "plots",
+    "report",
+    "export",
+    "estimators",
+)
 
 SIZES = {"n": 6, "m": 4, "p": 3, "k": 2, "q": 3, "N": 3, "w": 2, "times": 4, "G": 2, "s": 3, "steps": 3, "d": 2}
 LENGTH = 3  # of an axis with another name

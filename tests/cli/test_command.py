@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from numdl import __version__
+from numdl.cli import main
 from numdl.cli.app import app
 from numdl.cli.baselines import score_rows
-from numdl.cli.errors import UserError
+from numdl.cli.errors import INTERRUPTED, UserError
 from numdl.cli.options import FitOptions, difference, seconds
 from numdl.cli.prepare import Part
 from numdl.contracts import Status
@@ -153,3 +154,15 @@ def test_info_tells_scores_and_the_command_that_made_a_run(numdl, csv_file, tmp_
     assert words[:3] == ["numdl", "fit", "x y.csv"] and sorted(words[3:]) == sorted(given)
     (run / "options.json").write_text("{}")
     assert numdl("info", run).code == 1
+
+
+def test_an_interruption_while_the_command_loads_is_no_traceback(monkeypatch):
+    class Interrupted:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "numdl.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "numdl.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert main(["--version"]) == INTERRUPTED

@@ -190,3 +190,13 @@ def test_predict_knows_what_was_said_about_missing_entries(numdl, tmp_path, stan
     assert done.code == 0, done.err
     name, first, second = done.out.splitlines()
     assert name == "y1" and first == second
+
+
+def test_one_column_has_no_target_and_a_long_name_takes_one_line(numdl, tmp_path):
+    (tmp_path / "one.csv").write_text("only\n" + "\n".join(f"{i}.5" for i in range(20)))
+    done = numdl("look", tmp_path / "one.csv")
+    assert "none: needs a column" in done.out and "--target only" not in done.out
+    rows = "\n".join(f"{i}.5,{i * i},{-i}" for i in range(20))
+    (tmp_path / "long.csv").write_text(f'{"x" * 9999},"two\nlines",y\n{rows}')
+    out = numdl("look", tmp_path / "long.csv").out
+    assert len(out) < 2000 and "two lines" in out and "--target y" in out

@@ -15,6 +15,7 @@ from numdl.estimators.auto.network import Architecture, draw, features, jacobian
 from numdl.estimators.auto.plan import plan
 from numdl.estimators.auto.precisions import Precisions
 from numdl.estimators.auto.precisions import start as first
+from numdl.estimators.auto.regressor import _scored
 from numdl.estimators.auto.step import Damping, direction, solve_head, step
 from numdl.estimators.auto.training import MOST, Training, likelihood, look, settled, train
 from numdl.estimators.common.codec import Encoder, decode
@@ -292,12 +293,13 @@ def test_followed_a_few_steps_at_a_time_it_is_the_same_network():
     training = Training(rows, spec, np.random.default_rng(7))
     assert training.network() is None and training.advance(3) and len(training.seen) == 3
     early = training.network()
+    assert not _scored("flow", training).converged
     while training.advance(7):
         pass
     late, whole = training.network(), train(rows, spec, np.random.default_rng(7))
     assert early.evidence < late.evidence == max(training.seen) and late.settled
     np.testing.assert_array_equal(late.weights, whole.weights)
-    assert late.iterations == whole.iterations < MOST
+    assert late.iterations == whole.iterations < MOST and _scored("flow", training).converged
 
 
 def test_the_plan_trains_what_it_says():

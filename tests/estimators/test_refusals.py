@@ -1,9 +1,13 @@
 """What cannot be fitted is refused before any work, with the column, the row and the next thing to try."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from small_models import classifier, labels, regressor, table
+
+from numdl import AutoClassifier, AutoRegressor, KernelRegressor
 
 X, Y = table(12)
 LABELS = labels(12)[1]
@@ -146,3 +150,20 @@ def test_validation_rows(held_out, message):
 def test_what_is_no_mesh():
     with pytest.raises(ValueError, match=r"fit\(mesh=2\): needs a jax.sharding.Mesh. Use jax.make_mesh"):
         regressor().fit(X, Y, mesh=2)
+
+
+@pytest.mark.parametrize("kind", [AutoRegressor, AutoClassifier, KernelRegressor])
+def test_text_in_a_frame_and_rows_beyond_reach(kind):
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    y = np.where(np.median(Y) < Y, 1.0, 0.0) if kind is AutoClassifier else Y
+    quick = {"kernel": "rbf", "average": False} if kind is KernelRegressor else {"time_budget": 0.01}
+    words = frame.assign(b=pd.Categorical(["u", "v"] * 6))
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.fit: X holds 'u' at column 'b', row 1, needs numbers"):
+        kind().fit(words, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kind(random_state=0, **quick).fit(frame, y)
+    far = frame.assign(b=[0.0, 1e300] * 6)
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.predict: X at column 'b', row 2 is more than 1e\+100"):
+        model.predict(far)
+    assert kind is AutoClassifier or np.isfinite(model.predict(frame * 1e90, return_std=True)).all()

@@ -6,7 +6,14 @@ import subprocess
 
 import numpy as np
 
-from numdl import AutoRegressor, KernelRegressor, LogisticClassifier, SoftmaxClassifier, TikhonovRegressor
+from numdl import (
+    AutoClassifier,
+    AutoRegressor,
+    KernelRegressor,
+    LogisticClassifier,
+    SoftmaxClassifier,
+    TikhonovRegressor,
+)
 from numdl.estimators.auto.chaos import condition
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
@@ -32,9 +39,13 @@ def labels(n=40):
     return x, np.array(["hot 'n\" wet", "cold", "méd?"])[np.digitize(y, [-0.5, 0.5])]
 
 
-def kernel(name):
+UNEQUAL = np.geomspace(0.1, 10, 40)
+"""Weights with which the noise of a typical row is not the mean."""
+
+
+def kernel(name, **more):
     x, y = data()
-    return KernelRegressor(kernel=name, average=False, n_restarts=1, random_state=0).fit(x, y)
+    return KernelRegressor(kernel=name, average=False, n_restarts=1, random_state=0).fit(x, y, **more)
 
 
 def mixed():
@@ -69,6 +80,9 @@ def expansions(members, mixture):
 LIGHT = {
     **{name: lambda name=name: kernel(name) for name in ("linear", "rbf", "matern52", "arcsine", "legendre", "anova")},
     "mixture": mixed,
+    "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
+    "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),
+    "weighted_line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
     "tikhonov": lambda: TikhonovRegressor().fit(*data(k=2)),
     "softmax": lambda: SoftmaxClassifier(alpha=1e-2).fit(*labels()),
     "logistic": lambda: LogisticClassifier(alpha=1e-2).fit(data()[0], data()[1] > 0),

@@ -268,3 +268,14 @@ def test_a_stored_model_without_a_formula_is_predicted_by_its_estimator(tmp_path
     assert formula_of(plain, std=False) is None
     damaged = SimpleNamespace(kind="TikhonovRegressor", coef_=np.ones(3))
     assert formula_of(damaged, std=False) is None
+
+
+@pytest.mark.parametrize("options", [{"missing": "impute"}, {"dates": "cyclic"}])
+def test_a_coding_that_no_language_has_is_refused(options, tmp_path):
+    x = np.arange(30.0)
+    dates = np.array([f"2024-05-{1 + i:02}" for i in range(30)], dtype=object)
+    table = Table(("a", "d", "y"), (np.where(x == 4, np.nan, x) if "missing" in options else x, dates, x**2))
+    encoder = TableEncoder.fit(table, "y", **options)
+    model = TikhonovRegressor().fit(encoder.transform(table), x**2)
+    with pytest.raises(ValueError, match=r"has no coding in other languages\. Fit without"):
+        export(model, tmp_path / "m.py", encoder=encoder.to_json())

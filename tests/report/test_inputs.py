@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from report_summaries import EVIL, classification, regression
 
+from numdl import TikhonovRegressor
 from numdl.estimators.common.effects import LEVELS, POINTS, effects
 from numdl.report import FitSummary, page_html, write_json
 from numdl.report.inputs import LIVE
@@ -201,3 +202,11 @@ def test_the_script_draws_the_slice_that_was_chosen():
     assert moved[2] == "M10.00 140.00L110.00 100.00L110.00 100.00L10.00 160.00Z"
     assert own[0] == still[0] and own[1] == "M85.00 200.00L85.00 100.00"
     assert found["hidden"] is False and found["said"] == "= 3"
+
+
+@pytest.mark.parametrize("inputs", ["x", 3.5, {"a": [2]}, {"a": [-1]}, {"a": "colour"}])
+def test_inputs_that_name_no_columns_are_refused(inputs):
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    model = TikhonovRegressor().fit(x, x[:, 0])
+    with pytest.raises((TypeError, ValueError), match=r"summary\(inputs.*needs"):
+        model.summary(x, x[:, 0], inputs=inputs)

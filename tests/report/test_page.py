@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from report_summaries import CONVERGED, EVIL, classification, history, regression
 
-from numdl.report import FitSummary, page_html, write_page
+from numdl.report import FitSummary, advise, measures, page_html, verdict, write_page
+from numdl.report.plain import plain
+from numdl.report.template import table
 
 VOID = {"meta", "br", "path", "use", "rect", "image", "line"}
 
@@ -163,3 +165,59 @@ def test_import_is_light_and_drawing_leaves_pyplot_alone():
         "assert 'matplotlib.pyplot' not in sys.modules and settings() == before\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def certain(n=600, sharper=1.0):
+    """Rows of two classes whose probabilities are told as they are, or with too much certainty."""
+    rng = np.random.default_rng(3)
+    odds = rng.normal(0.0, 1.5, n)
+    c = (rng.uniform(size=n) < 1 / (1 + np.exp(-odds))).astype(int)
+    p = 1 / (1 + np.exp(-sharper * odds))
+    told = np.stack([1 - p, p], axis=1)
+    return classification(c=c, prediction=(p > 0.5).astype(int), class_names=["no", "yes"], probability=told)
+
+
+def test_probabilities_are_held_against_the_rows():
+    kept, broken = measures.reliability(certain()), measures.reliability(certain(sharper=4.0))
+    assert ((kept.low <= kept.certainty) & (kept.certainty <= kept.high)).mean() >= 0.8
+    assert kept.error < 0.06 < 0.1 < broken.error and kept.log_loss < broken.log_loss
+    c, p = certain().c, certain().probability
+    assert np.isclose(kept.log_loss, -np.mean(np.log(p[np.arange(len(c)), c])))
+    share = c.mean()
+    assert np.isclose(kept.trivial, -share * np.log(share) - (1 - share) * np.log(1 - share))
+    page = page_html(certain())
+    assert "Reliability of the probabilities" in page and "Log loss" in page
+    assert "Reliability" not in page_html(classification())
+    found = plain(certain())["probabilities"]
+    assert found == {"log_loss": kept.log_loss, "calibration_error": kept.error}
+    one = classification(c=[1], prediction=[0], class_names=["a", "b"], probability=[[1.0, 0.0]])
+    assert np.isfinite(measures.reliability(one).log_loss) and "Reliability" in page_html(one)
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 2)), np.ones(600), np.full((600, 2), 2.0), np.full((600, 2), np.nan)])
+def test_probabilities_of_other_rows_are_refused(bad):
+    with pytest.raises(ValueError, match=r"FitSummary\(probability"):
+        classification(n=600, k=2, probability=bad)
+
+
+def test_columns_of_words_are_flush_left():
+    shown = table(["row", "target", "error", "share"], [["1", "nox", "-3.2e-05", "5 %"], ["2", "a & b", "—", ""]])
+    head = '<th scope="col">row</th><th scope="col" class="text">target</th><th scope="col">error</th>'
+    assert head in shown and '<td class="text">a &amp; b</td><td>—</td>' in shown
+    assert table(["a", "b"], []).count('class="text"') == 0
+
+
+def test_one_wrong_row_is_no_overfitting():
+    scores = [{"name": "numdl auto", "train": 0.8, "test": 6.7}, {"name": "most frequent class", "test": 66.0}]
+    c = np.zeros(15, int)
+    few = {
+        "scores": scores,
+        "score_name": "Wrong predictions of y (%)",
+        "c": c,
+        "class_names": ["a", "b"],
+        "model": "auto",
+    }
+    assert "overfits" not in " ".join(advise(classification(prediction=np.eye(15, dtype=int)[0], **few)))
+    many = advise(classification(prediction=np.repeat([1, 0], [6, 9]), **few))
+    assert "overfits" in many[0] and "alpha" not in many[0]
+    assert verdict(classification(prediction=c, **few)).startswith("6.7 % of the test rows are predicted wrong")

@@ -24,10 +24,10 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    from numdl.cli.app import app
-
     args = list(sys.argv[1:] if args is None else args)
     try:
+        from numdl.cli.app import app  # takes a moment, in which Ctrl-C may come
+
         app(args=args, prog_name="numdl")  # always leaves by SystemExit
     except SystemExit as leave:
         # typer says 2 for a wrong option; that is the user's mistake like any other

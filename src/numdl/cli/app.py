@@ -12,7 +12,7 @@ import typer
 
 app = typer.Typer(
     name="numdl",
-    help="Train a deep, regularised network on a table, with nothing to tune.",
+    help="Fit the model that suits a table, with nothing to tune.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -20,6 +20,9 @@ HEAD = ("column", "kind", "unit", "smallest", "largest", "different", "missing",
 SHOWN = 40
 """Columns in the terminal; the page has up to a thousand."""
 
+LONGEST = 60
+"""Characters of a name in the terminal."""
+
 _ON_PAGE = 1000
 
 
@@ -113,10 +116,17 @@ def _grid(rows: list[tuple[str, ...]]) -> Grid:
     for j in used:
         number = HEAD[j] in ("smallest", "largest", "different", "missing")
         shown.add_column(HEAD[j], justify="right" if number else "left", no_wrap=number, overflow="fold")
-    for row in rows:
+    for name, *others in rows:
+        row = (_brief(name), *others)
         bad = row[1] == "unreadable"
         shown.add_row(*(Text(row[j], style="red" if bad and HEAD[j] == "remark" else "") for j in used))
     return shown
+
+
+def _brief(name: str) -> str:
+    """A name in one line of the terminal; the page has it whole."""
+    line = " ".join(name.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _remarks(found: Profile) -> list[str]:
@@ -132,7 +142,11 @@ def _remarks(found: Profile) -> list[str]:
 
 
 def _suggested(found: Profile, task: str) -> dict[str, str]:
-    target = f"{found.target} ({task})" if found.target else "none: no column varies as numbers or classes"
+    target = (
+        f"{found.target} ({task})"
+        if found.target
+        else "none: needs a column of numbers or classes that vary, and another one to learn from"
+    )
     return {"Target": target, "Split": f"{found.split}: {found.why}"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -152,11 +153,15 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
     for name in ("Network", "Features", "Penalty", "Parameters", "Solver", "Seconds"):
         if name in summary.facts:
             _row(console, name, summary.facts[name])
-    for name, path in (("Model", folder.model), ("Report", folder.report), ("Summary", folder.summary)):
+    for name, path in (("Model", folder.model), ("Report", folder.report), ("Numbers", folder.numbers)):
         _row(console, name, str(path))
     repeated = summary.model in ("auto", "kernel") and summary.status.code in UNFINISHED
     if folder.checkpoint.exists() or repeated:
         _row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
+    run = shlex.quote(str(folder.path))
+    _row(console, "Next", f"numdl predict {run} NEW.csv --out predictions.csv")
+    if not any("nearest" in fact for fact in summary.facts.values()):  # which have no formula
+        _row(console, "", f"numdl export {run} --to c (or numpy, onnx, matlab)")
 
 
 def _row(console: Console, label: str, text: str) -> None:

@@ -12,6 +12,7 @@ from numdl.export.evaluate import evaluate
 from numdl.export.program import Program
 
 DESCRIBERS: dict[str, str] = {
+    "AutoClassifier": "numdl.export.describers.classes",
     "AutoRegressor": "numdl.export.describers.mixtures",
     "KernelRegressor": "numdl.export.describers.mixtures",
     "LogisticClassifier": "numdl.export.describers.linear",
@@ -110,7 +111,7 @@ def describe(model: Any, *, std: bool = True) -> Description:
         name = names[0] or names[1]
         why = "it labels the rows of its graph and has no formula for others; " if name.startswith("Graph") else ""
         raise CannotExport(
-            f"export({name}): {why}only models with a formula can leave: {', '.join(DESCRIBERS)}. Use save and load."
+            f"export({name}): {why}needs a model with a formula: {', '.join(DESCRIBERS)}. Use save and load."
         )
     return import_module(DESCRIBERS[known[0]]).describe(model, std)
 

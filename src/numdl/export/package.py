@@ -138,6 +138,13 @@ def _columns(d: int, names: Sequence[str] | None, encoder: Mapping[str, Any] | N
     if encoder is None:
         names = [f"x{j}" for j in range(d)] if names is None else [str(name) for name in names]
         return tuple(Column(name) for name in names)
+    for one in encoder["features"]:
+        if one["kind"] not in ("number", "text") or one.get("indicator"):
+            what = "gaps were filled" if one.get("indicator") else "dates became numbers"
+            raise CannotExport(
+                f"export: column {one['name']!r}, whose {what}, has no coding in other languages. Fit without "
+                "--missing impute and --dates, or use numdl predict."
+            )
     return tuple(
         Column(one["name"], tuple(one["common"]), tuple(one["rare"]), one["kind"] == "text")
         for one in encoder["features"]

@@ -166,6 +166,32 @@ def draw_calibration(ax: Axes, levels: Real[np.ndarray, " m"], observed: Real[np
     ax.set_ylabel("inside the interval, %")
 
 
+def draw_reliability(
+    ax: Axes,
+    certainty: Real[np.ndarray, " m"],
+    right: Real[np.ndarray, " m"],
+    low: Real[np.ndarray, " m"],
+    high: Real[np.ndarray, " m"],
+) -> None:
+    """Draw how often predictions are right over how certain they are, with the diagonal.
+
+    Args:
+        ax: axes to draw on.
+        certainty: mean probability of the predicted class in each group, (m,).
+        right: share of right predictions, (m,).
+        low: lower end of its interval, (m,).
+        high: upper end, (m,).
+    """
+    certainty, right, low, high = drawable("draw_reliability", ax, certainty=certainty, right=right, low=low, high=high)
+    ax.plot([0, 100], [0, 100], color=GREY, linewidth=1)
+    ax.vlines(100 * certainty, 100 * low, 100 * high, color=BLUE, linewidth=1, alpha=0.6)
+    ax.plot(100 * certainty, 100 * right, color=BLUE, marker="o", markersize=3.5)
+    ax.set_xlim(max(0.0, 100 * float(certainty.min()) - 5), 101)
+    ax.set_ylim(max(0.0, min(100 * float(low.min()), 100 * float(certainty.min())) - 5), 103)
+    ax.set_xlabel("certainty, %")
+    ax.set_ylabel("right, %")
+
+
 def _marker(n: int) -> float:
     return 5.0 if n < 60 else 3.6 if n < 500 else 2.6
 

@@ -31,6 +31,8 @@ SATURATED = 0.9  # effective over all parameters
 STILL_FALLING = 0.05  # relative fall of the objective that another run of the same length would bring
 FEW_ROWS = 10
 CUT_SHORT = {"max_iter", "time_budget", "interrupted"}  # the fit says nothing yet about what this model can do
+FEW_WRONG = 5  # held-out rows of wrong class below which two shares of them cannot be told apart
+CHOOSING = ("auto", "kernel")  # models without a penalty or restarts to set
 ROWS_FOR_SHAPE = 50  # fewer residuals do not show a shape
 HEAVY_TAILS = 3.0  # excess kurtosis, 3 is the Laplace distribution
 FANNING = 0.3  # rank correlation of |residual| with the prediction
@@ -63,6 +65,8 @@ def verdict(summary: FitSummary) -> str:
     parts = [f"{compare(j.own, e)} {_the(name)} ({number(e)})" for e, name in baselines if e is not None]
     name, percent = summary.score_name.removesuffix("%").strip(), " %" * summary.score_name.endswith("%")
     error = f"The {_part(j)} {name or 'error'} is {number(j.own)}{percent}"
+    if summary.task == "classification" and name.endswith("(%)"):
+        error = f"{number(j.own)} % of the {_part(j)} rows are predicted wrong"
     return f"{error}: {' and '.join(parts)}." if parts else f"{error}."
 
 
@@ -147,24 +151,35 @@ def _linear(summary: FitSummary, j: Judgement) -> str | None:
             f"{name} does as well ({number(j.linear)} against {number(j.own)}): the relation is linear "
             "as far as these rows can tell. Use the linear model, or bring columns that interact."
         )
+    if summary.task == "classification" and (j.own - j.linear) / 100 * len(finite_rows(summary)) < FEW_WRONG:  # type: ignore[operator]
+        return None  # a row more or less
     else_try = "more rows, a larger alpha or more restarts" if summary.model == "network" else "more rows"
     better = f"{name} does better ({number(j.linear)} against {number(j.own)})"
     return f"{better}: use it, or give the {_what(summary)} {else_try}."
 
 
-def _overfits(j: Judgement) -> bool:
+def _wrong(summary: FitSummary) -> float:
+    """Held-out rows of a classification that are predicted wrong, infinite where they are not known."""
+    known = summary.c is not None and summary.prediction is not None
+    return float((summary.c != summary.prediction).sum()) if known else np.inf
+
+
+def _overfits(summary: FitSummary, j: Judgement) -> bool:
     gap, trivial = _ratio(j.train, j.own), _ratio(j.own, j.trivial)
+    if summary.task == "classification" and j.part != "train" and _wrong(summary) < FEW_WRONG:
+        return False  # one row more or less
     return j.part != "train" and gap is not None and gap < OVERFIT and (trivial is None or trivial > NEGLIGIBLE)
 
 
 def _overfit(summary: FitSummary, j: Judgement) -> str | None:
-    if not _overfits(j) or j.train is None or j.own is None:
+    if not _overfits(summary, j) or j.train is None or j.own is None:
         return None
     gap = "zero" if j.train <= 0 else f"{factor(j.own / j.train)} times smaller"
-    more = " or more restarts" if summary.model == "network" else ""
+    more = "; then a larger alpha or more restarts" if summary.model == "network" else "; then a larger alpha"
+    more = "" if summary.model in CHOOSING else more
     return (
         f"The {_what(summary)} overfits: the {_part(j)} error is {number(j.own)}, the training error {number(j.train)} "
-        f"({gap}). More rows help most; then a larger alpha{more}."
+        f"({gap}). More rows help most{more}."
     )
 
 
@@ -175,7 +190,7 @@ def _saturated(summary: FitSummary, j: Judgement) -> str | None:
         or effective is None
         or summary.n_parameters <= 0
         or effective <= SATURATED * summary.n_parameters
-        or _overfits(j)
+        or _overfits(summary, j)
     ):
         return None
     if trivial is not None and trivial < 1e-3:
@@ -271,7 +286,10 @@ def _intervals(summary: FitSummary, j: Judgement) -> str | None:
     worst = max(each, key=lambda one: abs(one.held - 0.9) / (0.15 if one.held < 0.9 else 0.08))
     if 0.75 <= worst.held <= 0.98:
         return None
-    kind, remedy = ("narrow", "use more restarts") if worst.held < 0.9 else ("wide", "check the noise level")
+    more = (
+        "use more restarts" if summary.model == "network" else "bring more rows, or columns that tell these rows apart"
+    )
+    kind, remedy = ("narrow", more) if worst.held < 0.9 else ("wide", "check the noise level")
     what = short(worst.name, 40) if len(each) > 1 else "the targets"
     return f"The 90 % intervals hold {100 * worst.held:.0f} % of {what}: they are too {kind}; {remedy}."
 

@@ -18,6 +18,10 @@ HUGE = 1e100
 """Larger predictions are treated as not finite: their squares and axis limits overflow."""
 
 
+GROUP = 15
+"""Rows of a group in which certainty is compared with how often it was right."""
+
+
 class Judgement(NamedTuple):
     """The errors of the network and its baselines on the same rows; ``None`` where not known."""
 
@@ -158,6 +162,57 @@ def scaled_residuals(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 def confusion(c: np.ndarray, prediction: np.ndarray, n_classes: int) -> np.ndarray:
     """Number of rows of class i predicted as class j, (n_classes, n_classes)."""
     return np.bincount(c * n_classes + prediction, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+class Reliability(NamedTuple):
+    """How often the predicted class is right, over how certain it was: rows in groups of rising certainty.
+
+    Attributes:
+        certainty: mean probability of the predicted class in each group, (m,).
+        right: share of its rows that are predicted right, (m,).
+        low: lower end of the 90 % interval of this share, (m,).
+        high: upper end, (m,).
+        error: mean distance of certainty and share over all rows, the calibration error.
+        log_loss: mean of ``-log p`` of the true class, in nats.
+        trivial: the same of the shares of the classes among these rows.
+    """
+
+    certainty: np.ndarray
+    right: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    error: float
+    log_loss: float
+    trivial: float
+
+
+def reliability(summary: FitSummary) -> Reliability | None:
+    """Whether probabilities keep their word on the held-out rows; ``None`` without any.
+
+    The intervals are Wilson's: Wilson, Journal of the American Statistical Association 22, 1927.
+
+    Args:
+        summary: of a classification.
+
+    Returns:
+        Groups of about equal size, one for each ``GROUP`` rows, at most ten.
+    """
+    p, c = summary.probability, summary.c
+    if p is None or c is None or not len(c):
+        return None
+    certainty, right = p.max(axis=1), (p.argmax(axis=1) == c).astype(float)
+    groups = np.array_split(np.argsort(certainty, kind="stable"), int(np.clip(len(c) // GROUP, 1, 10)))
+    size = np.array([len(rows) for rows in groups])
+    told, share = (np.array([values[rows].mean() for rows in groups]) for values in (certainty, right))
+    z = NormalDist().inv_cdf(0.95)
+    middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    of_true = np.log(np.maximum(p[np.arange(len(c)), c], np.finfo(float).tiny))
+    counts = np.bincount(c)
+    counts = counts[counts > 0]
+    trivial = -float(counts @ np.log(counts / len(c))) / len(c)
+    error = float(size @ np.abs(told - share)) / len(c)
+    return Reliability(told, share, middle - half, middle + half, error, -float(of_true.mean()), trivial)
 
 
 def layer_norms(values: np.ndarray) -> np.ndarray:

@@ -182,6 +182,8 @@ def regression(summary: FitSummary) -> str:
             note = (
                 f"Of all targets together. By target the 90 % intervals hold from {number(100 * low.held, 3)} % "
                 f"({short(low.name, 40)}) to {number(100 * high.held, 3)} % ({short(high.name, 40)})."
+                if low.held < high.held
+                else f"Of all targets together. The 90 % intervals of each hold {number(100 * low.held, 3)} %."
             )
         draw = partial(fit.draw_calibration, levels=LEVELS, observed=observed)
         figures.append(drawn("calibration", "Calibration of the intervals", note, draw))
@@ -226,6 +228,7 @@ def classification(summary: FitSummary) -> str:
     figures = [drawn("confusion", "Confusion matrix", shares, draw, size)]
     draw = partial(fit.draw_class_errors, errors=errors[order], names=chosen)
     figures.append(drawn("class-errors", "Error of each class", note, draw, size))
+    figures += _probabilities(summary)
     rows = [
         [name, f"{total[i]:,}", f"{total[i] - counts[i, i]:,}", number(100 * errors[i], 3)]
         for i, name in zip(order, chosen, strict=True)
@@ -234,6 +237,20 @@ def classification(summary: FitSummary) -> str:
     return section(
         f"Fit on the {summary.held_out_name} rows", _row_note(summary, len(summary.c)), [grid(figures, "top")]
     )
+
+
+def _probabilities(summary: FitSummary) -> list[str]:
+    """Whether probabilities keep their word: the diagram of reliability, with its numbers."""
+    found = measures.reliability(summary)
+    if found is None:
+        return []
+    note = (
+        f"Log loss {number(found.log_loss, 3)} nats (shares of the classes alone: {number(found.trivial, 3)}), "
+        f"calibration error {number(100 * found.error, 3)} %. On the diagonal certainty is kept; below, too large. "
+        "Bars: 90 % intervals of the share."
+    )
+    draw = partial(fit.draw_reliability, certainty=found.certainty, right=found.right, low=found.low, high=found.high)
+    return [drawn("reliability", "Reliability of the probabilities", note, draw, (4.6, 3.9))]
 
 
 def depth(summary: FitSummary) -> str:

@@ -38,7 +38,8 @@ def plain(summary: FitSummary) -> dict[str, Any]:
 
     Returns:
         ``title``, ``task``, ``model``, ``status``, ``verdict``, ``advice``, ``facts``, ``score_name``, ``scores``,
-        ``held_out``, ``n_parameters``; ``targets`` with the errors of each, or ``classes``; ``inputs`` with their
+        ``held_out``, ``n_parameters``; ``targets`` with the errors of each, or ``classes`` and ``probabilities``
+        with log loss (nats) and calibration error; ``inputs`` with their
         importance.
     """
     require_summary("plain", summary)
@@ -61,7 +62,10 @@ def plain(summary: FitSummary) -> dict[str, Any]:
     }
     if summary.task == "regression":
         found["targets"] = _targets(summary)
-    elif summary.c is not None and summary.prediction is not None:
+    told = measures.reliability(summary)
+    if told is not None:
+        found["probabilities"] = {"log_loss": finite(told.log_loss), "calibration_error": finite(told.error)}
+    if summary.task == "classification" and summary.c is not None and summary.prediction is not None:
         counts = measures.confusion(summary.c, summary.prediction, len(summary.class_names))
         found["classes"] = [
             {"name": name, "rows": int(row.sum()), "errors": int(row.sum() - row[i])}

@@ -60,6 +60,7 @@ class FitSummary:
             empty.
         interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only, and
             what is not finite is left out.
+        probability: predicted probability of each class for the held-out rows, (n, classes); classification only.
         rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
         input_names: m names of inputs, or empty.
         effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
@@ -85,6 +86,7 @@ class FitSummary:
     rows: np.ndarray | None = None
     input_names: Sequence[str] = ()
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
+    probability: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
@@ -124,6 +126,7 @@ class FitSummary:
         if rows is not None and (c is None or rows.shape != (len(c),)):
             raise ValueError(f"FitSummary(rows of shape {rows.shape}): needs one number for each row of c. Give them.")
         changes = {
+            "probability": self._probability(c),
             "effects": effects,
             "input_names": names,
             "rows": rows,
@@ -165,6 +168,24 @@ class FitSummary:
                 "Pass one standard deviation per row and target."
             )
         return c, prediction, interval
+
+    def _probability(self, c: np.ndarray | None) -> np.ndarray | None:
+        if self.probability is None:
+            return None
+        found = _floats("probability", self.probability)
+        if self.task != "classification" or c is None or found.ndim != 2 or len(found) != len(c):
+            raise ValueError(
+                f"FitSummary(probability of shape {found.shape}): needs one row for each row of c, of a "
+                "classification. Give predict_proba of these rows, or None."
+            )
+        if not np.all((found >= 0) & (found <= 1 + 1e-6)):
+            raise ValueError("FitSummary(probability): needs numbers from 0 to 1. Give predict_proba of the rows of c.")
+        if found.shape[1] <= c.max(initial=-1):
+            raise ValueError(
+                f"FitSummary(probability): {found.shape[1]} columns, but c holds class {c.max()}. "
+                "Give one for each class."
+            )
+        return found
 
     def _target_names(self, c: np.ndarray | None) -> tuple[str, ...]:
         names = tuple(str(name) for name in _several("target_names", self.target_names))
@@ -244,7 +265,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
-_ROWS = ("c", "prediction", "interval", "rows")
+_ROWS = ("c", "prediction", "interval", "rows", "probability")
 _COLUMNS = ("history", "weights", "path", "effects")
 
 

@@ -63,6 +63,7 @@ select{color:inherit;background:var(--card);border:1px solid var(--line);border-
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 th,td{padding:.42em .7em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:.4em;white-space:normal;overflow-wrap:anywhere;min-width:9em}
+.text{text-align:left!important;white-space:normal;max-width:34em}
 thead th{color:var(--soft);font-size:.86rem;font-weight:600}
 tbody th{font-weight:400}
 tr.own td,tr.own th{font-weight:650;background:var(--mark)}
@@ -79,6 +80,9 @@ main{max-width:none;padding:0}.card{break-inside:avoid}.tall .scroll{max-height:
 .grid{grid-template-columns:1fr 1fr}body{font-size:11pt}nav,.controls{display:none}.intro{break-after:avoid}
 .scroll{overflow:visible}th,td{padding:.3em .4em;white-space:normal}thead{display:table-header-group}}
 """
+
+_NUMBER = re.compile(r"\W*([\d.,]+(e[-+−]?\d+)?(\s?\W|\s\w{1,3})?)?|nan|[-−]?inf")
+"""A number as tables show it, perhaps with a unit, or a sign for none."""
 
 # Nothing is loaded, and no script runs but the one given, whatever a column name says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -164,13 +168,19 @@ def live(script: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> str:
-    """A table of plain text that scrolls inside its box; the row with index ``marked`` is emphasised."""
-    top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    """A table of plain text that scrolls inside its box; the row with index ``marked`` is emphasised.
+
+    Columns that hold more than numbers are flush left.
+    """
+    rows = list(rows)
+    words = [any(not _NUMBER.fullmatch(row[j]) for row in rows) for j in range(len(head))]
+    kinds = [' class="text"' if j and words[j] else "" for j in range(len(head))]
+    top = "".join(f'<th scope="col"{kind}>{html.escape(cell)}</th>' for cell, kind in zip(head, kinds, strict=True))
     lines = []
     for position, row in enumerate(rows):
         first, *others = (html.escape(cell) for cell in row)
         kind = ' class="own"' if position == marked else ""
-        cells = "".join(f"<td>{cell}</td>" for cell in others)
+        cells = "".join(f"<td{one}>{cell}</td>" for cell, one in zip(others, kinds[1:], strict=True))
         lines.append(f'<tr{kind}><th scope="row">{first}</th>{cells}</tr>')
     inside = f"<thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'

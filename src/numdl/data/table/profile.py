@@ -152,6 +152,8 @@ def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
 
 
 def _target(columns: Sequence[ColumnProfile]) -> str:
+    if sum(c.kind.name in ("number", "text", "date") for c in columns) < 2:
+        return ""  # nothing to learn from
     can = [c.name for c in columns if c.kind.name == "number"] or [c.name for c in columns if c.kind.name == "text"]
     named = [c.name for c in columns if c.kind.name in ("number", "text") and _TARGETS.fullmatch(c.name.split(" ")[0])]
     return (named or can or [""])[-1]

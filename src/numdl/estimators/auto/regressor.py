@@ -153,4 +153,4 @@ def _networks(
 def _scored(name: str, training: Training) -> Scored | None:
     """A network as a candidate, None where nothing of it is finite."""
     one = training.network()
-    return None if one is None else Scored(name, one.evidence, one.density, True, functools.partial(_alone, one))
+    return None if one is None else Scored(name, one.evidence, one.density, one.settled, functools.partial(_alone, one))

@@ -18,7 +18,7 @@ from numdl.estimators.classes.member import ClassMixture, log_probabilities
 from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled, stack, temperature
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
-from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, sample_weights
+from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, require_near, sample_weights
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.base import generator
@@ -189,8 +189,10 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
 
     def _log_p(self, X: Any, call: str) -> np.ndarray:
         check_is_fitted(self, "mixture_")
-        X = checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)
+        call = f"{type(self).__name__}.{call}"
+        X = checked_table(self, call, X, reset=False)
         x = np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
+        require_near(call, x, np.flatnonzero(self._active), getattr(self, "feature_names_in_", None))
         with few_threads(len(self.mixture_.x)):
             return log_probabilities(self.mixture_, x)
 

@@ -79,9 +79,56 @@ def checked_table(estimator: Any, call: str, X: Any, *y: Any, **options: Any) ->
         require_finite_targets(call, y[0])
         options = {"multi_output": True} | options
     found = validate_data(estimator, X, *y, **{"dtype": "numeric", "ensure_all_finite": False} | options)
-    rows = np.asarray(found[0] if y else found, np.float64)
-    require_finite(call, "X", rows, getattr(estimator, "feature_names_in_", None))
+    names = getattr(estimator, "feature_names_in_", None)
+    rows = _as_numbers(call, found[0] if y else found, names)
+    require_finite(call, "X", rows, names)
     return (rows, found[1]) if y else rows
+
+
+def _as_numbers(call: str, rows: np.ndarray, names: Any) -> np.ndarray:
+    """As float64; text, which frames with several kinds of columns bring, is refused by its place."""
+    try:
+        return np.asarray(rows, np.float64)
+    except (TypeError, ValueError):
+        for index, entry in np.ndenumerate(rows):
+            try:
+                float(entry)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{call}: X holds {checks.shown(entry)} at {checks.place(index, names)}, needs numbers. Encode "
+                    "text first, for example with sklearn.preprocessing.OneHotEncoder in a pipeline."
+                ) from None
+        raise
+
+
+BEYOND = 1e100
+"""Standard deviations from the rows of a fit at which squares of squares still do not overflow."""
+
+
+def require_near(call: str, x: np.ndarray, columns: np.ndarray, names: Any = None) -> np.ndarray:
+    """Refuse rows so far from those of the fit that a kernel overflows.
+
+    Args:
+        call: the call to name.
+        x: scaled rows (n, p).
+        columns: number of each in the table (p,).
+        names: of the columns of the table; None if they have none.
+
+    Returns:
+        x.
+
+    Raises:
+        ValueError: names the first entry.
+    """
+    far = np.abs(x) > BEYOND
+    if far.any():
+        i, j = np.argwhere(far)[0]
+        where = checks.place((i, columns[j]), names)
+        raise ValueError(
+            f"{call}: X at {where} is more than {BEYOND:g} standard deviations from the rows of the fit, needs less. "
+            "Check its unit, or remove the row."
+        )
+    return x
 
 
 def sample_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:

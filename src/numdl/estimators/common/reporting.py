@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
+from numdl import checks
 from numdl.checks import shown
 from numdl.data.table.scale import FLAT
 from numdl.estimators.common.effects import effects
@@ -51,11 +52,14 @@ class ReportMixin:
             The summary.
 
         Raises:
-            ValueError: X and y do not belong together, or y holds a label that is no class of the fit.
+            TypeError: inputs is no dictionary.
+            ValueError: X and y do not belong together, y holds a label that is no class of the fit, or inputs names
+                columns that X has not.
         """
         from numdl.report import FitSummary
 
         check_is_fitted(self)
+        _require_inputs(inputs, X)
         classes = getattr(self, "classes_", None)
         found: dict[str, Any] = {
             "title": title or type(self).__name__,
@@ -115,7 +119,10 @@ class ReportMixin:
             raise ValueError(f"report: y holds {shown(y[unknown][0])}, which is no class of the fit. Drop these rows.")
         codes, predicted = (np.searchsorted(classes, labels) for labels in (y, answers))
         errors = (100 * np.mean(predicted != codes), 100 * (1 - np.bincount(codes).max() / len(codes)))
-        return {"c": codes, "prediction": predicted} | self._score_rows("most frequent class", errors)
+        found: dict[str, Any] = {"c": codes, "prediction": predicted}
+        if hasattr(self, "predict_proba"):
+            found["probability"] = self.predict_proba(X)  # type: ignore[attr-defined]
+        return found | self._score_rows("most frequent class", errors)
 
     def _judged(self, X: Any, y: Any) -> dict[str, Any]:
         """Errors on the rows given, beside the mean of the targets; with intervals where there are some."""
@@ -133,3 +140,15 @@ class ReportMixin:
         """The table of scores: the fit, and what ignores the inputs."""
         pairs = zip((self._label, trivial), errors, strict=True)
         return {"scores": [{"name": name, "test": float(error)} for name, error in pairs]}
+
+
+def _require_inputs(inputs: Any, X: Any) -> None:
+    """Refuse what does not name columns of X."""
+    if inputs is None:
+        return
+    hint = "Give a dictionary from names to lists of columns of X, such as {'colour': [0, 1]}, or None."
+    checks.instance("summary", "inputs", inputs, Mapping, hint)
+    d = np.shape(X)[1] if np.ndim(X) == 2 else np.inf
+    for name, columns in inputs.items():
+        if not all(isinstance(j, int | np.integer) and 0 <= j < d for j in np.ravel(np.asarray(columns, object))):
+            raise ValueError(f"summary(inputs[{shown(name)}]={shown(columns)}): needs columns of X, from 0 on. {hint}")

@@ -15,6 +15,7 @@ from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import (
     checked_table,
+    require_near,
     sample_weights,
     typical_noise,
 )
@@ -191,8 +192,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _scaled(self, X: Any, call: str) -> tuple[np.ndarray, np.ndarray]:
         """Checked rows, and their columns as the processes see them."""
         check_is_fitted(self, "mixtures_")
-        X = checked_table(self, f"{type(self).__name__}.{call}", X, reset=False)
-        return X, np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
+        call = f"{type(self).__name__}.{call}"
+        X = checked_table(self, call, X, reset=False)
+        x = np.ascontiguousarray(self._scaler.transform(X)[:, self._active])
+        return X, require_near(call, x, np.flatnonzero(self._active), getattr(self, "feature_names_in_", None))
 
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
         return columns[0] if self._flat else np.stack(columns, axis=1)

@@ -34,7 +34,7 @@ def describe(model: Any, std: bool) -> Description:
     means, deviations = [], []
     for j, mixture in enumerate(model.mixtures_):
         center, scale = float(model._targets.center[j]), float(model._targets.scale[j])
-        mean, deviation = _mixture(kind_of(model), mixture, x, std)
+        mean, deviation = _mixture(kind_of(model), mixture, x, std, float(getattr(model, "_typical", 1.0)))
         means.append(mean * scale + center)
         if deviation is not None:
             deviations.append(deviation * scale)
@@ -42,21 +42,25 @@ def describe(model: Any, std: bool) -> Description:
     return Description(kind_of(model), program, bool(model._flat), model._scaler.center, model._scaler.scale)
 
 
-def _mixture(call: str, mixture: Any, x: Value, std: bool) -> Moments:
-    """Mean and deviation of the scaled target."""
+def _mixture(call: str, mixture: Any, x: Value, std: bool, typical: float) -> Moments:
+    """Mean and deviation of the scaled target; ``typical`` is the noise of a new observation over that of a member."""
     place = Place(x, mixture.rows.x, mixture.box)
     each = []
     for member in mixture.members:
         kind = kind_of(member)
         if kind not in MEMBERS:
-            raise CannotExport(f"export({call}): a member of kind {kind} is not known here ({', '.join(MEMBERS)}).")
+            raise CannotExport(
+                f"export({call}): a member of kind {kind} has no short formula: it needs all rows of the fit. Fit a "
+                "network (numdl fit --model resnet), or not more than 4000 rows."
+            )
         each.append(MEMBERS[kind](member, place, std))
     weights = [float(member.weight) for member in mixture.members]
     mean = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True))
     if not std:
         return mean, None
     parts = (weight * (v + (m - mean).square()) for weight, (m, v) in zip(weights, each, strict=True))  # type: ignore[operator]
-    return mean, _sum(parts).sqrt()
+    more = (typical - 1.0) * sum(w * float(one.noise) for w, one in zip(weights, mixture.members, strict=True))
+    return mean, (_sum(parts) + more).sqrt()
 
 
 def _process(member: Any, place: Place, std: bool) -> Moments:

@@ -90,7 +90,7 @@ def linear_std(x: Value, errors: Any) -> Value:
         (k,).
     """
     seen = x.affine(errors.basis.T, -(errors.center @ errors.basis)).square()
-    return errors.error_std * seen.affine(errors.shares**2, 1.0 + errors.level).sqrt()
+    return errors.error_std * seen.affine(errors.shares**2, getattr(errors, "typical", 1.0) + errors.level).sqrt()
 
 
 def mean_and_std(program: Program, mean: Value, std: Value | None) -> None:
