@@ -98,6 +98,10 @@ class ReportMixin:
         """Whether ``predict`` of this fit has standard deviations."""
         return "return_std" in inspect.signature(self.predict).parameters  # type: ignore[attr-defined]
 
+    def _below(self, X: Any, c: np.ndarray) -> np.ndarray | None:
+        """Predicted probability of targets below c (n, k), where predictions are not normal distributions."""
+        return None
+
     def _facts(self) -> dict[str, str]:
         """What was fitted, name and value in words."""
         raise NotImplementedError(type(self).__name__)
@@ -126,6 +130,8 @@ class ReportMixin:
             raise ValueError(f"summary(y of shape {np.shape(y)}): needs {wanted.shape[1]} targets as in fit. Check it.")
         found: dict[str, Any] = {"c": c} if std is None else {"c": c, "interval": std.reshape(c.shape)}
         found["prediction"] = mean = wanted
+        if (below := self._below(X, c)) is not None:
+            found["below"] = below
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
         return found | self._score_rows("mean of the targets", errors)
 
