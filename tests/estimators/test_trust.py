@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info
 from numdl import load
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.estimators import (
+    AutoClassifier,
     KernelRegressor,
     LogisticClassifier,
     RandomFeaturesRegressor,
@@ -245,3 +246,26 @@ def test_the_summary_names_constant_columns():
     x, y, _ = uneven(30)
     model = KernelRegressor("rbf", random_state=0).fit(np.column_stack([np.full(30, 7.3), x]), y)
     assert model.summary().facts["Constant inputs"] == "0: left out"
+
+
+@pytest.mark.parametrize("kind", [KernelRegressor, AutoClassifier])
+def test_rows_outside_the_training_rows_are_marked(kind):
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        a, b = rng.uniform(-1, 1, (2, n))
+        return np.column_stack([a, a + 0.01 * b, np.full(n, 3.0), b**3])
+
+    x = rows(80)
+    options = {"kernel": "linear"} if kind is KernelRegressor else {"time_budget": 1e-3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kind(random_state=0, **options).fit(x, x[:, 0] > 0)
+    assert not model.is_outside(x).any()
+    assert model.is_outside(rows(2000)).mean() < 0.01
+    inside, far = x[0], np.array([[2.0, 2.0, 3.0, 0.0], [0.5, -0.5, 3.0, 0.0], [0.5, 0.5, 4.0, 0.0]])
+    assert model.is_outside(far).all(), "beyond a range; usual alone, not together; another constant"
+    low, high = x.min(axis=0), x.max(axis=0)  # mutant: ranges alone do not see the second
+    assert ((far[1] >= low) & (far[1] <= high)).all()
+    summary = model.summary(np.vstack([inside, far]), np.array([1, 0, 0, 1]) > 0)
+    assert summary.facts["Extrapolations"] == "3 of 4 rows shown lie outside the training rows"

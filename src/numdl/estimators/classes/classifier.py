@@ -18,6 +18,7 @@ from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled,
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
 from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, sample_weights
+from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.base import generator
@@ -29,7 +30,7 @@ LARGEST = 20_000
 """Different rows that are used at most."""
 
 
-class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+class AutoClassifier(SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseEstimator):
     """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
 
     Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,

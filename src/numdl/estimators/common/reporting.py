@@ -15,6 +15,7 @@ from numdl.checks import shown
 from numdl.data.table.scale import FLAT
 from numdl.estimators.common.effects import effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
+from numdl.estimators.common.region import RegionMixin
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary
@@ -64,11 +65,17 @@ class ReportMixin:
             "score_name": "RMSE" if classes is None else "error %",
             "class_names": [] if classes is None else [str(label) for label in classes],
         } | self._record()
+        told: dict[str, str] = {}
         if X is not None and y is not None:
             found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
+            if isinstance(self, RegionMixin):
+                count = int(self.is_outside(X).sum())
+                told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
             if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
                 found |= effects(self, X, inputs, found["c"], found["prediction"], deviations=self._tells_deviations())
-        return FitSummary(**found | fields | {"facts": self._facts() | self._constant() | fields.get("facts", {})})
+        return FitSummary(
+            **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}
+        )
 
     def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:
         """Write one self-contained HTML page about the fit.

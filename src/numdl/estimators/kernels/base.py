@@ -20,6 +20,7 @@ from numdl.estimators.common.intake import (
     typical_noise,
 )
 from numdl.estimators.common.leaving import GradientMixin
+from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.clock import Clock
@@ -47,7 +48,7 @@ SLOPES = 2000
 """Rows at most whose slopes tell how relevant an input is."""
 
 
-class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What `KernelRegressor` and `AutoRegressor` share; they say what the candidates are."""
 
     _about = "Members"
