@@ -6,8 +6,11 @@ import os
 import threading
 import warnings
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
 from numdl import load
@@ -17,10 +20,13 @@ from numdl.estimators import (
     KernelRegressor,
     LogisticClassifier,
     RandomFeaturesRegressor,
+    SingleLayerClassifier,
     SingleLayerRegressor,
     TikhonovRegressor,
 )
 from numdl.estimators.common.intake import raw_weights, sample_weights, weighed
+from numdl.estimators.kernels import search
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import in_units
 from numdl.estimators.kernels.mixture import combine, slopes
 from numdl.report.measures import coverage
@@ -269,3 +275,57 @@ def test_rows_outside_the_training_rows_are_marked(kind):
     assert ((far[1] >= low) & (far[1] <= high)).all()
     summary = model.summary(np.vstack([inside, far]), np.array([1, 0, 0, 1]) > 0)
     assert summary.facts["Extrapolations"] == "3 of 4 rows shown lie outside the training rows"
+
+
+def test_an_interruption_within_a_grid_search_ends_it(monkeypatch):
+    calls = []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return optimise(*args)
+
+    optimise = search.optimise
+    monkeypatch.setattr(search, "optimise", interrupted)
+    x, y, _ = uneven(20)
+    fit = KernelRegressor(n_restarts=1, average=False, target_transform=None, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert fit.fit(x, y).status_.code == "interrupted", "alone it keeps what it has"
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(fit, {"average": [True, False]}, cv=2).fit(x, y)
+    assert len(calls) == 2
+
+
+def test_a_second_interruption_ends_a_fit():
+    clock = Clock(None)
+
+    def interrupt(needed=False):
+        with clock.guard(needed=needed):
+            raise KeyboardInterrupt
+
+    interrupt()
+    assert clock.interrupted
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticClassifier(0.1, max_iter=3),
+        pytest.param(
+            SingleLayerClassifier(width=3, max_iter=3, n_restarts=1, random_state=0), marks=pytest.mark.thorough
+        ),
+    ],
+)
+def test_classifiers_work_where_jax_promotes_nothing(model):
+    x, y, _ = uneven(30)
+    with jax.numpy_dtype_promotion("strict"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = model.fit(x, y > 1).predict_proba(x)
+        with pytest.raises(Exception, match="promotion"):
+            jnp.zeros(2) + jnp.arange(2)  # the setting is on
+    assert np.isfinite(found).all()
