@@ -329,3 +329,16 @@ def test_classifiers_work_where_jax_promotes_nothing(model):
         with pytest.raises(Exception, match="promotion"):
             jnp.zeros(2) + jnp.arange(2)  # the setting is on
     assert np.isfinite(found).all()
+
+
+def test_weights_of_classes_are_weights_of_rows():
+    x, y, _ = uneven(30)
+    labels = np.where(y > 1.6, "high", "low")
+    factors = np.where(labels == "high", 3.0, 1.0)
+    wanted = LogisticClassifier(0.1).fit(x, labels, sample_weight=factors).coef_
+    found = LogisticClassifier(0.1, class_weight={"high": 3.0, "low": 1.0}).fit(x, labels).coef_
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    balanced = LogisticClassifier(0.1, class_weight="balanced").fit(x, labels)
+    assert np.mean(balanced.predict(x) == "high") > np.mean(LogisticClassifier(0.1).fit(x, labels).predict(x) == "high")
+    with pytest.raises(ValueError, match=r"LogisticClassifier\(class_weight\).*Give 'balanced', or a dictionary"):
+        LogisticClassifier(0.1, class_weight="even").fit(x, labels)
