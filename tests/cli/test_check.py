@@ -25,6 +25,15 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
     assert "Verdict" in page and page.count("<svg") == 4 and "Gradient of the continuous adjoint" in page
     said = end.out.splitlines()[:-1]
     assert len(said) > 5 and all(sentence.endswith(".") for sentence in said)
+    # consequence first, then theory, and no command where nothing is to be mended
+    assert said[0].startswith("Judged is network 1 of 1 that predict together, on 16 rows: small changes stay small")
+    assert "amplifies" not in page and "To mend it" not in end.out
+    theta["flow"]["K"] *= 3  # steps far too long
+    model.members_ = [model.members_[0]._replace(net=ResNet(2, 6, 20, T=20.0, dynamics="plain"), theta=theta)]
+    save(model, tmp_path / "wild.numdl")
+    end = numdl("check", tmp_path / "wild.numdl", "--out", tmp_path / "wild.html")
+    assert "amplified" in end.out.splitlines()[0] and "badge bad" in (tmp_path / "wild.html").read_text()
+    assert end.out.splitlines()[-2].startswith("To mend it: numdl fit DATA --target NAME --model resnet --")
     assert "the file exists" in numdl("check", tmp_path / "model.numdl", "--out", tmp_path / "check.html").err
     assert "does not know the columns" in numdl("check", tmp_path / "model.numdl", "x.csv", "--out", tmp_path / "b").err
 

@@ -62,6 +62,12 @@ def test_a_search_that_ran_out_of_time_says_so_and_resumes_with_more(numdl, tabl
     assert read_summary(tmp_path / "run" / "summary.numdl").status.code == "time_budget"
     end = numdl(*words, "--time", "60", "--resume")
     assert end.code == 0 and "converged: Members" in end.out
+    assert "of 3 rows shown lie outside" in read_summary(tmp_path / "run" / "summary.numdl").facts["Extrapolations"]
+    (tmp_path / "new.csv").write_text("a,b\n0.5,0.5\n0.5,5\n-3,0.5\n")
+    end = numdl("predict", tmp_path / "run", tmp_path / "new.csv")
+    assert end.code == 0 and "2 of 3 rows lie outside the training rows" in end.err and "outside" not in end.out
+    end = numdl("predict", tmp_path / "run", tmp_path / "new.csv", "--outside")
+    assert [line.split(",")[-1] for line in end.out.split()] == ["outside", "0", "1", "1"] and not end.err
 
 
 def test_an_interruption_that_was_lost_before_the_training_still_ends_it(numdl, table, tmp_path, monkeypatch):

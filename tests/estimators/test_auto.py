@@ -226,7 +226,7 @@ def test_few_rows_do_not_drop_the_straight_line(seed):
 
 @pytest.mark.parametrize(
     ("module", "name", "call"),
-    [(search, "refine", 1), (search, "_judge", 7), (search, "_judge", 8), (base, "each_left_out", 1)],
+    [(search, "refine", 1), (search, "judge", 7), (search, "judge", 8), (base, "each_left_out", 1)],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_an_interruption_after_the_screen_keeps_a_model(monkeypatch, module, name, call):

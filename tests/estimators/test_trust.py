@@ -1,22 +1,35 @@
 """Numbers that can be trusted: a noise for each target, relative weights, constant columns, threads and forks."""
 
+import dataclasses
+import functools
 import os
 import threading
 import warnings
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
+from numdl import load
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.estimators import (
+    AutoClassifier,
     KernelRegressor,
     LogisticClassifier,
     RandomFeaturesRegressor,
+    SingleLayerClassifier,
     SingleLayerRegressor,
     TikhonovRegressor,
 )
 from numdl.estimators.common.intake import raw_weights, sample_weights, weighed
+from numdl.estimators.kernels import search
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.logarithm import in_units
+from numdl.estimators.kernels.mixture import combine, slopes
+from numdl.report.measures import coverage
 
 UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
 
@@ -149,7 +162,183 @@ def test_a_fork_is_refused_after_work_in_jax():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
 
 
+def positive(n, seed=0):
+    """A target over nine decades, one that is plain, and the median of the first at each row."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 2))
+    middle = 1e-3 * 10 ** (4.5 * np.sin(1.5 * x[:, 0]) * (1 + 0.1 * x[:, 1]))
+    noise = rng.standard_normal((n, 2))
+    plain = 5 + x[:, 0] + x[:, 1] ** 2 + 0.2 * noise[:, 1]
+    return x, np.stack([middle * np.exp(0.2 * noise[:, 0]), plain], axis=1), middle
+
+
+@pytest.fixture(scope="module")
+def decades():
+    x, y, _ = positive(70)
+    return KernelRegressor("rbf", average=False, random_state=0).fit(x, y)
+
+
+def test_targets_over_decades_are_seen_by_their_logarithm(decades):
+    new, y, middle = positive(1000, 1)
+    assert decades.logarithm_.tolist() == [True, False]
+    assert decades.gain_[0] > 0.6 * 70
+    mean, std = decades.predict(new, return_std=True)
+    low, median, high = decades.predict_quantiles(new)[:, :, 0]
+    assert (mean > 0).all()
+    assert (low > 0).all()
+    assert np.sqrt(np.mean(np.log(median / middle) ** 2)) < 0.25  # of 20 for all decades
+    assert 0.85 < np.mean((low < y[:, 0]) & (y[:, 0] < high)) < 0.95
+    # a lognormal distribution by its median and the 95 % quantile
+    sigma = np.log(high / median) / 1.6448536269514722
+    np.testing.assert_allclose(mean[:, 0], median * np.exp(sigma**2 / 2), rtol=1e-9)
+    np.testing.assert_allclose(std[:, 0], mean[:, 0] * np.sqrt(np.expm1(sigma**2)), rtol=1e-7)
+    assert "logarithm of 1 of 2" in decades.status_.message
+    summary = decades.summary(new, y)
+    assert summary.facts["Target"].startswith("by the logarithm of 1 of 2, which gains")
+    inside = np.mean((low < y[:, 0]) & (y[:, 0] < high))
+    assert coverage(summary, (0.9,), 0) == pytest.approx(inside, abs=1e-12)
+    # mutant: intervals of the mean and deviation, as if it were normal
+    assert coverage(dataclasses.replace(summary, below=None), (0.9,), 0) != pytest.approx(inside, abs=1e-12)
+
+
+def test_evidence_of_a_logarithm_is_that_of_the_target(decades):
+    """In other units densities change by the unit, whatever members see."""
+    x, y, _ = positive(70)
+    other = KernelRegressor("rbf", average=False, random_state=0).fit(x, 1e4 * y)
+    np.testing.assert_allclose(other.log_evidence_, np.asarray(decades.log_evidence_) - 70 * np.log(1e4), rtol=1e-5)
+    np.testing.assert_allclose(other.gain_, decades.gain_, rtol=1e-5)
+    np.testing.assert_allclose(other.leave_one_out_, 1e4 * decades.leave_one_out_, rtol=1e-5)
+
+
+def test_moments_of_mixtures_of_lognormal_distributions():
+    weights, m, v = np.array([0.3, 0.7]), np.array([[0.2], [-0.4]]), np.array([[0.5], [0.1]])
+    mean, std = combine(weights, *in_units(m, v, 1.5, 0.8, logarithm=True))
+    z, w = np.polynomial.hermite_e.hermegauss(60)
+    y = np.exp(1.5 + 0.8 * (m + np.sqrt(v) * z))
+    first, second = (float(weights @ (y**power) @ w) / np.sqrt(2 * np.pi) for power in (1, 2))
+    np.testing.assert_allclose([mean[0], std[0]], [first, np.sqrt(second - first**2)], rtol=1e-12)
+    assert np.isfinite(in_units(np.array(1e9), np.array(1e9), 0.0, 1.0, logarithm=True)).all()
+
+
+def test_the_gradient_of_a_logarithm_by_formula_and_by_differences(decades):
+    x = positive(5, 2)[0]
+    gradient, h = decades.gradient(x), 1e-5
+    for i, step in enumerate(h * np.eye(2)):
+        differences = (decades.predict(x + step) - decades.predict(x - step)) / (2 * h)
+        np.testing.assert_allclose(gradient[:, :, i], differences, rtol=1e-6, atol=1e-9)
+    rows = decades._scaled(x, "gradient")[1]
+    own = decades._slopes_of_lognormal(0, rows) * decades._scaler.derivative(x)
+    np.testing.assert_allclose(own, gradient[:, 0], rtol=1e-6)
+    mean = decades.predict(x)[:, 0, None]  # mutant: variances that do not change
+    still = mean * slopes(decades.mixtures_[0], rows) * decades._targets.scale[0] * decades._scaler.derivative(x)
+    assert np.abs(still / gradient[:, 0] - 1).max() > 1e-3
+
+
+def test_a_logarithm_is_asked_for_forbidden_and_kept_in_files(decades, tmp_path):
+    x, y, _ = positive(30)
+    fit = functools.partial(KernelRegressor, "linear", random_state=0)
+    assert not fit(target_transform=None).fit(x, y).logarithm_.any()
+    assert fit(target_transform="log").fit(x, y).logarithm_.all()
+    with pytest.raises(ValueError, match="target 0 is 0 in row 3, and only positive"):
+        fit(target_transform="log").fit(x, np.where(np.arange(30) == 3, 0.0, y[:, 0]))
+    assert not fit().fit(x, np.where(np.arange(30) == 3, 0.0, y[:, 0])).logarithm_.any()
+    with pytest.raises(ValueError, match="target_transform='sqrt'"):
+        fit(target_transform="sqrt").fit(x, y)
+    decades.save(tmp_path / "m.numdl")
+    np.testing.assert_array_equal(load(tmp_path / "m.numdl").predict(x), decades.predict(x))
+
+
 def test_the_summary_names_constant_columns():
     x, y, _ = uneven(30)
     model = KernelRegressor("rbf", random_state=0).fit(np.column_stack([np.full(30, 7.3), x]), y)
     assert model.summary().facts["Constant inputs"] == "0: left out"
+
+
+@pytest.mark.parametrize("kind", [KernelRegressor, AutoClassifier])
+def test_rows_outside_the_training_rows_are_marked(kind):
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        a, b = rng.uniform(-1, 1, (2, n))
+        return np.column_stack([a, a + 0.01 * b, np.full(n, 3.0), b**3])
+
+    x = rows(80)
+    options = {"kernel": "linear"} if kind is KernelRegressor else {"time_budget": 1e-3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = kind(random_state=0, **options).fit(x, x[:, 0] > 0)
+    assert not model.is_outside(x).any()
+    assert model.is_outside(rows(2000)).mean() < 0.01
+    inside, far = x[0], np.array([[2.0, 2.0, 3.0, 0.0], [0.5, -0.5, 3.0, 0.0], [0.5, 0.5, 4.0, 0.0]])
+    assert model.is_outside(far).all(), "beyond a range; usual alone, not together; another constant"
+    low, high = x.min(axis=0), x.max(axis=0)  # mutant: ranges alone do not see the second
+    assert ((far[1] >= low) & (far[1] <= high)).all()
+    summary = model.summary(np.vstack([inside, far]), np.array([1, 0, 0, 1]) > 0)
+    assert summary.facts["Extrapolations"] == "3 of 4 rows shown lie outside the training rows"
+
+
+def test_an_interruption_within_a_grid_search_ends_it(monkeypatch):
+    calls = []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return optimise(*args)
+
+    optimise = search.optimise
+    monkeypatch.setattr(search, "optimise", interrupted)
+    x, y, _ = uneven(20)
+    fit = KernelRegressor(n_restarts=1, average=False, target_transform=None, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert fit.fit(x, y).status_.code == "interrupted", "alone it keeps what it has"
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(fit, {"average": [True, False]}, cv=2).fit(x, y)
+    assert len(calls) == 2
+
+
+def test_a_second_interruption_ends_a_fit():
+    clock = Clock(None)
+
+    def interrupt(needed=False):
+        with clock.guard(needed=needed):
+            raise KeyboardInterrupt
+
+    interrupt()
+    assert clock.interrupted
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticClassifier(0.1, max_iter=3),
+        pytest.param(
+            SingleLayerClassifier(width=3, max_iter=3, n_restarts=1, random_state=0), marks=pytest.mark.thorough
+        ),
+    ],
+)
+def test_classifiers_work_where_jax_promotes_nothing(model):
+    x, y, _ = uneven(30)
+    with jax.numpy_dtype_promotion("strict"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = model.fit(x, y > 1).predict_proba(x)
+        with pytest.raises(Exception, match="promotion"):
+            jnp.zeros(2) + jnp.arange(2)  # the setting is on
+    assert np.isfinite(found).all()
+
+
+def test_weights_of_classes_are_weights_of_rows():
+    x, y, _ = uneven(30)
+    labels = np.where(y > 1.6, "high", "low")
+    factors = np.where(labels == "high", 3.0, 1.0)
+    wanted = LogisticClassifier(0.1).fit(x, labels, sample_weight=factors).coef_
+    found = LogisticClassifier(0.1, class_weight={"high": 3.0, "low": 1.0}).fit(x, labels).coef_
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    balanced = LogisticClassifier(0.1, class_weight="balanced").fit(x, labels)
+    assert np.mean(balanced.predict(x) == "high") > np.mean(LogisticClassifier(0.1).fit(x, labels).predict(x) == "high")
+    with pytest.raises(ValueError, match=r"LogisticClassifier\(class_weight\).*Give 'balanced', or a dictionary"):
+        LogisticClassifier(0.1, class_weight="even").fit(x, labels)

@@ -77,12 +77,23 @@ def expansions(members, mixture):
         members.append(condition(mixture.rows, mixture.box, interval, some)[0]._replace(weight=0.15))
 
 
+def logarithmic():
+    """Of two targets one is seen by its logarithm; weights, so that a typical row is noisier than the mean one."""
+    x, y = data(k=2)
+    y[:, 1] = np.exp(2 * y[:, 0] - 30)
+    weights = np.random.default_rng(1).uniform(0.1, 2, len(x))
+    model = KernelRegressor("rbf", average=False, n_restarts=1, random_state=0).fit(x, y, sample_weight=weights)
+    assert model.logarithm_.tolist() == [False, True]
+    return model
+
+
 LIGHT = {
     **{name: lambda name=name: kernel(name) for name in ("linear", "rbf", "matern52", "arcsine", "legendre", "anova")},
     "mixture": mixed,
     "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),
     "weighted_line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
+    "logarithm": logarithmic,
     "tikhonov": lambda: TikhonovRegressor().fit(*data(k=2)),
     "softmax": lambda: SoftmaxClassifier(alpha=1e-2).fit(*labels()),
     "logistic": lambda: LogisticClassifier(alpha=1e-2).fit(data()[0], data()[1] > 0),

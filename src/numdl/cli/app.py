@@ -161,6 +161,9 @@ def predict(
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Add a column: 1 where a row lies outside the training rows.")
+    ] = False,
 ) -> None:
     """Predict the rows of a table with a trained model.
 
@@ -169,7 +172,7 @@ def predict(
     """
     from numdl.cli.predict import run_predict
 
-    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep)
+    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside)
     if written is not None:
         typer.echo(f"Predictions  {written}")
 

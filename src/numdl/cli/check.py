@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,15 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
     with blame_input():
         found = estimator.stability(x)
         off, said = _adjoint(estimator, x)
-        found = dataclasses.replace(found, verdict=(*found.verdict, said))
+        judged = f"network 1 of {len(estimator.members_)} that predict together"
+        mended = () if found.harmless else (_mended(found, extra.get("options", {}), path),)
+        found = dataclasses.replace(found, verdict=(_consequence(found, judged), *found.verdict, said, *mended))
         facts = {
+            "Judged": judged,
             "Model": str(path),
             "Network": estimator.members_[0].net.title,
-            "Samples": "standard normal, as inputs are scaled" if data is None else f"up to 16 rows of {data.name}",
+            "Samples": "standard normal, as inputs are scaled" if data is None else f"of {data.name}",
+            "Rows": str(len(found.noise)),
             "Gradient of the continuous adjoint": off,
         }
         write_stability(found, f"Stability of {path.name}", facts, out)
@@ -60,6 +65,27 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)
+
+
+def _consequence(found: Any, judged: str) -> str:
+    """What the network does to small changes, before any theory of why."""
+    where = f"Judged is {judged}, on {len(found.noise)} rows"
+    if found.overflow is not None:
+        return f"{where}: it overflows."
+    told = "stay small" if found.harmless else "are amplified"
+    noise = f", random noise at most {found.noise.max():.3g} times" if len(found.noise) else ""
+    more = "; what follows is theory, and no reason to train again" if found.harmless and not found.stable else ""
+    return f"{where}: small changes {told}, at most {found.gain:.3g} times{noise}{more}."
+
+
+def _mended(found: Any, options: dict[str, Any], path: Path) -> str:
+    """The command that trains a network which amplifies less."""
+    targets = " ".join(f"--target {shlex.quote(name)}" for name in options.get("target", ())) or "--target NAME"
+    by = f"--scheme {found.better_scheme}" if found.leaves.any() and found.better_scheme else "--dynamics antisymmetric"
+    if by in f"--dynamics {options.get('dynamics')}":
+        by = "--damping 0.1 --dynamics antisymmetric"
+    folder = shlex.quote(str(path.parent))
+    return f"To mend it: numdl fit DATA {targets} --model resnet {by} --out {folder} --overwrite."
 
 
 def _adjoint(estimator: Any, x: Any) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from numdl.data.read.files import unrun
 
 
 def run_predict(
-    model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool, keep: bool = False
+    model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool, keep: bool = False, outside: bool = False
 ) -> Path | None:
     """Predict the rows of a file.
 
@@ -29,6 +29,7 @@ def run_predict(
         std: add a standard deviation for each target.
         overwrite: replace ``out`` if it exists.
         keep: copy the columns of the file through, before the predictions.
+        outside: add a column that says which rows lie outside the region of the training rows.
 
     Returns:
         The file written, or None.
@@ -68,6 +69,12 @@ def run_predict(
             names, columns = predictions(estimator, encoder, x, std=std)
         except ArithmeticError:  # the estimator knows why
             names, columns = predictions(_estimator(path, std), encoder, x, std=std)
+        far = _outside(path, plain, x, asked=outside)
+        if outside:
+            names, columns = [*names, "outside"], [*columns, far.astype(int)]
+        elif far.any():
+            many = f"{far.sum()} of {len(x)} rows lie"
+            print(f"{many} outside the training rows: predictions extrapolate; --outside marks them.", file=sys.stderr)
         if keep:
             names, columns = _beside(table, names, columns)
     if out is None:
@@ -122,6 +129,18 @@ def _estimator(path: Path, std: bool) -> Any:
     if std and "return_std" not in inspect.signature(estimator.predict).parameters:
         raise UserError(f"{path}: {type(estimator).__name__} has no deviations; leave --std out.")
     return estimator
+
+
+def _outside(path: Path, plain: Any, x: np.ndarray, *, asked: bool) -> np.ndarray:
+    """Which rows lie outside the region of the training rows (n,); none if the model does not know."""
+    from numdl.estimators.common.region import outside
+
+    found = outside(plain, x)
+    if found is None and asked:
+        raise UserError(
+            f"{path}: --outside needs the training rows, which this kind of model does not keep; leave it out."
+        )
+    return np.zeros(len(x), bool) if found is None else found
 
 
 def _beside(table: Table, names: list[str], columns: list[np.ndarray]) -> tuple[list[str], list[np.ndarray]]:

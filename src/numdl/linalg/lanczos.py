@@ -94,7 +94,10 @@ def tridiagonalise(product: Callable[[Array], Array], z: Float[Array, " p"], ste
         beside = jnp.linalg.norm(w)
         # Relative to the largest product so far: that of an indefinite matrix may have a zero diagonal.
         alive = beside > 1e3 * tiny * scale
-        return (basis, jnp.where(alive, w / jnp.where(alive, beside, 1.0), 0.0), scale), (diagonal, beside * alive)
+        return (basis, jnp.where(alive, w / jnp.where(alive, beside, 1.0), 0.0), scale), (
+            diagonal,
+            jnp.where(alive, beside, 0.0),
+        )
 
     start = (jnp.zeros((steps, p), z.dtype), z / jnp.linalg.norm(z), jnp.zeros((), z.dtype))
     (basis, *_), (diagonal, beside) = jax.lax.scan(step, start, jnp.arange(steps))

@@ -226,7 +226,9 @@ def layer_changes(values: np.ndarray) -> np.ndarray:
 
 
 def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = None) -> np.ndarray | None:
-    """Share of the held-out targets inside the central Gaussian interval of each level, (len(levels),).
+    """Share of the held-out targets inside the central interval of each level, (len(levels),).
+
+    It is Gaussian unless the summary says how probable smaller targets were.
 
     Args:
         summary: a regression with predicted standard deviations.
@@ -243,8 +245,13 @@ def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = 
         good &= np.isfinite(summary.interval) & (summary.interval >= 0)
     if target is not None:
         good = good & (np.arange(good.shape[1]) == target)
+    if summary.below is not None:
+        good &= np.isfinite(summary.below)
     if not good.any():
         return None
+    if summary.below is not None:
+        inside = np.abs(2 * summary.below[good] - 1)
+        return np.array([np.mean(inside <= level) for level in levels])
     distance, deviation = np.abs(summary.c - summary.prediction)[good], summary.interval[good]
     widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels]
     return np.array([np.mean(distance <= width * deviation) for width in widths])

@@ -43,7 +43,8 @@ def stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
     Returns:
         The whole document.
     """
-    badge = '<span class="badge good">stable</span>' if found.stable else '<span class="badge bad">not stable</span>'
+    kind, words = ("good", "small changes stay small") if found.harmless else ("bad", "amplifies small changes")
+    badge = f'<span class="badge {kind}">{words}</span>'
     header = f"<header>{element('p', 'numdl check', 'eyebrow')}{element('h1', title)}<p>{badge}</p></header>"
     known = {
         "Scheme": f"{found.scheme}, h = {number(float(np.min(found.h)))} to {number(float(np.max(found.h)))}",

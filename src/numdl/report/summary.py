@@ -61,6 +61,8 @@ class FitSummary:
         interval: predicted standard deviations of the held-out rows, (n, k), in the units of c; regression only, and
             what is not finite is left out.
         probability: predicted probability of each class for the held-out rows, (n, classes); classification only.
+        below: predicted probability that a target is smaller than c, (n, k), where it is not that of a normal
+            distribution with these means and deviations; intervals are then judged by it.
         rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
         input_names: m names of inputs, or empty.
         effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
@@ -84,6 +86,7 @@ class FitSummary:
     model: str = "network"
     path: Mapping[str, np.ndarray] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    below: np.ndarray | None = None
     input_names: Sequence[str] = ()
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     probability: np.ndarray | None = None
@@ -125,8 +128,14 @@ class FitSummary:
         rows = None if self.rows is None else _floats("rows", self.rows).astype(int)
         if rows is not None and (c is None or rows.shape != (len(c),)):
             raise ValueError(f"FitSummary(rows of shape {rows.shape}): needs one number for each row of c. Give them.")
+        below = None if self.below is None else _table("below", np.asarray(self.below))
+        if below is not None and (c is None or below.shape != c.shape):
+            raise ValueError(
+                f"FitSummary(below of shape {below.shape}): needs the shape of c. Give one for each target."
+            )
         changes = {
             "probability": self._probability(c),
+            "below": below,
             "effects": effects,
             "input_names": names,
             "rows": rows,
@@ -265,7 +274,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
-_ROWS = ("c", "prediction", "interval", "rows", "probability")
+_ROWS = ("c", "prediction", "interval", "rows", "below", "probability")
 _COLUMNS = ("history", "weights", "path", "effects")
 
 

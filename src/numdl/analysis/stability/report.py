@@ -31,6 +31,9 @@ from numdl.analysis.stability.verdict import sentences
 from numdl.contracts import PyTree
 from numdl.flow.schemes import get_scheme
 
+HARMLESS = 10.0
+"""Gain up to which errors of inputs stay errors: a digit is lost at most."""
+
 NEAR = 1e-2
 """Size of the noise that tests non-expansiveness, as a share of the root mean square of the states."""
 
@@ -94,6 +97,18 @@ class StabilityReport:
     def stable(self) -> bool:
         """Whether nothing overflows, no step leaves the stability region and every promise is kept."""
         return self.overflow is None and not self.leaves.any() and self.keeps_promise
+
+    @property
+    def gain(self) -> float:
+        """Largest factor on a small change, from the inputs to the features or from the first state; else infinite."""
+        if self.overflow is not None:
+            return np.inf
+        return float(np.nanmax([np.max(self.growth, initial=0.0), np.max(self.worst, initial=0.0)]))
+
+    @property
+    def harmless(self) -> bool:
+        """Whether small changes stay small whatever the theory of the steps says: the gain is at most `HARMLESS`."""
+        return self.gain <= HARMLESS
 
     @property
     def region(self) -> Callable[[Any], Any] | None:

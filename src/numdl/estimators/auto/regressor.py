@@ -46,6 +46,9 @@ class AutoRegressor(MixtureRegressor):
         n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none on fewer than 40 rows and
             where processes leave nothing to explain, and 3 beyond 4000 rows; 0 for none.
         time_budget: seconds at most for the search, or None. The first candidate is judged whatever it takes.
+        target_transform: "log" to see positive targets by their logarithm, None as they are, "auto" by the logarithm
+            where it is decisively more probable, see `numdl.estimators.kernels.logarithm`; each target for itself.
+            Predictions are in units of the target whatever it is.
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
@@ -54,15 +57,18 @@ class AutoRegressor(MixtureRegressor):
         evidence_: the same for each candidate that was judged on all rows, a dictionary for each target. Beyond 4000
             rows both are sums of the log density of each row given all others, extrapolated from a sample.
         effective_dof_: effective degrees of freedom, (k,) or a number.
-        noise_: standard deviation of one observation, in units of the target, (k,) or a number.
+        noise_: standard deviation of one observation, in units of the target, or of its logarithm where that is seen,
+            (k,) or a number.
         relevance_: root mean square over the rows of the derivative of the mean, in standard deviations of target and
-            input, (d,) or (k, d); 0 for a constant column.
+            input, (d,) or (k, d); 0 for a constant column. "Target" is here what is seen of it.
         lengths_: ``1 / relevance_`` in units of the input, (d,) or (k, d).
         leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k); of more than
             6000 different rows about this many are asked, the others are not a number.
         leave_one_out_std_: its standard deviation.
         jitter_: largest variance, over that of the targets, that was added for the sake of rounding.
         mixtures_: the members of each target.
+        logarithm_: which targets are seen by their logarithm (k,).
+        gain_: nats that it gains on at most 150 rows, 0 where nobody asked, (k,) or a number.
         status_: what was found, in a sentence.
 
     Sources: MacKay, Neural Computation 4, 1992; Neal, Bayesian Learning for Neural Networks, Springer 1996, ch. 2;
@@ -75,13 +81,20 @@ class AutoRegressor(MixtureRegressor):
     _all_rows = True
 
     def __init__(
-        self, *, n_networks: int | str = "auto", time_budget: float | None = None, random_state: Any = None
+        self,
+        *,
+        n_networks: int | str = "auto",
+        time_budget: float | None = None,
+        target_transform: str | None = "auto",
+        random_state: Any = None,
     ) -> None:
         self.n_networks = n_networks
         self.time_budget = time_budget
+        self.target_transform = target_transform
         self.random_state = random_state
 
     def _check(self) -> None:
+        super()._check()
         name = type(self).__name__
         if not is_auto(self.n_networks):
             checks.whole(name, "n_networks", self.n_networks, least=0)

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
@@ -18,7 +17,15 @@ from numdl.estimators.classes.member import ClassMixture, log_probabilities
 from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled, stack, temperature
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
-from numdl.estimators.common.intake import checked_table, encode_labels, require_classes, require_near, sample_weights
+from numdl.estimators.common.intake import (
+    checked_table,
+    class_factors,
+    encode_labels,
+    require_classes,
+    require_near,
+    sample_weights,
+)
+from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.base import generator
@@ -30,7 +37,7 @@ LARGEST = 20_000
 """Different rows that are used at most."""
 
 
-class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
+class AutoClassifier(SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseEstimator):
     """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
 
     Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,
@@ -103,7 +110,7 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
         self.classes_, codes = encode_labels(call, y)
         weights = sample_weights(call, sample_weight, X)
         if self.class_weight is not None:
-            weights = weights * _factors(f"{name}(class_weight)", self.class_weight, y)
+            weights = weights * class_factors(f"{name}(class_weight)", self.class_weight, y)
         if weights.any():  # a likelihood counts rows: weights are relative
             weights = weights / weights[weights > 0].mean()
         require_classes(call, codes[weights > 0])
@@ -244,15 +251,3 @@ class AutoClassifier(SaveMixin, ReportMixin, ClassifierMixin, BaseEstimator):
             "model": self._label.removeprefix("numdl "),
             "n_parameters": max(self.mixture_.members, key=lambda one: one.weight).coef.size,
         }
-
-
-def _factors(call: str, class_weight: Any, y: Any) -> np.ndarray:
-    """Factor on the weight of each row (n,), not negative."""
-    hint = "Give 'balanced', or a dictionary with a number >= 0 for each label."
-    try:
-        factors = np.asarray(compute_sample_weight(class_weight, y), np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{call}: {error} {hint}") from error
-    if not (np.isfinite(factors) & (factors >= 0)).all():
-        raise ValueError(f"{call}: {class_weight!r} holds what is no weight. {hint}")
-    return factors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils import validation as of_sklearn
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -424,3 +424,27 @@ def require_classes(call: str, codes: np.ndarray) -> None:
             f"{call}: all rows of positive weight belong to one class, needs at least two classes. Give a positive "
             "weight to rows of another class."
         )
+
+
+def class_factors(call: str, class_weight: Any, y: Any) -> np.ndarray:
+    """Factor on the weight of each row by its class.
+
+    Args:
+        call: the call to name.
+        class_weight: "balanced", or a dictionary from labels.
+        y: labels (n,).
+
+    Returns:
+        (n,), not negative.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    hint = "Give 'balanced', or a dictionary with a number >= 0 for each label."
+    try:
+        factors = np.asarray(compute_sample_weight(class_weight, y), np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{call}: {error} {hint}") from error
+    if not (np.isfinite(factors) & (factors >= 0)).all():
+        raise ValueError(f"{call}: {class_weight!r} holds what is no weight. {hint}")
+    return factors

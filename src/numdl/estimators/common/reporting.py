@@ -16,6 +16,7 @@ from numdl.checks import shown
 from numdl.data.table.scale import FLAT
 from numdl.estimators.common.effects import effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
+from numdl.estimators.common.region import RegionMixin
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary
@@ -68,11 +69,17 @@ class ReportMixin:
             "score_name": "RMSE" if classes is None else "error %",
             "class_names": [] if classes is None else [str(label) for label in classes],
         } | self._record()
+        told: dict[str, str] = {}
         if X is not None and y is not None:
             found |= self._judged(X, y) if classes is None else self._judged_classes(X, y, classes)
+            if isinstance(self, RegionMixin):
+                count = int(self.is_outside(X).sum())
+                told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
             if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
                 found |= effects(self, X, inputs, found["c"], found["prediction"], deviations=self._tells_deviations())
-        return FitSummary(**found | fields | {"facts": self._facts() | self._constant() | fields.get("facts", {})})
+        return FitSummary(
+            **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}
+        )
 
     def report(self, path: str | Path, X: Any = None, y: Any = None, *, title: str | None = None) -> None:
         """Write one self-contained HTML page about the fit.
@@ -101,6 +108,10 @@ class ReportMixin:
     def _tells_deviations(self) -> bool:
         """Whether ``predict`` of this fit has standard deviations."""
         return "return_std" in inspect.signature(self.predict).parameters  # type: ignore[attr-defined]
+
+    def _below(self, X: Any, c: np.ndarray) -> np.ndarray | None:
+        """Predicted probability of targets below c (n, k), where predictions are not normal distributions."""
+        return None
 
     def _facts(self) -> dict[str, str]:
         """What was fitted, name and value in words."""
@@ -133,6 +144,8 @@ class ReportMixin:
             raise ValueError(f"summary(y of shape {np.shape(y)}): needs {wanted.shape[1]} targets as in fit. Check it.")
         found: dict[str, Any] = {"c": c} if std is None else {"c": c, "interval": std.reshape(c.shape)}
         found["prediction"] = mean = wanted
+        if (below := self._below(X, c)) is not None:
+            found["below"] = below
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
         return found | self._score_rows("mean of the targets", errors)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import ndtr
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -19,10 +21,14 @@ from numdl.estimators.common.intake import (
     sample_weights,
     typical_noise,
 )
+from numdl.estimators.common.leaving import GradientMixin
+from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
+from numdl.estimators.kernels.logarithm import ASKED as ASKED_FOR_LOGARITHM
+from numdl.estimators.kernels.logarithm import Choice, choose, in_units, viewed
 from numdl.estimators.kernels.mixture import (
     Mixture,
     combine,
@@ -35,6 +41,7 @@ from numdl.estimators.kernels.mixture import (
 )
 from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
+from numdl.export import CannotExport
 
 ASKED = LARGEST
 """Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
@@ -43,18 +50,20 @@ SLOPES = 2000
 """Rows at most whose slopes tell how relevant an input is."""
 
 
-class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What `KernelRegressor` and `AutoRegressor` share; they say what the candidates are."""
 
     _about = "Members"
     _all_rows = False  # whether there is no end to the rows that are used
     random_state: Any
     time_budget: float | None = None
+    target_transform: str | None
     _typical = 1.0
 
     def _check(self) -> None:
         """Refuse parameters that cannot be used."""
-        raise NotImplementedError
+        if self.target_transform is not None:
+            checks.choice(type(self).__name__, "target_transform", self.target_transform, ("auto", "log"))
 
     def _candidates(
         self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock
@@ -93,7 +102,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             weights = weights / weights[weights > 0].mean()
         rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget, observe)
         most = len(X) if self._all_rows else LARGEST
-        table = gather(call, X, np.asarray(y, np.float64).reshape(len(X), -1), weights, most, rng)
+        c = np.asarray(y, np.float64).reshape(len(X), -1)
+        choice = choose(call, self.target_transform, X, c, weights)
+        self.logarithm_ = choice.logarithm
+        table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
         found, notes = [], table.notes
         with few_threads(len(table.rows[0].y)):
@@ -104,13 +116,16 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
         clock.tell("each row given all others")
-        clock.insist(lambda: self._describe(X, table, found, notes, clock))
+        clock.insist(lambda: self._describe(X, table, found, choice, notes, clock))
         if notes:
             warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Mean, and standard deviation of a new observation.
+        """Mean, and standard deviation of a new observation, in units of the target.
+
+        Where the target was seen by its logarithm, see ``logarithm_``, they are those of the mixture of lognormal
+        distributions, whose mean lies above its median; `predict_quantiles` has the median.
 
         Args:
             X: rows, (n, d).
@@ -126,10 +141,13 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         x = self._scaled(X, "predict")[1]
         means, deviations = [], []
         for j, mixture in enumerate(self.mixtures_):
-            each, variances = self._moments(mixture, x, std=return_std)
-            if variances is not None:
-                deviations.append(combine(mixture.weights, each, variances)[1] * self._targets.scale[j])
-            means.append(mixture.weights @ each * self._targets.scale[j] + self._targets.center[j])
+            each, variances = self._moments(mixture, x, std=return_std or self.logarithm_[j])
+            if variances is None:
+                means.append(mixture.weights @ each * self._targets.scale[j] + self._targets.center[j])
+                continue
+            mean, deviation = self._combined(j, each, variances)
+            means.append(mean)
+            deviations.append(deviation)
         mean = self._shaped(means)
         return (mean, self._shaped(deviations)) if return_std else mean
 
@@ -158,7 +176,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         for j, mixture in enumerate(self.mixtures_):
             each, variances = self._moments(mixture, x, std=True)
             values = np.array([quantile(mixture.weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
-            out.append(values * self._targets.scale[j] + self._targets.center[j])
+            values = values * self._targets.scale[j] + self._targets.center[j]
+            out.append(np.exp(values) if self.logarithm_[j] else values)
         return out[0] if self._flat else np.stack(out, axis=-1)
 
     def gradient(self, X: Any) -> np.ndarray:
@@ -175,12 +194,34 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             ValueError: X is not what it was fitted on.
         """
         rows, x = self._scaled(X, "gradient")
+        if self.logarithm_.any():
+            with contextlib.suppress(CannotExport):  # nearest rows have no formula
+                return GradientMixin.gradient(self, X)  # type: ignore[arg-type]
         inner = self._scaler.derivative(rows)
         out = np.zeros((len(x), len(self.mixtures_), rows.shape[1]))
         for j, mixture in enumerate(self.mixtures_):
-            out[:, j, self._active] = slopes(mixture, x) * self._targets.scale[j]
+            own = self._slopes_of_lognormal(j, x) if self.logarithm_[j] else slopes(mixture, x) * self._targets.scale[j]
+            out[:, j, self._active] = own
         out *= inner[:, None, :]
         return out[:, 0] if self._flat else out
+
+    def _slopes_of_lognormal(self, j: int, x: np.ndarray) -> np.ndarray:
+        """Derivative of a target's mean by the scaled inputs (n, d), that of the variances by central differences."""
+        mixture, scale = self.mixtures_[j], self._targets.scale[j]
+        means, variances = self._moments(mixture, x, std=True)
+        mean = in_units(means, np.asarray(variances), self._targets.center[j], scale, logarithm=True)[0]
+        each = np.array([member.slope(mixture.rows, mixture.box, x) for member in mixture.members]) * scale
+        for i in range(x.shape[1]):
+            step = np.where(np.arange(x.shape[1]) == i, 1e-4, 0.0)
+            above, below = (np.asarray(self._moments(mixture, x + h, std=True)[1]) for h in (step, -step))
+            each[:, :, i] += 0.5 * scale**2 * (above - below) / 2e-4
+        return np.einsum("m,mn,mnd->nd", mixture.weights, mean, each)
+
+    def _combined(self, j: int, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation (n,) in units of the target, from those of the members (m, n) for what they see of it."""
+        center, scale = self._targets.center[j], self._targets.scale[j]
+        each = in_units(means, variances, center, scale, logarithm=bool(self.logarithm_[j]))
+        return combine(self.mixtures_[j].weights, *each)
 
     def _moments(self, mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and variance of each member for a new observation like those of the fit, whatever their weights."""
@@ -200,13 +241,17 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
     def _shaped(self, columns: list[np.ndarray]) -> np.ndarray:
         return columns[0] if self._flat else np.stack(columns, axis=1)
 
-    def _describe(self, X: np.ndarray, table: Table, found: list[Search], notes: list[str], clock: Clock) -> None:
+    def _describe(
+        self, X: np.ndarray, table: Table, found: list[Search], choice: Choice, notes: list[str], clock: Clock
+    ) -> None:
         """Fitted attributes that tell about the fit, and its status."""
         scale = self._targets.scale
         one = (lambda values: float(values[0])) if self._flat else np.array
         observations = float(table.weights.sum())
+        seen = table.weights > 0  # densities of targets from those of what members see
+        jacobian = observations * np.log(scale) + table.weights[seen] @ np.where(choice.logarithm, table.y[seen], 0.0)
         self.evidence_ = [
-            {name: value - observations * float(np.log(scale[j])) for name, value in search.evidence.items()}
+            {name: value - float(jacobian[j]) for name, value in search.evidence.items()}
             for j, search in enumerate(found)
         ]
         self.log_evidence_ = one([max(each.values()) for each in self.evidence_])
@@ -214,6 +259,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self.effective_dof_ = one([mean_over(mixture, lambda p: p.freedom) for mixture in self.mixtures_])
         noise = [mean_over(mixture, lambda p: p.noise) for mixture in self.mixtures_]
         self.noise_ = one(np.sqrt(np.multiply(noise, self._typical)) * scale)
+        self.gain_ = one(choice.gain)
         self.jitter_ = max(process.jitter for mixture in self.mixtures_ for process in mixture.members)
         relevance = np.zeros((len(scale), X.shape[1]))
         for j, mixture in enumerate(self.mixtures_):
@@ -225,7 +271,9 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         self._leave_out(X, table)
         code = "converged" if all(search.converged for search in found) else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
-        text = " ".join([f"{self._about}, weights: {self._names()}.", *notes])
+        told = f"{self._about}, weights: {self._names()}."
+        told += f" Target: {self._view()}." if self.logarithm_.any() else ""
+        text = " ".join([told, *notes])
         self.status_ = Status(code, text)
 
     def _leave_out(self, X: np.ndarray, table: Table) -> None:
@@ -236,8 +284,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
             used &= np.arange(len(X)) % -(-len(X) // ASKED) == 0
         for j, mixture in enumerate(self.mixtures_):
             y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
-            mean[used, j], std[used, j] = each_left_out(mixture, table.group[used], y, table.weights[used])
-        mean, std = mean * self._targets.scale + self._targets.center, std * self._targets.scale
+            each = each_left_out(mixture, table.group[used], y, table.weights[used])
+            mean[used, j], std[used, j] = self._combined(j, *each)
         other = table.group < 0
         if other.any():
             both = self.predict(X[other], return_std=True)
@@ -249,9 +297,27 @@ class MixtureRegressor(SaveMixin, ReportMixin, MultiOutputMixin, RegressorMixin,
         names = [", ".join(f"{n} {100 * w:.0f} %" for n, w in each.items()) for each in self.weights_[:3]]
         return "; ".join(names) + (" ..." if len(self.weights_) > 3 else "")
 
+    def _view(self) -> str:
+        """How the targets were seen, where it was by a logarithm."""
+        number = np.ravel(self.gain_)[self.logarithm_]
+        gains = ", ".join(f"{gain:.0f}" for gain in number[:3]) + (" ..." if len(number) > 3 else "")
+        which = "" if self.logarithm_.all() else f" of {self.logarithm_.sum()} of {len(self.logarithm_)}"
+        why = f"which gains {gains} nats on at most {ASKED_FOR_LOGARITHM} rows" if number.any() else "as asked for"
+        return f"by the logarithm{which}, {why}; predictions are means in its unit"
+
+    def _below(self, X: Any, c: np.ndarray) -> np.ndarray:
+        x, found = self._scaled(X, "summary")[1], []
+        for j, mixture in enumerate(self.mixtures_):
+            means, variances = self._moments(mixture, x, std=True)
+            with np.errstate(divide="ignore"):
+                y = np.log(np.maximum(c[:, j], 0.0)) if self.logarithm_[j] else c[:, j]
+            z = (y - self._targets.center[j]) / self._targets.scale[j]
+            found.append(mixture.weights @ ndtr((z - means) / np.sqrt(np.asarray(variances))))
+        return np.stack(found, axis=1)
+
     def _facts(self) -> dict[str, str]:
         rows = len(self.mixtures_[0].rows.y)
-        return {
+        return ({"Target": self._view()} if self.logarithm_.any() else {}) | {
             self._about: self._names(),
             "Mixture": f"of {sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",

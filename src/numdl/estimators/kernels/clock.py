@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 
+from numdl.contracts.interrupts import within_search
+
 T = TypeVar("T")
 
 _TRIED = 400
@@ -93,7 +95,7 @@ class Clock:
             raise Late
 
     def insist(self, call: Callable[[], T]) -> T:
-        """Result of something without which there is no model: an interruption lets it begin again, once.
+        """Result of something without which there is no model: the first interruption lets it begin again.
 
         Args:
             call: what has to be done.
@@ -104,6 +106,8 @@ class Clock:
         try:
             return call()
         except KeyboardInterrupt:
+            if self.interrupted or within_search():
+                raise
             self.interrupted = True
             return call()
 
@@ -115,13 +119,13 @@ class Clock:
             needed: whether there is no model yet, so that the interruption has to be raised.
 
         Raises:
-            KeyboardInterrupt: it came, and what is inside is needed.
+            KeyboardInterrupt: it came, and what is inside is needed, or it came twice or is meant for a search around.
         """
         try:
             yield
         except Late:
             pass
         except KeyboardInterrupt:
-            self.interrupted = True
-            if needed:
+            if needed or self.interrupted or within_search():
                 raise
+            self.interrupted = True

@@ -117,7 +117,7 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
 
 
 def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each observation given all others, what members are and weigh being fixed.
+    """Mean and variance of each observation given all others, what members are and weigh being fixed.
 
     A row alone follows from the inverse. One of several rows at the same place is predicted from the member without
     that place and the other observations there.
@@ -129,7 +129,7 @@ def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndar
         w: weights (n,), positive.
 
     Returns:
-        Two arrays (n,).
+        Mean and variance by each member, (m, n) both.
     """
     rows = mixture.rows
     others = np.maximum(rows.w[group] - w, 0.0)
@@ -145,7 +145,7 @@ def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndar
         gain = latent * others / (member.noise + latent * others)
         means.append(place[position] + gain * (rest - place[position]))
         variances.append(latent * (1 - gain) + member.noise / w)
-    return combine(mixture.weights, np.array(means), np.array(variances))
+    return np.array(means), np.array(variances)
 
 
 def mean_over(mixture: Mixture, of: Callable[[Any], float]) -> float:

@@ -29,6 +29,9 @@ class KernelRegressor(MixtureRegressor):
             trusted; "auto" does so up to 150 rows.
         subset: rows on which hyperparameters are sought, at least 2; "auto" is 150 for the choice among kernels and 600
             for the best two; None takes all. All rows, up to 6000, are used to predict.
+        target_transform: "log" to see positive targets by their logarithm, None as they are, "auto" by the logarithm
+            where it is decisively more probable, see `numdl.estimators.kernels.logarithm`; each target for itself.
+            Predictions are in units of the target whatever it is.
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
@@ -37,15 +40,18 @@ class KernelRegressor(MixtureRegressor):
             number.
         evidence_: the same for each kernel that was judged on all rows, a dictionary for each target.
         effective_dof_: trace of the matrix that takes targets to predictions, (k,) or a number.
-        noise_: standard deviation of one observation, in units of the target, (k,) or a number.
+        noise_: standard deviation of one observation, in units of the target, or of its logarithm where that is seen,
+            (k,) or a number.
         relevance_: root mean square over the rows of the derivative of the mean, in standard deviations of target and
-            input, (d,) or (k, d); 0 for a constant column.
+            input, (d,) or (k, d); 0 for a constant column. "Target" is here what is seen of it.
         lengths_: ``1 / relevance_`` in units of the input: the way over which the mean changes by a standard deviation
             of the target, (d,) or (k, d).
         leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k).
         leave_one_out_std_: its standard deviation.
         jitter_: largest variance, over that of the targets, that was added for the sake of rounding.
         mixtures_: the processes of each target.
+        logarithm_: which targets are seen by their logarithm (k,).
+        gain_: nats that it gains on at most 150 rows, 0 where nobody asked, (k,) or a number.
         status_: what was found, in a sentence.
 
     Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, ch. 2 and 5; and those of
@@ -62,15 +68,18 @@ class KernelRegressor(MixtureRegressor):
         n_restarts: int | str = "auto",
         average: bool | str = "auto",
         subset: int | str | None = "auto",
+        target_transform: str | None = "auto",
         random_state: Any = None,
     ) -> None:
         self.kernel = kernel
         self.n_restarts = n_restarts
         self.average = average
         self.subset = subset
+        self.target_transform = target_transform
         self.random_state = random_state
 
     def _check(self) -> None:
+        super()._check()
         name = type(self).__name__
         checks.choice(name, "kernel", self.kernel, ("auto", *KERNELS))
         if not is_auto(self.n_restarts):

@@ -133,7 +133,7 @@ def processes(
         clock.tell(f"kernel {name} on {len(few.y):,} rows")
         with clock.guard(needed=not judged):
             best = optimise(Evidence(name, few, box, clock.check if judged else None), settings.n_restarts, rng)
-            if best is not None and (one := _judge(best, few, box)) is not None:
+            if best is not None and (one := judge(best, few, box)) is not None:
                 judged.append(one)
             continue
         notes.append(f"The time was over while the kernel {name} was tried.")
@@ -192,11 +192,11 @@ def _on_all_rows(found: list[Candidate], rows: Rows, more: Rows, box: np.ndarray
             with clock.guard(needed=False):
                 clock.check()
                 if clock.spare(FACTORS * len(rows.y) ** 3):
-                    made = _judge(best, rows, box)
+                    made = judge(best, rows, box)
                 else:
                     clock.late = True
         else:
-            made = clock.insist(functools.partial(_judge, best, rows, box))
+            made = clock.insist(functools.partial(judge, best, rows, box))
         if made is not None:
             judged.append(made)
     return judged
@@ -276,8 +276,17 @@ def part(rows: Rows, index: np.ndarray) -> Rows:
     return Rows(rows.x[index], rows.y[index], rows.w[index], rows.spread * min(share, 1.0))
 
 
-def _judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
-    """A candidate on these rows; None where no factor exists."""
+def judge(one: Candidate, rows: Rows, box: np.ndarray) -> Judged | None:
+    """A candidate on these rows.
+
+    Args:
+        one: a kernel at its best.
+        rows: the data.
+        box: interval of each input (2, d).
+
+    Returns:
+        What is judged; None where no factor exists.
+    """
     model = Evidence(one.name, rows, box)
     made = condition(model, one.theta)
     if made is None:

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import Status
+from numdl.contracts.interrupts import within_search
 from numdl.estimators.linear.fit import Solved, Solver
 from numdl.problems import LinearEmpirical
 from numdl.problems.risk.loo import approximate_loo, laplace_evidence
@@ -75,7 +76,7 @@ def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion,
     try:
         edge = _follow(tried, attempt, start)
     except KeyboardInterrupt:
-        if not tried:
+        if not tried or within_search():
             raise
         edge = ""
         message = f"Ctrl-C came after {len(tried)} alphas; the best of them is kept."

@@ -21,6 +21,7 @@ from numdl import checks
 from numdl.data import Scaler
 from numdl.estimators.common.intake import (
     checked_table,
+    class_factors,
     encode_labels,
     require_classes,
     sample_weights,
@@ -67,6 +68,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
+        class_weight: Any = None,
     ) -> None:
         self.alpha = alpha
         self.operator = operator
@@ -79,6 +81,7 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+        self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, mesh: jax.sharding.Mesh | None = None) -> Self:
         """Train on ``X (n, d)`` and labels ``y (n,)``.
@@ -102,6 +105,9 @@ class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, Classif
         X, y = checked_table(self, call, X, y, y_numeric=False)
         codes = self._codes(call, y)
         weights = sample_weights(call, sample_weight, X)
+        if self.class_weight is not None:
+            factors = class_factors(f"{type(self).__name__}(class_weight)", self.class_weight, y)
+            weights = sample_weights(call, weights * factors, X)
         used = weights > 0
         if not used.all():  # no copy of a large table without need
             X, codes, weights = X[used], codes[used], weights[used]

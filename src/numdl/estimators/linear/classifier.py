@@ -37,6 +37,8 @@ class SoftmaxClassifier(LinearClassifier):
         warm_start: whether a fit begins at the last one.
         verbose: print every so many steps; 0 for none.
         random_state: of the folds.
+        class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
+            from labels.
 
     Attributes:
         coef_: (k, d), for the features as given.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,16 +34,25 @@ def describe(model: Any, std: bool) -> Description:
     means, deviations = [], []
     for j, mixture in enumerate(model.mixtures_):
         center, scale = float(model._targets.center[j]), float(model._targets.scale[j])
-        mean, deviation = _mixture(kind_of(model), mixture, x, std, float(getattr(model, "_typical", 1.0)))
-        means.append(mean * scale + center)
+        units = Units(center, scale, bool(model.logarithm_[j]))
+        mean, deviation = _mixture(kind_of(model), mixture, x, float(getattr(model, "_typical", 1.0)), units, std)
+        means.append(mean)
         if deviation is not None:
-            deviations.append(deviation * scale)
+            deviations.append(deviation)
     mean_and_std(program, program.join(means), program.join(deviations) if std else None)
     return Description(kind_of(model), program, bool(model._flat), model._scaler.center, model._scaler.scale)
 
 
-def _mixture(call: str, mixture: Any, x: Value, std: bool, typical: float) -> Moments:
-    """Mean and deviation of the scaled target; ``typical`` is the noise of a new observation over that of a member."""
+class Units(NamedTuple):
+    """Centre and scale of what members see of a target, and whether that is its logarithm."""
+
+    center: float
+    scale: float
+    logarithm: bool
+
+
+def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, std: bool) -> Moments:
+    """Mean and deviation of the target, see ``numdl.estimators.kernels.logarithm``."""
     place = Place(x, mixture.rows.x, mixture.box)
     each = []
     for member in mixture.members:
@@ -53,14 +62,30 @@ def _mixture(call: str, mixture: Any, x: Value, std: bool, typical: float) -> Mo
                 f"export({call}): a member of kind {kind} has no short formula: it needs all rows of the fit. Fit a "
                 "network (numdl fit --model resnet), or not more than 4000 rows."
             )
-        each.append(MEMBERS[kind](member, place, std))
+        mean, variance = MEMBERS[kind](member, place, std or units.logarithm)
+        if variance is not None and typical != 1:
+            variance = variance + (typical - 1) * float(np.exp(member.theta[0]) if kind == "Process" else member.noise)
+        each.append(_lognormal(mean, variance, units) if units.logarithm and variance is not None else (mean, variance))
     weights = [float(member.weight) for member in mixture.members]
-    mean = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True))
-    if not std:
-        return mean, None
-    parts = (weight * (v + (m - mean).square()) for weight, (m, v) in zip(weights, each, strict=True))  # type: ignore[operator]
-    more = (typical - 1.0) * sum(w * float(one.noise) for w, one in zip(weights, mixture.members, strict=True))
-    return mean, (_sum(parts) + more).sqrt()
+    mean, deviation = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True)), None
+    if std:
+        parts = (weight * (v + (m - mean).square()) for weight, (m, v) in zip(weights, each, strict=True))  # type: ignore[operator]
+        deviation = _sum(parts).sqrt()
+    if units.logarithm:
+        return mean, deviation
+    return mean * units.scale + units.center, None if deviation is None else deviation * units.scale
+
+
+def _lognormal(mean: Value, variance: Value, units: Units) -> Moments:
+    """Mean and variance of a member for the target, from those for its scaled logarithm."""
+    v = units.scale**2 * variance
+    mean = float(np.exp(units.center)) * (units.scale * mean + 0.5 * v).minimum(STEEPEST).exp()
+    v = v.minimum(WIDEST)
+    return mean, mean.square() * ((0.5 * v).tanh() * (v.exp() + 1.0))  # exp(v) - 1 without cancellation
+
+
+STEEPEST, WIDEST = 300.0, 100.0
+"""As in ``numdl.estimators.kernels.logarithm``, which this room does not import."""
 
 
 def _process(member: Any, place: Place, std: bool) -> Moments:

@@ -17,6 +17,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Result, Status, require
+from numdl.contracts.interrupts import within_search
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.optimize.parts.checks import require_budget, require_pytree, require_unknowns
 from numdl.optimize.parts.compiled import compiled_step
@@ -196,6 +197,8 @@ def _run(
                 status = Status("time_budget", f"Stopped after {state.seconds:.1f} s; {time_budget:g} s were given.")
                 break
     except KeyboardInterrupt:
+        if within_search():
+            raise
         status = Status("interrupted", f"Ctrl-C came after {state.iteration} iterations; the best iterate is kept.")
     if status.converged and adapt is None:
         state = _at_the_end(state)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import Problem, PyTree, Result, SampledProblem, Status, StochasticOptimizer, require
+from numdl.contracts.interrupts import within_search
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.optimize.drivers.stochastic_epoch import Chain, Point, Tally, blank, evaluate, run_epoch, verified
 from numdl.optimize.drivers.stochastic_feed import (
@@ -218,6 +219,8 @@ def _run(
             if ended:
                 return ended, progress, last
     except KeyboardInterrupt:
+        if within_search():
+            raise
         message = f"Ctrl-C came after {progress.epoch} epochs and {progress.steps} steps; they are kept."
         return Status("interrupted", message), progress, last
     message = f"Stopped after {settings.epochs} epochs, as many as were asked for."

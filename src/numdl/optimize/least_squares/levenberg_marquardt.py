@@ -98,7 +98,7 @@ class LevenbergMarquardt(eqx.Module):
         matrix = normal.matrix + jnp.diag(normal.diagonal)
         seen = jnp.diag(normal.matrix)
         held = normal.diagonal > 0
-        level = jnp.sum(jnp.where(held, seen, 0.0)) / jnp.maximum(jnp.sum(held), 1)
+        level = jnp.sum(jnp.where(held, seen, 0.0)) / jnp.maximum(jnp.sum(held, dtype=seen.dtype), 1)
         unseen = jnp.where(seen > 0, jnp.finfo(vector.dtype).tiny, jnp.mean(seen))  # the others' mean, whatever it is
         weight = jnp.maximum(seen, jnp.where(held, self.floor * level, unseen))
         weight = jnp.maximum(weight, jnp.finfo(vector.dtype).tiny)

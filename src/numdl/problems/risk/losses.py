@@ -272,5 +272,5 @@ def error_of(loss: Loss, s: Float[Array, "n k"], c: Float[Array, "n k"], w: Floa
     if not loss.classes:
         return jnp.sqrt(jnp.mean(w[:, None] * (jax.vmap(loss.predict)(s) - c) ** 2))
     if c.shape[1] == 1:
-        return jnp.mean(w * ((s[:, 0] > 0) != (c[:, 0] > 0.5)))
-    return jnp.mean(w * (jnp.argmax(s, axis=1) != jnp.argmax(c, axis=1)))
+        return jnp.mean(jnp.where((s[:, 0] > 0) != (c[:, 0] > 0.5), w, 0.0))
+    return jnp.mean(jnp.where(jnp.argmax(s, axis=1) != jnp.argmax(c, axis=1), w, 0.0))

@@ -245,7 +245,7 @@ def newton_head(
         anew = good & ~near
         factor = jax.lax.cond(anew, lambda: curve(W), lambda: last.factor)
         newton = -cho_solve((factor, True), gradient.reshape(-1)).reshape(W.shape)
-        steps = last.steps + anew
+        steps = last.steps + anew.astype(last.steps.dtype)
         flat = jnp.linalg.norm(gradient) <= tol * (1 + value)
         done = stuck | (good & (near | flat | (steps > max_iter)))
         direction, t = jnp.where(good, newton, last.direction), jnp.where(good, 1.0, shorter)

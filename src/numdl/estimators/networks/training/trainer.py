@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import Result, Status
+from numdl.contracts.interrupts import within_search
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
@@ -253,9 +254,9 @@ class Trainer:
             self.refused[key] = f"{net.title}, before any training: {place or error}"
             return None
         except KeyboardInterrupt:  # while something was compiled, outside the loop
-            self.interrupted = True
-            if not self.runs:
+            if self.interrupted or not self.runs or within_search():
                 raise
+            self.interrupted = True
             return self.runs.get(key)
         self.interrupted |= result.status.code == "interrupted"
         self.runs[key] = Run(net, start, progress, result, algebra, self.settings.grouping)
