@@ -283,7 +283,7 @@ def test_a_folder_in_use_is_refused_and_one_of_a_dead_process_is_not(numdl, csv_
 
 @pytest.mark.thorough
 def test_kills_spread_over_a_run_cost_nothing(tmp_path):
-    """Twenty SIGKILLs, each a little later after the first checkpoint; --resume always ends what the unbroken run gave."""
+    """Twenty SIGKILLs, each later after a first checkpoint; --resume ends as the unbroken run did."""
     import os
     import signal
     import subprocess
