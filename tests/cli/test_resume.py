@@ -279,3 +279,37 @@ def test_a_folder_in_use_is_refused_and_one_of_a_dead_process_is_not(numdl, csv_
     (run / ".lock").write_text("process 1 on a machine that was switched off")
     assert numdl(*args).code == 0
     assert not (run / ".lock").exists()
+
+
+@pytest.mark.thorough
+def test_kills_spread_over_a_run_cost_nothing(tmp_path):
+    """Twenty SIGKILLs, each later after a first checkpoint; --resume ends as the unbroken run did."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    data = write_csv(tmp_path / "flats.csv", table())
+    words = [sys.executable, "-m", "numdl", "fit", str(data), "--target", "price", "--model", "resnet", "--width", "3"]
+    words += ["--depth", "2", "--restarts", "2", "--max-iter", "20", "--quiet", "--out"]
+    subprocess.run([*words, str(tmp_path / "whole")], check=True)
+    whole = load(tmp_path / "whole" / "model.numdl")
+    run, finished = tmp_path / "run", 0
+    for i in range(int(os.environ.get("NUMDL_KILLS", "20"))):
+        process = subprocess.Popen([*words, str(run), "--resume"])
+        while process.poll() is None and not (run / "checkpoint.numdl").exists() and not (run / "model.numdl").exists():
+            time.sleep(0.02)
+        time.sleep(0.25 * (i % 20))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if i % 5 == 4:  # let one come to its end, and begin again
+            subprocess.run([*words, str(run), "--resume"], check=True)
+            found = load(run / "model.numdl")
+            assert found.history_["objective"].tolist() == whole.history_["objective"].tolist()
+            assert {path.name for path in run.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+            for path in run.iterdir():
+                path.unlink()
+            run.rmdir()
+            finished += 1
+    assert finished == int(os.environ.get("NUMDL_KILLS", "20")) // 5

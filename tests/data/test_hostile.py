@@ -27,3 +27,49 @@ def test_right_values_or_a_right_refusal(tmp_path, case):
             np.testing.assert_array_equal(table.column(name), values)
     assert case.note in " ".join(table.notes)
     assert case.note or not table.notes
+
+
+FORMATS = ("csv", "gz", "zip", "xlsx", "jsonl", "parquet", "h5", "mat")
+
+
+def flipped(content, rng):
+    """The bytes with some changed, cut off, doubled or taken out."""
+    raw, at = bytearray(content), int(rng.integers(max(len(content), 1)))
+    match rng.integers(5):
+        case 0:
+            return bytes(raw[:at])
+        case 1:
+            return bytes(raw[:at] + raw[at + int(rng.integers(1, 40)) :])
+        case 2:
+            return bytes(raw[:at] + raw[max(at - 20, 0) : at] + raw[at:])
+    for _ in range(int(rng.integers(1, 6))):
+        raw[int(rng.integers(len(raw)))] = int(rng.choice([0, 255, 34, 44, 10, int(rng.integers(256))]))
+    return bytes(raw)
+
+
+def damaged(case, count, folder):
+    """What reading damaged copies of a file raises beside refusals."""
+    rng, wrong = np.random.default_rng(0), []
+    path = folder / case.name
+    for i in range(count):
+        path.write_bytes(flipped(case.content, rng))
+        try:
+            read_table(path)
+        except ValueError as error:
+            if "\n" in str(error):
+                wrong.append(f"{i}: {error}")
+        except Exception as error:
+            wrong.append(f"{i}: {type(error).__name__}: {error}")
+    return wrong
+
+
+def of_format(end):
+    """The shortest file of a format that is read."""
+    known = [case for case in CASES if case.name.endswith(f".{end}") and not case.refused and len(case.content) > 30]
+    return min(known, key=lambda case: len(case.content)) if known else None
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("end", [end for end in FORMATS if of_format(end)])
+def test_damaged_files_of_each_format(end, tmp_path):
+    assert damaged(of_format(end), 500, tmp_path) == []

@@ -133,7 +133,7 @@ def _from_zip(call: str, path: Path, readable: tuple[str, ...]) -> Source:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
         tables = [m for m in members if Path(m.filename).suffix.lower() in readable]
         if len(tables) != 1:
-            names = ", ".join(m.filename for m in (tables or members)[:5])
+            names = ", ".join(" ".join(m.filename.split()) for m in (tables or members)[:5])
             raise ValueError(
                 f"{call}: the archive holds {len(tables)} tables ({names}); give an archive with one, or the table."
             )

@@ -67,7 +67,8 @@ class SaveMixin(ExportMixin):
     def _require_sound(self) -> None:
         """Refuse contents that give no predictions, whatever the error is."""
         model: Any = self
-        described, scaler = self._formula(), getattr(self, "_scaler", None)
+        described = self._formula()
+        scaler: Any = getattr(self, "_scaler", None)
         if described is not None:
             rows = described.rows()
         elif hasattr(scaler, "center") and type(self).__module__.startswith("numdl."):
