@@ -166,3 +166,12 @@ def test_an_interruption_while_the_command_loads_is_no_traceback(monkeypatch):
     monkeypatch.delitem(sys.modules, "numdl.cli.app")
     monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
     assert main(["--version"]) == INTERRUPTED
+
+
+def test_help_names_all_dynamics_and_schemes():
+    from numdl.flow import DYNAMICS, SCHEMES
+
+    words = " ".join(CliRunner().invoke(app, ["fit", "--help"], env={"COLUMNS": "1000"}).output.split())
+    assert ", ".join(list(DYNAMICS)[:-1]) + f" or {list(DYNAMICS)[-1]}." in words
+    assert ", ".join(list(SCHEMES)[:-1]) + f" or {list(SCHEMES)[-1]}." in words
+    assert "Example: numdl fit" in words and "<" not in words.replace("<path>", "").replace("<int range>", "")

@@ -42,56 +42,101 @@ def _all(
     pass
 
 
-@app.command()
+@app.command(
+    short_help="Fit the model that suits a table.", epilog="Example: numdl fit data.csv --target price --out run"
+)
 def fit(
-    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
-    target: Annotated[list[str], typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.")],
-    task: Annotated[str, typer.Option(help="auto, regression or classification.")] = "auto",
+    data: Annotated[
+        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
+    ],
+    target: Annotated[
+        list[str], typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.", metavar="COLUMN")
+    ],
+    task: Annotated[str, typer.Option(help="auto, regression or classification.", metavar="KIND")] = "auto",
     model: Annotated[
-        str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.")
+        str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.", metavar="NAME")
     ] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for model, report and summary.")] = Path("run"),
+    out: Annotated[Path, typer.Option(help="Folder for model, report and summary.", metavar="FOLDER")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
-    test: Annotated[float, typer.Option(help="Share of the rows held out to measure the error.")] = 0.1,
+    test: Annotated[
+        float, typer.Option(help="Share of the rows held out to measure the error.", metavar="SHARE")
+    ] = 0.1,
     validation: Annotated[
         float | None,
-        typer.Option(help="Share of the rows held out to watch the error.", show_default="0.1 for networks, else 0"),
+        typer.Option(
+            help="Share of the rows held out to watch the error.",
+            show_default="0.1 for networks, else 0",
+            metavar="SHARE",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the split and the random starts.", min=0, metavar="INT")] = 0,
     width: Annotated[
         str,
         typer.Option(help="Units of the flow, of each layer (32,16), or random features.", metavar="INT[,INT...]|auto"),
     ] = "auto",
     depth: Annotated[str, typer.Option(help="Steps of the flow.", metavar="INT|auto")] = "auto",
     levels: Annotated[
-        int | None, typer.Option(help="Depths to train on in turn, each twice the one before; needs --depth.")
+        int | None,
+        typer.Option(help="Depths to train on in turn, each twice the one before; needs --depth.", metavar="INT"),
     ] = None,
-    final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.")] = None,
-    dynamics: Annotated[str, typer.Option(help="Right-hand side of the flow: plain, antisymmetric, ...")] = "auto",
+    final_time: Annotated[float | None, typer.Option("--T", help="Final time of the flow.", metavar="FLOAT")] = None,
+    dynamics: Annotated[
+        str,
+        typer.Option(
+            help="Right-hand side of the flow: plain, antisymmetric, symmetric, low_rank, circulant, convolution, "
+            "double, double_symmetric, parabolic, contractive, m_matrix, reaction_diffusion, hamiltonian, "
+            "double_hamiltonian, h1, second_order or hyperbolic.",
+            metavar="NAME",
+        ),
+    ] = "auto",
     damping: Annotated[
-        float | None, typer.Option(help="Rate of damping of antisymmetric or contractive dynamics.")
+        float | None, typer.Option(help="Rate of damping of antisymmetric or contractive dynamics.", metavar="FLOAT")
     ] = None,
-    scheme: Annotated[str | None, typer.Option(help="Steps of the flow: euler, heun, rk4, ...")] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            help="Steps of the flow: euler, heun, rk3, rk4, adams_bashforth, symplectic_euler, verlet, "
+            "implicit_midpoint or imex.",
+            metavar="NAME",
+        ),
+    ] = None,
     alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
     restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
-    max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float64 or float32.", show_default="float64")] = None,
-    inputs: Annotated[list[str] | None, typer.Option(help="Input columns, also patterns: 'T*', T0:T9.")] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Columns to leave out, also patterns.")] = None,
-    text: Annotated[list[str] | None, typer.Option(help="Columns that are categories, whatever they hold.")] = None,
-    na: Annotated[list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.")] = None,
+    max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.", metavar="INT")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float64 or float32.", show_default="float64", metavar="NAME")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option(help="Input columns, also patterns: 'T*', T0:T9.", metavar="COLUMN")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Columns to leave out, also patterns.", metavar="COLUMN")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="Columns that are categories, whatever they hold.", metavar="COLUMN")
+    ] = None,
+    na: Annotated[
+        list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")
+    ] = None,
     missing: Annotated[
-        str, typer.Option(help="Missing entries: refuse, drop (their rows), impute (median and indicator).")
+        str,
+        typer.Option(
+            help="Missing entries: refuse, drop (their rows), impute (median and indicator).", metavar="POLICY"
+        ),
     ] = "refuse",
-    dates: Annotated[str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).")] = "drop",
+    dates: Annotated[
+        str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).", metavar="POLICY")
+    ] = "drop",
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column that says how much each row counts.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Column that says how much each row counts.", metavar="COLUMN")
+    ] = None,
     split: Annotated[
-        str, typer.Option(help="Rows held out: random, time (the last), group:COLUMN, file:TEST.csv.")
+        str, typer.Option(help="Rows held out: random, time (the last), group:COLUMN, file:TEST.csv.", metavar="HOW")
     ] = "random",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -135,11 +180,15 @@ def fit(
     raise typer.Exit(run_fit(data, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
 
 
-@app.command()
+@app.command(short_help="Say what a table holds and what is wrong.", epilog="Example: numdl look data.xlsx")
 def look(
-    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="File for a page.")] = None,
-    na: Annotated[list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.")] = None,
+    data: Annotated[
+        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
+    ],
+    out: Annotated[Path | None, typer.Option(help="File for a page.", metavar="FILE")] = None,
+    na: Annotated[
+        list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")
+    ] = None,
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
     ] = None,
@@ -151,12 +200,15 @@ def look(
     run_look(data, out, na=tuple(na or ()), header=header, overwrite=overwrite)
 
 
-@app.command()
+@app.command(
+    short_help="Predict the rows of a table.", epilog="Example: numdl predict run new.csv --std --out predictions.csv"
+)
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
-    data: Annotated[Path, typer.Argument(help="Table with the columns of the training.")],
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
+    data: Annotated[Path, typer.Argument(help="Table with the columns of the training.", metavar="DATA")],
     out: Annotated[
-        Path | None, typer.Option(help="File for the predictions, .csv or .parquet; standard output if not given.")
+        Path | None,
+        typer.Option(help="File for the predictions, .csv or .parquet; standard output if not given.", metavar="FILE"),
     ] = None,
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
@@ -177,15 +229,24 @@ def predict(
         typer.echo(f"Predictions  {written}")
 
 
-@app.command()
+@app.command(
+    short_help="Write a model in C, NumPy, ONNX or MATLAB.", epilog="Example: numdl export run --to c --out model.c"
+)
 def export(
-    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
-    to: Annotated[str, typer.Option(help="numpy, c, onnx or matlab.")] = "numpy",
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
+    to: Annotated[str, typer.Option(help="numpy, c, onnx or matlab.", metavar="LANGUAGE")] = "numpy",
     out: Annotated[
-        Path | None, typer.Option(help="File for the function.", show_default="model.py, .c, .onnx or .m in the folder")
+        Path | None,
+        typer.Option(
+            help="File for the function.", show_default="model.py, .c, .onnx or .m in the folder", metavar="FILE"
+        ),
     ] = None,
     std: Annotated[
-        str, typer.Option(help="Standard deviations: yes, no, or auto, where they need at most a million numbers.")
+        str,
+        typer.Option(
+            help="Standard deviations: yes, no, or auto, where they need at most a million numbers.",
+            metavar="yes|no|auto",
+        ),
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
@@ -196,18 +257,28 @@ def export(
     typer.echo(f"Function     {written}")
 
 
-@app.command()
+@app.command(
+    short_help="Compare the criteria that choose alpha.", epilog="Example: numdl select data.csv --target price"
+)
 def select(
-    data: Annotated[Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False)],
-    target: Annotated[list[str], typer.Option(help="Column of numbers to predict; may be given several times.")],
-    out: Annotated[Path, typer.Option(help="File for the page.")] = Path("selection.html"),
+    data: Annotated[
+        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
+    ],
+    target: Annotated[
+        list[str], typer.Option(help="Column of numbers to predict; may be given several times.", metavar="COLUMN")
+    ],
+    out: Annotated[Path, typer.Option(help="File for the page.", metavar="FILE")] = Path("selection.html"),
     operator: Annotated[
-        str, typer.Option(help="What is penalised: identity, difference, gradient or laplacian of the coefficients.")
+        str,
+        typer.Option(
+            help="What is penalised: identity, difference, gradient or laplacian of the coefficients.", metavar="NAME"
+        ),
     ] = "identity",
     noise: Annotated[
-        float | None, typer.Option(help="Standard deviation of the target's error.", show_default="estimated")
+        float | None,
+        typer.Option(help="Standard deviation of the target's error.", show_default="estimated", metavar="FLOAT"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the folds.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the folds.", min=0, metavar="INT")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Compare the criteria that choose the penalty of a linear model, and recommend one."""
@@ -216,13 +287,13 @@ def select(
     run_select(data, tuple(target), out, operator=operator, noise=noise, seed=seed, overwrite=overwrite)
 
 
-@app.command()
+@app.command(short_help="Say whether a residual network is stable.", epilog="Example: numdl check run data.csv")
 def check(
-    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.")],
+    model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
     data: Annotated[
         Path | None, typer.Argument(help="Table with the columns of the training.", show_default="normal samples")
     ] = None,
-    out: Annotated[Path, typer.Option(help="File for the page.")] = Path("check.html"),
+    out: Annotated[Path, typer.Option(help="File for the page.", metavar="FILE")] = Path("check.html"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Say whether a trained residual network is stable, and what to change."""
@@ -231,10 +302,12 @@ def check(
     run_check(model, data, out, overwrite=overwrite)
 
 
-@app.command()
+@app.command(short_help="Make the page of a run again.", epilog="Example: numdl report run")
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")],
-    out: Annotated[Path | None, typer.Option(help="File for the page; the run's report if not given.")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the page; the run's report if not given.", metavar="FILE")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Make the report page of a run again and print its path."""
@@ -243,18 +316,20 @@ def report(
     typer.echo(run_report(run, out, overwrite=overwrite))
 
 
-@app.command()
-def info(run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.")]) -> None:
+@app.command(short_help="Say what a run is, and what made it.", epilog="Example: numdl info run")
+def info(
+    run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.", metavar="RUN")],
+) -> None:
     """Say what a run is: scores, facts, the command that made it, and its files."""
     from numdl.cli.info import run_info
 
     run_info(run)
 
 
-@app.command()
+@app.command(epilog="Example: numdl demo peaks")
 def demo(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none is given.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("demo"),
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none is given.", metavar="NAMES")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pages.", metavar="FOLDER")] = Path("demo"),
 ) -> None:
     """Train on data that come with numdl."""
     from numdl.cli.course import run_demonstration
@@ -272,8 +347,8 @@ def list_experiments() -> None:
 
 @experiments.command("run")
 def run_experiment(
-    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.")],
-    out: Annotated[Path, typer.Option(help="Folder for figures and numbers.")] = Path("experiments"),
+    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
+    out: Annotated[Path, typer.Option(help="Folder for figures and numbers.", metavar="FOLDER")] = Path("experiments"),
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes seconds.")] = False,
 ) -> None:
     """Run one experiment: it computes, checks its own claims, draws and writes its numbers."""
@@ -296,7 +371,7 @@ def show_course(
 
 @course.command("build")
 def build_course(
-    out: Annotated[Path, typer.Option(help="Folder for the website.")] = Path("site"),
+    out: Annotated[Path, typer.Option(help="Folder for the website.", metavar="FOLDER")] = Path("site"),
 ) -> None:
     """Write the course as a website that works from any folder or web server."""
     from numdl.cli.course import build_pages
