@@ -176,9 +176,9 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """By the shapes of the networks and in NumPy: compiling a network takes longer than reading its file."""
         check_parameters(self)
         scaler, dtype = self._scaler, np.dtype(self.dtype)
-        d = len(scaler.center)
-        if self.n_features_in_ != d or type(self.n_features_in_) is not int:
-            raise ValueError(f"{self.n_features_in_!r} inputs, and a scaling of {d}")
+        d, inputs = len(scaler.center), self.n_features_in_  # type: ignore[attr-defined]
+        if inputs != d or type(inputs) is not int:
+            raise ValueError(f"{inputs!r} inputs, and a scaling of {d}")
         regression = not hasattr(self, "classes_")
         k = len(self._target_scaler.center if regression else self.classes_)  # type: ignore[attr-defined]
         if regression:
