@@ -151,7 +151,7 @@ OF_REPORT |= {
 }
 OF_REPORT |= {
     f"{call}.summary": lambda: of("report", "FitSummary")(**fit_summary())
-    for call in ("advise", "page_html", "score_table", "verdict", "write_page", "write_json")
+    for call in ("advise", "page_html", "score_table", "verdict", "write_page", "write_json", "target_table")
 }
 OF_REPORT |= {
     f"{call}.summary": lambda: of("report", "SelectionSummary")(**selection_summary())

@@ -340,13 +340,14 @@ def hostile(kind, base, annotation, said):
         imaginary = "complex" in said or any("complex" in str(dtype) for one in arrays for dtype in one.dtypes)
         scalar = all(re.fullmatch(r"[*]\w*|[.]{3}", axis) for one in arrays for axis in one.dim_str.split())
         values = [("text", "x", True), ("a number", 1.0, not scalar), ("another axis", good[None], fixed)]
-        values += [("empty", good[:0], False), ("complex", good + 0j, not imaginary)]
+        values += [("empty", good[:0], False)] if good.ndim else []
+        values += [("complex", good + 0j, not imaginary)]
         if good.dtype.kind == "f" and good.size:
             for label, bad in (("NaN", np.nan), ("inf", np.inf)):
                 broken = good.copy()
                 broken.flat[-1] = bad
                 values.append((f"{label} inside", broken, not re.search(f"{label}|not finite|only", said)))
-            values.append(("longer", np.concatenate([good, good]), False))
+            values += [("longer", np.concatenate([good, good]), False)] if good.ndim else []
             values += [(f"all {v}", np.full_like(good, v), v in excluded) for v in excluded]
         wrap = jnp.asarray if isinstance(base, jax.Array) else lambda a: a
         return [(label, wrap(v) if isinstance(v, np.ndarray) else v, bad) for label, v, bad in values] + nothing

@@ -16,7 +16,8 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
         model.fit(X, np.sin(X[:, 0]) + X[:, 1])
     # A flow that contracts, in place of the fitted one: its continuous adjoint is wrong.
     net, K = ResNet(2, 6, 20, T=2.0, dynamics="parabolic"), 3.0 * rng.standard_normal((6, 6)) / 6**0.5
-    theta = {"opening": net.init(0)["opening"], "flow": {"K": np.tile(K, (20, 1, 1)), "b": np.zeros((20, 6))}}
+    opening = {name: np.asarray(part, np.float64) for name, part in net.init(0)["opening"].items()}
+    theta = {"opening": opening, "flow": {"K": np.tile(K, (20, 1, 1)), "b": np.zeros((20, 6))}}
     model.members_ = [model.members_[0]._replace(net=net, theta=theta, head=np.zeros((1, 7)), posterior=None)]
     save(model, tmp_path / "model.numdl")
     end = numdl("check", tmp_path / "model.numdl", "--out", tmp_path / "check.html")

@@ -30,7 +30,7 @@ def test_a_fit_writes_model_report_and_summary(numdl, csv_file, tmp_path, stand_
     for words in ("numdl ResNet", "ridge", "mean of the targets", "training", "validation", "test"):
         assert words in end.out
     assert "converged: The slope is known." in end.out
-    for name in ("model.numdl", "report.html", "summary.numdl"):
+    for name in ("model.numdl", "report.html", "report.json"):
         assert str(run / name) in end.out.replace("\n", "")
     assert "iteration 1 " in end.err
     assert "phase 2" in end.err

@@ -212,12 +212,12 @@ def test_evidence_of_a_logarithm_is_that_of_the_target(decades):
 
 def test_moments_of_mixtures_of_lognormal_distributions():
     weights, m, v = np.array([0.3, 0.7]), np.array([[0.2], [-0.4]]), np.array([[0.5], [0.1]])
-    mean, std = combine(weights, *in_units(m, v, 1.5, 0.8, logarithm=True))
+    mean, std = combine(weights, *in_units(m, v, 1.5, 0.8))
     z, w = np.polynomial.hermite_e.hermegauss(60)
     y = np.exp(1.5 + 0.8 * (m + np.sqrt(v) * z))
     first, second = (float(weights @ (y**power) @ w) / np.sqrt(2 * np.pi) for power in (1, 2))
     np.testing.assert_allclose([mean[0], std[0]], [first, np.sqrt(second - first**2)], rtol=1e-12)
-    assert np.isfinite(in_units(np.array(1e9), np.array(1e9), 0.0, 1.0, logarithm=True)).all()
+    assert np.isfinite(in_units(np.array(1e9), np.array(1e9), 0.0, 1.0)).all()
 
 
 def test_the_gradient_of_a_logarithm_by_formula_and_by_differences(decades):

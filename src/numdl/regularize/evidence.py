@@ -152,7 +152,9 @@ def reestimate(
     require_precisions("reestimate", precisions, sizes)
     if np.ndim(misfit):
         checks.finite("reestimate", "misfit", misfit, np.shape(precisions.noise))
-    checks.number("reestimate", "misfit", float(np.min(misfit)), least=0)
+        checks.number("reestimate", "misfit", float(np.min(misfit)), least=0)
+    else:
+        checks.scalar("reestimate", "misfit", misfit, least=0)
     checks.finite("reestimate", "squares", squares, precisions.prior.shape)
     if share is not None:
         checks.finite("reestimate", "share", share, np.shape(precisions.noise))

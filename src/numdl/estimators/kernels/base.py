@@ -209,7 +209,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         """Derivative of a target's mean by the scaled inputs (n, d), that of the variances by central differences."""
         mixture, scale = self.mixtures_[j], self._targets.scale[j]
         means, variances = self._moments(mixture, x, std=True)
-        mean = in_units(means, np.asarray(variances), self._targets.center[j], scale, logarithm=True)[0]
+        mean = in_units(means, np.asarray(variances), self._targets.center[j], scale)[0]
         each = np.array([member.slope(mixture.rows, mixture.box, x) for member in mixture.members]) * scale
         for i in range(x.shape[1]):
             step = np.where(np.arange(x.shape[1]) == i, 1e-4, 0.0)
@@ -220,8 +220,11 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
     def _combined(self, j: int, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation (n,) in units of the target, from those of the members (m, n) for what they see of it."""
         center, scale = self._targets.center[j], self._targets.scale[j]
-        each = in_units(means, variances, center, scale, logarithm=bool(self.logarithm_[j]))
-        return combine(self.mixtures_[j].weights, *each)
+        weights = self.mixtures_[j].weights
+        if self.logarithm_[j]:
+            return combine(weights, *in_units(means, variances, center, scale))
+        mean, deviation = combine(weights, means, variances)  # squares of a unit such as 1e-300 are 0
+        return mean * scale + center, deviation * scale
 
     def _moments(self, mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and variance of each member for a new observation like those of the fit, whatever their weights."""

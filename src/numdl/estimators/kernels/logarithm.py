@@ -102,24 +102,19 @@ def viewed(y: np.ndarray, logarithm: np.ndarray) -> np.ndarray:
     return np.where(logarithm, _log(y), y) if logarithm.any() else y
 
 
-def in_units(
-    means: np.ndarray, variances: np.ndarray, center: float, scale: float, *, logarithm: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances of members, from those of the scaled target, in units of the target.
+def in_units(means: np.ndarray, variances: np.ndarray, center: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances of members, from those of the scaled logarithm of the target, in units of the target.
 
     Args:
         means: any shape.
         variances: likewise.
         center: of what was scaled.
         scale: of what was scaled.
-        logarithm: whether that is the logarithm of the target.
 
     Returns:
         Two arrays of the same shape.
     """
     means, variances = means * scale, variances * scale**2
-    if not logarithm:
-        return means + center, variances
     mean = np.exp(center) * np.exp(np.minimum(means + 0.5 * variances, STEEPEST))
     return mean, mean**2 * np.expm1(np.minimum(variances, WIDEST))
 

@@ -28,7 +28,7 @@ def describe(model: Any, std: bool) -> Description:
     size = np.abs(coef).max(axis=0)
     spread = np.full(d, np.max(np.abs(size), initial=1.0)) / np.where(size > 0, size, 1.0)
     center = np.zeros(d)
-    if getattr(errors, "center", None) is not None:
+    if not isinstance(errors, str) and getattr(errors, "center", None) is not None:
         center = np.asarray(errors.center)  # type: ignore[union-attr]
     if hasattr(model, "classes_"):
         probability = probabilities(program.input.affine(coef, model.intercept_))
