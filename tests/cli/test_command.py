@@ -168,6 +168,15 @@ def test_an_interruption_while_the_command_loads_is_no_traceback(monkeypatch):
     assert main(["--version"]) == INTERRUPTED
 
 
+def test_errors_of_many_rows_are_those_of_some(numdl, csv_file, tmp_path, monkeypatch, stand_in):
+    monkeypatch.setattr("numdl.cli.fit.JUDGED", 4)
+    assert numdl("fit", csv_file, "--target", "price", "--out", tmp_path / "run").code == 0
+    found = read_summary(tmp_path / "run" / "summary.numdl")
+    assert len(found.c) == len(found.rows) == 4 and found.facts["Judged"].startswith("at most 4 rows of each part")
+    part = Part(np.arange(10.0)[:, None], np.arange(10.0), np.arange(10) + 1)
+    assert part.spread(4).rows.tolist() == [1, 4, 7, 10] and part.spread(10) is part
+
+
 def test_help_names_all_dynamics_and_schemes():
     from numdl.flow import DYNAMICS, SCHEMES
 

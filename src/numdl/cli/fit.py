@@ -27,6 +27,9 @@ from numdl.container import FullDisk
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
 
+JUDGED = 10_000
+"""Rows of each part on which errors are measured: a prediction may look at many rows of the fit."""
+
 
 def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwrite: bool, quiet: bool) -> int:
     """Fit a model to a file: check everything, train, compare, write.
@@ -216,14 +219,17 @@ def _tell(
 def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
-    held_out: Part = parts[name]
+    judged = {part: rows.spread(JUDGED) for part, rows in parts.items()}
+    held_out: Part = judged[name]
     own = model.summary(held_out.x, held_out.y, inputs=encoder.inputs)
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
+    if any(len(rows.x) > JUDGED for rows in parts.values()):
+        facts = facts | {"Judged": f"at most {JUDGED:,} rows of each part, evenly spaced"}
     return dataclasses.replace(
         own,
         title=f"{', '.join(encoder.target_names)} from {data.name}",
         facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
-        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), parts),
+        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), judged),
         score_name=score_name(encoder.task, encoder.target_names),
         held_out_name="training" if name == "train" else name,
         target_names=encoder.target_names,

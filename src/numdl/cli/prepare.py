@@ -36,6 +36,11 @@ class Part(NamedTuple):
     y: np.ndarray
     rows: np.ndarray | None = None
 
+    def spread(self, most: int) -> Part:
+        """At most so many of the rows, evenly spaced."""
+        n = len(self.x)
+        return self if n <= most else self.take(np.linspace(0, n - 1, most).astype(int))
+
     def take(self, index: np.ndarray) -> Part:
         """Some of the rows."""
         return Part(self.x[index], self.y[index], None if self.rows is None else self.rows[index])
