@@ -25,6 +25,7 @@ from numdl.estimators.common.intake import (
     require_near,
     sample_weights,
 )
+from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
@@ -37,7 +38,7 @@ LARGEST = 20_000
 """Different rows that are used at most."""
 
 
-class AutoClassifier(SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseEstimator):
+class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseEstimator):
     """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
 
     Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,
@@ -162,37 +163,6 @@ class AutoClassifier(SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseE
             ValueError: other columns than in the fit, or entries that are not finite.
         """
         return np.exp(self._log_p(X, "predict_proba"))
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, finite where these underflow.
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Columns in the order of ``classes_``, (n, k).
-
-        Raises:
-            NotFittedError: not fitted.
-            ValueError: other columns than in the fit, or entries that are not finite.
-        """
-        return self._log_p(X, "predict_log_proba")
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, (n, k); for two classes that of the odds of the second, (n,).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Larger is more probable.
-
-        Raises:
-            NotFittedError: not fitted.
-            ValueError: other columns than in the fit, or entries that are not finite.
-        """
-        log_p = self._log_p(X, "decision_function")
-        return log_p[:, 1] - log_p[:, 0] if log_p.shape[1] == 2 else log_p
 
     def _log_p(self, X: Any, call: str) -> np.ndarray:
         check_is_fitted(self, "mixture_")

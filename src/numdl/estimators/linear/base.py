@@ -26,6 +26,7 @@ from numdl.estimators.common.intake import (
     require_classes,
     sample_weights,
 )
+from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
@@ -52,7 +53,9 @@ LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
 
-class LinearClassifier(WithStandardErrors, SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator):
+class LinearClassifier(
+    WithStandardErrors, LogProbabilities, SaveMixin, LinearReportMixin, ClassifierMixin, BaseEstimator
+):
     """What softmax and logistic classifier share."""
 
     def __init__(

@@ -88,19 +88,8 @@ class SoftmaxClassifier(LinearClassifier):
         """
         return softmax(self._scores(X, "predict_proba"), axis=1)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, finite where these underflow, (n, k).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        return log_softmax(self._scores(X, "predict_log_proba"), axis=1)
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
+        return log_softmax(self._scores(X, call), axis=1)
 
 
 class LogisticClassifier(LinearClassifier):
@@ -151,19 +140,8 @@ class LogisticClassifier(LinearClassifier):
         scores = self._scores(X, "predict_proba")[:, 0]
         return np.column_stack([expit(-scores), expit(scores)])
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, finite where these underflow, (n, 2).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        scores = self._scores(X, "predict_log_proba")[:, 0]
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
+        scores = self._scores(X, call)[:, 0]
         return np.column_stack([log_expit(-scores), log_expit(scores)])
 
     def __sklearn_tags__(self) -> Any:

@@ -12,10 +12,11 @@ from sklearn.base import ClassifierMixin
 
 from numdl.checks import shown
 from numdl.estimators.common.intake import encode_labels, labels_beside, require_classes
+from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.networks.base import NetworkBase
 
 
-class NetworkClassifier(ClassifierMixin, NetworkBase):
+class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
     """Networks for classes, whatever their family; the probabilities of the members are averaged."""
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -32,41 +33,15 @@ class NetworkClassifier(ClassifierMixin, NetworkBase):
         """
         return self._probabilities(X, "predict_proba")
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, finite where these underflow, (n, classes).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
         from scipy.special import log_expit, log_softmax, logsumexp
 
-        scores = self._member_scores(self._scaled(X, "predict_log_proba"))
+        scores = self._member_scores(self._scaled(X, call))
         if scores.shape[2] == 1:
             each = np.concatenate([log_expit(-scores), log_expit(scores)], axis=2)
         else:
             each = log_softmax(scores, axis=2)
         return logsumexp(each, axis=0) - np.log(len(each))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, (n, classes); for two classes their difference, (n,).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Larger is more probable; columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        scores = self.predict_log_proba(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     def _probabilities(self, X: Any, call: str) -> np.ndarray:
         from scipy.special import expit, softmax

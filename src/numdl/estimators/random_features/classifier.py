@@ -14,12 +14,13 @@ from numdl.estimators.common.intake import (
     require_classes,
     sample_weights,
 )
+from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
 
 
-class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
+class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeaturesBase):
     """``SoftmaxClassifier`` on features ``sigma(K x + b)`` with drawn K and b; see there for what is minimised.
 
     The features of all rows are held: n m numbers for n rows and m features.
@@ -151,18 +152,7 @@ class RandomFeaturesClassifier(ClassifierMixin, RandomFeaturesBase):
         """
         return self._asked("predict_proba", X)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, finite where these underflow, (n, k).
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            Columns in the order of ``classes_``.
-
-        Raises:
-            ValueError: wrong columns, or entries that are not finite.
-        """
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
         return self._asked("predict_log_proba", X)
 
     def _asked(self, method: str, X: Any) -> np.ndarray:
