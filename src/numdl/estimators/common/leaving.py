@@ -98,15 +98,22 @@ class GradientMixin:
         """
         _fitted(self)
         from numdl.estimators.common.intake import checked_table
-        from numdl.export import describe
+        from numdl.export import CannotExport, describe
         from numdl.export.slopes import gradients
 
         X = checked_table(self, f"{type(self).__name__}.gradient", X, reset=False)
-        described = describe(self, std=False)
+        try:
+            described = describe(self, std=False)
+        except CannotExport as error:
+            return self._gradient_without_formula(X, error)
         program = described.program
         program.results["gradient"] = program.join(gradients(program, "mean")).at
         (found,) = described.evaluate(X, "gradient")
         return found if described.flat else found.reshape(len(X), described.k, -1)
+
+    def _gradient_without_formula(self, X: Any, error: Exception) -> np.ndarray:
+        """The same of models that have another way; ``error`` says why there is no formula."""
+        raise error
 
 
 def _fitted(estimator: Any) -> None:

@@ -75,7 +75,7 @@ def outside(model: Any, x: np.ndarray) -> np.ndarray | None:
     flat = scaler.flat
     found = (np.abs(x - scaler.center) > SAME * np.abs(scaler.center))[:, flat].any(axis=1)
     if flat.all():
-        return found
+        return np.asarray(found)
     found |= ((z < box[0]) | (z > box[1])).any(axis=1)
     mean = seen.mean(axis=0)
     S = np.atleast_2d(np.cov(seen, rowvar=False, bias=True))

@@ -15,7 +15,6 @@ from numdl.data import Scaler
 from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.networks.base import NetworkBase, precision
-from numdl.export import CannotExport
 
 
 class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkBase):
@@ -46,28 +45,14 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
             std = predictive_std(self.members_, x, scores)
         return mean, self._shape(std * self._target_scaler.scale)
 
-    def gradient(self, X: Any) -> np.ndarray:
-        """Derivative of the prediction by the inputs, by JAX where the network has no formula.
-
-        Args:
-            X: rows, (n, d).
-
-        Returns:
-            (n, d), or (n, k, d) for several targets, units of the target over units of the input.
-
-        Raises:
-            NotFittedError: not fitted.
-            ValueError: wrong columns, or entries that are not finite.
-        """
-        try:
-            return super().gradient(X)
-        except CannotExport:
-            x = self._scaled(X, "gradient")
+    def _gradient_without_formula(self, X: Any, error: Exception) -> np.ndarray:
+        """By JAX."""
+        x = self._scaler.transform(X).astype(self.dtype)
         with precision(x.dtype):
             parts = [
                 member.head[:, :-1] @ np.asarray(_jacobian(member.net, member.theta, x)) for member in self.members_
             ]
-        inner = self._scaler.derivative(self._inputs(f"{type(self).__name__}.gradient", X))
+        inner = self._scaler.derivative(X)
         found = np.mean(parts, axis=0) * self._target_scaler.scale[:, None] * inner[:, None, :]
         return found[:, 0] if self._flat else found
 
