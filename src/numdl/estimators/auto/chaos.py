@@ -21,6 +21,7 @@ from numpy.polynomial import legendre
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
+from numdl.estimators.auto.laplace import without_each
 from numdl.estimators.auto.terms import DEGREE, Terms, products, search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import CENTRE, SPREAD, Rows, within
@@ -116,9 +117,7 @@ class Chaos(NamedTuple):
         """Mean and variance of each row given all the others; terms, prior and noise are kept."""
         everywhere = np.stack([rows.x.min(axis=0), rows.x.max(axis=0)])
         mean, variance = self.moments(rows, everywhere, rows.x, std=True)
-        latent = np.asarray(variance) - self.noise
-        rest = np.maximum(1 - rows.w / self.noise * latent, np.finfo(float).eps)
-        return rows.y - (rows.y - mean) / rest, self.noise / rows.w / rest
+        return without_each(rows.y, rows.w, mean, np.asarray(variance), self.noise)
 
 
 def polynomials(x: np.ndarray, interval: np.ndarray, box: np.ndarray, degree: int) -> np.ndarray:

@@ -149,3 +149,22 @@ class Curvature:
         if not primal.ok:
             return None
         return dtrtri(primal.upper, lower=0)[0] / self.root[:, None]
+
+
+def without_each(
+    y: np.ndarray, w: np.ndarray, mean: np.ndarray, variance: np.ndarray, noise: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each row given all others, where predictions are linear in the targets and the other parameters are kept.
+
+    Args:
+        y: targets (n,).
+        w: weights of the rows (n,), positive.
+        mean: predictions at the rows (n,).
+        variance: of a new observation there (n,).
+        noise: of one observation.
+
+    Returns:
+        Mean and variance, (n,) both.
+    """
+    rest = np.maximum(1 - w / noise * (variance - noise), np.finfo(float).eps)
+    return y - (y - mean) / rest, noise / w / rest

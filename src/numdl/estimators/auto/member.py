@@ -12,7 +12,7 @@ from scipy.linalg.blas import dtrmm  # pyright: ignore[reportAttributeAccessIssu
 
 from numdl.estimators.auto import network
 from numdl.estimators.auto.blocks import curvature_at
-from numdl.estimators.auto.laplace import Curvature
+from numdl.estimators.auto.laplace import Curvature, without_each
 from numdl.estimators.auto.network import Architecture, jacobian, predict
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.threads import each
@@ -112,9 +112,7 @@ class Network(NamedTuple):
         if some is not None:
             x, y, w = rows.x[some], rows.y[some], rows.w[some]
             mean, variance = self.moments(rows, np.empty((2, 0)), x, std=True)
-            latent = np.asarray(variance) - self.noise
-            rest = np.maximum(1 - w / self.noise * latent, np.finfo(float).eps)
-            return y - (y - mean) / rest, self.noise / w / rest
+            return without_each(y, w, mean, np.asarray(variance), self.noise)
         f, curvature = curvature_at(self.spec, self.weights, self.precisions, self.noise, rows)
         return left_out_of(curvature, rows.y, f, curvature.J @ self.weights)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.auto import many
 from numdl.estimators.auto.chaos import expansions
 from numdl.estimators.auto.member import Network
@@ -17,7 +18,6 @@ from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.base import MixtureRegressor
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import KERNELS, Rows
-from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.kernels.search import FACTORS, REFINE, SCREEN, Scored, Search, Settings, processes
 
 N_NETWORKS = 6
@@ -106,7 +106,7 @@ class AutoRegressor(MixtureRegressor):
         if n <= many.MANY and (n <= REFINE or clock.spare(2 * FACTORS * n**3)):
             return super()._search(rows, box, rng, notes, clock)
         count = many.NETWORKS if self.n_networks == "auto" else int(self.n_networks)
-        with few_threads(0):
+        with one_blas_thread():
             return many.search(rows, count, rng, notes, clock)
 
     def _candidates(

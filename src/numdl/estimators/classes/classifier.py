@@ -21,6 +21,7 @@ from numdl.estimators.common.intake import (
     checked_table,
     class_factors,
     encode_labels,
+    of_mean_one,
     require_classes,
     require_near,
     sample_weights,
@@ -112,8 +113,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         weights = sample_weights(call, sample_weight, X)
         if self.class_weight is not None:
             weights = weights * class_factors(f"{name}(class_weight)", self.class_weight, y)
-        if weights.any():  # a likelihood counts rows: weights are relative
-            weights = weights / weights[weights > 0].mean()
+        weights = of_mean_one(weights)
         require_classes(call, codes[weights > 0])
         gathered = gather(call, X, np.eye(len(self.classes_))[codes], weights, LARGEST, rng)
         notes += gathered.notes

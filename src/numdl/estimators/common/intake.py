@@ -166,6 +166,18 @@ def raw_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:
         return of_sklearn._check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
+def of_mean_one(weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The weights with mean 1 over the rows that have one, for likelihoods: these count rows.
+
+    Args:
+        weights: not negative, (n,).
+
+    Returns:
+        (n,).
+    """
+    return weights / weights[weights > 0].mean() if weights.any() else weights
+
+
 LIGHT = 0.1
 """Share of the rows, the lightest ones, that count as the next heavier one where the noise of a typical row is asked:
 a few rows that somebody all but left out say nothing about it."""

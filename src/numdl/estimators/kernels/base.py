@@ -17,6 +17,7 @@ from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import (
     checked_table,
+    of_mean_one,
     require_near,
     sample_weights,
     typical_noise,
@@ -97,9 +98,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         if observe is not None:
             checks.function(call, "observe", observe, "a dictionary -> anything")
         X, y = checked_table(self, call, X, y, y_numeric=True)
-        weights = sample_weights(call, sample_weight, X)
-        if weights.any():  # a likelihood counts rows: its noise is that of the mean weight
-            weights = weights / weights[weights > 0].mean()
+        weights = of_mean_one(sample_weights(call, sample_weight, X))
         rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget, observe)
         most = len(X) if self._all_rows else LARGEST
         c = np.asarray(y, np.float64).reshape(len(X), -1)

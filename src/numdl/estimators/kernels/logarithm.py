@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.common.intake import is_auto
 from numdl.estimators.kernels.evidence import Evidence
-from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.kernels.optimum import optimise
 from numdl.estimators.kernels.search import judge
 from numdl.estimators.kernels.tables import gather
@@ -82,7 +82,7 @@ def choose(call: str, option: str | None, x: np.ndarray, y: np.ndarray, weights:
         rows = np.flatnonzero(used)
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:ASKED])
         part = (x[rows], weights[rows] / weights[rows].mean())
-        with few_threads(0):
+        with one_blas_thread():
             plain, logarithm = (_evidence(call, part[0], c[rows][:, open_], part[1]) for c in (y, _log(y)))
         jacobian = part[1] @ _log(y[rows][:, open_])
         choice.gain[open_] = np.nan_to_num(logarithm - jacobian - plain, nan=0.0, posinf=0.0, neginf=0.0)

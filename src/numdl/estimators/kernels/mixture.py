@@ -58,7 +58,7 @@ def moments(mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, 
     Returns:
         (members, n) both; None for what is not wanted.
     """
-    with few_threads(0):
+    with one_blas_thread():
         each = [member.moments(mixture.rows, mixture.box, x, std=std) for member in mixture.members]
     means = np.array([mean for mean, _ in each])
     return means, np.array([variance for _, variance in each]) if std else None
@@ -111,7 +111,7 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     Returns:
         (n, d).
     """
-    with few_threads(0):
+    with one_blas_thread():
         each = [member.slope(mixture.rows, mixture.box, x) for member in mixture.members]
     return np.tensordot(mixture.weights, each, axes=1)
 
