@@ -198,6 +198,26 @@ def test_standard_input(monkeypatch):
         read_table("-")
 
 
+def test_packed_standard_input_has_the_limits_of_a_file(monkeypatch):
+    import gzip
+    import io
+    import sys
+    from types import SimpleNamespace
+
+    packed = gzip.compress(b"a,b\n1,2\n" * 1000)
+
+    def read(content):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        return read_table("-")
+
+    assert read(gzip.compress(b"a;b\n1;2,5\n")).column("b").tolist() == [2.5]
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        read(packed[:-9])
+    monkeypatch.setattr("numdl.data.read.sources.MOST_BYTES", 100)
+    with pytest.raises(ValueError, match=r"inflates to more than 100, above the limit"):
+        read(packed)
+
+
 def test_a_spreadsheet_runs_nothing_that_is_written(tmp_path):
     labels = np.array(["=1+1", "@SUM(A1)", "-3", "+cmd", "-1e5", "x=1", "\t=2"])
     write_predictions(tmp_path / "p.csv", ["=name", "y"], [labels, np.arange(-3.0, 4.0)])

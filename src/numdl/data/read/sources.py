@@ -66,10 +66,10 @@ def load(call: str, path: Path, readable: tuple[str, ...]) -> Source:
     Raises:
         ValueError: damaged, too large when unpacked, an archive with no table or several, or nothing on standard input.
     """
-    if str(path) == STANDARD_INPUT:
-        return _standard_input(call)
     suffix = path.suffix.lower()
     try:
+        if str(path) == STANDARD_INPUT:
+            return _standard_input(call)
         if suffix in COMPRESSED:
             with COMPRESSED[suffix](path, "rb") as file:
                 return Source(extension_of(path), _limited(call, file, path.stat().st_size), "")
@@ -154,5 +154,6 @@ def _standard_input(call: str) -> Source:
     if content.startswith(b"PK\x03\x04"):
         return Source(".xlsx", content, "")
     if content.startswith(b"\x1f\x8b"):
-        return Source(".csv", gzip.decompress(content), "")
+        with gzip.open(io.BytesIO(content)) as file:
+            return Source(".csv", _limited(call, file, len(content)), "")
     return Source(".jsonl" if content.lstrip().startswith(b"{") else ".csv", content, "")
