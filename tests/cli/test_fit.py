@@ -272,6 +272,9 @@ def test_marks_of_direction_are_shown_and_not_obeyed(numdl, tmp_path):
     end = numdl("fit", path, "--target", "pri\u202ece", "--out", tmp_path / "run")
     assert end.code == 0, end.err
     assert "pri[U+202E]ce" in end.out and "\u202e" not in end.out
+    for words in (("info", tmp_path / "run"), ("look", path)):
+        said = numdl(*words)
+        assert said.code == 0 and "pri[U+202E]ce" in said.out and "\u202e" not in said.out
     end = numdl("fit", path, "--target", "\u202ecost", "--out", tmp_path / "other")
     assert end.code == 1 and "\u202e" not in end.err
 

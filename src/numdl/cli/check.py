@@ -7,11 +7,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
+from numdl.cli.show import terminal
 from numdl.data import TableEncoder, read_table
 from numdl.report.stability import write_stability
 
@@ -61,7 +61,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
             "Gradient of the continuous adjoint": off,
         }
         write_stability(found, f"Stability of {path.name}", facts, out)
-    console = Console()
+    console = terminal()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)

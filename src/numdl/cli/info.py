@@ -6,11 +6,11 @@ import json
 import shlex
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import RunFolder, summary_file
+from numdl.cli.show import terminal
 from numdl.report import print_status, score_table
 from numdl.report.summary import read_summary
 
@@ -31,7 +31,7 @@ def run_info(run: Path) -> None:
         raise UserError(f"{run}: this run is not finished; go on with it by numdl fit ... --resume.")
     with blame_input():
         summary = read_summary(summary_file(run))
-    console = Console()
+    console = terminal()
     console.print(Text(summary.title, style="bold"), soft_wrap=True)
     console.print(score_table(summary))
     print_status(summary.status, console)

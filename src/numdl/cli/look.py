@@ -6,11 +6,11 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
+from numdl.cli.show import terminal
 from numdl.container import whole_file
 from numdl.data import guess_task, read_table
 from numdl.data.table.profile import ColumnProfile, Profile, profile
@@ -48,7 +48,7 @@ def run_look(data: Path, out: Path | None, *, na: tuple[str, ...], header: bool 
     rows = [_cells(column) for column in found.columns]
     remarks = [*read.notes, *_remarks(found)]
     command = next_command(data, found, na, header)
-    console = Console()
+    console = terminal()
     console.print(Text(f"{data}: {found.rows:,} rows, {len(rows):,} columns"), soft_wrap=True)
     console.print(_grid(rows[:SHOWN]))
     if len(rows) > SHOWN:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import read_encoded
+from numdl.cli.show import terminal
 from numdl.report import selection_table, write_selection
 
 
@@ -38,7 +38,7 @@ def run_select(
     from numdl.data import Scaler
     from numdl.estimators.tikhonov.selection import compare_criteria
 
-    console = Console()
+    console = terminal()
     c = y.reshape(len(y), -1)
     several = c.shape[1] > 1
     with blame_input():
