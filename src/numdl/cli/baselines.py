@@ -45,8 +45,10 @@ def score_name(task: str, targets: tuple[str, ...]) -> str:
     return "RMSE in standard deviations"
 
 
-def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Part]) -> list[ScoreRow]:
-    """The error of each model on each part.
+def score_rows(
+    task: str, models: Mapping[str, Predict], parts: Mapping[str, Part], most: int | None = None
+) -> list[ScoreRow]:
+    """The error of each model on each part, on its rows or on so many of them.
 
     Classification: wrong predictions in percent. One target: ``sqrt(mean (y - c)^2)`` in its unit. Several targets:
     each error is divided by the standard deviation of its target on the training rows before the mean is taken.
@@ -55,6 +57,7 @@ def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Par
         task: "regression" or "classification".
         models: prediction of each model by its name.
         parts: "train" and perhaps "validation" and "test".
+        most: rows of each part that are judged at most; None for all.
 
     Returns:
         One row per model.
@@ -64,13 +67,14 @@ def score_rows(task: str, models: Mapping[str, Predict], parts: Mapping[str, Par
     if task == "regression" and c.ndim > 1:
         scaler = Scaler.fit(c)
         spread = np.where(scaler.flat, 1.0, scaler.scale)
-    rows = []
+    judged = {part: rows if most is None else rows.spread(most) for part, rows in parts.items()}
+    found = []
     for name, predict in models.items():
         row: ScoreRow = {"name": name}
-        for part, (x, y, _) in parts.items():
-            row[part] = _error(task, predict(x), y, spread)
-        rows.append(row)
-    return rows
+        for part, rows in judged.items():
+            row[part] = _error(task, predict(rows.x), rows.y, spread)
+        found.append(row)
+    return found
 
 
 def _error(task: str, prediction: np.ndarray, c: np.ndarray, spread: np.ndarray) -> float:

@@ -219,8 +219,7 @@ def _tell(
 def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
-    judged = {part: rows.spread(JUDGED) for part, rows in parts.items()}
-    held_out: Part = judged[name]
+    held_out: Part = parts[name].spread(JUDGED)
     own = model.summary(held_out.x, held_out.y, inputs=encoder.inputs)
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
     if any(len(rows.x) > JUDGED for rows in parts.values()):
@@ -229,7 +228,7 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
         own,
         title=f"{', '.join(encoder.target_names)} from {data.name}",
         facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
-        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), judged),
+        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), parts, JUDGED),
         score_name=score_name(encoder.task, encoder.target_names),
         held_out_name="training" if name == "train" else name,
         target_names=encoder.target_names,

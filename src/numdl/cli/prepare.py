@@ -128,33 +128,27 @@ def divide(found: Encoded, fractions: list[float], options: FitOptions) -> list[
         Row numbers of each part.
     """
     x, y = found.whole.x, found.whole.y
-    n, classes = len(x), y if found.encoder.task == "classification" else None
+    n, order = len(x), np.arange(len(x))
     part = np.zeros(n, dtype=int)
     if options.group:
-        values = found.table.column(options.group)
-        first = first_of_equals([values])
-        groups = np.unique(first)
+        values = first_of_equals([found.table.column(options.group)])
+        groups = np.unique(values)
         if len(groups) < len(fractions):
             raise UserError(
                 f"numdl fit --split {options.split}: {len(groups)} groups cannot be divided among {len(fractions)} "
                 "parts; name a column with more, or hold out less (--validation 0)."
             )
         for i, rows in enumerate(split(len(groups), fractions, options.seed)):
-            part[np.isin(first, groups[rows])] = i
+            part[np.isin(values, groups[rows])] = i
     elif options.split == "time":
-        part = np.searchsorted(np.cumsum(fractions)[:-1] * n, np.arange(n), side="right")
+        part = np.searchsorted(np.cumsum(fractions)[:-1] * n, order, side="right")
     else:
-        index = split(n, fractions, options.seed, stratify=classes)
-        first = first_of_equals([*x.T, *y.reshape(n, -1).T])
-        if len(index) == 1 or np.array_equal(first, np.arange(n)):
-            return list(index)
+        index = split(n, fractions, options.seed, stratify=y if found.encoder.task == "classification" else None)
+        order = np.concatenate(index)
         for i, rows in enumerate(index):
             part[rows] = i
-        part = part[first]
-        return [rows[part[rows] == i] for rows in (np.concatenate(index),) for i in range(len(fractions))]
-    first = first_of_equals([*x.T, *y.reshape(n, -1).T])
-    part = part[first]
-    return [np.flatnonzero(part == i) for i in range(len(fractions))]
+    part = part[first_of_equals([*x.T, *y.reshape(n, -1).T])]
+    return [order[part[order] == i] for i in range(len(fractions))]
 
 
 def read_encoded(data: Path, options: FitOptions) -> Encoded:
