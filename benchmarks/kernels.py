@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,27 +72,43 @@ def run(run: Run) -> None:
                             measure(run, side, method, (x, x_test), (y, f_test, level), keys)
 
 
-def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tuple[Any, ...], keys: dict) -> None:
-    """One fit; the rivals get standardised columns, ours the raw ones."""
-    (train, test), (c, f, noise) = x, y
-    mean, scale = c.mean(axis=0), c.std(axis=0)
-    inputs = standardise(train, test)
+class Fitted(NamedTuple):
+    """A fit of one side: ours is a model of raw rows, theirs a function of standardised ones."""
+
+    model: Any
+    predict: Callable[[], np.ndarray]
+    chosen: str
+    seconds: float
+
+
+def fitted(side: str, method: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> Fitted:
+    """One fit and its seconds of the processor; ``predict`` answers for the test rows in the unit of y."""
+    mean, scale = y.mean(axis=0), y.std(axis=0)
+    inputs = standardise(x, x_test)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.process_time()
-        made, chosen = OURS[method](train, c) if side == "ours" else _rivals.fit(method, inputs[0], (c - mean) / scale)
+        made, chosen = OURS[method](x, y) if side == "ours" else _rivals.fit(method, inputs[0], (y - mean) / scale)
         seconds = time.process_time() - start
+    predict = (lambda: made.predict(x_test)) if side == "ours" else (lambda: mean + scale * made(inputs[1]))
+    return Fitted(made, predict, chosen, seconds)
+
+
+def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tuple[Any, ...], keys: dict) -> None:
+    """Error of one fit, and the coverage of ours."""
+    (train, test), (c, f, noise) = x, y
+    fit = fitted(side, method, train, c, test)
     extra: dict[str, Any] = {}
     if side == "ours":
-        prediction, std = made.predict(test, return_std=True)
+        prediction, std = fit.model.predict(test, return_std=True)
         new = f + noise * np.random.default_rng(3).normal(size=f.shape)
         extra = {
             f"within_{level}": np.mean(np.abs(new - prediction) < z * std) for level, z in ((50, 0.6745), (90, 1.6449))
         }
     else:
-        prediction = mean + scale * made(inputs[1])
+        prediction = fit.predict()
     nrmse = np.sqrt(np.mean(((prediction - f) / f.std(axis=0)) ** 2))
-    run.record(side, method, keys, nrmse=nrmse, seconds=seconds, chosen=chosen, **extra)
+    run.record(side, method, keys, nrmse=nrmse, seconds=fit.seconds, chosen=fit.chosen, **extra)
 
 
 def compare(found: list[dict[str, Any]]) -> tuple[float | None, str | None]:

@@ -7,17 +7,14 @@ were not seen, 2000 for generated tables, in deviations of the test targets: wit
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_diabetes
 
-from benchmarks import _rivals
-from benchmarks._common import Run, median, ratio, standardise, table
-from benchmarks.kernels import OURS
+from benchmarks._common import Run, median, ratio, table
+from benchmarks.kernels import OURS, fitted
 
 SEEDS, POINTS = 3, 2000
 
@@ -100,18 +97,11 @@ def run(run: Run) -> None:
 
 
 def measure(run: Run, side: str, method: str, data: tuple[np.ndarray, ...], keys: dict[str, Any]) -> None:
-    """One fit; the rivals get standardised columns, ours the raw ones."""
+    """Error of one fit over the deviation of the test rows."""
     x, y, x_test, y_test = data
-    mean, scale = y.mean(), y.std()
-    inputs = standardise(x, x_test)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        start = time.process_time()
-        made, chosen = OURS[method](x, y) if side == "ours" else _rivals.fit(method, inputs[0], (y - mean) / scale)
-        seconds = time.process_time() - start
-    prediction = made.predict(x_test) if side == "ours" else mean + scale * made(inputs[1])
-    error = np.sqrt(np.mean((prediction - y_test) ** 2)) / y_test.std()
-    run.record(side, method, keys, error=error, seconds=seconds, chosen=chosen)
+    fit = fitted(side, method, x, y, x_test)
+    error = np.sqrt(np.mean((fit.predict() - y_test) ** 2)) / y_test.std()
+    run.record(side, method, keys, error=error, seconds=fit.seconds, chosen=fit.chosen)
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
