@@ -18,7 +18,7 @@ from numdl import (
     load,
 )
 from numdl.estimators.common import standard_errors as module
-from numdl.estimators.common.intake import sample_weights, weighed
+from numdl.estimators.common.weights import sample_weights, weighed
 from numdl.linalg import column_units
 
 DIGITS = {"Filip": 7, "Longley": 10, "Wampler3": 10, "Wampler4": 10, "Wampler5": 10, "NoInt1": 10, "Pontius": 10}

@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import numdl
 from numdl import TikhonovRegressor
 from numdl.data.large.chunks import row_chunks
-from numdl.estimators.common.intake import weighed
+from numdl.estimators.common.weights import weighed
 from numdl.linalg import Difference
 
 

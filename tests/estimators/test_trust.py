@@ -24,7 +24,7 @@ from numdl.estimators import (
     SingleLayerRegressor,
     TikhonovRegressor,
 )
-from numdl.estimators.common.intake import raw_weights, sample_weights, weighed
+from numdl.estimators.common.weights import raw_weights, sample_weights, weighed
 from numdl.estimators.kernels import search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import in_units

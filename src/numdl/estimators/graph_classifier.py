@@ -14,10 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import (
-    checked_table,
-    labels_of,
-)
+from numdl.estimators.common.intake import checked_table, labels_of
 from numdl.estimators.common.saving import SaveMixin
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 

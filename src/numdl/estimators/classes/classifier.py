@@ -19,17 +19,15 @@ from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
 from numdl.estimators.common.intake import (
     checked_table,
-    class_factors,
     encode_labels,
-    of_mean_one,
     require_classes,
     require_near,
-    sample_weights,
 )
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.weights import class_factors, of_mean_one, sample_weights
 from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads

@@ -15,17 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import (
-    checked_table,
-    of_mean_one,
-    require_near,
-    sample_weights,
-    typical_noise,
-)
+from numdl.estimators.common.intake import checked_table, require_near
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.weights import of_mean_one, sample_weights, typical_noise
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.logarithm import ASKED as ASKED_FOR_LOGARITHM

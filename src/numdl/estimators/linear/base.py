@@ -19,17 +19,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.data import Scaler
-from numdl.estimators.common.intake import (
-    checked_table,
-    class_factors,
-    encode_labels,
-    require_classes,
-    sample_weights,
-)
+from numdl.estimators.common.intake import checked_table, encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
+from numdl.estimators.common.weights import class_factors, sample_weights
 from numdl.estimators.linear.alpha import (
     Choice,
     Criterion,

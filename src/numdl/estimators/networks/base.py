@@ -24,13 +24,10 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts.threads import require_threads
 from numdl.data import Scaler
-from numdl.estimators.common.intake import (
-    checked_table,
-    sample_weights,
-    typical_noise,
-)
+from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin, require_numbers
+from numdl.estimators.common.weights import sample_weights, typical_noise
 from numdl.estimators.networks.ensemble import predict_scores, require_member
 from numdl.estimators.networks.settings import Data, check_parameters
 from numdl.estimators.networks.training.search_space import SearchSpace

@@ -8,13 +8,9 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 
-from numdl.estimators.common.intake import (
-    checked_table,
-    encode_labels,
-    require_classes,
-    sample_weights,
-)
+from numdl.estimators.common.intake import checked_table, encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
+from numdl.estimators.common.weights import sample_weights
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase

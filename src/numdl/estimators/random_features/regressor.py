@@ -13,15 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import (
-    Weighed,
-    checked_table,
-    in_relative_weights,
-    raw_weights,
-    weighed,
-)
+from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
+from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, weighed
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
 from numdl.estimators.tikhonov.criteria import selector_of

@@ -14,18 +14,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from numdl.contracts import Status
-from numdl.estimators.common.intake import (
-    Weighed,
-    in_relative_weights,
-    raw_weights,
-    require_finite_targets,
-    sample_weights,
-    validate_data,
-    weighed,
-)
+from numdl.estimators.common.intake import require_finite_targets, validate_data
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
+from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, sample_weights, weighed
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.tikhonov.checks import (
     can_condense,
