@@ -6,6 +6,8 @@ import os
 
 import jaxlib
 
+os.environ["NUMDL_CACHE"] = "off"  # nothing is written to, or comes from, the folder of who runs the tests
+
 # JAX and numdl call LAPACK on small matrices; its threads wait for each other by spinning, three quarters of the time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -12,6 +12,7 @@ from rich.text import Text
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
 from numdl.cli.show import terminal
+from numdl.contracts.compilation_cache import compilation_cache
 from numdl.data import TableEncoder, read_table
 from numdl.report.stability import write_stability
 
@@ -31,6 +32,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool) -> 
     if out.is_file() and not overwrite:
         raise UserError(f"numdl check --out {out}: the file exists; give another name, or add --overwrite.")
     path = model_file(model)
+    compilation_cache()
     from numdl.estimators.common.saving import load_with_extra
 
     with blame_input():

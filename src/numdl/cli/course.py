@@ -13,6 +13,7 @@ from rich.text import Text
 
 from numdl import course
 from numdl.cli.errors import DONE, MISTAKE, UserError, blame_input
+from numdl.contracts.compilation_cache import compilation_cache
 
 
 def run_demonstration(names: Sequence[str], out: Path) -> None:
@@ -25,6 +26,7 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
     Raises:
         UserError: a name is unknown, or the folder cannot be written.
     """
+    compilation_cache()
     from numdl.course.demo.run import run_demo
 
     with blame_input():
@@ -55,6 +57,7 @@ def run_one(name: str, out: Path, *, quick: bool) -> int:
     """
     if name not in course.REGISTRY:
         raise UserError(f"there is no experiment {name!r}; use one of {', '.join(course.REGISTRY)}.")
+    compilation_cache()
     with blame_input(OSError):
         result = course.run(name, out, quick=quick)
     return DONE if result["passed"] else MISTAKE
