@@ -92,7 +92,7 @@ class Factor(NamedTuple):
     @property
     def inverse(self) -> np.ndarray:
         """The inverse of the matrix (n, n)."""
-        half = np.triu(dpotri(self.upper, lower=0)[0])
+        half = dpotri(self.upper, lower=0)[0]  # below the diagonal is what `factorise` left there: zeros
         inverse = half + half.T
         np.fill_diagonal(inverse, half.diagonal())
         return inverse
