@@ -1,5 +1,6 @@
 // Prints what the pages compute at their trial settings, as JSON: node pages_in_node.mjs MODULE...
 import { pathToFileURL } from "node:url";
+import { notebook } from "../../src/numdl/course/site/lib/notebook.mjs";
 
 const found = {};
 for (const path of process.argv.slice(2)) {
@@ -13,6 +14,7 @@ for (const path of process.argv.slice(2)) {
       return { settings, numbers: page.compare(numbers, settings), claims: page.claims(numbers, settings), code: page.code(settings), prints: page.prints(numbers, settings), table: page.table(numbers, settings) };
     }),
     start: (() => { const numbers = page.compute(defaults); return { settings: defaults, claims: page.claims(numbers, defaults), code: page.code(defaults), prints: page.prints(numbers, defaults), values: page.values(numbers, defaults) }; })(),
+    notebook: notebook(page, defaults, page.compute(defaults)),
     solutions: page.exercises.map((one) => (one.right ? [one.right, one.wrong].map((answer) => one.check({ answer, settings: defaults, numbers: page.compute(defaults), memory: {} })) : null)),
   };
 }

@@ -125,6 +125,18 @@ def test_exercises_tell_right_from_wrong(by_node, page):
             assert wrong["say"]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_a_notebook_with_its_text_and_code(by_node, page):
+    book, start = by_node[page]["notebook"], by_node[page]["start"]
+    assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+    text = "\n".join(cell["source"] for cell in book["cells"] if cell["cell_type"] == "markdown")
+    assert text.startswith(f"# {PAGES[page].id} {PAGES[page].question}")
+    assert not any(left in text for left in ("[[", "{{", "undefined", "NaN"))
+    assert [cell["source"] for cell in book["cells"] if cell["cell_type"] == "code"][0] == start["code"].strip()
+    assert text.count("## Exercise") == len(by_node[page]["solutions"])
+
+
 @pytest.mark.thorough
 def test_the_data_of_pages_are_those_that_numdl_computes():
     (x, c), _ = grids.rows()

@@ -1,6 +1,7 @@
 // What puts a page together: its data become text, figures, claims, code and exercises that share one set of settings.
 import { fromAddress, mount, told, toAddress, allowed } from "./controls.mjs";
 import { claims, exercise, guess } from "./check.mjs";
+import { notebook } from "./notebook.mjs";
 import { add, Plot } from "./plot.mjs";
 import { prose } from "./prose.mjs";
 
@@ -51,7 +52,14 @@ export function start(page, host) {
   const listing = add(host, "section", { class: "code" });
   add(listing, "h2", {}, "The same numbers in Python");
   prose(add(listing, "p"), page.codeNote ?? "Copy it: it has your settings and prints the numbers of the figure.");
-  const copy = add(listing, "button", { type: "button", class: "copy" }, "Copy"), code = add(add(listing, "pre", { tabindex: 0 }), "code");
+  const buttons = add(listing, "div", { class: "row tools" });
+  const copy = add(buttons, "button", { type: "button" }, "Copy"), code = add(add(listing, "pre", { tabindex: 0 }), "code");
+  add(buttons, "button", { type: "button" }, "Save as notebook").addEventListener("click", () => {
+    const link = add(listing, "a", { download: `numdl-${page.id}.ipynb`, href: URL.createObjectURL(new Blob([JSON.stringify(notebook(page, all(), numbers), null, 1)], { type: "application/x-ipynb+json" })) });
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  });
   copy.addEventListener("click", async () => {
     try { await navigator.clipboard.writeText(code.textContent); copy.textContent = "Copied"; } catch { getSelection().selectAllChildren(code); copy.textContent = "Selected"; }
     setTimeout(() => (copy.textContent = "Copy"), 1500);
