@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from page_references_linear import LINEAR
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -272,6 +273,7 @@ def inner(states, factor):
 
 
 REFERENCES = {
+    **LINEAR,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,
