@@ -1,5 +1,9 @@
 """What pages of lecture 1 must show, by numdl or NumPy: for each page a function of its settings."""
 
+import functools
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from numdl.linalg import cgls
@@ -44,6 +48,49 @@ def downhill(settings):
     }
 
 
+@functools.cache
+def logistic():
+    """Twelve rows; the value at any p with a kink of any size, and its gradient by differentiation."""
+    rng = np.random.RandomState(12)
+    X, e = rng.standard_normal((12, 3)), rng.standard_normal(12)
+    c = (X @ [1, -1, 0.5] + e > 0).astype(float)
+
+    def value(p, kink, place):
+        s = X @ p
+        return jnp.mean(jnp.logaddexp(0, s) - c * s) + 0.05 * p @ p + kink * jnp.abs(p[0] - place)
+
+    return X, c, jax.jit(jax.vmap(value, (0, None, None))), jax.jit(jax.grad(value))
+
+
+def taylor_table(settings):
+    X, c, values, gradient = logistic()
+    d = np.random.RandomState(100 + settings["draw"]).standard_normal(3)
+    d, p, fault, h = d / np.linalg.norm(d), np.array([0.4, -0.3, 0.2]), settings["fault"], 0.5 ** np.arange(27)
+    kink, place, short = 0.2 * (fault == "kink"), p[0] + 0.003 * d[0], fault == "single"
+    far = 2.0**-6 if short else 2.0**-12
+    with jax.enable_x64(True):
+        found = np.asarray(values(p + np.outer([0, *h, far, -far], d), kink, place))
+        g = np.array(gradient(p, kink, place))
+    found = found.astype(np.float32).astype(float) if short else found
+    if fault == "mean":
+        g = 12 * (g - 0.1 * p) + 0.1 * p
+    g = {"sign": -g, "entry": g * [1, 1, 0], "tiny": (1 + settings["size"]) * g}.get(fault, g)
+    f, moved, slope = found[0], found[1:-2], g @ d
+    left, eps = np.abs(moved - f - h * slope), 2.0**-23 if short else 2.0**-52
+    above = np.argmin(np.append(left > 300 * eps * np.maximum(abs(f), h * abs(slope)), False))
+    orders = np.log2(left[: above - 1] / left[1:above])
+    return {
+        "f": f,
+        "gradient": g,
+        "without": np.abs(moved - f),
+        "withSlope": left,
+        "orders": orders[left[1:above] > 1e-5],
+        "passes": len(orders) >= 3 and np.all(np.abs(orders[-3:] - 2) <= 0.1),
+        "central": (found[-2] - found[-1]) / (2 * far),
+    }
+
+
 LINEAR = {
+    "taylor_table": taylor_table,
     "downhill": downhill,
 }
