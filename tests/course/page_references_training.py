@@ -5,8 +5,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from scipy.linalg import solve_discrete_lyapunov
 from scipy.optimize import brentq
 
+from numdl.optimize.smooth.stochastic_gradient import moved
 from numdl.problems import separable
 
 THETAS = 0.02 + 0.025 * np.arange(0, 161, 8)
@@ -86,6 +89,70 @@ def elimination(settings):
     }
 
 
+@functools.cache
+def steps_of(method):
+    """All points of descent along given gradients of batches, by the transformation of optax, compiled once."""
+    transform = {
+        "momentum": optax.sgd(1.0, momentum=0.9),
+        "adagrad": optax.adagrad(1.0),
+        "adam": optax.adam(1.0),
+    }.get(method, optax.sgd(1.0))
+
+    def walk(means, rates):
+        def step(carry, now):
+            x, state = carry
+            x, state = moved(transform, x, jnp.array([1.0, 8.0]) * (x - now[0]), state, now[1])
+            return (x, state), x
+
+        start = jnp.array([-3.0, 2.0])
+        return jax.lax.scan(step, (start, transform.init(start)), (means, rates))[1]
+
+    return jax.jit(walk)
+
+
+def noise_floor(settings):
+    method, rate, b = settings["method"], settings["rate"], [1, 2, 5, 10, 20, 50, 200][settings["batch"]]
+    a = 0.6 * np.random.RandomState(11).standard_normal((200, 2))
+    a, h, start, n = a - a.mean(axis=0), np.array([1.0, 8.0]), np.array([-3.0, 2.0]), 4000 // b
+    drawn = (
+        np.random.RandomState(settings["draw"]).random_sample((n, b))
+        if b < 200
+        else np.tile(np.arange(200) / 200, (n, 1))
+    )
+    rates = rate / (1 + np.arange(4000) * b / 400) if method == "decay" else np.full(4000, rate)
+    means = np.zeros((4000, 2))  # one length for all batches: one program
+    means[:n] = a[np.rint(200 * drawn - 0.5).astype(int) if b < 200 else np.arange(200)[None]].mean(axis=1)
+    with jax.enable_x64(True):
+        way = np.vstack([start, np.asarray(steps_of(method)(means, rates))[:n]])
+    heights = way**2 @ h / 2
+    far = np.flatnonzero(~(heights < 1e12))
+    way, heights = way[: far[0] + 1 if far.size else None], heights[: far[0] + 1 if far.size else None]
+    spread, expected = [], []
+    if method in ("sgd", "decay", "momentum"):
+        beta, noise = 0.9 * (method == "momentum"), h**2 * np.mean(a**2, axis=0) / b * (b < 200)
+        expected = np.zeros(min(n, 200) + 1)
+        for hj, vj, xj in zip(h, noise, start, strict=True):
+            mean, spread_j = np.array([xj, 0.0]), np.zeros((2, 2))  # of a point and its last step
+            for k in range(len(expected)):
+                expected[k] += hj * (mean[0] ** 2 + spread_j[0, 0]) / 2
+                A = np.array([[1 - rates[k] * hj, beta], [-rates[k] * hj, beta]])
+                mean, spread_j = A @ mean, A @ spread_j @ A.T + rates[k] ** 2 * vj
+            if method != "decay":
+                stable = np.abs(np.linalg.eigvals(A)).max() < 1
+                spread.append(solve_discrete_lyapunov(A, rate**2 * vj * np.ones((2, 2)))[0, 0] if stable else np.inf)
+    return {
+        "way": way[:100].ravel(),
+        "end": way[-1],
+        "length": len(way),
+        "tail": heights[len(way) // 2 :].mean(),
+        "mean": way[len(way) // 2 :].mean(axis=0),
+        "spread": spread,
+        "expected": expected[::20],
+        "batch": b,
+    }
+
+
 TRAINING = {
+    "noise_floor": noise_floor,
     "elimination": elimination,
 }
