@@ -5,8 +5,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.polynomial.legendre import legvander
 
 from numdl.linalg import cgls
+from numdl.regularize.ridge import decompose
 
 
 def valley(condition, angle, rescaled):
@@ -59,11 +61,11 @@ def logistic():
         s = X @ p
         return jnp.mean(jnp.logaddexp(0, s) - c * s) + 0.05 * p @ p + kink * jnp.abs(p[0] - place)
 
-    return X, c, jax.jit(jax.vmap(value, (0, None, None))), jax.jit(jax.grad(value))
+    return jax.jit(jax.vmap(value, (0, None, None))), jax.jit(jax.grad(value))
 
 
 def taylor_table(settings):
-    X, c, values, gradient = logistic()
+    values, gradient = logistic()
     d = np.random.RandomState(100 + settings["draw"]).standard_normal(3)
     d, p, fault, h = d / np.linalg.norm(d), np.array([0.4, -0.3, 0.2]), settings["fault"], 0.5 ** np.arange(27)
     kink, place, short = 0.2 * (fault == "kink"), p[0] + 0.003 * d[0], fault == "single"
@@ -90,7 +92,41 @@ def taylor_table(settings):
     }
 
 
+@functools.cache
+def polynomials(degree):
+    """What the fits to the truth and to each reading alone become, for any alpha, at 101 places."""
+    t, places = -1 + (2 * np.arange(24) + 1) / 24, np.linspace(-1, 1, 101)
+    basis, seen = (legvander(x, degree) * np.sqrt(2 * np.arange(degree + 1) + 1) for x in (t, places))
+    truth, wanted = (np.sin(5 * x) * (1 - x / 2) for x in (t, places))
+    d = decompose(basis, np.column_stack([truth, np.eye(24)]))
+    return wanted, lambda alpha: seen @ d.solution(alpha / 24)[0]
+
+
+def split(degree, alpha, noise):
+    wanted, answers = polynomials(degree)
+    found = answers(alpha)
+    return np.mean((found[:, 0] - wanted) ** 2), noise**2 * np.mean(np.sum(found[:, 1:] ** 2, axis=1))
+
+
+def bias_variance(settings):
+    degree, alpha, noise = settings["degree"], settings["alpha"], settings["noise"]
+    wanted, answers = polynomials(degree)
+    found, (bias, variance) = answers(alpha), split(degree, alpha, noise)
+    e = noise * np.random.RandomState(5).standard_normal((20 * settings["sets"], 24))
+    fits = found[:, 0] + e @ found[:, 1:].T
+    return {
+        "bias": bias,
+        "variance": variance,
+        "found": np.mean((fits - wanted) ** 2),
+        "centre": found[:, 0],
+        "last": fits[-1],
+        "path": np.ravel([split(degree, a, noise) for a in np.geomspace(1e-6, 1e3, 91)[::10]]),
+        "degrees": np.ravel([split(k, alpha, noise) for k in range(16)]),
+    }
+
+
 LINEAR = {
+    "bias_variance": bias_variance,
     "taylor_table": taylor_table,
     "downhill": downhill,
 }
