@@ -125,7 +125,60 @@ def bias_variance(settings):
     }
 
 
+def in_single_precision(A, c):
+    """Answers by one rotation and by Cholesky's method on the normal equations, each operation rounded."""
+    (p1, q1), (p2, q2) = A.astype(np.float32)
+    c1, c2 = c.astype(np.float32)
+    h = np.sqrt(p1 * p1 + p2 * p2)
+    r12, r22 = p1 / h * q1 + p2 / h * q2, p1 / h * q2 - p2 / h * q1
+    y = (p1 / h * c2 - p2 / h * c1) / r22
+    by_rotation = np.array([((p1 / h * c1 + p2 / h * c2) - r12 * y) / h, y], float)
+    (g11, g12), g22, (d1, d2) = (
+        (p1 * p1 + p2 * p2, p1 * q1 + p2 * q2),
+        q1 * q1 + q2 * q2,
+        (p1 * c1 + p2 * c2, q1 * c1 + q2 * c2),
+    )
+    l11 = np.sqrt(g11)
+    l21, z1 = g12 / l11, d1 / l11
+    rest = g22 - l21 * l21
+    if not rest > 0:
+        return by_rotation, np.array([np.inf, np.inf])
+    x2 = (d2 - l21 * z1) / np.sqrt(rest) / np.sqrt(rest)
+    return by_rotation, np.array([(z1 - l21 * x2) / l11, x2], float)
+
+
+def two_columns(a):
+    return np.array([np.cos([0.5, 0.5 + a]), np.sin([0.5, 0.5 + a])])
+
+
+@functools.cache
+def over_angles():
+    x, found = np.array([1.0, 0.5]), []
+    for a in np.geomspace(1e-6, 1.5, 61):
+        for answer in in_single_precision(two_columns(a), two_columns(a) @ x):
+            error = np.linalg.norm(answer - x) / np.linalg.norm(x)
+            found.append(np.log10(max(error, 1e-9)) if np.isfinite(error) else 9)
+    return found
+
+
+def conditioning(settings):
+    A, x, t = two_columns(settings["angle"]), np.array([1.0, 0.5]), np.deg2rad(settings["phase"])
+    move = np.linalg.solve(A, settings["noise"] * np.array([np.cos(t), np.sin(t)]))
+    round_ = np.pi / 60 * np.arange(0, 121, 20)
+    by_rotation, by_normal_equations = in_single_precision(A, A @ x)
+    return {
+        "s": np.linalg.svd(A, compute_uv=False),
+        "x": x + move,
+        "error": np.linalg.norm(move) / np.linalg.norm(x),
+        "ellipse": np.ravel(x + np.linalg.solve(A, settings["noise"] * np.array([np.cos(round_), np.sin(round_)])).T),
+        "qr": by_rotation,
+        "normal": by_normal_equations,
+        "curves": over_angles(),
+    }
+
+
 LINEAR = {
+    "conditioning": conditioning,
     "bias_variance": bias_variance,
     "taylor_table": taylor_table,
     "downhill": downhill,
