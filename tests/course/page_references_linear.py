@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import legvander
 
 from numdl.linalg import cgls
@@ -177,7 +178,37 @@ def conditioning(settings):
     }
 
 
+def power_law(h, t, q):
+    """The factor by least squares with its standard deviation, and g with its own."""
+    a = (h**q)[:, None]
+    (k,), left, _, _ = np.linalg.lstsq(a, t, rcond=None)
+    deviation = np.sqrt(left[0] / (len(h) - 1) / np.sum(a**2))
+    return k, deviation, 2 / k**2, 4 / k**3 * deviation
+
+
+def law_or_description(settings):
+    n, q, draw = settings["count"], settings["exponent"], settings["draw"]
+    h = np.linspace(0.5, 2, n)
+    tables = [
+        np.sqrt(2 * h / 9.81) + settings["noise"] * np.random.RandomState(draw + k).standard_normal(n)
+        for k in range(30)
+    ]
+    found = np.array([power_law(h, t, q) for t in tables])
+    k, deviation, g, g_deviation = found[0]
+    return {
+        "k": k,
+        "g": g,
+        "deviation": deviation,
+        "gDeviation": g_deviation,
+        "residuals": tables[0] - k * h**q,
+        "other": Polynomial.fit(h, tables[0], 3)(np.linspace(0, 10, 11)),
+        "many": found[:, 2:].ravel(),
+        "far": k * 10**q,
+    }
+
+
 LINEAR = {
+    "law_or_description": law_or_description,
     "conditioning": conditioning,
     "bias_variance": bias_variance,
     "taylor_table": taylor_table,
