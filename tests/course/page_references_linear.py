@@ -9,6 +9,7 @@ from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import legvander
 
 from numdl.linalg import cgls
+from numdl.problems import get_loss
 from numdl.regularize.ridge import decompose
 
 
@@ -207,7 +208,60 @@ def law_or_description(settings):
     }
 
 
+@functools.cache
+def cross_entropies():
+    """Of the first of three classes: value, slope and curvature in its score, for rows of scores."""
+    loss, right = get_loss("softmax"), jnp.array([1.0, 0.0, 0.0])
+    parts = jax.vmap(lambda s: (loss.value(s, right), loss.residual(s, right)[0], loss.hessian(s, right)[0, 0]))
+    return jax.jit(lambda s: jnp.stack(parts(s)))
+
+
+def row_of(m, d):
+    return np.array([m, d / 2 + 0 * m, -d / 2 + 0 * m])
+
+
+def squared_errors(m, d):
+    """Of the probabilities, with the slope in the first score."""
+    e = np.exp(row_of(m, d) - max(np.real(m), abs(d) / 2))
+    q = e / e.sum()
+    r = q - [1, 0, 0]
+    return q, r @ r / 2, q[0] * (r[0] - r @ q)
+
+
+@np.errstate(all="ignore")
+def code_length(settings):
+    m, d, short = float(settings["margin"]), float(settings["tilt"]), settings["precision"] == "single"
+    leads = np.append(m, np.linspace(-40, 40, 9))
+    with jax.enable_x64(True):
+        cross = np.asarray(cross_entropies()(row_of(leads, d).T))
+    q, squares, slope = squared_errors(m, d)
+
+    def rounded(x):
+        return np.float64(np.float32(x)) if short else np.float64(x)
+
+    s = [rounded(settings["offset"] + x) for x in (m, d / 2, -d / 2)]
+
+    def log_sum(s):
+        e = [rounded(np.exp(x)) for x in s]
+        return rounded(np.log(rounded(rounded(e[0] + e[1]) + e[2])))
+
+    shifted = rounded(log_sum([rounded(x - max(s)) for x in s]) + max(s))
+    return {
+        "q": q,
+        **dict(zip(("cross", "slope", "bend"), cross[:, 0], strict=True)),
+        "squares": squares,
+        "squaresSlope": slope,
+        "squaresBend": np.imag(squared_errors(m + 1e-30j, d)[2]) / 1e-30,  # a complex step: no cancellation
+        "plain": rounded(log_sum(s) - s[0]),
+        "shifted": rounded(shifted - s[0]),
+        "curve": np.ravel(
+            [[value, squared_errors(lead, d)[1]] for lead, value in zip(leads[1:], cross[0, 1:], strict=True)]
+        ),
+    }
+
+
 LINEAR = {
+    "code_length": code_length,
     "law_or_description": law_or_description,
     "conditioning": conditioning,
     "bias_variance": bias_variance,
