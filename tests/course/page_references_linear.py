@@ -260,7 +260,60 @@ def code_length(settings):
     }
 
 
+@functools.cache
+def two_weights():
+    """Value, gradient and Hessian of a logistic fit of two weights, and its minimum."""
+    e = np.random.RandomState(4).standard_normal((24, 2))
+    Z = np.column_stack([0.7 + 0.9 * e[:, 0], 0.5 + 2.2 * e[:, 0] + 0.9 * e[:, 1]])
+
+    def value(p):
+        return np.mean(np.logaddexp(0, -Z @ p)) + 0.01 * p @ p
+
+    def slope(p):
+        q = 1 / (1 + np.exp(Z @ p))
+        return 0.02 * p - Z.T @ q / 24, Z.T @ (Z * (q * (1 - q))[:, None]) / 24 + 0.02 * np.eye(2)
+
+    p = np.zeros(2)
+    for _ in range(30):
+        g, H = slope(p)
+        p = p - np.linalg.solve(H, g)
+    return value, slope, np.append(p, value(p))
+
+
+def line_search(settings):
+    value, slope, lowest = two_weights()
+    first, decrease, eta = (settings[name] for name in ("first", "decrease", "inner"))
+    way, heights, accepted, trials, cut = [np.array(settings["start"], float)], [], [], [], None
+    while len(way) < 9:
+        p, (g, H) = way[-1], slope(way[-1])
+        heights.append(value(p))
+        if cut is not None and np.linalg.norm(g) <= 1e-8 * first_size:
+            break
+        root = np.linalg.cholesky(H)  # H = root root': conjugate gradients by CGLS on root' d = -root^-1 g
+        found = cgls(root.T, -np.linalg.solve(root, g), max_iter=2, tol=0.0, keep_iterates=True).iterates
+        good = [d for d in found if np.linalg.norm(H @ d + g) <= eta * np.linalg.norm(g) * (1 + 1e-12)]
+        d = good[0] if good else found[-1]
+        d = d if d.any() else -g
+        if cut is None:
+            first_size = np.linalg.norm(g)
+            cut = [value(p + t * d) for t in np.linspace(0, max(2.2 * first, 1e-3), 161)[::20]]
+        steps = first / 2.0 ** np.arange(30)
+        kept = [value(p + t * d) <= heights[-1] + decrease * t * (g @ d) + 1e-15 * heights[-1] for t in steps]
+        trials.append(kept.index(True) + 1)
+        accepted.append(steps[trials[-1] - 1])
+        way.append(p + accepted[-1] * d)
+    return {
+        "way": np.ravel(way[:8]),
+        "heights": heights[:8],
+        "cut": cut,
+        "accepted": accepted[:7],
+        "trials": trials[:7],
+        "lowest": lowest,
+    }
+
+
 LINEAR = {
+    "line_search": line_search,
     "code_length": code_length,
     "law_or_description": law_or_description,
     "conditioning": conditioning,
