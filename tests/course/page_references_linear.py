@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import legvander
+from scipy.stats import norm
 
 from numdl.linalg import cgls
 from numdl.problems import get_loss
-from numdl.regularize.ridge import decompose
+from numdl.regularize.evidence import Precisions, Sizes, log_evidence
+from numdl.regularize.ridge import decompose, ridge_path
+from numdl.regularize.selectors import gcv
 
 
 def valley(condition, angle, rescaled):
@@ -284,6 +287,7 @@ def line_search(settings):
     value, slope, lowest = two_weights()
     first, decrease, eta = (settings[name] for name in ("first", "decrease", "inner"))
     way, heights, accepted, trials, cut = [np.array(settings["start"], float)], [], [], [], None
+    first_size = np.linalg.norm(slope(way[0])[0])
     while len(way) < 9:
         p, (g, H) = way[-1], slope(way[-1])
         heights.append(value(p))
@@ -295,7 +299,6 @@ def line_search(settings):
         d = good[0] if good else found[-1]
         d = d if d.any() else -g
         if cut is None:
-            first_size = np.linalg.norm(g)
             cut = [value(p + t * d) for t in np.linspace(0, max(2.2 * first, 1e-3), 161)[::20]]
         steps = first / 2.0 ** np.arange(30)
         kept = [value(p + t * d) <= heights[-1] + decrease * t * (g @ d) + 1e-15 * heights[-1] for t in steps]
@@ -312,7 +315,49 @@ def line_search(settings):
     }
 
 
+def evidence_of(d, Z, c, alpha, v):
+    """Log evidence of a pair by numdl's formula, from the fit and the determinant of the Hessian."""
+    a, n = alpha / v, len(c)
+    x = d.solution(alpha / n)[0][:, 0]
+    H = (Z.T @ Z + alpha * np.eye(15)) / n  # of the mean misfit and its penalty
+    sizes = Sizes(n, 1, np.array([15]), 0, True)
+    misfit = np.sum((Z @ x - c) ** 2) / (2 * n)
+    return log_evidence(Precisions(np.array([a]), 1 / v), sizes, misfit, np.array([x @ x]), np.linalg.slogdet(H)[1])
+
+
+def evidence(settings):
+    n, alpha, v = settings["count"], settings["alpha"], settings["noise"] ** 2
+    rng, places, alphas = np.random.RandomState(settings["draw"]), np.linspace(-1, 1, 81), np.geomspace(1e-5, 1e3, 161)
+    t, e = 2 * rng.random_sample(40)[:n] - 1, rng.standard_normal(40)[:n]
+    c, wanted = np.sin(5 * t) * (1 - t / 2) + 0.3 * e, np.sin(5 * places) * (1 - places / 2)
+    for i, y in settings["moved"].items():
+        c[int(i)] = y
+    Z, seen = (np.exp(-(((x[:, None] - np.linspace(-1, 1, 15)) / 0.25) ** 2) / 2) for x in (t, places))
+    d = decompose(Z, c[:, None])
+    prior = Z @ Z.T * v / alpha + v * np.eye(n)  # the Gaussian process of the same prior
+    across = seen @ Z.T * v / alpha
+    mean = across @ np.linalg.solve(prior, c)
+    left = np.sum(seen**2, axis=1) * v / alpha - np.sum(across * np.linalg.solve(prior, across.T).T, axis=1)
+    w, Q = np.linalg.eigh(Z @ Z.T)
+    stretched = 1 + np.maximum(w, 0) / alphas[:, None]
+    noises = np.mean((Q.T @ c) ** 2 / stretched, axis=1)
+    top = int(np.argmin(n * np.log(noises) + np.log(stretched).sum(axis=1)))
+    logs = {i: evidence_of(d, Z, c, alphas[i], noises[i]) for i in [*range(0, 161, 20), top]}
+    answers = np.stack([d.solution(a / n)[0][:, 0] for a in alphas[::20]])
+    return {
+        "mean": mean,
+        "spread": np.sqrt(left),
+        "log": evidence_of(d, Z, c, alpha, v),
+        "gcv": n * gcv(ridge_path(d, alphas / n)).alpha,
+        "errors": np.sqrt(np.mean((answers @ seen.T - wanted) ** 2, axis=1)),
+        "evidence": [alphas[top], np.sqrt(noises[top]), logs[top]],
+        "profile": [logs[i] for i in range(0, 161, 20)],
+        "covered": np.mean(np.abs(mean - wanted) <= norm.ppf(0.95) * np.sqrt(left)),
+    }
+
+
 LINEAR = {
+    "evidence": evidence,
     "line_search": line_search,
     "code_length": code_length,
     "law_or_description": law_or_description,
