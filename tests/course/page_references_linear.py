@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import legvander
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 
 from numdl.linalg import cgls
 from numdl.problems import get_loss
+from numdl.regularize import graph
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence
 from numdl.regularize.ridge import decompose, ridge_path
 from numdl.regularize.selectors import gcv
@@ -412,7 +414,40 @@ def leaks(settings):
     }
 
 
+def moons(settings):
+    rng, q = np.random.RandomState(settings["draw"]), settings["neighbours"]
+    t, e, up = np.pi * rng.random_sample(100), rng.standard_normal((100, 2)), np.arange(100) < 50
+    x = np.column_stack([np.where(up, np.cos(t), 1 - np.cos(t)), np.where(up, np.sin(t), 0.5 - np.sin(t))])
+    x = x + settings["noise"] * e
+    far = np.linalg.norm(x[:, None] - x, axis=2)
+    near = np.argsort(far + np.diag(np.full(100, np.inf)), axis=1)[:, :q]
+    W = graph.neighbour_weights(near, np.take_along_axis(far, near, 1), kind=settings["kind"])
+    L, count = graph.graph_laplacian(W), connected_components(W)[0]
+    values, vectors = graph.smoothest(L, 6)
+    first, second = settings["first"], settings["second"]
+    known, c = np.isin(np.arange(100), [first, second]), np.zeros((100, 1))
+    c[first], c[second] = 1, -1
+    f = graph.spread_labels(L, c, known, 1e-3)[:, 0]
+    sides = vectors[:, 1]
+    if count > 1:
+        part = connected_components(W)[1]
+        sides = np.where(part == np.argmax(np.bincount(part)), 1, -1)
+    sides = sides if sides[up].sum() >= sides[~up].sum() else -sides
+    return {
+        "points": x.ravel(),
+        "parts": count,
+        "values": np.where(np.arange(6) < count, 0, values),
+        "second": sides if count == 1 else [],
+        "spread": f,
+        "cut": np.mean((sides > 0) == up),
+        "reached": np.mean(np.where(up, f > 0, f < 0)),
+        "nearest": np.mean((far[:, first] < far[:, second]) == up),
+        "bridges": W.toarray()[:50, 50:].sum(),
+    }
+
+
 LINEAR = {
+    "moons": moons,
     "leaks": leaks,
     "evidence": evidence,
     "line_search": line_search,
