@@ -41,13 +41,14 @@ export function solveWith(L, b) {
   return x;
 }
 
-// All eigenvalues of a small symmetric matrix, descending, with their vectors, by Jacobi rotations.
+// All eigenvalues of a small symmetric matrix, descending, with their vectors, by Jacobi rotations: to rounding of the largest one.
 export function symmetric(A) {
   const n = A.length, M = A.map((r) => Float64Array.from(r)), V = range(n).map((i) => Float64Array.from(range(n), (j) => +(i === j)));
+  const small = 1e-17 * Math.max(...A.flat().map(Math.abs));
   for (let sweep = 0; sweep < 30; sweep++) {
     let turned = false;
     for (let p = 0; p < n - 1; p++) for (let q = p + 1; q < n; q++) {
-      if (Math.abs(M[p][q]) <= 1e-17 * Math.sqrt(Math.abs(M[p][p] * M[q][q])) || M[p][q] === 0) continue;
+      if (Math.abs(M[p][q]) <= small) continue;
       turned = true;
       const z = (M[q][q] - M[p][p]) / (2 * M[p][q]), t = (z < 0 ? -1 : 1) / (Math.abs(z) + Math.sqrt(1 + z * z)), c = 1 / Math.sqrt(1 + t * t), s = c * t;
       for (let k = 0; k < n; k++) { const a = M[k][p], b = M[k][q]; M[k][p] = c * a - s * b; M[k][q] = s * a + c * b; }
@@ -60,7 +61,7 @@ export function symmetric(A) {
 }
 
 // The smallest nonzero eigenvalues of a connected Laplacian with their vectors, by Lanczos' method on its inverse.
-export function smoothest(L, count, steps = 50) {
+export function smoothest(L, count, steps = 40) {
   const n = L.length, shift = sum(L.map((row, i) => row[i])) / n ** 2, factor = cholesky(L.map((row) => row.map((x) => x + shift))), Q = [], a = [], b = [];
   let q = range(n).map((i) => Math.sin(1 + 12.9898 * i)), mean = sum(q) / n;
   q = q.map((x) => x - mean);
