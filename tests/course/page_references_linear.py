@@ -446,7 +446,55 @@ def moons(settings):
     }
 
 
+@functools.cache
+def blurred_image():
+    """Blurring matrix of rows and of columns, image, and the decomposition of the former."""
+    i, j = np.mgrid[:24, :24]
+    image = 1.0 * ((i >= 4) & (i < 10) & (j >= 3) & (j < 12)) + 0.7 * (np.hypot(i - 15.5, j - 16) < 5)
+    image += (i >= 14) * (j >= 2) * (j < 8) * (i - 13) / 10
+    weights = np.exp(-((np.arange(-7, 8) / 1.44) ** 2) / 2)
+    K = sum(w * np.eye(24, k=k) for k, w in zip(range(-7, 8), weights / weights.sum(), strict=True))
+    return K, image, np.linalg.svd(K)
+
+
+@functools.cache
+def iterates(noise, draw, method):
+    """The first twelve images, their residuals, and the penalty."""
+    K, image, (U, s, _) = blurred_image()
+    exact, e = K @ image @ K.T, np.random.RandomState(draw).standard_normal((24, 24))
+    c, alpha = exact + noise * np.linalg.norm(exact) / 24 * e, 0.0
+    if method == "hybrid":
+        alphas = np.geomspace(1e-8, 1, 81)[:, None]
+        s2, b2 = np.outer(s, s).ravel() ** 2, (U.T @ c @ U).ravel() ** 2
+        left = alphas / (s2 + alphas)
+        alpha = alphas[np.argmin((left**2 @ b2) / left.sum(axis=1) ** 2), 0]
+    if method == "descent":
+        found = [np.zeros((24, 24))]
+        for _ in range(12):
+            found.append(found[-1] + K.T @ (c - K @ found[-1] @ K.T) @ K)
+    else:
+        blur = np.kron(K, K)
+        found = cgls(blur, c.ravel(), shift=alpha, max_iter=12, tol=0.0, keep_iterates=True).iterates
+        found = np.reshape(found, (-1, 24, 24))
+    return image, found[1:], [np.linalg.norm(K @ x @ K.T - c) for x in found[1:]], alpha, (U[:, 0] @ c @ U[:, 0])
+
+
+def semi_convergence(settings):
+    image, found, residuals, alpha, beta = iterates(settings["noise"], settings["draw"], settings["method"])
+    k = list(dict.fromkeys(np.floor(np.geomspace(1, 400, 60) + 0.5)))[settings["step"]]
+    inside = k <= 12
+    v, s = blurred_image()[2][2][0], blurred_image()[2][1][0]
+    return {
+        "errors": np.linalg.norm(np.asarray(found) - image, axis=(1, 2)) / np.linalg.norm(image),
+        "residuals": residuals,
+        "image": np.ravel(found[int(k) - 1]) if inside else [],
+        "alpha": alpha,
+        "factors": [v @ found[int(k) - 1] @ v * s**2 / beta] if inside else [],
+    }
+
+
 LINEAR = {
+    "semi_convergence": semi_convergence,
     "moons": moons,
     "leaks": leaks,
     "evidence": evidence,
