@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import legvander
+from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 
-from numdl.linalg import cgls
+from numdl.linalg import ImageGradient, ImageLaplacian, cgls
 from numdl.problems import get_loss
 from numdl.regularize import graph
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence
@@ -493,7 +494,48 @@ def semi_convergence(settings):
     }
 
 
+@functools.cache
+def image_penalties():
+    """Lower bands of L'L for numdl's operators on an image of 24 x 24 pixels, as SciPy takes them."""
+    pixels, found = jnp.eye(576), {"identity": np.ones((1, 576))}
+    for name, L in (("gradient", ImageGradient((24, 24))), ("laplacian", ImageLaplacian((24, 24)))):
+        matrix = np.asarray(jax.jit(jax.vmap(L.mv))(pixels), float).T
+        P = matrix.T @ matrix
+        width = 24 if name == "gradient" else 48
+        found[name] = np.array([np.append(np.diag(P, -k), np.zeros(k)) for k in range(width + 1)])
+    return found
+
+
+def inpainting(settings):
+    i, j = np.mgrid[:24, :24]
+    truth = 0.25 + 0.35 * np.sin(0.22 * j) * np.cos(0.16 * i) + 0.4 * (np.hypot(i - 16, j - 16) < 5)
+    truth = (truth + np.where(i < 9, 0.4 * i / 9, 0.4 * np.maximum(0, 1 - (i - 9) / 6))).ravel()
+    rng = np.random.RandomState(settings["draw"])
+    known = (rng.random_sample((24, 24)) >= settings["missing"]) & ~np.isin(i // 3 * 8 + j // 3, settings["brushed"])
+    known = known.ravel().astype(float)
+    c = known * (truth + settings["noise"] * rng.standard_normal(576))
+
+    def fill(kind, alpha):
+        band = alpha * image_penalties()[kind]
+        band[0] += known
+        return solveh_banded(band, c, lower=True)
+
+    def error(x):
+        return np.linalg.norm(x - truth) / np.linalg.norm(truth)
+
+    x, seen = fill(settings["operator"], settings["alpha"]), c[known > 0]
+    outside = (x < seen.min() - 1e-12) | (x > seen.max() + 1e-12)
+    return {
+        "x": x,
+        "error": error(x),
+        "errors": [error(fill(kind, 0.1)) for kind in ("identity", "gradient", "laplacian")],
+        "holes": np.sum(known == 0),
+        "beyond": np.sum(outside & (known == 0)),
+    }
+
+
 LINEAR = {
+    "inpainting": inpainting,
     "semi_convergence": semi_convergence,
     "moons": moons,
     "leaks": leaks,
