@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from page_references_linear import LINEAR
+from page_references_training import TRAINING
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -272,6 +274,8 @@ def inner(states, factor):
 
 
 REFERENCES = {
+    **LINEAR,
+    **TRAINING,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,

@@ -36,7 +36,7 @@ def deviation(shown, wanted):
     both = np.isfinite(shown) & np.isfinite(wanted)
     if not np.array_equal(shown[~both], wanted[~both], equal_nan=True):
         return np.inf
-    return np.max(np.abs(shown - wanted)[both], initial=0.0) / np.max(np.abs(wanted[both]), initial=1e-300)
+    return np.max(np.abs(shown[both] - wanted[both]), initial=0.0) / np.max(np.abs(wanted[both]), initial=1e-300)
 
 
 def worst(page, found):

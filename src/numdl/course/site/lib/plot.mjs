@@ -10,7 +10,7 @@ export function say(x, digits = 3) {
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "unknown" : x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
   const a = Math.abs(x), k = Math.floor(Math.log10(a) + 1e-12), minus = x < 0 ? "−" : "";
-  if (k < -3 || k > 5) return `${minus}${(a / 10 ** k).toPrecision(2)}·${power(k)}`;
+  if (k < -3 || k > 5) { const front = (a / 10 ** k).toPrecision(2); return `${minus}${front === "10" ? "1.0" : front}·${power(front === "10" ? k + 1 : k)}`; }
   const text = k >= digits ? Math.round(a).toLocaleString("en") : Number(a.toPrecision(digits)).toString();
   return minus + text;
 }

@@ -1,0 +1,34 @@
+// What do pages about small images share? Penalties on neighbouring pixels, and equations of narrow band.
+import { range } from "./numerics.mjs";
+
+// Matrix L'L of a penalty on an image of side x side pixels, rows of its lower band: band[i][k] = entry (i, i - k).
+// "identity", "gradient" (differences of neighbours, free borders) or "laplacian" (its square); numdl.linalg.ImageGradient and ImageLaplacian.
+export function penalty(side, kind) {
+  const n = side * side, width = { identity: 0, gradient: side, laplacian: 2 * side }[kind], band = range(n).map(() => new Float64Array(width + 1));
+  const neighbours = range(n).map((p) => { const i = Math.floor(p / side), j = p % side; return [i > 0 && p - side, i < side - 1 && p + side, j > 0 && p - 1, j < side - 1 && p + 1].filter((q) => q !== false); });
+  const add = (i, j, v) => { if (i >= j) band[i][i - j] += v; };
+  for (let p = 0; p < n; p++) {
+    if (kind === "identity") add(p, p, 1);
+    else if (kind === "gradient") { add(p, p, neighbours[p].length); for (const q of neighbours[p]) add(p, q, -1); }
+    else { const row = [[p, neighbours[p].length], ...neighbours[p].map((q) => [q, -1])]; for (const [a, x] of row) for (const [b, y] of row) add(a, b, x * y); }
+  }
+  return band;
+}
+
+// Solution of (diag(d) + alpha B) x = b, B given by its lower band, by Cholesky's method within the band.
+export function solveBanded(d, alpha, B, b) {
+  const n = b.length, w = B[0].length - 1, L = B.map((row, i) => { const r = row.map((x) => alpha * x); r[0] += d[i]; return r; }), x = Float64Array.from(b);
+  for (let i = 0; i < n; i++) {
+    for (let k = Math.min(w, i); k >= 0; k--) {
+      const j = i - k;
+      let t = L[i][k];
+      for (let m = Math.min(w, i, k + Math.min(w, j)); m > k; m--) t -= L[i][m] * L[j][m - k];
+      L[i][k] = k === 0 ? Math.sqrt(t) : t / L[j][0];
+    }
+    let t = x[i];
+    for (let k = Math.min(w, i); k > 0; k--) t -= L[i][k] * x[i - k];
+    x[i] = t / L[i][0];
+  }
+  for (let i = n - 1; i >= 0; i--) { x[i] /= L[i][0]; for (let k = Math.min(w, i); k > 0; k--) x[i - k] -= L[i][k] * x[i]; }
+  return Array.from(x);
+}
