@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from layer_references import REFERENCES as LAYERS
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -272,6 +273,7 @@ def inner(states, factor):
 
 
 REFERENCES = {
+    **LAYERS,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,
