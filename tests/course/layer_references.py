@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 
 import jaxtyping
 import numpy as np
@@ -92,7 +93,45 @@ def initialisation(settings):
     }
 
 
+def memory(settings):
+    """Counts by the formulas of Griewank and Walther, and how often each layer is evaluated."""
+    n, s, strategy = settings["layers"], settings["slots"], settings["strategy"]
+
+    def reach(r):
+        return math.comb(s + r, s)
+
+    r = next(r for r in range(n) if reach(r) >= n)
+    if strategy == "binomial":
+        repeats = [next(k for k in range(n) if reach(k) > i) for i in range(n)]
+        assert sum(repeats) == (r * n - math.comb(s + r, r - 1) if r else 0)
+        peak = min(s, n)
+    elif strategy == "equal":
+        gap = math.ceil(n / s)
+        starts = range(0, n, gap)
+        ends = [min(k + gap, n) for k in starts]
+        repeats = [(j < starts[-1]) + (j + 1 not in ends) for j in range(n)]
+        peak = max(i + 1 + end - start - 1 for i, (start, end) in enumerate(zip(starts, ends, strict=True)))
+    else:
+        times = {"store": 1, "reverse": 2}[strategy]
+        repeats, peak = [0] + [times] * (n - 1), n if strategy == "store" else 1
+    y, z, u, h, c = 1.0, 1 / 3, 1.0, 0.3, 1 / 3
+    for _ in range(n):
+        half = z - (h / 2) * y
+        y, u = y + h * half, u + 0.5 * (c - u)
+        z = half - (h / 2) * y
+    for _ in range(n):
+        half = z + (h / 2) * y
+        y, u = y - h * half, (u - 0.5 * c) / 0.5
+        z = half + (h / 2) * y
+    return {
+        "counts": [sum(repeats), peak, max(repeats), r],
+        "repeats": sorted(repeats),
+        "undone": [max(abs(y - 1), abs(z - c)), abs(u - 1)],
+    }
+
+
 REFERENCES = {
+    "memory": memory,
     "initialisation": initialisation,
     "depth": depth,
 }
