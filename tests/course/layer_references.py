@@ -8,6 +8,7 @@ import jaxtyping
 import numpy as np
 
 from numdl.flow import get_scheme
+from numdl.regularize.ridge import decompose
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
 
@@ -130,7 +131,31 @@ def memory(settings):
     }
 
 
+def disc_and_ring(inside, around, first=0):
+    i, j = np.arange(first, first + inside), np.arange(around)
+    radius = np.append(0.15 + 0.6 * (0.618 * i % 1), 1.2 + 0.5 * (0.618 * j % 1))
+    angle = np.append(2.4 * i, 2 * np.pi * j / around + 0.2)
+    return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def features(settings):
+    rng, m = np.random.RandomState(settings["seed"]), settings["width"]
+    K, b = rng.standard_normal((30, 2))[:m], 2 * rng.random_sample(30)[:m] - 1
+    act = {"identity": lambda x: x, "relu": lambda x: np.maximum(x, 0)}.get(settings["activation"], np.tanh)
+
+    def layer(y):
+        return np.hstack([act(settings["size"] * (y @ K.T + b)), np.ones((len(y), 1))])
+
+    Z, c = layer(disc_and_ring(10, 10)), np.repeat([1.0, -1.0], 10)
+    W = decompose(Z, c[:, None]).solution(1e-7 / 20)[0][:, 0]
+    right = np.sum(layer(disc_and_ring(200, 200, 10)) @ W * np.repeat([1.0, -1.0], 200) > 0)
+    s, scores = np.linalg.svd(Z, compute_uv=False), Z @ W
+    counts = [np.linalg.matrix_rank(Z, 1e-10 * s[0]), np.sum(scores * c <= 0), right]
+    return {"values": s, "scores": scores, "counts": counts}
+
+
 REFERENCES = {
+    "features": features,
     "memory": memory,
     "initialisation": initialisation,
     "depth": depth,
