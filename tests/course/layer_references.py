@@ -154,7 +154,29 @@ def features(settings):
     return {"values": s, "scores": scores, "counts": counts}
 
 
+def adjoints(settings):
+    scheme, lam = settings["scheme"], settings["lambda"]
+    nt = (4, 5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 452, 640)[settings["count"]]
+    rates = lam + np.concatenate([[0, 1j * TINY], np.geomspace(1e-6, 1, 13)])
+    states = np.array(march(scheme, lambda t, u, _: rates * u, nt, 1.0, np.ones(15)))
+    ends = states[-1]
+
+    def adjoint(t, y, _):
+        return np.array([lam * y[0], -lam * y[1], -y[0] * y[1]])
+
+    back = march(scheme, adjoint, nt, -1.0, np.array([ends[0].real, 1.0, 0.0]))
+    R = np.polynomial.Polynomial([1 / math.factorial(k) for k in range({"euler": 1, "heun": 2, "rk4": 4}[scheme] + 1)])
+    return {
+        "states": states[:, 0].real,
+        "back": back,
+        "slopes": [ends[1].imag / TINY, back[-1][2]],
+        "none": np.abs(ends[2:] - ends[0]).real,
+        "closed": [(R(lam / nt) * R(-lam / nt)) ** nt, np.exp(lam)],
+    }
+
+
 REFERENCES = {
+    "adjoints": adjoints,
     "features": features,
     "memory": memory,
     "initialisation": initialisation,

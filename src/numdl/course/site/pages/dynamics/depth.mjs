@@ -1,25 +1,17 @@
 // 3.1: is a residual network a differential equation?
 import { linspace, range } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
+import { ORDER, march } from "../../lib/schemes.mjs";
 
 // u' = tanh(K(t) u + b(t)) moves a mesh of 9 x 9 points; a network takes nt steps of size T / nt.
 // Its derivative moves along: an entry is a list (u, first column, second column of the derivative).
 const SIDE = 9, MESH = linspace(-1, 1, SIDE).flatMap((y) => linspace(-1, 1, SIDE).map((x) => [x, y])), FINE = 256;
-const SCHEMES = [["euler", "Euler (a ResNet)"], ["heun", "Heun"], ["rk4", "RK4"]], ORDER = { euler: 1, heun: 2, rk4: 4 };
+const SCHEMES = [["euler", "Euler (a ResNet)"], ["heun", "Heun"], ["rk4", "RK4"]];
 const rate = (t, [x, y, ...V]) => {
   const c = 2 * Math.cos(t), f = Math.tanh(c * x + y + 0.5 * Math.sin(t)), g = Math.tanh(-x - c * y), p = 1 - f * f, q = 1 - g * g;
   return V.length ? [f, g, p * (c * V[0] + V[1]), q * (-V[0] - c * V[1]), p * (c * V[2] + V[3]), q * (-V[2] - c * V[3])] : [f, g];
 };
-const move = (u, h, v) => u.map((x, i) => x + h * v[i]);
-const STEP = {
-  euler: (t, u, h) => move(u, h, rate(t, u)),
-  heun(t, u, h) { const a = rate(t, u), b = rate(t + h, move(u, h, a)); return move(move(u, h / 2, a), h / 2, b); },
-  rk4(t, u, h) {
-    const a = rate(t, u), b = rate(t + h / 2, move(u, h / 2, a)), c = rate(t + h / 2, move(u, h / 2, b)), d = rate(t + h, move(u, h, c));
-    return u.map((x, i) => x + (h / 6) * (a[i] + 2 * b[i] + 2 * c[i] + d[i]));
-  },
-};
-export const way = (scheme, nt, T, u) => { const h = T / nt, all = [u]; for (let k = 0; k < nt; k++) all.push(STEP[scheme](k * h, all[k], h)); return all; };
+export const way = (scheme, nt, T, u) => march(scheme, rate, nt, T, u);
 const ends = (scheme, nt, T) => MESH.map((u) => way(scheme, nt, T, u).at(-1));
 const apart = (a, b) => Math.sqrt(a.reduce((s, [x, y], i) => s + (x - b[i][0]) ** 2 + (y - b[i][1]) ** 2, 0) / a.length);
 
