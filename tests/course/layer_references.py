@@ -175,7 +175,75 @@ def adjoints(settings):
     }
 
 
+UNITS = {
+    "tanh": np.tanh,
+    "sine": np.sin,
+    "relu": lambda x: x * (x.real > 0),
+    "identity": lambda x: x,
+}
+
+
+def two_units(activation, w, c=0.0):
+    """``act(w1 x) + act(w2 x) - c`` and its Jacobian for many pairs of weights, (pairs, 21) and (pairs, 21, 2)."""
+    x, act = np.linspace(-2, 2, 21), UNITS[activation]
+    J = act(w[:, None, :] * x[:, None] + 1j * TINY * x[:, None]).imag / TINY
+    return np.sum(act(w[:, None, :] * x[:, None]), axis=2) - c, J
+
+
+def fitted(activation, w):
+    """Levenberg and Marquardt's steps from many starts at the same time: all weights, (41, pairs, 2), and misfits."""
+    c = two_units(activation, np.array([[2, -0.7]]))[0]
+    mu, ways = np.ones(len(w)), [w]
+    r, J = two_units(activation, w, c)
+    misfits = [np.mean(r**2, axis=1) / 2]
+    for _ in range(40):
+        a, b = np.mean(J**2, axis=1) + mu[:, None], np.mean(J[:, :, 0] * J[:, :, 1], axis=1)[:, None]
+        g, det = np.mean(J * r[:, :, None], axis=1), a[:, :1] * a[:, 1:] - b**2
+        trial = w - (a[:, ::-1] * g - b * g[:, ::-1]) / det  # Cramer's rule keeps equal weights equal
+        r_trial, J_trial = two_units(activation, trial, c)
+        E = np.mean(r_trial**2, axis=1) / 2
+        better = misfits[-1] > E
+        w, mu = np.where(better[:, None], trial, w), np.where(better, np.maximum(mu / 3, 1e-6), 4 * mu)
+        r, J = np.where(better[:, None], r_trial, r), np.where(better[:, None, None], J_trial, J)
+        ways.append(w)
+        misfits.append(np.where(better, E, misfits[-1]))
+    return np.array(ways), np.array(misfits), c
+
+
+@functools.cache
+def ends(activation):
+    side = np.linspace(-3, 3, 12)
+    ways, misfits, _ = fitted(activation, np.stack([np.tile(side, 12), np.repeat(side, 12)], axis=1))
+    good = misfits[-1] < 1e-3
+    near = [good & (np.linalg.norm(ways[-1] - one, axis=1) < 0.1) for one in ([2, -0.7], [-0.7, 2])]
+    return [near[0].sum(), near[1].sum(), (good & ~near[0] & ~near[1]).sum(), (~good).sum()]
+
+
+def minimisers(settings):
+    name = settings["activation"]
+    ways, misfits, c = fitted(name, np.array([[settings["p"], settings["q"]]]))
+    end, t = ways[-1], np.linspace(-0.25, 1.25, 61)[:, None]
+    line = two_units(name, np.array([2, -0.7]) + t * np.array([-2.7, 2.7]), c)[0]
+
+    def slopes(w):
+        r, J = two_units(name, w, c)
+        return np.einsum("ni,nij->nj", r, J) / 21
+
+    h = 1e-4 * np.eye(2)
+    H = np.concatenate(
+        [(8 * (slopes(end + e) - slopes(end - e)) - slopes(end + 2 * e) + slopes(end - 2 * e)) for e in h]
+    )
+    return {
+        "end": end[0],
+        "errors": misfits[:6, 0],
+        "line": 1 + np.mean(line**2, axis=1) / 2,
+        "curvatures": np.sort(np.linalg.eigvalsh((H + H.T) / (24 * 1e-4)))[::-1],
+        "counts": ends(name),
+    }
+
+
 REFERENCES = {
+    "minimisers": minimisers,
     "adjoints": adjoints,
     "features": features,
     "memory": memory,
