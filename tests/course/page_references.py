@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from layer_references import REFERENCES as LAYERS
+from model_references import REFERENCES as MODELS
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -274,6 +275,7 @@ def inner(states, factor):
 
 REFERENCES = {
     **LAYERS,
+    **MODELS,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,
