@@ -52,7 +52,53 @@ def orders(settings):
     return {"V": V, "Z": Z, "slopes": G @ V, "back": Z.T @ R, "end": u, "cost": cost}
 
 
+def curvature(settings):
+    """Steps for a fit of ``a exp(-b t)`` with Jacobian and Hessian by complex steps and a solver of least squares."""
+    t = np.linspace(0, 3, 12)
+
+    def f(p):
+        return p[0] * np.exp(-p[1] * t)
+
+    def jacobian(p):
+        return np.transpose([f(p + 1j * TINY * e).imag / TINY for e in np.eye(2)])
+
+    best = np.ones(2)
+    e = -(t**2) * np.exp(-t)
+    e = e - jacobian(best) @ np.linalg.lstsq(jacobian(best), e, rcond=None)[0]
+    e = e * np.linalg.norm(f(best)) / np.linalg.norm(e)
+    c = f(best) + settings["residual"] * e
+
+    def hessian(p):  # slopes of J'r, whose J is written down: complex steps do not nest
+        def slope(p):
+            E = np.exp(-p[1] * t)
+            return np.array([E, -p[0] * t * E]) @ (p[0] * E - c)
+
+        return np.transpose([slope(p + 1j * TINY * e).imag / TINY for e in np.eye(2)])
+
+    def misfit(p):
+        return np.sum((f(p) - c) ** 2) / 2
+
+    p, mu = np.array([1.6, settings["start"]]), 0.1
+    way, det = [p], np.linalg.det(hessian(p))
+    for _ in range(4):
+        J, r = jacobian(p), f(p) - c
+        if settings["method"] == "gauss":
+            p = p - np.linalg.lstsq(J, r, rcond=None)[0]
+        elif settings["method"] == "newton":
+            p = p - np.linalg.solve(hessian(p), J.T @ r)
+        else:
+            damped = np.vstack([J, np.sqrt(mu) * np.eye(2)])
+            trial = p - np.linalg.lstsq(damped, np.append(r, [0, 0]), rcond=None)[0]
+            better = misfit(trial) < misfit(p)
+            p, mu = (trial, max(mu / 3, 1e-8)) if better else (p, 4 * mu)
+        way.append(p)
+    J = jacobian(best)
+    factors = np.linalg.eigvals(np.eye(2) - np.linalg.solve(J.T @ J, hessian(best)))
+    return {"c": c, "way": way, "det": det, "factor": np.min(factors.real), "lowest": misfit(best)}
+
+
 REFERENCES = {
+    "curvature": curvature,
     "orders": orders,
     "products": products,
 }
