@@ -1,6 +1,7 @@
 """What pages about slopes, curvature, structure and control must show, by numdl, NumPy and SciPy."""
 
 import numpy as np
+from scipy import ndimage
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
 
@@ -97,7 +98,25 @@ def curvature(settings):
     return {"c": c, "way": way, "det": det, "factor": np.min(factors.real), "lowest": misfit(best)}
 
 
+def structure(settings):
+    """A stencil as SciPy's convolution of unit vectors, with its three borders; eigenvalues by LAPACK."""
+    a, b = settings["second"], settings["first"]
+    mode = {"periodic": "wrap", "zero": "constant", "reflecting": "reflect"}[settings["border"]]
+    weights = [-a - b, 2 * a, -a + b]  # correlated: of the neighbour before, the unit itself, and the one after
+    K = ndimage.correlate1d(np.eye(16), weights, axis=0, mode=mode)
+    values, u = np.linalg.eigvals(K), np.zeros(16)
+    u[10:] = 1
+    return {
+        "K": K,
+        "real": 5 + np.sort(values.real),
+        "imaginary": 5 + np.sort(np.abs(values.imag)),
+        "out": ndimage.correlate1d(u, weights, mode=mode),
+        "layer": u - K @ u / 4,
+    }
+
+
 REFERENCES = {
+    "structure": structure,
     "curvature": curvature,
     "orders": orders,
     "products": products,
