@@ -1,7 +1,7 @@
 """What pages about slopes, curvature, structure and control must show, by numdl, NumPy and SciPy."""
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
 
@@ -115,7 +115,33 @@ def structure(settings):
     }
 
 
+def transport(settings):
+    """SciPy's assignment, and the energy of a flow by complex steps in time and Gauss's rule."""
+    x = 0.5 * np.random.RandomState(2).standard_normal((40, 2))
+    x = x - x.mean(axis=0)
+    angle, stretch, shift = np.deg2rad(settings["angle"]), settings["stretch"], settings["distance"]
+
+    def way(t):
+        c, d, grown = np.cos(angle * t), np.sin(angle * t), np.exp(np.log(stretch) * t)
+        u, v = x[:, 0] * grown, x[:, 1] / grown
+        return np.stack([c * u - d * v + shift * t, d * u + c * v], axis=1)
+
+    y = way(1.0)
+    cost = np.sum((x[:, None] - y) ** 2, axis=2)
+    rows, sigma = optimize.linear_sum_assignment(cost)
+    A, B = x.T @ x / 40, np.cov(y.T, bias=True)
+    bound = shift**2 + np.trace(A + B) - 2 * np.sum(np.sqrt(np.linalg.eigvals(A @ B).real))
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    speeds = [np.mean(np.sum((way(0.5 + t / 2 + 1j * TINY).imag / TINY) ** 2, axis=1)) for t in nodes]
+    return {
+        "B": y,
+        "costs": 1 + np.array([np.mean(np.diag(cost)), np.mean(cost[rows, sigma]), bound, weights @ speeds / 2]),
+        "sigma": sigma,
+    }
+
+
 REFERENCES = {
+    "transport": transport,
     "structure": structure,
     "curvature": curvature,
     "orders": orders,
