@@ -1,5 +1,7 @@
 """What pages about slopes, curvature, structure and control must show, by numdl, NumPy and SciPy."""
 
+import functools
+
 import numpy as np
 from scipy import ndimage, optimize
 
@@ -140,7 +142,75 @@ def transport(settings):
     }
 
 
+def hill(bend):
+    """The boundary ``u2 = B(u1)`` of a network of two tanh units, and its slope."""
+
+    def B(t):
+        return bend * (np.tanh(3 * t + 2) - np.tanh(3 * t - 2) - 1)
+
+    return B, lambda t: B(t + 1j * TINY).imag / TINY
+
+
+def nearest(bend, x):
+    """Brute force along the boundary, then a root of the slope of the squared distance."""
+    B, slope = hill(bend)
+    t = np.linspace(x[0] - 4, x[0] + 4, 1601)
+    t = t[np.argmin((t - x[0]) ** 2 + (B(t) - x[1]) ** 2)]
+    t = optimize.brentq(lambda t: t - x[0] + (B(t) - x[1]) * slope(t), t - 0.01, t + 0.01, xtol=1e-15, rtol=1e-14)
+    return np.array([t, B(t), np.hypot(t - x[0], B(t) - x[1])])
+
+
+@functools.cache
+def most_fragile(bend):
+    points = np.round(0.9 * np.random.RandomState(4).standard_normal((24, 2)), 2)
+    return [nearest(bend, p)[2] for p in points]
+
+
+def fragile(settings):
+    bend, kind = settings["bend"], settings["kind"]
+    B, slope = hill(bend)
+    x = np.array([settings["x"], settings["y"]], float)
+
+    def score(u):
+        return u[1] - B(u[0])
+
+    def gradient(u):
+        return np.array([-slope(u[0]), 1.0])
+
+    def crossing(d):
+        t = 0.01 * np.arange(401)
+        signs = np.sign(score(x[:, None] + t * d[:, None]))
+        k = np.argmax(signs != signs[0])
+        return optimize.brentq(lambda t: score(x + t * d), t[k - 1], t[k], xtol=1e-15, rtol=1e-14) if k else 0.0
+
+    s, g, best = score(x), gradient(x), nearest(bend, x)
+    cosine = -np.sign(s) * (best[:2] - x) @ g / (np.linalg.norm(g) * best[2])
+    way, u = [x], x
+    if kind == "gradient":
+        d = -np.sign(s) * g / np.linalg.norm(g)
+        way.append(x + (crossing(d) or 4.0) * d)
+    for _ in range(12 * (kind != "gradient")):
+        h = gradient(u)
+        if kind == "minimal":
+            u = u - score(u) / (h @ h) * h
+        else:
+            to = x - (score(u) + h @ (x - u)) / (h @ h) * h
+            trials = [u + 0.5**i * (to - u) for i in range(5)]
+            merits = [np.linalg.norm(z - x) + 2 * abs(score(z)) / np.linalg.norm(h) for z in trials]
+            u = trials[np.argmin(merits)]
+        way.append(u)
+    d = (way[-1] - x) / np.linalg.norm(way[-1] - x)
+    return {
+        "score": [s, abs(s) / np.linalg.norm(g), np.rad2deg(np.arccos(min(cosine, 1.0)))],
+        "best": best,
+        "way": way[:6],
+        "end": crossing(d),
+        "fragile": most_fragile(bend),
+    }
+
+
 REFERENCES = {
+    "fragile": fragile,
     "transport": transport,
     "structure": structure,
     "curvature": curvature,
