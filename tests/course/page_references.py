@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from layer_references import REFERENCES as LAYERS
+from model_references import REFERENCES as MODELS
 from page_references_linear import LINEAR
 from page_references_training import TRAINING
 
@@ -276,6 +278,8 @@ def inner(states, factor):
 REFERENCES = {
     **LINEAR,
     **TRAINING,
+    **LAYERS,
+    **MODELS,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,

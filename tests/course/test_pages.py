@@ -133,7 +133,7 @@ def test_a_page_is_a_notebook_with_its_text_and_code(by_node, page):
     text = "\n".join(cell["source"] for cell in book["cells"] if cell["cell_type"] == "markdown")
     assert text.startswith(f"# {PAGES[page].id} {PAGES[page].question}")
     assert not any(left in text for left in ("[[", "{{", "undefined", "NaN"))
-    assert [cell["source"] for cell in book["cells"] if cell["cell_type"] == "code"][0] == start["code"].strip()
+    assert next(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code") == start["code"].strip()
     assert text.count("## Exercise") == len(by_node[page]["solutions"])
 
 
