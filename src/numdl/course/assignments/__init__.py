@@ -19,6 +19,8 @@ __all__ = ["REGISTRY", "check", "find"]
 
 REGISTRY: dict[str, str] = {
     "softmax": "numdl.course.assignments.linear.softmax",
+    "cgls": "numdl.course.assignments.linear.cgls",
+    "layer": "numdl.course.assignments.nonlinear.layer",
 }
 """Name to module; a module is imported when it is first asked for."""
 
