@@ -1,7 +1,8 @@
 """Command line: how does the command ``numdl`` start, and with which exit code does it end?
 
-0 done, 1 the user's mistake (one message, no traceback), 130 interrupted, 70 an error in numdl. Nothing heavy is
-imported before a command needs it, so that ``numdl --help`` answers at once.
+0 done, 1 the user's mistake (one message, no traceback), 2 a submission that cannot be run, where 1 says that it is
+wrong, 130 interrupted, 70 an error in numdl. Nothing heavy is imported before a command needs it, so that
+``numdl --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return MISTAKE if leave.code == 2 else leave.code if isinstance(leave.code, int) else DONE
     except UserError as error:
         _complain(str(error))
-        return MISTAKE
+        return error.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:

@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 experiments = typer.Typer(help="List and run the experiments of the course.", no_args_is_help=True)
 app.add_typer(experiments, name="experiment")
-course = typer.Typer(help="Show the course in the browser, or write it as a website.")
+course = typer.Typer(help="Show the course in the browser, write it as a website, hand out and check assignments.")
 app.add_typer(course, name="course")
 
 
@@ -377,3 +377,73 @@ def build_course(
     from numdl.cli.course import build_pages
 
     typer.echo(f"Course  {build_pages(out)}")
+
+
+@course.command("list", epilog="Example: numdl course list")
+def list_assignments() -> None:
+    """Print the name of each assignment, what it asks, and its pages."""
+    from numdl.cli.assignments import print_assignments
+
+    print_assignments()
+
+
+@course.command("start", epilog="Example: numdl course start softmax --dir homework")
+def start_assignment(
+    name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
+    folder: Annotated[Path, typer.Option("--dir", help="Folder for the two files.", metavar="FOLDER")] = Path("."),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
+) -> None:
+    """Write an assignment: NAME.py with functions to fill in, NAME.md with what is asked."""
+    from numdl.cli.assignments import start
+
+    start(name, folder, overwrite=overwrite)
+
+
+@course.command("check", epilog="Example: numdl course check softmax.py --student anna")
+def check_assignment(
+    file: Annotated[
+        Path,
+        typer.Argument(help="Program, notebook or folder; with --answers a NAME.", show_default=False, metavar="FILE"),
+    ],
+    student: Annotated[str, typer.Option(help="Whose data are drawn.", metavar="ID")] = "",
+    task: Annotated[
+        str, typer.Option(help="Name of the assignment.", show_default="by file name and functions", metavar="NAME")
+    ] = "",
+    answers: Annotated[
+        Path | None, typer.Option(help="Answers of another language: .csv, .mat or .npz.", metavar="FILE")
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="File for the marks of a folder, CSV.", metavar="FILE")] = None,
+    allow: Annotated[
+        str | None,
+        typer.Option(help="Packages that may be imported, such as numpy,jax.", metavar="NAMES"),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--time", help="Seconds that a call may take.", metavar="FLOAT")] = 10.0,
+    memory: Annotated[int, typer.Option(help="Megabytes that a program may take.", metavar="INT")] = 1024,
+    points: Annotated[bool, typer.Option("--points", help="Show points.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Check a submission: what passed, what was expected, which mistake it looks like, which page says why.
+
+    It runs in a process of its own with limits on time and memory. Imports of numdl, scikit-learn, scipy.optimize and
+    of what the task asks for are refused by reading the program. That is a convention, not a sandbox: grade programs of
+    people you do not trust in a container. Exit codes: 0 all passed, 1 some failed, 2 could not be run.
+    """
+    from numdl.cli.assignments import check, rules_of
+
+    rules = rules_of(allow, seconds, memory)
+    form = "json" if as_json else "points" if points else "text"
+    code = check(file, student=student, task=task, answers=answers, table=table, rules=rules, form=form)
+    raise typer.Exit(code)
+
+
+@course.command("data", epilog="Example: numdl course data softmax --student anna --out task.mat")
+def write_assignment_data(
+    name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
+    out: Annotated[Path, typer.Option(help="File: .npz, .mat or .csv.", metavar="FILE")],
+    student: Annotated[str, typer.Option(help="Whose data are drawn.", metavar="ID")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write the data of one student for other languages, and say which answers are wanted back."""
+    from numdl.cli.assignments import write_data
+
+    write_data(name, student, out, overwrite=overwrite)

@@ -11,12 +11,21 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-DONE, MISTAKE, OURS, INTERRUPTED = 0, 1, 70, 130
-"""Exit codes; 70 is EX_SOFTWARE of sysexits.h, 130 is 128 + SIGINT as in shells."""
+DONE, MISTAKE, UNUSABLE, OURS, INTERRUPTED = 0, 1, 2, 70, 130
+"""Exit codes; 2 where 1 says that checks failed; 70 is EX_SOFTWARE of sysexits.h, 130 is 128 + SIGINT as in shells."""
 
 
 class UserError(Exception):
-    """A mistake the user can mend; its text is one sentence that is shown without a traceback."""
+    """A mistake the user can mend; its text is one sentence that is shown without a traceback.
+
+    Args:
+        said: the sentence.
+        code: exit code of the command.
+    """
+
+    def __init__(self, said: str, *, code: int = MISTAKE) -> None:
+        super().__init__(said)
+        self.code = code
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Process in which submissions run, and its pipe."""
