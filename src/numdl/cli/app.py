@@ -22,6 +22,8 @@ experiments = typer.Typer(help="List and run the experiments of the course.", no
 app.add_typer(experiments, name="experiment")
 course = typer.Typer(help="Show the course in the browser, or write it as a website.")
 app.add_typer(course, name="course")
+references = typer.Typer(help="Show numbers to compare other codes with.", no_args_is_help=True)
+app.add_typer(references, name="reference")
 
 
 def _show_version(wanted: bool) -> None:
@@ -377,3 +379,32 @@ def build_course(
     from numdl.cli.course import build_pages
 
     typer.echo(f"Course  {build_pages(out)}")
+
+
+@references.command("list")
+def list_references() -> None:
+    """Print the name of each reference result and what it is about."""
+    from numdl.cli.reference import print_references
+
+    print_references()
+
+
+@references.command("show")
+def show_reference(
+    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+    json: Annotated[bool, typer.Option("--json", help="Print the file, for programs.")] = False,
+) -> None:
+    """Print setting, values, tolerances, sources, and the command that regenerates them."""
+    from numdl.cli.reference import print_reference
+
+    print_reference(name, json=json)
+
+
+@references.command("check")
+def check_reference(
+    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+) -> None:
+    """Recompute values that take seconds and compare; exit code 1 if one is off."""
+    from numdl.cli.reference import recompute
+
+    raise typer.Exit(recompute(name))
