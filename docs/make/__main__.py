@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 KATEX = ROOT / "src" / "numdl" / "course" / "site" / "katex"
 BUILDERS = {"zensical": ["zensical", "build", "--clean"], "mkdocs": ["mkdocs", "build", "--quiet"]}
 COPIED = {".md", ".js", ".css", ".svg"}
+FILE = re.compile(r"^<!-- file: (\S+) -->$", flags=re.MULTILINE)
+"""Place of a file of this repository, which is shown as it is run."""
 
 
 def lay_out(out: Path, pictures: Path) -> Path:
@@ -38,7 +41,10 @@ def lay_out(out: Path, pictures: Path) -> Path:
         if path.suffix in COPIED:
             copy = pages / path.relative_to(ROOT / "docs")
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+            if path.suffix == ".md":
+                copy.write_text(with_files(path.read_text(encoding="utf-8")), encoding="utf-8")
+            else:
+                shutil.copyfile(path, copy)
     shutil.copytree(KATEX, pages / "assets" / "katex")
     generated = {**api.pages(), **measured.pages(pages), **gallery.pages(pages, pictures), **reference.pages()}
     for name, text in generated.items():
@@ -46,10 +52,29 @@ def lay_out(out: Path, pictures: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    for name, folder in {"build/docs": "docs", "build/site": "site", "src": ROOT / "src", ".": ROOT}.items():
+    for name, folder in {"build/docs": "docs", "build/site": "site", "src": ROOT / "src"}.items():
         settings = settings.replace(f'"{name}"', f'"{folder}"')
     (out / "mkdocs.yml").write_text(settings, encoding="utf-8")
     return out / "mkdocs.yml"
+
+
+def with_files(text: str) -> str:
+    """The text with the files that it names.
+
+    Args:
+        text: Markdown with lines ``<!-- file: examples/NAME.py -->``.
+
+    Returns:
+        Markdown with their code.
+
+    Raises:
+        OSError: there is no such file.
+    """
+
+    def code(found: re.Match[str]) -> str:
+        return f"```py\n{(ROOT / found.group(1)).read_text(encoding='utf-8')}```"
+
+    return FILE.sub(code, text)
 
 
 def build(settings: Path, builder: str) -> Path:

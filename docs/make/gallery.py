@@ -123,7 +123,8 @@ def _examples(pictures: Path) -> str:
     for path in examples():
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         lines += ["", f"## {path.stem.replace('_', ' ').capitalize()}", "", text, ""]
-        lines += [f'??? example "{path.name}"', "", "    ```py", f'    --8<-- "examples/{path.name}"', "    ```"]
+        code = path.read_text(encoding="utf-8").splitlines()
+        lines += [f'??? example "{path.name}"', "", "    ```py", *(f"    {line}" for line in code), "    ```"]
         output = pictures / f"{path.stem}.txt"
         if output.is_file():
             printed = output.read_text(encoding="utf-8").rstrip().splitlines()

@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 GENERATED = ("reference.md", "gallery/experiments.md", "gallery/examples.md", "api/")
-INCLUDED = re.compile(r'--8<-- "(.+?)"')
 WRITTEN = {
     "README.md": {"report.html", "model.numdl"},
     "docs/index.md": {"report.html", "model.numdl"},
@@ -33,11 +32,6 @@ def blocks(name, *languages):
     return [block for language, block in found if language in languages]
 
 
-def with_snippets(block):
-    """The block with the files that it includes."""
-    return INCLUDED.sub(lambda found: text_of(found.group(1)), block)
-
-
 def shorter(text):
     """The same with a second where a reader would give more."""
     return re.sub(r"time_budget=\d+", "time_budget=1", text).replace("--time 30s", "--time 1s")
@@ -51,7 +45,7 @@ def test_the_snippets_of_a_page_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "page"}
     for block in blocks(name, "python"):
-        exec(compile(shorter(with_snippets(block)), name, "exec"), names)
+        exec(compile(shorter(block), name, "exec"), names)
     for line in shorter("".join(blocks(name, "sh"))).splitlines():
         program, *words = shlex.split(line)
         assert program == "numdl" and main(words) == 0, capsys.readouterr().err
@@ -107,8 +101,6 @@ def test_links_lead_somewhere(name):
 def test_files_named_in_tables_and_text_exist(name):
     for path in re.findall(r"`((?:\w+/)+\w+\.py)`", text_of(name)):
         assert (ROOT / path).exists() or (ROOT / "src" / "numdl" / path).exists(), path
-    for path in INCLUDED.findall(text_of(name)):
-        assert (ROOT / path).is_file(), path
 
 
 def test_modules_named_in_pages_exist():

@@ -341,7 +341,7 @@ def demo(
 
 @experiments.command("list")
 def list_experiments() -> None:
-    """Print the name of each experiment and what it shows."""
+    """Print the name of each experiment, its minutes and what it shows, by lecture."""
     from numdl.cli.course import print_names
 
     print_names()
@@ -352,11 +352,26 @@ def run_experiment(
     name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
     out: Annotated[Path, typer.Option(help="Folder for figures and numbers.", metavar="FOLDER")] = Path("experiments"),
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes seconds.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter, such as noise=0.01; several times.", metavar="NAME=VALUE"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.", min=0, metavar="INT")] = 0,
 ) -> None:
     """Run one experiment: it computes, checks its own claims, draws and writes its numbers."""
     from numdl.cli.course import run_one
 
-    raise typer.Exit(run_one(name, out, quick=quick))
+    raise typer.Exit(run_one(name, out, quick=quick, seed=seed, settings=settings or ()))
+
+
+@experiments.command("show")
+def show_experiment(
+    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
+) -> None:
+    """Print what an experiment is about, and which parameters `--set` knows."""
+    from numdl.cli.course import print_experiment
+
+    print_experiment(name)
 
 
 @course.callback(invoke_without_command=True)
