@@ -66,4 +66,4 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks all
 
 clean:
-	rm -rf .venv .venv-newest .venv-lowest demo
+	rm -rf .venv .venv-newest .venv-lowest demo build

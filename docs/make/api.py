@@ -100,6 +100,7 @@ def first_line(home: str) -> str:
     return definitions(path).get(name, "") if path.is_file() else ""
 
 
+@functools.cache
 def pages() -> dict[str, str]:
     """A page for each room, and one that lists them.
 

@@ -103,7 +103,7 @@ def _experiment(name: str, path: Path, folder: Path, pictures: Path) -> list[str
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TITLE"
     )
-    lines = [f"### {title}", "", *(ast.get_docstring(tree) or "").splitlines()[2:], ""]
+    lines = [f"### {name}", "", f"**{title}.**", "", *(ast.get_docstring(tree) or "").splitlines()[2:], ""]
     picture, record = pictures / f"{name}.png", pictures / f"{name}.json"
     if picture.is_file():
         copy = folder / "assets" / "pictures" / picture.name

@@ -38,6 +38,7 @@ def shorter(text):
 
 
 @pytest.mark.experiment
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of the second that they are given
 @pytest.mark.parametrize("name", ["README.md", *(name for name in PAGES if blocks(name, "python"))])
 def test_the_snippets_of_a_page_run(name, tmp_path, monkeypatch, capsys):
     from numdl.cli import main
