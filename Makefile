@@ -11,7 +11,7 @@ export JAX_PLATFORMS ?= cpu
 # Without bytecode each process, and tests start dozens, compiles whatever it imports, for longer than all else.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all demo test test-newest test-lowest check bench clean
+.PHONY: all demo test test-newest test-lowest check docs bench clean
 all: demo
 
 $(VENV)/.installed: pyproject.toml
@@ -50,6 +50,14 @@ check: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	set -e; for f in examples/*.py; do echo $$f; $(BIN)/python $$f; done
 
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group docs
+	touch $@
+
+# The first time it runs the small version of every experiment, and every example, for their pictures: some minutes.
+docs: $(VENV)/.docs
+	$(BIN)/python -m docs.make --pictures
+
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group bench
 	touch $@
@@ -58,4 +66,4 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks all
 
 clean:
-	rm -rf .venv .venv-newest .venv-lowest demo
+	rm -rf .venv .venv-newest .venv-lowest demo build

@@ -1,7 +1,7 @@
 """Compute all layers of a network at the same time: exactly, by one cycle, and by as many as keep the gradient good.
 
 On a few cores there is nothing to gain: on two, 1024 layers of width 8 take 5 ms one after the other, and 0.6 s all at
-once to 1e-12. With messages for free, 4096 layers would gain from 128 processes on, see "Measured" in the README.
+once to 1e-12. With messages for free, 4096 layers would gain from 128 processes on, see docs/measured.md.
 """
 
 import dataclasses

@@ -42,7 +42,7 @@ with jax.enable_x64(True):
             rule=rule,  # leave a level whose discretisation error exceeds the progress of five iterations
             max_iter=80,
         )
-        # A pass through 4 steps counts a quarter. Not every start gains: on average passes are saved, see the README.
+        # A pass through 4 steps counts a quarter. Not every start gains; on average passes are saved: docs/measured.md.
         one, many = single.history, several.history
         left = [int(np.sum(many["level"] == level)) for level in range(3)]
         ends = [h["objective"][h["work"] <= 240][-1] for h in (one, many)]

@@ -1,3 +1,4 @@
+import inspect
 import io
 import json
 from types import SimpleNamespace
@@ -7,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from numdl import course
-from numdl.course.outcome import Claim, Outcome, at_least, at_most
+from numdl.course.catalogue import settings_of
+from numdl.course.outcome import Claim, Outcome, Parameter, at_least, at_most
 from numdl.course.runner import find, plain, run_experiment
 
 
@@ -36,8 +38,8 @@ def test_every_registered_experiment_has_one_line():
         assert "\n" not in title and not title.endswith(".") and len(title) < 100
 
 
-def test_an_unknown_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"experiment\('peeks'\): unknown name. Use one of peaks, swiss-roll"):
+def test_an_unknown_name_suggests_the_nearest(tmp_path):
+    with pytest.raises(ValueError, match=r"experiment\('peeks'\): unknown name. Did you mean 'peaks'\?"):
         course.run("peeks", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -69,6 +71,38 @@ def test_the_same_numbers_give_the_same_files(tmp_path):
         run_experiment("some", stand_in(), tmp_path / folder, console=quiet())
     for ending in ("json", "svg", "png"):
         assert (tmp_path / "a" / f"some.{ending}").read_bytes() == (tmp_path / "b" / f"some.{ending}").read_bytes()
+
+
+def test_parameters_reach_the_experiment_and_its_record(tmp_path):
+    seen = []
+
+    def run(quick, random_state, *, noise=0.1, points=3):
+        seen.append((noise, points))
+        return Outcome({"noise": noise}, [Claim("It is small", True, "0.5")], draw)
+
+    declared = {"noise": Parameter(0.1, 0.0, 1.0, "noise"), "points": Parameter(3, 2, 9, "points")}
+    experiment, console = SimpleNamespace(TITLE="A stand-in", run=run, PARAMETERS=declared), quiet()
+    record = run_experiment("some", experiment, tmp_path, settings={"noise": "0.25"}, console=console)
+    assert record["settings"] == {"noise": 0.25} and seen == [(0.25, 3)]
+    assert "with noise = 0.25; claims were made for the defaults" in console.file.getvalue()
+    assert settings_of("some", experiment, {"points": "4"}) == {"points": 4}
+    with pytest.raises(ValueError, match=r"experiment\('some', points=10\): needs a whole number from 2 to 9, points"):
+        run_experiment("some", experiment, tmp_path / "none", settings={"points": 10}, console=console)
+    assert not (tmp_path / "none").exists()
+
+
+def test_declared_parameters_are_those_that_run_takes():
+    for name in course.REGISTRY:
+        experiment = find(name, course.REGISTRY)
+        declared = getattr(experiment, "PARAMETERS", {})
+        taken = {
+            key: entry.default
+            for key, entry in inspect.signature(experiment.run).parameters.items()
+            if entry.kind is entry.KEYWORD_ONLY
+        }
+        assert taken == {key: parameter.default for key, parameter in declared.items()}, name
+        for parameter in declared.values():
+            assert parameter.least <= parameter.default <= parameter.most and parameter.meaning
 
 
 def test_a_bad_folder_or_seed_is_refused_before_any_work(tmp_path):

@@ -22,6 +22,8 @@ experiments = typer.Typer(help="List and run the experiments of the course.", no
 app.add_typer(experiments, name="experiment")
 course = typer.Typer(help="Show the course in the browser, write it as a website, hand out and check assignments.")
 app.add_typer(course, name="course")
+references = typer.Typer(help="Show numbers to compare other codes with.", no_args_is_help=True)
+app.add_typer(references, name="reference")
 
 
 def _show_version(wanted: bool) -> None:
@@ -339,7 +341,7 @@ def demo(
 
 @experiments.command("list")
 def list_experiments() -> None:
-    """Print the name of each experiment and what it shows."""
+    """Print the name of each experiment, its minutes and what it shows, by lecture."""
     from numdl.cli.course import print_names
 
     print_names()
@@ -350,11 +352,26 @@ def run_experiment(
     name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
     out: Annotated[Path, typer.Option(help="Folder for figures and numbers.", metavar="FOLDER")] = Path("experiments"),
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes seconds.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter, such as noise=0.01; several times.", metavar="NAME=VALUE"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.", min=0, metavar="INT")] = 0,
 ) -> None:
     """Run one experiment: it computes, checks its own claims, draws and writes its numbers."""
     from numdl.cli.course import run_one
 
-    raise typer.Exit(run_one(name, out, quick=quick))
+    raise typer.Exit(run_one(name, out, quick=quick, seed=seed, settings=settings or ()))
+
+
+@experiments.command("show")
+def show_experiment(
+    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
+) -> None:
+    """Print what an experiment is about, and which parameters `--set` knows."""
+    from numdl.cli.course import print_experiment
+
+    print_experiment(name)
 
 
 @course.callback(invoke_without_command=True)
@@ -447,3 +464,32 @@ def write_assignment_data(
     from numdl.cli.assignments import write_data
 
     write_data(name, student, out, overwrite=overwrite)
+
+
+@references.command("list")
+def list_references() -> None:
+    """Print the name of each reference result and what it is about."""
+    from numdl.cli.reference import print_references
+
+    print_references()
+
+
+@references.command("show")
+def show_reference(
+    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+    json: Annotated[bool, typer.Option("--json", help="Print the file, for programs.")] = False,
+) -> None:
+    """Print setting, values, tolerances, sources, and the command that regenerates them."""
+    from numdl.cli.reference import print_reference
+
+    print_reference(name, json=json)
+
+
+@references.command("check")
+def check_reference(
+    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+) -> None:
+    """Recompute values that take seconds and compare; exit code 1 if one is off."""
+    from numdl.cli.reference import recompute
+
+    raise typer.Exit(recompute(name))

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from numdl import course
 from numdl.cli.errors import DONE, MISTAKE, UserError, blame_input
 from numdl.contracts.compilation_cache import compilation_cache
@@ -26,6 +23,8 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
     Raises:
         UserError: a name is unknown, or the folder cannot be written.
     """
+    from rich.console import Console
+
     compilation_cache()
     from numdl.course.demo.run import run_demo
 
@@ -34,32 +33,68 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
 
 
 def print_names() -> None:
-    """Print each experiment with one line about it."""
-    lines = course.names()
-    width = max(map(len, lines), default=0)
-    for name, line in lines.items():
-        Console().print(Text.assemble((f"{name:<{width}}", "bold"), "  ", line), soft_wrap=True)
+    """Print each experiment with one line about it and its minutes, by lecture; nothing heavy is imported."""
+    from numdl.course.catalogue import entries
+
+    found = entries(course.REGISTRY, course.MINUTES)
+    width = max((len(entry.name) for entry in found), default=0)
+    lecture = None
+    for entry in found:
+        if entry.lecture != lecture:
+            print(f"{'' if lecture is None else chr(10)}{entry.lecture}")
+            lecture = entry.lecture
+        minutes = "" if entry.minutes is None else f"{entry.minutes:.1f} min"
+        print(f"  {entry.name:<{width}}  {minutes:>8}  {entry.title}")
 
 
-def run_one(name: str, out: Path, *, quick: bool) -> int:
+def print_experiment(name: str) -> None:
+    """Print what an experiment is about, and which parameters it has.
+
+    Args:
+        name: its name.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    from numdl.course.runner import find
+
+    with blame_input():
+        experiment = find(name, course.REGISTRY)
+    print(f"{name}: {experiment.TITLE}\n\n{(experiment.__doc__ or '').strip()}\n")
+    for key, parameter in getattr(experiment, "PARAMETERS", {}).items():
+        bounds = f"{parameter.least:g} to {parameter.most:g}"
+        print(f"  --set {key}={parameter.default:g}  {parameter.meaning}, {bounds}")
+    print(f"  --seed 0  of what is drawn\n\nnumdl experiment run {name}")
+
+
+def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Sequence[str] = ()) -> int:
     """Run an experiment.
 
     Args:
         name: its name.
         out: folder for figures and numbers.
         quick: a small version.
+        seed: of what is drawn.
+        settings: ``NAME=VALUE`` of declared parameters.
 
     Returns:
         The exit code: 0, or 1 if a claim of the experiment failed.
 
     Raises:
-        UserError: the name is unknown, or the folder cannot be written.
+        UserError: the name or a setting is unknown, or the folder cannot be written.
     """
+    from numdl.course.catalogue import suggestion
+
     if name not in course.REGISTRY:
-        raise UserError(f"there is no experiment {name!r}; use one of {', '.join(course.REGISTRY)}.")
+        raise UserError(f"there is no experiment {name!r}. {suggestion(name, course.REGISTRY)}")
+    pairs = [text.partition("=") for text in settings]
+    wrong = [text for text, (key, sign, value) in zip(settings, pairs, strict=True) if not (key and sign and value)]
+    if wrong:
+        raise UserError(f"--set {wrong[0]}: needs NAME=VALUE, such as noise=0.01; see numdl experiment show {name}.")
+    chosen = {key.strip(): value.strip() for key, _, value in pairs}
     compilation_cache()
-    with blame_input(OSError):
-        result = course.run(name, out, quick=quick)
+    with blame_input():
+        result = course.run(name, out, quick=quick, random_state=seed, settings=chosen)
     return DONE if result["passed"] else MISTAKE
 
 

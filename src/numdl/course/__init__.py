@@ -7,6 +7,7 @@ about what it found, and draws one figure. A new one is a file here and an entry
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["REGISTRY", "names", "run"]
@@ -53,19 +54,29 @@ REGISTRY: dict[str, str] = {
 }
 """Name to module; a module is imported when it is first asked for."""
 
+MINUTES: dict[str, float] = {}
+"""CPU minutes of the full version on one core of a server, start and compilation included."""
+
 
 def names() -> dict[str, str]:
-    """Every experiment with one line about what it shows.
+    """Every experiment with one line about what it shows; none is imported.
 
     Returns:
         Name to title, in the order of ``REGISTRY``.
     """
-    from numdl.course.runner import find
+    from numdl.course.catalogue import entries
 
-    return {name: find(name, REGISTRY).TITLE for name in REGISTRY}
+    titles = {entry.name: entry.title for entry in entries(REGISTRY, {})}
+    return {name: titles[name] for name in REGISTRY}
 
 
-def run(name: str, out: str | os.PathLike[str], quick: bool = False, random_state: int = 0) -> dict[str, Any]:
+def run(
+    name: str,
+    out: str | os.PathLike[str],
+    quick: bool = False,
+    random_state: int = 0,
+    settings: Mapping[str, str | float] | None = None,
+) -> dict[str, Any]:
     """Run one experiment: compute, check its claims, print them, write ``<name>.json``, ``.svg`` and ``.png``.
 
     Args:
@@ -73,14 +84,15 @@ def run(name: str, out: str | os.PathLike[str], quick: bool = False, random_stat
         out: folder for the files; made if it does not exist.
         quick: a small version with weaker claims, to see that everything runs.
         random_state: seed, not negative.
+        settings: name to value of the parameters that the experiment declares.
 
     Returns:
         What the JSON file holds; ``"passed"`` says whether every claim held.
 
     Raises:
-        ValueError: no experiment has that name, or the seed is no seed.
+        ValueError: no experiment has that name, the seed is no seed, or a setting is none.
         OSError: the folder cannot be made or written.
     """
     from numdl.course.runner import find, run_experiment
 
-    return run_experiment(name, find(name, REGISTRY), out, quick=quick, random_state=random_state)
+    return run_experiment(name, find(name, REGISTRY), out, quick=quick, random_state=random_state, settings=settings)

@@ -23,6 +23,22 @@ class Claim(NamedTuple):
     measured: str
 
 
+class Parameter(NamedTuple):
+    """A number of an experiment that may be set; one declaration serves command, page and slider.
+
+    Attributes:
+        default: a whole number where only such ones make sense.
+        least: smallest value that makes sense.
+        most: largest.
+        meaning: what it is, with its unit, without a full stop.
+    """
+
+    default: float
+    least: float
+    most: float
+    meaning: str
+
+
 class Outcome(NamedTuple):
     """Result of an experiment.
 
@@ -38,7 +54,7 @@ class Outcome(NamedTuple):
 
 
 class Experiment(Protocol):
-    """What a module of an experiment offers.
+    """What a module of an experiment offers; with ``PARAMETERS``, ``run`` takes these by keyword, too.
 
     Attributes:
         TITLE: one line, without a full stop.
@@ -46,7 +62,7 @@ class Experiment(Protocol):
 
     TITLE: str
 
-    def run(self, quick: bool, random_state: int) -> Outcome:
+    def run(self, quick: bool, random_state: int, **settings: Any) -> Outcome:
         """Compute."""
         ...
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from numdl import __version__
+from numdl.course.catalogue import settings_of, suggestion
 from numdl.course.outcome import Experiment, Outcome
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def find(name: str, registry: Mapping[str, str]) -> Experiment:
         ValueError: no experiment has that name.
     """
     if name not in registry:
-        raise ValueError(f"experiment({name!r}): unknown name. Use one of {', '.join(registry)}.")
+        raise ValueError(f"experiment({name!r}): unknown name. {suggestion(name, registry)}")
     return cast(Experiment, importlib.import_module(registry[name]))
 
 
@@ -48,6 +49,7 @@ def run_experiment(
     *,
     quick: bool = False,
     random_state: int = 0,
+    settings: Mapping[str, str | float] | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Run an experiment, print its claims, write its files.
@@ -58,28 +60,35 @@ def run_experiment(
         out: folder, made if it does not exist.
         quick: the small version.
         random_state: seed, not negative.
+        settings: name to value of declared parameters; claims are made for the defaults, and judged all the same.
         console: where to print; standard output if not given.
 
     Returns:
-        ``experiment``, ``title``, ``quick``, ``random_state``, ``version``, ``numbers``, ``claims``, ``passed``.
+        ``experiment``, ``title``, ``quick``, ``random_state``, ``settings``, ``version``, ``numbers``, ``claims``,
+        ``passed``.
 
     Raises:
-        ValueError: the seed is no seed.
+        ValueError: the seed is no seed, or a setting is none.
         OSError: the folder cannot be made or written; raised before anything is computed.
     """
     from rich.console import Console
 
     if random_state < 0:
         raise ValueError(f"experiment({name!r}, random_state={random_state}): needs a seed >= 0. Use 0.")
+    chosen = settings_of(name, experiment, settings or {})
     folder = prepare_folder(out, f"experiment({name!r})")
     console = console or Console()
     console.print(f"{name}: {experiment.TITLE}", markup=False, highlight=False, style="bold", soft_wrap=True)
-    outcome = experiment.run(quick, random_state)
+    if chosen:
+        told = ", ".join(f"{key} = {value:g}" for key, value in chosen.items())
+        console.print(f"with {told}; claims were made for the defaults", markup=False, highlight=False, soft_wrap=True)
+    outcome = experiment.run(quick, random_state, **chosen)
     record = {
         "experiment": name,
         "title": experiment.TITLE,
         "quick": quick,
         "random_state": random_state,
+        "settings": chosen,
         "version": __version__,
         "numbers": plain(outcome.numbers),
         "claims": [claim._asdict() for claim in outcome.claims],

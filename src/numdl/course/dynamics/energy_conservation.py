@@ -17,24 +17,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Symplectic steps keep the energy of a Hamiltonian network, however deep; others let it drift"
-WIDTH, H = 4, 0.2
+WIDTH = 4
+PARAMETERS = {"h": Parameter(0.2, 0.01, 0.5, "length of a step, in time")}
 DRIFTING = ("euler", "heun", "rk4")
 SYMPLECTIC = ("symplectic_euler", "verlet", "implicit_midpoint")
 ORDERS = {"symplectic_euler": 1, "verlet": 2, "implicit_midpoint": 2}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, h: float = PARAMETERS["h"].default) -> Outcome:
     """Relative error of the energy along one path, over time and over the step size.
 
     Args:
         quick: a path of 2000 steps instead of 20000.
         random_state: seed of weights and start.
+        h: length of a step, in time.
 
     Returns:
         Errors, claims and figure.
@@ -42,16 +44,17 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     nt = 2000 if quick else 20000
-    steps = H / 2.0 ** np.arange(4)
+    steps = h / 2.0 ** np.arange(4)
     with jax.enable_x64(True):
-        errors = {name: energy_errors(name, H, nt, random_state) for name in (*DRIFTING, *SYMPLECTIC)}
+        errors = {name: energy_errors(name, h, nt, random_state) for name in (*DRIFTING, *SYMPLECTIC)}
         largest = {
-            name: [float(energy_errors(name, h, round(20 / h), random_state).max()) for h in steps] for name in ORDERS
+            name: [float(energy_errors(name, size, round(20 / size), random_state).max()) for size in steps]
+            for name in ORDERS
         }
     observed = {name: float(np.log2(np.array(found[:-1]) / found[1:])[-1]) for name, found in largest.items()}
     early = {name: float(found[: nt // 10].max()) for name, found in errors.items()}
     late = {name: float(found[-nt // 10 :].max()) for name, found in errors.items()}
-    numbers = {"steps": steps, "h": H, "first_tenth": early, "last_tenth": late, "largest": largest, "order": observed}
+    numbers = {"steps": steps, "h": h, "first_tenth": early, "last_tenth": late, "largest": largest, "order": observed}
     claims = [at_least("Forward Euler: the energy is off by", late["euler"], 1.0)]
     claims += [
         at_least(f"{name}: the last tenth of the path errs more by", late[name] / early[name], 5.0)
@@ -108,10 +111,10 @@ def _draw(errors: dict[str, np.ndarray], steps: np.ndarray, largest: dict[str, l
     for name, found in errors.items():
         # The largest error so far, which does not hide the curves behind oscillations.
         at = np.unique(np.geomspace(1, len(found) - 1, 200).astype(int))
-        left.plot(at * H, np.maximum.accumulate(found)[at], color=colors[name], label=name.replace("_", " "))
+        left.plot(at * steps[0], np.maximum.accumulate(found)[at], color=colors[name], label=name.replace("_", " "))
     logarithmic(left, np.array([1e-6, 1e2]))
     logarithmic_x(left)
-    left.set(xlabel="time", ylabel="relative error", title=f"Largest error of the energy so far, h = {H:g}")
+    left.set(xlabel="time", ylabel="relative error", title=f"Largest error of the energy so far, h = {steps[0]:g}")
     left.legend()
     for name, found in largest.items():
         right.plot(steps, found, color=colors[name], marker="o", label=name.replace("_", " "))
@@ -119,5 +122,5 @@ def _draw(errors: dict[str, np.ndarray], steps: np.ndarray, largest: dict[str, l
     logarithmic_x(right)
     right.set(xlabel="step size", title="Largest error up to time 20")
     right.set_xticks(steps, [f"{h:g}" for h in steps])
-    right.plot(steps, largest["verlet"][0] * (steps / H) ** 2, color=GREY, linestyle="--", label="$h^2$")
+    right.plot(steps, largest["verlet"][0] * (steps / steps[0]) ** 2, color=GREY, linestyle="--", label="$h^2$")
     right.legend()

@@ -19,22 +19,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Why you should care: steps outside the stability region learn noise"
 T, STEPS, TRUE_STEPS, TRUTH = 10.0, {"coarse": 5, "fine": 100}, 200, (1.0, 1.0)
-SAMPLES, SIZE = 20, 0.1
+SAMPLES = 20
+PARAMETERS = {"size": Parameter(0.1, 1e-3, 1.0, "standard deviation of the entries of a sample")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, size: float = PARAMETERS["size"].default) -> Outcome:
     """Misfit over both parameters, for few and for many steps, on samples to train on and on others.
 
     Args:
         quick: a coarse grid.
         random_state: seed of the samples.
+        size: standard deviation of the entries of a sample.
 
     Returns:
         Misfits, claims and figure.
@@ -47,7 +49,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     rng = np.random.default_rng(random_state)
     axis = np.linspace(0.2, 2.0, 19 if quick else 101)
     with jax.enable_x64(True):
-        x = {name: SIZE * rng.standard_normal((SAMPLES, 3)) for name in ("training", "test")}
+        x = {name: size * rng.standard_normal((SAMPLES, 3)) for name in ("training", "test")}
         c = {name: paths(TRUTH, start, TRUE_STEPS)[:, -1] for name, start in x.items()}
         maps = {kind: {name: misfits(axis, nt, x[name], c[name]) for name in x} for kind, nt in STEPS.items()}
         ways = {kind: paths(TRUTH, x["training"], nt) for kind, nt in STEPS.items()}

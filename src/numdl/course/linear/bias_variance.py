@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,33 +25,45 @@ if TYPE_CHECKING:
     from numdl.regularize.ridge import BiasVariance
 
 TITLE = "Over- and underfitting: bias falls and variance grows with the degree of a polynomial"
-N, NOISE, DEGREES, HIGH = 30, 0.3, 20, 16
+DEGREES, HIGH = 20, 16
+PARAMETERS = {
+    "noise": Parameter(0.3, 1e-3, 3.0, "standard deviation of a value"),
+    "points": Parameter(30, 22, 300, "values that are fitted"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    noise: float = PARAMETERS["noise"].default,
+    points: float = PARAMETERS["points"].default,
+) -> Outcome:
     """Bias and variance over degrees and over alpha, and fits to one draw.
 
     Args:
         quick: fewer draws.
         random_state: seed of the noise.
+        noise: standard deviation of a value.
+        points: values that are fitted.
 
     Returns:
         Risks, claims and figure.
     """
     from numdl.regularize.ridge import bias_variance, decompose, sampled_bias_variance
 
-    t = np.linspace(-1, 1, N)
+    t = np.linspace(-1, 1, int(points))
     truth = _function(t)
     rng = np.random.default_rng(random_state)
-    draws = truth + NOISE * rng.standard_normal((200 if quick else 2000, N))
+    draws = truth + noise * rng.standard_normal((200 if quick else 2000, len(t)))
     degrees = np.arange(1, DEGREES + 1)
     smallest = np.array([1e-14])
-    parts = [bias_variance(decompose(_powers(t, int(d)), truth[:, None]), NOISE, smallest) for d in degrees]
+    parts = [bias_variance(decompose(_powers(t, int(d)), truth[:, None]), noise, smallest) for d in degrees]
     by_degree = _joined(parts)
     alphas = np.geomspace(1e-12, 1e-2, 60)
     smooth = np.diag(np.arange(HIGH + 1.0) ** 2)
     high = decompose(_powers(t, HIGH), truth[:, None], smooth)
-    by_alpha = bias_variance(high, NOISE, alphas)
+    by_alpha = bias_variance(high, noise, alphas)
     best_degree, best = int(degrees[np.argmin(by_degree.risk)]), int(np.argmin(by_alpha.risk))
     several = decompose(_powers(t, HIGH), draws.T, smooth)
     fitted = (_powers(t, HIGH) @ several.solution(alphas[best])[0]).T

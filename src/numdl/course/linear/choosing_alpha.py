@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.inverse_problems import deblurring
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Choosing alpha: L-curve, GCV and the discrepancy principle on a hundred draws of noise"
-LEVEL = 1e-3
+PARAMETERS = {"noise": Parameter(1e-3, 1e-6, 0.5, "noise over the root mean square of the data")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Choose on every draw by every criterion.
 
     Args:
         quick: fewer draws.
         random_state: seed of the noise.
+        noise: noise over the root mean square of the data.
 
     Returns:
         Ratios of errors, claims and figure.
@@ -37,18 +38,18 @@ def run(quick: bool, random_state: int) -> Outcome:
     from numdl.regularize.selectors import GUARD, discrepancy, gcv, l_curve
 
     problem, draws = deblurring(200), 15 if quick else 100
-    noise = problem.deviation(LEVEL) * len(problem.b) ** 0.5
+    norm = problem.deviation(noise) * len(problem.b) ** 0.5
     selectors: dict[str, Any] = {
         "GCV": gcv,
         "guarded GCV": partial(gcv, guard=GUARD),
         "L-curve": l_curve,
-        "discrepancy": partial(discrepancy, noise=noise),
+        "discrepancy": partial(discrepancy, noise=norm),
     }
     rng = np.random.default_rng(random_state)
     ratios: dict[str, list[float]] = {name: [] for name in selectors}
     first: dict[str, Any] = {}
     for _ in range(draws):
-        d = decompose(problem.A, problem.noisy(LEVEL, rng)[:, None])
+        d = decompose(problem.A, problem.noisy(noise, rng)[:, None])
         path = ridge_path(d, alpha_grid(d, 120))
         errors = np.array([np.linalg.norm(d.solution(alpha)[0][:, 0] - problem.x) for alpha in path.alphas])
         choices = {name: selector(path) for name, selector in selectors.items()}

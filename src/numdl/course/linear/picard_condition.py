@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.inverse_problems import shaw
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from numdl.regularize.ridge import Picard
 
 TITLE = "Picard condition: data must fade faster than the singular values, and noise does not"
-LEVEL = 1e-3
+PARAMETERS = {"noise": Parameter(1e-3, 1e-6, 0.5, "noise over the root mean square of the data")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Decompose the problem once, look at exact and at noisy data.
 
     Args:
         quick: fewer points.
         random_state: seed of the noise.
+        noise: noise over the root mean square of the data.
 
     Returns:
         Levels, claims and figure.
@@ -38,8 +39,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     from numdl.regularize.ridge import decompose, picard
 
     problem = shaw(40 if quick else 100)
-    n, noise = len(problem.b), problem.deviation(LEVEL)
-    data = {"exact": problem.b, "noisy": problem.noisy(LEVEL, random_state)}
+    n, deviation = len(problem.b), problem.deviation(noise)
+    data = {"exact": problem.b, "noisy": problem.noisy(noise, random_state)}
     plots = {name: picard(decompose(problem.A, b[:, None])) for name, b in data.items()}
     noisy = decompose(problem.A, data["noisy"][:, None])
     naive = np.linalg.lstsq(problem.A, data["noisy"], rcond=0)[0]
@@ -50,11 +51,11 @@ def run(quick: bool, random_state: int) -> Outcome:
     numbers = {
         "points": n,
         "condition": float(np.linalg.cond(problem.A)),
-        "noise": {"true": noise, "seen": plots["noisy"].noise},
+        "noise": {"true": deviation, "seen": plots["noisy"].noise},
         "usable": {name: plot.usable for name, plot in plots.items()},
         "relative_error": errors,
     }
-    off = max(plots["noisy"].noise / noise, noise / plots["noisy"].noise)
+    off = max(plots["noisy"].noise / deviation, deviation / plots["noisy"].noise)
     claims = [
         at_least("The condition number is", numbers["condition"], 1e14),
         at_least("Without regularisation the relative error is", errors["naive"], 1e3),

@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.inverse_problems import image_deblurring
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Semi-convergence: CGLS gets better, then worse; hybrid LSQR stays"
-LEVEL = 0.01
+PARAMETERS = {"noise": Parameter(0.01, 1e-5, 0.5, "noise over the root mean square of the data")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Run both methods, hybrid LSQR with several budgets of steps.
 
     Args:
         quick: a smaller image and fewer iterations.
         random_state: seed of the noise.
+        noise: noise over the root mean square of the data.
 
     Returns:
         Errors, claims and figure.
@@ -41,7 +42,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
     n, steps = (20, 150) if quick else (40, 400)
     problem = image_deblurring(n)
-    b, size = problem.noisy(LEVEL, random_state), np.linalg.norm(problem.x)
+    b, size = problem.noisy(noise, random_state), np.linalg.norm(problem.x)
     A = Convolution2D(np.asarray(problem.kernel), (n, n))
 
     def error(x: np.ndarray) -> float:

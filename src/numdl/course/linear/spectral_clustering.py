@@ -14,21 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Spectral clustering: two moons by the graph Laplacian, without labels and with one each"
-NEIGHBOURS = 10
+PARAMETERS = {
+    "noise": Parameter(0.08, 0.0, 0.3, "standard deviation of the points across their moon"),
+    "neighbours": Parameter(10, 3, 50, "edges of a point to its nearest ones"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    noise: float = PARAMETERS["noise"].default,
+    neighbours: float = PARAMETERS["neighbours"].default,
+) -> Outcome:
     """Cluster and spread labels.
 
     Args:
         quick: fewer points.
         random_state: seed of the points, of k-means and of the labels.
+        noise: standard deviation of the points across their moon.
+        neighbours: edges of a point to its nearest ones.
 
     Returns:
         Shares of points in the right moon, eigenvalues, claims and figure.
@@ -39,10 +50,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     from numdl.data import TOYS
     from numdl.regularize.graph import graph_laplacian, neighbour_weights, smoothest, spectral_clusters, spread_labels
 
-    data = TOYS["double-moons"](300 if quick else 2000, random_state=random_state, noise=0.08)
+    data = TOYS["double-moons"](300 if quick else 2000, random_state=random_state, noise=noise)
     x, moon = data.x, data.labels
-    distances, neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(x).kneighbors()
-    weights = neighbour_weights(neighbours, distances)
+    distances, nearest_points = NearestNeighbors(n_neighbors=int(neighbours)).fit(x).kneighbors()
+    weights = neighbour_weights(nearest_points, distances)
     laplacian = graph_laplacian(weights, normalized=True)
     values, vectors = smoothest(laplacian, 4)
     rng = np.random.default_rng(random_state)

@@ -1,0 +1,1 @@
+"""The documentation: Markdown here, what is generated in ``make``."""

@@ -1,0 +1,1 @@
+"""Which pages of the documentation are generated, and from what? ``python -m docs.make`` writes and builds them."""
