@@ -18,6 +18,7 @@ from numdl import AutoClassifier
 from numdl.estimators.classes import classifier, member, mixing, search, softmax
 from numdl.estimators.kernels import clock as clocks
 from numdl.estimators.kernels.evidence import Evidence, Rows
+from numdl.report.calibration import certainty_groups
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -187,8 +188,8 @@ def test_the_temperature_undoes_what_was_exaggerated():
     label = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
     loud = log_softmax(2 * truth, axis=1)
     assert abs(mixing.temperature(loud, label, np.ones(3000)) - 2) < 0.15
-    assert mixing.calibration_error(loud, label, np.ones(3000)) > 0.05
-    assert mixing.calibration_error(truth, label, np.ones(3000)) < 0.03
+    assert certainty_groups(np.exp(loud), label).error > 0.05
+    assert certainty_groups(np.exp(truth), label).error < 0.03
 
 
 def test_draws_count_the_less_the_more_they_knew():
@@ -212,7 +213,7 @@ def test_what_is_curved_gets_a_curved_model_that_keeps_its_word(fitted):
     assert fitted.score(x, y) > 0.82  # 0.93 is possible
     assert min(fitted.weights_, key=fitted.weights_.get) == "linear" and fitted.weights_["linear"] < 0.2
     assert abs(sum(fitted.weights_.values()) - 1) < 1e-12
-    assert mixing.calibration_error(log_p, labels, np.ones(2000)) < 0.08
+    assert certainty_groups(np.exp(log_p), labels).error < 0.08
     loss = -log_p[np.arange(2000), labels].mean()
     assert abs(loss - fitted.log_loss_) < 0.15 and -max(fitted.left_out_.values()) >= fitted.log_loss_ - 0.02
     np.testing.assert_allclose(np.exp(log_p), fitted.predict_proba(x))

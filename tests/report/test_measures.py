@@ -6,6 +6,7 @@ from report_summaries import classification, history, regression
 from sklearn.metrics import confusion_matrix
 
 from numdl.report import measures
+from numdl.report.calibration import certainty_groups
 
 
 def test_judge_takes_the_test_rows_and_falls_back():
@@ -70,3 +71,37 @@ def test_decline_refuses_to_guess(objective):
 
 def test_groups_of_alpha_are_found():
     assert list(measures.alphas(regression(history=history(groups=2)))) == ["layer 0", "layer 1"]
+
+
+def test_certainty_is_compared_in_groups_of_equal_size():
+    rng = np.random.default_rng(0)
+    told = np.sort(rng.uniform(0.5, 1, 60))
+    right = rng.uniform(size=60) < told
+    p = np.stack([told, 1 - told], axis=1)
+    found = certainty_groups(p, np.where(right, 0, 1))
+    by_hand = [(told[i : i + 15].mean(), right[i : i + 15].mean()) for i in range(0, 60, 15)]
+    np.testing.assert_allclose(np.stack(found[:2], axis=1), by_hand)
+    np.testing.assert_array_equal(found.size, [15, 15, 15, 15])
+    assert np.isclose(found.error, np.mean([abs(a - b) for a, b in by_hand]))
+    mixed = rng.permutation(60)
+    assert np.isclose(certainty_groups(p[mixed], np.where(right, 0, 1)[mixed]).error, found.error)
+
+
+def test_rows_of_one_certainty_stay_together_whatever_their_order():
+    p = np.tile([0.75, 0.25], (80, 1))
+    label = np.repeat([0, 1], [60, 20])
+    by_order = np.mean([abs(0.75 - np.mean(part == 0)) for part in np.array_split(label, 5)])
+    assert by_order > 0.3  # the mutant: groups that are always right, and one that never is
+    assert certainty_groups(p, label).error < 1e-12
+    assert certainty_groups(p[:2], np.array([0, 1]), np.array([60.0, 20.0])).error < 1e-12  # counted rows
+    assert np.isclose(certainty_groups(p[:2], np.array([0, 1]), np.array([20.0, 60.0])).error, 0.5)
+
+
+def test_the_page_and_the_terminal_show_the_same_targets():
+    few, many = measures.target_cells(regression(k=3), 10), measures.target_cells(regression(k=3), 2)
+    assert few.heads == ["target", "RMSE", "MAE", "R²", "90 % interval holds %"] and few.more == ""
+    assert [row[0] for row in few.rows] == ["target 0", "target 1", "target 2"]
+    assert many.more == ", the worst 2 of 3"
+    worst = sorted(measures.target_errors(regression(k=3)), key=lambda one: one.r2)
+    assert [row[0] for row in many.rows] == [one.name for one in worst[:2]]
+    assert measures.target_cells(regression(k=3, interval=None), 2).heads[-1] == "R²"

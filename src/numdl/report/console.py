@@ -10,7 +10,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.plots.wording import duration, finite, number, short
-from numdl.report.measures import target_errors
+from numdl.report.measures import target_cells
 from numdl.report.summary import FitSummary, require_summary
 
 if TYPE_CHECKING:
@@ -65,21 +65,16 @@ def target_table(summary: FitSummary) -> Table | None:
     from rich.text import Text
 
     require_summary("target_table", summary)
-    rows = target_errors(summary)
+    heads, rows, more = target_cells(summary, SHOWN)
     if len(rows) < 2:
         return None
-    title = f"Each target, {summary.held_out_name} rows"
-    if len(rows) > SHOWN:
-        rows = sorted(rows, key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))[:SHOWN]
-        title += f", the worst {SHOWN} of {len(summary.target_names)}"
+    title = f"Each target, {summary.held_out_name} rows{more}"
     table = Table(title=Text(title), title_justify="left", title_style="bold")
-    table.add_column("target", overflow="ellipsis", no_wrap=True)
-    tells = any(np.isfinite(one.held) for one in rows)
-    for head in ("RMSE", "MAE", "R²", *["90 % holds %"] * tells):
+    table.add_column(heads[0], overflow="ellipsis", no_wrap=True)
+    for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
-    for one in rows:
-        numbers = [number(one.rmse), number(one.mae), number(one.r2), *[number(100 * one.held, 3)] * tells]
-        table.add_row(Text(short(one.name, 60)), *numbers)
+    for name, *numbers in rows:
+        table.add_row(Text(name), *numbers)
     return table
 
 

@@ -11,15 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numdl.plots.wording import finite
+from numdl.plots.wording import finite, number, short
+from numdl.report.calibration import certainty_groups
 from numdl.report.summary import FitSummary, ScoreRow
 
 HUGE = 1e100
 """Larger predictions are treated as not finite: their squares and axis limits overflow."""
-
-
-GROUP = 15
-"""Rows of a group in which certainty is compared with how often it was right."""
 
 
 class Judgement(NamedTuple):
@@ -134,6 +131,36 @@ def target_errors(summary: FitSummary) -> list[TargetErrors]:
     return found
 
 
+class TargetCells(NamedTuple):
+    """A table of the errors of each target in its unit, as text: ``more`` says how many of how many are shown."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    more: str
+
+
+def target_cells(summary: FitSummary, shown: int) -> TargetCells:
+    """Errors of each target as cells of a table, for the page and the terminal.
+
+    Args:
+        summary: of a regression.
+        shown: targets at most; of more the worst, the least R^2 first.
+
+    Returns:
+        One row for each target, in the order of the targets where all are shown.
+    """
+    rows = target_errors(summary)
+    more = f", the worst {shown} of {len(rows)}" if len(rows) > shown else ""
+    if more:
+        rows = sorted(rows, key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))[:shown]
+    tells = any(np.isfinite(one.held) for one in rows)
+    cells = [
+        [short(one.name, 60), *map(number, (one.rmse, one.mae, one.r2)), *[number(100 * one.held, 3)] * tells]
+        for one in rows
+    ]
+    return TargetCells(["target", "RMSE", "MAE", "R²", *["90 % interval holds %"] * tells], cells, more)
+
+
 def relative_errors(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """RMSE of each target over its standard deviation, (k,); over 1 where the target is constant."""
     if not len(c):
@@ -195,15 +222,13 @@ def reliability(summary: FitSummary) -> Reliability | None:
         summary: of a classification.
 
     Returns:
-        Groups of about equal size, one for each ``GROUP`` rows, at most ten.
+        Groups of equal size, those of ``certainty_groups``.
     """
     p, c = summary.probability, summary.c
     if p is None or c is None or not len(c):
         return None
-    certainty, right = p.max(axis=1), (p.argmax(axis=1) == c).astype(float)
-    groups = np.array_split(np.argsort(certainty, kind="stable"), int(np.clip(len(c) // GROUP, 1, 10)))
-    size = np.array([len(rows) for rows in groups])
-    told, share = (np.array([values[rows].mean() for rows in groups]) for values in (certainty, right))
+    groups = certainty_groups(p, c)
+    told, share, size = groups
     z = NormalDist().inv_cdf(0.95)
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
@@ -211,8 +236,7 @@ def reliability(summary: FitSummary) -> Reliability | None:
     counts = np.bincount(c)
     counts = counts[counts > 0]
     trivial = -float(counts @ np.log(counts / len(c))) / len(c)
-    error = float(size @ np.abs(told - share)) / len(c)
-    return Reliability(told, share, middle - half, middle + half, error, -float(of_true.mean()), trivial)
+    return Reliability(told, share, middle - half, middle + half, groups.error, -float(of_true.mean()), trivial)
 
 
 def layer_norms(values: np.ndarray) -> np.ndarray:

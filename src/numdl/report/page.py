@@ -197,15 +197,8 @@ def regression(summary: FitSummary) -> str:
 
 def _targets(summary: FitSummary) -> str:
     """Errors of each target in its unit; of many the worst."""
-    rows = sorted(measures.target_errors(summary), key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))
-    tells = any(np.isfinite(one.held) for one in rows)
-    cells = [
-        [short(one.name, 40), number(one.rmse), number(one.mae), number(one.r2)] + [number(100 * one.held, 3)] * tells
-        for one in (rows if len(rows) <= SHOWN_TARGETS else rows[:SHOWN_TARGETS])
-    ]
-    head = ["target", "RMSE", "MAE", "R²"] + ["90 % interval holds %"] * tells
-    more = f", the worst {SHOWN_TARGETS} of {len(rows)}" if len(rows) > SHOWN_TARGETS else ""
-    return card(f"Errors in units of the target{more}", table(head, cells), "tall")
+    heads, rows, more = measures.target_cells(summary, SHOWN_TARGETS)
+    return card(f"Errors in units of the target{more}", table(heads, rows), "tall")
 
 
 def classification(summary: FitSummary) -> str:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.classes.member import ClassMixture, log_probabilities
-from numdl.estimators.classes.mixing import OPTIMISM, calibration_error, pooled, stack, temperature
+from numdl.estimators.classes.mixing import OPTIMISM, pooled, stack, temperature
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
 from numdl.estimators.common.intake import (
@@ -32,6 +32,7 @@ from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.kernels.tables import gather
+from numdl.report.calibration import certainty_groups
 
 LARGEST = 20_000
 """Different rows that are used at most."""
@@ -64,7 +65,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         leave_one_out_: log probabilities of the classes for each row given all others, (n, k); by members as they are
             for rows that were not used.
         log_loss_: of the mixture at left-out observations, in nats.
-        calibration_error_: expected distance of certainty and frequency of being right there.
+        calibration_error_: mean distance of certainty and frequency of being right there, in groups of equal size.
         temperature_: of the mixture: above 1 it took certainty away.
         mixture_: the members.
         status_: what was found, in a sentence.
@@ -188,7 +189,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         self.left_out_ = {one.name: one.left.density / float(count.sum()) for one in found}
         self.evidence_ = {one.name: one.evidence for one in found}
         self.log_loss_ = -float(count @ left[cells, label]) / float(count.sum())
-        self.calibration_error_ = calibration_error(left, label, count)
+        self.calibration_error_ = certainty_groups(np.exp(left), label, count).error
         return left
 
     def _leave_out(self, X: np.ndarray, group: np.ndarray, codes: np.ndarray, log_p: np.ndarray, left: LeftOut) -> None:

@@ -1,4 +1,4 @@
-"""How much weight does each member get, how certain may the mixture be, and do its probabilities keep their word?
+"""How much weight does each member get, and how certain may the mixture be?
 
 All is judged by left-out observations. Weights maximise ``sum_i c_i log sum_j a_j p_j(y_i)``, which is concave, and a
 few observations more for each member: where little is known all have their say. Members predict together by the mean of
@@ -103,22 +103,3 @@ def without_each(draws: np.ndarray, label: np.ndarray) -> np.ndarray:
     share = -draws[:, np.arange(len(label)), label]
     share = share - logsumexp(share, axis=0)
     return np.asarray(logsumexp(draws + share[:, :, None], axis=0))
-
-
-def calibration_error(log_p: np.ndarray, label: np.ndarray, count: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: mean distance of certainty and frequency of being right, in bins of certainty.
-
-    Args:
-        log_p: log probabilities (cells, k).
-        label: what was observed (cells,).
-        count: how often (cells,).
-        bins: of equal width between 0 and 1.
-
-    Returns:
-        Between 0 and 1.
-    """
-    certainty = np.exp(log_p.max(axis=1))
-    right = log_p.argmax(axis=1) == label
-    place = np.minimum((certainty * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, count * (certainty - right), bins)
-    return float(np.abs(gaps).sum() / count.sum())
