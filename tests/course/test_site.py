@@ -1,6 +1,8 @@
 """The course as a website: what is written, what is served to whom, and what a real browser makes of it."""
 
+import base64
 import html
+import json
 import re
 import shutil
 import signal
@@ -12,7 +14,11 @@ import urllib.request
 import pytest
 
 from numdl.cli import main
+from numdl.course import REGISTRY
+from numdl.course.runner import find
+from numdl.course.site import live
 from numdl.course.site.build import HERE, build, bundle, pages
+from numdl.course.site.live import experiment_of
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -102,12 +108,71 @@ def test_the_course_is_served_to_this_machine_until_it_is_interrupted():
                 urllib.request.urlopen(request)
             refused.value.close()
             assert refused.value.code == code
+        assert 'data-experiment="' in urllib.request.urlopen(address + "picard.html").read().decode()
+        own, known = address[:-1], {"name": "stability-regions"}
+        for origin, asked, code in (
+            (None, known, 403),
+            ("http://evil.example", known, 403),
+            (own, {"name": "../../etc"}, 400),
+            (own, {**known, "seed": "0; ls"}, 400),
+            (own, {**known, "settings": {"--out": 1}}, 400),
+            (own, [known], 400),
+        ):
+            headers = {"Origin": origin} if origin else {}
+            request = urllib.request.Request(address + "run", json.dumps(asked).encode(), headers)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request)
+            assert refused.value.code == code
+            assert json.loads(refused.value.read())["error"]
         running.send_signal(signal.SIGINT)
         assert running.wait(20) == 0
     finally:
         running.kill()
         running.wait()
         running.stdout.close()
+
+
+def test_a_page_knows_its_experiment_and_what_may_be_set():
+    found = {page.slug: experiment_of(page.path.read_text()) for page in pages()}
+    assert found["picard"]["name"] == "picard-condition" and "noise" in found["picard"]["parameters"]
+    for one in found.values():
+        declared = getattr(find(one["name"], REGISTRY), "PARAMETERS", {}) if one else {}
+        assert not one or one["parameters"] == {name: list(parameter) for name, parameter in declared.items()}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Let another program take the place of numdl."""
+
+    def replace(program):
+        monkeypatch.setattr(live.sys, "executable", str(program))
+
+    return replace
+
+
+def test_lines_come_as_they_are_said_and_one_run_at_a_time(told, tmp_path):
+    program = tmp_path / "numdl.sh"
+    program.write_text('#!/bin/sh\necho begun\necho "file in $7"\nexec sleep 60\n')
+    program.chmod(0o700)
+    told(program)
+    runs = live.Runs()
+    with runs.run({"name": "peaks"}) as lines:
+        assert next(one for one in lines if one) == {"line": "begun"}
+        with pytest.raises(RuntimeError, match="Stop it"), runs.run({"name": "peaks"}):
+            pass
+        process = runs._process
+    assert process.poll() is not None  # who leaves ends it
+    program.write_text("#!/bin/sh\nexit 3\n")
+    with runs.run({"name": "peaks"}) as lines:
+        assert [one for one in lines if one] == [{"failed": 3}]
+
+
+@pytest.mark.thorough
+def test_a_page_runs_its_experiment():
+    with live.Runs().run({"name": "bias-variance", "quick": True, "settings": {"noise": 0.2}}) as lines:
+        *said, last = [one for one in lines if one]
+    assert any("noise = 0.2" in one["line"] for one in said)
+    assert last["claims"] and base64.b64decode(last["figure"]).startswith(b"<?xml")
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,14 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from numdl.course.site.live import experiment_of
 
 HERE = Path(__file__).parent
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
 )
 LECTURES = {
     "1": "Linear models: how much of the data is worth fitting?",
@@ -62,11 +64,12 @@ def pages() -> list[PageHead]:
     return sorted(found, key=lambda page: [int(part) for part in page.id.split(".")])
 
 
-def build(out: str | os.PathLike[str]) -> Path:
+def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
     """Write all pages, their scripts, style and fonts.
 
     Args:
         out: folder; made if it does not exist. One that holds other things than an earlier site is refused.
+        live: whether a server of numdl shows the pages, which can run their experiments.
 
     Returns:
         The page with the table of contents.
@@ -96,7 +99,8 @@ def build(out: str | os.PathLike[str]) -> Path:
         data = re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', page.path.read_text(encoding="utf-8"))
         script = bundle([*(HERE / name for name in data), page.path], start=page.slug)
         (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
-        (folder / f"{page.slug}.html").write_text(_page(page, *around), encoding="utf-8")
+        experiment = experiment_of(page.path.read_text(encoding="utf-8")) if live else None
+        (folder / f"{page.slug}.html").write_text(_page(page, *around, experiment), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")
     return index
@@ -174,15 +178,16 @@ def _link(page: PageHead | None, before: str = "", after: str = "") -> str:
     return f'<a href="{page.slug}.html">{before}{page.id} {html.escape(page.question)}{after}</a>'
 
 
-def _page(page: PageHead, before: PageHead | None, after: PageHead | None) -> str:
+def _page(page: PageHead, before: PageHead | None, after: PageHead | None, experiment: dict[str, Any] | None) -> str:
     lecture = LECTURES[page.id.split(".")[0]]
+    data = f' data-experiment="{html.escape(json.dumps(experiment))}"' if experiment else ""
     body = (
         '<nav aria-label="Course"><a href="index.html">Numerical methods for deep learning: all pages</a></nav>\n'
         f'<header><p class="eyebrow">Lecture {page.id.split(".")[0]}. {html.escape(lecture)} &middot; page {page.id} '
         f"&middot; {page.minutes} minutes</p>\n<h1>{html.escape(page.question)}</h1>\n"
         f'<p class="goal">{html.escape(page.goal)} You need: {html.escape(page.needs)}.</p></header>\n'
         "<noscript><p>The figures of this page are computed by JavaScript, which is switched off.</p></noscript>\n"
-        f'<div id="page"></div>\n<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
+        f'<div id="page"{data}></div>\n<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
         f"{_link(after, after=' &rarr;')}</nav></footer>"
     )
     return _document(page.question, body, ("katex/katex.min.js", "course.js", f"{page.slug}.js"))

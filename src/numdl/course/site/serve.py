@@ -1,10 +1,13 @@
 """Course on this machine: how does a browser get the pages, and nobody else?
 
-Files of a temporary folder, by Python's own server on 127.0.0.1 and a port that is free; Ctrl-C ends it.
+Files of a temporary folder, by Python's own server on 127.0.0.1 and a port that is free; Ctrl-C ends it. Its pages, and
+no others, may ask it to run their experiments.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import tempfile
 import threading
 import webbrowser
@@ -15,11 +18,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from numdl.course.site.build import POLICY, build
+from numdl.course.site.live import Runs
+
+LONGEST = 4096
+"""Bytes of a request for a run."""
 
 
 class Handler(SimpleHTTPRequestHandler):
     """Files of one folder, under the policy of the pages; other host names than this machine's are refused."""
 
+    runs: ClassVar[Runs] = Runs()
     extensions_map: ClassVar[dict[str, str]] = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
 
     def end_headers(self) -> None:
@@ -31,8 +39,7 @@ class Handler(SimpleHTTPRequestHandler):
 
     def send_head(self):
         """Refuse who was sent here under another name, and listings of folders."""
-        host = self.headers.get("Host", "").rsplit(":", 1)[0]
-        if host not in ("127.0.0.1", "localhost"):
+        if not self._is_here():
             self.send_error(421)
             return None
         return super().send_head()
@@ -40,6 +47,35 @@ class Handler(SimpleHTTPRequestHandler):
     def list_directory(self, path):
         """Folders are not listed."""
         self.send_error(404)
+
+    def do_POST(self) -> None:
+        """Run the experiment of a page and send its lines; only pages of this server may ask for it."""
+        if self.headers.get("Origin") != f"http://{self.headers.get('Host')}" or not self._is_here():
+            self._answer(403, {"error": "Only the pages of this server may start a run."})
+            return
+        try:
+            length = int(self.headers.get("Content-Length", ""))
+            if self.path != "/run" or not 0 < length <= LONGEST:
+                raise ValueError("Needs a short request to /run.")
+            with self.runs.run(json.loads(self.rfile.read(length))) as lines, contextlib.suppress(OSError):
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-ndjson")
+                self.end_headers()
+                for one in lines:  # until the end, or until the reader has gone
+                    self.wfile.write((json.dumps(one) if one else "").encode() + b"\n")
+        except RuntimeError as error:
+            self._answer(409, {"error": str(error)})
+        except (ValueError, RecursionError) as error:
+            self._answer(400, {"error": str(error)})
+
+    def _answer(self, code: int, what: dict[str, str]) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(what).encode())
+
+    def _is_here(self) -> bool:
+        return self.headers.get("Host", "").rsplit(":", 1)[0] in ("127.0.0.1", "localhost")
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing of single files."""
@@ -57,7 +93,7 @@ def serve(say: Callable[[str], None], *, browser: bool = True, ready: threading.
         OSError: no port is free, or no temporary folder can be written.
     """
     with tempfile.TemporaryDirectory(prefix="numdl-course-") as folder:
-        build(Path(folder) / "site")
+        build(Path(folder) / "site", live=True)
         handler = partial(Handler, directory=str(Path(folder) / "site"))
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             address = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -70,3 +106,5 @@ def serve(say: Callable[[str], None], *, browser: bool = True, ready: threading.
                 server.serve_forever(poll_interval=0.2)
             except KeyboardInterrupt:
                 say("")
+            finally:
+                Handler.runs.stop()

@@ -4,6 +4,7 @@ import { claims, exercise, guess } from "./check.mjs";
 import { notebook } from "./notebook.mjs";
 import { add, Plot } from "./plot.mjs";
 import { prose } from "./prose.mjs";
+import { real } from "./real.mjs";
 
 const GESTURE = 900;
 
@@ -66,6 +67,7 @@ export function start(page, host) {
   });
   const state = { settings: all, numbers: () => numbers, change };
   page.exercises.forEach((one, i) => exercise(host, one, state, page.exercises.length > 1 ? `Exercise ${i + 1}` : "Exercise"));
+  if (host.dataset.experiment) real(host, JSON.parse(host.dataset.experiment));
   const foot = add(host, "section", { class: "sources" });
   add(foot, "h2", {}, "Where this comes from");
   const list = add(foot, "ul");

@@ -1,0 +1,160 @@
+"""Experiments from a page: how does a reader's click become a run of numdl, with its lines as they come?
+
+The browser asks the local server, which starts ``numdl experiment run`` as a process of its own and passes on what it
+prints; one run at a time, and it ends when the reader stops it, leaves the page, or ends the server. The answer is one
+JSON object a line: ``{"line": ...}`` as often as the run says something, at the end ``{"claims": ..., "figure": ...}``
+or ``{"failed": exit code}``.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from numdl.course import REGISTRY
+from numdl.course.catalogue import HERE, suggestion
+
+HEARTBEAT = 1.0
+"""Seconds after which an empty line is sent, by which a reader who has gone is noticed."""
+
+
+def experiment_of(source: str) -> dict[str, Any] | None:
+    """The experiment that a page grows from, with what may be set; nothing is imported.
+
+    Args:
+        source: of the page's module, which names ``numdl experiment run NAME``.
+
+    Returns:
+        ``name`` and ``parameters``, name to ``[default, least, most, meaning]``; None where it names none.
+    """
+    found = re.search(r"numdl experiment run ([\w-]+)", source)
+    if found is None or found[1] not in REGISTRY:
+        return None
+    path = HERE.joinpath(*REGISTRY[found[1]].split(".")[2:]).with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if (
+            isinstance(node, ast.Assign)
+            and ast.unparse(node.targets[0]) == "PARAMETERS"
+            and isinstance(node.value, ast.Dict)
+        ):
+            pairs = zip(node.value.keys, node.value.values, strict=True)
+            made = {ast.literal_eval(key): value.args for key, value in pairs if key and isinstance(value, ast.Call)}
+            return {"name": found[1], "parameters": {key: [*map(ast.literal_eval, args)] for key, args in made.items()}}
+    return {"name": found[1], "parameters": {}}
+
+
+class Runs:
+    """The process that runs, if one does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    @contextlib.contextmanager
+    def run(self, asked: Any) -> Iterator[Iterator[dict[str, Any] | None]]:
+        """Check what is asked for, and run it as long as somebody stays.
+
+        Args:
+            asked: ``name``; ``quick``, ``seed`` and ``settings``, name to number, may be left out.
+
+        Yields:
+            What to send, one by one, None for a heartbeat.
+
+        Raises:
+            ValueError: it is not such a thing.
+            RuntimeError: another run has not ended.
+        """
+        words = _words(asked)
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("Another run has not ended. Stop it, or wait for it.")
+        try:
+            with contextlib.closing(self._lines(asked["name"], words)) as lines:
+                yield lines
+        finally:
+            self._lock.release()
+
+    def stop(self) -> None:
+        """End the process that runs."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _lines(self, name: str, words: list[str]) -> Generator[dict[str, Any] | None, None, None]:
+        with tempfile.TemporaryDirectory(prefix="numdl-run-") as out:
+            call = [sys.executable, "-m", "numdl", "experiment", "run", name, "--out", out, *words]
+            environment = {**os.environ, "COLUMNS": "96", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+            with subprocess.Popen(
+                call,
+                env=environment,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ) as process:
+                self._process = process
+                try:
+                    yield from _said(process, out)
+                finally:
+                    process.kill()
+            record = Path(out) / f"{name}.json"
+            if record.exists():
+                figure = base64.b64encode((Path(out) / f"{name}.svg").read_bytes()).decode()
+                yield {"claims": json.loads(record.read_text(encoding="utf-8"))["claims"], "figure": figure}
+            else:
+                yield {"failed": process.returncode}
+
+
+def _said(process: subprocess.Popen[str], out: str) -> Iterator[dict[str, Any] | None]:
+    """Lines of a process as they come, without those on files that go when it has ended.
+
+    Yields:
+        ``{"line": ...}``, None while it is silent.
+    """
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line.rstrip())
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=HEARTBEAT)
+        except queue.Empty:
+            yield None
+            continue
+        if line is None:
+            break
+        if line and out not in line:
+            yield {"line": line}
+    process.wait()
+
+
+def _words(asked: Any) -> list[str]:
+    """Options of the command, from what was asked for."""
+    if not isinstance(asked, dict) or asked.get("name") not in REGISTRY:
+        name = asked.get("name") if isinstance(asked, dict) else asked
+        raise ValueError(f"There is no experiment {str(name)[:80]!r}. {suggestion(str(name)[:80], REGISTRY)}")
+    seed, settings = asked.get("seed", 0), asked.get("settings", {})
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"seed {str(seed)[:80]!r}: needs a whole number >= 0.")
+    if not isinstance(settings, dict) or not all(
+        re.fullmatch(r"\w+", key) and type(value) in (int, float) for key, value in settings.items()
+    ):
+        raise ValueError("settings: needs names with numbers.")
+    chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value:g}")]
+    return [*(["--quick"] if asked.get("quick") else []), "--seed", str(seed), *chosen]
