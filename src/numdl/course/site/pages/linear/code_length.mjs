@@ -122,15 +122,14 @@ import jax, jax.numpy as jnp, numpy as np
 from numdl.problems import get_loss
 
 s = np.array([${margin}, ${tilt / 2}, ${-tilt / 2}], float)
-c = np.array([1.0, 0.0, 0.0])
+wide = s + ${offset}
 
 def squares(s):
-    return jnp.sum((jax.nn.softmax(s) - c) ** 2) / 2
+    return jnp.sum((jax.nn.softmax(s) - jnp.array([1.0, 0.0, 0.0])) ** 2) / 2
 
 with jax.enable_x64(True):
-    loss = get_loss("softmax")
+    loss, s, c = get_loss("softmax"), jnp.array(s), jnp.array([1.0, 0.0, 0.0])
     print(loss.value(s, c), loss.residual(s, c)[0], squares(s), jax.grad(squares)(s)[0])
-    wide = s + ${offset}
 with np.errstate(all="ignore"):
     e = np.exp(wide).astype(np.${precision === "single" ? "float32" : "float64"})
     print(float(np.log(e.sum()) - e.dtype.type(wide[0])) if e.max() > 0 else -np.inf - wide[0])
