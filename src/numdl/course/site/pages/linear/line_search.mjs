@@ -75,7 +75,7 @@ export const page = {
   controls: {
     first: { kind: "slider", label: "first step tried", min: 0.05, max: 50, log: true, step: 0.05, value: 7.924, show: (x) => say(x, 2) },
     decrease: { kind: "slider", label: "part of the promised decrease", min: 1e-4, max: 0.9, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
-    inner: { kind: "slider", label: "inner tolerance", min: 1e-6, max: 1, log: true, step: 0.1, value: 1, play: 250, show: (x) => say(x, 2) },
+    inner: { kind: "slider", label: "inner tolerance", min: 1e-6, max: 1.2589, log: true, step: 0.1, value: 1, play: 250, show: (x) => say(x, 2) },
   },
   hidden: { start: [-2, -2.5] },
   guess: {

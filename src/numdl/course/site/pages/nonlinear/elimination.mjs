@@ -157,13 +157,17 @@ c = 2 * np.exp(-1.2 * t) + ${s.noise} * np.random.RandomState(${s.draw}).standar
 theta, tolerance = np.array([${s.theta}]), ${s.tolerance}
 with jax.enable_x64(True):
     problem = separable(decay, theta, t, c, alpha_head=${ALPHA})
-    found = problem.linearize(theta, problem.first_head(theta))
-    w = found.aux[0, 0]
-    z, dz = np.exp(-theta * t), -t * np.exp(-theta * t)
-    spare = (dz @ c) / (dz @ z) / w - 1  # where the slope would turn
-    wrong = w * (1 + np.sign(spare) * tolerance)
-    print(found.value, w, found.gradient[0], abs(spare))
-    print(wrong * (wrong * z - c) @ dz / 30)
+
+    @jax.jit
+    def reduced(theta):
+        found = problem.linearize(theta, problem.first_head(theta))
+        return found.value, found.aux[0, 0], found.gradient[0]
+
+    value, w, slope = map(float, reduced(theta))
+z, dz = np.exp(-theta * t), -t * np.exp(-theta * t)
+spare = (dz @ c) / (dz @ z) / w - 1  # where the slope would turn
+wrong = w * (1 + np.sign(spare) * tolerance)
+print(value, w, slope, abs(spare), wrong * (wrong * z - c) @ dz / 30)
 `,
   prints: (n, s) => [n.one.reduced, n.one.w, n.one.slope, n.one.spare, n.one.slopes(n.wrong(s.theta))[0]],
   exercises: [
