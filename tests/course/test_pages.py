@@ -89,7 +89,8 @@ def prints_its_numbers(one):
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         exec(one["code"], {})
-    np.testing.assert_allclose([float(word) for word in told.getvalue().split()], one["prints"], rtol=1e-5, atol=1e-14)
+    found, wanted = ([float(word) for word in words] for words in (told.getvalue().split(), one["prints"]))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-14)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -122,15 +122,18 @@ import jax, jax.numpy as jnp, numpy as np
 from numdl.problems import get_loss
 
 s = np.array([${margin}, ${tilt / 2}, ${-tilt / 2}], float)
+wide = s + ${offset}
+
 c = np.array([1.0, 0.0, 0.0])
 
-def squares(s):
-    return jnp.sum((jax.nn.softmax(s) - c) ** 2) / 2
+@jax.jit
+def losses(s, c):
+    loss = get_loss("softmax")
+    squares = jax.value_and_grad(lambda s: jnp.sum((jax.nn.softmax(s) - c) ** 2) / 2)(s)
+    return loss.value(s, c), loss.residual(s, c)[0], squares[0], squares[1][0]
 
 with jax.enable_x64(True):
-    loss = get_loss("softmax")
-    print(loss.value(s, c), loss.residual(s, c)[0], squares(s), jax.grad(squares)(s)[0])
-    wide = s + ${offset}
+    print(*losses(s, c))
 with np.errstate(all="ignore"):
     e = np.exp(wide).astype(np.${precision === "single" ? "float32" : "float64"})
     print(float(np.log(e.sum()) - e.dtype.type(wide[0])) if e.max() > 0 else -np.inf - wide[0])

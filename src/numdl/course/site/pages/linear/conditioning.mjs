@@ -51,7 +51,7 @@ export const page = {
   minutes: 15,
   needs: "two linear equations, and the length of a vector",
   controls: {
-    angle: { kind: "slider", label: "angle between the columns", min: 1e-6, max: 1.5, log: true, step: 0.02, value: 0.3, show: (a) => say(a, 2) },
+    angle: { kind: "slider", label: "angle between the columns", min: 3e-6, max: 1.5, log: true, step: 0.02, value: 0.3, show: (a) => say(a, 2) },
     noise: { kind: "slider", label: "error of the data", min: 1e-6, max: 0.3, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
     phase: { kind: "slider", label: "direction of the error in degrees", min: 0, max: 360, step: 3, value: 60, play: 90, show: (x) => `${x}°` },
   },

@@ -51,7 +51,7 @@ export const page = {
   needs: "pages 1.6 and 1.8; the normal distribution of several variables",
   controls: {
     alpha: { kind: "slider", label: "alpha", min: 1e-5, max: 1e3, log: true, step: 0.05, value: 1e-3, play: 90, show: (a) => say(a, 2) },
-    noise: { kind: "slider", label: "assumed noise", min: 0.03, max: 3, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
+    noise: { kind: "slider", label: "assumed noise", min: 0.031623, max: 3.1623, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
     count: { kind: "slider", label: "rows", min: 4, max: MOST, value: 16, show: String },
   },
   hidden: { draw: 3, moved: {} },

@@ -75,7 +75,7 @@ export const page = {
   controls: {
     first: { kind: "slider", label: "first step tried", min: 0.05, max: 50, log: true, step: 0.05, value: 7.924, show: (x) => say(x, 2) },
     decrease: { kind: "slider", label: "part of the promised decrease", min: 1e-4, max: 0.9, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
-    inner: { kind: "slider", label: "inner tolerance", min: 1e-6, max: 1, log: true, step: 0.1, value: 1, play: 250, show: (x) => say(x, 2) },
+    inner: { kind: "slider", label: "inner tolerance", min: 1e-6, max: 1.26, log: true, step: 0.1, value: 1, play: 250, show: (x) => say(x, 2) },
   },
   hidden: { start: [-2, -2.5] },
   guess: {
@@ -144,11 +144,11 @@ export const page = {
     "## Enough decrease",
     "Let $d$ be a direction with slope $g'd < 0$. A small step along it promises a decrease of $-t\\,g'd$. *Armijo's rule* accepts a step if a part $c$ of the promise is kept,",
     "$$ E(p + td) \\le E(p) + c\\,t\\,g'd , $$",
-    "and halves it otherwise. To ask for decrease alone is not enough: steps that overshoot to nearly the same height, again and again, decrease $E$ and lead nowhere. Small steps always pass the rule, so it must begin with a long one. Methods that build curvature from gradients, such as BFGS, also need that the slope has flattened, $|g(p+td)'d| \\le c_2|g'd|$: together the *strong Wolfe conditions*.",
+    "and halves it otherwise. To ask for decrease alone is not enough: steps that overshoot to nearly the same height, again and again, decrease $E$ and lead nowhere. Steps that are small enough always pass the rule, so it must begin with a long one. Methods that build curvature from gradients, such as BFGS, also need that the slope has flattened, $|g(p+td)'d| \\le c_2|g'd|$: together the *strong Wolfe conditions*.",
     "The part $c$ is small, $10^{-4}$, because on a parabola the exact minimiser keeps just $\\tfrac12$ of the promise. With $c > \\tfrac12$ Newton's full step is rejected even where it is perfect.",
     "## Which direction, and how exactly",
     "*Newton's* direction solves $Hd = -g$. Near the minimum it squares the error; it does not see how the valley is stretched. *Newton-CG* solves the equations by conjugate gradients and stops when $|Hd+g| \\le \\eta\\,|g|$. Its first inner iterate points along $-g$, with the length that the curvature suggests; further ones turn towards the valley. So $\\eta$ leads from steepest descent to Newton. Far away exact inner solves are wasted. To keep the fast end, $\\eta$ has to fall with $|g|$: with $\\eta \\sim |g|$ the order is 2, with a constant $\\eta$ it is 1, though with a good factor.",
-    "An inner step costs a product with the Hessian, as much as a gradient. With two unknowns there are at most two; with millions it is the inner tolerance that decides the price.",
+    "An inner step costs a product with the Hessian, as much as value and gradient together. With two unknowns there are at most two; with millions it is the inner tolerance that decides the price.",
   ],
   code: ({ first, decrease, inner, start }) => `
 import numpy as np

@@ -161,7 +161,7 @@ print(f(p), g @ d, *np.log2(errors[:-1] / errors[1:])[:4])
   ],
   sources: [
     "Taylor's formula; the reading of the table and its rounding level are those of `numdl.testing.check_gradient`, and `numdl.testing.check_adjoint` is the other half.",
-    "On differences in finite precision: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), *Advances in Engineering Software* 4 (1982). On adjoints: E. Haber and L. Ruthotto's course on numerical methods for deep learning, lecture 3.",
+    "On differences in finite precision: C. J. F. Ridders, Accurate computation of F'(x) and F'(x)F''(x), *Advances in Engineering Software* 4 (1982). On derivatives by programs: J. Nocedal and S. J. Wright, *Numerical Optimization*, Springer 2006, chapter 8.",
   ],
   trials: FAULTS.flatMap(([fault], i) => [1, 4, 9].map((draw, j) => ({ fault, draw: draw + i, size: [1e-3, 1e-5, 1e-8][j] }))).concat([{ fault: "tiny", size: 0.1, draw: 2 }]),
   compare: (n) => ({ f: n.f, gradient: n.g, without: n.without, withSlope: n.withSlope, orders: n.orders.filter((_, i) => i < n.above - 1 && n.withSlope[i + 1] > 1e-5), passes: +n.passes, central: n.central }),

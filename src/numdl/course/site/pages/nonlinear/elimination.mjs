@@ -141,7 +141,7 @@ export const page = {
     "For each $\\theta$ there is one best head $w(\\theta)$: the blue valley. *Variable projection* searches the height along it, $J_r(\\theta) = J(\\theta, w(\\theta))$, the lowest of all the dashed curves that a fixed head gives. Its slope needs no derivative of $w$:",
     "$$ J_r'(\\theta) = \\partial_\\theta J(\\theta, w(\\theta)) + \\underbrace{\\partial_w J(\\theta, w(\\theta))}_{=\\,0}\\, w'(\\theta) . $$",
     "So one uses the slope of the full problem at the best head, and pays one small linear solve a step. A network with a linear last layer is such a model, with thousands of $\\theta$ and a head that a least-squares solver finds. The head, whose scale decides whether a learning rate is good, is no longer searched at all.",
-    "Two faults are common. The penalty $\\frac\\alpha2 w^2$ belongs to the value as much as to the slope; if one of them lacks it, they are not of one function, and the table of page 1.12 shows order 1. And the formula holds *at the best head* only.",
+    "Two faults are common. Where the value leaves out the penalty $\\frac\\alpha2 w^2$, its derivative in $w$ is not zero at this head, so that value and slope are not of one function: the table of page 1.12 shows order 1. And the formula holds *at the best head* only.",
     "## How exact must the head be?",
     "If the head is wrong by $\\delta$, the slope is wrong by about $\\partial_\\theta\\partial_w J\\;\\delta$. Far from the minimum that does no harm: at your start the head may be wrong by {{spare}} before the slope points uphill. Near the minimum the true slope goes to zero, so that the tolerance must go with it. `InexactVarPro` of numdl stops the inner iteration when the estimated error of the slope is a given part of the slope.",
   ],
@@ -157,13 +157,17 @@ c = 2 * np.exp(-1.2 * t) + ${s.noise} * np.random.RandomState(${s.draw}).standar
 theta, tolerance = np.array([${s.theta}]), ${s.tolerance}
 with jax.enable_x64(True):
     problem = separable(decay, theta, t, c, alpha_head=${ALPHA})
-    found = problem.linearize(theta, problem.first_head(theta))
-    w = found.aux[0, 0]
-    z, dz = np.exp(-theta * t), -t * np.exp(-theta * t)
-    spare = (dz @ c) / (dz @ z) / w - 1  # where the slope would turn
-    wrong = w * (1 + np.sign(spare) * tolerance)
-    print(found.value, w, found.gradient[0], abs(spare))
-    print(wrong * (wrong * z - c) @ dz / 30)
+
+    @jax.jit
+    def reduced(theta):
+        found = problem.linearize(theta, problem.first_head(theta))
+        return found.value, found.aux[0, 0], found.gradient[0]
+
+    value, w, slope = map(float, reduced(theta))
+z, dz = np.exp(-theta * t), -t * np.exp(-theta * t)
+spare = (dz @ c) / (dz @ z) / w - 1  # where the slope would turn
+wrong = w * (1 + np.sign(spare) * tolerance)
+print(value, w, slope, abs(spare), wrong * (wrong * z - c) @ dz / 30)
 `,
   prints: (n, s) => [n.one.reduced, n.one.w, n.one.slope, n.one.spare, n.one.slopes(n.wrong(s.theta))[0]],
   exercises: [

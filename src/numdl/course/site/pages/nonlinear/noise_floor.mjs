@@ -83,7 +83,7 @@ export const page = {
   needs: "gradient descent as on page 1.4, mean and variance",
   controls: {
     method: { kind: "choice", label: "method", options: METHODS, value: "sgd" },
-    rate: { kind: "slider", label: "learning rate", min: 1e-3, max: 1, log: true, step: 0.05, value: 0.05, show: (x) => say(x) },
+    rate: { kind: "slider", label: "learning rate", min: 5e-4, max: 1, log: true, step: 0.05, value: 0.05, show: (x) => say(x) },
     batch: { kind: "slider", label: "rows in a batch", min: 0, max: BATCHES.length - 1, value: 0, play: 900, show: (k) => String(BATCHES[k]) },
   },
   hidden: { draw: 1 },
@@ -96,7 +96,7 @@ export const page = {
     "Steps [[method]], $\\mu=$ [[rate]], from batches of [[batch]] of 200 rows. In 20 passes that makes {{steps}}; over the second half the height above the minimum is {{tail}} on average. {{formula}}",
   ],
   breaks: [
-    { label: "Just too fast", patch: { method: "sgd", rate: 0.2512 }, why: "The rate exceeds $2/8$, twice the reciprocal of the largest curvature. No amount of noise is needed for that to fail." },
+    { label: "Just too fast", patch: { method: "sgd", rate: 0.2506 }, why: "The rate exceeds $2/8$, twice the reciprocal of the largest curvature. No amount of noise is needed for that to fail." },
     { label: "Let the rate fall", patch: { method: "decay", rate: 0.1, batch: 0 }, why: "First far, then fine: the floor sinks with the rate, like $1/k$." },
     { label: "Momentum, same rate", patch: { method: "momentum", rate: 0.01, batch: 0 }, why: "With $\\beta = 0.9$ each gradient is used ten times over: it is ten times the rate in disguise, with about the floor of that rate." },
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1 }) },
