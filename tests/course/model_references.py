@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-from layer_references import march
 from scipy import ndimage, optimize
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
@@ -210,50 +209,7 @@ def fragile(settings):
     }
 
 
-@functools.cache
-def shot(a, m):
-    """Newton's steps for all gaps at once: starts and largest gaps, by numdl's RK4 and complex steps."""
-
-    def field(t, s, _):
-        return np.stack([a * s[0] ** 3 - s[1], -3 * a * s[0] ** 2 * s[1]])
-
-    def gaps(x):  # one column of x for each vector of unknowns
-        s = np.concatenate([np.ones((1, x.shape[1])), x]).reshape(m, 2, -1)
-        e = march("rk4", field, 64 // m, 1 / m, np.moveaxis(s, 1, 0))[-1]
-        return np.concatenate([np.moveaxis(s[1:], 1, 0) - e[:, :-1], np.zeros((2, 0, x.shape[1]))], axis=1), e[0, -1]
-
-    def system(x):
-        between, end = gaps(x)
-        return np.concatenate([np.moveaxis(between, 0, 1).reshape(-1, x.shape[1]), -end[None]])
-
-    x = np.stack([1 - np.arange(m) / m, np.zeros(m)], axis=1).ravel()[1:]
-    found = []
-    with np.errstate(all="ignore"):
-        for _ in range(13):
-            columns = x[:, None] + 1j * TINY * np.eye(len(x))
-            F = system(columns)
-            defect = np.max(np.abs(F[:, 0].real))
-            found.append((np.append(1.0, x).reshape(m, 2), defect if defect < 1e8 else np.inf))
-            if not defect < 1e8:
-                break
-            x = x - np.linalg.solve(F.imag / TINY, F[:, 0].real)
-    return found
-
-
-def shooting(settings):
-    pieces = (1, 2, 4, 8, 16)[settings["pieces"]]
-    steps, single = shot(settings["growth"], pieces), shot(settings["growth"], 1)
-
-    def closed(steps):
-        return next((k for k, (_, defect) in enumerate(steps) if defect < 1e-8), -1)
-
-    starts, defect = steps[min(settings["step"], len(steps) - 1)]
-    gap = [x if np.isfinite(x) else -1.0 for x in (defect, steps[0][1])]
-    return {"starts": starts, "gap": gap, "found": [closed(steps), closed(single)]}
-
-
 REFERENCES = {
-    "shooting": shooting,
     "fragile": fragile,
     "transport": transport,
     "structure": structure,

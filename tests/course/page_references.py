@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flow_references import REFERENCES as FLOWS
 from layer_references import REFERENCES as LAYERS
 from model_references import REFERENCES as MODELS
 
@@ -274,6 +275,7 @@ def inner(states, factor):
 
 
 REFERENCES = {
+    **FLOWS,
     **LAYERS,
     **MODELS,
     "layer_parallel": layer_parallel,
