@@ -39,8 +39,8 @@ def promises(settings):
     states, jacobians = [u], []
     for _ in range(20):
         after = layer(states[-1][:, :, None] + directions)
-        states.append(after[:, :, 0].real)
-        jacobians.append(after[:, :, 1:].imag / TINY)
+        states.append(np.real(after[:, :, 0]))
+        jacobians.append(np.imag(after[:, :, 1:]) / TINY)
     p = v / np.linalg.norm(v, axis=1, keepdims=True)
     slopes = [np.linalg.norm(p, axis=1)]
     for J in jacobians[::-1]:
