@@ -3,14 +3,15 @@ import { median, norm, random, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 import { STEP } from "../../lib/schemes.mjs";
 
-// Four units, 20 layers of length 1/2 that share their weights, 12 draws. A state carries the four columns of its derivative.
-const H = 0.5, LAYERS = 20, DRAWS = 12, S = [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]];
+// Four units, 20 layers of length 1/2 that share their weights, 8 draws. A state carries the four columns of its derivative.
+const H = 0.5, LAYERS = 20, DRAWS = 8, S = [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]];
 const DYNAMICS = [["plain", "plain layers, tanh(Ku + b)"], ["antisymmetric", "antisymmetric layers, K − K′ for K"], ["hamiltonian", "Hamiltonian layers"], ["parabolic", "parabolic layers, −K′tanh(Ku + b)"]];
 const SCHEMES = [["euler", "Euler"], ["heun", "Heun"], ["rk4", "RK4"], ["verlet", "Verlet (Hamiltonian only)"]];
 export const scheme = ({ dynamics, scheme: name }) => (name === "verlet" && dynamics !== "hamiltonian" ? "heun" : name);
 
 const DRAWN = range(DRAWS).map((i) => { const rng = random(i + 1); return { K: range(4).map(() => rng.normals(4)), b: rng.normals(4).map((x) => 0.1 * x), u: rng.normals(4).map((x) => 0.5 * x), v: rng.normals(4) }; });
-const apply = (K, x) => K.map((row) => row.reduce((s, k, j) => s + k * x[j], 0)), back = (K, y) => K[0].map((_, j) => K.reduce((s, row, i) => s + row[j] * y[i], 0));
+function apply(K, x) { const out = []; for (const row of K) { let s = 0; for (let j = 0; j < x.length; j++) s += row[j] * x[j]; out.push(s); } return out; }
+function back(K, y) { const out = []; for (let j = 0; j < K[0].length; j++) { let s = 0; for (let i = 0; i < y.length; i++) s += K[i][j] * y[i]; out.push(s); } return out; }
 const square = (K, from, size) => [0, 1].map((i) => [0, 1].map((j) => size * K[from + i][j])); // two 2 x 2 blocks of the draw
 
 // For each dynamics: u -> [right-hand side, v -> its derivative times v].
@@ -79,7 +80,7 @@ export const page = {
     why: "RK4's energy error is small in each step and adds up without end. Verlet's steps conserve another energy exactly, or nearly so, which is close to the right one: the error swings and stays.",
   },
   sentence: [
-    "Take [[dynamics]] with [[scheme]] steps and weights of size [[size]], 20 layers of length ½, 12 draws. Between the last and the first layer a slope is multiplied by something between {{least}} and {{most}}. {{promise}}",
+    "Take [[dynamics]] with [[scheme]] steps and weights of size [[size]], 20 layers of length ½, 8 draws. Between the last and the first layer a slope is multiplied by something between {{least}} and {{most}}. {{promise}}",
   ],
   breaks: [
     { label: "The Hamiltonian promise", patch: { dynamics: "hamiltonian", scheme: "verlet", size: 0.6 }, why: "The energy stays within some percent for ever, and $J'SJ = S$ to rounding: no direction can shrink unless another one grows as much." },
@@ -160,8 +161,8 @@ print(np.linalg.norm(columns[0].real), np.linalg.norm(columns[1:].imag / 1e-30 @
   codeNote: "For the first draw it prints the norm of the last state and the norm of the slope in the first layer.",
   prints: (n) => [norm(n.runs[0].states.at(-1)), n.runs[0].slopes[0]],
   exercises: [
-    { ask: "Of all pairs of these dynamics and schemes, with $h=\\tfrac12$ and weights of size 1: how many satisfy $J'SJ = S$ to ten digits?", input: "pairs", right: 1, wrong: 4,
-      check: ({ answer }) => { const count = DYNAMICS.flatMap(([dynamics]) => SCHEMES.filter(([name]) => name !== "verlet" || dynamics === "hamiltonian").map(([name]) => compute({ dynamics, scheme: name, size: 1 }))).filter((n) => n.symplectic < 1e-10).length; return { passed: answer === count, say: answer === count ? "Passed: Hamiltonian layers with Verlet's steps, and no other pair." : "Go through the schemes with Hamiltonian layers and read the last claim." }; } },
+    { ask: "Of all pairs of these dynamics and schemes, with $h=\\tfrac12$ and weights of size ½: how many satisfy $J'SJ = S$ to ten digits?", input: "pairs", right: 1, wrong: 4,
+      check: ({ answer }) => { const count = DYNAMICS.flatMap(([dynamics]) => SCHEMES.filter(([name]) => name !== "verlet" || dynamics === "hamiltonian").map(([name]) => compute({ dynamics, scheme: name, size: 0.5 }))).filter((n) => n.symplectic < 1e-10).length; return { passed: answer === count, say: answer === count ? "Passed: Hamiltonian layers with Verlet's steps, and no other pair." : "Go through the schemes with Hamiltonian layers and read the last claim." }; } },
     { ask: "Parabolic layers with $|K| = 3$, by Euler. Up to which step is it certain that no slope grows?", input: "h =", right: 0.2222, wrong: 0.6667,
       check: ({ answer }) => ({ passed: Math.abs(answer - 2 / 9) < 0.003, say: Math.abs(answer - 2 / 9) < 0.003 ? "Passed: the eigenvalues of $I - hK'DK$ lie between $1 - h|K|^2$ and 1." : Math.abs(answer - 2 / 3) < 0.01 ? "$K$ occurs twice: the eigenvalues go with $|K|^2$." : "Ask for $1 - h|K|^2 \\ge -1$." }) },
   ],
@@ -171,6 +172,6 @@ print(np.linalg.norm(columns[0].real), np.linalg.norm(columns[1:].imag / 1e-30 @
     "C. Galimberti, L. Furieri, L. Xu and G. Ferrari-Trecate, Hamiltonian deep neural networks guaranteeing nonvanishing gradients by design, *IEEE Transactions on Automatic Control* 68 (2023).",
     "In numdl: `numdl experiment run gradients-and-dynamics` and `energy-conservation`.",
   ],
-  trials: DYNAMICS.flatMap(([dynamics]) => SCHEMES.filter(([name]) => name !== "verlet" || dynamics === "hamiltonian").flatMap(([name]) => [0.5, 1.7].map((size) => ({ dynamics, scheme: name, size })))),
+  trials: DYNAMICS.flatMap(([dynamics]) => SCHEMES.filter(([name]) => name !== "verlet" || dynamics === "hamiltonian").flatMap(([name]) => (name === "heun" ? [0.5] : [0.5, 1.7]).map((size) => ({ dynamics, scheme: name, size })))),
   compare: (n) => ({ slopes: n.runs.map((one) => one.slopes), states: n.runs.map((one) => one.states.at(-1)), second: n.runs.map((one) => one.drift ?? one.size) }),
 };
