@@ -19,7 +19,7 @@ def products(settings):
 
     directions = np.eye(4).reshape(4, 2, 2)
     forwards = [units(K + 1j * TINY * V)[-1].imag / TINY for V in directions]
-    back = [w @ np.tanh(K @ y + b + 1j * TINY * e).imag / TINY for e in np.eye(2)]
+    back = [np.imag(w @ np.tanh(K @ y + b + 1j * TINY * e)) / TINY for e in np.eye(2)]
     m, d, q, n = settings["width"], 784, 10, 1000
 
     def product(rows, inner, columns):
@@ -148,7 +148,7 @@ def hill(bend):
     def B(t):
         return bend * (np.tanh(3 * t + 2) - np.tanh(3 * t - 2) - 1)
 
-    return B, lambda t: B(t + 1j * TINY).imag / TINY
+    return B, lambda t: np.imag(B(t + 1j * TINY)) / TINY
 
 
 def nearest(bend, x):
@@ -156,7 +156,7 @@ def nearest(bend, x):
     B, slope = hill(bend)
     t = np.linspace(x[0] - 4, x[0] + 4, 1601)
     t = t[np.argmin((t - x[0]) ** 2 + (B(t) - x[1]) ** 2)]
-    t = optimize.brentq(lambda t: t - x[0] + (B(t) - x[1]) * slope(t), t - 0.01, t + 0.01, xtol=1e-15, rtol=1e-14)
+    t = optimize.brentq(lambda t: t - x[0] + (B(t) - x[1]) * slope(t), t - 0.01, t + 0.01, xtol=1e-15)
     return np.array([t, B(t), np.hypot(t - x[0], B(t) - x[1])])
 
 
@@ -181,7 +181,7 @@ def fragile(settings):
         t = 0.01 * np.arange(401)
         signs = np.sign(score(x[:, None] + t * d[:, None]))
         k = np.argmax(signs != signs[0])
-        return optimize.brentq(lambda t: score(x + t * d), t[k - 1], t[k], xtol=1e-15, rtol=1e-14) if k else 0.0
+        return optimize.brentq(lambda t: score(x + t * d), t[k - 1], t[k], xtol=1e-15) if k else 0.0
 
     s, g, best = score(x), gradient(x), nearest(bend, x)
     cosine = -np.sign(s) * (best[:2] - x) @ g / (np.linalg.norm(g) * best[2])

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flow_references import REFERENCES as FLOWS
 from layer_references import REFERENCES as LAYERS
 from model_references import REFERENCES as MODELS
 from page_references_linear import LINEAR
@@ -278,6 +279,7 @@ def inner(states, factor):
 REFERENCES = {
     **LINEAR,
     **TRAINING,
+    **FLOWS,
     **LAYERS,
     **MODELS,
     "layer_parallel": layer_parallel,

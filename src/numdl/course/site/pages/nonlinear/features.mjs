@@ -31,7 +31,7 @@ export const page = {
   controls: {
     width: { kind: "slider", label: "units", min: 1, max: MOST, value: 4, play: 450, show: String },
     activation: { kind: "choice", label: "activation", options: KINDS, value: "tanh" },
-    size: { kind: "slider", label: "size of the weights", min: 0.03, max: 10, log: true, value: 1.5, step: 0.05, show: (x) => say(x, 2) },
+    size: { kind: "slider", label: "size of the weights", min: 0.01, max: 10, log: true, value: 1, step: 0.05, show: (x) => say(x, 2) },
   },
   hidden: { seed: 3 },
   guess: {

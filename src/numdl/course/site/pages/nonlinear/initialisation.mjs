@@ -49,8 +49,9 @@ function compute({ network, gain, layers: n, seed }) {
   return { n, forwards, backwards, last: [...states[n]].sort((a, b) => a - b), alive: passed.filter((x) => x > 0.01).length, law: law(network, gain, n, norm(start) ** 2 / M) };
 }
 
-// |K3 K2 K1 y| / |y| for 100 units: the median of 20 draws.
-export const product = (draw) => median(range(20).map((seed) => { const rng = random(seed), y = rng.normals(100); let u = y; for (let j = 0; j < 3; j++) u = u.map(() => { let t = 0; for (let i = 0; i < 100; i++) t += draw(rng) * u[i]; return t; }); return norm(u) / norm(y); }));
+// |K3 K2 K1 y| / |y| for 100 units with weights uniform on +-1/2: the median of 20 draws, made when it is asked for.
+let made = null;
+const product = () => (made ??= median(range(20).map((seed) => { const rng = random(seed), y = rng.normals(100); let u = y; for (let j = 0; j < 3; j++) u = u.map(() => { let t = 0; for (let i = 0; i < 100; i++) t += (rng.uniform() - 0.5) * u[i]; return t; }); return norm(u) / norm(y); })));
 
 const within = (x, factor) => x <= factor && x >= 1 / factor;
 const right = (gain) => ({ linear: "$g = 1$", relu: "$g = \\sqrt 2$", tanh: gain > 1 ? "a smaller $g$: above 1 tanh bounds the states, and nothing bounds the slopes" : gain < 1 ? "a larger $g$, but above 1 the slopes explode" : "fewer layers: at $g=1$ a signal fades slowly, below it faster, and above it the slopes explode", resnet: "shorter steps: with $h=1$ each layer adds as much as all of $h = 1/n$ together", residual: "a smaller $g$" });
@@ -147,7 +148,7 @@ print(np.linalg.norm(u) / start, np.linalg.norm(p) / end)
   prints: (n) => [n.forwards.at(-1), n.backwards[0]],
   exercises: [
     { ask: "Three linear layers of 100 units, weights uniform between $-0.5$ and $0.5$. By what factor do they multiply a norm? Work it out before you let 20 draws decide.", input: "factor", right: 24, wrong: 125,
-      check: ({ answer }) => { const found = product((rng) => rng.uniform() - 0.5), passed = Math.abs(answer / found - 1) < 0.1; return { passed, say: passed ? `Passed: the median of 20 draws is ${say(found)}. $s = 1/\\sqrt{12}$, and $(10/\\sqrt{12})^3 = 24$. On $\\pm0.05$ it would be 0.024.` : Math.abs(answer / 125 - 1) < 0.1 ? "You took 0.5 for the standard deviation. It is $0.5/\\sqrt3$." : "A uniform number on $\\pm a$ has the standard deviation $a/\\sqrt3$; each layer multiplies by $s\\sqrt{100}$." }; } },
+      check: ({ answer }) => { const found = product(), passed = Math.abs(answer / found - 1) < 0.1; return { passed, say: passed ? `Passed: the median of 20 draws is ${say(found)}. $s = 1/\\sqrt{12}$, and $(10/\\sqrt{12})^3 = 24$. On $\\pm0.05$ it would be 0.024.` : Math.abs(answer / 125 - 1) < 0.1 ? "You took 0.5 for the standard deviation. It is $0.5/\\sqrt3$." : "A uniform number on $\\pm a$ has the standard deviation $a/\\sqrt3$; each layer multiplies by $s\\sqrt{100}$." }; } },
     { ask: "Relu layers of 200 units. Which standard deviation of the weights keeps the norm?", input: "s =", right: 0.1, wrong: 0.0707,
       check: ({ answer }) => { const passed = Math.abs(answer - 0.1) < 0.002; return { passed, say: passed ? "Passed: $\\sqrt{2/200} = 0.1$." : Math.abs(answer - 0.0707) < 0.002 ? "That is for linear layers. Relu halves the mean square." : "Half of $m s^2$ must be one." }; } },
   ],
