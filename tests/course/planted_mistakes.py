@@ -52,4 +52,76 @@ MISTAKES = {
             ],
         ),
     ],
+    "choose_alpha": [
+        ("alpha against n alpha", [("alphas[:, None]", "len(A) * alphas[:, None]")]),
+        ("alpha against n alpha", [("alphas[:, None]) * (U.T", "alphas[:, None] / len(A)) * (U.T")]),
+        ("trace of the wrong matrix", [("(n - phi.sum", "(len(s) - phi.sum")]),
+        ("trace of the wrong matrix", [("(n - phi.sum", "(n - (phi**2).sum")]),
+        (
+            "trace of the wrong matrix",
+            [("(n - phi.sum(axis=1))", "(n - np.sum(1 / (s**2 + alphas[:, None]), axis=1))")],
+        ),
+        (
+            "minimum at the edge of the grid",
+            [("np.linalg.norm(A, 2) ** 2 * np.geomspace(1e-13, 10, 200)", "np.logspace(-3, 3, 100)")],
+        ),
+        (
+            "minimum at the edge of the grid",
+            [("np.linalg.norm(A, 2) ** 2 * np.geomspace(1e-13, 10, 200)", "np.logspace(-16, -12, 100)")],
+        ),
+    ],
+    "varpro": [
+        ("value without the penalty", [(" + alpha / 2 * w @ w", "")]),
+        (
+            "derivative of the head added",
+            [
+                (
+                    "    return value, gradient",
+                    "    E = 1e-5 * np.eye(2)\n"
+                    "    D = [(head(theta + e, t, c, alpha) - head(theta - e, t, c, alpha)) / 2e-5 for e in E]\n"
+                    "    return value, gradient + np.array(D) @ (F.T @ r) / len(t)",
+                )
+            ],
+        ),
+        ("alpha against n alpha", [("np.sqrt(n * alpha)", "np.sqrt(alpha)")]),
+        ("head without the penalty", [("np.sqrt(n * alpha)", "0")]),
+        ("inexact head accepted", [('        raise ValueError("w is not the minimiser")', "        pass")]),
+        (
+            "stopped early",
+            [
+                (
+                    "    for _ in range(40):\n        r = projected(theta)\n",
+                    "    w = head(theta, t, c, 0.0)\n    for _ in range(2):\n"
+                    "        F = np.exp(-np.outer(t, theta))\n        J = np.hstack([-t[:, None] * F * w, F])\n"
+                    "        step = np.linalg.lstsq(J, c - F @ w, rcond=None)[0]\n"
+                    "        theta, w = theta + step[:2], w + step[2:]\n"
+                    "    for _ in range(0):\n        r = projected(theta)\n",
+                )
+            ],
+        ),
+    ],
+    "sgd": [
+        ("index ignored", [("slopes(p, rows)", "slopes(p, np.arange(n))")]),
+        ("remainder dropped", [("range(0, n, batch)", "range(0, n - batch + 1, batch)")]),
+        ("sum instead of mean", [(".mean(axis=0)", ".sum(axis=0)")]),
+        ("last piece divided by the full batch", [(".mean(axis=0)", ".sum(axis=0) / batch")]),
+        (
+            "one order for all epochs",
+            [("        places = order()\n", ""), ("    found = [p]\n", "    found = [p]\n    places = order()\n")],
+        ),
+        ("rate times 1 - momentum", [("- rate * g", "- (1 - momentum) * rate * g")]),
+        (
+            "velocity forgotten at each epoch",
+            [("        places = order()\n", "        places = order()\n        v = 0 * v\n")],
+        ),
+    ],
+    "sweeps": [
+        ("sign of the adjoint", [("(rho * v - p)", "(rho * v + p)")]),
+        ("hold in the wrong term", [(" / (1 + rho)", "")]),
+        ("hold in the wrong term", [("(rho * v - p)", "(-p)")]),
+        ("slope before the layer", [("    p[-1] = last\n", "    p[-1] = (1 + h * a) * last\n")]),
+        ("h counted twice", [("(rho * v - p)", "(rho * v - h * p)")]),
+        ("h counted twice", [("    return np.array(v)", "    return np.array(v) / h")]),
+        ("slope carried back unchanged", [("(1 + h * a) * p[k]", "p[k]")]),
+    ],
 }

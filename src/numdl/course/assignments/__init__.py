@@ -20,7 +20,11 @@ __all__ = ["REGISTRY", "check", "find"]
 REGISTRY: dict[str, str] = {
     "softmax": "numdl.course.assignments.linear.softmax",
     "cgls": "numdl.course.assignments.linear.cgls",
+    "choose_alpha": "numdl.course.assignments.linear.choose_alpha",
     "layer": "numdl.course.assignments.nonlinear.layer",
+    "varpro": "numdl.course.assignments.nonlinear.varpro",
+    "sgd": "numdl.course.assignments.nonlinear.sgd",
+    "sweeps": "numdl.course.assignments.dynamics.sweeps",
 }
 """Name to module; a module is imported when it is first asked for."""
 
