@@ -124,4 +124,81 @@ MISTAKES = {
         ("h counted twice", [("    return np.array(v)", "    return np.array(v) / h")]),
         ("slope carried back unchanged", [("(1 + h * a) * p[k]", "p[k]")]),
     ],
+    "newton": [
+        ("simple decrease only", [("start + c * t * slope and", "start and")]),
+        ("step not reset", [("-g, c, 1.0)", "-g, c, t)")]),
+        ("exact inner solves", [("-g, forcing)", "-g, 1e-11)")]),
+        (
+            "exact inner solves",
+            [
+                (
+                    "cg(lambda v, p=p: product(p, v), -g, forcing)",
+                    "np.linalg.solve(np.array([product(p, e) for e in np.eye(len(p))]), -g)",
+                )
+            ],
+        ),
+        ("no gradient stop", [("np.linalg.norm(g) <= tol:", "False:")]),
+        ("uphill", [("p, g, -g, c, 1.0)", "p, g, g, c, 1.0)"), ("p = p - t * g", "p = p + t * g")]),
+    ],
+    "antisymmetric": [
+        ("each pair of weights twice", [("h * (G - G.T)[UPPER]", "2 * h * (G - G.T)[UPPER]")]),
+        ("each pair of weights twice", [("h * (G - G.T)[UPPER]", "h * ((G - G.T) / 2)[UPPER]")]),
+        ("h missing in the gradient", [("h * (G - G.T)", "(G - G.T)"), ("GB[k] = h * d", "GB[k] = d")]),
+        ("adjoint marched with new states", [("antisymmetric(W[k]), states[k]", "antisymmetric(W[k]), states[k + 1]")]),
+        ("transpose lost", [("h * A.T @ d", "h * A @ d")]),
+        ("symmetric instead of antisymmetric", [("return A - A.T", "return A + A.T"), ("(G - G.T)", "(G + G.T)")]),
+        ("stages weighted wrongly", [("h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)", "h / 4 * (k1 + k2 + k3 + k4)")]),
+        ("stages weighted wrongly", [("h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)", "h * k1")]),
+    ],
+    "parareal": [
+        ("coarse correction with old states", [("F[k] + coarse(U[k], k) - C[k]", "F[k]")]),
+        ("cycle counted twice", [("cycles * (m + K)", "2 * cycles * (m + K)")]),
+        (
+            "cycle counted twice",
+            [
+                ("for _ in range(cycles):", "for cycle in range(2 * cycles):"),
+                ("        found.append(U.copy())", "        if cycle % 2:\n            found.append(U.copy())"),
+            ],
+        ),
+        (
+            "fine marches from new states",
+            [
+                ("        F = [fine(U[k], k) for k in range(K)]\n", ""),
+                ("F[k] + coarse(U[k], k) - C[k]", "fine(U[k], k)"),
+            ],
+        ),
+        ("fine marches from new states", [("(m + K)", "(K * m + K)")]),
+        ("coarse steps not counted", [("K + cycles * (m + K)", "K + cycles * m")]),
+        ("coarse steps not counted", [("K + cycles * (m + K)", "cycles * (m + K)")]),
+    ],
+    "convolution": [
+        (
+            "correlation for convolution",
+            [("theta[0] * p[2:] + theta[1] * p[1:-1] + theta[2] * p[:-2]", "np.correlate(p, theta, 'valid')")],
+        ),
+        (
+            "correlation for convolution",
+            [("[u @ p[2:], u @ p[1:-1], u @ p[:-2]]", "[u @ p[:-2], u @ p[1:-1], u @ p[2:]]")],
+        ),
+        ("border wrapped around", [('"constant"', '"wrap"'), ('"symmetric"', '"wrap"')]),
+        ("conjugate lost", [("border).T @ u", "border) @ u")]),
+        ("conjugate lost", [("theta[1], theta[2], theta[0]", "theta[1], theta[0], theta[2]")]),
+    ],
+    "graph": [
+        ("factor 2", [(" / 2\n\n\ndef parts", "\n\n\ndef parts")]),
+        ("not symmetrised", [("return np.maximum(W, W.T)", "return W")]),
+        ("only mutual neighbours", [("np.maximum(W, W.T)", "np.minimum(W, W.T)")]),
+        ("edges counted instead of weights", [("np.diag(W.sum(axis=1))", "np.diag((W > 0).sum(axis=1))")]),
+        ("first eigenvector", [("[1][:, 1]", "[1][:, 0]")]),
+        (
+            "labels not held",
+            [
+                ("    f[rows] = values\n", "    f[rows] = 1\n"),
+                (
+                    "    f[free] = np",
+                    "    return np.linalg.solve(L + np.diag(f), np.bincount(rows, values, len(W)))\n    f[free] = np",
+                ),
+            ],
+        ),
+    ],
 }
