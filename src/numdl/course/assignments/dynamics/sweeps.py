@@ -34,7 +34,8 @@ def build(
 
     def matrix(a: float, h: float, N: int) -> np.ndarray:
         """Row k: how the controls before layer k move the state there."""
-        return np.array([[h * (1 + h * a) ** (k - 1 - j) if j < k else 0.0 for j in range(N)] for k in range(N + 1)])
+        behind = np.arange(N + 1)[:, None] - np.arange(N) - 1
+        return np.where(behind >= 0, h * (1 + h * a) ** np.maximum(behind, 0.0), 0.0)
 
     def forwards(a: float, h: float, u0: float, v: np.ndarray) -> Any:
         N = len(v)

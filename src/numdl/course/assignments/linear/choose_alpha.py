@@ -13,7 +13,7 @@ import numpy as np
 from numdl.course.assignments.task import Check, Data, Function, Functions, Mistake, Task, Values, close, holds
 
 ROWS, UNKNOWNS, DRAWS = 60, 24, 20
-WIDE = np.geomspace(1e-15, 1e3, 181)
+WIDE = np.geomspace(1e-14, 1e-2, 121)
 
 
 def draw(rng: np.random.Generator) -> Data:
@@ -53,25 +53,28 @@ def build(
 
     def choose(A: np.ndarray, b: np.ndarray) -> Any:
         alphas = WIDE if grid is None else np.geomspace(*grid, 61)
-        return alphas[_scores(A, b, alphas, weights(A, np.ones(1))[0], trace).argmin()]
+        return alphas[_scores(_svd(A), b, weights(A, alphas), trace).argmin()]
 
     return {"path": path, "gcv": gcv, "choose": choose}
 
 
-def _scores(A: np.ndarray, b: np.ndarray, alphas: np.ndarray, weight: float = 1.0, trace: str = "influence") -> Any:
+def _svd(A: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.linalg.svd(A, full_matrices=False)
+
+
+def _scores(svd: Any, b: np.ndarray, alphas: np.ndarray, trace: str = "influence") -> Any:
     """GCV at many alphas from one decomposition."""
-    n, d = A.shape
-    U, s, _ = np.linalg.svd(A, full_matrices=False)
-    phi = s**2 / (s**2 + weight * alphas[:, None])
+    U, s, Vt = svd
+    n, d = len(U), Vt.shape[1]
+    phi = s**2 / (s**2 + alphas[:, None])
     beta = U.T @ b
-    misfit = ((1 - phi) ** 2 * beta**2).sum(axis=1) + b @ b - beta @ beta
-    left = {"influence": n - phi.sum(axis=1), "unknowns": d - phi.sum(axis=1), "squared": n - (phi**2).sum(axis=1)}
-    left["inverse"] = n - (1 / (s**2 + weight * alphas[:, None])).sum(axis=1)
-    return n * misfit / left[trace] ** 2
+    misfit = (1 - phi) ** 2 @ beta**2 + b @ b - beta @ beta
+    traces = {"influence": phi, "unknowns": phi, "squared": phi**2, "inverse": 1 / (s**2 + alphas[:, None])}
+    return n * misfit / ((d if trace == "unknowns" else n) - traces[trace].sum(axis=1)) ** 2
 
 
-def _solutions(A: np.ndarray, b: np.ndarray, alphas: np.ndarray) -> np.ndarray:
-    U, s, Vt = np.linalg.svd(A, full_matrices=False)
+def _solutions(svd: Any, b: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+    U, s, Vt = svd
     return (s / (s**2 + alphas[:, None]) * (U.T @ b)) @ Vt
 
 
@@ -83,18 +86,18 @@ def _chosen(f: Functions, z: Data) -> np.ndarray:
 
 
 def _ratios(f: Functions, z: Data) -> Any:
-    ratios = []
+    ratios, svd = [], _svd(z.A)
     for alpha, b, truth in zip(_chosen(f, z), z.B, z.truths, strict=True):
-        best = np.linalg.norm(_solutions(z.A, b, WIDE) - truth, axis=1).min()
-        ratios.append(np.linalg.norm(_solutions(z.A, b, np.array([alpha]))[0] - truth) / best)
+        best = np.linalg.norm(_solutions(svd, b, WIDE) - truth, axis=1).min()
+        ratios.append(np.linalg.norm(_solutions(svd, b, np.array([alpha]))[0] - truth) / best)
     return np.array(ratios)
 
 
 def _edges(f: Functions, z: Data) -> dict[str, Any]:
     """Draws in which GCV is smaller to the left and to the right of the alpha that was chosen."""
-    sides = []
+    sides, svd = [], _svd(z.A)
     for alpha, b in zip(_chosen(f, z), z.B, strict=True):
-        lower = _scores(z.A, b, WIDE) < 0.98 * _scores(z.A, b, np.array([alpha]))
+        lower = _scores(svd, b, WIDE) < 0.98 * _scores(svd, b, np.array([alpha]))
         sides.append(((lower & (alpha > WIDE)).any(), (lower & (alpha < WIDE)).any()))
     # Values of GCV are not judged here; they tell a wrong search from the search of wrong values.
     values = f.gcv(z.A, z.B[0], z.alphas)
@@ -193,4 +196,5 @@ TASK = Task(
     ),
     tables=lambda z: {"A": z.A, "B": z.B, "alphas": z.alphas},
     answers=lambda f, z: {"X": f.path(z.A, z.B[0], z.alphas), "gcv": f.gcv(z.A, z.B[0], z.alphas)},
+    pairs=False,
 )
