@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["REGISTRY", "check", "find"]
 
 REGISTRY: dict[str, str] = {
-    "softmax": "numdl.course.assignments.linear.softmax",
+    "graph": "numdl.course.assignments.linear.graph",
     "cgls": "numdl.course.assignments.linear.cgls",
+    "choose_alpha": "numdl.course.assignments.linear.choose_alpha",
+    "softmax": "numdl.course.assignments.linear.softmax",
+    "newton": "numdl.course.assignments.linear.newton",
     "layer": "numdl.course.assignments.nonlinear.layer",
+    "convolution": "numdl.course.assignments.nonlinear.convolution",
+    "varpro": "numdl.course.assignments.nonlinear.varpro",
+    "sgd": "numdl.course.assignments.nonlinear.sgd",
+    "antisymmetric": "numdl.course.assignments.dynamics.antisymmetric",
+    "sweeps": "numdl.course.assignments.dynamics.sweeps",
+    "parareal": "numdl.course.assignments.dynamics.parareal",
 }
-"""Name to module; a module is imported when it is first asked for."""
+"""Name to module, in the order of the pages; a module is imported when it is first asked for."""
 
 
 def find(name: str) -> Task:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,9 +95,11 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_mat(path: Path) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
+        if sum(8 * math.prod(shape) for _, shape, _ in whosmat(path)) > LARGEST:
+            raise ValueError(f"unpacks to more than {LARGEST >> 20} MB, which no answer needs")
         return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
     except (NotImplementedError, ValueError, TypeError, KeyError, IndexError) as error:
         raise ValueError(f"{path.name}: is no .mat file that can be read ({error}). Save it with -v7.") from None

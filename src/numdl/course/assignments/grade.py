@@ -204,7 +204,8 @@ def grade_folder(folder: Path, *, name: str = "", rules: Rules | None = None) ->
     for path in paths:
         inside = path.relative_to(folder)
         student = inside.parts[0] if len(inside.parts) > 1 else _student(path.stem)
-        yield grade(path, student, name=name, rules=rules)._replace(file=inside.as_posix())
+        report = grade(path, student, name=name, rules=rules)
+        yield report._replace(student=_plain(student), file=_plain(inside.as_posix()))
 
 
 def _student(stem: str) -> str:

@@ -20,6 +20,8 @@ from numdl.course.assignments.task import Check, Data, Function, Functions, Judg
 
 SAME = 1e-6
 """Two programs with the same mistake agree to this, relative to the largest number."""
+ALIKE = ("shape", "MemoryError")
+"""Kinds of failures by which mistakes are known."""
 LOOSE = 1e-6
 """Answers from files may have been printed with few digits."""
 SHORT = "right to a few digits only"
@@ -43,7 +45,7 @@ def data_of(task: Task, student: str) -> Data:
     Returns:
         What ``task.draw`` makes of it.
     """
-    digest = hashlib.sha256(f"{task.name}\n{student.strip()}".encode()).digest()
+    digest = hashlib.sha256(f"{task.name}\n{student.strip()}".encode(errors="replace")).digest()
     return task.draw(np.random.default_rng(int.from_bytes(digest[:16], "big")))
 
 
@@ -128,6 +130,8 @@ def _rows(task: Task, checks: Sequence[Check], seen: Sequence[Seen], data: Data)
 
 def _looks_like(task: Task, check: Check, came: Seen, right: Seen, data: Data) -> list[tuple[str, str]]:
     """Names and reasons of the mistakes, or else of the pairs of mistakes, that give the numbers that came."""
+    if came.failure is not None and came.failure.kind not in ALIKE:
+        return []
 
     def seen(switches: Mapping[str, Any]) -> Seen:
         return observe(check.probe, callables(task, task.build(**switches)), data)
@@ -191,7 +195,7 @@ def _same(seen: Seen, variant: Seen) -> bool:
     """Whether two submissions look alike; failures do where they are wrong shapes, or of memory."""
     if seen.failure is not None or variant.failure is not None:
         kinds = [None if one.failure is None else (one.failure.kind, one.failure.detail) for one in (seen, variant)]
-        return kinds[0] == kinds[1] and kinds[0] is not None and kinds[0][0] in ("shape", "MemoryError")
+        return kinds[0] == kinds[1] and kinds[0] is not None and kinds[0][0] in ALIKE
     if set(seen.values) != set(variant.values):
         return False
     return all(_agree(came, variant.values[name]) for name, came in seen.values.items())

@@ -111,6 +111,8 @@ def complaint(path: Path, text: str, task: Task, allow: Sequence[str] | None) ->
 def _text(path: Path) -> str:
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path.name}: needs a file that ends in .py or .ipynb. For other languages: --answers.")
+    if not path.is_file():
+        raise ValueError(f"{path}: cannot be read, is no file. Check the name.")
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,8 @@ from numdl.course.assignments.process.wire import pack, receive, send, unpack
 
 KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH")
 """Of the environment; what else is in it is no business of a submission."""
+MOST_ENDS = 2
+"""A function that has ended its process so many times is not called again."""
 ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
 
 
@@ -55,6 +58,7 @@ class Remote:
         self._source, self._names, self._seconds, self._memory = source, list(names), seconds, memory
         self._process: subprocess.Popen[bytes] | None = None
         self._slow: set[str] = set()
+        self._ends: Counter[str] = Counter()
         self._folder = ""
 
     def __enter__(self) -> Remote:
@@ -110,6 +114,8 @@ class Remote:
     def _call(self, name: str, *args: Any) -> Any:
         if name in self._slow:
             raise Failure("time", f"{name} was not called again, after {self._seconds:g} s")
+        if self._ends[name] >= MOST_ENDS:
+            raise Failure("ended", f"{name} was not called again, after it ended its process {MOST_ENDS} times")
         if self._process is None:
             self.start()
         functions: dict[str, Callable[..., Any]] = {}
@@ -119,6 +125,7 @@ class Remote:
         except Failure as failure:
             if failure.kind == "time":
                 self._slow.add(name)
+            self._ends[name] += failure.kind == "ended"
             raise
         if "error" in answer:
             raise self._raised(answer["error"])

@@ -82,10 +82,10 @@ def attempt(run: Callable[[], Any]) -> dict[str, Any]:
 
 
 def limit_memory(limit: int) -> None:
-    """Refuse this process more memory than it has now and some.
+    """Refuse this process more memory than it has now and some, and files that are larger.
 
     Args:
-        limit: bytes that may be added.
+        limit: bytes that may be added, and bytes of a file.
     """
     try:
         import resource
@@ -97,6 +97,7 @@ def limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (held + limit, held + limit))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 if __name__ == "__main__":
