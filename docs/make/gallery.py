@@ -110,12 +110,24 @@ def _experiment(name: str, path: Path, folder: Path, pictures: Path) -> list[str
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture, copy)
         lines += [f"![{title}](../assets/pictures/{picture.name}){{ loading=lazy }}", ""]
-    lines += ["```", f"numdl experiment run {name}", "```"]
+    lines += ["```", f"numdl experiment run {name}{_settings(tree)}", "```"]
     if record.is_file():
         claims = json.loads(record.read_text(encoding="utf-8"))["claims"]
         lines += ["", '??? success "What the run found"', ""]
         lines += [f"    - {claim['sentence']}: **{claim['measured']}**" for claim in claims]
     return lines
+
+
+def _settings(tree: ast.Module) -> str:
+    """What may be set, with its defaults, as options of the command."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PARAMETERS":
+            declared = node.value
+            assert isinstance(declared, ast.Dict)
+            pairs = zip(declared.keys, declared.values, strict=True)
+            calls = {ast.literal_eval(key): value for key, value in pairs if key and isinstance(value, ast.Call)}
+            return "".join(f" --set {key}={ast.literal_eval(call.args[0]):g}" for key, call in calls.items())
+    return ""
 
 
 def _examples(pictures: Path) -> str:

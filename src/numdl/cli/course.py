@@ -39,12 +39,13 @@ def print_names() -> None:
     found = entries(course.REGISTRY, course.MINUTES)
     width = max((len(entry.name) for entry in found), default=0)
     lecture = None
+    print(f"{'':<{width + 2}}  CPU minutes, --quick and full")
     for entry in found:
         if entry.lecture != lecture:
-            print(f"{'' if lecture is None else chr(10)}{entry.lecture}")
+            print(f"\n{entry.lecture}" if lecture else entry.lecture)
             lecture = entry.lecture
-        minutes = "" if entry.minutes is None else f"{entry.minutes:.1f} min"
-        print(f"  {entry.name:<{width}}  {minutes:>8}  {entry.title}")
+        small, full = ("" if value is None else f"{value:.1f}" for value in entry.minutes)
+        print(f"  {entry.name:<{width}}  {small:>4} {full:>5}  {entry.title}")
 
 
 def print_experiment(name: str) -> None:

@@ -54,8 +54,35 @@ REGISTRY: dict[str, str] = {
 }
 """Name to module; a module is imported when it is first asked for."""
 
-MINUTES: dict[str, float] = {}
-"""CPU minutes of the full version on one core of a server, start and compilation included."""
+MINUTES: dict[str, tuple[float | None, float | None]] = {
+    "peaks": (0.3, None),
+    "swiss-roll": (0.3, None),
+    "bias-variance": (0.1, None),
+    "picard-condition": (0.1, None),
+    "semi-convergence": (0.1, None),
+    "choosing-alpha": (0.1, None),
+    "cross-validation": (0.1, None),
+    "cross-entropy": (0.1, None),
+    "newton-softmax": (0.3, None),
+    "inpainting": (0.1, None),
+    "random-features": (0.1, None),
+    "spectral-clustering": (0.1, None),
+    "universal-approximation": (0.3, None),
+    "extreme-learning": (0.2, None),
+    "non-convexity": (0.3, None),
+    "adversarial-examples": (0.4, None),
+    "plain-vs-residual": (0.2, None),
+    "loss-landscape": (0.4, None),
+    "training-peaks": (0.5, None),
+    "saa-sample-size": (0.2, None),
+    "slim-train": (0.4, None),
+    "inexact-varpro": (0.3, None),
+    "stability-toy": (0.1, None),
+    "spiral-ode": (0.5, None),
+    "sensitivity-vs-adjoint": (None, 0.5),
+}
+"""CPU minutes of the small and of the full version, start and compilation included, on one busy core; None where a
+version was not measured."""
 
 
 def names() -> dict[str, str]:

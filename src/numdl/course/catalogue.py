@@ -25,6 +25,9 @@ LECTURES = {
 TITLE = re.compile(r'^TITLE = (".*")$', re.MULTILINE)
 
 
+Minutes = tuple[float | None, float | None]
+
+
 class Entry(NamedTuple):
     """One experiment.
 
@@ -32,16 +35,16 @@ class Entry(NamedTuple):
         name: its key.
         lecture: a value of ``LECTURES``.
         title: one line.
-        minutes: CPU time of the full version, measured; None where it was not.
+        minutes: CPU time of the small and of the full version; None where it was not measured.
     """
 
     name: str
     lecture: str
     title: str
-    minutes: float | None
+    minutes: Minutes
 
 
-def entries(registry: Mapping[str, str], minutes: Mapping[str, float]) -> list[Entry]:
+def entries(registry: Mapping[str, str], minutes: Mapping[str, Minutes]) -> list[Entry]:
     """Every experiment, lecture by lecture.
 
     Args:
@@ -54,12 +57,12 @@ def entries(registry: Mapping[str, str], minutes: Mapping[str, float]) -> list[E
     Raises:
         ValueError: a module has no title in one line.
     """
-    found = [_entry(name, module, minutes.get(name)) for name, module in registry.items()]
+    found = [_entry(name, module, minutes.get(name, (None, None))) for name, module in registry.items()]
     order = list(LECTURES.values())
     return sorted(found, key=lambda entry: order.index(entry.lecture))
 
 
-def _entry(name: str, module: str, minutes: float | None) -> Entry:
+def _entry(name: str, module: str, minutes: Minutes) -> Entry:
     path = HERE.joinpath(*module.split(".")[2:]).with_suffix(".py")
     title = TITLE.search(path.read_text(encoding="utf-8"))
     if title is None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 TITLE = "Stability regions: forward Euler spirals out where RK4 and Verlet stay on the orbit"
 REGIONS = ("euler", "heun", "rk3", "rk4")
 ORBITS = ("euler", "rk4", "verlet", "implicit_midpoint")
-H, START = 0.5, (1.0, 0.0)
+START = (1.0, 0.0)
+PARAMETERS = {"h": Parameter(0.5, 0.01, 3.0, "length of a step of the orbits, in time")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, h: float = PARAMETERS["h"].default) -> Outcome:
     """Amplification over the complex plane and on the imaginary axis, and orbits with the same step size.
 
     Args:
         quick: shorter orbits and a coarser plane.
         random_state: not used, as nothing is random.
+        h: length of a step of the orbits, in time.
 
     Returns:
         Limits, energies, claims and figure.
@@ -56,7 +58,7 @@ def run(quick: bool, random_state: int) -> Outcome:
             name: np.asarray(amplification(get_scheme(name), 1j * fine, get_scheme(name).halves))
             for name in dict.fromkeys(REGIONS + ORBITS)
         }
-        orbits = {name: orbit(name, nt) for name in ORBITS}
+        orbits = {name: orbit(name, nt, h) for name in ORBITS}
     # Where all is kept, |R| is 1 up to rounding.
     limits = {
         name: float(fine[: np.argmax(np.append(values, np.inf) > 1 + 1e-9)].max(initial=0.0))
@@ -64,26 +66,27 @@ def run(quick: bool, random_state: int) -> Outcome:
     }
     energies = {name: np.log(np.cosh(way)).sum(axis=1) for name, way in orbits.items()}
     change = {name: float(np.max(np.abs(values / values[0] - 1))) for name, values in energies.items()}
-    numbers = {"h": H, "steps": nt, "stable_on_the_imaginary_axis": limits, "largest_change_of_energy": change}
+    numbers = {"h": h, "steps": nt, "stable_on_the_imaginary_axis": limits, "largest_change_of_energy": change}
     claims = [
         at_most("On the imaginary axis forward Euler is stable for h", limits["euler"], 0.0),
         at_most("RK3 misses its limit sqrt(3) by", abs(limits["rk3"] - 3**0.5), 2e-3),
         at_most("RK4 misses its limit sqrt(8) by", abs(limits["rk4"] - 8**0.5), 2e-3),
         at_most("Verlet misses its limit 2 by", abs(limits["verlet"] - 2.0), 2e-3),
-        at_least("With h = 0.5 forward Euler changes the energy by a factor of", change["euler"], 5.0),
+        at_least(f"With h = {h:g} forward Euler changes the energy by a factor of", change["euler"], 5.0),
         at_most("RK4 changes it by a share of", change["rk4"], 0.02 * nt / 100),
         at_most("Verlet changes it by a share of", change["verlet"], 0.1),
         at_most("The implicit midpoint rule changes it by a share of", change["implicit_midpoint"], 0.1),
     ]
-    return Outcome(numbers, claims, partial(_draw, real, imaginary, regions, orbits, energies))
+    return Outcome(numbers, claims, partial(_draw, h, real, imaginary, regions, orbits, energies))
 
 
-def orbit(scheme: str, nt: int) -> np.ndarray:
-    """States of the network at all times, by steps of size ``H``.
+def orbit(scheme: str, nt: int, h: float) -> np.ndarray:
+    """States of the network at all times, by steps of size h.
 
     Args:
         scheme: key of ``SCHEMES``.
         nt: number of steps.
+        h: length of a step, in time.
 
     Returns:
         ``[y, z]``, (nt + 1, 2).
@@ -96,10 +99,12 @@ def orbit(scheme: str, nt: int) -> np.ndarray:
     f = get_dynamics("hamiltonian").vector_field(get_activation("tanh"))
     weights = {"K": jnp.ones((1, 1, 1)), "b": jnp.zeros((1, 1))}
     march = jax.jit(partial(serial, get_scheme(scheme), f, BasisInTime(nt, 1, "legendre")))
-    return np.asarray(march(weights, jnp.asarray(START), 0.0, H))
+    return np.asarray(march(weights, jnp.asarray(START), 0.0, h))
 
 
-def _draw(real: np.ndarray, imaginary: np.ndarray, regions: dict, orbits: dict, energies: dict, figure: Figure) -> None:
+def _draw(
+    h: float, real: np.ndarray, imaginary: np.ndarray, regions: dict, orbits: dict, energies: dict, figure: Figure
+) -> None:
     """Edges of the stability regions, the orbits, and their energy over time."""
     from numdl.plots.canvas import BLUE, ORANGE, RED, logarithmic
 
@@ -108,13 +113,13 @@ def _draw(real: np.ndarray, imaginary: np.ndarray, regions: dict, orbits: dict, 
     for color, (name, values) in zip(colors, regions.items(), strict=True):
         left.contour(real, imaginary, values, levels=[1.0], colors=[color])
         left.plot([], [], color=color, label=name)
-    left.plot([0, 0], [-H, H], "x", color="black", label=f"h = {H:g} times eigenvalues")
+    left.plot([0, 0], [-h, h], "x", color="black", label=f"h = {h:g} times eigenvalues")
     left.set(title="|R(z)| = 1", xlabel="real part of z", ylabel="imaginary part of z", aspect="equal")
     for color, (name, way) in zip(colors, orbits.items(), strict=True):
         near = way[:60] if name == "euler" else way
         middle.plot(near[:, 0], near[:, 1], ".-", color=color, linewidth=0.6, markersize=3, label=name)
-        right.plot(H * np.arange(len(way)), energies[name], color=color, label=name)
-    middle.set(title=f"Orbits, h = {H:g}", xlabel="y", ylabel="z", aspect="equal")
+        right.plot(h * np.arange(len(way)), energies[name], color=color, label=name)
+    middle.set(title=f"Orbits, h = {h:g}", xlabel="y", ylabel="z", aspect="equal")
     logarithmic(right, np.concatenate(list(energies.values())))
     right.set(title="Energy", xlabel="t", ylabel="log cosh y + log cosh z")
     for axes in (left, middle, right):

@@ -15,22 +15,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.inverse_problems import phantom
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Inpainting: a penalty on the Laplacian fills the unseen half of an image"
-SEEN, LEVEL = 0.5, 0.01
+PARAMETERS = {
+    "noise": Parameter(0.01, 1e-4, 0.5, "standard deviation of a seen pixel, whose values are from 0 to 1"),
+    "seen": Parameter(0.5, 0.05, 0.95, "share of the pixels that are seen"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    noise: float = PARAMETERS["noise"].default,
+    seen: float = PARAMETERS["seen"].default,
+) -> Outcome:
     """Fill the image with both penalties, from products with the mask alone.
 
     Args:
         quick: a smaller image.
         random_state: seed of mask and noise.
+        noise: standard deviation of a seen pixel.
+        seen: share of the pixels that are seen.
 
     Returns:
         Errors, claims and figure.
@@ -41,18 +52,18 @@ def run(quick: bool, random_state: int) -> Outcome:
     n = 20 if quick else 40
     rng = np.random.default_rng(random_state)
     x = phantom(n).ravel()
-    seen = np.sort(rng.choice(n * n, int(SEEN * n * n), replace=False))
-    A = Mask(seen, n * n)
-    b = x[seen] + LEVEL * rng.standard_normal(len(seen))
+    known = np.sort(rng.choice(n * n, int(seen * n * n), replace=False))
+    A = Mask(known, n * n)
+    b = x[known] + noise * rng.standard_normal(len(known))
     penalties = {"Laplacian": ImageLaplacian((n, n)), "pixels": "identity"}
     found = {}
     for name, operator in penalties.items():
-        options = {"noise": LEVEL, "method": "hybrid-lsqr", "fit_intercept": False, "max_iter": 1000}
+        options = {"noise": noise, "method": "hybrid-lsqr", "fit_intercept": False, "max_iter": 1000}
         found[name] = TikhonovRegressor("discrepancy", operator, **options).fit(A, b)
     errors = {name: float(np.linalg.norm(m.coef_ - x) / np.linalg.norm(x)) for name, m in found.items()}
     numbers = {
         "pixels": n * n,
-        "seen": len(seen),
+        "seen": len(known),
         "relative_error": errors,
         "alpha": {name: m.alpha_ for name, m in found.items()},
         "iterations": {name: m.n_iter_ for name, m in found.items()},
@@ -62,7 +73,7 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_least("With a penalty on the pixels it is", errors["pixels"], 0.6),
     ]
     data = np.full(n * n, np.nan)
-    data[seen] = b
+    data[known] = b
     pictures = {"truth": x, "data (unseen in blue)": data}
     pictures |= {f"penalty on the {name}": m.coef_ for name, m in found.items()}
     return Outcome(numbers, claims, partial(_draw, pictures, n))

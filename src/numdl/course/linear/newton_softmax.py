@@ -16,21 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Newton against gradient descent on softmax regression: digits, from zero"
-ALPHA = 1e-4
+PARAMETERS = {"alpha": Parameter(1e-4, 1e-8, 1.0, "penalty on the weights, in units of the mean misfit")}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].default) -> Outcome:
     """Lower the same objective by all methods.
 
     Args:
         quick: fewer samples, classes and iterations.
         random_state: which samples.
+        alpha: penalty on the weights, in units of the mean misfit.
 
     Returns:
         Gaps, claims and figure.
@@ -38,10 +39,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _compare(*((100, 3, 40) if quick else (1500, 10, 400)), random_state)
+        return _compare(*((100, 3, 40) if quick else (1500, 10, 400)), random_state, alpha)
 
 
-def _compare(n: int, classes: int, iterations: int, seed: int) -> Outcome:
+def _compare(n: int, classes: int, iterations: int, seed: int, alpha: float) -> Outcome:
     import jax.numpy as jnp
     from sklearn.datasets import load_digits
 
@@ -53,7 +54,7 @@ def _compare(n: int, classes: int, iterations: int, seed: int) -> Outcome:
     pixels, labels = digits.data, digits.target
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(labels < classes))[:n]
     x, c = pixels[rows] / 16, np.eye(classes)[labels[rows]]
-    problem = linear_empirical(SOFTMAX, OperatorPenalty(jnp.asarray(ALPHA)), x, c, np.ones(n))
+    problem = linear_empirical(SOFTMAX, OperatorPenalty(jnp.asarray(alpha)), x, c, np.ones(n))
     start = jnp.zeros((classes, x.shape[1] + 1))
     methods = {
         "steepest descent": (SteepestDescent(tol=1e-12), iterations),
