@@ -43,9 +43,11 @@ def test_fit_predict_and_report(numdl, csv_file, tmp_path, model, target, kind):
 def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
     run = tmp_path / "run"
     words = ["--target", "price", "--target", "cost", "--model", "linear", "--alpha", "0.01", "--out", run]
+    words += ["--loss", "pseudo-huber"]
     result = numdl("fit", csv_file, *words)
     assert result.code == 0, result.err
-    assert load(run / "model.numdl").alpha_ == 0.01
+    model = load(run / "model.numdl")
+    assert model.alpha_ == 0.01 and model.loss == "pseudo-huber" and "rows lie far off" in model.status_.message
     assert "Criterion for alpha" not in (run / "report.html").read_text()
     finished = numdl("fit", csv_file, *words, "--resume")
     assert finished.code == 0 and "nothing to resume" in finished.out
@@ -55,6 +57,8 @@ def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
     ("words", "message"),
     [
         (["--model", "forest"], "unknown; use one of auto, resnet, mlp, single-layer, linear, random-features"),
+        (["--model", "random-features", "--loss", "pseudo-huber"], "--loss pseudo-huber: --model random-features has"),
+        (["--model", "linear", "--loss", "l1"], "--loss l1: needed is squared or pseudo-huber"),
         (["--model", "linear", "--width", "3"], "--width: --model linear has no such setting"),
         (["--model", "linear", "--time", "5"], "--time: --model linear has no such setting"),
         (["--model", "random-features", "--max-iter", "5"], "--max-iter: --model random-features has no such setting"),

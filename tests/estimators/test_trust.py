@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
@@ -19,6 +20,7 @@ from numdl.estimators import (
     AutoClassifier,
     KernelRegressor,
     LogisticClassifier,
+    RandomFeaturesClassifier,
     RandomFeaturesRegressor,
     SingleLayerClassifier,
     SingleLayerRegressor,
@@ -342,3 +344,24 @@ def test_weights_of_classes_are_weights_of_rows():
     assert np.mean(balanced.predict(x) == "high") > np.mean(LogisticClassifier(0.1).fit(x, labels).predict(x) == "high")
     with pytest.raises(ValueError, match=r"LogisticClassifier\(class_weight\).*Give 'balanced', or a dictionary"):
         LogisticClassifier(0.1, class_weight="even").fit(x, labels)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoClassifier(time_budget=0.01, random_state=0),
+        RandomFeaturesClassifier(20, scale=1.0, alpha=0.01, random_state=0),
+        SingleLayerClassifier(width=2, max_iter=3, n_restarts=1, random_state=0),
+    ],
+)
+def test_every_classifier_has_weights_of_classes(model):
+    x, y, _ = uneven(30)
+    labels = np.where(y > 1.6, "high", "low")
+    factors = np.where(labels == "high", 3.0, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = clone(model).fit(x, labels, sample_weight=factors).predict_proba(x)
+        found = clone(model).set_params(class_weight={"high": 3.0}).fit(x, labels).predict_proba(x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"\(class_weight\): 'hihg' is no label of y, which holds 'high', 'low'"):
+        clone(model).set_params(class_weight={"hihg": 3.0}).fit(x, labels)

@@ -91,7 +91,7 @@ def test_rows_of_one_certainty_stay_together_whatever_their_order():
     p = np.tile([0.75, 0.25], (80, 1))
     label = np.repeat([0, 1], [60, 20])
     by_order = np.mean([abs(0.75 - np.mean(part == 0)) for part in np.array_split(label, 5)])
-    assert by_order > 0.3  # the mutant: groups that are always right, and one that never is
+    assert by_order > 0.25  # the mutant: groups that are always right, and one that never is
     assert certainty_groups(p, label).error < 1e-12
     assert certainty_groups(p[:2], np.array([0, 1]), np.array([60.0, 20.0])).error < 1e-12  # counted rows
     assert np.isclose(certainty_groups(p[:2], np.array([0, 1]), np.array([20.0, 60.0])).error, 0.5)

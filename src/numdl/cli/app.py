@@ -105,6 +105,9 @@ def fit(
         ),
     ] = None,
     alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
+    loss: Annotated[
+        str, typer.Option(help="squared, or pseudo-huber where some targets hold gross errors.", metavar="NAME")
+    ] = "squared",
     restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
     max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.", metavar="INT")] = None,
     dtype: Annotated[
@@ -164,6 +167,7 @@ def fit(
         damping=damping,
         scheme=scheme,
         alpha=number_or_auto("--alpha", alpha, float),
+        loss=loss,
         restarts=number_or_auto("--restarts", restarts, int),
         max_iter=max_iter,
         dtype=dtype,

@@ -55,6 +55,10 @@ def check_model(options: FitOptions) -> None:
     """
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
+    if options.loss != "squared" and options.model == RANDOM:
+        raise UserError(
+            f"numdl fit --loss {options.loss}: --model {RANDOM} has the squared one; use auto, linear or a network."
+        )
     missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}
     missing |= {KERNEL: (*_OF_NETWORKS, "width", "alpha"), AUTO: ()}
     for name in missing.get(options.model, _OF_NETWORKS):
@@ -75,7 +79,14 @@ def choose_model(options: FitOptions, found: Encoded, processes: int) -> str:
 
     Returns:
         A name of ``MODELS``.
+
+    Raises:
+        UserError: the loss is one of numbers, and the target holds classes.
     """
+    if options.loss != "squared" and found.encoder.task != "regression":
+        raise UserError(
+            f"numdl fit --loss {options.loss}: the target holds classes, which have no residuals; leave it out."
+        )
     if options.model != AUTO:
         return options.model
     of_networks = (name for name in (*_OF_NETWORKS, "width", "alpha") if name != "time")
@@ -139,7 +150,7 @@ def _linear(task: str, options: FitOptions) -> Any:
     from numdl.estimators import SoftmaxClassifier, TikhonovRegressor
 
     if task == "regression":
-        return TikhonovRegressor("gcv" if options.alpha is None else options.alpha, standardize=True)
+        return TikhonovRegressor("gcv" if options.alpha is None else options.alpha, standardize=True, loss=options.loss)
     alpha = "auto" if options.alpha is None else options.alpha
     return SoftmaxClassifier(alpha, random_state=options.seed)
 
@@ -157,14 +168,15 @@ def _kernel(task: str, options: FitOptions) -> Any:
 
     if task != "regression":
         raise UserError("numdl fit --model kernel: the target holds classes, this model predicts numbers; use resnet.")
-    return KernelRegressor(random_state=options.seed)
+    return KernelRegressor(loss=options.loss, random_state=options.seed)
 
 
 def _auto(task: str, options: FitOptions) -> Any:
     from numdl.estimators import AutoClassifier, AutoRegressor
 
-    kind = AutoRegressor if task == "regression" else AutoClassifier
-    return kind(time_budget=options.time, random_state=options.seed)
+    if task == "regression":
+        return AutoRegressor(time_budget=options.time, loss=options.loss, random_state=options.seed)
+    return AutoClassifier(time_budget=options.time, random_state=options.seed)
 
 
 def _divided(mesh: Any) -> dict[str, Any]:
@@ -186,6 +198,8 @@ def _network(prepared: Prepared, options: FitOptions, checkpoint: Path, progress
     with progress:
         progress.compiling()
         given = options.parameters()
+        if options.loss != "squared":
+            given["loss"] = options.loss
         if options.model == "mlp" and "width" in given:
             given["widths"] = given.pop("width")
         model: Any = kind(**given, checkpoint=str(checkpoint))

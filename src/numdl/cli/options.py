@@ -10,6 +10,9 @@ from typing import Any
 from numdl.cli.errors import UserError
 from numdl.data.table.feature import DATES, POLICIES
 
+LOSSES = ("squared", "pseudo-huber")
+"""Losses of regressors; the estimators have their own list, which takes longer to import."""
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -34,6 +37,7 @@ class FitOptions:
         damping: rate of damping of the flow, for dynamics that have one.
         scheme: name of the flow's time-stepping scheme.
         alpha: regularisation parameter.
+        loss: "squared" or "pseudo-huber".
         restarts: number of random starts.
         max_iter: iterations at most.
         dtype: "float64" or "float32".
@@ -75,6 +79,7 @@ class FitOptions:
     dates: str = "drop"
     weights: str | None = None
     split: str = "random"
+    loss: str = "squared"
 
     @property
     def group(self) -> str | None:
@@ -92,9 +97,11 @@ class FitOptions:
         Raises:
             UserError: a share is out of range, or a word is unknown.
         """
-        for name, word, words in (("missing", self.missing, POLICIES), ("dates", self.dates, DATES)):
+        known = (("missing", self.missing, POLICIES), ("dates", self.dates, DATES), ("loss", self.loss, LOSSES))
+        for name, word, words in known:
             if word not in words:
-                raise UserError(f"numdl fit --{name} {word}: needed is {', '.join(words[:-1])} or {words[-1]}.")
+                before = ", ".join(words[:-1])
+                raise UserError(f"numdl fit --{name} {word}: needed is {before} or {words[-1]}.")
         if self.split not in ("random", "time") and not self.group and not self.test_file:
             raise UserError(f"numdl fit --split {self.split}: needed is random, time, group:COLUMN or file:TEST.csv.")
         watched = self.validation or 0.0

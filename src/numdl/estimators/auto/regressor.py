@@ -49,6 +49,8 @@ class AutoRegressor(MixtureRegressor):
         target_transform: "log" to see positive targets by their logarithm, None as they are, "auto" by the logarithm
             where it is decisively more probable, see `numdl.estimators.kernels.logarithm`; each target for itself.
             Predictions are in units of the target whatever it is.
+        loss: "squared", or "pseudo-huber" where some targets hold gross errors: rows that a robust fit of processes
+            contradicts are left out, ``status_`` says how many; see ``numdl.estimators.kernels.gross``.
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
@@ -86,11 +88,13 @@ class AutoRegressor(MixtureRegressor):
         n_networks: int | str = "auto",
         time_budget: float | None = None,
         target_transform: str | None = "auto",
+        loss: str = "squared",
         random_state: Any = None,
     ) -> None:
         self.n_networks = n_networks
         self.time_budget = time_budget
         self.target_transform = target_transform
+        self.loss = loss
         self.random_state = random_state
 
     def _check(self) -> None:

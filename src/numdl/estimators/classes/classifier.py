@@ -27,7 +27,7 @@ from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.common.weights import class_factors, of_mean_one, sample_weights
+from numdl.estimators.common.weights import of_mean_one, sample_weights, with_class_weight
 from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
@@ -109,10 +109,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         rng, clock, notes = generator(name, self.random_state), Clock(self.time_budget, observe), []
         X, y = checked_table(self, call, X, y, y_numeric=False)
         self.classes_, codes = encode_labels(call, y)
-        weights = sample_weights(call, sample_weight, X)
-        if self.class_weight is not None:
-            weights = weights * class_factors(f"{name}(class_weight)", self.class_weight, y)
-        weights = of_mean_one(weights)
+        weights = of_mean_one(with_class_weight(self, sample_weights(call, sample_weight, X), y))
         require_classes(call, codes[weights > 0])
         gathered = gather(call, X, np.eye(len(self.classes_))[codes], weights, LARGEST, rng)
         notes += gathered.notes

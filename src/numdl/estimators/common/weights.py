@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from sklearn.utils import compute_sample_weight
 from sklearn.utils import validation as of_sklearn
 
+from numdl.checks import shown
 from numdl.estimators.common.intake import in_words
 
 if TYPE_CHECKING:
@@ -146,6 +148,26 @@ def in_relative_weights(state: TSQR, sums: Float[np.ndarray, " 5"]) -> TSQR:
     return state if unit in (0, factor) else state._replace(triangle=state.triangle * np.sqrt(factor / unit))
 
 
+def with_class_weight(estimator: Any, weights: Float[np.ndarray, " n"], y: Any) -> Float[np.ndarray, " n"]:
+    """Relative weights of rows times the factors of their classes.
+
+    Args:
+        estimator: has ``class_weight``.
+        weights: relative, (n,).
+        y: labels (n,).
+
+    Returns:
+        Relative weights, (n,).
+
+    Raises:
+        ValueError: ``class_weight`` is none, or names labels that y does not hold.
+    """
+    if estimator.class_weight is None:
+        return weights
+    call = f"{type(estimator).__name__}(class_weight)"
+    return sample_weights(call, weights * class_factors(call, estimator.class_weight, y), np.empty((len(weights), 1)))
+
+
 def class_factors(call: str, class_weight: Any, y: Any) -> np.ndarray:
     """Factor on the weight of each row by its class.
 
@@ -161,6 +183,12 @@ def class_factors(call: str, class_weight: Any, y: Any) -> np.ndarray:
         ValueError: it is none of these.
     """
     hint = "Give 'balanced', or a dictionary with a number >= 0 for each label."
+    if isinstance(class_weight, Mapping):
+        labels = set(np.asarray(y).tolist())
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown:
+            some = ", ".join(map(shown, sorted(labels, key=str)[:5])) + (" ..." if len(labels) > 5 else "")
+            raise ValueError(f"{call}: {shown(unknown[0])} is no label of y, which holds {some}. {hint}")
     try:
         factors = np.asarray(compute_sample_weight(class_weight, y), np.float64)
     except (TypeError, ValueError) as error:

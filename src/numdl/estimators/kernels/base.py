@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
@@ -19,10 +20,12 @@ from numdl.estimators.common.intake import checked_table, require_near
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.weights import of_mean_one, sample_weights, typical_noise
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
+from numdl.estimators.kernels.gross import GrossErrors, gross_errors
 from numdl.estimators.kernels.logarithm import ASKED as ASKED_FOR_LOGARITHM
 from numdl.estimators.kernels.logarithm import Choice, choose, in_units, viewed
 from numdl.estimators.kernels.mixture import (
@@ -42,6 +45,13 @@ from numdl.export import CannotExport
 ASKED = LARGEST
 """Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
 
+UNSETTLED = {
+    "max_iter": "The search for members had not settled; give other starts by random_state, or more rows.",
+    "time_budget": "The time was over before all was tried; raise time_budget.",
+    "interrupted": "The search was interrupted; fit again to finish it.",
+}
+"""What a status that is no success means, where no note says it."""
+
 SLOPES = 2000
 """Rows at most whose slopes tell how relevant an input is."""
 
@@ -54,10 +64,12 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
     random_state: Any
     time_budget: float | None = None
     target_transform: str | None
+    loss: str
     _typical = 1.0
 
     def _check(self) -> None:
         """Refuse parameters that cannot be used."""
+        checks.choice(type(self).__name__, "loss", self.loss, LOSSES)
         if self.target_transform is not None:
             checks.choice(type(self).__name__, "target_transform", self.target_transform, ("auto", "log"))
 
@@ -98,7 +110,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         most = len(X) if self._all_rows else LARGEST
         c = np.asarray(y, np.float64).reshape(len(X), -1)
         choice = choose(call, self.target_transform, X, c, weights)
-        self.logarithm_ = choice.logarithm
+        self.logarithm_, robust = choice.logarithm, None
+        if self.loss != "squared":
+            robust = gross_errors(call, X, viewed(c, choice.logarithm), weights, copy.deepcopy(rng), clock)
+            weights = of_mean_one(robust.held)
         table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
         found, notes = [], table.notes
@@ -110,9 +125,10 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
         clock.tell("each row given all others")
-        clock.insist(lambda: self._describe(X, table, found, choice, notes, clock))
-        if notes:
-            warnings.warn(f"{type(self).__name__}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
+        clock.insist(lambda: self._describe(X, table, found, choice, notes, clock, robust))
+        if notes or not self.status_.converged:
+            told = " ".join(notes) or f"{UNSETTLED[self.status_.code]} {self.status_.message}"
+            warnings.warn(f"{type(self).__name__}: {told}", ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -239,7 +255,14 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         return columns[0] if self._flat else np.stack(columns, axis=1)
 
     def _describe(
-        self, X: np.ndarray, table: Table, found: list[Search], choice: Choice, notes: list[str], clock: Clock
+        self,
+        X: np.ndarray,
+        table: Table,
+        found: list[Search],
+        choice: Choice,
+        notes: list[str],
+        clock: Clock,
+        robust: GrossErrors | None,
     ) -> None:
         """Fitted attributes that tell about the fit, and its status."""
         scale = self._targets.scale
@@ -266,10 +289,12 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             lengths = self._scaler.scale / relevance
         self.relevance_, self.lengths_ = (a[0] if self._flat else a for a in (relevance, lengths))
         self._leave_out(X, table)
-        code = "converged" if all(search.converged for search in found) else "max_iter"
+        settled = all(search.converged for search in found) and (robust is None or robust.settled)
+        code = "converged" if settled else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         told = f"{self._about}, weights: {self._names()}."
         told += f" Target: {self._view()}." if self.logarithm_.any() else ""
+        told += f" {robust.message}" if robust else ""
         text = " ".join([told, *notes])
         self.status_ = Status(code, text)
 

@@ -32,6 +32,8 @@ class KernelRegressor(MixtureRegressor):
         target_transform: "log" to see positive targets by their logarithm, None as they are, "auto" by the logarithm
             where it is decisively more probable, see `numdl.estimators.kernels.logarithm`; each target for itself.
             Predictions are in units of the target whatever it is.
+        loss: "squared", or "pseudo-huber" where some targets hold gross errors: rows that a robust fit of processes
+            contradicts are left out, ``status_`` says how many; see ``numdl.estimators.kernels.gross``.
         random_state: seed or generator of starts, subsets and draws.
 
     Attributes:
@@ -69,6 +71,7 @@ class KernelRegressor(MixtureRegressor):
         average: bool | str = "auto",
         subset: int | str | None = "auto",
         target_transform: str | None = "auto",
+        loss: str = "squared",
         random_state: Any = None,
     ) -> None:
         self.kernel = kernel
@@ -76,6 +79,7 @@ class KernelRegressor(MixtureRegressor):
         self.average = average
         self.subset = subset
         self.target_transform = target_transform
+        self.loss = loss
         self.random_state = random_state
 
     def _check(self) -> None:

@@ -24,7 +24,7 @@ from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.processes import of_first
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import WithStandardErrors
-from numdl.estimators.common.weights import class_factors, sample_weights
+from numdl.estimators.common.weights import sample_weights, with_class_weight
 from numdl.estimators.linear.alpha import (
     Choice,
     Criterion,
@@ -102,10 +102,7 @@ class LinearClassifier(
         checks.mesh(call, mesh)
         X, y = checked_table(self, call, X, y, y_numeric=False)
         codes = self._codes(call, y)
-        weights = sample_weights(call, sample_weight, X)
-        if self.class_weight is not None:
-            factors = class_factors(f"{type(self).__name__}(class_weight)", self.class_weight, y)
-            weights = sample_weights(call, weights * factors, X)
+        weights = with_class_weight(self, sample_weights(call, sample_weight, X), y)
         used = weights > 0
         if not used.all():  # no copy of a large table without need
             X, codes, weights = X[used], codes[used], weights[used]

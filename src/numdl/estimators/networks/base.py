@@ -22,6 +22,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
+from numdl.contracts import Status
 from numdl.contracts.threads import require_threads
 from numdl.data import Scaler
 from numdl.estimators.common.intake import checked_table
@@ -100,7 +101,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
             checks.function(call, "observe", observe, "dict -> None")
         X, y = checked_table(self, call, X, y, y_numeric=False, ensure_min_samples=1)
         c = self._targets(call, y)
-        weights = self._weights(call, sample_weight, X)
+        weights, robust = self._without_gross_errors(call, X, c, self._weights(call, sample_weight, X, y))
         used = weights > 0
         X, c, weights = X[used], c[used], weights[used]
         self._require_targets(call, c)
@@ -112,6 +113,8 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         data = Data(x, c, mean_one, float(weights.sum()), *held_out, typical=typical_noise(weights))
         with precision(dtype):
             train(self, data, observe, mesh)
+        if robust is not None:
+            self.status_ = Status(self.status_.code, f"{self.status_.message} {robust.message}")
         return self
 
     def _targets(self, call: str, y: Any) -> np.ndarray:
@@ -142,8 +145,14 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """Networks that the parameters leave open."""
         raise NotImplementedError
 
-    def _weights(self, call: str, sample_weight: Any, X: np.ndarray) -> np.ndarray:
+    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any) -> np.ndarray:
         return sample_weights(call, sample_weight, X)
+
+    def _without_gross_errors(
+        self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Any]:
+        """Weights of the rows without gross errors of the targets, and what was found; None where nobody asked."""
+        return weights, None
 
     def _validation(self, call: str, X_val: Any, y_val: Any, k: int, dtype: np.dtype) -> tuple[Any, Any]:
         if X_val is None or y_val is None:

@@ -5,6 +5,7 @@ What makes classifiers of the networks: cross entropy instead of squares, probab
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ from sklearn.base import ClassifierMixin
 from numdl.checks import shown
 from numdl.estimators.common.intake import encode_labels, labels_beside, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
+from numdl.estimators.common.weights import with_class_weight
 from numdl.estimators.networks.base import NetworkBase
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
     """Networks for classes, whatever their family; the probabilities of the members are averaged."""
+
+    class_weight: Any = None
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes, (n, classes).
@@ -73,6 +78,9 @@ class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
     def _targets(self, call: str, y: Any) -> np.ndarray:
         self.classes_, codes = encode_labels(call, y)
         return self._one_hot(codes)
+
+    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any) -> np.ndarray:
+        return with_class_weight(self, super()._weights(call, sample_weight, X, y), y)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
         require_classes(call, c)  # a class of several may have weight 0

@@ -27,6 +27,7 @@ class MLPBase(NetworkBase):
         return MLPs(widths=found, activation=self.activation)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class MLPRegressor(NetworkRegressor, MLPBase):
     """Multi-layer perceptron for smooth maps, trained by Gauss-Newton and variable projection.
 
@@ -43,6 +44,7 @@ class MLPRegressor(NetworkRegressor, MLPBase):
     """
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class MLPClassifier(NetworkClassifier, MLPBase):
     """Multi-layer perceptron for classes, trained by Gauss-Newton and variable projection on the cross entropy.
 
@@ -67,6 +69,7 @@ class SingleLayerBase(NetworkBase):
         return ResNets(width=width, depth=0, dynamics="plain", activation=self.activation)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class SingleLayerRegressor(NetworkRegressor, SingleLayerBase):
     """One layer ``act(K x + b)`` for smooth maps: ``ResNetRegressor(depth=0)`` under its own name.
 
@@ -78,6 +81,7 @@ class SingleLayerRegressor(NetworkRegressor, SingleLayerBase):
     """
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class SingleLayerClassifier(NetworkClassifier, SingleLayerBase):
     """One layer ``act(K x + b)`` for classes: ``ResNetClassifier(depth=0)`` under its own name.
 

@@ -5,6 +5,7 @@ What makes regressors of the networks: scaled targets, least squares, and a mean
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,11 +15,17 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.common.leaving import GradientMixin
+from numdl.estimators.common.weights import sample_weights
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.networks.base import NetworkBase, precision
 
 
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkBase):
     """Networks for smooth maps, whatever their family."""
+
+    loss: str = "squared"
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Targets of new rows.
@@ -58,6 +65,14 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
 
     def _shape(self, values: np.ndarray) -> np.ndarray:
         return values[:, 0] if self._flat else values
+
+    def _without_gross_errors(
+        self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, Any]:
+        if self.loss == "squared" or not (weights > 0).any():
+            return weights, None
+        found = gross_errors(call, X, c, weights, np.random.default_rng(0), Clock(self.time_budget))
+        return sample_weights(call, found.held, X), found
 
     def _loss(self, k: int) -> str:
         return "least_squares"

@@ -99,6 +99,7 @@ class ResNetBase(NetworkBase):
         return self._scaled(X, call)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class ResNetRegressor(NetworkRegressor, ResNetBase):
     """Residual network for smooth maps, trained by Gauss-Newton and variable projection.
 
@@ -138,6 +139,8 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         checkpoint: file in which an interrupted fit finds its runs again.
         verbose: 0 silent, k prints every k-th iteration.
         random_state: seed, generator or None.
+        loss: "squared", or "pseudo-huber" where some targets hold gross errors: rows that a robust fit of processes
+            contradicts are left out, ``status_`` says how many; see ``numdl.estimators.kernels.gross``.
 
     Attributes:
         members_: networks that predict together, best evidence first.
@@ -155,11 +158,16 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
     """
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class ResNetClassifier(NetworkClassifier, ResNetBase):
     """Residual network for classes, trained by Gauss-Newton and variable projection on the cross entropy.
 
     Same parameters and attributes as ``ResNetRegressor``; two classes use the logistic loss, more the softmax loss. The
     probabilities of the members are averaged.
+
+    Args:
+        class_weight: instead of ``loss``: factors on the weights of rows, None, "balanced" for the same total of each
+            class, or a dictionary from labels.
 
     Attributes:
         classes_: labels in sorted order.

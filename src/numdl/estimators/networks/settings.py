@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from numdl import checks
 from numdl.estimators.common.intake import is_auto, require_seed
+from numdl.estimators.common.robust import LOSSES
 from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES, Dynamics
 from numdl.flow.dynamics import with_damping
 from numdl.models.levels import require_halves
@@ -136,6 +137,7 @@ _WORDS = {
     "activation": tuple(ACTIVATIONS),
     "solver": ("auto", "dense", "matrix-free"),
     "dtype": ("float64", "float32"),
+    "loss": LOSSES,
 }
 
 

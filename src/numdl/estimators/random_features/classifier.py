@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from numdl.estimators.common.intake import checked_table, encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
-from numdl.estimators.common.weights import sample_weights
+from numdl.estimators.common.weights import sample_weights, with_class_weight
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -33,6 +33,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         max_iter: steps at most, for each alpha.
         tol: norm of the gradient, relative to max(1, objective), at which a fit ends.
         dtype: of features and fit, "float64" or "float32".
+        class_weight: see ``SoftmaxClassifier``.
         verbose: print every so many steps; 0 for none.
         random_state: of the features, of the rows that choose the scale, and of the folds.
 
@@ -60,6 +61,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         max_iter: int = 1000,
         tol: float = 1e-6,
         dtype: str = "float64",
+        class_weight: Any = None,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -72,6 +74,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         self.max_iter = max_iter
         self.tol = tol
         self.dtype = dtype
+        self.class_weight = class_weight
         self.verbose = verbose
         self.random_state = random_state
 
@@ -94,7 +97,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         check_linear_parameters(self)
         X, y = checked_table(self, call, X, y, y_numeric=False)
         classes, codes = encode_labels(call, y)
-        weights = sample_weights(call, sample_weight, X)
+        weights = with_class_weight(self, sample_weights(call, sample_weight, X), y)
         used = weights > 0
         require_classes(call, codes[used])
         self._draw(X[used], np.eye(len(classes))[codes[used]], weights[used])

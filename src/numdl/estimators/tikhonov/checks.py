@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 
 from numdl import checks
 from numdl.estimators.common.intake import in_words, require_finite, validate_data
+from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
 
@@ -49,6 +50,12 @@ def check_tikhonov(estimator: Any) -> None:
         checks.number(call, "alpha", estimator.alpha, least=0)
     if estimator.noise is not None:
         checks.number(call, "noise", estimator.noise, least=0)
+    checks.choice(call, "loss", estimator.loss, LOSSES)
+    if estimator.loss != "squared" and estimator.noise is not None:
+        raise ValueError(
+            f"{call}(noise={estimator.noise!r}, loss={estimator.loss!r}): gross errors have no standard deviation. "
+            "Leave noise=None, it is estimated."
+        )
     checks.whole(call, "max_iter", estimator.max_iter, least=1)
     checks.choice(call, "method", estimator.method, METHODS)
     if estimator.operator_shape is not None:

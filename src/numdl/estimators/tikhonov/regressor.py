@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from numdl.contracts import Status
 from numdl.estimators.common.intake import require_finite_targets, validate_data
 from numdl.estimators.common.leaving import GradientMixin
+from numdl.estimators.common.robust import Fit, Robust, Seen, robust_rounds
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
 from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, sample_weights, weighed
@@ -35,6 +36,9 @@ from numdl.estimators.tikhonov.iterative import solve_by_products
 from numdl.estimators.tikhonov.operators import as_matrix, penalty_operator
 from numdl.linalg import as_operator, tsqr_start, tsqr_update
 from numdl.regularize.ridge import RidgeDecomposition, decompose, decompose_condensed, tikhonov, truncated
+
+ROUNDS = 50
+"""Fits to pseudo-data at most; ten are common."""
 
 AFFORDABLE = 1e10
 """Operations that methods by products spend on standard errors, about a second."""
@@ -66,6 +70,10 @@ class TikhonovRegressor(
         alpha_per_target: whether each target gets its own alpha; with methods by products it always does.
         cv: folds of "cv": a number or a splitter of scikit-learn.
         max_iter: iterations of methods by products at most.
+        loss: "squared", or "pseudo-huber" where some targets hold gross errors: the least sum of
+            ``rho(r) = (delta s)^2 (sqrt(1 + (r / (delta s))^2) - 1)`` of the residuals r instead of ``r^2 / 2``, with
+            the scale s of the errors from the data, see ``numdl.estimators.common.robust``. Criteria, noise level and
+            standard errors are those of its pseudo-data; a given ``noise`` is not possible then.
 
     Attributes:
         coef_: W', (d,) or (k, d).
@@ -109,6 +117,7 @@ class TikhonovRegressor(
         alpha_per_target: bool = False,
         cv: Any = 5,
         max_iter: int = 200,
+        loss: str = "squared",
     ) -> None:
         self.alpha = alpha
         self.operator = operator
@@ -121,6 +130,7 @@ class TikhonovRegressor(
         self.alpha_per_target = alpha_per_target
         self.cv = cv
         self.max_iter = max_iter
+        self.loss = loss
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Solve for all alphas and choose one.
@@ -148,7 +158,10 @@ class TikhonovRegressor(
             raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
         if not isinstance(x, LinearOperator) and self.alpha != "cv":  # folds are numbers of rows
             x, c, weights = x[used], c[used], weights[used]
-        self._solve(call, x, c, weights)
+        if self.loss == "squared":
+            self._conclude(self._solve(call, x, c, weights))
+        else:
+            self._solve_robustly(call, x, c, weights)
         return self._flattened(np.ndim(y) == 1)
 
     @available_if(can_condense)
@@ -174,6 +187,11 @@ class TikhonovRegressor(
         check_tikhonov(self)
         if self.p_ref is not None:
             raise ValueError(f"{call}(p_ref): rows that are gone cannot be shifted. Fit y - X p_ref instead.")
+        if self.loss != "squared":
+            raise ValueError(
+                f"{call}(loss={self.loss!r}): residuals of rows that are gone cannot be weighed again. Use fit, or "
+                "loss='squared'."
+            )
         if matrix_free(X):
             raise ValueError(f"{call}: X is known by its products only, needs a table. Use fit.")
         require_finite_targets(call, y)
@@ -198,6 +216,7 @@ class TikhonovRegressor(
         self.decomposition_ = whole
         self._keep(solutions, scale, k)
         self._keep_errors(whole, scale)
+        self._conclude(solutions)
         return self._flattened(np.ndim(y) == 1)
 
     def _flattened(self, flat: bool) -> Self:
@@ -239,7 +258,23 @@ class TikhonovRegressor(
         tags.input_tags.sparse = True
         return tags
 
-    def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
+    def _solve_robustly(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> None:
+        """Solve for pseudo-data until the robust loss is least."""
+        used, solutions = np.flatnonzero(weights > 0), []
+
+        def refit(seen: Seen) -> Fit:
+            nonlocal solutions
+            whole, held = c.copy(), weights.copy()
+            whole[used], held[used[~seen.kept]] = seen.targets, 0.0
+            rows = np.ones(len(c), bool) if self.alpha == "cv" or isinstance(x, LinearOperator) else held > 0
+            solutions = self._solve(call, x if rows.all() else x[rows], whole[rows], held[rows])  # type: ignore[index]
+            self._sums = weighed(held).sums
+            return Fit((x @ self.coef_.T + self.intercept_)[used], self.effective_dof_)
+
+        found = robust_rounds(c[used], weights[used], refit, ROUNDS)
+        self._conclude(solutions, found)
+
+    def _solve(self, call: str, x: Any, c: np.ndarray, weights: np.ndarray) -> list[Solved]:
         """Solve, and keep the coefficients in the units of the data."""
         d, k = x.shape[1], c.shape[1]
         operator = penalty_operator(call, self.operator, self.operator_shape, d)
@@ -277,6 +312,7 @@ class TikhonovRegressor(
             self._keep_errors(self.decomposition_, scale)
         else:
             self._keep_errors_by_products(x, c, weights, operator, reference)
+        return solutions
 
     def _keep_errors_by_products(
         self, x: Any, c: np.ndarray, weights: np.ndarray, operator: Any, reference: np.ndarray | None
@@ -325,9 +361,8 @@ class TikhonovRegressor(
         self.choices_ = tuple(solved.choice for solved in solutions if solved.choice is not None)
         self.paths_ = tuple(solved.path for solved in solutions if solved.path is not None)
         self.n_iter_ = max(1, *(solved.iterations for solved in solutions)) if solutions else 1
-        self._conclude(solutions)
 
-    def _conclude(self, solutions: list[Solved]) -> None:
+    def _conclude(self, solutions: list[Solved], robust: Robust | None = None) -> None:
         """Status, and a warning where the choice should not be trusted."""
         pairs = list(zip(self.choices_, self.paths_, strict=True))
         # At the low edge alpha may be so small that it changes nothing: then the data need no penalty, as exact ones.
@@ -338,8 +373,11 @@ class TikhonovRegressor(
         if not unfinished and (doubtful or idle):
             needless = "The less penalty the better, down to alphas that change nothing: the data need none."
             self.status_ = Status("converged", doubtful[0].message if doubtful else needless)
-        if doubtful or unfinished:
-            warnings.warn(f"{type(self).__name__}: {self.status_.message}", ConvergenceWarning, stacklevel=4)
+        if robust is not None:
+            code = self.status_.code if robust.settled or unfinished else "max_iter"
+            self.status_ = Status(code, f"{self.status_.message} {robust.message}")
+        if doubtful or not self.status_.converged:
+            warnings.warn(f"{type(self).__name__}: {self.status_.message}", ConvergenceWarning, stacklevel=3)
 
 
 def _deviations(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
