@@ -86,6 +86,7 @@ MINUTES: dict[str, tuple[float | None, float | None]] = {
     "maximum-principle": (0.5, None),
     "gradients-and-dynamics": (0.2, None),
     "energy-conservation": (0.3, None),
+    "overfitting-a-discretisation": (0.5, None),
     "sensitivity-vs-adjoint": (None, 0.5),
 }
 """CPU minutes of the small and of the full version, start and compilation included, on one busy core; None where a
