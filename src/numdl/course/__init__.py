@@ -87,6 +87,10 @@ MINUTES: dict[str, tuple[float | None, float | None]] = {
     "gradients-and-dynamics": (0.2, None),
     "energy-conservation": (0.3, None),
     "overfitting-a-discretisation": (0.5, None),
+    "reversible-depth": (0.2, None),
+    "robust-dynamics": (0.7, None),
+    "path-planning": (0.5, None),
+    "multiple-shooting": (0.3, None),
     "sensitivity-vs-adjoint": (None, 0.5),
 }
 """CPU minutes of the small and of the full version, start and compilation included, on one busy core; None where a
