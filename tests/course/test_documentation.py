@@ -87,7 +87,7 @@ def test_every_result_has_tables_and_losses_are_bold():
 
 
 def test_a_loss_is_bold():
-    assert measured.markdown(["set", "ratio"], [["a_b", 1.5], ["c", 0.5], ["d", None]])[2:] == [
+    assert measured.markdown(["set", "ratio"], [["a_b", 1.5], ["c", 0.5], ["d", None]], "ratio")[2:] == [
         "| a\\_b | **1.5** |",
         "| c | 0.5 |",
         "| d |  |",

@@ -79,6 +79,18 @@ MINUTES: dict[str, tuple[float | None, float | None]] = {
     "inexact-varpro": (0.3, None),
     "stability-toy": (0.1, None),
     "spiral-ode": (0.5, None),
+    "multilevel": (0.4, None),
+    "layer-parallel": (1.2, None),
+    "adjoint-accuracy": (0.4, None),
+    "stability-regions": (0.1, None),
+    "maximum-principle": (0.5, None),
+    "gradients-and-dynamics": (0.2, None),
+    "energy-conservation": (0.3, None),
+    "overfitting-a-discretisation": (0.5, None),
+    "reversible-depth": (0.2, None),
+    "robust-dynamics": (0.7, None),
+    "path-planning": (0.5, None),
+    "multiple-shooting": (0.3, None),
     "sensitivity-vs-adjoint": (None, 0.5),
 }
 """CPU minutes of the small and of the full version, start and compilation included, on one busy core; None where a
