@@ -408,3 +408,11 @@ def test_values_cross_as_they_are_and_nothing_else_does():
     assert isinstance(unpack(pack(np.array([object()]), {})), Unusable)
     with pytest.raises(ValueError, match="needs numbers"):
         unpack({"array": ["|O", [1], "AAAAAAAAAAA="]})
+
+
+def test_pages_lead_to_their_assignments(tmp_path):
+    from numdl.course.site.build import build
+
+    site = build(tmp_path / "site").parent
+    assert "numdl course start choose_alpha" in (site / "picard.html").read_text()
+    assert "Assignments" not in (site / "rotation.html").read_text()

@@ -211,7 +211,7 @@ def order_two(seen: Values, right: Values) -> tuple[str, str] | None:
     order = float(np.log10(first / last)) if first > 0 and last > 0 else np.nan
     if last <= 2 * right["errors"][1] or abs(order - 2) < 0.2:
         return None
-    return "errors of value + slope that fall with order 2", f"order {number(order)}"
+    return "order 2", f"order {order:.2f}"
 
 
 def taylor(value: Callable[[Any], Any], at: Any, direction: Any, slope: Any, h: float = 1e-2) -> dict[str, np.ndarray]:
