@@ -88,6 +88,7 @@ class Task:
         build: the functions as they should be, or with mistakes that its switches put in.
         mistakes: known by name.
         checks: in the order in which they are shown.
+        elsewhere: what the arrays of ``tables`` and ``answers`` are, Markdown.
         tables: data to the arrays (at most two axes) that other languages work on.
         answers: functions and data to the arrays that are wanted back from them.
         refused: modules that may not be imported besides `REFUSED`, as they hold what is to be written.
@@ -102,6 +103,7 @@ class Task:
     build: Callable[..., dict[str, Callable[..., Any]]]
     mistakes: tuple[Mistake, ...]
     checks: tuple[Check, ...]
+    elsewhere: str
     tables: Callable[[Data], dict[str, np.ndarray]]
     answers: Callable[[Functions, Data], dict[str, np.ndarray]]
     refused: tuple[str, ...] = ()

@@ -233,6 +233,11 @@ TASK = Task(
         Check("gradient", "3.8", _parts, close(1e-10), 3),
         Check("Taylor test of the gradient", "1.12", _taylor, order_two, 2),
     ),
+    elsewhere="""
+    Weights `W` and `B` of six layers, `u`, `g`, and `h`. Answers: `A` of the first row of `W`; `rk4`, the states of
+    8 steps to T = 1 with the first rows of `W` and `B`; `euler`, the states of all layers; `gradientweights` and
+    `gradientbias`.
+    """,
     tables=lambda z: {"W": z.W, "B": z.B, "u": z.u, "g": z.g, "h": np.array(z.h)},
     answers=lambda f, z: {
         "A": f.antisymmetric(z.W[0]),

@@ -177,6 +177,10 @@ TASK = Task(
         Check("factor of a sweep for three holds, as the formula says", "3.12", _factors, close(1e-7), 2),
         Check("60 sweeps end at the best controls", "3.12", _limit, close(1e-9)),
     ),
+    elsewhere="""
+    Controls `v` of 32 layers, and the numbers `a`, `h`, `q`, `u0`, `rho`. Answers: `states` for `v`; `slopes` for
+    the last one q u0; `sweep` from `v`; `optimal`.
+    """,
     tables=lambda z: {"v": z.v, **{name: np.array(getattr(z, name)) for name in ("a", "h", "q", "u0", "rho")}},
     answers=lambda f, z: {
         "states": f.forwards(z.a, z.h, z.u0, z.v),

@@ -218,6 +218,10 @@ TASK = Task(
             2,
         ),
     ),
+    elsewhere="""
+    A tall matrix `A` with `b`, a wide one `Awide` with `bwide`. Answers, all with tol = 0: `iterates`, rows $x_0$
+    to $x_5$ for `A`, `b`; `last`, $x_8$ of them; `shortest`, $x_6$ for `Awide`, `bwide`.
+    """,
     tables=lambda z: {"A": z.A, "b": z.b, "Awide": z.wide, "bwide": z.short},
     answers=lambda f, z: {
         "iterates": Counted(z.A).run(f, z.b, 5),

@@ -194,6 +194,10 @@ TASK = Task(
             2,
         ),
     ),
+    elsewhere="""
+    `A`, readings of 20 signals in the rows of `B`, and `alphas`. Answers, for the first row of `B`: `X`, the path,
+    one solution in each row, and `gcv`.
+    """,
     tables=lambda z: {"A": z.A, "B": z.B, "alphas": z.alphas},
     answers=lambda f, z: {"X": f.path(z.A, z.B[0], z.alphas), "gcv": f.gcv(z.A, z.B[0], z.alphas)},
     pairs=False,

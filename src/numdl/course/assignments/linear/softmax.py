@@ -232,6 +232,10 @@ TASK = Task(
             holds(lambda s: np.abs(s[""]).max() < 1e-12, "0", lambda s: f"{np.abs(s['']).max():.3g}"),
         ),
     ),
+    elsewhere="""
+    `W`, `X`, `C` and `V` as above, and `Xlarge`, samples with scores to 10000. Answers: `value`, `gradient` and
+    `hessian` (its product with `V`) for `W`, `X`, `C`; `valuelarge` and `gradientlarge` with `Xlarge` for `X`.
+    """,
     tables=lambda z: {"W": z.W, "X": z.X, "C": z.C, "V": z.V, "Xlarge": z.steep},
     answers=lambda f, z: {
         "value": f.value(z.W, z.X, z.C),
