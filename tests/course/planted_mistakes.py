@@ -31,7 +31,10 @@ MISTAKES = {
         ),
         ("absolute tolerance", [("tol * first", "tol")]),
         ("absolute tolerance", [("np.sqrt(new) <= tol * first", "new <= tol")]),
-        ("A d computed twice", [("(q @ q)", "(A(d) @ A(d))")]),
+        ("a product computed again", [("(q @ q)", "(A(d) @ A(d))")]),
+        ("a product computed again", [("new = s @ s", "new = At(r) @ s")]),
+        ("a product computed again", [("gamma / (q @ q)", "gamma / (A(d) @ q)")]),
+        ("a product computed again", [("r = r - alpha * q", "r = b - A(x)")]),
     ],
     "layer": [
         ("bias not by unit", [("D.sum(axis=1)", "D.sum() * np.ones(len(b))")]),

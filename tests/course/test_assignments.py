@@ -15,7 +15,7 @@ from numdl.cli import main
 from numdl.course import assignments
 from numdl.course.assignments.exchange import read_arrays, write_arrays
 from numdl.course.assignments.grade import Report, Rules, grade, grade_folder, marks
-from numdl.course.assignments.judge import data_of
+from numdl.course.assignments.judge import callables, data_of
 from numdl.course.assignments.pages import PAGES
 from numdl.course.assignments.process.wire import Unusable, pack, unpack
 from numdl.course.assignments.sheet import sheet, stub
@@ -121,6 +121,15 @@ def test_the_numbers_of_the_stub_are_those_of_the_reference(name):
         assert doctest.DocTestRunner(verbose=False).run(found).failed == 0
     assert max(map(len, text.splitlines())) <= 120
     assert all(f"page {check.page}" in sheet(task) and check.name in text for check in task.checks)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_other_languages_need_is_said(name):
+    task = assignments.find(name)
+    data = data_of(task, "anna")
+    names = [*task.tables(data), *task.answers(callables(task, functions(name)), data)]
+    assert [one for one in names if f"`{one}`" not in task.elsewhere] == []
+    assert task.elsewhere.strip() and all(np.asarray(table).ndim <= 2 for table in task.tables(data).values())
 
 
 def test_names_of_pages_are_those_of_the_course():
@@ -408,3 +417,11 @@ def test_values_cross_as_they_are_and_nothing_else_does():
     assert isinstance(unpack(pack(np.array([object()]), {})), Unusable)
     with pytest.raises(ValueError, match="needs numbers"):
         unpack({"array": ["|O", [1], "AAAAAAAAAAA="]})
+
+
+def test_pages_lead_to_their_assignments(tmp_path):
+    from numdl.course.site.build import build
+
+    site = build(tmp_path / "site").parent
+    assert "numdl course start choose_alpha" in (site / "picard.html").read_text()
+    assert "Assignments" not in (site / "rotation.html").read_text()

@@ -62,7 +62,7 @@ def show_course(
         show_pages(browser=browser)
 
 
-@course.command("build")
+@course.command("build", short_help="Write the course as a website.")
 def build_course(
     out: Annotated[Path, typer.Option(help="Folder for the website.", metavar="FOLDER")] = Path("site"),
 ) -> None:
@@ -72,7 +72,7 @@ def build_course(
     typer.echo(f"Course  {build_pages(out)}")
 
 
-@course.command("list", epilog="Example: numdl course list")
+@course.command("list", short_help="List the assignments.", epilog="Example: numdl course list")
 def list_assignments() -> None:
     """Print the name of each assignment, what it asks, and its pages."""
     from numdl.cli.assignments import print_assignments
@@ -80,7 +80,9 @@ def list_assignments() -> None:
     print_assignments()
 
 
-@course.command("start", epilog="Example: numdl course start softmax --dir homework")
+@course.command(
+    "start", short_help="Write an assignment to fill in.", epilog="Example: numdl course start softmax --dir homework"
+)
 def start_assignment(
     name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
     folder: Annotated[Path, typer.Option("--dir", help="Folder for the two files.", metavar="FOLDER")] = Path("."),
@@ -92,7 +94,11 @@ def start_assignment(
     start(name, folder, overwrite=overwrite)
 
 
-@course.command("check", epilog="Example: numdl course check softmax.py --student anna")
+@course.command(
+    "check",
+    short_help="Check a submission and name its mistakes.",
+    epilog="Example: numdl course check softmax.py --student anna",
+)
 def check_assignment(
     file: Annotated[
         Path,
@@ -129,7 +135,11 @@ def check_assignment(
     raise typer.Exit(code)
 
 
-@course.command("data", epilog="Example: numdl course data softmax --student anna --out task.mat")
+@course.command(
+    "data",
+    short_help="Write data for other languages.",
+    epilog="Example: numdl course data softmax --student anna --out task.mat",
+)
 def write_assignment_data(
     name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
     out: Annotated[Path, typer.Option(help="File: .npz, .mat or .csv.", metavar="FILE")],

@@ -74,10 +74,11 @@ def sheet(task: Task) -> str:
         f"    numdl course check {task.name}.py --student YOUR-ID\n\n"
         "prints a line for each: what was expected, what came, and which mistake it looks like. The data are drawn\n"
         "from your ID, so they are yours. What your file prints is not shown.\n\n"
-        "In another language:\n\n"
+        "## In another language\n\n"
         f"    numdl course data {task.name} --student YOUR-ID --out task.mat\n"
         f"    numdl course check {task.name} --student YOUR-ID --answers answers.mat\n\n"
-        f"write your data and read your answers, as .mat, .npz or .csv.\n\n## Pages of the course\n\n{read}\n"
+        "write your data and read your answers, as .mat, .npz or .csv (a line name,row,column,value for each number).\n"
+        f"{textwrap.dedent(task.elsewhere).strip()}\n\n## Pages of the course\n\n{read}\n"
     )
 
 

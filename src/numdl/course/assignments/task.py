@@ -88,6 +88,7 @@ class Task:
         build: the functions as they should be, or with mistakes that its switches put in.
         mistakes: known by name.
         checks: in the order in which they are shown.
+        elsewhere: what the arrays of ``tables`` and ``answers`` are, Markdown.
         tables: data to the arrays (at most two axes) that other languages work on.
         answers: functions and data to the arrays that are wanted back from them.
         refused: modules that may not be imported besides `REFUSED`, as they hold what is to be written.
@@ -102,6 +103,7 @@ class Task:
     build: Callable[..., dict[str, Callable[..., Any]]]
     mistakes: tuple[Mistake, ...]
     checks: tuple[Check, ...]
+    elsewhere: str
     tables: Callable[[Data], dict[str, np.ndarray]]
     answers: Callable[[Functions, Data], dict[str, np.ndarray]]
     refused: tuple[str, ...] = ()
@@ -211,7 +213,7 @@ def order_two(seen: Values, right: Values) -> tuple[str, str] | None:
     order = float(np.log10(first / last)) if first > 0 and last > 0 else np.nan
     if last <= 2 * right["errors"][1] or abs(order - 2) < 0.2:
         return None
-    return "errors of value + slope that fall with order 2", f"order {number(order)}"
+    return "order 2", f"order {order:.2f}"
 
 
 def taylor(value: Callable[[Any], Any], at: Any, direction: Any, slope: Any, h: float = 1e-2) -> dict[str, np.ndarray]:

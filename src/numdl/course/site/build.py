@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numdl.course import assignments
 from numdl.course.site.live import experiment_of
 
 HERE = Path(__file__).parent
@@ -187,10 +188,19 @@ def _page(page: PageHead, before: PageHead | None, after: PageHead | None, exper
         f"&middot; {page.minutes} minutes</p>\n<h1>{html.escape(page.question)}</h1>\n"
         f'<p class="goal">{html.escape(page.goal)} You need: {html.escape(page.needs)}.</p></header>\n'
         "<noscript><p>The figures of this page are computed by JavaScript, which is switched off.</p></noscript>\n"
-        f'<div id="page"{data}></div>\n<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
+        f'<div id="page"{data}></div>\n{_assignments(page)}'
+        f'<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
         f"{_link(after, after=' &rarr;')}</nav></footer>"
     )
     return _document(page.question, body, ("katex/katex.min.js", "course.js", f"{page.slug}.js"))
+
+
+def _assignments(page: PageHead) -> str:
+    """Assignments that lead to a page, with the commands that hand them out."""
+    tasks = [assignments.find(name) for name in assignments.REGISTRY]
+    own = [task for task in tasks if page.id in task.pages]
+    lines = [f"<li>{html.escape(one.title)}: <code>numdl course start {one.name}</code></li>\n" for one in own]
+    return f"<h2>Assignments</h2>\n<ul>\n{''.join(lines)}</ul>\n" if own else ""
 
 
 def _index(listed: list[PageHead]) -> str:

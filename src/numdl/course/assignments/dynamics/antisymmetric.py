@@ -30,14 +30,16 @@ PAIRS = [(i, j) for i in range(M) for j in range(i + 1, M)]
 
 def draw(rng: np.random.Generator) -> Data:
     """Data of one student: weights of all layers, a state, a slope at the end, and directions."""
+    W, B, u = rng.standard_normal((LAYERS, len(PAIRS))), rng.standard_normal((LAYERS, M)), rng.standard_normal(M)
     return Data(
-        W=rng.standard_normal((LAYERS, len(PAIRS))),
-        B=rng.standard_normal((LAYERS, M)),
-        u=rng.standard_normal(M),
+        W=W,
+        B=B,
+        u=u,
         g=rng.standard_normal(M),
         VW=rng.standard_normal((LAYERS, len(PAIRS))),
         VB=rng.standard_normal((LAYERS, M)),
         h=0.2,
+        exact=build()["rk4"](u, W[0], B[0], 1.0, 200)[-1],
     )
 
 
@@ -99,9 +101,7 @@ def _spectrum(f: Functions, z: Data) -> Any:
 
 def _orders(f: Functions, z: Data) -> Any:
     """Error of RK4 at T = 1 for two numbers of steps, against a march with many."""
-    args = (z.u, z.W[0], z.B[0], 1.0)
-    exact = build()["rk4"](*args, 400)[-1]
-    return np.array([np.linalg.norm(f.rk4(*args, N)[-1] - exact) for N in (10, 20)])
+    return np.array([np.linalg.norm(f.rk4(z.u, z.W[0], z.B[0], 1.0, N)[-1] - z.exact) for N in (10, 20)])
 
 
 def _order(s: Any) -> float:
@@ -233,6 +233,11 @@ TASK = Task(
         Check("gradient", "3.8", _parts, close(1e-10), 3),
         Check("Taylor test of the gradient", "1.12", _taylor, order_two, 2),
     ),
+    elsewhere="""
+    Weights `W` and `B` of six layers, `u`, `g`, and `h`. Answers: `A` of the first row of `W`; `rk4`, the states of
+    8 steps to T = 1 with the first rows of `W` and `B`; `euler`, the states of all layers; `gradientweights` and
+    `gradientbias`.
+    """,
     tables=lambda z: {"W": z.W, "B": z.B, "u": z.u, "g": z.g, "h": np.array(z.h)},
     answers=lambda f, z: {
         "A": f.antisymmetric(z.W[0]),

@@ -24,7 +24,7 @@ def draw(rng: np.random.Generator) -> Data:
 
 
 def build(
-    *, slide: bool = False, formed: bool = False, absolute: str = "", twice: bool = False
+    *, slide: bool = False, formed: bool = False, absolute: str = "", twice: str = ""
 ) -> dict[str, Callable[..., Any]]:
     """The function; the switches put mistakes in."""
 
@@ -53,12 +53,12 @@ def build(
         gamma = start = s @ s
         X = [x]
         for _ in range(steps):
-            bend = d @ N @ d if formed else A(d) @ A(d) if twice else -1.0
             q = N @ d if formed else A(d)
-            step = gamma / (bend if bend >= 0 else q @ q)
+            again = A(d) if twice in ("A", "AA") else q
+            step = gamma / (d @ q if formed else again @ (A(d) if twice == "AA" else q))
             x = x + step * d
             r = r if formed else r - step * q
-            s = s - step * q if formed else At(r)
+            s = s - step * q if formed else At(r) if twice != "At" else At(r) * np.sign(np.linalg.norm(At(r)))
             X.append(x)
             last, gamma = gamma, d @ d if slide else s @ s
             small = {"": tol * np.sqrt(start), "norm": tol, "square": np.sqrt(tol)}[absolute]
@@ -173,7 +173,11 @@ TASK = Task(
             "Compare with tol times the norm of A'b, else the answer depends on the unit of b.",
             ({"absolute": "norm"}, {"absolute": "square"}),
         ),
-        Mistake("A d computed twice", "Keep q = A d: it serves for the step and for the residual.", ({"twice": True},)),
+        Mistake(
+            "a product computed again",
+            "Keep q = A d and s = A'r: q gives the length of the step and the new r, s its norm and the direction.",
+            ({"twice": "A"}, {"twice": "AA"}, {"twice": "At"}),
+        ),
     ),
     checks=(
         Check("the first 5 iterates", "1.4", lambda f, z: Counted(z.A).run(f, z.b, 5), close(1e-8), 2),
@@ -214,6 +218,10 @@ TASK = Task(
             2,
         ),
     ),
+    elsewhere="""
+    A tall matrix `A` with `b`, a wide one `Awide` with `bwide`. Answers, all with tol = 0: `iterates`, rows $x_0$
+    to $x_5$ for `A`, `b`; `last`, $x_8$ of them; `shortest`, $x_6$ for `Awide`, `bwide`.
+    """,
     tables=lambda z: {"A": z.A, "b": z.b, "Awide": z.wide, "bwide": z.short},
     answers=lambda f, z: {
         "iterates": Counted(z.A).run(f, z.b, 5),

@@ -180,6 +180,11 @@ TASK = Task(
         Check("Fiedler vector", "1.2", lambda f, z: f.fiedler(z.W), close(1e-7), 2),
         Check("labels spread", "1.2", lambda f, z: f.spread(z.W, z.rows, z.values), close(1e-9), 2),
     ),
+    elsewhere="""
+    Points `X`; weights `W` and `Wparts` of two other graphs; values `f`; labels `values` in the rows `rows`,
+    counted from 1. Answers: `weights` of `X` with k = 4 and s = 0.8; `laplacian`, `fiedler`, `spread` and, with
+    `f`, `roughness` of `W`; `parts` of `Wparts`.
+    """,
     tables=lambda z: {"X": z.near, "W": z.W, "Wparts": z.parts, "f": z.f, "rows": z.rows + 1.0, "values": z.values},
     answers=lambda f, z: {
         "weights": f.weights(z.near, NEIGHBOURS, WIDTH),

@@ -289,6 +289,12 @@ TASK = Task(
             holds(lambda s: s[""], "fewer steps for tol = 0.01 than for 1e-9", lambda s: "as many"),
         ),
     ),
+    elsewhere="""
+    Images in the rows of `X`, signs `y`, a start `p`, for $E(p)$, the mean of $\\log(1 + e^{-y_i x_i'p})$, plus
+    $0.0005 |p|^2$; a start `far` and weights `w` for $\\sum_i w_i p_i^4 / 4$. Answers: `armijo`, the five steps
+    from t = 1 for $p^2/2$ at p = 1 with (c, d) = (0.0001, -1.999), (0.3, -1.7), (0.3, -5), (0.4, -1.3), (0.1,
+    -0.5); `descent`, the start `far` and 12 iterates in rows, with c = 0.3; `minimiser` of E.
+    """,
     tables=lambda z: {"X": z.X, "y": z.y, "p": z.p, "far": z.far, "w": z.w},
     answers=lambda f, z: {
         "armijo": _steps(f, z),

@@ -208,7 +208,7 @@ TASK = Task(
     ),
     checks=(
         Check("value of 20 samples", "1.11", lambda f, z: f.value(z.W, z.X, z.C), close(1e-12)),
-        Check("value and gradient do not depend on the order of the samples", "1.11", _ordered, close(1e-12)),
+        Check("the order of the samples does not matter", "1.11", _ordered, close(1e-12)),
         Check("samples given twice change nothing", "1.11", _twice, close(1e-12)),
         Check("scores to 10000", "1.11", _large, close(1e-10), 2),
         Check("gradient", "1.12", lambda f, z: f.gradient(z.W, z.X, z.C), close(1e-12), 2),
@@ -226,12 +226,16 @@ TASK = Task(
             ),
         ),
         Check(
-            "the same added to all scores: null vectors of the Hessian",
+            "null vectors of the Hessian: all scores raised alike",
             "1.11",
             _null,
             holds(lambda s: np.abs(s[""]).max() < 1e-12, "0", lambda s: f"{np.abs(s['']).max():.3g}"),
         ),
     ),
+    elsewhere="""
+    `W`, `X`, `C` and `V` as above, and `Xlarge`, samples with scores to 10000. Answers: `value`, `gradient` and
+    `hessian` (its product with `V`) for `W`, `X`, `C`; `valuelarge` and `gradientlarge` with `Xlarge` for `X`.
+    """,
     tables=lambda z: {"W": z.W, "X": z.X, "C": z.C, "V": z.V, "Xlarge": z.steep},
     answers=lambda f, z: {
         "value": f.value(z.W, z.X, z.C),

@@ -185,6 +185,11 @@ TASK = Task(
         ),
         Check("derivative in the stencil", "2.7", _each(lambda f, z, border: f.slope(z.y, z.u, border)), close(1e-12)),
     ),
+    elsewhere="""
+    A stencil `theta` and signals `y`, `u`. Answers: `zzero`, `zperiodic`, `zreflecting`, the convolution of `y`;
+    `absolute`, absolute values of the nine eigenvalues; `adjointzero`, `adjointperiodic`, `adjointreflecting` of
+    `u`; `slopezero`, `slopeperiodic`, `slopereflecting` of `y` and `u`.
+    """,
     tables=lambda z: {"theta": z.theta, "y": z.y, "u": z.u},
     answers=lambda f, z: {
         **{"z" + border: f.convolve(z.theta, z.y, border) for border in BORDERS},

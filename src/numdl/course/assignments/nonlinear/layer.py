@@ -217,6 +217,10 @@ TASK = Task(
         Check("adjoint test, input", "2.6", _adjoint("Y"), _SAME),
         Check("100 units, 150 inputs, 200 samples: no Jacobian", "2.6", _big, close(1e-9), 2),
     ),
+    elsewhere="""
+    A layer `K`, `b`, `Y`, directions `VK`, `Vb`, `VY`, and `U`. Answers: `Z`, the values; `JV`, their change in all
+    directions together; `GK`, `Gb`, `GY`, the three parts of J'U.
+    """,
     tables=lambda z: {name: getattr(z, name) for name in ("K", "b", "Y", "VK", "Vb", "VY", "U")},
     answers=lambda f, z: {
         "Z": f.layer(z.K, z.b, z.Y),

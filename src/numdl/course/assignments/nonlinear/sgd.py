@@ -193,6 +193,11 @@ TASK = Task(
         Check("one batch of all rows is gradient descent", "2.11", _iterates(0.0, ROWS, 5), close(1e-10)),
         Check("noise floor of 30 epochs", "2.11", _floor, _factor),
     ),
+    elsewhere="""
+    Losses $(z_i'p - c_i)^2 / 2$ with rows $z_i$ of `Z` and entries of `c`, a start `p`, and `orders`, the rows of
+    two epochs counted from 1. Answers: iterates of two epochs in rows, with h = 0.05 and batches of 8: `plain`
+    without momentum, `momentum` with 0.9.
+    """,
     tables=lambda z: {"Z": z.Z, "c": z.c, "p": z.p, "orders": z.orders[:2] + 1},
     answers=lambda f, z: {"plain": _iterates(0.0)(f, z), "momentum": _iterates(0.9)(f, z)},
     pairs=False,

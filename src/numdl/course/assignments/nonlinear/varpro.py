@@ -222,6 +222,10 @@ TASK = Task(
         ),
         Check("rates to 8 digits", "2.8", lambda f, z: np.sort(f.fit(z.t, z.clean, z.theta)), close(1e-8), 2),
     ),
+    elsewhere="""
+    Times `t`, readings `c`, readings without noise `clean`, rates `theta`, and `alpha`. Answers: `head`, `value`
+    and `gradient` at `theta` for `c` and `alpha`; `rates`, ascending, that fit `clean` with alpha = 0.
+    """,
     tables=lambda z: {"t": z.t, "c": z.c, "clean": z.clean, "theta": z.theta, "alpha": np.array(z.alpha)},
     answers=lambda f, z: {
         "head": f.head(z.theta, z.t, z.c, z.alpha),
