@@ -1,11 +1,15 @@
 """What ``numdl look`` says of a file, and that the command it ends with runs."""
 
+import dataclasses
 import shlex
 import sys
 
 import numpy as np
 import pytest
 
+from numdl.cli.errors import UserError
+from numdl.cli.options import FitOptions
+from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
 from numdl.data.table.profile import first_of_equals, profile, sentinels, unit_of
 
@@ -200,3 +204,70 @@ def test_one_column_has_no_target_and_a_long_name_takes_one_line(numdl, tmp_path
     (tmp_path / "long.csv").write_text(f'{"x" * 9999},"two\nlines",y\n{rows}')
     out = numdl("look", tmp_path / "long.csv").out
     assert len(out) < 2000 and "two lines" in out and "--target y" in out
+
+
+def dated(tmp_path, lines):
+    path = tmp_path / "dated.csv"
+    path.write_text("x,when,y\n" + "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_the_latest_rows_test_whatever_their_order_in_the_file(tmp_path):
+    day = np.random.default_rng(0).permutation(40)
+    path = dated(tmp_path, [f"{i},{np.datetime64('2024-01-01') + int(i)},{2 * i}" for i in day])
+    options = FitOptions(("y",), split="time", test=0.25)
+    for dates in ("drop", "elapsed"):
+        chosen = dataclasses.replace(options, dates=dates)
+        found = prepare(read_encoded(path, chosen), chosen, watched=False)
+        assert sorted(found.parts["test"].y) == [*range(60, 80, 2)] and len(found.parts["train"].y) == 30
+        assert any("split by the dates in 'when', in which the file is not sorted" in note for note in found.notes)
+    in_order = np.concatenate([2 * day[30:]])
+    assert sorted(in_order) != [*range(60, 80, 2)]  # the mutant: the last rows of the file
+    plain = dataclasses.replace(options, drop=("when",))
+    found = prepare(read_encoded(path, plain), plain, watched=False)
+    np.testing.assert_array_equal(found.parts["test"].y, in_order)
+    assert any("No column holds dates" in note for note in found.notes)
+    doubtful = dated(tmp_path, [f"{i},{1 + i % 9}/{1 + i % 7}/2024,{2 * i}" for i in range(40)])
+    with pytest.raises(UserError, match=r"'when'.*begins with the day or the month"):
+        prepare(read_encoded(doubtful, options), options, watched=False)
+
+
+@pytest.fixture
+def sheets(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for name, factor in (("Rig", 1), ("2", 10), ("Old", 100)):
+        sheet = book.active if name == "Rig" else book.create_sheet()
+        sheet.title = name
+        sheet.append(["x", "y"])
+        for i in range(12):
+            sheet.append([i, factor * i])
+    book.create_sheet("Empty")
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    return path
+
+
+def test_a_sheet_is_chosen_by_name_or_number(numdl, sheets):
+    note = "Sheet 'Rig' is read, others are not: '2', 'Old', 'Empty'; --sheet NAME or NUMBER chooses one."
+    assert read_table(sheets).notes == (note,)
+    for sheet, factor in (("Rig", 1), ("Old", 100), (3, 100), ("3", 100), ("2", 10), (1, 1)):  # a name comes first
+        table = read_table(sheets, sheet=sheet)
+        assert table.column("y")[2] == 2 * factor and table.notes == ()
+    for sheet, why in (("Neu", "its 4 sheets are 'Rig', '2', 'Old'"), (5, "sheets are"), (0, "sheets are")):
+        with pytest.raises(ValueError, match=f"there is no sheet {sheet!r}.*{why}.*number from 1"):
+            read_table(sheets, sheet=sheet)
+    with pytest.raises(ValueError, match="'Empty' holds no cell"):
+        read_table(sheets, sheet="Empty")
+    with pytest.raises(TypeError, match=r"read_table\(sheet=1.5\)"):
+        read_table(sheets, sheet=1.5)
+    out = numdl("look", sheets, "--sheet", "Old").out
+    assert "1100" in out and f"numdl fit {sheets} --target y" in out and "--sheet Old" in out
+
+
+def test_other_files_have_no_sheets(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    np.savez(tmp_path / "a.npz", x=np.arange(3.0))
+    for name in ("a.csv", "a.npz"):
+        with pytest.raises(ValueError, match="has no sheet 'Rig'; leave the sheet out"):
+            read_table(tmp_path / name, sheet="Rig")

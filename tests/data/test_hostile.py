@@ -1,8 +1,11 @@
 """Each file of `hostile` comes out right or is refused in one sentence with line, column or cell."""
 
+import io
+
 import numpy as np
 import pytest
-from hostile import CASES
+from hostile import CASES, Case
+from scipy.io import savemat
 
 from numdl.data import TableEncoder, read_table
 
@@ -29,7 +32,17 @@ def test_right_values_or_a_right_refusal(tmp_path, case):
     assert case.note or not table.notes
 
 
-FORMATS = ("csv", "gz", "zip", "xlsx", "jsonl", "parquet", "h5", "mat")
+FORMATS = ("csv", "gz", "zip", "xlsx", "jsonl", "parquet", "h5", "mat", "npz", "mat 5")
+
+
+def archive(end):
+    """Arrays of numbers and text as NumPy and SciPy write them."""
+    packed, arrays = io.BytesIO(), {"X": np.arange(12.0).reshape(4, 3), "s": np.array(["a", "b", "a", "b"])}
+    if end == "npz":
+        np.savez(packed, **arrays)
+        return Case("a.npz", packed.getvalue(), {})
+    savemat(packed, arrays, do_compression=True)
+    return Case("a.mat", packed.getvalue(), {})
 
 
 def flipped(content, rng):
@@ -65,6 +78,8 @@ def damaged(case, count, folder):
 
 def of_format(end):
     """The shortest file of a format that is read."""
+    if end in ("npz", "mat 5"):
+        return archive(end)
     known = [case for case in CASES if case.name.endswith(f".{end}") and not case.refused and len(case.content) > 30]
     return min(known, key=lambda case: len(case.content)) if known else None
 

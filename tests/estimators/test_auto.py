@@ -35,7 +35,9 @@ def kink(n, seed):
 
 def test_networks_carry_what_has_kinks():
     x, y = kink(150, 0)
-    model, kernels = AutoRegressor(random_state=0).fit(x, y), KernelRegressor(random_state=0).fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="A network had not settled") as told:
+        model, kernels = AutoRegressor(random_state=0).fit(x, y), KernelRegressor(random_state=0).fit(x, y)
+    assert len(told) == 1 and model.status_.code == "max_iter" and kernels.status_.code == "converged"
     new, truth = kink(1000, 1)
     assert rmse(model, new, truth) < 0.5 * rmse(kernels, new, truth)
     names = model.weights_[0]
@@ -61,6 +63,7 @@ def test_a_straight_line_in_much_noise_is_a_straight_line():
     assert model.weights_[0]["linear"] > 0.1
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_slope_is_that_of_the_mean():
     x, y = kink(120, 0)
     model, h = AutoRegressor(random_state=0).fit(x, y), 1e-5
@@ -240,7 +243,8 @@ def test_an_interruption_after_the_screen_keeps_a_model(monkeypatch, module, nam
 def test_an_interruption_of_a_networks_end_leaves_it_out(monkeypatch):
     x, y = table(70, d=2, noise=0.1)
     interrupt_at(monkeypatch, auto, "_scored", 1)
-    model = AutoRegressor(n_networks=2, random_state=0).fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="The search was interrupted; fit again"):
+        model = AutoRegressor(n_networks=2, random_state=0).fit(x, y)
     assert model.status_.code == "interrupted" and "flow 8x4 (1)" not in model.evidence_[0]
 
 

@@ -173,7 +173,8 @@ def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
         with pytest.raises(KeyboardInterrupt):
             SoftmaxClassifier(alpha="loo").fit(x, y)
         return
-    model = SoftmaxClassifier(alpha="loo").fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="after 3 alphas.*Fit again to finish it"):
+        model = SoftmaxClassifier(alpha="loo").fit(x, y)
     assert model.status_.code == "interrupted" and "after 3 alphas" in model.status_.message
     np.testing.assert_allclose(model.alpha_, seen[-1])
     assert np.all(np.isfinite(model.predict_proba(x)))
@@ -192,7 +193,8 @@ def test_a_fit_that_is_interrupted_is_kept(monkeypatch):
         return step(self, history)
 
     monkeypatch.setattr(Newton, "status", status)
-    model = SoftmaxClassifier(alpha=1e-3).fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="Fit again to finish it"):
+        model = SoftmaxClassifier(alpha=1e-3).fit(x, y)
     assert model.status_.code == "interrupted" and model.n_iter_ == 2 and np.all(np.isfinite(model.coef_))
 
 

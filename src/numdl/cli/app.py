@@ -136,11 +136,18 @@ def fit(
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Column that says how much each row counts.", metavar="COLUMN")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Rows held out: random, time (the last), group:COLUMN, file:TEST.csv.", metavar="HOW")
+        str,
+        typer.Option(
+            help="Rows held out: random, time (the last by a column of dates), group:COLUMN, file:TEST.csv.",
+            metavar="HOW",
+        ),
     ] = "random",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -179,6 +186,7 @@ def fit(
         dates=dates,
         weights=weights,
         split=split,
+        sheet=sheet,
     )
     from numdl.cli.fit import run_fit
 
@@ -197,12 +205,15 @@ def look(
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Say what a table holds, what is wrong with it, and which command to run next."""
     from numdl.cli.look import run_look
 
-    run_look(data, out, na=tuple(na or ()), header=header, overwrite=overwrite)
+    run_look(data, out, na=tuple(na or ()), header=header, sheet=sheet, overwrite=overwrite)
 
 
 @app.command(
@@ -218,6 +229,9 @@ def predict(
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
+    ] = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Add a column: 1 where a row lies outside the training rows.")
     ] = False,
@@ -229,7 +243,7 @@ def predict(
     """
     from numdl.cli.predict import run_predict
 
-    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside)
+    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside, sheet=sheet)
     if written is not None:
         typer.echo(f"Predictions  {written}")
 

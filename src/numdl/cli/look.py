@@ -26,7 +26,9 @@ LONGEST = 60
 _ON_PAGE = 1000
 
 
-def run_look(data: Path, out: Path | None, *, na: tuple[str, ...], header: bool | None, overwrite: bool) -> None:
+def run_look(
+    data: Path, out: Path | None, *, na: tuple[str, ...], header: bool | None, sheet: str | None, overwrite: bool
+) -> None:
     """Print what a table holds, and write the same as a page.
 
     Args:
@@ -34,6 +36,7 @@ def run_look(data: Path, out: Path | None, *, na: tuple[str, ...], header: bool 
         out: file for the page; None for none.
         na: words and numbers that stand for a missing entry.
         header: whether the first line holds names; None guesses.
+        sheet: name or number of a sheet of a workbook.
         overwrite: replace ``out`` if it exists.
 
     Raises:
@@ -42,12 +45,12 @@ def run_look(data: Path, out: Path | None, *, na: tuple[str, ...], header: bool 
     if out is not None and out.exists() and not overwrite:
         raise UserError(f"numdl look --out {out}: the file exists; give another name, or add --overwrite.")
     with blame_input():
-        read = read_table(data, na=na, header=header)
+        read = read_table(data, na=na, header=header, sheet=sheet)
     found = profile(read)
     task = guess_task(read.column(found.target)) if found.target else ""
     rows = [_cells(column) for column in found.columns]
     remarks = [*read.notes, *_remarks(found)]
-    command = next_command(data, found, na, header)
+    command = next_command(data, found, na, header, sheet)
     console = terminal()
     console.print(Text(f"{data}: {found.rows:,} rows, {len(rows):,} columns"), soft_wrap=True)
     console.print(_grid(rows[:SHOWN]))
@@ -65,7 +68,9 @@ def run_look(data: Path, out: Path | None, *, na: tuple[str, ...], header: bool 
         console.print(Text.assemble(("Page    ", "dim"), str(out)), soft_wrap=True)
 
 
-def next_command(data: Path, found: Profile, na: tuple[str, ...] = (), header: bool | None = None) -> str:
+def next_command(
+    data: Path, found: Profile, na: tuple[str, ...] = (), header: bool | None = None, sheet: str | None = None
+) -> str:
     """The command that trains on the table.
 
     Args:
@@ -73,6 +78,7 @@ def next_command(data: Path, found: Profile, na: tuple[str, ...] = (), header: b
         found: what it holds.
         na: words and numbers that were given as missing.
         header: what was said about the first line.
+        sheet: which sheet of a workbook was asked for.
 
     Returns:
         A line for the shell.
@@ -88,6 +94,8 @@ def next_command(data: Path, found: Profile, na: tuple[str, ...] = (), header: b
             words += ["--drop", column.name]
     if found.split != "random":
         words += ["--split", found.split]
+    if sheet is not None:
+        words += ["--sheet", sheet]
     if header is not None:
         words.append("--header" if header else "--no-header")
     return shlex.join(words)

@@ -49,6 +49,7 @@ class FitOptions:
         missing: "refuse", "drop" or "impute".
         dates: "drop", "elapsed" or "cyclic".
         weights: column that says how many observations each row stands for.
+        sheet: name or number of a sheet of a workbook.
         split: "random", "time", "group:COLUMN" or "file:TEST.csv".
     """
 
@@ -80,6 +81,7 @@ class FitOptions:
     weights: str | None = None
     split: str = "random"
     loss: str = "squared"
+    sheet: str | None = None
 
     @property
     def group(self) -> str | None:

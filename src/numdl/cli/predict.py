@@ -18,7 +18,15 @@ from numdl.data.read.files import unrun
 
 
 def run_predict(
-    model: Path, data: Path, out: Path | None, *, std: bool, overwrite: bool, keep: bool = False, outside: bool = False
+    model: Path,
+    data: Path,
+    out: Path | None,
+    *,
+    std: bool,
+    overwrite: bool,
+    keep: bool = False,
+    outside: bool = False,
+    sheet: str | None = None,
 ) -> Path | None:
     """Predict the rows of a file.
 
@@ -30,6 +38,7 @@ def run_predict(
         overwrite: replace ``out`` if it exists.
         keep: copy the columns of the file through, before the predictions.
         outside: add a column that says which rows lie outside the region of the training rows.
+        sheet: name or number of a sheet of a workbook.
 
     Returns:
         The file written, or None.
@@ -61,7 +70,7 @@ def run_predict(
     formula = formula_of(plain, std=std)
     estimator = _estimator(path, std) if formula is None else formula
     with blame_input():
-        table = read_table(data, text=encoder.text_columns, **_reading(extra))
+        table = read_table(data, text=encoder.text_columns, sheet=sheet, **_reading(extra))
         x = encoder.transform(table)
         for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)

@@ -14,6 +14,8 @@ from numdl.cli.columns import chosen, usable, weights_of
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
 from numdl.data import Table, TableEncoder, read_table, split
+from numdl.data.table.column import kind_of
+from numdl.data.table.dates import calendar_of
 from numdl.data.table.profile import first_of_equals
 
 WATCHED = 0.1
@@ -108,7 +110,9 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
         notes.append(f"All {n} rows are used for the training: fewer than {FEWEST} are too few to hold some out.")
         wanted = {}
     fractions = {"train": 1.0 - sum(wanted.values())} | wanted
-    index = divide(found, list(fractions.values()), options)
+    moments, told = _moments(found.table, options) if options.split == "time" else (None, [])
+    notes += told
+    index = divide(found, list(fractions.values()), options, moments)
     whole, weights = found.whole, found.weights
     parts = {name: whole.take(rows) for name, rows in zip(fractions, index, strict=True) if len(rows)}
     if options.test_file:
@@ -116,13 +120,32 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
     return Prepared(found.encoder, parts, n, found.columns, notes, None if weights is None else weights[index[0]])
 
 
-def divide(found: Encoded, fractions: list[float], options: FitOptions) -> list[np.ndarray]:
+def _moments(table: Table, options: FitOptions) -> tuple[np.ndarray | None, list[str]]:
+    """Days of each row by the column of dates (n,), None for the order of the file; and what the user should know."""
+    names = [name for name in table.names if kind_of(table.column(name)).name == "date"]
+    if not names:
+        return None, ["No column holds dates: --split time takes the rows in the order of the file."]
+    name, call = names[0], f"numdl fit --split {options.split}"
+    column = table.column(name)
+    with blame_input():
+        days = calendar_of(call, name, column).days(call, name, column)
+    others = (
+        f" The other columns of dates ({', '.join(names[1:])}) do not count; --drop one to choose." if names[1:] else ""
+    )
+    told = "" if (np.diff(days) >= 0).all() else ", in which the file is not sorted"
+    return days, [f"The rows are split by the dates in {name!r}{told}: the last ones test.{others}"]
+
+
+def divide(
+    found: Encoded, fractions: list[float], options: FitOptions, moments: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Rows for training, validation and test; equal rows never lie on both sides.
 
     Args:
         found: the file.
         fractions: share of each part, training first.
         options: say how: at random, the last rows for the test, or groups of rows that stay together.
+        moments: times of the rows (n,) where the last ones are for the test; None for their order.
 
     Returns:
         Row numbers of each part.
@@ -141,7 +164,8 @@ def divide(found: Encoded, fractions: list[float], options: FitOptions) -> list[
         for i, rows in enumerate(split(len(groups), fractions, options.seed)):
             part[np.isin(values, groups[rows])] = i
     elif options.split == "time":
-        part = np.searchsorted(np.cumsum(fractions)[:-1] * n, order, side="right")
+        late = order if moments is None else np.argsort(moments, kind="stable")
+        part[late] = np.searchsorted(np.cumsum(fractions)[:-1] * n, np.arange(n), side="right")
     else:
         index = split(n, fractions, options.seed, stratify=y if found.encoder.task == "classification" else None)
         order = np.concatenate(index)
@@ -165,7 +189,7 @@ def read_encoded(data: Path, options: FitOptions) -> Encoded:
         UserError: the file, a column or a target cannot be used.
     """
     with blame_input():
-        whole = read_table(data, text=options.text, header=options.header, na=options.na)
+        whole = read_table(data, text=options.text, header=options.header, na=options.na, sheet=options.sheet)
         table, targets = chosen(whole, options)
         table, kept, notes = usable(table, targets, options.missing)
         rows, w = weights_of(table, options.weights)

@@ -15,10 +15,10 @@ from numdl.data.read.extras import needed
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import has_header, unit_row
 from numdl.data.table.notation import MISSING
-from numdl.data.table.table import Table
+from numdl.data.table.table import Table, listed
 
 
-def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str | None = None) -> Table:
+def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str | int | None = None) -> Table:
     """Read one sheet of a workbook (.xlsx, .xls, .ods). Needs python-calamine, the extra ``excel``.
 
     The table is the block of rows that are as wide as most; lines above it are titles, a line of units below the header
@@ -28,7 +28,7 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
         call: the call to name in an error.
         raw: the whole file.
         header: whether the first row of the table holds names; None guesses.
-        sheet: its name; None for the first sheet with cells.
+        sheet: its name, or its number from 1 on; None for the first sheet with cells.
 
     Returns:
         The columns.
@@ -40,17 +40,34 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
         names = list(book.sheet_names)
-        if sheet is not None and sheet not in names:
-            raise ValueError(f"there is no sheet {sheet!r}; its sheets are {', '.join(names)}")
-        wanted = [sheet] if sheet is not None else names
+    except Exception as error:  # errors of the reader have a class for each format, and none in common
+        raise ValueError(f"{call}: the workbook cannot be read ({first_line(error)}); save it again.") from None
+    wanted = names if sheet is None else [_sheet(call, sheet, names)]
+    try:
         found = [(name, rows) for name in wanted if (rows := book.get_sheet_by_name(name).to_python())]
     except Exception as error:  # errors of the reader have a class for each format, and none in common
         raise ValueError(f"{call}: the workbook cannot be read ({first_line(error)}); save it again.") from None
+    if not found and sheet is not None:
+        raise ValueError(f"{call}: the sheet {wanted[0]!r} holds no cell; its sheets are {listed(names)}.")
     if not found:
         raise ValueError(f"{call}: no sheet holds any cell; give a workbook with a table.")
     name, rows = found[0]
-    notes = [f"Sheet {name!r} is read, others are not: {', '.join(n for n in names if n != name)}."]
-    return _table(call, rows, header, notes if len(names) > 1 else [])
+    others = listed([n for n in names if n != name])
+    notes = [f"Sheet {name!r} is read, others are not: {others}; --sheet NAME or NUMBER chooses one."]
+    return _table(call, rows, header, notes if len(names) > 1 and sheet is None else [])
+
+
+def _sheet(call: str, sheet: str | int, names: list[str]) -> str:
+    """Name of the sheet that a name or a number from 1 on means; a name comes first."""
+    if sheet in names:
+        return str(sheet)
+    place = int(sheet) if isinstance(sheet, int) or sheet.isdecimal() else 0
+    if not 1 <= place <= len(names):
+        raise ValueError(
+            f"{call}: there is no sheet {sheet!r}; its {len(names)} sheets are {listed(names)}. Give a name or a number "
+            "from 1 on."
+        )
+    return names[place - 1]
 
 
 def read_json_lines(call: str, raw: bytes) -> Table:

@@ -36,7 +36,12 @@ WRITABLE = (".csv", ".parquet")
 
 
 def read_table(
-    path: str | os.PathLike[str], *, text: Sequence[str] = (), header: bool | None = None, na: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    text: Sequence[str] = (),
+    header: bool | None = None,
+    na: Sequence[str] = (),
+    sheet: str | int | None = None,
 ) -> Table:
     """Read a table of numbers and text; the extension of the file name says how.
 
@@ -60,6 +65,7 @@ def read_table(
             give ``TableEncoder.text_columns``, so that a file that happens to hold only numbers there is read alike.
         header: whether the first line of a text file or sheet holds names; None guesses.
         na: further words or numbers that stand for a missing entry, such as -999.
+        sheet: of a workbook, its name or its number from 1 on; None for the first one with cells, with a note.
 
     Returns:
         Its columns, with NaN or None where an entry is missing, and notes on how they were read.
@@ -74,17 +80,21 @@ def read_table(
             raise TypeError(f"read_table({argument}={checks.shown(given)}): needs several words. Give a tuple of str.")
     if header is not None and not isinstance(header, bool):
         raise TypeError(f"read_table(header={checks.shown(header)}): needs True, False or None. Leave it out.")
+    if sheet is not None and (isinstance(sheet, bool) or not isinstance(sheet, str | int)):
+        raise TypeError(f"read_table(sheet={checks.shown(sheet)}): needs a name or a number from 1 on. Leave it out.")
     paths = matching(path)
     call = f"read_table({str(path)!r})"
-    tables = [_read_one(call if one == path else f"read_table({str(one)!r})", one, text, header) for one in paths]
+    tables = [
+        _read_one(call if one == path else f"read_table({str(one)!r})", one, text, header, sheet) for one in paths
+    ]
     return without(stacked(call, [str(one) for one in paths], tables), na)
 
 
-def _read_one(call: str, path: Path, text: Sequence[str], header: bool | None) -> Table:
+def _read_one(call: str, path: Path, text: Sequence[str], header: bool | None, sheet: str | int | None) -> Table:
     if str(path) != STANDARD_INPUT:
         _check_readable(call, path)
     try:
-        return _read(call, path, text, header)
+        return _read(call, path, text, header, sheet)
     except MemoryError:
         raise ValueError(f"{call}: the table needs more memory than there is; give fewer rows or columns.") from None
     except ValueError as error:
@@ -104,8 +114,10 @@ def _for_arrow(array: np.ndarray) -> Any:
     return pa.Array.from_buffers(pa.float64(), len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
 
 
-def _read(call: str, path: Path, text: Sequence[str], header: bool | None) -> Table:
+def _read(call: str, path: Path, text: Sequence[str], header: bool | None, sheet: str | int | None) -> Table:
     extension = extension_of(path)
+    if sheet is not None and extension in (".npz", ".mat", ".h5", ".hdf5"):
+        raise _no_sheets(call, sheet, extension)
     if extension in (".npz", ".mat"):
         from numdl.data.read.containers import read_mat, read_npz
 
@@ -115,11 +127,17 @@ def _read(call: str, path: Path, text: Sequence[str], header: bool | None) -> Ta
 
         return understood(read_hdf5(call, path), None, text)
     source = load(call, path, _UNPACKED)
-    table = _parsed(call, source, text, header)
+    table = _parsed(call, source, text, header, sheet)
     return replace(table, notes=(source.note, *table.notes)) if source.note else table
 
 
-def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None) -> Table:
+def _no_sheets(call: str, sheet: str | int, extension: str) -> ValueError:
+    return ValueError(f"{call}: a file of kind {extension} has no sheet {sheet!r}; leave the sheet out.")
+
+
+def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None, sheet: str | int | None) -> Table:
+    if sheet is not None and source.extension not in SHEETS:
+        raise _no_sheets(call, sheet, source.extension)
     if source.extension == ".parquet":
         from numdl.data.read.arrow import read_parquet
 
@@ -128,7 +146,7 @@ def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None)
         from numdl.data.read.cells import read_sheet
 
         check_archive(call, source.content)
-        return understood(read_sheet(call, source.content, header=header), None, text)
+        return understood(read_sheet(call, source.content, header=header, sheet=sheet), None, text)
     if source.extension in RECORDS:
         from numdl.data.read.cells import read_json_lines
 

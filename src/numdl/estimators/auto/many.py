@@ -110,7 +110,7 @@ def stack(found: dict[str, Any], rows: Rows, sample: np.ndarray) -> Search:
         sample: which rows are asked.
 
     Returns:
-        The members of more than a hundredth.
+        The members of more than a hundredth; converged where all networks among them had settled.
 
     Raises:
         ValueError: no member is finite there.
@@ -136,7 +136,8 @@ def stack(found: dict[str, Any], rows: Rows, sample: np.ndarray) -> Search:
         evidence[name] = float(n * density) + within(rows, found[name].noise)
         if weight:
             members.append(found[name].spread(factor)._replace(weight=float(weight)))
-    return Search(members, evidence, True)
+    settled = all(one.settled for one in members if isinstance(one, Network))
+    return Search(members, evidence, settled)
 
 
 def simplex(gram: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.weights import of_mean_one, sample_weights, with_class_weight
-from numdl.estimators.kernels.base import generator
+from numdl.estimators.kernels.base import UNSETTLED, generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.kernels.tables import gather
@@ -125,8 +125,9 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         code = "converged" if all(one.converged for one in found if one.name in self.weights_) else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         self.status_ = Status(code, " ".join([f"Members, weights: {self._names()}.", *notes]))
-        if notes:
-            warnings.warn(f"{name}: {' '.join(notes)}", ConvergenceWarning, stacklevel=2)
+        if notes or code != "converged":
+            told = " ".join(notes) or f"{UNSETTLED[code]} {self.status_.message}"
+            warnings.warn(f"{name}: {told}", ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

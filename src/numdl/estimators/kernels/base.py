@@ -46,7 +46,7 @@ ASKED = LARGEST
 """Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
 
 UNSETTLED = {
-    "max_iter": "The search for members had not settled; give other starts by random_state, or more rows.",
+    "max_iter": "A network had not settled in its steps, or a robust loss in its rounds; try another random_state.",
     "time_budget": "The time was over before all was tried; raise time_budget.",
     "interrupted": "The search was interrupted; fit again to finish it.",
 }

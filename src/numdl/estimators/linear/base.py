@@ -44,6 +44,13 @@ from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000
 """Unknowns up to which ``alpha="auto"`` affords a factor of the Hessian for each alpha."""
+UNFINISHED = {
+    "max_iter": "Raise max_iter, or use another solver.",
+    "interrupted": "Fit again to finish it.",
+    "failed": "Look for entries of X far beyond all others.",
+}
+"""What to do about a status that is no success."""
+
 LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
 
@@ -193,9 +200,10 @@ class LinearClassifier(
         self.n_iter_ = max(solved.iterations, 1)
         self.solver_ = solver.name
         name = type(self).__name__
-        if self.status_.code == "max_iter":
+        if not self.status_.converged:
+            advice = UNFINISHED.get(self.status_.code, "Scale the columns, or use another solver.")
             warnings.warn(
-                f"{name}: {self.status_.message} Raise max_iter, or use another solver.",
+                f"{name}: {self.status_.message} {advice}",
                 ConvergenceWarning,
                 stacklevel=4,
             )

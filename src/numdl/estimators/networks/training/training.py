@@ -25,6 +25,9 @@ from numdl.estimators.networks.training.trainer import Trainer
 from numdl.flow import Dynamics
 from numdl.models import Network
 
+FEW = 5
+"""Iterations before which a fit that no step improves any more is not taken for one that is done."""
+
 
 class Fitted:
     """What a fit leaves in an estimator; see ``ResNetRegressor``."""
@@ -125,6 +128,10 @@ def _advice(estimator: Any) -> str:
     code = estimator.status_.code
     if code == "stalled" and not estimator.effective_dof_ >= 1:
         return "The data determine no parameter of this fit: check that targets and weights belong to these rows."
+    if code == "stalled" and estimator.n_iter_ < FEW:
+        return f"That was after {estimator.n_iter_} iterations: try another random_state, or more n_restarts."
+    if code not in ("converged", "stalled", "max_iter", "time_budget", "interrupted"):
+        return "Look for entries of X or y far beyond all others, or try another random_state."
     advice = {"max_iter": "raise max_iter", "time_budget": "raise time_budget", "interrupted": "fit again, or go on"}
     return f"The fit may improve further: {advice[code]}." if code in advice else ""
 
