@@ -84,6 +84,6 @@ def joined(forests: Sequence[Forest]) -> Forest:
     starts = np.cumsum([0, *(len(one.feature) for one in forests)])
     moved = [
         one._replace(left=one.left + start, right=one.right + start, root=one.root + start)
-        for one, start in zip(forests, starts[:-1], strict=True)
+        for one, start in zip(forests, starts[:-1].tolist(), strict=True)
     ]
     return Forest(*(np.concatenate(parts) for parts in zip(*moved, strict=True)))

@@ -107,17 +107,17 @@ def together(first: Grown, second: Grown) -> Grown:
 
 def _arrays(tree: Any, classes: Any, k: int) -> Forest:
     """One tree of scikit-learn; thresholds lie between values of float32, rows are compared in float64."""
-    own = np.arange(tree.node_count)
+    own = np.arange(tree.node_count, dtype=np.int32)  # half the bytes of a file
     leaf = tree.children_left < 0
     value = np.zeros((tree.node_count, k))
     value[:, classes] = tree.value[:, 0, :]
     if k > 1:
         value /= value.sum(axis=1, keepdims=True)
     return Forest(
-        np.where(leaf, 0, tree.feature),
+        np.where(leaf, 0, tree.feature).astype(np.int32),
         np.where(leaf, 0.0, tree.threshold),
-        np.where(leaf, own, tree.children_left),
-        np.where(leaf, own, tree.children_right),
-        np.zeros(1, int),
+        np.where(leaf, own, tree.children_left).astype(np.int32),
+        np.where(leaf, own, tree.children_right).astype(np.int32),
+        np.zeros(1, np.int32),
         value,
     )
