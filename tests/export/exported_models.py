@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import numpy as np
+import pytest
 
 from numdl import (
     AutoClassifier,
@@ -17,6 +18,7 @@ from numdl import (
 from numdl.estimators.auto.chaos import condition
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
+from numdl.estimators.classes import worth
 from numdl.estimators.kernels.mixture import Mixture
 from numdl.export import describe
 from numdl.export.targets import numpy_module
@@ -87,10 +89,23 @@ def logarithmic():
     return model
 
 
+def wooden():
+    """An `AutoClassifier` with forests as members."""
+    x, y = labels(60)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("FEW", 3), ("ALL", 6), ("FEWEST", 1)):
+            patch.setattr(worth, name, value)
+        patch.setattr(worth, "gain", lambda found, further: 1.0)
+        model = AutoClassifier(time_budget=1e9, random_state=0).fit(x, y)
+    assert "extra trees" in model.weights_
+    return model
+
+
 LIGHT = {
     **{name: lambda name=name: kernel(name) for name in ("linear", "rbf", "matern52", "arcsine", "legendre", "anova")},
     "mixture": mixed,
     "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
+    "trees": lambda: wooden(),
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),
     "weighted_line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
     "logarithm": logarithmic,

@@ -17,6 +17,17 @@ from numdl.export.slopes import PULLS, adjoints, gradients
 D = 3
 RNG = np.random.default_rng(0)
 ROWS = RNG.uniform(-0.9, 0.9, (50, D))
+# two trees, of which one asks twice: input, threshold, child for what is not above it, child for what is
+NODES = [
+    [1, 0.2, 1, 2],
+    [0, 0, 1, 1],
+    [0, -0.1, 3, 4],
+    [0, 0, 3, 3],
+    [0, 0, 4, 4],
+    [2, 0.1, 6, 7],
+    [0, 0, 6, 6],
+    [0, 0, 7, 7],
+]
 L = np.tril(RNG.normal(size=(D, D))) + 3 * np.eye(D)
 
 
@@ -38,6 +49,7 @@ def single(op):
             "distances": lambda: x.distances(np.arange(6.0).reshape(2, 3)),
             "outer": lambda: x.outer(x[1:].exp()) + x[[0]].outer(x[:2]).sum(),
             "sum": lambda: program.join([x.square().sum(), x.sum()]),
+            "trees": lambda: x.trees(np.array(NODES), np.arange(16.0).reshape(8, 2) ** 2, np.array([0, 5])),
             "softmax": lambda: (3.0 * x).softmax(),
             "constant": lambda: x + program.join([program.constant(2.0), program.constant([1.0, 3.0])]),
         }[op]()
@@ -125,6 +137,14 @@ def order(op):
 @pytest.mark.parametrize("op", sorted(PULLS))
 def test_the_slope_of_each_operation_by_taylor(op):
     assert abs(order(op) - 2) < 0.1
+
+
+def test_trees_are_walked_by_hand():
+    x = np.array([[0.0, 0.2, 0.1], [-0.1, 0.3, 0.2], [0.0, 0.3, 0.0]])  # a threshold itself is not above it
+    leaves = [(1, 6), (3, 7), (4, 6)]
+    values = np.arange(16.0).reshape(8, 2) ** 2
+    (found,) = evaluate(single("trees"), ("mean",), x)
+    np.testing.assert_array_equal(found, [values[a] + values[b] for a, b in leaves])
 
 
 def test_a_wrong_slope_is_seen(monkeypatch):

@@ -138,6 +138,16 @@ def _solve(L: np.ndarray, a: Any, xp: Any, kept: dict[tuple[int, int], Any], at:
     return out
 
 
+def _trees(xp: Any, a: Any, nodes: np.ndarray, values: np.ndarray, roots: np.ndarray, depth: np.ndarray) -> Any:
+    feature, low, high = nodes[:, [0, 2, 3]].T.astype(int)
+    feature, threshold, low, high, values = (xp.asarray(one) for one in (feature, nodes[:, 1], low, high, values))
+    at = xp.zeros((len(a), 1), int) + xp.asarray(roots.astype(int))
+    for _ in range(int(depth[0])):
+        below = xp.take_along_axis(a, feature[at], axis=1) <= threshold[at]
+        at = xp.where(below, low[at], high[at])
+    return values[at].sum(axis=1)
+
+
 RULES: dict[str, Callable[..., Any]] = {
     "constant": lambda xp, values: xp.asarray(values)[None, :],
     "take": lambda xp, a, index: a[:, index],
@@ -147,6 +157,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "outer": _outer,
     "sum": lambda xp, a: a.sum(axis=1, keepdims=True),
     "softmax": _softmax,
+    "trees": _trees,
     "add": lambda xp, a, b: a + b,
     "subtract": lambda xp, a, b: a - b,
     "multiply": lambda xp, a, b: a * b,

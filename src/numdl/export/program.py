@@ -17,6 +17,9 @@ distances    Z (m, d)                 ``|a - Z_i|^2``
 outer        -                        ``a_i b_j`` row by row
 sum          -                        (1,)
 softmax      -                        ``exp(a) / sum(exp(a))``
+trees        nodes (m, 4), values     sum over the trees of the values of the leaf that the row reaches; a node is
+             (m, k), roots (T,),      input, threshold, child for ``a[input] <= threshold``, child for larger ones,
+             depth (1,)               a leaf its own child; all are whole numbers in float64 but thresholds, values
 add, ...     name in BINARY           elementwise; a vector of one entry goes with any
 tanh, ...    name in UNARY            elementwise
 ===========  =======================  ============================================================
@@ -150,6 +153,17 @@ class Value:
     def sum(self) -> Value:
         """Sum of the entries, (1,)."""
         return self if self.size == 1 else self.program.node("sum", (self,), (), 1)
+
+    def trees(self, nodes: np.ndarray, values: np.ndarray, roots: np.ndarray) -> Value:
+        """Sum over trees of the values (m, k) of the leaf that is reached; nodes (m, 4) and roots (T,) as above."""
+        nodes, values, roots = (np.ascontiguousarray(a, np.float64) for a in (nodes, values, roots))
+        depth, front = 0, roots.astype(int)
+        while len(front := front[nodes[front, 2] != front]):
+            front = nodes[front, 2:].astype(int).ravel()
+            depth += 1
+            assert depth <= len(nodes), "a tree goes in a circle"
+        data = (nodes, values, roots, np.array([float(depth)]))
+        return self.program.node("trees", (self,), data, values.shape[1])
 
     def softmax(self) -> Value:
         """Probabilities from scores."""

@@ -159,5 +159,6 @@ PULLS: dict[str, Pull] = {
     "square": _unary(lambda v, a: 2.0 * a),
     "negative": _unary(lambda v, a: a.program.constant(-1.0)),
     "step": lambda v, g, node, args: [None],
+    "trees": lambda v, g, node, args: [None],
 }
 """What each operation hands on to its arguments."""

@@ -64,8 +64,8 @@ def _sheet(call: str, sheet: str | int, names: list[str]) -> str:
     place = int(sheet) if isinstance(sheet, int) or sheet.isdecimal() else 0
     if not 1 <= place <= len(names):
         raise ValueError(
-            f"{call}: there is no sheet {sheet!r}; its {len(names)} sheets are {listed(names)}. Give a name or a number "
-            "from 1 on."
+            f"{call}: there is no sheet {sheet!r}; its {len(names)} sheets are {listed(names)}. Give a name or a "
+            "number from 1 on."
         )
     return names[place - 1]
 

@@ -1,4 +1,4 @@
-"""Classification that chooses its model: linear or Gaussian processes, by left-out rows, stacked and calibrated."""
+"""Classification that chooses its model: linear, Gaussian processes or trees, by left-out rows, stacked, calibrated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.classes.member import ClassMixture, log_probabilities
-from numdl.estimators.classes.mixing import OPTIMISM, pooled, stack, temperature
+from numdl.estimators.classes.mixing import weighed
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
+from numdl.estimators.classes.worth import KINDS, MARGIN, trees
 from numdl.estimators.common.intake import (
     checked_table,
     encode_labels,
@@ -37,18 +38,21 @@ from numdl.report.calibration import certainty_groups
 LARGEST = 20_000
 """Different rows that are used at most."""
 
+TREES = tuple(kind.name for kind in KINDS)
+"""Names of members that are forests."""
+
 
 class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, ClassifierMixin, BaseEstimator):
-    """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, or several of them.
+    """Class probabilities that are as certain as left-out rows allow: linear, Gaussian processes, trees, or several.
 
     Candidates are multinomial logistic regression and Gaussian processes with a length for each input (RBF, Matern 5/2,
     and the kernel of an infinitely wide layer) or one for all, with the softmax likelihood. How strongly each is held,
     what weight it gets and how certain the mixture may be follows from the probability of each row given all others,
-    which costs no further fit; of logistic regression, in ten folds. Nothing is compiled: a fit to some hundred rows
-    takes a second or a few.
+    which costs no further fit; of logistic regression, in ten folds; of a forest, by the trees that have not seen it.
+    Nothing is compiled: a fit to some hundred rows takes a second or a few.
 
-    Where the classes change in steps along single columns, or where many columns hold next to nothing, boosted trees
-    may do better.
+    Forests of trees join them where left-out rows say that they are worth it: where classes change in steps along
+    single columns, or where many columns hold next to nothing. Probabilities then change in steps too.
 
     Args:
         class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
@@ -61,7 +65,8 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         weights_: weight of each member by name.
         left_out_: mean log probability of a left-out observation in nats by the name of each candidate.
         evidence_: log posterior density of each candidate's hyperparameters for the labels taken for numbers, on at
-            most 600 rows.
+            most 600 rows; trees have none.
+        tree_gain_: share of the left-out log loss that trees take away; they are members from 0.005 on.
         leave_one_out_: log probabilities of the classes for each row given all others, (n, k); by members as they are
             for rows that were not used.
         log_loss_: of the mixture at left-out observations, in nats.
@@ -120,7 +125,8 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         table = Classes(gathered.rows[0].x, c, gathered.box)
         with few_threads(len(table.x)):
             found = candidates(table, rng, notes, clock)
-            cells = clock.insist(lambda: self._mix(table, found))
+            forests, self.tree_gain_ = trees(table, found, rng, notes, clock)
+            cells = clock.insist(lambda: self._mix(table, found, forests))
         clock.insist(lambda: self._leave_out(X, group, codes, cells, found[0].left))
         code = "converged" if all(one.converged for one in found if one.name in self.weights_) else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
@@ -170,25 +176,20 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         with few_threads(len(self.mixture_.x)):
             return log_probabilities(self.mixture_, x)
 
-    def _mix(self, table: Classes, found: list[Judged]) -> np.ndarray:
-        """Members with their weights, and what left-out observations say of them."""
+    def _mix(self, table: Classes, found: list[Judged], forests: list[Judged]) -> np.ndarray:
+        """Members with their weights, and what left-out observations say of them; forests where they are worth it."""
         label, count = found[0].left.label, found[0].left.count
-        cells = np.arange(len(label))
-        told = np.array([one.left.log_p[cells, label] - OPTIMISM * one.free / count.sum() for one in found])
-        weights = stack(told, count)
-        log_p = [one.left.log_p for one in found]
-        t = temperature(pooled(weights, log_p), label, count)
-        left = pooled(weights, log_p, t)
-        pairs = [(one, w) for one, w in zip(found, weights, strict=True) if w]
+        used = found + forests if self.tree_gain_ >= MARGIN else found
+        all_ = weighed([one.left.log_p for one in used], [one.free for one in used], label, count)
+        pairs = [(one, w) for one, w in zip(used, all_.weights, strict=True) if w]
         members = [m._replace(weight=float(w) / len(one.members)) for one, w in pairs for m in one.members]
-        self.mixture_ = ClassMixture(members, table.x, table.box, shares(table.c), t)
-        self.temperature_ = t
+        self.mixture_ = ClassMixture(members, table.x, table.box, shares(table.c), all_.temperature)
+        self.temperature_, self.log_loss_ = all_.temperature, all_.loss
         self.weights_ = {one.name: float(w) for one, w in sorted(pairs, key=lambda pair: -pair[1])}
-        self.left_out_ = {one.name: one.left.density / float(count.sum()) for one in found}
+        self.left_out_ = {one.name: one.left.density / float(count.sum()) for one in found + forests}
         self.evidence_ = {one.name: one.evidence for one in found}
-        self.log_loss_ = -float(count @ left[cells, label]) / float(count.sum())
-        self.calibration_error_ = certainty_groups(np.exp(left), label, count).error
-        return left
+        self.calibration_error_ = certainty_groups(np.exp(all_.log_p), label, count).error
+        return all_.log_p
 
     def _leave_out(self, X: np.ndarray, group: np.ndarray, codes: np.ndarray, log_p: np.ndarray, left: LeftOut) -> None:
         """Each row given all others; rows that were not used are predicted."""
@@ -203,6 +204,15 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         """Members and weights."""
         return ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in self.weights_.items())
 
+    def _trees(self) -> str:
+        """Whether trees are members, and why."""
+        if not any(name in self.left_out_ for name in TREES):
+            return "none grown"
+        way = "less" if self.tree_gain_ >= 0 else "more"
+        told = f"{100 * abs(self.tree_gain_):.1f} % {way} left-out log loss with them"
+        used = any(name in self.weights_ for name in TREES)
+        return f"{'members' if used else 'left out'}: {told}, needed are {100 * MARGIN:.1f} % less"
+
     def _facts(self) -> dict[str, str]:
         ranked = sorted(self.left_out_.items(), key=lambda item: -item[1])
         return {
@@ -210,11 +220,12 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
             "Mixture": f"of {len(self.mixture_.members)}, on {len(self.mixture_.x):,} different rows",
             "Left-out log probability": ", ".join(f"{name} {value:.4f}" for name, value in ranked) + " nats",
             "Left-out log loss": f"{self.log_loss_:.4f} nats, after temperature {self.temperature_:.3g}",
+            "Trees": self._trees(),
             "Calibration error": f"{self.calibration_error_:.4f} of left-out rows",
         }
 
     def _record(self) -> dict[str, Any]:
         return {
             "model": self._label.removeprefix("numdl "),
-            "n_parameters": max(self.mixture_.members, key=lambda one: one.weight).coef.size,
+            "n_parameters": max(self.mixture_.members, key=lambda one: one.weight).n_parameters,
         }

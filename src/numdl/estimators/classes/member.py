@@ -1,4 +1,4 @@
-"""What does a member of a mixture of classifiers say at rows: scores of the classes, linear or by a kernel?"""
+"""What does a member of a mixture of classifiers say at rows: linear scores of the classes, a kernel, or trees?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.special import log_softmax, logsumexp
 
 from numdl.estimators.classes.mixing import pooled
 from numdl.estimators.classes.softmax import contrasts
+from numdl.estimators.classes.trees import Trees
 from numdl.estimators.kernels.evidence import kernel_of
 
 BLOCK = 512
@@ -38,6 +39,11 @@ class Scores(NamedTuple):
     coef: np.ndarray
     weight: float = 1.0
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of coefficients."""
+        return self.coef.size
+
 
 class ClassMixture(NamedTuple):
     """Members that predict classes together, see `numdl.estimators.classes.mixing`.
@@ -50,7 +56,7 @@ class ClassMixture(NamedTuple):
         temperature: above 1 it takes certainty away.
     """
 
-    members: list[Scores]
+    members: list[Scores | Trees]
     x: np.ndarray
     box: np.ndarray
     base: np.ndarray
@@ -147,8 +153,10 @@ def log_probabilities(mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _log_p(one: Scores, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
+def _log_p(one: Scores | Trees, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
     """Of one member (n, k)."""
+    if isinstance(one, Trees):
+        return one.log_p(mixture.base, x)
     if len(one.marks):
         f = kernel_matrix(one.name, one.theta, x, mixture.x[one.marks], mixture.box) @ one.coef
     else:

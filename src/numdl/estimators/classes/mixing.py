@@ -14,7 +14,8 @@ Analysis 13, 2018; Guo, Pleiss, Sun and Weinberger, On calibration of modern neu
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -31,6 +32,42 @@ OPTIMISM = 0.5
 
 COLDEST, HOTTEST = 1.0, 3.0
 """Temperatures."""
+
+
+class Weighed(NamedTuple):
+    """Members together at left-out observations.
+
+    Attributes:
+        weights: of the members, their sum 1 (members,).
+        temperature: of the mixture.
+        log_p: of the mixture (cells, k).
+        loss: mean log loss of an observation, in nats.
+    """
+
+    weights: np.ndarray
+    temperature: float
+    log_p: np.ndarray
+    loss: float
+
+
+def weighed(log_p: Sequence[np.ndarray], free: Sequence[float], label: np.ndarray, count: np.ndarray) -> Weighed:
+    """Weights and temperature by left-out observations, and what the mixture then says of these.
+
+    Args:
+        log_p: of each member at left-out observations (members, cells, k).
+        free: number of hyperparameters of each member that the data determine (members,).
+        label: what was observed (cells,).
+        count: how often (cells,).
+
+    Returns:
+        The mixture.
+    """
+    cells, total = np.arange(len(label)), float(count.sum())
+    told = [one[cells, label] - OPTIMISM * nats / total for one, nats in zip(log_p, free, strict=True)]
+    weights = stack(np.array(told), count)
+    t = temperature(pooled(weights, log_p), label, count)
+    left = pooled(weights, log_p, t)
+    return Weighed(weights, t, left, -float(count @ left[cells, label]) / total)
 
 
 def stack(log_p: np.ndarray, count: np.ndarray) -> np.ndarray:

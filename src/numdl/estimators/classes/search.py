@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -69,15 +69,15 @@ class Judged(NamedTuple):
 
     Attributes:
         name: under which its weight is told.
-        members: one for each draw of its hyperparameters.
+        members: `Scores` for each draw of its hyperparameters, or `numdl.estimators.classes.trees.Trees`.
         left: each observation without it.
-        evidence: log posterior density of the labels taken for numbers.
+        evidence: log posterior density of the labels taken for numbers; not a number for trees.
         free: number of hyperparameters that the data determine: by so many nats left-out rows are too probable.
         converged: whether its search ended by itself.
     """
 
     name: str
-    members: list[Scores]
+    members: list[Any]
     left: LeftOut
     evidence: float
     free: float

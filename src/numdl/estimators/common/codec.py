@@ -44,6 +44,8 @@ RECORDS = {
     "Chaos": "numdl.estimators.auto.chaos",
     "ClassMixture": "numdl.estimators.classes.member",
     "Scores": "numdl.estimators.classes.member",
+    "Trees": "numdl.estimators.classes.trees",
+    "Forest": "numdl.estimators.trees.forest",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numdl.export.describers.kernels import KERNELS, Place
-from numdl.export.describers.parts import scaled
+from numdl.export.describers.parts import forest, scaled
 from numdl.export.description import Description, kind_of
 from numdl.export.program import Program, Value
 
@@ -45,6 +45,10 @@ def describe(model: Any, std: bool) -> Description:
 def _scores(one: Any, x: Value, mixture: Any) -> Value:
     """Scores of the classes (k,) by one member."""
     k = len(mixture.base)
+    if kind_of(one) == "Trees":
+        shares = np.exp(np.asarray(mixture.base))
+        blurred = (1.0 - float(one.blur)) * forest(x, one.forest) + float(one.blur) * shares
+        return float(one.sharpness) * blurred.log()
     if not len(one.marks):
         inner = x.affine(one.coef[:-1].T, one.coef[-1])
     else:

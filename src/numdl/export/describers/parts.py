@@ -93,6 +93,20 @@ def linear_std(x: Value, errors: Any) -> Value:
     return errors.error_std * seen.affine(errors.shares**2, getattr(errors, "typical", 1.0) + errors.level).sqrt()
 
 
+def forest(x: Value, trees: Any) -> Value:
+    """Mean over the trees of a ``numdl.estimators.trees.forest.Forest``.
+
+    Args:
+        x: scaled inputs (d,).
+        trees: the forest.
+
+    Returns:
+        (k,).
+    """
+    nodes = np.stack([trees.feature, trees.threshold, trees.left, trees.right], axis=1)
+    return x.trees(nodes, trees.value / len(trees.root), trees.root)
+
+
 def mean_and_std(program: Program, mean: Value, std: Value | None) -> None:
     """Name the results of a regressor.
 

@@ -51,7 +51,7 @@ def _arrays(program: Program, results: tuple[str, ...]) -> list[str]:
     out = []
     for at in program.needed(*results):
         node = program.nodes[at]
-        for i, a in enumerate(node.data):
+        for i, a in enumerate(node.data[:3]):  # the depth of trees is not asked for
             if a.dtype.kind == "i":
                 if not _progression(a):
                     values = ", ".join(map(str, a.tolist()))
@@ -126,6 +126,9 @@ def _statement(program: Program, at: int, name: object) -> str:
             return f"solve({out}, {args[0]}, A{at}_0, {node.size});"
         case "distances":
             return f"distances({out}, {args[0]}, A{at}_0, {node.size}, {sizes[0]});"
+        case "trees":
+            nodes, values, roots = (f"A{at}_{i}" for i in range(3))
+            return f"trees({out}, {args[0]}, {nodes}, {values}, {roots}, {node.data[2].size}, {node.size});"
         case "softmax":
             return f"softmax({out}, {args[0]}, {node.size});"
         case "sum":

@@ -47,6 +47,22 @@ static double sum(const double *a, int m)
     return total;
 }
 
+static void trees(double *out, const double *a, const double *nodes, const double *values, const double *roots, int T,
+                  int k)
+{
+    memset(out, 0, k * sizeof(double));
+    for (int t = 0; t < T; t++) {
+        int at = (int)roots[t], to;
+        for (;;) {
+            const double *node = nodes + 4 * at;
+            to = (int)(a[(int)node[0]] <= node[1] ? node[2] : node[3]);
+            if (to == at) break;
+            at = to;
+        }
+        for (int j = 0; j < k; j++) out[j] += values[at * k + j];
+    }
+}
+
 static double sigmoid(double a) { return a >= 0.0 ? 1.0 / (1.0 + exp(-a)) : exp(a) / (1.0 + exp(a)); }
 
 static double softplus(double a) { return (a > 0.0 ? a : 0.0) + log1p(exp(-fabs(a))); }

@@ -26,9 +26,27 @@ FORMS = {
     "take": "{0}(:, {2})",
     "solve": "({2} \\ {0}.').'",
     "distances": "max(-2 * {0} * {2}.' + sum({0} .^ 2, 2) + sum({2} .^ 2, 2).', 0)",
+    "trees": "sum_of_trees({0}, {2}, {3}, {4})",
     "softmax": "exp({0} - max({0}, [], 2)) ./ sum(exp({0} - max({0}, [], 2)), 2)",
 }
 """Operations: {0} and {1} are vectors, {2} and {3} arrays; others are functions of the same name."""
+
+TREES = """function y = sum_of_trees(a, nodes, values, roots)
+n = size(a, 1);
+y = zeros(n, size(values, 2));
+for t = 1:numel(roots)
+    at = repmat(roots(t) + 1, n, 1);
+    while true
+        low = a(sub2ind(size(a), (1:n).', nodes(at, 1) + 1)) <= nodes(at, 2);
+        to = nodes(at, 4) + 1;
+        to(low) = nodes(at(low), 3) + 1;
+        if all(to == at), break; end
+        at = to;
+    end
+    y = y + values(at, :);
+end
+end
+"""
 
 
 def write(package: Package) -> bytes:
@@ -70,7 +88,10 @@ def write(package: Package) -> bytes:
         lines += ["[~, best] = max(y, [], 2);", f"labels = {_words(package.classes)};", "label = labels(best).';"]
     lines += ["end", "", "function A = constants()", f"A = cell(1, {len(arrays)});"]
     lines += [f"A{{{i + 1}}} = {_array(a)};" for i, a in enumerate(arrays)]
-    lines += ["end", "", *(_encoder(package) if text else []), *_test(package, text)]
+    lines += ["end", ""]
+    if any(program.nodes[at].op == "trees" for at in needed):
+        lines.append(TREES)
+    lines += [*(_encoder(package) if text else []), *_test(package, text)]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -45,6 +45,15 @@ def _softmax(a):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def _trees(a, nodes, values, roots, depth):
+    feature, low, high = nodes[:, [0, 2, 3]].T.astype(int)
+    at = np.zeros((len(a), 1), int) + np.reshape(roots, (1, -1)).astype(int)
+    for _ in range(int(depth)):
+        below = np.take_along_axis(a, feature[at], axis=1) <= nodes[at, 1]
+        at = np.where(below, low[at], high[at])
+    return np.reshape(values, (len(nodes), -1))[at].sum(axis=1)
+
+
 def _sigmoid(a):
     e = np.exp(-np.abs(a))
     return np.where(a >= 0, 1.0, e) / (1.0 + e)
@@ -227,7 +236,7 @@ def expression(node: Node, args: list[str], arrays: list[str]) -> str:
         return f"{args[0]} {SIGNS[node.op]} {args[1]}"
     if node.op in FORMS:
         return FORMS[node.op].format(*args, *arrays)
-    if node.op in ("join", "outer", "softmax", "distances", "solve"):
+    if node.op in ("join", "outer", "softmax", "distances", "solve", "trees"):
         return f"_{node.op}({', '.join([*args, *arrays])})"
     return f"{CALLS.get(node.op, f'np.{node.op}')}({', '.join(args)})"
 

@@ -197,12 +197,39 @@ class Graph:
                 self.add("Reshape", [self.add("Mul", [left, right]), self.constant(np.array([-1, node.size]))], out)
             case "sum":
                 self.add("ReduceSum", [args[0], self.constant(np.array([1]))], out, keepdims=1)
+            case "trees":
+                self.trees(args[0], node.data, out)
             case "softmax":
                 self.add("Softmax", args, out, axis=1)
             case "square":
                 self.add("Mul", [args[0], args[0]], out)
             case _:
                 self.add(NAMES[node.op], args, out) if node.op in NAMES else self.written(node.op, args[0], out)
+
+    def trees(self, a: str, data: tuple[np.ndarray, ...], out: str) -> None:
+        """All trees at once, a level at a time: the operator that ONNX has for them takes float32.
+
+        Args:
+            a: rows.
+            data: nodes, values, roots and depth.
+            out: the result.
+        """
+        from onnx import TensorProto
+
+        nodes, values, roots, depth = data
+        feature, low, high = (self.constant(column.astype(np.int64)) for column in nodes[:, [0, 2, 3]].T)
+        threshold = self.constant(nodes[:, 1])
+        row = self.add(
+            "Mul", [self.add("Gather", [a, self.constant(np.array([0]))], axis=1), self.constant(np.zeros(1))]
+        )
+        start = self.add("Add", [row, self.constant(roots[None, :])])
+        at = self.add("Cast", [start], to=TensorProto.INT64)
+        for _ in range(int(depth[0])):
+            asked = self.add("GatherElements", [a, self.add("Gather", [feature, at])], axis=1)
+            below = self.add("LessOrEqual", [asked, self.add("Gather", [threshold, at])])
+            at = self.add("Where", [below, self.add("Gather", [low, at]), self.add("Gather", [high, at])])
+        each = self.add("Gather", [self.constant(values), at])
+        self.add("ReduceSum", [each, self.constant(np.array([1]))], out, keepdims=0)
 
     def written(self, op: str, a: str, out: str) -> None:
         """Functions that ONNX Runtime does not have in float64.

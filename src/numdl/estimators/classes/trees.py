@@ -1,0 +1,98 @@
+"""What does a forest say of classes: shares of its leaves, blurred and sharpened until they keep their word?
+
+Leaves of a few observations say 0 or 1. With the shares b of all classes
+
+    p ~ ((1 - e) q + e b)^s
+
+is what the forest's mean q is taken for: e for what it cannot know, s because the mean of trees of which each has seen
+other rows is less certain than it might be. Both make the left-out observations most probable.
+
+Source: Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning, ICML 2005.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import log_softmax
+
+from numdl.estimators.trees.forest import Forest
+
+BLURS = (0.003, 0.01, 0.03, 0.1, 0.2)
+"""Among which e is chosen."""
+
+SHARPNESSES = (0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.0, 4.0)
+"""Among which s is."""
+
+
+class Trees(NamedTuple):
+    """A forest as a member of a `numdl.estimators.classes.member.ClassMixture`.
+
+    Attributes:
+        name: under which its weight is told.
+        forest: its leaves hold shares of the classes.
+        blur: e above.
+        sharpness: s above.
+        weight: share in the mixture.
+    """
+
+    name: str
+    forest: Forest
+    blur: float
+    sharpness: float
+    weight: float = 1.0
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of leaves."""
+        return int((self.forest.left == np.arange(len(self.forest.left))).sum())
+
+    def log_p(self, base: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Logarithms of the probabilities.
+
+        Args:
+            base: logarithms of the shares of the classes (k,).
+            x: scaled rows (n, d).
+
+        Returns:
+            (n, k).
+        """
+        return taken_for(self.forest.mean(x), np.exp(base), self.blur, self.sharpness)
+
+
+def taken_for(q: np.ndarray, shares: np.ndarray, blur: float, sharpness: float) -> np.ndarray:
+    """Logarithms of the probabilities, see above.
+
+    Args:
+        q: of the forest (n, k).
+        shares: b above (k,).
+        blur: e.
+        sharpness: s.
+
+    Returns:
+        (n, k).
+    """
+    return log_softmax(sharpness * np.log((1 - blur) * q + blur * shares), axis=1)
+
+
+def calibrated(q: np.ndarray, shares: np.ndarray, label: np.ndarray, count: np.ndarray) -> tuple[float, float]:
+    """Blur and sharpness at which the left-out observations are most probable.
+
+    Args:
+        q: of the forest without them (cells, k).
+        shares: b above (k,).
+        label: what was observed (cells,).
+        count: how often (cells,).
+
+    Returns:
+        e and s.
+    """
+    cells, best, found = np.arange(len(label)), -np.inf, (BLURS[-1], 1.0)
+    for blur in BLURS:
+        log = np.log((1 - blur) * q + blur * shares)
+        for sharpness in SHARPNESSES:
+            density = float(count @ log_softmax(sharpness * log, axis=1)[cells, label])
+            if density > best:
+                best, found = density, (blur, sharpness)
+    return found

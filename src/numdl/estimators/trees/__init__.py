@@ -1,0 +1,1 @@
+"""Forests as plain arrays: grown by scikit-learn, evaluated by NumPy."""
