@@ -103,7 +103,7 @@ def test_a_chain_interpolates_linearly():
 
 
 def test_parts_without_label_stay_open():
-    W = scipy.sparse.block_diag([np.ones((3, 3)) - np.eye(3)] * 2, format="csr")
+    W = scipy.sparse.block_diag([scipy.sparse.coo_array(np.ones((3, 3)) - np.eye(3))] * 2, format="csr")
     f = spread_labels(graph_laplacian(W), np.full((6, 1), 2.0), np.arange(6) == 1, 1e-3)
     np.testing.assert_allclose(f[:3, 0], 2.0)
     assert np.isnan(f[3:]).all()
