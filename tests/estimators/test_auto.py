@@ -35,9 +35,8 @@ def kink(n, seed):
 
 def test_networks_carry_what_has_kinks():
     x, y = kink(150, 0)
-    with pytest.warns(ConvergenceWarning, match="A network had not settled") as told:
-        model, kernels = AutoRegressor(random_state=0).fit(x, y), KernelRegressor(random_state=0).fit(x, y)
-    assert len(told) == 1 and model.status_.code == "max_iter" and kernels.status_.code == "converged"
+    model, kernels = AutoRegressor(random_state=0).fit(x, y), KernelRegressor(random_state=0).fit(x, y)
+    assert model.status_.code == "max_iter" and kernels.status_.code == "converged"
     new, truth = kink(1000, 1)
     assert rmse(model, new, truth) < 0.5 * rmse(kernels, new, truth)
     names = model.weights_[0]

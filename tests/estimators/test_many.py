@@ -234,11 +234,9 @@ def few_are_many(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_are_many")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_fit_to_many_rows(tmp_path):
     x, y = table()
-    with pytest.warns(ConvergenceWarning, match="A network had not settled in its steps"):
-        model = AutoRegressor(n_networks=1, random_state=0).fit(x, y)
+    model = AutoRegressor(n_networks=1, random_state=0).fit(x, y)  # nobody is warned of steps that were planned
     assert model.status_.code == "max_iter" and not all(one.settled for one in model.mixtures_[0].members[-1:])
     new, truth = table(300, 1)
     mean, std = model.predict(new, return_std=True)

@@ -131,8 +131,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         code = "converged" if all(one.converged for one in found if one.name in self.weights_) else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         self.status_ = Status(code, " ".join([f"Members, weights: {self._names()}.", *notes]))
-        if notes or code != "converged":
-            told = " ".join(notes) or f"{UNSETTLED[code]} {self.status_.message}"
+        if told := " ".join(notes) or UNSETTLED.get(code, ""):
             warnings.warn(f"{name}: {told}", ConvergenceWarning, stacklevel=2)
         return self
 

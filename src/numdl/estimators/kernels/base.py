@@ -46,11 +46,10 @@ ASKED = LARGEST
 """Different rows beyond which only this many are predicted from all others: that takes as long as a prediction."""
 
 UNSETTLED = {
-    "max_iter": "A network had not settled in its steps, or a robust loss in its rounds; try another random_state.",
     "time_budget": "The time was over before all was tried; raise time_budget.",
     "interrupted": "The search was interrupted; fit again to finish it.",
 }
-"""What a status that is no success means, where no note says it."""
+"""What a status means that one can do something about. Members that had not settled are told by the status alone."""
 
 SLOPES = 2000
 """Rows at most whose slopes tell how relevant an input is."""
@@ -126,8 +125,9 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         notes = list(dict.fromkeys(notes))
         clock.tell("each row given all others")
         clock.insist(lambda: self._describe(X, table, found, choice, notes, clock, robust))
-        if notes or not self.status_.converged:
-            told = " ".join(notes) or f"{UNSETTLED[self.status_.code]} {self.status_.message}"
+        if robust is not None and not robust.settled:
+            notes.append("The robust loss had not settled in its rounds; try another random_state.")
+        if told := " ".join(notes) or UNSETTLED.get(self.status_.code, ""):
             warnings.warn(f"{type(self).__name__}: {told}", ConvergenceWarning, stacklevel=2)
         return self
 
