@@ -94,8 +94,9 @@ def test_a_first_sample_that_is_large_enough_is_the_last():
 
 def test_all_rows_end_it_and_budgets_hold():
     problem = linear(60)
-    result = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-5)
-    assert result.history["n"][-1] == 60 and result.status.converged
+    result = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6)
+    # Which of the two depends on the last bit: both say that nothing lowers the objective any more.
+    assert result.history["n"][-1] == 60 and result.status.code in ("converged", "stalled")
     best = np.linalg.lstsq(np.column_stack([problem.x, np.ones(60)]), problem.c)[0].T
     np.testing.assert_allclose(result.p, best, atol=1e-5)
     short = minimize_sample_average(problem, NewtonCG(), jnp.zeros((1, 21)), first=25, tol=1e-6, work=0.5)
