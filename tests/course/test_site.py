@@ -47,7 +47,8 @@ def test_files_lead_nowhere_but_to_each_other(site):
         for target in re.findall(r'(?:href|src)="([^"]*)"', text):
             assert target == "data:," or (site / target).is_file(), (path.name, target)
     for path in [*site.glob("assets/*.js"), *site.glob("assets/*.css"), *site.glob("assets/katex/*.css")]:
-        assert not re.search(r"fetch\(|XMLHttpRequest|import\(|url\((?!fonts/|#)", path.read_text()), path.name
+        # The one request, to the server that showed the page, is made where that server has written its experiment.
+        assert not re.search(r"fetch\((?!\"run\", )|XMLHttpRequest|import\(|url\((?!fonts/|#)", path.read_text()), path.name
     assert (site / "assets/katex/LICENSE").is_file()
     fonts = re.findall(r"url\((fonts/[^)]*)\)", (site / "assets/katex/katex.min.css").read_text())
     assert fonts and all(name.endswith(".woff2") and (site / "assets/katex" / name).is_file() for name in fonts)
@@ -125,7 +126,7 @@ def test_the_course_is_served_to_this_machine_until_it_is_interrupted():
             assert refused.value.code == code
             assert json.loads(refused.value.read())["error"]
         running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     finally:
         running.kill()
         running.wait()
