@@ -3,6 +3,8 @@
 import numpy as np
 from layer_references import march
 
+from numdl.course.site import grids
+
 AROUND = np.array([[np.cos(phi), np.sin(phi)] for phi in np.pi / 12 * np.arange(24)])
 STRONG, WEAK = np.array([0.6, 0.8]), np.array([0.8, -0.6])
 
@@ -38,6 +40,24 @@ def noise_through(settings):
     }
 
 
+def steps_learnt(settings):
+    """One march of a trained network, layer by layer, states (points, 6)."""
+    data = grids.read("marched_data")
+    net = {name: np.array(value) for name, value in data["nets"][settings["net"]].items()}
+    parts, scheme = (1, 2, 4, 8)[settings["finer"]], settings["scheme"]
+    u = np.tanh(np.array(data["xTest"]) @ net["K0"].T + net["b0"])
+    for K, b in zip(net["K"], net["b"], strict=True):
+        u = march(scheme, lambda t, u, _, K=K, b=b: np.tanh(u @ K.T + b), parts, data["T"] / len(net["K"]), u)[-1]
+    scores = u @ net["W"][0, :-1] + net["W"][0, -1]
+    margin = np.where(np.array(data["cTest"])[:, 0] > 0.5, scores, -scores)
+    return {
+        "scores": scores,
+        "now": [100 * np.mean(margin <= 0), np.mean(np.logaddexp(0.0, -margin))],
+        "cost": parts * len(net["K"]) * {"euler": 1, "heun": 2, "rk4": 4}[scheme],
+    }
+
+
 REFERENCES = {
     "noise_through": noise_through,
+    "steps_learnt": steps_learnt,
 }
