@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from page_references import REFERENCES
 
-from numdl.course.site import grids
+from numdl.course.site import grids, marched
 from numdl.course.site.build import pages
 
 PAGES = {page.slug: page for page in pages()}
@@ -150,5 +150,19 @@ def test_the_data_of_pages_are_those_that_numdl_computes():
     kept = grids.read("descent_data")["noise"]["0.3"]
     for rule, values in grids.double_descent(0.3, grids.SIZES[:3]).items():
         np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
-    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, spectra_data"):
+    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, .*spectra_data"):
         grids.read("weather")
+
+
+@pytest.mark.thorough
+def test_the_networks_that_are_marched_are_those_that_numdl_trains(monkeypatch):
+    data = grids.read("marched_data")
+    for name, values in zip(("x", "c", "xTest", "cTest"), (a for pair in marched.rows() for a in pair), strict=True):
+        np.testing.assert_array_equal(values, data[name])
+    nets = {"rk4 8": marched.train("rk4 8")}
+    settings = [{"net": "rk4 8", "scheme": scheme, "finer": finer} for scheme, finer in (("rk4", 0), ("euler", 0))]
+    kept = [REFERENCES["steps_learnt"](one)["now"][0] for one in settings]
+    monkeypatch.setattr(grids, "read", lambda name: {**data, "nets": nets})
+    again = [REFERENCES["steps_learnt"](one)["now"][0] for one in settings]
+    np.testing.assert_allclose(again, kept, atol=5.0)  # 60 iterations end where rounding lets them
+    assert again[0] < 5 and again[1] > 30
