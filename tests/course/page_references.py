@@ -10,6 +10,7 @@ from layer_references import REFERENCES as LAYERS
 from model_references import REFERENCES as MODELS
 from page_references_linear import LINEAR
 from page_references_training import TRAINING
+from sampling_references import REFERENCES as SAMPLING
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -282,6 +283,7 @@ REFERENCES = {
     **FLOWS,
     **LAYERS,
     **MODELS,
+    **SAMPLING,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,
