@@ -1,9 +1,15 @@
 """What pages about samples and landscapes must show, by numdl and NumPy from their definitions."""
 
 import functools
+import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
+from numdl.analysis import cut, filter_normalised, on_grid
+from numdl.course.site.build import HERE
 from numdl.optimize import sample_gap
 
 SIZES = np.floor(25 * 2 ** (np.arange(15) / 2) + 0.5).astype(int)
@@ -51,4 +57,75 @@ def samples(settings):
     }
 
 
-REFERENCES = {"samples": samples}
+X = np.linspace(-2, 2, 25)
+ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
+
+
+@functools.cache
+def trained(activation):
+    """Ends of two trainings as the page states them, each (3, 6): its numbers are data."""
+    source = (HERE / "pages/nonlinear/landscape_view.mjs").read_text()
+    stated = source[source.index(f"  {activation}: [\n") :]
+    return np.reshape([float(x) for x in re.findall(r"-?\d+\.\d+", stated)[:36]], (2, 3, 6))
+
+
+@functools.cache
+def misfit_of(activation):
+    targets = np.sin(2 * X) + 0.5 * np.cos(4 * X + 1)
+
+    def outputs(p):
+        return ACTIVATIONS[activation](jnp.outer(X, p["K"][:, 0]) + p["b"]) @ p["v"][0]
+
+    def misfit(p):
+        return jnp.mean((outputs(p) - targets) ** 2) / 2
+
+    slopes = jax.jit(jax.jacobian(lambda p: outputs(network(p))))
+    return misfit, jax.jit(outputs), lambda p: np.asarray(slopes(p)).reshape(25, 18)
+
+
+def network(p):
+    """The tree of weights (3, 6): rows of a matrix, shifts, one row of the head."""
+    p = jnp.asarray(p)
+    return {"K": p[0][:, None], "b": p[1], "v": p[2][None]}
+
+
+def landscape_view(settings):
+    with jax.enable_x64(True):
+        return look(settings)
+
+
+def look(settings):
+    first, second = trained(settings["activation"])
+    misfit, outputs, slopes = misfit_of(settings["activation"])
+    r = np.array([settings["scale"], settings["scale"], 1 / settings["scale"]])[:, None]
+    here = r * first
+    distances = np.sum((first[:, :, None] - second[:, None]) ** 2, axis=0)
+    paired = second[:, linear_sum_assignment(distances)[1]]
+    ends = {"itself": first, "twin": here[:, ::-1], "second": second, "paired": paired}
+    walks = {name: cut(misfit, network(here), network(end), points=61) for name, end in ends.items()}
+    drawn = np.random.RandomState(settings["seed"]).standard_normal((2, 3, 6))
+
+    def directions(p):
+        if settings["look"] == "plain":
+            return [network(d * np.linalg.norm(first) / np.linalg.norm(d)) for d in drawn]
+        return [filter_normalised(network(d), network(p)) for d in drawn]
+
+    def curvatures(p):
+        along = [slopes(p) @ np.concatenate([np.ravel(leaf) for leaf in d.values()]) for d in directions(p)]
+        return np.linalg.eigvalsh(np.array(along) @ np.transpose(along) / 25)[::-1]
+
+    side = np.linspace(-0.6, 0.6, 5)
+    corners = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    return {
+        "values": np.linalg.eigvalsh(slopes(here).T @ slopes(here) / 25)[::-1],
+        "line": walks[settings["end"]].values,
+        "barrier": 1 + walks[settings["end"]].barrier,
+        "plane": curvatures(here),
+        "planeBefore": curvatures(first),
+        "around": on_grid(misfit, network(here), directions(here), corners),
+        "change": 1 + np.max(np.abs(outputs(network(here)) - outputs(network(first)))),
+        "paired": [walks["second"].barrier, walks["paired"].barrier],
+    }
+
+
+REFERENCES = {"samples": samples, "landscape_view": landscape_view}
