@@ -128,4 +128,48 @@ def look(settings):
     }
 
 
-REFERENCES = {"samples": samples, "landscape_view": landscape_view}
+LINE = (np.arange(832) + 0.5) / 832
+
+
+def fold(y, times):
+    for _ in range(times):
+        y = 2 * np.minimum(y, 1 - y)
+    return y
+
+
+TARGETS = {
+    "sine": np.sin(4 * LINE),
+    "parabola": LINE**2,
+    "kink": np.abs(LINE - 1 / 3),
+    "takagi": np.sum([fold(LINE, k) / 2**k for k in range(1, 25)], axis=0),
+}
+
+
+@functools.cache
+def left_over(m, folds, bend):
+    """What units, folds and their head leave of each target."""
+    bends = np.append(np.arange(m) / m, [1 / 3] * bend)
+    layers = [fold(LINE, k + 1) for k in range(folds)]
+    Z = np.column_stack([np.ones(832), np.maximum(LINE[:, None] - bends, 0), *layers])
+    every = np.stack(list(TARGETS.values()), axis=1)
+    return dict(zip(TARGETS, (every - Z @ np.linalg.lstsq(Z, every, rcond=1e-12)[0]).T, strict=True))
+
+
+def depth_and_width(settings):
+    name, m, folds, bend = settings["target"], 2 ** settings["width"], settings["folds"], settings["bend"]
+
+    def error(m, folds):
+        return 1 + np.linalg.norm(left_over(m, folds, bend)[name]) / np.linalg.norm(TARGETS[name])
+
+    widths, depths = 2 ** np.arange(8), range(8)
+    return {
+        "f": TARGETS[name] - left_over(m, folds, bend)[name],
+        "shallow": [error(int(w), 0) for w in widths],
+        "same": [error(int(w), folds) for w in widths],
+        "deep": [error(1, k) for k in depths],
+        "here": [error(m, k) for k in depths],
+        "pieces": [m, max(m, 2**folds)],
+    }
+
+
+REFERENCES = {"samples": samples, "landscape_view": landscape_view, "depth_and_width": depth_and_width}
