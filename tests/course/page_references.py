@@ -11,6 +11,7 @@ from model_references import REFERENCES as MODELS
 from page_references_linear import LINEAR
 from page_references_training import TRAINING
 from planar_references import REFERENCES as PLANAR
+from sampling_references import REFERENCES as SAMPLING
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -284,6 +285,7 @@ REFERENCES = {
     **LAYERS,
     **MODELS,
     **PLANAR,
+    **SAMPLING,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,
