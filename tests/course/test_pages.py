@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from page_references import REFERENCES
+from sampling_references import trained, trained_further
 
 from numdl.course.site import grids, marched
 from numdl.course.site.build import pages
@@ -136,6 +137,14 @@ def test_a_page_is_a_notebook_with_its_text_and_code(by_node, page):
     assert not any(left in text for left in ("[[", "{{", "undefined", "NaN"))
     assert next(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code") == start["code"].strip()
     assert text.count("## Exercise") == len(by_node[page]["solutions"])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_weights_of_the_page_on_landscapes_are_trained(activation):
+    for p in trained(activation):
+        np.testing.assert_allclose(trained_further(activation, p), p, atol=5e-4)
+        assert np.max(np.abs(trained_further(activation, p + 0.02) - (p + 0.02))) > 5e-3
 
 
 @pytest.mark.thorough
