@@ -1,7 +1,9 @@
 """What pages about flows of the plane must show, by numdl's schemes: noise in them, and their training."""
 
+import functools
+
 import numpy as np
-from layer_references import march
+from layer_references import TINY, march
 
 from numdl.course.site import grids
 
@@ -57,7 +59,40 @@ def steps_learnt(settings):
     }
 
 
+@functools.cache
+def path(shape, dims, price, ox, oy, gx, gy):
+    """Path of least energy and price, (25, 3), energy and what is paid; slopes of the obstacle by complex steps."""
+    N, (R, w), t = 24, {"disc": (0.0, 0.2), "ring": (0.5, 0.12)}[shape], np.arange(25) / 24
+    L = N * (2 * np.eye(N - 1) - np.eye(N - 1, k=1) - np.eye(N - 1, k=-1))
+
+    def far(u):
+        return ((np.sqrt((u[..., 0] - ox) ** 2 + (u[..., 1] - oy) ** 2) - R) ** 2 + u[..., 2] ** 2) / w**2
+
+    u = np.stack([gx * t, gy * t, 0.2 * np.sin(np.pi * t) * (dims == "3")], axis=1)
+    for _ in range(150):
+        q, moved = far(u[1:-1]), u[1:-1, None] + 1j * TINY * np.eye(3)
+        slope = price / N * np.imag(np.exp(-far(moved) / 2)) / TINY - N * np.diff(u, 2, axis=0)
+        u[1:-1] -= np.linalg.solve(L + price / N * np.diag(np.exp(-q / 2) * (1 + q) / w**2), slope)
+    return u, N / 2 * np.sum(np.diff(u, axis=0) ** 2), price / N * np.sum(np.exp(-far(u[1:-1]) / 2))
+
+
+def shortest(settings):
+    own = {"disc": (0.6, -0.06), "ring": (0.0, 0.0)}[settings["shape"]]
+    centre = (np.round(x + settings[name], 2) for x, name in zip(own, ("dx", "dy"), strict=True))
+    place = (*centre, float(settings["gx"]), float(settings["gy"]))
+    u, energy, paid = path(settings["shape"], settings["dims"], settings["price"], *place)
+    lengths = np.linalg.norm(np.diff(u, axis=0), axis=1)
+    return {
+        "path": u,
+        "energy": energy,
+        "paid": paid,
+        "leap": lengths.max() / lengths.mean(),
+        "curve": [path(settings["shape"], "2", 10 ** (k / 2 - 1), *place)[1] for k in range(7)],
+    }
+
+
 REFERENCES = {
     "noise_through": noise_through,
+    "shortest": shortest,
     "steps_learnt": steps_learnt,
 }
