@@ -96,7 +96,9 @@ def test_the_command_writes_the_site_and_says_what_it_cannot_use(tmp_path, capsy
 @pytest.mark.slow
 def test_the_course_is_served_to_this_machine_until_it_is_interrupted():
     call = [sys.executable, "-m", "numdl", "course", "--no-browser"]
-    running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
+    # Who started the tests in the background may have had Ctrl-C ignored, which a process hands on.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, **heard)
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/", running.stdout.readline())[0]
         with urllib.request.urlopen(address) as answer:
