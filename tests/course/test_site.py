@@ -95,10 +95,11 @@ def test_the_command_writes_the_site_and_says_what_it_cannot_use(tmp_path, capsy
 
 @pytest.mark.slow
 def test_the_course_is_served_to_this_machine_until_it_is_interrupted():
-    call = [sys.executable, "-m", "numdl", "course", "--no-browser"]
     # Who started the tests in the background may have had Ctrl-C ignored, which a process hands on.
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, **heard)
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = "import sys; from numdl.cli import main; sys.exit(main(['course', '--no-browser']))"
+    call = [sys.executable, "-c", f"{hear}; {run}"]
+    running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/", running.stdout.readline())[0]
         with urllib.request.urlopen(address) as answer:
