@@ -14,6 +14,7 @@ export const scale = (t, a) => a.map((x) => t * x);
 export const times = (A, x) => A.map((row) => dot(row, x));
 export const transpose = (A) => A[0].map((_, j) => A.map((row) => row[j]));
 export const product = (A, B) => { const C = transpose(B); return A.map((row) => C.map((column) => dot(row, column))); };
+export const mean = (a) => sum(a) / a.length;
 export const argmin = (a) => a.reduce((k, x, i) => (x < a[k] ? i : k), 0);
 export const argmax = (a) => a.reduce((k, x, i) => (x > a[k] ? i : k), 0);
 export const clamp = (x, a, b) => Math.min(Math.max(x, a), b);

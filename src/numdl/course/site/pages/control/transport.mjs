@@ -1,5 +1,5 @@
 // 3.16: what is open? Optimal transport of points as a place to begin.
-import { random, range } from "../../lib/numerics.mjs";
+import { mean, random, range } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // Forty points x with mean zero; the second cloud is R(angle) diag(s, 1/s) x, shifted to the right.
@@ -32,7 +32,7 @@ export function pairing(cost) {
   owner.forEach((i, j) => (sigma[i] = j));
   return sigma;
 }
-const mean = (list) => list.reduce((s, x) => s + x, 0) / list.length, between = (a, b) => square([a[0] - b[0], a[1] - b[1]]);
+const between = (a, b) => square([a[0] - b[0], a[1] - b[1]]);
 const spread = (points) => [mean(points.map((p) => p[0] ** 2)), mean(points.map((p) => p[0] * p[1])), mean(points.map((p) => p[1] ** 2))];
 
 // Costs without the shift, which adds its square to each of them because the first cloud has mean zero.

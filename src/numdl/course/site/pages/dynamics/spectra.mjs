@@ -2,6 +2,7 @@
 import { spectra_data } from "../../data/spectra_data.mjs";
 import { cabs, dot, eigenvalues, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
+import { STEP } from "../../lib/schemes.mjs";
 
 const DATA = spectra_data, SAMPLES = 16, RUNS = [["5", "5 layers of h = 2"], ["10", "10 layers of h = 0.5"], ["20", "20 layers of h = 0.25"]];
 const MARCHES = [["finer", "eight Euler steps for one"], ["half", "two Euler steps for one"], ["rk4", "RK4 steps"]];
@@ -9,12 +10,11 @@ const PARTS = { own: 1, half: 2, finer: 8 };
 
 const layer = (K, b, u) => K.map((row, i) => Math.tanh(dot(row, u) + b[i]));
 const open = (net, x) => layer(net.K0, net.b0, x);
-const axpy = (u, t, v) => u.map((x, i) => x + t * v[i]);
 function step(K, b, h, u, how) {
-  const f = (v) => layer(K, b, v);
-  if (how !== "rk4") { for (let k = 0; k < PARTS[how]; k++) u = axpy(u, h / PARTS[how], f(u)); return u; }
-  const k1 = f(u), k2 = f(axpy(u, h / 2, k1)), k3 = f(axpy(u, h / 2, k2)), k4 = f(axpy(u, h, k3));
-  return u.map((x, i) => x + (h / 6) * (k1[i] + 2 * k2[i] + 2 * k3[i] + k4[i]));
+  const f = (t, v) => layer(K, b, v);
+  if (how === "rk4") return STEP.rk4(f, 0, u, h);
+  for (let k = 0; k < PARTS[how]; k++) u = STEP.euler(f, 0, u, h / PARTS[how]);
+  return u;
 }
 function score(net, h, x, how) {
   let u = open(net, x);
@@ -39,7 +39,7 @@ function spectrum(run, snapshot) {
         layers[j].outside += outside; layers[j].growing += growing; layers[j].largest = Math.max(layers[j].largest, R);
         all.push({ z: [h * z[0], h * z[1]], kind: growing ? "growing" : outside ? "outside" : "inside" });
       }
-      u = axpy(u, h, v);
+      u = STEP.euler(() => v, 0, u, h);
     });
   }
   return { all, layers, h, total: sum(layers.map((l) => l.outside)), largest: Math.max(...layers.map((l) => l.largest)) };

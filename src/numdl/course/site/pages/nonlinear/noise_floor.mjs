@@ -1,5 +1,5 @@
 // 2.11: why does SGD stop getting better?
-import { argmin, geomspace, random, range, sum } from "../../lib/numerics.mjs";
+import { argmin, geomspace, mean, random, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // E(x) = mean of (x - a_i)'H(x - a_i)/2 over 200 rows a_i of mean 0, H = diag(1, 8): the gradient of a row is H (x - a_i).
@@ -58,7 +58,6 @@ function expected(method, rate, batch) {
 // Variance of x in each direction in the long run, at a constant rate.
 export const floor = (rate, batch, beta) => scatter(batch).map((v, j) => { const h = CURVATURE[j]; return rate * h >= 2 * (1 + beta) ? Infinity : (rate * v * (1 + beta)) / (h * (1 - beta) * (2 * (1 + beta) - rate * h)); });
 
-const mean = (a) => sum(a) / a.length;
 const RATES = geomspace(1e-3, 0.24, 60);
 const known = {};
 // The constant rate with the least expected energy after all passes.

@@ -1,5 +1,5 @@
 // 1.6: what do bias and variance trade?
-import { argmin, dot, geomspace, random, range, sum, svd, transpose } from "../../lib/numerics.mjs";
+import { argmin, dot, geomspace, mean, random, range, sum, svd, transpose } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // Polynomials in Legendre's basis, fitted to 24 points with the penalty alpha |p|^2 and judged on 101 places between -1 and 1.
@@ -12,7 +12,7 @@ function legendre(t) {
   for (let k = 1; k < MOST; k++) p.push(((2 * k + 1) * t * p[k] - k * p[k - 1]) / (k + 1));
   return p.map((v, k) => v * Math.sqrt(2 * k + 1));
 }
-const ALL = T.map(legendre), SEEN = PLACES.map(legendre), mean = (a) => sum(a) / a.length;
+const ALL = T.map(legendre), SEEN = PLACES.map(legendre);
 
 // For a degree: singular values, the truth in their directions, and what each direction does at the places.
 const made = [];

@@ -1,5 +1,5 @@
 // 1.9: what may cross validation see?
-import { argmin, dot, random, range, sum } from "../../lib/numerics.mjs";
+import { argmin, dot, mean, random, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // 40 rows, 200 independent normal features, c = delta (x_1 + ... + x_5) + e; the m features of the largest correlation, and a ridge of 1.
@@ -8,7 +8,6 @@ const LEAKS = [["features", "features are chosen"], ["units", "features are stan
 const drawn = {};
 // Columns of the features, and the errors of the targets.
 const data = (seed) => (drawn[seed] ??= (() => { const rng = random(seed), a = rng.normals(ROWS * ALL); return { X: range(ALL).map((j) => Float64Array.from(range(ROWS), (i) => a[ALL * i + j])), e: rng.normals(ROWS) }; })());
-const mean = (a) => sum(a) / a.length;
 
 function units(X, rows) {
   const m = new Float64Array(ALL), s = new Float64Array(ALL), n = rows.length;

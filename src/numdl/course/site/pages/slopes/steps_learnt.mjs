@@ -1,10 +1,11 @@
 // 3.7: has it learnt the equation, or the steps?
 import { marched_data } from "../../data/marched_data.mjs";
-import { range, sum } from "../../lib/numerics.mjs";
+import { dot, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
+import { ORDER, STEP } from "../../lib/schemes.mjs";
 
 // Residual networks of 6 units on [0, 8], weights constant on each of the layers that they were trained with.
-const DATA = marched_data, STAGES = { euler: 1, heun: 2, rk4: 4 }, NAMES = { euler: "Euler", heun: "Heun", rk4: "RK4" }, COLOR = { euler: "orange", heun: "blue", rk4: "purple" };
+const DATA = marched_data, STAGES = ORDER, NAMES = { euler: "Euler", heun: "Heun", rk4: "RK4" }, COLOR = { euler: "orange", heun: "blue", rk4: "purple" };
 const NETS = Object.keys(DATA.nets).map((name) => { const [scheme, depth] = name.split(" "); return [name, `${depth} steps by ${NAMES[scheme]}`]; });
 const TARGET = DATA.cTest.map((c) => (c[0] ? 1 : -1)), FACTORS = [1, 2, 4, 8];
 
@@ -12,17 +13,9 @@ const TARGET = DATA.cTest.map((c) => (c[0] ? 1 : -1)), FACTORS = [1, 2, 4, 8];
 function score(net, scheme, parts, [x, y]) {
   const n = net.b0.length, h = DATA.T / net.K.length / parts;
   let u = net.K0.map((row, i) => Math.tanh(row[0] * x + row[1] * y + net.b0[i]));
-  const rate = (K, b, v) => { const f = new Array(n); for (let i = 0; i < n; i++) { let s = b[i]; const row = K[i]; for (let j = 0; j < n; j++) s += row[j] * v[j]; f[i] = Math.tanh(s); } return f; };
-  const move = (t, f) => { const v = new Array(n); for (let i = 0; i < n; i++) v[i] = u[i] + t * f[i]; return v; };
   net.K.forEach((K, layer) => {
-    const b = net.b[layer];
-    for (let k = 0; k < parts; k++) {
-      const f1 = rate(K, b, u);
-      if (scheme === "euler") { u = move(h, f1); continue; }
-      if (scheme === "heun") { const f2 = rate(K, b, move(h, f1)); u = move(h / 2, f1.map((f, i) => f + f2[i])); continue; }
-      const f2 = rate(K, b, move(h / 2, f1)), f3 = rate(K, b, move(h / 2, f2)), f4 = rate(K, b, move(h, f3));
-      u = move(h / 6, f1.map((f, i) => f + 2 * f2[i] + 2 * f3[i] + f4[i]));
-    }
+    const rate = (t, v) => K.map((row, i) => Math.tanh(net.b[layer][i] + dot(row, v)));
+    for (let k = 0; k < parts; k++) u = STEP[scheme](rate, 0, u, h);
   });
   return u.reduce((s, v, i) => s + net.W[0][i] * v, net.W[0][n]);
 }
