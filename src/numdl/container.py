@@ -214,17 +214,18 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[str], object]]:
-    """Give a function that writes text to ``path``; the file appears only if the block ends without an error.
+def whole_file(path: str | os.PathLike[str], call: str, *, binary: bool = False) -> Iterator[Callable[[Any], object]]:
+    """Give a function that writes to ``path``; the file appears only if the block ends without an error.
 
     The temporary neighbour is created on entry, so a path that cannot be written fails before any work is done.
 
     Args:
         path: the file to make or replace; its folder must exist.
         call: name of the calling function, for error messages.
+        binary: whether bytes are written.
 
     Yields:
-        A function that appends text (UTF-8).
+        A function that appends text (UTF-8), or bytes.
 
     Raises:
         IsADirectoryError: the path is a folder.
@@ -252,9 +253,10 @@ def whole_file(path: str | os.PathLike[str], call: str) -> Iterator[Callable[[st
         raise OSError(f"{call}({str(path)!r}): this is not a regular file. Choose another path.")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"{call}({str(path)!r}): the file exists and is read-only. Choose another path.")
+    form = {} if binary else {"encoding": "utf-8", "errors": "replace", "newline": "\n"}
     with contextlib.ExitStack() as stack:
         try:
-            stream = stack.enter_context(_neighbour(target, "x", encoding="utf-8", errors="replace", newline="\n"))
+            stream = stack.enter_context(_neighbour(target, "xb" if binary else "x", **form))
         except FullDisk:
             raise
         except OSError as error:

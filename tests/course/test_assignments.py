@@ -16,10 +16,12 @@ from numdl.course import assignments
 from numdl.course.assignments.exchange import read_arrays, write_arrays
 from numdl.course.assignments.grade import Report, Rules, grade, grade_folder, marks
 from numdl.course.assignments.judge import callables, data_of
-from numdl.course.assignments.pages import PAGES
 from numdl.course.assignments.process.wire import Unusable, pack, unpack
 from numdl.course.assignments.sheet import sheet, stub
 from numdl.course.assignments.submission import complaint, read_program
+from numdl.course.site.build import questions
+
+PAGES = questions()
 
 SOLUTIONS = Path(__file__).parent / "solutions"
 TASKS = tuple(assignments.REGISTRY)
@@ -132,12 +134,10 @@ def test_what_other_languages_need_is_said(name):
     assert task.elsewhere.strip() and all(np.asarray(table).ndim <= 2 for table in task.tables(data).values())
 
 
-def test_names_of_pages_are_those_of_the_course():
-    from numdl.course.site.build import pages
-
-    assert [page.question for page in pages() if page.id in PAGES] == [
-        PAGES[page.id] for page in pages() if page.id in PAGES
-    ]
+def test_pages_that_assignments_lead_to_exist():
+    tasks = [assignments.find(name) for name in assignments.REGISTRY]
+    named = {page for task in tasks for page in (*task.pages, *(check.page for check in task.checks))}
+    assert named and named <= set(PAGES)
 
 
 def test_data_belong_to_the_student():

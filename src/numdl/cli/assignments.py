@@ -11,9 +11,9 @@ from rich.text import Text
 
 from numdl.cli.errors import DONE, MISTAKE, UNUSABLE, UserError, blame_input
 from numdl.cli.show import terminal
+from numdl.container import whole_file
 from numdl.course import assignments
 from numdl.course.assignments.grade import Report, Rules
-from numdl.course.assignments.pages import PAGES
 
 
 def print_assignments() -> None:
@@ -169,17 +169,18 @@ def _show(report: Report, *, points: bool) -> None:
 
 def _explain(report: Report, console: Console) -> None:
     """What is wrong with each mistake, once, and the names of the pages."""
-    failed = [row for row in report.rows if not row.passed]
+    from numdl.course.site.build import questions
+
+    failed, pages = [row for row in report.rows if not row.passed], questions()
     for mistake, why in {row.mistake: row.why for row in failed if row.mistake}.items():
         console.print(Text.assemble("Looks like  ", (mistake, "bold yellow"), f". {why}"), soft_wrap=True)
     for page in sorted({row.page for row in failed}, key=lambda page: [int(part) for part in page.split(".")]):
-        console.print(Text.assemble("Read        ", (f"page {page}", "cyan"), f" {PAGES[page]}"), soft_wrap=True)
+        console.print(Text.assemble("Read        ", (f"page {page}", "cyan"), f" {pages[page]}"), soft_wrap=True)
 
 
 def _many(reports: Sequence[Report], table: Path | None, form: str) -> int:
     """Print one line for each submission, write the table of marks."""
     from numdl.course.assignments.grade import marks
-    from numdl.course.assignments.sheet import write_whole
 
     if form == "json":
         print(json.dumps([report.as_json() for report in reports], indent=2, ensure_ascii=False))
@@ -197,7 +198,8 @@ def _many(reports: Sequence[Report], table: Path | None, form: str) -> int:
             )
             console.print(line, soft_wrap=True)
     if table is not None:
-        write_whole(table, marks(reports))
+        with whole_file(table, "numdl course check --table", binary=True) as write:
+            write(marks(reports))
         if form != "json":
             terminal().print(f"Marks  {table}", markup=False, highlight=False, soft_wrap=True)
     return DONE if all(report.passed for report in reports) else MISTAKE

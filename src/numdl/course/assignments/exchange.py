@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numdl.course.assignments.sheet import write_whole
+from numdl.container import whole_file
 
 ENDINGS = (".npz", ".mat", ".csv")
 LARGEST = 1 << 26
@@ -51,7 +51,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, overwrite: boo
         savemat(stream, arrays, oned_as="column")
     else:
         stream.write(_lines(arrays).encode())
-    write_whole(path, stream.getvalue())
+    with whole_file(path, "write_arrays", binary=True) as write:
+        write(stream.getvalue())
     return path
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import textwrap
 from pathlib import Path
 
-from numdl.course.assignments.pages import PAGES
+from numdl.container import whole_file
 from numdl.course.assignments.task import Function, Task
 
 
@@ -32,7 +30,8 @@ def write_sheet(task: Task, folder: Path, *, overwrite: bool = False) -> list[Pa
         if path.exists() and not overwrite:
             raise ValueError(f"{path} exists, and your work may be in it. Choose another folder, or --overwrite.")
     for path, text in texts.items():
-        write_whole(path, text.encode())
+        with whole_file(path, f"write_sheet of {task.name}") as write:
+            write(text)
     return list(texts)
 
 
@@ -63,8 +62,11 @@ def sheet(task: Task) -> str:
     Returns:
         Markdown.
     """
+    from numdl.course.site.build import questions
+
+    pages = questions()
     asked = "\n".join(f"- {check.name} (page {check.page}; {_points(check.points)})" for check in task.checks)
-    read = "\n".join(f"- {page} {PAGES[page]}" for page in task.pages)
+    read = "\n".join(f"- {page} {pages[page]}" for page in task.pages)
     functions = "\n".join(
         f"- `{one.name}({one.arguments})`: {one.doc.strip().splitlines()[0]}" for one in task.functions
     )
@@ -92,26 +94,3 @@ def _definition(function: Function) -> str:
         f'def {function.name}({function.arguments}):\n    """{doc}\n    """\n'
         f'    raise NotImplementedError("{function.name} is still to be written")\n'
     )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file of which nobody sees a half.
-
-    Args:
-        path: replaced if it exists.
-        content: all of it.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(draft, 0o666 & ~umask)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
