@@ -4,7 +4,6 @@ import functools
 import http.server
 import importlib.util
 import re
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -17,9 +16,6 @@ sys.path.insert(0, str(ROOT))  # docs and benchmarks are no part of the package
 from docs.make import __main__ as make  # noqa: E402
 from docs.make import api, gallery, measured  # noqa: E402
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 WORDS = ("vector field", "GCV", "trainbr")
 
 
@@ -200,18 +196,6 @@ def test_planted_faults_of_a_site_are_seen(tmp_path):
         ("b.html", "c.html"),
         ("b.html", "https://cdn.example/x.js"),
     ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no page was opened")
-    if BROWSER is None:
-        pytest.skip("no Chromium is installed: no page was opened")
-    with playwright.sync_playwright() as driver:
-        given = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        found = driver.chromium.launch(executable_path=BROWSER, headless=True, args=given)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

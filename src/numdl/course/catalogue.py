@@ -62,8 +62,33 @@ def entries(registry: Mapping[str, str], minutes: Mapping[str, Minutes]) -> list
     return sorted(found, key=lambda entry: order.index(entry.lecture))
 
 
+def declared(module: str) -> dict[str, Parameter]:
+    """Parameters of an experiment, read from its file: nothing is imported.
+
+    Args:
+        module: its path below ``numdl.course``.
+
+    Returns:
+        Name to parameter; its ``PARAMETERS`` are written out.
+    """
+    for node in ast.parse(_source(module).read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name("PARAMETERS")], value=ast.Dict(keys, values)):
+                calls = zip(keys, values, strict=True)
+                return {
+                    ast.literal_eval(key): Parameter(*map(ast.literal_eval, value.args))
+                    for key, value in calls
+                    if key is not None and isinstance(value, ast.Call)
+                }
+    return {}
+
+
+def _source(module: str) -> Path:
+    return HERE.joinpath(*module.split(".")[2:]).with_suffix(".py")
+
+
 def _entry(name: str, module: str, minutes: Minutes) -> Entry:
-    path = HERE.joinpath(*module.split(".")[2:]).with_suffix(".py")
+    path = _source(module)
     title = TITLE.search(path.read_text(encoding="utf-8"))
     if title is None:
         raise ValueError(f'experiment({name!r}): {path.name} has no line TITLE = "...". Give it one.')

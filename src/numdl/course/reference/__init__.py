@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numdl.course.catalogue import suggestion
+
 __all__ = ["Compared", "check", "load", "names"]
 
 DATA = Path(__file__).parent / "data"
@@ -58,11 +60,7 @@ def load(name: str) -> dict[str, Any]:
     """
     path = DATA / f"{name}.json"
     if path not in DATA.glob("*.json"):
-        import difflib
-
-        near = difflib.get_close_matches(str(name), names(), 1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(names())}."
-        raise ValueError(f"reference({name!r}): unknown name. {hint}")
+        raise ValueError(f"reference({name!r}): unknown name. {suggestion(name, names())}")
     return _read(path)
 
 

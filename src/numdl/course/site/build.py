@@ -65,6 +65,15 @@ def pages() -> list[PageHead]:
     return sorted(found, key=lambda page: [int(part) for part in page.id.split(".")])
 
 
+def questions() -> dict[str, str]:
+    """What each page asks, by its number.
+
+    Returns:
+        ``{"1.1": "What is there to learn?", ...}`` in the order of the course.
+    """
+    return {page.id: page.question for page in pages()}
+
+
 def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
     """Write all pages, their scripts, style and fonts.
 
@@ -97,10 +106,11 @@ def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
     listed = pages()
     for i, page in enumerate(listed):
         around = (listed[i - 1] if i else None, listed[i + 1] if i + 1 < len(listed) else None)
-        data = re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', page.path.read_text(encoding="utf-8"))
+        source = page.path.read_text(encoding="utf-8")
+        data = re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', source)
         script = bundle([*(HERE / name for name in data), page.path], start=page.slug)
         (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
-        experiment = experiment_of(page.path.read_text(encoding="utf-8")) if live else None
+        experiment = experiment_of(source) if live else None
         (folder / f"{page.slug}.html").write_text(_page(page, *around, experiment), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")

@@ -8,7 +8,6 @@ or ``{"failed": exit code}``.
 
 from __future__ import annotations
 
-import ast
 import base64
 import contextlib
 import json
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from numdl.course import REGISTRY
-from numdl.course.catalogue import HERE, suggestion
+from numdl.course.catalogue import declared, suggestion
 
 HEARTBEAT = 1.0
 """Seconds after which an empty line is sent, by which a reader who has gone is noticed."""
@@ -37,22 +36,12 @@ def experiment_of(source: str) -> dict[str, Any] | None:
         source: of the page's module, which names ``numdl experiment run NAME``.
 
     Returns:
-        ``name`` and ``parameters``, name to ``[default, least, most, meaning]``; None where it names none.
+        ``name`` and ``parameters``, name to `numdl.course.outcome.Parameter`; None where it names none.
     """
     found = re.search(r"numdl experiment run ([\w-]+)", source)
     if found is None or found[1] not in REGISTRY:
         return None
-    path = HERE.joinpath(*REGISTRY[found[1]].split(".")[2:]).with_suffix(".py")
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if (
-            isinstance(node, ast.Assign)
-            and ast.unparse(node.targets[0]) == "PARAMETERS"
-            and isinstance(node.value, ast.Dict)
-        ):
-            pairs = zip(node.value.keys, node.value.values, strict=True)
-            made = {ast.literal_eval(key): value.args for key, value in pairs if key and isinstance(value, ast.Call)}
-            return {"name": found[1], "parameters": {key: [*map(ast.literal_eval, args)] for key, args in made.items()}}
-    return {"name": found[1], "parameters": {}}
+    return {"name": found[1], "parameters": declared(REGISTRY[found[1]])}
 
 
 class Runs:
@@ -156,5 +145,5 @@ def _words(asked: Any) -> list[str]:
         re.fullmatch(r"\w+", key) and type(value) in (int, float) for key, value in settings.items()
     ):
         raise ValueError("settings: needs names with numbers.")
-    chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value:g}")]
+    chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     return [*(["--quick"] if asked.get("quick") else []), "--seed", str(seed), *chosen]
