@@ -24,7 +24,6 @@ from numdl.cli.prepare import Part, Prepared, prepare, read_encoded
 from numdl.cli.processes import Job, joined
 from numdl.cli.show import UNFINISHED, Progress, show_end, show_start, terminal
 from numdl.container import FullDisk
-from numdl.contracts.compilation_cache import compilation_cache
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
 
@@ -49,7 +48,6 @@ def run_fit(data: Path, options: FitOptions, out: Path, *, resume: bool, overwri
     Raises:
         UserError: something the user gave cannot be used; nothing has been changed then.
     """
-    compilation_cache()
     folder = RunFolder(out)
     with joined(str(folder.path)) as job, contextlib.ExitStack() as held:
         quiet = quiet or not job.first

@@ -10,6 +10,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Encoded, Prepared
 from numdl.cli.show import Progress
+from numdl.contracts.compilation_cache import compilation_cache
 
 AUTO = "auto"
 LINEAR = "linear"
@@ -134,6 +135,8 @@ def fit_model(prepared: Prepared, options: FitOptions, checkpoint: Path, progres
     from sklearn.exceptions import ConvergenceWarning
 
     train = prepared.parts["train"]
+    if options.model not in (AUTO, KERNEL):  # these compile nothing
+        compilation_cache()
     with warnings.catch_warnings(), blame_input():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status says it
         if options.model not in NETWORKS:

@@ -56,6 +56,7 @@ def trees(
     if table.c.sum() < FEWEST or len(table.x) == 1:
         return [], 0.0
     judged: list[Judged] = []
+    worth = 0.0
     seeds, grown = rng.integers(2**31 - 1, size=2), []
     with clock.guard(needed=False):
         for many, seed in zip((FEW, ALL - FEW), seeds, strict=True):
@@ -67,12 +68,13 @@ def trees(
                 notes.append(f"Trees are left out: {error}")
                 return [], 0.0
             judged = [_judged(table, kind, one) for kind, one in zip(KINDS, grown, strict=True)]
-            if gain(found, judged) <= 0:
+            worth = gain(found, judged)
+            if worth <= 0:
                 break
-        return judged, gain(found, judged)
+        return judged, worth
     if not clock.interrupted:
         notes.append(f"The time was over {'while' if grown else 'before'} trees were grown.")
-    return judged, gain(found, judged) if judged else 0.0
+    return judged, worth
 
 
 def gain(found: list[Judged], further: list[Judged]) -> float:
