@@ -12,6 +12,11 @@ import typer
 
 from numdl.cli.app_course import course, experiments, references
 
+Header = Annotated[bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")]
+Sheet = Annotated[
+    str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
+]
+
 app = typer.Typer(
     name="numdl",
     help="Fit the model that suits a table, with nothing to tune.",
@@ -133,12 +138,8 @@ def fit(
     dates: Annotated[
         str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).", metavar="POLICY")
     ] = "drop",
-    header: Annotated[
-        bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
-    ] = None,
+    header: Header = None,
+    sheet: Sheet = None,
     weights: Annotated[
         str | None, typer.Option(help="Column that says how much each row counts.", metavar="COLUMN")
     ] = None,
@@ -202,12 +203,8 @@ def look(
     na: Annotated[
         list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")
     ] = None,
-    header: Annotated[
-        bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")
-    ] = None,
-    sheet: Annotated[
-        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
-    ] = None,
+    header: Header = None,
+    sheet: Sheet = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Say what a table holds, what is wrong with it, and which command to run next."""
@@ -229,9 +226,7 @@ def predict(
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
-    sheet: Annotated[
-        str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
-    ] = None,
+    sheet: Sheet = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Add a column: 1 where a row lies outside the training rows.")
     ] = False,
