@@ -196,7 +196,8 @@ MISTAKES = {
     "folder is a file": (["flats.csv", "--target", "price", "--out", "flats.csv"], "this is a file"),
     "below a file": (["flats.csv", "--target", "price", "--out", "flats.csv/run"], "cannot be written"),
     "no option": (["flats.csv", "--target", "price", "--colour", "red"], "No such option"),
-    "target missing": (["flats.csv"], "Missing option"),
+    "target missing": (["flats.csv"], "which column is to be predicted? The columns are"),
+    "target to try": (["flats.csv"], "Add for example --target price."),
 }
 
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from numdl.cli.columns import chosen
 from numdl.cli.errors import UserError
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
@@ -271,3 +272,29 @@ def test_other_files_have_no_sheets(tmp_path):
     for name in ("a.csv", "a.npz"):
         with pytest.raises(ValueError, match="has no sheet 'Rig'; leave the sheet out"):
             read_table(tmp_path / name, sheet="Rig")
+
+
+def test_columns_are_named_without_their_units(tmp_path):
+    table = Table(
+        ["speed [rpm]", "load (Nm)", "load [kN]", "fuel [g/kWh]", "w", "run [1]"],
+        [np.arange(6.0), np.arange(6.0) ** 2, np.arange(6.0) ** 3, np.arange(6.0) % 4, np.ones(6), np.arange(6.0) // 2],
+    )
+    options = FitOptions(("fuel",), inputs=("speed", "load (Nm)"), weights="w", split="group:run")
+    found, named = chosen(table, options)
+    assert found.names == ("speed [rpm]", "load (Nm)", "fuel [g/kWh]", "w", "run [1]")
+    assert (named.target, named.weights, named.group) == (("fuel [g/kWh]",), "w", "run [1]")
+    with pytest.raises(UserError, match="there is no column 'load'"):  # two columns would do
+        chosen(table, dataclasses.replace(options, inputs=("load",)))
+    with pytest.raises(UserError, match="needed is one column, not 'load"):
+        chosen(table, dataclasses.replace(options, split="group:load*"))
+
+
+def test_groups_named_without_their_unit_stay_together(tmp_path):
+    path = tmp_path / "groups.csv"
+    rows = [f"{i},{np.sin(i):.6f},{i // 5}" for i in range(60)]
+    path.write_text("\n".join(["x,y,run [1]", *rows]))
+    options = FitOptions(("y",), split="group:run", test=0.3)
+    parts = prepare(read_encoded(path, options), options, watched=False).parts
+    train, test = (set((parts[name].rows - 1) // 5) for name in ("train", "test"))
+    assert train and test and not train & test
+    assert parts["train"].x.shape[1] == 1  # the group is no input

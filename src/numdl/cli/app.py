@@ -56,8 +56,9 @@ def fit(
         Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
     ],
     target: Annotated[
-        list[str], typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.", metavar="COLUMN")
-    ],
+        list[str] | None,
+        typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.", metavar="COLUMN"),
+    ] = None,
     task: Annotated[str, typer.Option(help="auto, regression or classification.", metavar="KIND")] = "auto",
     model: Annotated[
         str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.", metavar="NAME")
@@ -159,7 +160,7 @@ def fit(
     from numdl.cli.options import FitOptions, number_or_auto, seconds, widths_or_auto
 
     options = FitOptions(
-        target=tuple(target),
+        target=tuple(target or ()),
         task=task,
         model=model,
         time=seconds(time),

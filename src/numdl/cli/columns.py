@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table
 from numdl.data.table.encode import complete_rows
 from numdl.data.table.notation import interpret
-from numdl.data.table.profile import sentinels
+from numdl.data.table.profile import profile, sentinels, without_unit
 from numdl.data.table.table import absent, listed, same_name
 
 
@@ -21,7 +23,8 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
 
     Args:
         flag: name of the option, for the error.
-        patterns: names, patterns such as ``y*``, or ranges such as ``y0:y199`` in the order of the file.
+        patterns: names, with or without the unit that the header gives, patterns such as ``y*``, or ranges such as
+            ``y0:y199`` in the order of the file.
         names: columns of the file.
 
     Returns:
@@ -31,10 +34,13 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
         UserError: one of them means no column.
     """
     found: dict[str, None] = {}
+    bare = [without_unit(name) for name in names]
     for pattern in map(same_name, patterns):
         first, colon, last = pattern.partition(":")
         if pattern in names:
             found[pattern] = None
+        elif bare.count(pattern) == 1:
+            found[names[bare.index(pattern)]] = None
         elif colon and first in names and last in names:
             found.update(dict.fromkeys(names[names.index(first) : names.index(last) + 1]))
         else:
@@ -45,19 +51,21 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
     return tuple(found)
 
 
-def chosen(table: Table, options: FitOptions) -> tuple[Table, tuple[str, ...]]:
+def chosen(table: Table, options: FitOptions) -> tuple[Table, FitOptions]:
     """The columns that a fit shall see.
 
     Args:
         table: the file.
-        options: names targets, inputs, columns to drop, and the column of weights.
+        options: names targets, inputs, columns to drop, the column of weights and that of groups.
 
     Returns:
-        The table with inputs, targets and weights, and the names of the targets.
+        The table with these columns, and the options with the names that they have in the file.
 
     Raises:
-        UserError: a name means no column, or one column is asked to be two things.
+        UserError: no target is named, a name means no column, or one column is asked to be two things.
     """
+    if not options.target:
+        raise UserError(f"numdl fit: which column is to be predicted? {_likely(table)}")
     targets = expand("fit --target", options.target, table.names)
     if len(set(options.target)) < len(options.target):
         raise UserError(f"numdl fit --target {options.target[0]!r}: give one or several different column names.")
@@ -70,8 +78,18 @@ def chosen(table: Table, options: FitOptions) -> tuple[Table, tuple[str, ...]]:
     if len(weights) > 1 or set(weights) & set(targets):
         raise UserError(f"numdl fit --weights {options.weights!r}: needed is one column that is no target.")
     group = expand("fit --split group:", (options.group,), table.names) if options.group else ()
+    if len(group) > 1:
+        raise UserError(f"numdl fit --split {options.split}: needed is one column, not {listed(list(group))}.")
     keep = [n for n in table.names if (n in wanted and n not in dropped) or n in (*targets, *weights, *group)]
-    return table.select(keep), targets
+    named = replace(options, target=targets, weights=weights[0] if weights else None)
+    return table.select(keep), replace(named, split=f"group:{group[0]}") if group else named
+
+
+def _likely(table: Table) -> str:
+    """The columns of a file, and the target that it suggests."""
+    target = profile(table).target
+    advice = f" Add for example --target {shlex.quote(target)}." if target else ""
+    return f"The columns are {listed(list(table.names))}.{advice}"
 
 
 def weights_of(table: Table, name: str | None) -> tuple[Table, np.ndarray | None]:

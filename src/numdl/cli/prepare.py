@@ -58,6 +58,7 @@ class Encoded(NamedTuple):
         table: the same rows before they became numbers.
         columns: number of columns of the file.
         notes: sentences the user should see.
+        group: the column whose values stay together in the split, None without.
     """
 
     encoder: TableEncoder
@@ -66,6 +67,7 @@ class Encoded(NamedTuple):
     table: Table
     columns: int
     notes: list[str]
+    group: str | None = None
 
 
 class Prepared(NamedTuple):
@@ -153,8 +155,8 @@ def divide(
     x, y = found.whole.x, found.whole.y
     n, order = len(x), np.arange(len(x))
     part = np.zeros(n, dtype=int)
-    if options.group:
-        values = first_of_equals([found.table.column(options.group)])
+    if found.group:
+        values = first_of_equals([found.table.column(found.group)])
         groups = np.unique(values)
         if len(groups) < len(fractions):
             raise UserError(
@@ -190,14 +192,16 @@ def read_encoded(data: Path, options: FitOptions) -> Encoded:
     """
     with blame_input():
         whole = read_table(data, text=options.text, header=options.header, na=options.na, sheet=options.sheet)
-        table, targets = chosen(whole, options)
-        table, kept, notes = usable(table, targets, options.missing)
+        table, options = chosen(whole, options)
+        table, kept, notes = usable(table, options.target, options.missing)
         rows, w = weights_of(table, options.weights)
         if options.group:
-            rows = rows.select([name for name in rows.names if name != options.group or name in targets])
-        encoder = TableEncoder.fit(rows, targets, options.task, missing=options.missing, dates=options.dates)
+            rows = rows.select([name for name in rows.names if name != options.group or name in options.target])
+        encoder = TableEncoder.fit(rows, options.target, options.task, missing=options.missing, dates=options.dates)
         whole_rows = _part(encoder, rows, kept)
-    return Encoded(encoder, whole_rows, w, table, len(whole.names), [*whole.notes, *notes, *encoder.notes])
+    return Encoded(
+        encoder, whole_rows, w, table, len(whole.names), [*whole.notes, *notes, *encoder.notes], options.group
+    )
 
 
 def _part(encoder: TableEncoder, table: Table, rows: np.ndarray) -> Part:

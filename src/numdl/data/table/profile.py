@@ -139,6 +139,11 @@ def unit_of(name: str) -> str:
     return (match[1] or match[2]).strip() if match else ""
 
 
+def without_unit(name: str) -> str:
+    """A header without its unit: ``Force`` for ``Force [kN]``."""
+    return _UNIT.sub("", name).strip() or name
+
+
 def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
     column = table.column(name)
     low = high = np.nan
