@@ -15,7 +15,7 @@ from numdl.flow.dynamics.base import Dynamics, as_weights, by_columns, generator
 Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
 """``draw(rng, m, scale)``: the numbers behind a random K, by name; for ``scale`` see ``Dynamics``."""
 
-Product = Callable[[dict[str, Array], Array], Array]
+Product = Callable[[dict[str, Any], Array], Array]
 """``product(theta, u)``: ``K u`` for one sample, (m,), or for the columns of u, (m, n)."""
 
 
@@ -40,7 +40,7 @@ def affine(name: str, draw: Draw, product: Product) -> Dynamics:
 
     def vector_field(activation: Activation) -> VectorField:
         @by_columns
-        def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
+        def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Any]) -> Float[Array, " m *n"]:
             return activation(plus(product(theta, u), theta["b"]))
 
         return f
@@ -62,7 +62,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"K": scale / m**0.5 * rng.standard_normal((m, m))}
 
 
-def product(theta: dict[str, Array], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
+def product(theta: dict[str, Any], u: Float[Array, " m *n"]) -> Float[Array, " m *n"]:
     """``K u``.
 
     Args:

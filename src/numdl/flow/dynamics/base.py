@@ -119,30 +119,33 @@ def by_columns(f: VectorField) -> VectorField:
     return f
 
 
-def times(K: Float[Array, "rows columns"], u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
+def times(K: Any, u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
     """``K u``, of one sample or of the columns of u.
 
     One sample is written as the row ``u' K'``: under ``vmap`` over samples the row leaves them on the leading axis;
     ``K @ u`` moves them to the last one, and every step of a flow transposes its state back.
 
     Args:
-        K: matrix, shared by the samples.
+        K: matrix, shared by the samples; or a map of images with ``@``.
         u: one sample, (columns,), or n of them, (columns, n).
 
     Returns:
         The product.
     """
-    return u @ K.T if u.ndim == 1 else K @ u
+    return u @ K.T if u.ndim == 1 and hasattr(K, "dtype") else K @ u
 
 
-def plus(z: Float[Array, " rows *n"], b: Float[Array, " #rows"]) -> Float[Array, " rows *n"]:
+def plus(z: Float[Array, " rows *n"], b: Float[Array, " entries"]) -> Float[Array, " rows *n"]:
     """``z + b``, of one sample or of the columns of z.
 
     Args:
         z: one sample, (rows,), or n of them, (rows, n).
-        b: shared by the samples, (rows,), or (1,) for one number in all rows.
+        b: shared by the samples, (rows,); or (1,) for one number in all rows, or (c,) for one in each of c channels
+            of an image, the last axis of which they are.
 
     Returns:
         The sum.
     """
+    if b.shape[0] not in (1, z.shape[0]):
+        b = jnp.tile(b, z.shape[0] // b.shape[0])
     return z + (b if z.ndim == 1 else b[:, None])

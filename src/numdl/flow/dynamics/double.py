@@ -42,7 +42,7 @@ def vector_field(activation: Activation) -> VectorField:
     """
 
     @by_columns
-    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
+    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Any]) -> Float[Array, " m *n"]:
         inner = activation(plus(times(theta["K1"], u), theta["b1"]))
         return activation(plus(times(theta["K2"], inner), theta["b2"]))
 

@@ -55,7 +55,7 @@ def vector_field(activation: Activation) -> Separable:
     )
 
 
-def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
+def energy(potential: Activation, u: Array, theta: dict[str, Any]) -> Array:
     """``H = sum Act(K1 z + b1) + sum Act(K2 y + b2)``.
 
     Args:
@@ -67,7 +67,8 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
         (), conserved where the weights do not move.
     """
     y, z = halves(u)
-    return potential(theta["K1"] @ z + theta["b1"]).sum() + potential(theta["K2"] @ y + theta["b2"]).sum()
+    inner, outer = (plus(times(theta[K], part), theta[b]) for K, b, part in (("K1", "b1", z), ("K2", "b2", y)))
+    return potential(inner).sum() + potential(outer).sum()
 
 
 DOUBLE_HAMILTONIAN = Dynamics("double_hamiltonian", init, vector_field, (Guarantee.VOLUME,), energy)

@@ -32,7 +32,7 @@ def vector_field(activation: Activation) -> VectorField:
     """
 
     @by_columns
-    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Array]) -> Float[Array, " m *n"]:
+    def f(t: Any, u: Float[Array, " m *n"], theta: dict[str, Any]) -> Float[Array, " m *n"]:
         return -times(theta["K"].T, activation(plus(times(theta["K"], u), theta["b"])))
 
     return f

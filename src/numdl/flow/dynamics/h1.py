@@ -72,7 +72,7 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
     Returns:
         (), conserved where the weights do not move.
     """
-    return potential(theta["K"] @ u + theta["b"]).sum()
+    return potential(plus(times(theta["K"], u), theta["b"])).sum()
 
 
 H1 = Dynamics("h1", init, vector_field, (Guarantee.VOLUME,), energy)

@@ -5,6 +5,8 @@ How does a layer carry waves: ``y'' = -K' act(K y + b)``, written as ``y' = v``,
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
@@ -35,7 +37,7 @@ def vector_field(activation: Activation) -> Separable:
     )
 
 
-def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
+def energy(potential: Activation, u: Array, theta: dict[str, Any]) -> Array:
     """``||v||^2 / 2 + sum Act(K y + b)``.
 
     Args:
@@ -47,7 +49,7 @@ def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
         (), conserved where the weights do not move.
     """
     y, v = halves(u)
-    return 0.5 * v @ v + potential(theta["K"] @ y + theta["b"]).sum()
+    return 0.5 * v @ v + potential(plus(times(theta["K"], y), theta["b"])).sum()
 
 
 HYPERBOLIC = Dynamics("hyperbolic", init, vector_field, (Guarantee.VOLUME, Guarantee.WAVES), energy)

@@ -1,0 +1,138 @@
+"""Dynamics on images: how does a family of layers act on the pixels and channels of an image?
+
+A state is an image (h, w, c), channels last, made flat: ``m = h w c``. Halves of a Hamiltonian or second-order state
+are images of c / 2 channels each, one after the other. Every matrix of the layer becomes a convolution, every bias one
+number for each channel; formulas, guarantees and energies are those of the dynamics, which need of a matrix no more
+than ``K u`` and ``K' u``. Schemes and marches take them as any other.
+
+Source: Ruthotto and Haber, Deep neural networks motivated by partial differential equations, JMIV 62, 2020.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from numdl import checks
+from numdl.contracts import VectorField, require
+from numdl.flow.activations import Activation
+from numdl.flow.dynamics.affine import PLAIN
+from numdl.flow.dynamics.base import Dynamics, as_weights, generator
+from numdl.flow.dynamics.images.convolution import convolve, correlate
+from numdl.flow.dynamics.images.operators import BOUNDARIES, KINDS, Grid, ImageMap, image_map, multiple
+from numdl.flow.semilinear import Semilinear
+from numdl.flow.separable import Separable
+
+__all__ = ["BOUNDARIES", "KINDS", "ImageMap", "convolve", "correlate", "on_images"]
+
+APART = ("circulant", "convolution", "h1", "m_matrix", "reaction_diffusion", "symmetric", "low_rank")
+"""Dynamics whose weights are no matrices that could be convolutions, or whose halves are none of an image."""
+
+
+def on_images(
+    dynamics: str | Dynamics,
+    sides: tuple[int, int],
+    kind: str = "full",
+    *,
+    taps: int = 3,
+    boundary: str = "zero",
+) -> Dynamics:
+    """Dynamics whose matrices are convolutions of images.
+
+    Args:
+        dynamics: a key of ``numdl.flow.DYNAMICS``, or dynamics of yours whose weights are matrices ``K...`` and biases
+            ``b...``, used by ``times`` and ``plus`` only.
+        sides: rows h and columns w of the images; a state of width m has m / (h w) channels.
+        kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.dynamics.images.operators``.
+        taps: side of a kernel, odd.
+        boundary: "zero", "periodic" or "neumann", what lies beyond the border.
+
+    Returns:
+        Dynamics for ``ResNet(width=h * w * c, dynamics=...)``; the same object for the same arguments.
+
+    Raises:
+        ValueError: an unknown word, sides or taps that are none, or dynamics that have no such form.
+        TypeError: dynamics of yours miss a part.
+    """
+    from numdl.flow.dynamics import get_dynamics
+
+    if not isinstance(dynamics, str):
+        require(dynamics, Dynamics, "on_images(dynamics)", "use 'parabolic'")
+    base = get_dynamics(dynamics)
+    sides = checks.wholes("on_images", "sides", sides, count=2, least=1)  # type: ignore[assignment]
+    checks.choice("on_images", "kind", kind, KINDS)
+    checks.choice("on_images", "boundary", boundary, BOUNDARIES)
+    taps = checks.whole("on_images", "taps", taps, least=1)
+    if taps % 2 == 0 or (boundary != "zero" and taps // 2 > min(sides)):
+        raise ValueError(
+            f"on_images(taps={taps}): needs an odd number of taps that reach no further than the image of "
+            f"{sides[0]} x {sides[1]}. Use taps=3."
+        )
+    if base.name in APART:
+        raise ValueError(
+            f"on_images({base.name!r}): its weights are no matrices that could be convolutions. Use 'parabolic', "
+            "'hamiltonian', 'double_hamiltonian', 'second_order', 'hyperbolic', 'antisymmetric', 'contractive', "
+            "'double' or 'plain'."
+        )
+    return _on_images(base, sides, kind, taps, boundary)
+
+
+@functools.lru_cache(maxsize=256)
+def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, boundary: str) -> Dynamics:
+    opposite = base.name == "antisymmetric"
+    layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, boundary)
+
+    def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+        rng = generator(key)
+        if m % (sides[0] * sides[1]):
+            raise ValueError(
+                f"{name}.init(m={m}): needs a multiple of {sides[0]} x {sides[1]} pixels. Give h * w * channels."
+            )
+        drawn: dict[str, np.ndarray] = {}
+        for part, values in layer.init(rng, m // (sides[0] * sides[1]), scale).items():  # of one pixel: names and sizes
+            if part[0] == "K":
+                maps = of_kind.draw(rng, values.shape[0], values.shape[1], taps)
+                drawn |= {part + more: scale * weights for more, weights in maps.items()}
+            else:
+                drawn[part] = np.asarray(values)
+        return {part: as_weights(values, dtype) for part, values in drawn.items()}
+
+    def seen(theta: dict[str, Array], gamma: float = 0.0) -> dict[str, Any]:
+        """The weights as the layer knows them: maps instead of matrices."""
+        parts: dict[str, Any] = {}
+        for key, values in theta.items():
+            part, _, more = key.partition("_")
+            if part[0] == "K":
+                parts.setdefault(part, {})[f"_{more}" if more else ""] = values
+            else:
+                parts[key] = values
+        maps = {part: image_map(of_kind, weights, grid) for part, weights in parts.items() if part[0] == "K"}
+        if opposite:
+            K = maps["K"]
+            maps["K"] = K - K.T - multiple(gamma, K.shape[0]) if gamma else K - K.T
+        return parts | maps
+
+    def vector_field(activation: Activation, **settings: Any) -> VectorField:
+        gamma = settings.pop("gamma", 0.0) if opposite else 0.0
+        if opposite:
+            checks.number(name, "gamma", gamma, least=0, hint="Use 0 for no damping.")
+
+        def see(f: VectorField) -> VectorField:
+            return lambda t, u, theta: f(t, u, seen(theta, gamma))
+
+        f = layer.vector_field(activation, **settings)
+        if isinstance(f, Separable):
+            return Separable(see(f.first), see(f.second))
+        if isinstance(f, Semilinear):
+            return Semilinear(f.linear, see(f.rest))
+        return see(f)
+
+    def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
+        assert base.energy is not None
+        return base.energy(potential, u, seen(theta))
+
+    name = f"{base.name} on {sides[0]}x{sides[1]}"
+    return Dynamics(name, init, vector_field, base.guarantees, base.energy and energy, base.damping)

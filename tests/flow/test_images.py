@@ -1,0 +1,245 @@
+"""Convolutions of images and the dynamics on them: right by loops and fixtures, adjoint, and with their guarantees."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme, on_images
+from numdl.flow.dynamics.images import BOUNDARIES, KINDS, convolve, correlate
+from numdl.flow.dynamics.images.operators import Grid, image_map
+from numdl.flow.march import get_march
+from numdl.models import ResNet
+
+SIDES = (4, 3)
+ON_MATRICES = ("plain", "double", "parabolic", "contractive", "hamiltonian", "double_hamiltonian", "second_order")
+REFERENCE = Path(__file__).parents[1] / "reference" / "image_operators.npz"
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+@pytest.fixture(autouse=True)
+def in_float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+
+
+def by_loops(u, k, boundary="zero"):
+    """A convolution, tap by tap, of one image (h, w, i)."""
+    a, b = k.shape[:2]
+    wide = np.pad(u, ((a // 2, a // 2), (b // 2, b // 2), (0, 0)), mode=BOUNDARIES[boundary])
+    found = np.zeros((*u.shape[:2], k.shape[3]))
+    for s, t, i, o in np.ndindex(a, b, *k.shape[2:]):
+        found[..., o] += k[s, t, i, o] * wide[s : s + u.shape[0], t : t + u.shape[1], i]
+    return found
+
+
+def test_convolutions_are_sums_over_taps():
+    u, k = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4)
+    for image, found in zip(u, convolve(u, k), strict=True):
+        np.testing.assert_allclose(found, by_loops(image, k), atol=1e-13)
+
+
+def test_a_convolution_of_one_pixel_and_of_one_tap():
+    np.testing.assert_allclose(
+        convolve(normal(0, 1, 1, 1, 2), normal(1, 3, 3, 2, 1))[0, 0, 0],
+        normal(0, 2) @ normal(1, 3, 3, 2, 1)[1, 1],
+        atol=1e-14,
+    )
+    u, k = normal(0, 2, 3, 4, 2), normal(1, 1, 1, 2, 3)
+    np.testing.assert_allclose(convolve(u, k), u @ k[0, 0], atol=1e-14)
+
+
+def test_all_derivatives_are_those_of_the_sum():
+    u, k, v, l = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4), normal(2, 2, 6, 5, 3), normal(3, 3, 5, 3, 4)
+
+    def value(filtered):
+        return lambda u, k: jnp.sum(jnp.tanh(filtered(u, k)) ** 3)
+
+    def of(f):
+        gradient = jax.grad(f, (0, 1))
+        return (
+            jax.jvp(f, (u, k), (v, l)),
+            gradient(u, k),
+            jax.jvp(gradient, (u, k), (v, l)),
+            jax.jacfwd(gradient, 1)(u, k),
+        )
+
+    theirs = of(value(lambda u, k: jax.lax.conv_general_dilated(u, k, (1, 1), "SAME", dimension_numbers=LAYOUT)))
+    for mine, other in zip(jax.tree.leaves(of(value(convolve))), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-12)
+
+
+def test_the_correlation_is_the_transpose_by_the_kernel():
+    u, k, g = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4), normal(2, 2, 6, 5, 4)
+    np.testing.assert_allclose(jnp.vdot(convolve(u, k), g), jnp.vdot(k, correlate(u, g, (3, 5))), rtol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)])
+def test_batches_of_images_and_of_kernels(axes):
+    u, k = normal(0, 2, 1, 4, 3, 2), normal(1, 2, 3, 3, 2, 1)
+    given = tuple(x if axis == 0 else x[0] for x, axis in zip((u, k), axes, strict=True))
+    f = jax.grad(lambda u, k: jnp.sum(convolve(u, k) ** 2), (0, 1))
+    for i in range(2):
+        alone = f(*(x[i] if axis == 0 else x for x, axis in zip(given, axes, strict=True)))
+        for found, expected in zip(jax.vmap(f, axes)(*given), alone, strict=True):
+            np.testing.assert_allclose(found[i], expected, atol=1e-12)
+
+
+def test_a_periodic_convolution_and_its_derivatives_are_those_of_the_reference():
+    with np.load(REFERENCE) as file:
+        given = {name.removeprefix("correlation_"): file[name] for name in file if name.startswith("correlation_")}
+    k = jnp.asarray(given["K"].transpose(2, 3, 1, 0))
+    x, z, w = (jnp.asarray(given[name].transpose(0, 2, 3, 1)) for name in ("x", "z", "w"))
+
+    def filtered(k, x):
+        K = image_map(KINDS["full"], {"": k}, Grid(x.shape[1:3], "periodic"))
+        return jax.vmap(lambda one: K @ one.ravel())(x).reshape(w.shape)
+
+    found, pullback = jax.vjp(filtered, k, x)
+    by_k, by_x = pullback(w)
+    np.testing.assert_allclose(found, z, atol=1e-13)
+    np.testing.assert_allclose(by_k.transpose(3, 2, 0, 1), given["jtw_K"], atol=1e-12)
+    np.testing.assert_allclose(by_x.transpose(0, 3, 1, 2), given["jtw_x"], atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_maps_are_what_they_say_and_transposes_exact(kind, boundary):
+    rng, grid = np.random.default_rng(0), Grid(SIDES, boundary)
+    c = 3
+    rows = c if kind == "depthwise" else 2
+    weights = {name: jnp.asarray(values) for name, values in KINDS[kind].draw(rng, rows, c, 3).items()}
+    K = image_map(KINDS[kind], weights, grid)
+    u = normal(1, *SIDES, c)
+    taps, mix = weights.get("_taps", weights.get("")), weights.get("_mix", weights.get(""))
+    if kind == "full":
+        expected = by_loops(u, taps, boundary)
+    elif kind == "pointwise":
+        expected = np.einsum("hwi,io->hwo", u, mix)
+    else:
+        expected = by_loops(u, np.einsum("abi,io->abio", taps, np.eye(c)), boundary)
+        expected = expected if kind == "depthwise" else expected @ mix
+    np.testing.assert_allclose((K @ u.ravel()).reshape(*SIDES, rows), expected, atol=1e-13)
+    matrix = jax.vmap(lambda e: K @ e)(jnp.eye(K.shape[1])).T
+    transposed = jax.vmap(lambda e: K.T @ e)(jnp.eye(K.shape[0])).T
+    assert K.shape == matrix.shape and K.T.shape == transposed.shape
+    np.testing.assert_allclose(transposed, matrix.T, atol=1e-14)
+
+
+def flows(dynamics, count, **settings):
+    """Rates, weights and states of many random networks."""
+    field = on_images(dynamics, SIDES, **settings)
+    m = SIDES[0] * SIDES[1] * 4
+    drawn = [field.init(seed, m, 1.0, float) for seed in range(count)]
+    theta = {name: jnp.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return field, theta, normal(1, count, m), normal(2, count, m)
+
+
+@pytest.mark.quick("full-30", "lean-30")
+@pytest.mark.parametrize("count", [30, 1000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_states_of_a_parabolic_network_move_apart(kind, count):
+    field, theta, u, v = flows("parabolic", count, kind=kind, boundary="neumann")
+    f = field.vector_field(get_activation("relu"))
+    apart = jax.jit(jax.vmap(lambda th, u, v: (u - v) @ (f(0.0, u, th) - f(0.0, v, th))))(theta, u, v)
+    assert apart.max() <= 1e-12 and apart.min() < -1
+
+
+@pytest.mark.quick("*-30")
+@pytest.mark.parametrize("count", [30, 1000])
+@pytest.mark.parametrize("dynamics", ["double_hamiltonian", "hyperbolic"])
+def test_energies_are_kept(dynamics, count):
+    field, theta, u, _ = flows(dynamics, count)
+    f = field.vector_field(get_activation("tanh"))
+    potential = lambda z: jnp.logaddexp(z, -z)  # noqa: E731
+
+    def rate(th, u):
+        return jax.jvp(lambda u: field.energy(potential, u, th), (u,), (f(0.0, u, th),))[1]
+
+    assert abs(jax.jit(jax.vmap(rate))(theta, u)).max() < 1e-12
+    others = jax.tree.map(lambda x: jnp.roll(x, 1, axis=0), theta)  # the energy of another network is not
+    f_of_others = jax.vmap(lambda th, u: f(0.0, u, th))(others, u)
+    energy = lambda th, u, v: jax.jvp(lambda u: field.energy(potential, u, th), (u,), (v,))[1]  # noqa: E731
+    assert abs(jax.vmap(energy)(theta, u, f_of_others)).min() > 1e-4
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_the_linearisation_of_an_antisymmetric_network(gamma):
+    field, theta, u, _ = flows("antisymmetric", 3)
+    f = field.vector_field(get_activation("tanh"), gamma=gamma)
+    J = jax.vmap(lambda u, layer: jax.jacfwd(lambda u: f(0.0, u, layer))(u))(u, theta)
+    slope = 1 - jax.vmap(lambda u, layer: f(0.0, u, layer))(u, theta) ** 2
+    A = J / slope[:, :, None]
+    np.testing.assert_allclose(
+        (A + A.swapaxes(1, 2)) / 2, np.broadcast_to(-gamma * np.eye(u.shape[1]), A.shape), atol=1e-12
+    )
+
+
+@pytest.mark.quick("double", "contractive", "hamiltonian")
+@pytest.mark.parametrize("dynamics", ON_MATRICES)
+def test_an_image_of_one_pixel_is_a_layer_of_its_channels(dynamics):
+    field, dense = on_images(dynamics, (1, 1)), get_dynamics(dynamics)
+    theta = field.init(0, 6, 1.0, float)
+    matrices = {name: values[1, 1].T if name[0] == "K" else values for name, values in theta.items()}
+    u = normal(1, 6)
+    act = get_activation("tanh")
+    np.testing.assert_allclose(
+        field.vector_field(act)(0.0, u, theta), dense.vector_field(act)(0.0, u, matrices), atol=1e-14
+    )
+
+
+@pytest.mark.quick("reversible")
+@pytest.mark.parametrize("march", ["remat", "checkpointed", "reversible", "coupled"])
+def test_marches_agree_on_the_gradient(march):
+    x = normal(0, 3, SIDES[0] * SIDES[1] * 2)
+
+    def gradient(way):
+        net = ResNet(
+            d=x.shape[1], width=x.shape[1], depth=6, T=1.5, dynamics=on_images("hamiltonian", SIDES),
+            scheme="verlet", march=way, opening=False,
+        )  # fmt: skip
+        theta = net.init(0, float)
+        return jax.grad(lambda theta: jnp.sum(jnp.sin(jax.vmap(lambda one: net.features(theta, one))(x))))(theta)
+
+    for found, expected in zip(jax.tree.leaves(gradient(march)), jax.tree.leaves(gradient("stored")), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-11)
+        assert np.abs(expected).max() > 1e-2
+
+
+def test_what_cannot_be_on_images_is_refused():
+    for given, message in (
+        (("m_matrix", SIDES), "no matrices"),
+        (("parabolic", SIDES, "round"), "unknown"),
+        (("parabolic", (4, 0)), "whole numbers >= 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            on_images(*given)
+    with pytest.raises(ValueError, match="odd number"):
+        on_images("parabolic", SIDES, taps=4)
+    with pytest.raises(ValueError, match="multiple of 4 x 3"):
+        on_images("parabolic", SIDES).init(0, 25, 1.0)
+    with pytest.raises(ValueError, match="has 2 rows, not 3"):
+        KINDS["depthwise"].draw(np.random.default_rng(0), 3, 2, 3)
+    with pytest.raises(ValueError, match="odd sides"):
+        convolve(normal(0, 1, 4, 4, 2), normal(0, 2, 2, 2, 2))
+    assert on_images("parabolic", SIDES) is on_images("parabolic", SIDES)  # nothing compiles again
+
+
+def test_schemes_step_implicit_parts():
+    u = normal(0, 24)
+    field = on_images("contractive", SIDES)
+    theta = field.init(0, 24, 1.0, float)
+    coeffs = jax.tree.map(lambda x: jnp.stack([x] * 64), theta)
+    ends = [
+        get_march("stored")(
+            get_scheme(name), field.vector_field(get_activation("tanh")), PiecewiseConstant(64), coeffs, u, 0.0, 1 / 64
+        )
+        for name in ("imex", "rk4")
+    ]
+    assert 1e-6 < np.linalg.norm(ends[0] - ends[1]) < 0.05 * np.linalg.norm(ends[1])
