@@ -34,6 +34,11 @@ def installed(method: str) -> bool:
     return method not in PACKAGES or importlib.util.find_spec(PACKAGES[method]) is not None
 
 
+def asked(method: str, n: int, d: int) -> bool:
+    """Whether a method is here and answers a table of n rows and d inputs within seconds."""
+    return n <= LARGEST.get(method, n) and d <= WIDEST.get(method, d) and installed(method)
+
+
 def gp_ard(x: np.ndarray, y: np.ndarray) -> tuple[Callable, str]:
     """scikit-learn's process, a length for each input and a noise level, of two kernels the likelier one.
 
@@ -177,8 +182,10 @@ RIVALS: dict[str, Fit] = {
     "catboost": catboost,
     "realmlp": realmlp,
 }
-LARGEST = {"kriging": 100, "realmlp": 100, "chaos": 500}
+LARGEST = {"kriging": 200, "realmlp": 200, "chaos": 500}
 """Rows beyond which a rival takes minutes and is not asked."""
+WIDEST = {"chaos": 15}
+"""Inputs beyond which it does: with 20, fifty rows take the chaos 78 seconds, a hundred more than two minutes."""
 
 COMPONENTS = ("chaos", "gp_ard", "kriging")
 """Those that get principal components of several outputs; kriging gets all together, with the lengths in common."""

@@ -67,8 +67,7 @@ def run(run: Run) -> None:
                     y = f + level * np.random.default_rng([seed, 2]).normal(size=f.shape)
                     for method in METHODS:
                         side = "ours" if method in OURS else "theirs"
-                        possible = n <= _rivals.LARGEST.get(method, n) and _rivals.installed(method)
-                        if possible and run.wants(side, method, **keys):
+                        if _rivals.asked(method, n, x.shape[1]) and run.wants(side, method, **keys):
                             measure(run, side, method, (x, x_test), (y, f_test, level), keys)
 
 
@@ -97,7 +96,13 @@ def fitted(side: str, method: str, x: np.ndarray, y: np.ndarray, x_test: np.ndar
 def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tuple[Any, ...], keys: dict) -> None:
     """Error of one fit, and the coverage of ours."""
     (train, test), (c, f, noise) = x, y
-    fit = fitted(side, method, train, c, test)
+    try:
+        fit = fitted(side, method, train, c, test)
+    except Exception as error:
+        if side == "ours":
+            raise
+        print(f"[{run.name}] {method} failed on {keys}, which is not recorded: {type(error).__name__}: {error}")
+        return
     extra: dict[str, Any] = {}
     if side == "ours":
         prediction, std = fit.model.predict(test, return_std=True)

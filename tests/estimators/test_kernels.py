@@ -18,6 +18,7 @@ from numdl.estimators.kernels.evidence import JITTER, KERNELS, Evidence, Rows
 from numdl.estimators.kernels.mixture import Mixture, combine, moments, quantile
 from numdl.estimators.kernels.optimum import Candidate
 from numdl.estimators.kernels.process import Process
+from numdl.estimators.kernels.product import Legendre
 from numdl.estimators.kernels.search import WORTH, Judged, _worth_all_rows, gate
 
 
@@ -48,6 +49,34 @@ def test_a_matrix_is_its_definition(name):
     np.testing.assert_allclose(model.covariance(theta) + 1, dense(name, theta, *[model.rows.x] * 2, model.box), 1e-11)
     diagonal = model.kernel.diagonal(theta[3:], model.features)
     np.testing.assert_allclose(diagonal, model.kernel.train(theta[3:], model.features)[0].diagonal(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_matrices_that_are_used_again_hold_nothing_of_the_evaluation_before(name, monkeypatch):
+    """Nor does it matter whether the factors of a product are kept for the way back."""
+    model, theta = problem(name, n=70)
+    expected = model(theta)
+    other = problem(name, n=70)[0]
+    other(model.centre)
+    monkeypatch.setattr("numdl.estimators.kernels.product.KEPT", 0)
+    for value, gradient in (other(theta), other(theta)):
+        assert value == expected[0]
+        np.testing.assert_array_equal(gradient, expected[1])
+
+
+@pytest.mark.parametrize("kept", [4e6, 0])
+def test_a_factor_of_a_product_may_be_zero(kept, monkeypatch):
+    """Two rows that the first polynomial sees at 1 and -1, and weight 1 for it: ``1 + a k = 0`` between them."""
+    monkeypatch.setattr("numdl.estimators.kernels.product.KEPT", kept)
+    kernel, theta = Legendre(), np.array([0.0, 0.0, -1.0, 8.0, 0.5])  # exp(-exp(8)) is 0
+    f = np.zeros((2, 2, 12))
+    f[:, 0, 0] = 1, -1
+    f[:, 1] = np.random.default_rng(0).normal(size=(2, 12))
+    g = np.array([[0.3, -0.7], [-0.7, 0.4]])
+    found = kernel.train(theta, f)[1](g)
+    steps = 1e-6 * np.eye(5)
+    ends = [[np.vdot(g, kernel.train(theta + way * step, f)[0]) for way in (1, -1)] for step in steps]
+    np.testing.assert_allclose(found, [(a - b) / 2e-6 for a, b in ends], atol=1e-7)
 
 
 @pytest.mark.parametrize("name", SMOOTH)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numdl.estimators.kernels.stationary import Pull
+from numdl.estimators.kernels.stationary import Pull, Take
 
 
 class ArcSine:
@@ -23,19 +23,27 @@ class ArcSine:
         """The rows themselves."""
         return x
 
-    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+    def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """Matrix of rows among themselves, and the way back to theta."""
         bias, w = np.exp(theta[0]), np.exp(theta[1:])
-        u = bias + (f * w) @ f.T
         size = 1 + 2 * (bias + f**2 @ w)
         root = np.sqrt(size)
-        t = 2 * u / (root[:, None] * root)
-        k = (2 / np.pi) * np.arcsin(t)
+        t = np.matmul(f * w, f.T, out=take((len(f), len(f))))
+        t += bias
+        t *= (2 / root)[:, None]
+        t /= root
+        k = np.arcsin(t, out=take(t.shape))
+        k *= 2 / np.pi
 
         def pull(g: np.ndarray) -> np.ndarray:
-            m = g * (2 / np.pi) / np.sqrt((1 - t) * (1 + t))  # |t| < 1, because size counts a unit that u does not
-            own = (m * t).sum(axis=1) / size  # by u(x, x), both sides of the symmetric sum
-            m *= 2 / (root[:, None] * root)
+            m, above = np.subtract(1, t, out=take(t.shape)), np.add(1, t, out=take(t.shape))
+            m *= above
+            np.sqrt(m, out=m)
+            np.divide(g, m, out=m)  # |t| < 1, because size counts a unit that u does not
+            m *= 2 / np.pi
+            own = np.einsum("ab,ab->a", m, t) / size  # by u(x, x), both sides of the symmetric sum
+            m *= (2 / root)[:, None]
+            m /= root
             by_w = np.einsum("nd,nd->d", f, m @ f) - 2 * own @ f**2
             return np.r_[bias * (m.sum() - 2 * own.sum()), w * by_w]
 

@@ -13,14 +13,18 @@ Xiu and Karniadakis, SIAM J. Sci. Comput. 24, 2002.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
 
-from numdl.estimators.kernels.stationary import Pull
+from numdl.estimators.kernels.stationary import Pull, Take
 
 DEGREE = 12
+KEPT = 4e6
+"""Entries of all factors below which they are kept for the way back."""
+
 _TINY = 1e-20
 """Instead of a factor 0, so that the product without one of them is a quotient, of full accuracy as products are."""
 
@@ -28,7 +32,7 @@ _TINY = 1e-20
 class Product:
     """What both product kernels share; ``theta`` is ``log s``, ``log a (d,)`` and d logarithms of one factor each.
 
-    Methods as in `stationary.Stationary`; ``_factor`` and ``_pull`` are those of one input.
+    Methods as in `stationary.Stationary`; ``_term``, ``_pull``, ``_slope`` and ``_own`` are those of one input.
     """
 
     def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,19 +44,23 @@ class Product:
     def _prior(self) -> tuple[float, float]:
         raise NotImplementedError
 
-    def _factor(self, shape: float, f: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """``k_j`` between the columns f (a, ...) and g (b, ...)."""
+    def _ready(self, shapes: np.ndarray) -> Any:
+        """What the methods below take for the shape of each input."""
+        return shapes
+
+    def _term(self, a: float, shape: Any, f: np.ndarray, g: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """``a k_j`` between the columns f (a, ...) and g (b, ...); in ``out``."""
         raise NotImplementedError
 
-    def _pull(self, shape: float, f: np.ndarray, m: np.ndarray, k: np.ndarray) -> tuple[float, float]:
-        """``sum_ab M_ab k_ab`` and its derivative by the shape."""
+    def _pull(self, a: float, shape: Any, f: np.ndarray, m: np.ndarray, one: np.ndarray) -> tuple[float, float]:
+        """``a sum_ab M_ab k_ab`` and its derivative by the shape, from ``1 + a k``; M is overwritten."""
         raise NotImplementedError
 
-    def _slope(self, shape: float, f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
+    def _slope(self, shape: Any, f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Derivative of ``k_j`` by its first argument; here f and g are plain columns (n,)."""
         raise NotImplementedError
 
-    def _own(self, shape: float, f: np.ndarray) -> np.ndarray:
+    def _own(self, shape: Any, f: np.ndarray) -> np.ndarray:
         """``k_j(x, x)``, (n,)."""
         raise NotImplementedError
 
@@ -60,54 +68,68 @@ class Product:
         """The rows themselves, (n, d, 1)."""
         return x[:, :, None]
 
-    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+    def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """Matrix of rows among themselves, and the way back to theta."""
-        share, a, shapes = _parts(theta)
+        share, a, shapes = self._parts(theta)
         n, d = f.shape[:2]
-        kept = [self._factor(shapes[j], f[:, j], f[:, j]) for j in range(d)] if d * n * n < 4e6 else None
-
-        def factor(j: int) -> np.ndarray:
-            return kept[j] if kept is not None else self._factor(shapes[j], f[:, j], f[:, j])
-
-        product, mains = np.ones((n, n)), np.zeros((n, n))
+        keep, kept, whole = d * n * n < KEPT, [], (n, n)
+        product, mains, one = take(whole), take(whole), take(whole)
+        product[:], mains[:] = 1.0, 0.0
         for j in range(d):
-            term = a[j] * factor(j)
-            mains += term
-            product *= _away(term)
-        k = share * (product - 1 - mains) + mains
+            one = take(whole) if keep else one
+            mains += self._term(a[j], shapes[j], f[:, j], f[:, j], one)
+            one += 1
+            product *= one
+            kept.append(one)
+        zeros = not product.all()
+        if zeros:
+            product[:] = 1.0
+            for j in range(d):
+                product *= _away(kept[j] if keep else _plus_one(self._term(a[j], shapes[j], f[:, j], f[:, j], one)))
+        k = np.subtract(product, 1, out=take(whole))
+        k -= mains
+        k *= share
+        k += mains
 
         def pull(g: np.ndarray) -> np.ndarray:
             out = np.empty(1 + 2 * d)
-            out[0] = np.vdot(g, k - mains)
-            whole = share * g * product
-            mixed = (1 - share) * g
+            out[0] = float(np.vdot(g, k)) - float(np.vdot(g, mains))
+            by_one, mixed, m = np.multiply(g, product, out=take(whole)), take(whole), take(whole)
+            by_one *= share
+            np.multiply(g, 1 - share, out=mixed)
             for j in range(d):
-                kj = factor(j)
-                m = whole / _away(a[j] * kj)
+                one = kept[j] if keep else _plus_one(self._term(a[j], shapes[j], f[:, j], f[:, j], kept[j]))
+                np.divide(by_one, _away(one) if zeros else one, out=m)
                 m += mixed
-                total, by_shape = self._pull(shapes[j], f[:, j], m, kj)
-                out[1 + j], out[1 + d + j] = a[j] * total, a[j] * by_shape
+                out[1 + j], out[1 + d + j] = self._pull(a[j], shapes[j], f[:, j], m, one)
             return out
 
         return k, pull
 
     def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Matrix between two sets of rows."""
-        return self._joined(theta, (self._factor(s, f[:, j], g[:, j]) for j, s in enumerate(_parts(theta)[2])))
+        _, a, shapes = self._parts(theta)
+        out = np.empty((len(f), len(g)))
+        columns = zip(a, shapes, f.swapaxes(0, 1), g.swapaxes(0, 1), strict=True)
+        return self._joined(theta, (self._term(*column, out) for column in columns), out.shape)
 
     def diagonal(self, theta: np.ndarray, f: np.ndarray) -> np.ndarray:
         """Variance at rows."""
-        return self._joined(theta, (self._own(s, f[:, j]) for j, s in enumerate(_parts(theta)[2])))
+        _, a, shapes = self._parts(theta)
+        terms = (a[j] * self._own(s, f[:, j]) for j, s in enumerate(shapes))
+        return self._joined(theta, terms, (len(f),))
 
-    def _joined(self, theta: np.ndarray, factors: Iterator[np.ndarray]) -> np.ndarray:
-        """The kernel from ``k_j``, one after the other, so that the cache holds them."""
-        share, a, _ = _parts(theta)
-        product, mains = np.ones(()), np.zeros(())
-        for weight, factor in zip(a, factors, strict=True):
-            factor *= weight
-            mains = mains + factor if mains.ndim == 0 else np.add(mains, factor, out=mains)
-            factor += 1
-            product = factor if product.ndim == 0 else np.multiply(product, factor, out=product)
+    def _parts(self, theta: np.ndarray) -> tuple[float, np.ndarray, Any]:
+        d = len(theta) // 2
+        return float(np.exp(theta[0])), np.exp(theta[1 : 1 + d]), self._ready(theta[1 + d :])
+
+    def _joined(self, theta: np.ndarray, terms: Iterator[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        """The kernel from ``a_j k_j``, one after the other, so that the cache holds them."""
+        share, product, mains = np.exp(theta[0]), np.ones(shape), np.zeros(shape)
+        for term in terms:
+            mains += term
+            term += 1
+            product *= term
         product -= 1
         product *= share
         mains *= 1 - share
@@ -116,9 +138,10 @@ class Product:
 
     def slope(self, theta: np.ndarray, x: np.ndarray, z: np.ndarray, box: np.ndarray, dual: np.ndarray) -> np.ndarray:
         """Derivative of ``sum_b k(x, z_b) dual_b`` by x, (a, d)."""
-        share, a, shapes = _parts(theta)
+        share, a, shapes = self._parts(theta)
         f, g = self.features(x, box), self.features(z, box)
-        terms = [_away(a[j] * self._factor(s, f[:, j], g[:, j])) for j, s in enumerate(shapes)]
+        shape = (len(x), len(z))
+        terms = [_away(_plus_one(self._term(a[j], s, f[:, j], g[:, j], np.empty(shape)))) for j, s in enumerate(shapes)]
         product = share * np.prod(terms, axis=0)
         columns = [
             a[j] * ((product / terms[j] + 1 - share) * self._slope(s, x[:, j], z[:, j], box[:, j])) @ dual
@@ -133,20 +156,23 @@ class Anova(Product):
     def _prior(self) -> tuple[float, float]:
         return np.log(2.0), 1.5
 
-    def _factor(self, shape: float, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+    def _term(self, a: float, shape: float, f: np.ndarray, g: np.ndarray, out: np.ndarray) -> np.ndarray:
         scale = np.sqrt(0.5) * np.exp(-shape)
-        k = np.subtract.outer(f[:, 0] * scale, g[:, 0] * scale)
-        np.multiply(k, -k, out=k)
-        return np.exp(k, out=k)
+        np.subtract.outer(f[:, 0] * scale, g[:, 0] * scale, out=out)
+        np.square(out, out=out)
+        np.subtract(np.log(a), out, out=out)
+        return np.exp(out, out=out)
 
-    def _pull(self, shape: float, f: np.ndarray, m: np.ndarray, k: np.ndarray) -> tuple[float, float]:
-        m *= k
+    def _pull(self, a: float, shape: float, f: np.ndarray, m: np.ndarray, one: np.ndarray) -> tuple[float, float]:
         x = f[:, 0] * np.exp(-shape)
+        one -= 1
+        m *= one
         rows = m.sum(axis=1)
         return rows.sum(), 2 * (rows @ x**2 - x @ m @ x)
 
     def _slope(self, shape: float, f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
-        return -np.exp(-2 * shape) * np.subtract.outer(f, g) * self._factor(shape, f[:, None], g[:, None])
+        k = self._term(1.0, shape, f[:, None], g[:, None], np.empty((len(f), len(g))))
+        return -np.exp(-2 * shape) * np.subtract.outer(f, g) * k
 
     def _own(self, shape: float, f: np.ndarray) -> np.ndarray:
         return np.ones(len(f))
@@ -158,44 +184,45 @@ class Legendre(Product):
     def _prior(self) -> tuple[float, float]:
         return 0.0, 1.0
 
+    def _ready(self, shapes: np.ndarray) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """Weights of the degrees, their sum 1, and their derivatives by ``log c``, for each input."""
+        i, c = np.arange(1, DEGREE + 1), np.exp(shapes)[:, None]
+        w = np.exp(-(i - 1) * c)
+        w /= w.sum(axis=1, keepdims=True)
+        return list(zip(w, -c * w * (i - (w @ i)[:, None]), strict=True))
+
     def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Normalised polynomials of degree 1 to 12, (n, d, 12)."""
         return np.stack([_polynomials(x[:, j], box[:, j])[0] for j in range(x.shape[1])], axis=1)
 
-    def _factor(self, shape: float, f: np.ndarray, g: np.ndarray) -> np.ndarray:
-        return (f * _decay(shape)[0]) @ g.T
+    def _term(
+        self, a: float, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, g: np.ndarray, out: np.ndarray
+    ) -> np.ndarray:
+        return np.matmul(f * (a * shape[0]), g.T, out=out)
 
-    def _pull(self, shape: float, f: np.ndarray, m: np.ndarray, k: np.ndarray) -> tuple[float, float]:
-        squares = np.einsum("ni,ni->i", f, m @ f)
-        w, dw = _decay(shape)
-        return w @ squares, dw @ squares
+    def _pull(
+        self, a: float, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, m: np.ndarray, one: np.ndarray
+    ) -> tuple[float, float]:
+        squares = a * np.einsum("ni,ni->i", f, m @ f)
+        return shape[0] @ squares, shape[1] @ squares
 
-    def _slope(self, shape: float, f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
-        return (_polynomials(f, box)[1] * _decay(shape)[0]) @ _polynomials(g, box)[0].T
+    def _slope(self, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
+        return (_polynomials(f, box)[1] * shape[0]) @ _polynomials(g, box)[0].T
 
-    def _own(self, shape: float, f: np.ndarray) -> np.ndarray:
-        return f**2 @ _decay(shape)[0]
-
-
-def _parts(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    d = len(theta) // 2
-    return float(np.exp(theta[0])), np.exp(theta[1 : 1 + d]), theta[1 + d :]
+    def _own(self, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray) -> np.ndarray:
+        return f**2 @ shape[0]
 
 
-def _away(term: np.ndarray) -> np.ndarray:
-    """``1 + term``, nowhere 0."""
-    factor = 1 + term
-    if not factor.all():
-        factor[factor == 0] = _TINY
+def _plus_one(term: np.ndarray) -> np.ndarray:
+    """``1 + term``, in its place."""
+    term += 1
+    return term
+
+
+def _away(factor: np.ndarray) -> np.ndarray:
+    """The factor, nowhere 0; in its place."""
+    factor[factor == 0] = _TINY
     return factor
-
-
-def _decay(shape: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the degrees, their sum 1, and their derivatives by ``log c``."""
-    i, c = np.arange(1, DEGREE + 1), np.exp(shape)
-    w = np.exp(-(i - 1) * c)
-    w /= w.sum()
-    return w, -c * w * (i - i @ w)
 
 
 def _polynomials(x: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,28 +19,41 @@ Pull = Callable[[np.ndarray], np.ndarray]
 """Symmetric G (n, n) to the derivative of ``sum_ab G_ab K_ab`` by theta (p,)."""
 
 
-def rbf(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``exp(-q/2)`` and its derivative by the squared distance q."""
-    k = np.exp(-0.5 * q)
-    return k, -0.5 * k
+Take = Callable[[tuple[int, ...]], np.ndarray]
+"""Shape to an array with whatever is in it, such as ``np.empty``: new megabytes cost more than what fills them."""
 
 
-def matern52(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(1 + s + s^2/3) exp(-s)``, ``s = sqrt(5 q)``, and its derivative by the squared distance q."""
-    s = np.sqrt(5 * q)
-    e = np.exp(-s)
-    slope = (-5 / 6) * (1 + s) * e
-    return (1 + s + s**2 / 3) * e, slope
+def rbf(q: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, np.ndarray]:
+    """``exp(-q/2)`` and its derivative by the squared distance q, which is overwritten."""
+    q *= -0.5
+    k = np.exp(q, out=q)
+    return k, np.multiply(k, -0.5, out=take(k.shape))
+
+
+def matern52(q: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, np.ndarray]:
+    """``(1 + s + s^2/3) exp(-s)``, ``s = sqrt(5 q)``, and its derivative by the squared distance q, overwritten."""
+    q *= 5
+    s = np.sqrt(q, out=q)
+    e = np.negative(s, out=take(s.shape))
+    np.exp(e, out=e)
+    slope = np.add(s, 1, out=take(s.shape))
+    s *= s
+    s /= 3
+    s += slope
+    s *= e
+    slope *= e
+    slope *= -5 / 6
+    return s, slope
 
 
 class Stationary:
     """A function of the scaled distance.
 
     Args:
-        profile: squared distance to value and derivative, elementwise; 1 at distance 0.
+        profile: squared distance, and what gives room, to value and derivative, elementwise; 1 at distance 0.
     """
 
-    def __init__(self, profile: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(self, profile: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
         self.profile = profile
 
     def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,23 +79,24 @@ class Stationary:
         """
         return x
 
-    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+    def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """The matrix of rows among themselves, and the way back to theta.
 
         Args:
             theta: parameters (p,).
             f: features of the rows.
+            take: where matrices come from.
 
         Returns:
             K (n, n) and its `Pull`.
         """
         x = f * np.exp(-theta)
-        q = _squares(x, x)
+        q = _squares(x, x, take)
         np.fill_diagonal(q, 0.0)
-        k, slope = self.profile(q)
+        k, slope = self.profile(q, take)
 
         def pull(g: np.ndarray) -> np.ndarray:
-            m = g * slope
+            m = np.multiply(g, slope, out=take(g.shape))
             return -4 * (m.sum(axis=1) @ x**2 - np.einsum("nd,nd->d", x, m @ x))
 
         return k, pull
@@ -141,7 +155,7 @@ class Tied:
         profile: as there.
     """
 
-    def __init__(self, profile: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(self, profile: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
         self.inner = Stationary(profile)
 
     def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,9 +167,9 @@ class Tied:
         """The rows themselves."""
         return x
 
-    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+    def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """Matrix of rows among themselves, and the way back to theta."""
-        k, pull = self.inner.train(np.repeat(theta, f.shape[1]), f)
+        k, pull = self.inner.train(np.repeat(theta, f.shape[1]), f, take)
         return k, lambda g: pull(g).sum(keepdims=True)
 
     def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -174,7 +188,7 @@ class Flat:
         """The rows themselves."""
         return x
 
-    def train(self, theta: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, Pull]:
+    def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """Zeros (n, n)."""
         return np.zeros((len(f), len(f))), lambda g: np.empty(0)
 
@@ -191,9 +205,9 @@ class Flat:
         return np.zeros_like(x)
 
 
-def _squares(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _squares(x: np.ndarray, z: np.ndarray, take: Take = np.empty) -> np.ndarray:
     """Squared distances (a, b), not negative."""
-    q = x @ (-2 * z.T)
+    q = np.matmul(x, -2 * z.T, out=take((len(x), len(z))))
     q += np.einsum("ad,ad->a", x, x)[:, None]
     q += np.einsum("bd,bd->b", z, z)
     return np.maximum(q, 0.0, out=q)
