@@ -22,11 +22,15 @@ def write(package: Package) -> bytes:
     second = len(package.results) > 1
     parts = ["/* " + "\n   ".join(package.head())]
     places = _workspace(program, package.results)
-    parts.append(f"\n   Nothing is allocated; a call takes {8 * places[-1]:,} bytes of the stack.")
+    most = max((int(node.data[4][0]) for node in program.nodes if node.op == "local"), default=0)
+    stack = 8 * places[-1] + 4 * most * (most + 9)
+    parts.append(f"\n   Nothing is allocated; a call takes {stack:,} bytes of the stack.")
     parts.append(f"   Self-test: cc -std=c99 -O2 -D{name.upper()}_MAIN {name}.c -lm && ./a.out */\n")
     parts.append("#include <math.h>\n#include <stdio.h>\n#include <string.h>\n")
     parts.append(f"#define {name.upper()}_INPUTS {program.d}\n#define {name.upper()}_OUTPUTS {k}\n")
     used = {program.nodes[at].op for at in program.needed(*package.results)}
+    if "local" in used:
+        parts.append(f"#define LOCAL_MOST {most}\n")
     parts += [text + "\n" for op, text in FUNCTIONS.items() if op in used]
     parts += _arrays(program, package.results)
     parts.append(_function(program, name, package.results[:1], package.main))
@@ -51,7 +55,7 @@ def _arrays(program: Program, results: tuple[str, ...]) -> list[str]:
     out = []
     for at in program.needed(*results):
         node = program.nodes[at]
-        for i, a in enumerate(node.data[:3]):  # the depth of trees is not asked for
+        for i, a in enumerate(node.data[:3] if node.op == "trees" else node.data):  # their depth is not asked for
             if a.dtype.kind == "i":
                 if not _progression(a):
                     values = ", ".join(map(str, a.tolist()))
@@ -129,6 +133,9 @@ def _statement(program: Program, at: int, name: object) -> str:
         case "trees":
             nodes, values, roots = (f"A{at}_{i}" for i in range(3))
             return f"trees({out}, {args[0]}, {nodes}, {values}, {roots}, {node.data[2].size}, {node.size});"
+        case "local":
+            data = ", ".join(f"A{at}_{i}" for i in range(5))
+            return f"local({out}, {args[0]}, {data}, {node.data[1].size}, {sizes[0]});"
         case "softmax":
             return f"softmax({out}, {args[0]}, {node.size});"
         case "sum":

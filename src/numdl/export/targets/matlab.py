@@ -27,6 +27,7 @@ FORMS = {
     "solve": "({2} \\ {0}.').'",
     "distances": "max(-2 * {0} * {2}.' + sum({0} .^ 2, 2) + sum({2} .^ 2, 2).', 0)",
     "trees": "sum_of_trees({0}, {2}, {3}, {4})",
+    "local": "nearest_rows({0}, {2}, {3}, {4}, {5}, {6})",
     "softmax": "exp({0} - max({0}, [], 2)) ./ sum(exp({0} - max({0}, [], 2)), 2)",
 }
 """Operations: {0} and {1} are vectors, {2} and {3} arrays; others are functions of the same name."""
@@ -45,6 +46,30 @@ for t = 1:numel(roots)
     end
     y = y + values(at, :);
 end
+end
+"""
+
+LOCAL = """function v = nearest_rows(a, X, y, e, scale, set)
+m = set(1);
+v = zeros(size(a, 1), 2);
+for i = 1:size(a, 1)
+    [q, order] = sort(sum(((X - a(i, :)) .* scale) .^ 2, 2));
+    old = X(order(1:m), :);
+    away = (old - a(i, :)) .* scale;
+    own = sum(away .^ 2, 2);
+    C = max(own + own.' - 2 * (away * away.'), 0) .* (1 - eye(m));
+    C = 1 + set(2) * profile(C, set) + set(3) * (old * old.') + diag(e(order(1:m)));
+    k = 1 + set(2) * profile(q(1:m), set) + set(3) * (old * a(i, :).');
+    share = C \\ k;
+    v(i, 1) = share.' * y(order(1:m)).';
+    v(i, 2) = max(1 + set(2) + set(3) * sum(a(i, :) .^ 2) - share.' * k, 0);
+end
+end
+
+function k = profile(q, set)
+s = set(4) * q;
+if set(5), s = sqrt(max(s, 1e-30)); end
+k = (1 + s .* (set(6) + set(7) * s)) .* exp(-s);
 end
 """
 
@@ -91,6 +116,8 @@ def write(package: Package) -> bytes:
     lines += ["end", ""]
     if any(program.nodes[at].op == "trees" for at in needed):
         lines.append(TREES)
+    if any(program.nodes[at].op == "local" for at in needed):
+        lines.append(LOCAL)
     lines += [*(_encoder(package) if text else []), *_test(package, text)]
     return ("\n".join(lines) + "\n").encode()
 

@@ -54,6 +54,27 @@ def _trees(a, nodes, values, roots, depth):
     return np.reshape(values, (len(nodes), -1))[at].sum(axis=1)
 
 
+def _local(a, rows, y, e, scale, settings):
+    m, signal, linear, factor, root, c1, c2 = np.ravel(settings)
+    m, y, e, scale = int(m), np.ravel(y), np.ravel(e), np.ravel(scale)
+    rows = np.reshape(rows, (-1, len(scale)))
+
+    def profile(q):
+        s = np.sqrt(np.maximum(factor * q, 1e-30)) if root else factor * q
+        return (1 + s * (c1 + c2 * s)) * np.exp(-s)
+
+    index = np.argpartition(_distances(a * scale, rows * scale), m - 1, axis=1)[:, :m]
+    old = rows[index]
+    away = (old - a[:, None]) * scale
+    own = (away * away).sum(axis=2)
+    q = np.maximum(own[:, :, None] + own[:, None] - 2 * (away @ away.transpose(0, 2, 1)), 0.0) * (1 - np.eye(m))
+    C = 1 + signal * profile(q) + linear * (old @ old.transpose(0, 2, 1)) + np.eye(m) * e[index][:, None]
+    k = 1 + signal * profile(own) + linear * (old @ a[:, :, None])[:, :, 0]
+    share = np.linalg.solve(C, k[:, :, None])[:, :, 0]
+    left = 1 + signal + linear * (a * a).sum(axis=1) - (share * k).sum(axis=1)
+    return np.stack([(share * y[index]).sum(axis=1), np.maximum(left, 0.0)], axis=1)
+
+
 def _sigmoid(a):
     e = np.exp(-np.abs(a))
     return np.where(a >= 0, 1.0, e) / (1.0 + e)
@@ -236,7 +257,7 @@ def expression(node: Node, args: list[str], arrays: list[str]) -> str:
         return f"{args[0]} {SIGNS[node.op]} {args[1]}"
     if node.op in FORMS:
         return FORMS[node.op].format(*args, *arrays)
-    if node.op in ("join", "outer", "softmax", "distances", "solve", "trees"):
+    if node.op in ("join", "outer", "softmax", "distances", "solve", "trees", "local"):
         return f"_{node.op}({', '.join([*args, *arrays])})"
     return f"{CALLS.get(node.op, f'np.{node.op}')}({', '.join(args)})"
 

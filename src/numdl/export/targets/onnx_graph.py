@@ -14,6 +14,7 @@ import numpy as np
 from numdl import __version__
 from numdl.export.description import CannotExport
 from numdl.export.package import Package
+from numdl.export.targets.onnx_local import local
 
 OPSET, ML, IR = 17, 3, 8
 """Versions of the operators and of the file."""
@@ -124,6 +125,19 @@ class Graph:
         self.nodes.append(helper.make_node(op, inputs, [out], **attributes))
         return out
 
+    def several(self, op: str, inputs: list[str], outs: list[str], **attributes: Any) -> None:
+        """One operator with several results, named by the caller.
+
+        Args:
+            op: its name.
+            inputs: names of what it takes.
+            outs: names of what it makes.
+            **attributes: of the operator.
+        """
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(op, inputs, outs, **attributes))
+
     def constant(self, values: Any) -> str:
         """An array.
 
@@ -199,6 +213,8 @@ class Graph:
                 self.add("ReduceSum", [args[0], self.constant(np.array([1]))], out, keepdims=1)
             case "trees":
                 self.trees(args[0], node.data, out)
+            case "local":
+                local(self, args[0], node.data, out)
             case "softmax":
                 self.add("Softmax", args, out, axis=1)
             case "square":
