@@ -1,12 +1,13 @@
-"""What does a Gaussian process say of a row that sees the nearest of its rows only? The operation ``local`` of programs.
+"""What does a Gaussian process say of a row when it sees the nearest rows only? The operation ``local`` of programs.
 
 Of the m rows nearest to ``a`` in the metric of the lengths, with values y and variances of noise e::
 
     C = 1 + signal k(|z_i - z_j|^2) + linear x_i' x_j + diag(e),   z = x scale
     mean = k(a)' C^-1 y,   variance of the function = 1 + signal + linear |a|^2 - k(a)' C^-1 k(a)
 
-with a kernel ``k(q) = (1 + c1 s + c2 s^2) exp(-s)``, ``s = sqrt(factor q)`` or ``s = factor q``. Distances are those from
-the new row, so that rows far from the origin lose no digits. Formulas are those of ``numdl.estimators.kernels.nearest``.
+with a kernel ``k(q) = (1 + c1 s + c2 s^2) exp(-s)``, ``s = sqrt(factor q)`` or ``s = factor q``. Distances are those
+from the new row, so that rows far from the origin lose no digits. Formulas are those of
+``numdl.estimators.kernels.nearest``.
 """
 
 from __future__ import annotations

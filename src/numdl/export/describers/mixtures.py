@@ -60,11 +60,14 @@ def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, st
         kind = kind_of(member)
         if kind not in MEMBERS:
             raise CannotExport(
-                f"export({call}): a member of kind {kind} is not known here; needs {', '.join(MEMBERS)}. Use save and load."
+                f"export({call}): a member of kind {kind} is not known here; needs {', '.join(MEMBERS)}. Use "
+                "save and load."
             )
         mean, variance = MEMBERS[kind](member, place, std or units.logarithm)
         if variance is not None and typical != 1:
-            variance = variance + (typical - 1) * float(np.exp(member.theta[0]) if kind in ("Process", "Nearest") else member.noise)
+            variance = variance + (typical - 1) * float(
+                np.exp(member.theta[0]) if kind in ("Process", "Nearest") else member.noise
+            )
         each.append(_lognormal(mean, variance, units) if units.logarithm and variance is not None else (mean, variance))
     weights = [float(member.weight) for member in mixture.members]
     mean, deviation = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True)), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl.export.columns import Column
 from numdl.export.package import Package, identifier
 from numdl.export.program import Program
 from numdl.export.targets.c_functions import FORMS, FUNCTIONS
@@ -38,7 +39,7 @@ def write(package: Package) -> bytes:
         parts.append(_function(program, name, package.results, "mean_std"))
     if package.classes:
         parts.append(_classes(package))
-    if any(column.text for column in package.columns):
+    if package.coded:
         parts.append(_encoder(package))
     parts.append(_test(package))
     return "\n".join(parts).encode()
@@ -187,7 +188,7 @@ def fields(package: Package) -> list[str]:
     """Names of the fields of a row.
 
     Args:
-        package: with text columns.
+        package: with columns that are coded.
 
     Returns:
         One identifier for each column.
@@ -206,18 +207,41 @@ def _encoder(package: Package) -> str:
     body = []
     at = 0
     for column, field in zip(package.columns, fields(package), strict=True):
-        lines.append(f"    {'const char *' if column.text else 'double '}{field};")
-        if not column.text:
-            body.append(f"    x[{at}] = row->{field};")
-        for i, value in enumerate(column.common):
-            body.append(f"    x[{at + i}] = strcmp(row->{field}, {_text(value)}) == 0;")
-        if column.rare:
-            same = " || ".join(f"strcmp(row->{field}, {_text(value)}) == 0" for value in column.rare)
-            body.append(f"    x[{at + len(column.common)}] = {same};")
+        what = " /* days since 1970-01-01 00:00 UTC */" if column.date else ""
+        lines.append(f"    {'const char *' if column.text else 'double '}{field};{what}")
+        body += _coding(column, f"row->{field}", at)
         at += column.width
     lines.append(f"}} {name}_row;\n")
     lines.append(f"void {name}_encode(const {name}_row *row, double x[{package.program.d}])\n{{")
     return "\n".join([*lines, *body, "}", ""])
+
+
+def _coding(column: Column, given: str, at: int) -> list[str]:
+    """Statements for the inputs from ``at`` on."""
+    if column.plain:
+        return [f"    x[{at}] = {given};"]
+    lines, gap = ["    {"], f"isnan({given})"
+    if column.text:
+        gap = f"({given} == NULL || !*{given})"
+        value = given if column.fill is None else f"{gap} ? {_text(column.fill)} : {given}"
+        lines.append(f"        const char *c = {value};")
+        lines += [f"        x[{at + i}] = strcmp(c, {_text(word)}) == 0;" for i, word in enumerate(column.common)]
+        if column.rare:
+            same = " || ".join(f"strcmp(c, {_text(word)}) == 0" for word in column.rare)
+            lines.append(f"        x[{at + len(column.common)}] = {same};")
+    else:
+        value = given if column.fill is None else f"{gap} ? {column.fill!r} : {given}"
+        lines.append(f"        const double t = {value};")
+        origin = f"({column.origin!r})"
+        if column.kind == "cyclic":
+            for i, period in enumerate(column.periods):
+                angle = f"{2 * np.pi!r} * (t - {origin} + {origin}) / {period!r}"
+                lines += [f"        x[{at + 2 * i + j}] = {f}({angle});" for j, f in enumerate(("sin", "cos"))]
+        else:
+            lines.append(f"        x[{at}] = t{f' - {origin}' if column.date else ''};")
+    if column.indicator:
+        lines.append(f"        x[{at + column.width - 1}] = {gap} ? 1.0 : 0.0;")
+    return [*lines, "    }"]
 
 
 def _test(package: Package) -> str:
@@ -229,15 +253,15 @@ def _test(package: Package) -> str:
     for result in package.results:
         lines.append(f"static const double EXPECTED_{result}[{n}][{k}] = {_nested(package.expected[result])};")
     coded = ""
-    if any(column.text for column in package.columns):
+    if package.coded:
         rows = []
         for i in range(n):
             values = zip(package.columns, package.raw, strict=True)
-            rows.append("{" + ", ".join(_text(raw[i]) if c.text else repr(float(raw[i])) for c, raw in values) + "}")
+            rows.append("{" + ", ".join(_text(raw[i]) if c.text else _number(raw[i]) for c, raw in values) + "}")
         lines.append(f"static const {name}_row TABLE[{n}] = {{\n    " + ",\n    ".join(rows) + "};")
         coded = f"""        double coded[{program.d}];
         {name}_encode(&TABLE[r], coded);
-        for (int j = 0; j < {program.d}; j++) worst = coded[j] == ROWS[r][j] ? worst : HUGE_VAL;
+        for (int j = 0; j < {program.d}; j++) worst = fabs(coded[j] - ROWS[r][j]) < 1e-9 ? worst : HUGE_VAL;
 """
     compare = "".join(
         f"            e = fabs({result}[j] - EXPECTED_{result}[r][j]); worst = e > worst ? e : worst;\n"
@@ -259,6 +283,10 @@ int main(void)
 #endif
 """)
     return "\n".join(lines)
+
+
+def _number(value: object) -> str:
+    return "NAN" if np.isnan(value) else repr(float(value))  # type: ignore[arg-type, call-overload]
 
 
 def _nested(values: np.ndarray) -> str:

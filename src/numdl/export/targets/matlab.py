@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl.export.columns import Column
 from numdl.export.package import Package
 from numdl.export.program import Node
 
@@ -84,7 +85,7 @@ def write(package: Package) -> bytes:
         Text.
     """
     program, name, results = package.program, package.name, package.results
-    text = any(column.text for column in package.columns)
+    text = package.coded
     second = ", s" if len(results) > 1 else ", label" if package.classes else ""
     lines = [f"function [y{second}] = {name}(x)"]
     lines += [f"%{name.upper()}  {line}" if not i else f"%   {line}" for i, line in enumerate(package.head())]
@@ -188,13 +189,41 @@ def _encoder(package: Package) -> list[str]:
     lines.append("if isa(T, 'table'), T = cellfun(@(name) T.(name), names, 'UniformOutput', false); end")
     parts = []
     for j, column in enumerate(package.columns, start=1):
-        if not column.text:
-            parts.append(f"double(T{{{j}}}(:))")
+        if column.text:
+            parts += _word_parts(column, f"T{{{j}}}")
             continue
-        parts += [f"double(strcmp(T{{{j}}}(:), {_quoted(value)}))" for value in column.common]
-        if column.rare:
-            parts.append(f"double(ismember(T{{{j}}}(:), {_words(column.rare)}))")
-    return [*lines, "x = [" + ", ...\n    ".join(parts) + "];", "end", ""]
+        fill = "NaN" if column.fill is None else repr(column.fill)
+        if not column.plain:
+            lines.append(f"[T{{{j}}}, gap{j}] = filled(T{{{j}}}, {fill});")
+        if column.kind == "cyclic":
+            origin = f"({column.origin!r})"
+            for period in column.periods:
+                angle = f"2 * pi * (T{{{j}}} - {origin} + {origin}) / {period!r}"
+                parts += [f"sin({angle})", f"cos({angle})"]
+        else:
+            parts.append(f"T{{{j}}} - ({column.origin!r})" if column.date else f"double(T{{{j}}}(:))")
+        if column.indicator:
+            parts.append(f"gap{j}")
+    return [*lines, "x = [" + ", ...\n    ".join(parts) + "];", "end", "", FILLED]
+
+
+FILLED = """function [c, gap] = filled(c, fill) % numbers, or dates as days since 1970
+if isa(c, 'datetime'), c = posixtime(c) / 86400; end
+c = double(c(:));
+gap = double(isnan(c));
+c(gap > 0) = fill;
+end
+"""
+
+
+def _word_parts(column: Column, given: str) -> list[str]:
+    gap = f"double(strcmp({given}(:), ''))"
+    parts = [f"double(strcmp({given}(:), {_quoted(value)}))" for value in column.common]
+    if column.rare:
+        parts.append(f"double(ismember({given}(:), {_words(column.rare)}))")
+    if column.place is not None:
+        parts[column.place] = f"({parts[column.place]} + {gap})"
+    return parts + [gap] * column.indicator
 
 
 def _test(package: Package, text: bool) -> list[str]:
@@ -202,10 +231,13 @@ def _test(package: Package, text: bool) -> list[str]:
     lines = ["function worst = self_test()", f"x = {_array(package.x)};"]
     if text:
         columns = [
-            _words(raw) + ".'" if column.text else _array(np.asarray(raw)[:, None])
+            _words(raw) + ".'" if column.text else _array(np.asarray(raw)[:, None]).replace("nan", "NaN")
             for column, raw in zip(package.columns, package.raw, strict=True)
         ]
-        lines += ["T = {" + ", ...\n    ".join(columns) + "};", "if any(any(encode(T) ~= x)), worst = Inf; return; end"]
+        lines += [
+            "T = {" + ", ...\n    ".join(columns) + "};",
+            "if ~all(all(abs(encode(T) - x) < 1e-9)), worst = Inf; return; end",
+        ]
     outs = ["y", "s"][: len(package.results)]
     lines.append(f"[{', '.join(outs)}] = {package.name}(x);")
     lines.append("worst = 0;")
