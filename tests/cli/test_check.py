@@ -39,6 +39,34 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
     assert "does not know the columns" in numdl("check", tmp_path / "model.numdl", "x.csv", "--out", tmp_path / "b").err
 
 
+@pytest.mark.thorough
+def test_the_table_is_a_sheet_of_a_workbook_without_names(numdl, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    from numdl import ResNetRegressor
+    from numdl.data import Table, TableEncoder
+
+    X = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+    model = ResNetRegressor(3, 2, n_restarts=1, max_iter=2, random_state=0)
+    with pytest.warns(match="the most that was allowed"):
+        model.fit(X, np.sin(X[:, 0]) + X[:, 1])
+    encoder = TableEncoder.fit(Table(("column0", "column1", "y"), (*X.T, X[:, 0])), "y", missing="impute")
+    model.save(tmp_path / "model.numdl", {"encoder": encoder.to_json()})
+    book = openpyxl.Workbook()
+    book.active.append(["nothing here"])
+    sheet = book.create_sheet("rig 2")
+    for a, b in X[:9]:
+        sheet.append([a, b])
+    sheet.append([-999, 0.5])
+    book.save(tmp_path / "rig.xlsx")
+    words = [tmp_path / "model.numdl", tmp_path / "rig.xlsx", "--sheet", "2", "--no-header", "--na", "-999"]
+    end = numdl("check", *words, "--out", tmp_path / "check.html")
+    assert end.code == 0 and "on 10 rows" in end.out, end.err
+    assert numdl("check", *words[:2], "--out", tmp_path / "other.html").code == 1
+    end = numdl("predict", *words)
+    expected = model.predict(np.vstack([X[:9], [[np.median(X[:, 0]), 0.5]]]))
+    np.testing.assert_allclose(np.array(end.out.split()[1:], float), expected, rtol=1e-12)
+
+
 def test_a_model_without_flow_is_refused(numdl, tmp_path):
     from numdl import TikhonovRegressor
     from numdl.estimators.common.saving import save

@@ -57,7 +57,6 @@ def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
     ("words", "message"),
     [
         (["--model", "forest"], "unknown; use one of auto, resnet, mlp, single-layer, linear, random-features"),
-        (["--model", "random-features", "--loss", "pseudo-huber"], "--loss pseudo-huber: --model random-features has"),
         (["--model", "linear", "--loss", "l1"], "--loss l1: needed is squared or pseudo-huber"),
         (["--model", "linear", "--width", "3"], "--width: --model linear has no such setting"),
         (["--model", "linear", "--time", "5"], "--time: --model linear has no such setting"),

@@ -26,7 +26,7 @@ COMMAND = "import sys; from numdl.cli import main; sys.exit(main())"
 FALLS = """
 import os, signal, sys
 from numdl.cli import main
-from numdl.estimators import runs
+from numdl.estimators.networks.training import trainer as runs
 judge = runs._judge
 def fall(progress, *more):
     if progress.iteration == 5:

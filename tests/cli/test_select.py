@@ -47,6 +47,31 @@ def test_the_command_that_it_prints_fits_that_model(numdl, numbers, tmp_path):
     assert numdl_load(tmp_path / "run" / "model.numdl").alpha_ == pytest.approx(alpha, rel=1e-2)
 
 
+def test_a_sheet_is_read_as_fit_reads_it(numdl, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["nothing here"])
+    sheet, rng = book.create_sheet("rig 2"), np.random.default_rng(0)
+    sheet.append(["a", "b", "when", "kind", "y"])
+    for i in range(40):
+        a, b = rng.normal(size=2)
+        sheet.append([-999 if i == 3 else a, b, f"2024-05-{1 + i % 28:02}", i % 3, a - b + 0.1 * rng.normal()])
+    book.save(tmp_path / "rig.xlsx")
+    words = [tmp_path / "rig.xlsx", "--target", "y", "--sheet", "rig 2", "--na", "-999", "--missing", "impute"]
+    words += ["--dates", "elapsed", "--text", "kind", "--drop", "b"]
+    result = numdl("select", *words, "--out", tmp_path / "page.html")
+    assert result.code == 0, result.err
+    (said,) = [line for line in result.out.splitlines() if line.startswith("Use it")]
+    for word in ("--sheet 'rig 2'", "--na -999", "--missing impute", "--dates elapsed", "--text kind", "--drop b"):
+        assert word in said
+    given = shlex.split(said.removeprefix("Use it: numdl "))
+    assert numdl(*given, "--out", tmp_path / "run").code == 0
+    end = numdl("select", *words, "--drop", "z*", "--out", tmp_path / "other.html")
+    assert end.code == 1 and "numdl select --drop 'z*'" in end.err
+    end = numdl("select", *words, "--missing", "guess", "--out", tmp_path / "other.html")
+    assert end.code == 1 and "numdl select --missing guess: needed is" in end.err
+
+
 def test_several_targets_operators_and_noise(numdl, numbers, tmp_path):
     page = tmp_path / "page.html"
     words = ["--target", "y", "--target", "z", "--operator", "difference", "--noise", "0.5", "--out", page]

@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse.linalg import aslinearoperator
 
-from numdl.estimators import AutoRegressor, KernelRegressor, ResNetRegressor, TikhonovRegressor
+from numdl.estimators import AutoRegressor, KernelRegressor, RandomFeaturesRegressor, ResNetRegressor, TikhonovRegressor
 from numdl.estimators.common import robust
+from numdl.estimators.kernels import gross
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 
@@ -120,6 +121,28 @@ def test_processes_withstand_gross_errors():
     assert errors[1] < 1.3 * errors[0] + 0.005 and errors[2] > 5 * errors[0]
     assert models[1].noise_ < 1.5 * models[0].noise_ and models[1].status_.converged
     assert np.abs(models[1].leave_one_out_[bad] - clean[bad]).max() < 0.3  # rows that were left out are predicted
+
+
+def test_random_features_withstand_gross_errors():
+    x, y, clean, bad = wave(100)
+    t = np.linspace(-1, 1, 101)[:, None]
+    models = [RandomFeaturesRegressor(60, random_state=0, **more) for more in ({}, ROBUST, {})]
+    errors = [
+        np.sqrt(np.mean((model.fit(x, z).predict(t) - np.sin(3 * t[:, 0])) ** 2))
+        for model, z in zip(models, (clean, y, y), strict=True)
+    ]
+    assert errors[1] < 1.3 * errors[0] + 0.005 and errors[2] > 5 * errors[0]
+    assert models[1].n_rows_ == 100 - len(bad) and f"{len(bad)} of 100 rows" in models[1].status_.message
+    with pytest.raises(ValueError, match=r"RandomFeaturesRegressor.partial_fit\(loss='pseudo-huber'\).*Use fit"):
+        models[1].partial_fit(x, y)
+
+
+def test_beyond_some_rows_the_last_fit_judges_the_others(monkeypatch):
+    x, y, _, bad = wave(200)
+    monkeypatch.setattr(gross, "ASKED", 120)
+    found = gross_errors("fit", x, y[:, None], np.ones(200), np.random.default_rng(0), Clock(None))
+    np.testing.assert_array_equal(np.flatnonzero(found.held == 0), np.sort(bad))
+    assert f"{len(bad)} of 200 rows" in found.message and "on 120 of them" in found.message
 
 
 @pytest.mark.thorough

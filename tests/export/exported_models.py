@@ -20,6 +20,7 @@ from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
 from numdl.estimators.classes import worth
 from numdl.estimators.kernels.mixture import Mixture
+from numdl.estimators.kernels.nearest import PROFILES, Nearest
 from numdl.export import describe
 from numdl.export.targets import numpy_module
 from numdl.export.write import export
@@ -89,6 +90,17 @@ def logarithmic():
     return model
 
 
+def near():
+    """What `AutoRegressor` has of many rows: processes on nearest rows, one of each kernel."""
+    x, y = data()
+    model = KernelRegressor(kernel="rbf", average=False, n_restarts=1, random_state=0).fit(x, y, sample_weight=UNEQUAL)
+    (mixture,) = model.mixtures_
+    theta = np.r_[-3.0, 0.3, -2.0, 0.1 * np.arange(4)]
+    members = [Nearest(kernel, theta, 12, 5.0, 0.25) for kernel in PROFILES]
+    model.mixtures_ = [Mixture(members, mixture.rows, mixture.box)]
+    return model
+
+
 def wooden():
     """An `AutoClassifier` with forests as members."""
     x, y = labels(60)
@@ -109,6 +121,7 @@ LIGHT = {
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),
     "weighted_line": lambda: TikhonovRegressor().fit(*data(k=2), sample_weight=UNEQUAL),
     "logarithm": logarithmic,
+    "nearest": near,
     "tikhonov": lambda: TikhonovRegressor().fit(*data(k=2)),
     "softmax": lambda: SoftmaxClassifier(alpha=1e-2).fit(*labels()),
     "logistic": lambda: LogisticClassifier(alpha=1e-2).fit(data()[0], data()[1] > 0),

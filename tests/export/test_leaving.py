@@ -7,9 +7,10 @@ import warnings
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from exported_models import answers, by_c, by_numpy, data, error, kernel, labels
+from exported_models import answers, by_c, by_numpy, data, error, kernel, labels, near
 
 from numdl import (
     GraphRegularizedClassifier,
@@ -270,12 +271,96 @@ def test_a_stored_model_without_a_formula_is_predicted_by_its_estimator(tmp_path
     assert formula_of(damaged, std=False) is None
 
 
-@pytest.mark.parametrize("options", [{"missing": "impute"}, {"dates": "cyclic"}])
-def test_a_coding_that_no_language_has_is_refused(options, tmp_path):
-    x = np.arange(30.0)
-    dates = np.array([f"2024-05-{1 + i:02}" for i in range(30)], dtype=object)
-    table = Table(("a", "d", "y"), (np.where(x == 4, np.nan, x) if "missing" in options else x, dates, x**2))
-    encoder = TableEncoder.fit(table, "y", **options)
-    model = TikhonovRegressor().fit(encoder.transform(table), x**2)
-    with pytest.raises(ValueError, match=r"has no coding in other languages\. Fit without"):
-        export(model, tmp_path / "m.py", encoder=encoder.to_json())
+def gappy(n, seed):
+    """A table with gaps and dates as words, and the same as exports read it."""
+    rng = np.random.default_rng(seed)
+    days = 19000 + 800 * rng.uniform(size=n)
+    when = np.array(days * 86400e6, "datetime64[us]")
+    days = when.astype("int64") / 1e6 / 86400
+    number, word = rng.normal(size=n), rng.choice(["ash", "oak", 'it\'s "fir"'], n).astype(object)
+    told = when.astype(str).astype(object)
+    gaps = rng.uniform(size=(3, n)) < 0.1
+    y = number + np.sin(days) + (word == "oak")
+    number, days = np.where(gaps[0], np.nan, number), np.where(gaps[2], np.nan, days)
+    word[gaps[1]], told[gaps[2]] = None, None
+    clock = np.array([f"{h:02}:{m:02}" for h, m in rng.integers(0, [24, 60], (n, 2))], dtype=object)
+    hours = np.array([int(t[:2]) / 24 + int(t[3:]) / 1440 for t in clock])
+    table = Table(("a", "w", "d", "e", "t", "z", "y"), (number, word, told, told, clock, rng.normal(size=n), y))
+    given = dict(
+        zip(table.names, (number, [w or "" for w in word], days, days, hours, table.column("z")), strict=False)
+    )
+    return table, given
+
+
+@pytest.mark.parametrize("dates", ["cyclic", pytest.param("elapsed", marks=pytest.mark.thorough)])
+def test_gaps_and_dates_are_coded_in_every_language(dates, tmp_path):
+    train = gappy(200, 0)[0]
+    encoder = TableEncoder.fit(train, "y", missing="impute", dates=dates)
+    model = TikhonovRegressor(alpha=1e-3).fit(encoder.transform(train), train.column("y"))
+    model.save(tmp_path / "model.numdl", {"encoder": encoder.to_json()})
+    table, given = gappy(1000, 1)
+    wanted = model.predict(encoder.transform(table))
+    for to in ("numpy", "c", "matlab"):
+        assert main(["export", str(tmp_path), "--to", to]) == 0
+    space = loaded((tmp_path / "model.py").read_bytes())
+    np.testing.assert_allclose(space["predict"](given), wanted, rtol=1e-12, atol=1e-12)
+    moments = {**given, "d": np.array(table.column("d"), "datetime64[us]"), "w": table.column("w")}
+    np.testing.assert_allclose(space["predict"](moments), wanted, rtol=1e-12, atol=1e-12)
+    head = " ".join((tmp_path / "model.c").read_text().split())
+    assert "Column d: a date in days since 1970-01-01 00:00 UTC" in head and "is empty text and counts as" in head
+    broken = dict(given, a=np.where(np.isnan(given["a"]), 0.0, given["a"]))  # a gap that is not seen
+    assert np.abs(space["predict"](broken) - wanted).max() > 1e-6
+    if shutil.which("gcc"):
+        np.testing.assert_allclose(rows_by_c(given, tmp_path), wanted, rtol=1e-12, atol=1e-12)
+    if shutil.which("octave-cli"):
+        for name in "adetz":
+            np.savetxt(tmp_path / f"{name}.txt", given[name], fmt="%.17g")
+        (tmp_path / "w.txt").write_text("\n".join(given["w"]) + "\n")
+        words = "strsplit(fileread('w.txt'), char(10), 'CollapseDelimiters', false).'(1:1000)"
+        columns = ", ".join(words if name == "w" else f"load('{name}.txt')" for name in "awdetz")
+        code = f"y = model({{{columns}}}); assert(model('test') < 1e-12); printf('%.17g\\n', y);"
+        command = ["octave-cli", "-q", "--norc", "--eval", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        np.testing.assert_allclose(np.array(done.stdout.split(), float), wanted, rtol=1e-12, atol=1e-12)
+
+
+def rows_by_c(given, folder):
+    """Predictions of rows of a table by the row structure of the C file."""
+    lines = ["#include <stdio.h>", '#include "model.c"', "int main(void) {", "static const model_row R[] = {"]
+    for a, w, *others in zip(*given.values(), strict=True):
+        numbers = [f"{value!r}".replace("nan", "NAN") for value in map(float, (a, *others))]
+        word = "NULL" if not w else '"' + w.replace('"', '\\"') + '"'
+        lines.append("{" + ", ".join([numbers[0], word, *numbers[1:]]) + "},")
+    lines.append("}; for (int i = 0; i < 1000; i++) { double x[MODEL_INPUTS], y[1];")
+    lines.append('model_encode(R + i, x); model_mean(x, y); printf("%.17g\\n", y[0]); } return 0; }')
+    (folder / "rows.c").write_text("\n".join(lines))
+    for options, file in (("-DMODEL_MAIN", "model.c"), ("", "rows.c")):
+        command = f"gcc -std=c99 -pedantic -Wall -Werror -Wno-unused-function {options} {file} -o rows -lm && ./rows"
+        done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return np.array(done.stdout.split(), float)
+
+
+def test_onnx_codes_gaps_and_dates(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    train = gappy(200, 0)[0]
+    encoder = TableEncoder.fit(train, "y", missing="impute", dates="cyclic")
+    model = TikhonovRegressor(alpha=1e-3).fit(encoder.transform(train), train.column("y"))
+    table, given = gappy(1000, 1)
+    session = onnxruntime.InferenceSession(str(export(model, tmp_path / "m.onnx", encoder=encoder.to_json())))
+    columns = {name: np.array(column, None if name != "w" else object)[:, None] for name, column in given.items()}
+    (mean,) = session.run(["mean"], columns)
+    np.testing.assert_allclose(mean[:, 0], model.predict(encoder.transform(table)), rtol=1e-12, atol=1e-12)
+
+
+def test_nearest_rows_in_jax_and_their_gradient():
+    model = near()
+    model.mixtures_[0].members[:2] = []  # one kernel with a root that has no derivative at 0, and the roughest
+    rows = data(30, seed=5)[0]
+    with jax.enable_x64(True):
+        function = model.as_jax(std=True)
+        (found, back) = jax.vjp(jax.jit(function), jnp.asarray(rows))
+        for one, wanted in zip(found, model.predict(rows, return_std=True), strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-11, atol=1e-11)
+        (slope,) = back((jnp.ones(30), jnp.zeros(30)))
+    np.testing.assert_allclose(slope, model.gradient(rows), rtol=1e-8, atol=1e-8)

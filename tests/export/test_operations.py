@@ -28,6 +28,9 @@ NODES = [
     [0, 0, 6, 6],
     [0, 0, 7, 7],
 ]
+# rows, values, noise, scale, and the settings of Matern's kernel on the five nearest rows
+NEAREST = (RNG.normal(size=(9, D)), RNG.normal(size=9), RNG.uniform(0.1, 0.2, 9), np.array([1.0, 2.0, 0.5]))
+NEAREST += (np.array([5.0, 1.5, 0.3, 5.0, 1.0, 1.0, 1 / 3]),)
 L = np.tril(RNG.normal(size=(D, D))) + 3 * np.eye(D)
 
 
@@ -51,13 +54,14 @@ def single(op):
             "sum": lambda: program.join([x.square().sum(), x.sum()]),
             "trees": lambda: x.trees(np.array(NODES), np.arange(16.0).reshape(8, 2) ** 2, np.array([0, 5])),
             "softmax": lambda: (3.0 * x).softmax(),
+            "local": lambda: x.local(*NEAREST),
             "constant": lambda: x + program.join([program.constant(2.0), program.constant([1.0, 3.0])]),
         }[op]()
     program.results["mean"] = value.at
     return program
 
 
-OPERATIONS = sorted(RULES)
+OPERATIONS = sorted([*RULES, "solve", "local"])
 
 
 def together():

@@ -1,6 +1,7 @@
 """Inputs on the page: importance and slices have their right values, the script moves curves to where they belong."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -10,10 +11,13 @@ import subprocess
 import numpy as np
 import pytest
 from report_summaries import EVIL, classification, regression
+from scipy.special import ndtri
 
-from numdl import TikhonovRegressor
+from numdl import KernelRegressor, TikhonovRegressor
 from numdl.estimators.common.effects import LEVELS, POINTS, effects
-from numdl.report import FitSummary, page_html, write_json
+from numdl.plots import fit
+from numdl.plots import inputs as pictures
+from numdl.report import FitSummary, measures, page_html, write_json
 from numdl.report.inputs import LIVE
 from numdl.report.summary import read_summary, write_summary
 
@@ -47,7 +51,12 @@ def rows(n=300, seed=0):
 
 def of(model, x, inputs=None, deviations=True):
     c = model.value(x)[:, None] if not model.classes else (model.value(x) > 0).astype(int)
-    return effects(model, x, inputs, c, c, deviations=deviations)
+
+    def bands(rows):
+        mean, std = model.predict(rows, return_std=True)
+        return [mean, mean - 2 * std, mean + std] if deviations else [mean]
+
+    return effects(model, x, inputs, c, c, bands)
 
 
 def test_importance_is_the_rise_of_the_error():
@@ -85,7 +94,8 @@ def test_slices_are_predictions_of_the_model():
                 at[:, shown[i]] = found["grid"][i]
                 mean, std = Model().predict(at, return_std=True)
                 np.testing.assert_array_equal(found["response"][i, j, level, :, 0], mean)
-                np.testing.assert_array_equal(found["deviation"][i, j, level, :, 0], std)
+                np.testing.assert_array_equal(found["low"][i, j, level, :, 0], mean - 2 * std)
+                np.testing.assert_array_equal(found["high"][i, j, level, :, 0], mean + std)
 
 
 def test_text_stays_at_its_commonest_value():
@@ -105,7 +115,7 @@ def test_classes_are_judged_by_wrong_predictions_and_show_probabilities():
     x = rows()
     model = Model(classes=True)
     found = of(model, x, deviations=False)["effects"]
-    assert found["outputs"].tolist() == [1] and "deviation" not in found
+    assert found["outputs"].tolist() == [1] and "low" not in found
     assert 0 < found["importance"][2] < 50 and found["importance"][3] == 0
     assert found["response"].min() >= 0 and found["response"].max() <= 1
 
@@ -185,7 +195,8 @@ def test_the_script_draws_the_slice_that_was_chosen():
         "levels": [[1.0, 3.0], [5.0, 6.0]],
         "limits": [[0.0, 10.0]],
         "response": [[[[[0, 10]]] * 2, [[[1, 2]], [[5, 20]]]]] * 2,
-        "half": [[[[[1, 1]]] * 2, [[[1, 1]], [[1, 1]]]]] * 2,
+        "low": [[[[[0, 9]]] * 2, [[[0, 1]], [[4, 18]]]]] * 2,
+        "high": [[[[[1, 11]]] * 2, [[[2, 3]], [[7, 21]]]]] * 2,
     }
     acts = """
     const seen = () => ["line", "mark", "band"].map((name) => elements[`#f-live-${name} path`].d);
@@ -199,9 +210,50 @@ def test_the_script_draws_the_slice_that_was_chosen():
     still, moved, own = found["out"]
     assert still[:2] == ["M10.00 200.00L110.00 100.00", "M60.00 200.00L60.00 100.00"]
     assert moved[0] == "M10.00 150.00L110.00 100.00"  # 20 lies above the frame
-    assert moved[2] == "M10.00 140.00L110.00 100.00L110.00 100.00L10.00 160.00Z"
+    assert moved[2] == "M10.00 130.00L110.00 100.00L110.00 100.00L10.00 160.00Z"  # from 4 to 7
     assert own[0] == still[0] and own[1] == "M85.00 200.00L85.00 100.00"
     assert found["hidden"] is False and found["said"] == "= 3"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_script_knows_logarithmic_axes():
+    slices = {
+        "figures": [{"id": "f", "input": 0, "output": 0, "log": True}],
+        "base": [2.0], "grid": [[0.0, 4.0]], "levels": [[1.0, 3.0]], "limits": [[1.0, 100.0]],
+        "response": [[[[[10, 100]]] * 2]], "low": [[[[[1, 10]]] * 2]], "high": [[[[[100, 1000]]] * 2]],
+    }  # fmt: skip
+    acts = "console.log(JSON.stringify(['line', 'band'].map((name) => elements[`#f-live-${name} path`].d)));"
+    program = STAGE.replace("DATA", json.dumps(json.dumps(slices))) + LIVE.replace('"use strict";', "") + acts
+    line, band = json.loads(subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True).stdout)
+    assert line == "M10.00 150.00L110.00 100.00"
+    assert band == "M10.00 100.00L110.00 100.00L110.00 150.00L10.00 200.00Z"
+
+
+def test_a_target_seen_by_its_logarithm_is_shown_so(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (60, 2))
+    y = np.exp(6 * x[:, 0] + 0.8 * rng.normal(size=60))
+    model = KernelRegressor("linear", average=False, n_restarts=1, target_transform="log", random_state=0).fit(x, y)
+    found = model.summary(x, y)
+    at = np.repeat([np.median(x, axis=0)], POINTS, axis=0)
+    shown = found.effects["shown"].astype(int)
+    at[:, shown[0]] = found.effects["grid"][0]
+    ends = np.stack([found.effects[name][0, 0, 0, :, 0] for name in ("low", "high")])
+    np.testing.assert_allclose(ends, model.predict_quantiles(at, [0.05, 0.95]), rtol=1e-12)
+    mean, std = model.predict(at, return_std=True)
+    assert (mean - 1.6449 * std < 0).all() and (ends > 0).all()  # what mean and deviation would have shown
+    z = np.abs(ndtri(found.below[:, 0]))
+    assert measures.deviations(found, 7, 0) == pytest.approx(z[7])
+    assert abs(measures.coverage(found, [0.9])[0] - np.mean(z < 1.6449)) < 1e-12
+    drawn = {}
+    for name in ("draw_parity", "draw_residuals", "draw_histogram"):
+        monkeypatch.setattr(fit, name, lambda ax, called=name, **given: drawn.setdefault(called, given))
+    monkeypatch.setattr(pictures, "draw_response", lambda ax, **given: drawn.setdefault("draw_response", given))
+    page_html(found)
+    assert drawn["draw_parity"]["log"] and drawn["draw_residuals"]["log"] and drawn["draw_response"]["log"]
+    np.testing.assert_allclose(np.ravel(drawn["draw_histogram"]["residual"]), np.log(model.predict(x) / y), atol=1e-12)
+    assert drawn["draw_histogram"]["label"] == "ln(prediction / target)" and drawn["draw_response"]["limits"][0] > 0
+    assert not measures.logarithmic(dataclasses.replace(found, c=-found.c)).any()
 
 
 @pytest.mark.parametrize("inputs", ["x", 3.5, {"a": [2]}, {"a": [-1]}, {"a": "colour"}])

@@ -11,11 +11,7 @@ from typing import Annotated
 import typer
 
 from numdl.cli.app_course import course, experiments, references
-
-Header = Annotated[bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")]
-Sheet = Annotated[
-    str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
-]
+from numdl.cli.reading import Dates, Drop, Header, Inputs, Missing, Na, Sheet, Words
 
 app = typer.Typer(
     name="numdl",
@@ -118,27 +114,12 @@ def fit(
     dtype: Annotated[
         str | None, typer.Option(help="float64 or float32.", show_default="float64", metavar="NAME")
     ] = None,
-    inputs: Annotated[
-        list[str] | None, typer.Option(help="Input columns, also patterns: 'T*', T0:T9.", metavar="COLUMN")
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="Columns to leave out, also patterns.", metavar="COLUMN")
-    ] = None,
-    text: Annotated[
-        list[str] | None, typer.Option(help="Columns that are categories, whatever they hold.", metavar="COLUMN")
-    ] = None,
-    na: Annotated[
-        list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")
-    ] = None,
-    missing: Annotated[
-        str,
-        typer.Option(
-            help="Missing entries: refuse, drop (their rows), impute (median and indicator).", metavar="POLICY"
-        ),
-    ] = "refuse",
-    dates: Annotated[
-        str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).", metavar="POLICY")
-    ] = "drop",
+    inputs: Inputs = None,
+    drop: Drop = None,
+    text: Words = None,
+    na: Na = None,
+    missing: Missing = "refuse",
+    dates: Dates = "drop",
     header: Header = None,
     sheet: Sheet = None,
     weights: Annotated[
@@ -201,9 +182,7 @@ def look(
         Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
     ],
     out: Annotated[Path | None, typer.Option(help="File for a page.", metavar="FILE")] = None,
-    na: Annotated[
-        list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")
-    ] = None,
+    na: Na = None,
     header: Header = None,
     sheet: Sheet = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
@@ -227,6 +206,8 @@ def predict(
     std: Annotated[bool, typer.Option("--std", help="Add a standard deviation for each target.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the columns of the table before the predictions.")] = False,
+    na: Na = None,
+    header: Header = None,
     sheet: Sheet = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Add a column: 1 where a row lies outside the training rows.")
@@ -239,7 +220,8 @@ def predict(
     """
     from numdl.cli.predict import run_predict
 
-    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside, sheet=sheet)
+    given = {"na": tuple(na or ()), "header": header, "sheet": sheet}
+    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside, given=given)
     if written is not None:
         typer.echo(f"Predictions  {written}")
 
@@ -294,12 +276,34 @@ def select(
         typer.Option(help="Standard deviation of the target's error.", show_default="estimated", metavar="FLOAT"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the folds.", min=0, metavar="INT")] = 0,
+    inputs: Inputs = None,
+    drop: Drop = None,
+    text: Words = None,
+    na: Na = None,
+    missing: Missing = "refuse",
+    dates: Dates = "drop",
+    header: Header = None,
+    sheet: Sheet = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Compare the criteria that choose the penalty of a linear model, and recommend one."""
+    from numdl.cli.options import FitOptions
     from numdl.cli.select import run_select
 
-    run_select(data, tuple(target), out, operator=operator, noise=noise, seed=seed, overwrite=overwrite)
+    options = FitOptions(
+        target=tuple(target),
+        task="regression",
+        seed=seed,
+        inputs=tuple(inputs or ()),
+        drop=tuple(drop or ()),
+        text=tuple(text or ()),
+        na=tuple(na or ()),
+        header=header,
+        missing=missing,
+        dates=dates,
+        sheet=sheet,
+    )
+    run_select(data, options, out, operator=operator, noise=noise, overwrite=overwrite)
 
 
 @app.command(short_help="Say whether a residual network is stable.", epilog="Example: numdl check run data.csv")
@@ -309,12 +313,16 @@ def check(
         Path | None, typer.Argument(help="Table with the columns of the training.", show_default="normal samples")
     ] = None,
     out: Annotated[Path, typer.Option(help="File for the page.", metavar="FILE")] = Path("check.html"),
+    na: Na = None,
+    header: Header = None,
+    sheet: Sheet = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
     """Say whether a trained residual network is stable, and what to change."""
     from numdl.cli.check import run_check
 
-    run_check(model, data, out, overwrite=overwrite)
+    given = {"na": tuple(na or ()), "header": header, "sheet": sheet}
+    run_check(model, data, out, overwrite=overwrite, given=given)
 
 
 @app.command(short_help="Make the page of a run again.", epilog="Example: numdl report run")

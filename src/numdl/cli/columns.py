@@ -51,12 +51,13 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
     return tuple(found)
 
 
-def chosen(table: Table, options: FitOptions) -> tuple[Table, FitOptions]:
+def chosen(table: Table, options: FitOptions, call: str = "fit") -> tuple[Table, FitOptions]:
     """The columns that a fit shall see.
 
     Args:
         table: the file.
         options: names targets, inputs, columns to drop, the column of weights and that of groups.
+        call: the command to name.
 
     Returns:
         The table with these columns, and the options with the names that they have in the file.
@@ -65,21 +66,21 @@ def chosen(table: Table, options: FitOptions) -> tuple[Table, FitOptions]:
         UserError: no target is named, a name means no column, or one column is asked to be two things.
     """
     if not options.target:
-        raise UserError(f"numdl fit: which column is to be predicted? {_likely(table)}")
-    targets = expand("fit --target", options.target, table.names)
+        raise UserError(f"numdl {call}: which column is to be predicted? {_likely(table)}")
+    targets = expand(f"{call} --target", options.target, table.names)
     if len(set(options.target)) < len(options.target):
-        raise UserError(f"numdl fit --target {options.target[0]!r}: give one or several different column names.")
-    wanted = expand("fit --inputs", options.inputs, table.names) or table.names
-    dropped = expand("fit --drop", options.drop, table.names)
+        raise UserError(f"numdl {call} --target {options.target[0]!r}: give one or several different column names.")
+    wanted = expand(f"{call} --inputs", options.inputs, table.names) or table.names
+    dropped = expand(f"{call} --drop", options.drop, table.names)
     both = [name for name in dropped if name in targets]
     if both:
-        raise UserError(f"numdl fit --drop {both[0]!r}: this is a target; name it in one of the two options.")
-    weights = expand("fit --weights", (options.weights,), table.names) if options.weights else ()
+        raise UserError(f"numdl {call} --drop {both[0]!r}: this is a target; name it in one of the two options.")
+    weights = expand(f"{call} --weights", (options.weights,), table.names) if options.weights else ()
     if len(weights) > 1 or set(weights) & set(targets):
-        raise UserError(f"numdl fit --weights {options.weights!r}: needed is one column that is no target.")
-    group = expand("fit --split group:", (options.group,), table.names) if options.group else ()
+        raise UserError(f"numdl {call} --weights {options.weights!r}: needed is one column that is no target.")
+    group = expand(f"{call} --split group:", (options.group,), table.names) if options.group else ()
     if len(group) > 1:
-        raise UserError(f"numdl fit --split {options.split}: needed is one column, not {listed(list(group))}.")
+        raise UserError(f"numdl {call} --split {options.split}: needed is one column, not {listed(list(group))}.")
     keep = [n for n in table.names if (n in wanted and n not in dropped) or n in (*targets, *weights, *group)]
     named = replace(options, target=targets, weights=weights[0] if weights else None)
     return table.select(keep), replace(named, split=f"group:{group[0]}") if group else named
@@ -114,13 +115,14 @@ def weights_of(table: Table, name: str | None) -> tuple[Table, np.ndarray | None
     return table.select([other for other in table.names if other != name]), values
 
 
-def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, np.ndarray, list[str]]:
+def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit") -> tuple[Table, np.ndarray, list[str]]:
     """The rows that a fit can use.
 
     Args:
         table: inputs and targets.
         targets: names of the targets, whose gaps are never filled.
         policy: "refuse", "drop" or "impute".
+        call: the command to name.
 
     Returns:
         The rows, their numbers in the table from 0, and a note if some are left out or entries look as if they stood
@@ -142,7 +144,7 @@ def usable(table: Table, targets: Sequence[str], policy: str) -> tuple[Table, np
     looked = [n for n in (table.names if policy == "drop" else targets) if not _empty(table, n)]
     complete = complete_rows(table, looked)
     if not complete.any():
-        raise UserError(f"numdl fit --missing {policy}: an entry is missing in every row; drop columns with --drop.")
+        raise UserError(f"numdl {call} --missing {policy}: an entry is missing in every row; drop columns with --drop.")
     if not complete.all():
         gaps = {name: int((~complete_rows(table, [name])).sum()) for name in looked}
         most = sorted((name for name in gaps if gaps[name]), key=lambda name: -gaps[name])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
+from numdl.data import TableEncoder
 from numdl.export import CannotExport, describe
 from numdl.export.write import TARGETS, export
 
@@ -50,4 +51,7 @@ def run_export(model: Path, to: str, out: Path | None, *, std: str, overwrite: b
             from numdl.estimators.common.saving import load
 
             found = load(path)
-        return export(found, out, to, std=wanted[std], encoder=extra.get("encoder"))
+        encoder = extra.get("encoder")
+        if encoder is not None:  # as this version writes it
+            encoder = TableEncoder.from_json(encoder).to_json()
+        return export(found, out, to, std=wanted[std], encoder=encoder)

@@ -47,22 +47,11 @@ def run_info(run: Path) -> None:
 
 def _command(path: Path) -> str:
     """The command that began the run, without what is left to its default."""
-    from numdl.cli.options import FitOptions
+    from numdl.cli.options import command
 
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        usual = FitOptions(target=()).to_json()
-        told = {name: value for name, value in stored["options"].items() if value != usual.get(name)}
-        words = ["numdl", "fit", str(stored["data"])]
+        words = command(str(stored["data"]), stored["options"])
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); the run is damaged.") from None
-    for name, value in told.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            if name == "width" and isinstance(value, list):
-                value = ",".join(map(str, value))
-            for one in value if isinstance(value, list) else [value]:
-                words += [f"--{flag}", str(one)]
     return shlex.join(words)

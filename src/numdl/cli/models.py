@@ -56,10 +56,6 @@ def check_model(options: FitOptions) -> None:
     """
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
-    if options.loss != "squared" and options.model == RANDOM:
-        raise UserError(
-            f"numdl fit --loss {options.loss}: --model {RANDOM} has the squared one; use auto, linear or a network."
-        )
     missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}
     missing |= {KERNEL: (*_OF_NETWORKS, "width", "alpha"), AUTO: ()}
     for name in missing.get(options.model, _OF_NETWORKS):
@@ -162,7 +158,7 @@ def _random(task: str, options: FitOptions) -> Any:
     from numdl.estimators import RandomFeaturesClassifier, RandomFeaturesRegressor
 
     kind = RandomFeaturesRegressor if task == "regression" else RandomFeaturesClassifier
-    given = {"width": options.width, "alpha": options.alpha}
+    given = {"width": options.width, "alpha": options.alpha, "loss": options.loss if task == "regression" else None}
     return kind(**{name: value for name, value in given.items() if value is not None}, random_state=options.seed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from typing import Any
 
@@ -93,8 +94,11 @@ class FitOptions:
         """The file that holds the test rows, if there is one."""
         return self.split.removeprefix("file:") if self.split.startswith("file:") else None
 
-    def check(self) -> None:
+    def check(self, call: str = "fit") -> None:
         """Refuse what the estimators never see.
+
+        Args:
+            call: the command to name.
 
         Raises:
             UserError: a share is out of range, or a word is unknown.
@@ -103,7 +107,7 @@ class FitOptions:
         for name, word, words in known:
             if word not in words:
                 before = ", ".join(words[:-1])
-                raise UserError(f"numdl fit --{name} {word}: needed is {before} or {words[-1]}.")
+                raise UserError(f"numdl {call} --{name} {word}: needed is {before} or {words[-1]}.")
         if self.split not in ("random", "time") and not self.group and not self.test_file:
             raise UserError(f"numdl fit --split {self.split}: needed is random, time, group:COLUMN or file:TEST.csv.")
         watched = self.validation or 0.0
@@ -139,6 +143,32 @@ class FitOptions:
         """The options as a dict of JSON types."""
         content = dataclasses.asdict(self)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
+
+
+def command(data: str | os.PathLike[str], options: FitOptions | dict[str, Any]) -> list[str]:
+    """The words of a command that fits, without what is left to its default.
+
+    Args:
+        data: the file.
+        options: of the fit, or what `FitOptions.to_json` gave of them.
+
+    Returns:
+        Words for the shell.
+    """
+    stored = options.to_json() if isinstance(options, FitOptions) else options
+    usual = FitOptions(target=()).to_json()
+    told = {name: value for name, value in stored.items() if value != usual.get(name)}
+    words = ["numdl", "fit", os.fspath(data)]
+    for name, value in told.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            if name == "width" and isinstance(value, list):
+                value = ",".join(map(str, value))
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{flag}", str(one)]
+    return words
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:

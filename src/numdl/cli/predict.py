@@ -13,6 +13,7 @@ import numpy as np
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
+from numdl.cli.reading import reading
 from numdl.data import Table, TableEncoder, check_writable, read_table, write_predictions
 from numdl.data.read.files import unrun
 
@@ -26,7 +27,7 @@ def run_predict(
     overwrite: bool,
     keep: bool = False,
     outside: bool = False,
-    sheet: str | None = None,
+    given: dict[str, Any] | None = None,
 ) -> Path | None:
     """Predict the rows of a file.
 
@@ -38,7 +39,7 @@ def run_predict(
         overwrite: replace ``out`` if it exists.
         keep: copy the columns of the file through, before the predictions.
         outside: add a column that says which rows lie outside the region of the training rows.
-        sheet: name or number of a sheet of a workbook.
+        given: what the user says of this file, see `numdl.cli.reading.reading`.
 
     Returns:
         The file written, or None.
@@ -70,7 +71,7 @@ def run_predict(
     formula = formula_of(plain, std=std)
     estimator = _estimator(path, std) if formula is None else formula
     with blame_input():
-        table = read_table(data, text=encoder.text_columns, sheet=sheet, **_reading(extra))
+        table = read_table(data, text=encoder.text_columns, **reading(extra, given))
         x = encoder.transform(table)
         for note in (*table.notes, *encoder.unseen(table)):
             print(note, file=sys.stderr)
@@ -91,12 +92,6 @@ def run_predict(
         return None
     with blame_input():
         return write_predictions(out, names, columns, overwrite=overwrite)
-
-
-def _reading(extra: dict[str, Any]) -> dict[str, Any]:
-    """What the user told the fit about the file holds for files of its kind."""
-    options = extra.get("options", {})
-    return {"na": options.get("na", ()), "header": options.get("header")}
 
 
 def predictions(

@@ -177,12 +177,13 @@ def divide(
     return [order[part[order] == i] for i in range(len(fractions))]
 
 
-def read_encoded(data: Path, options: FitOptions) -> Encoded:
+def read_encoded(data: Path, options: FitOptions, call: str = "fit") -> Encoded:
     """Read a file and turn its columns into numbers.
 
     Args:
         data: the file.
         options: targets, inputs and task.
+        call: the command to name.
 
     Returns:
         Inputs (n, d), targets (n,) or (n, k) or labels (n,), and how they came about.
@@ -192,8 +193,8 @@ def read_encoded(data: Path, options: FitOptions) -> Encoded:
     """
     with blame_input():
         whole = read_table(data, text=options.text, header=options.header, na=options.na, sheet=options.sheet)
-        table, options = chosen(whole, options)
-        table, kept, notes = usable(table, options.target, options.missing)
+        table, options = chosen(whole, options, call)
+        table, kept, notes = usable(table, options.target, options.missing, call)
         rows, w = weights_of(table, options.weights)
         if options.group:
             rows = rows.select([name for name in rows.names if name != options.group or name in options.target])

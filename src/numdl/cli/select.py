@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 
 from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
-from numdl.cli.options import FitOptions
+from numdl.cli.options import FitOptions, command
 from numdl.cli.prepare import read_encoded
 from numdl.cli.show import terminal
 from numdl.report import selection_table, write_selection
 
 
 def run_select(
-    data: Path, target: tuple[str, ...], out: Path, *, operator: str, noise: float | None, seed: int, overwrite: bool
+    data: Path, options: FitOptions, out: Path, *, operator: str, noise: float | None, overwrite: bool
 ) -> None:
     """Compare the criteria for alpha of a linear model on a file, print them, and write a page.
 
     Args:
         data: the file.
-        target: names of the target columns, of numbers.
+        options: targets, which are numbers, and how the file is read; the seed is that of the folds.
         out: file for the page.
         operator: name of the penalty's operator.
         noise: standard deviation of the error of one target value; None estimates it.
-        seed: of the folds.
         overwrite: replace ``out`` if it exists.
 
     Raises:
@@ -33,7 +33,8 @@ def run_select(
     """
     if out.is_file() and not overwrite:
         raise UserError(f"numdl select --out {out}: the file exists; give another name, or add --overwrite.")
-    found = read_encoded(data, FitOptions(target=target, task="regression"))
+    options.check("select")
+    found = read_encoded(data, options, "select")
     encoder, x, y, notes = found.encoder, found.whole.x, found.whole.y, found.notes
     from numdl.data import Scaler
     from numdl.estimators.tikhonov.selection import compare_criteria
@@ -43,7 +44,7 @@ def run_select(
     several = c.shape[1] > 1
     with blame_input():
         scaled = Scaler.fit(c).transform(c) if several else c
-        found = compare_criteria(x, scaled, operator, noise=noise, random_state=seed)
+        found = compare_criteria(x, scaled, operator, noise=noise, random_state=options.seed)
     unit = "standard deviations of each target" if several else f"the unit of {encoder.target_names[0]}"
     facts = {
         "File": data.name,
@@ -66,8 +67,7 @@ def run_select(
         console.print(Text(row.message, style="dim"), soft_wrap=True)
     console.print(Text(summary.recommendation), soft_wrap=True)
     if operator == "identity":
-        named = [word for name in encoder.target_names for word in ("--target", name)]
         alpha = f"{found.rows[found.recommended].alpha:.6g}"
-        words = ["numdl", "fit", str(data), *named, "--model", "linear", "--alpha", alpha]
+        words = command(data, dataclasses.replace(options, task="auto", model="linear", alpha=float(alpha), seed=0))
         console.print(Text(f"Use it: {shlex.join(words)}"), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from numdl.export.local import local
 from numdl.export.program import Program
 
 BLOCK = 256
@@ -32,7 +33,7 @@ def evaluate(program: Program, names: tuple[str, ...], x: np.ndarray) -> list[np
     Returns:
         One array (n, size) for each name.
     """
-    kept: dict[tuple[int, int], np.ndarray] = {}
+    kept: dict[tuple[int, int], Any] = {}
     blocks = [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)] or [x]
     threads = 1 if max(program.nodes[at].size for at in program.needed(*names)) <= SMALL else None
     with threadpool_limits(threads, user_api="blas"), np.errstate(all="ignore"):  # what is not finite shows
@@ -48,7 +49,7 @@ def run(program: Program, names: tuple[str, ...], x: Any, xp: Any, kept: dict[tu
         names: keys of its results.
         x: rows (n, d).
         xp: ``numpy`` or ``jax.numpy``.
-        kept: inverses of diagonal tiles from one block to the next; give a new dictionary first.
+        kept: inverses of diagonal tiles and search trees from one block to the next; give a new dictionary first.
 
     Returns:
         One array (n, size) for each name.
@@ -62,6 +63,8 @@ def run(program: Program, names: tuple[str, ...], x: Any, xp: Any, kept: dict[tu
         args = [values[arg] for arg in node.args]
         if node.op == "solve":
             values[at] = _solve(node.data[0], args[0], xp, kept, at)
+        elif node.op == "local":
+            values[at] = local(xp, args[0], node.data, kept, at)
         else:
             values[at] = x if node.op == "input" else RULES[node.op](xp, *args, *node.data)
         for arg in given_up.get(at, ()):

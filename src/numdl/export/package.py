@@ -10,32 +10,11 @@ from typing import Any
 import numpy as np
 
 from numdl import __version__
+from numdl.export.columns import Column, columns, examples, input_names
 from numdl.export.description import CannotExport, Description
 
 MOST = 1_000_000
 """Numbers beyond which standard deviations are left out unless they are asked for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """One column of the table that the model reads.
-
-    Attributes:
-        name: as in the table.
-        common: values of a text column with an input of their own, in the order of these; empty for numbers.
-        rare: values of a text column that share the next input.
-        text: whether it holds text.
-    """
-
-    name: str
-    common: tuple[str, ...] = ()
-    rare: tuple[str, ...] = ()
-    text: bool = False
-
-    @property
-    def width(self) -> int:
-        """Number of inputs that it becomes."""
-        return len(self.common) + bool(self.rare) if self.text else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +27,7 @@ class Package:
         columns: what it reads.
         targets: names of what it predicts.
         results: what the file computes, "mean" and perhaps "std", or "probability".
-        x: ten rows (10, d), text coded.
+        x: ten rows (10, d), text and dates coded.
         raw: the same as columns of the table, text as text.
         expected: their results by name, (10, k).
         notes: sentences for the head of the file.
@@ -73,6 +52,11 @@ class Package:
     def classes(self) -> list[Any]:
         """Labels in the order of the probabilities; empty for regressors."""
         return [] if self.description.classes is None else self.description.classes.tolist()
+
+    @property
+    def coded(self) -> bool:
+        """Whether a row of the table is something else than a row of inputs."""
+        return not all(column.plain for column in self.columns)
 
     @property
     def main(self) -> str:
@@ -120,72 +104,21 @@ def pack(
         raise CannotExport(f"export(std=True): {described.model} has no deviations: {why} Use std='auto'.")
     if described.no_std:
         notes.append(f"No standard deviation: {described.no_std}")
-    if std is False or (std == "auto" and "std" in results and program.count(*results) > MOST):
-        count = program.count(*results)
+    count = program.count(*results) - program.count(results[0])
+    if std is False or (std == "auto" and "std" in results and count > MOST):
         if "std" in results and std == "auto":
-            notes.append(f"No standard deviation: it would need {count:,} numbers; export with std=True to have it.")
+            notes.append(
+                f"No standard deviation: it would need {count:,} further numbers; export with std=True to have it."
+            )
         results = results[:1]
-    columns = _columns(program.d, names, encoder)
+    read = columns(program.d, names, encoder)
+    notes += [said for column in read if (said := column.note())]
     k = described.k
     targets = tuple(encoder["target_names"]) if encoder else tuple(f"y{j}" for j in range(k)) if k > 1 else ("y",)
     x = described.rows() if rows is None else np.asarray(rows, np.float64)
-    x, raw = _examples(columns, x)
+    x, raw = examples(read, x)
     expected = dict(zip(results, described.evaluate(x, *results), strict=True))
-    return Package(identifier(stem), described, columns, targets, results, x, raw, expected, tuple(notes))
-
-
-def _columns(d: int, names: Sequence[str] | None, encoder: Mapping[str, Any] | None) -> tuple[Column, ...]:
-    if encoder is None:
-        names = [f"x{j}" for j in range(d)] if names is None else [str(name) for name in names]
-        return tuple(Column(name) for name in names)
-    for one in encoder["features"]:
-        if one["kind"] not in ("number", "text") or one.get("indicator"):
-            what = "gaps were filled" if one.get("indicator") else "dates became numbers"
-            raise CannotExport(
-                f"export: column {one['name']!r}, whose {what}, has no coding in other languages. Fit without "
-                "--missing impute and --dates, or use numdl predict."
-            )
-    return tuple(
-        Column(one["name"], tuple(one["common"]), tuple(one["rare"]), one["kind"] == "text")
-        for one in encoder["features"]
-    )
-
-
-def _examples(columns: tuple[Column, ...], x: np.ndarray) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Rows whose text columns hold values that occur, and a value that never did."""
-    x, raw, start = x.copy(), [], 0
-    for column in columns:
-        stop = start + column.width
-        if column.text:
-            words = [*column.common, *column.rare, "(never seen)"]
-            chosen = [words[row % len(words)] for row in range(len(x))]
-            places = {word: start + i for i, word in enumerate(column.common)}
-            places |= dict.fromkeys(column.rare, start + len(column.common))
-            x[:, start:stop] = 0.0
-            for row, word in enumerate(chosen):
-                if word in places:
-                    x[row, places[word]] = 1.0
-            raw.append(chosen)
-        else:
-            raw.append(x[:, start])
-        start = stop
-    return x, tuple(raw)
-
-
-def input_names(columns: tuple[Column, ...]) -> list[str]:
-    """Names of the d inputs, those of text columns with their value.
-
-    Args:
-        columns: of the table.
-
-    Returns:
-        d names.
-    """
-    found = []
-    for column in columns:
-        parts = [f"{column.name}={value}" for value in column.common] + [f"{column.name}=(rare)"] * bool(column.rare)
-        found += parts if column.text else [column.name]
-    return found
+    return Package(identifier(stem), described, read, targets, results, x, raw, expected, tuple(notes))
 
 
 def identifier(text: str) -> str:

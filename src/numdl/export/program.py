@@ -20,6 +20,9 @@ softmax      -                        ``exp(a) / sum(exp(a))``
 trees        nodes (m, 4), values     sum over the trees of the values of the leaf that the row reaches; a node is
              (m, k), roots (T,),      input, threshold, child for ``a[input] <= threshold``, child for larger ones,
              depth (1,)               a leaf its own child; all are whole numbers in float64 but thresholds, values
+local        X (n, d), y (n,),        mean and variance of a process that sees the nearest rows of X only, (2,), see
+             noise (n,), scale (d,),  ``numdl.export.local``
+             settings (7,)
 add, ...     name in BINARY           elementwise; a vector of one entry goes with any
 tanh, ...    name in UNARY            elementwise
 ===========  =======================  ============================================================
@@ -164,6 +167,10 @@ class Value:
             assert depth <= len(nodes), "a tree goes in a circle"
         data = (nodes, values, roots, np.array([float(depth)]))
         return self.program.node("trees", (self,), data, values.shape[1])
+
+    def local(self, *data: np.ndarray) -> Value:
+        """Mean and variance of a process on the nearest rows (2,); data as above."""
+        return self.program.node("local", (self,), tuple(np.ascontiguousarray(a, np.float64) for a in data), 2)
 
     def softmax(self) -> Value:
         """Probabilities from scores."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from numdl.export.description import CannotExport
 from numdl.export.program import Node, Program, Value
 
 
@@ -22,6 +23,9 @@ def adjoints(result: Value, wanted: Sequence[Value]) -> list[Value]:
 
     Returns:
         For each of them a vector of its size; zero where the result does not depend on it.
+
+    Raises:
+        CannotExport: a process on nearest rows is among the operations.
     """
     program = result.program
     assert result.size == 1, result.size
@@ -33,6 +37,8 @@ def adjoints(result: Value, wanted: Sequence[Value]) -> list[Value]:
         node = program.nodes[at]
         if node.op in ("input", "constant"):
             continue
+        if node.op == "local":  # which rows are the nearest has no derivative, and the rest is the estimator's own
+            raise CannotExport("gradient: a process on nearest rows has no derivative as a program; use as_jax.")
         args = [Value(program, arg) for arg in node.args]
         for place, (arg, share) in enumerate(zip(args, PULLS[node.op](Value(program, at), found[at], node, args))):  # noqa: B905
             if arg.at in reached and share is not None:

@@ -23,6 +23,7 @@ from numdl.plots.wording import power
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#1f5fa8", "#d1690a", "#23845a", "#7a4ea3", "#bb3a34", "#7b8494"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, "#0e8f9e", "#a07a1c", "#c2508d")
@@ -144,28 +145,42 @@ def logarithmic(ax: Axes, values: Real[np.ndarray, " ..."]) -> None:
         ax: axes.
         values: that are drawn; what is not finite is left out.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     require_axes("logarithmic", ax)
     values = np.asarray(checks.real("logarithmic", "values", values))
     values = values[np.isfinite(values)]
     if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
         return
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(numticks=8))
-    ax.yaxis.set_major_formatter(FuncFormatter(power))
-    if values.max() < 100 * values.min():
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    ax.yaxis.set_minor_locator(NullLocator())
+    _decades(ax.yaxis, float(values.max() / values.min()))
 
 
-def logarithmic_x(ax: Axes) -> None:
-    """Make the x axis logarithmic, with labels of plain text."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def logarithmic_x(ax: Axes, ratio: float = np.inf) -> None:
+    """Make the x axis logarithmic, with labels of plain text.
 
+    Args:
+        ax: axes.
+        ratio: of its ends; decades alone are marked from 100 on.
+    """
     require_axes("logarithmic_x", ax)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(numticks=8))
-    ax.xaxis.set_major_formatter(FuncFormatter(power))
-    ax.xaxis.set_minor_locator(NullLocator())
+    _decades(ax.xaxis, ratio)
+
+
+def logarithmic_y(ax: Axes, ratio: float = np.inf) -> None:
+    """The same of the y axis.
+
+    Args:
+        ax: axes.
+        ratio: of its ends.
+    """
+    require_axes("logarithmic_y", ax)
+    ax.set_yscale("log")
+    _decades(ax.yaxis, ratio)
+
+
+def _decades(axis: Axis, ratio: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(numticks=8) if ratio >= 100 else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(power if ratio >= 100 else lambda value, _: f"{value:.3g}"))
+    axis.set_minor_locator(NullLocator())

@@ -13,7 +13,7 @@ from jaxtyping import Real
 
 from numdl import checks
 from numdl.plots._arguments import drawable, listed, require_axes, vector
-from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, sample
+from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, logarithmic_x, logarithmic_y, sample
 from numdl.plots.wording import number, short
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ COUNTED_CLASSES = 12
 NAMED_CLASSES = 30
 
 
-def draw_parity(ax: Axes, c: Real[np.ndarray, " n"], prediction: Real[np.ndarray, " n"], name: str) -> None:
+def draw_parity(
+    ax: Axes, c: Real[np.ndarray, " n"], prediction: Real[np.ndarray, " n"], name: str, log: bool = False
+) -> None:
     """Draw prediction over target with the diagonal.
 
     Args:
@@ -32,19 +34,28 @@ def draw_parity(ax: Axes, c: Real[np.ndarray, " n"], prediction: Real[np.ndarray
         c: targets, (n,).
         prediction: predictions, (n,).
         name: name of the target.
+        log: whether both axes are logarithmic; then all numbers must be positive.
     """
     c, prediction = drawable("draw_parity", ax, c=c, prediction=prediction)
+    log = checks.flag("draw_parity", "log", log)
+    if log and min(c.min(), prediction.min()) <= 0:
+        raise ValueError("draw_parity(log=True): needs positive c and prediction. Leave log=False.")
     rows = sample(len(c))
-    low, high = _padded(np.concatenate([c[rows], prediction[rows]]))
+    low, high = _padded(np.concatenate([c[rows], prediction[rows]]), log=log)
     ax.plot([low, high], [low, high], color=GREY, linewidth=1)
     ax.plot(c[rows], prediction[rows], markersize=_marker(len(rows)), **POINTS)
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
+    if log:
+        logarithmic_x(ax, high / low)
+        logarithmic_y(ax, high / low)
     ax.set_xlabel(f"true {short(name, 34)}", parse_math=False)
     ax.set_ylabel("predicted")
 
 
-def draw_residuals(ax: Axes, prediction: Real[np.ndarray, " n"], residual: Real[np.ndarray, " n"], label: str) -> None:
+def draw_residuals(
+    ax: Axes, prediction: Real[np.ndarray, " n"], residual: Real[np.ndarray, " n"], label: str, log: bool = False
+) -> None:
     """Draw residuals over predictions.
 
     Args:
@@ -52,12 +63,18 @@ def draw_residuals(ax: Axes, prediction: Real[np.ndarray, " n"], residual: Real[
         prediction: predictions, (n,).
         residual: prediction minus target, (n,).
         label: label of the residuals.
+        log: whether the axis of the predictions is logarithmic; then they must be positive.
     """
     prediction, residual = drawable("draw_residuals", ax, prediction=prediction, residual=residual)
+    log = checks.flag("draw_residuals", "log", log)
+    if log and prediction.min() <= 0:
+        raise ValueError("draw_residuals(log=True): needs positive predictions. Leave log=False.")
     rows = sample(len(residual))
     ax.axhline(0, color=GREY, linewidth=1)
     ax.plot(prediction[rows], residual[rows], markersize=_marker(len(rows)), **POINTS)
-    ax.set_xlim(*_padded(prediction[rows]))
+    ax.set_xlim(*_padded(prediction[rows], log=log))
+    if log:
+        logarithmic_x(ax, prediction[rows].max() / prediction[rows].min())
     ax.set_ylim(*_padded(np.append(residual[rows], 0.0)))
     ax.set_xlabel("predicted")
     ax.set_ylabel(label, parse_math=False)
@@ -196,8 +213,11 @@ def _marker(n: int) -> float:
     return 5.0 if n < 60 else 3.6 if n < 500 else 2.6
 
 
-def _padded(values: np.ndarray) -> tuple[float, float]:
+def _padded(values: np.ndarray, *, log: bool = False) -> tuple[float, float]:
     """Limits that hold all values with a margin, never of zero length."""
+    if log:
+        low, high = _padded(np.log(values))
+        return float(np.exp(low)), float(np.exp(high))
     low, high = float(values.min()), float(values.max())
     margin = 0.04 * (high - low)
     scale = max(abs(low), abs(high))

@@ -10,15 +10,12 @@ from jaxtyping import Real
 
 from numdl import checks
 from numdl.plots._arguments import drawable, listed, vector
-from numdl.plots.canvas import BLUE, GREY, INK, ORANGE
+from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, logarithmic_y
 from numdl.plots.fit import draw_residuals
 from numdl.plots.wording import number, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-BAND = 1.6448536269514722
-"""Half the width of a central 90 % interval of the normal distribution, in standard deviations."""
 
 EIGHTHS = 8
 """Groups of rows of which the mean residual is drawn."""
@@ -56,10 +53,11 @@ def draw_response(
     ax: Axes,
     grid: Real[np.ndarray, " g"],
     mean: Real[np.ndarray, " g"],
-    deviation: Real[np.ndarray, " g"] | None,
+    band: tuple[Real[np.ndarray, " g"], Real[np.ndarray, " g"]] | None,
     limits: Sequence[float],
     at: float,
     names: Sequence[str],
+    log: bool = False,
 ) -> None:
     """Draw a prediction over one input, others fixed, with its 90 % band; a page may move the parts of it.
 
@@ -67,30 +65,37 @@ def draw_response(
         ax: axes to draw on.
         grid: values of the input, ascending, (g,).
         mean: predictions, (g,).
-        deviation: standard deviations, (g,), or None.
+        band: lower and upper ends of the band, (g,) each, or None.
         limits: lower and upper limit of the predictions, the same for all inputs.
         at: where the input is held in the figures of the others.
         names: of the input and of what is predicted.
+        log: whether the axis of the predictions is logarithmic; then the limits must be positive.
     """
     grid, mean = drawable("draw_response", ax, grid=grid, mean=mean)
     low, high = (float(end) for end in checks.finite("draw_response", "limits", limits, (2,)))
     names = listed("draw_response", "names", names, 2)
+    log = checks.flag("draw_response", "log", log)
+    if log and low <= 0:
+        raise ValueError(f"draw_response(limits={checks.shown(limits)}): log needs positive limits. Leave log=False.")
     if not low < high:
         raise ValueError(f"draw_response(limits={checks.shown(limits)}): needs low < high. Give both.")
     checks.number("draw_response", "at", at)
-    if deviation is not None:
-        deviation = vector("draw_response", "deviation", deviation, len(grid))
-        edge = np.concatenate([mean + BAND * deviation, (mean - BAND * deviation)[::-1]])
-        band = ax.fill(
-            np.append(grid, grid[::-1]), edge, color=BLUE, alpha=0.18, linewidth=0
-        )  # one path, unlike between
-        band[0].set_gid("live-band")
+    if band is not None:
+        if not isinstance(band, tuple | list) or len(band) != 2:
+            raise ValueError(
+                f"draw_response(band={checks.shown(band)}): needs a pair of arrays. Give both ends, or None."
+            )
+        below, above = (vector("draw_response", "band", end, len(grid)) for end in band)
+        edge = np.concatenate([above, below[::-1]])  # one path, unlike fill_between
+        ax.fill(np.append(grid, grid[::-1]), edge, color=BLUE, alpha=0.18, linewidth=0)[0].set_gid("live-band")
     ax.plot(grid, mean, color=BLUE)[0].set_gid("live-line")
     edges = (float(grid[0]), float(grid[-1])) if grid[0] < grid[-1] else (grid[0] - 1.0, grid[0] + 1.0)
     ax.plot(edges, (low, high), alpha=0)[0].set_gid("live-frame")
     ax.plot((at, at), (low, high), color=GREY, linewidth=1, linestyle=":")[0].set_gid("live-mark")
     ax.set_xlim(*edges)
     ax.set_ylim(low, high)
+    if log:
+        logarithmic_y(ax, high / low)
     ax.set_xlabel(short(names[0], 34), parse_math=False)
     ax.set_ylabel(short(names[1], 34), parse_math=False)
 

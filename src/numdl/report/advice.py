@@ -17,8 +17,10 @@ from numdl.report.measures import (
     finite_rows,
     judge,
     last,
+    logarithmic,
     regression_rows,
     scaled_residuals,
+    shown_rows,
     target_errors,
 )
 from numdl.report.summary import FitSummary, require_summary
@@ -218,7 +220,8 @@ def _more_time(summary: FitSummary, j: Judgement) -> str | None:
 
 
 def _residual_shape(summary: FitSummary, j: Judgement) -> str | None:
-    c, prediction = regression_rows(summary)
+    (c, prediction), positive = shown_rows(summary), (regression_rows(summary)[0] > 0).all(axis=0)
+    positive &= ~logarithmic(summary)
     ratio = _ratio(j.own, j.trivial)
     if (
         summary.task != "regression"
@@ -230,7 +233,7 @@ def _residual_shape(summary: FitSummary, j: Judgement) -> str | None:
     even = "Transform the target so that its scatter is even."
 
     def remedy(target: int) -> str:
-        return "Fit the logarithm of the target." if c[:, target].min() > 0 else even
+        return "Fit the logarithm of the target." if positive[target] else even
 
     correlations = [_rank_correlation(np.abs(residual[:, i]), prediction[:, i]) for i in range(c.shape[1])]
     rho = max(correlations, key=abs)

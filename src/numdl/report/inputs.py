@@ -51,10 +51,14 @@ def importance(summary: FitSummary) -> str:
 def responses(summary: FitSummary) -> str:
     """Response curves of the most important inputs, and the controls that move them."""
     found = summary.effects
-    mean, deviation = found["response"], found.get("deviation")
+    mean, ends = found["response"], [found[name] for name in ("low", "high") if name in found]
+    by_log = measures.logarithmic(summary) if summary.task == "regression" else np.zeros(len(summary.class_names), bool)
     names = [str(summary.input_names[i]) for i in found["shown"].astype(int)]
-    half = None if deviation is None else pictures.BAND * np.nan_to_num(deviation)
-    limits = [_limits(summary, mean[..., o], None if half is None else half[..., o]) for o in range(mean.shape[-1])]
+    ends = [np.where(np.isfinite(end), end, mean) for end in ends]
+    by_log = [bool(by_log[j]) for j in found["outputs"].astype(int)]
+    limits = [
+        _limits(summary, mean[..., o], [end[..., o] for end in ends], log=by_log[o]) for o in range(mean.shape[-1])
+    ]
     figures, places = [], []
     for o, target in enumerate(found["outputs"].astype(int)):
         said = _output(summary, target)
@@ -63,15 +67,16 @@ def responses(summary: FitSummary) -> str:
                 pictures.draw_response,
                 grid=found["grid"][i],
                 mean=mean[i, i, 0, :, o],
-                deviation=None if deviation is None else np.nan_to_num(deviation[i, i, 0, :, o]),
+                band=(ends[0][i, i, 0, :, o], ends[1][i, i, 0, :, o]) if ends else None,
                 limits=limits[o],
                 at=float(found["base"][i]),
                 names=(name, said),
+                log=by_log[o],
             )
             key, heading = f"slice-{o}-{i}", f"{short(said, 40)} over {short(name, 40)}"
-            places.append({"id": key, "input": i, "output": o})
+            places.append({"id": key, "input": i, "output": o, "log": by_log[o]})
             figures.append(drawn(key, heading, "", draw))
-    band = " The band holds 90 % of new observations." if deviation is not None else ""
+    band = " The band holds 90\u00a0% of new observations." if ends else ""
     note = f"All other inputs are at their medians (dotted), text at its commonest value.{band}"
     options = "".join(f'<option value="{i}">{html.escape(short(name, 40))}</option>' for i, name in enumerate(names))
     last, middle = found["levels"].shape[1] - 1, found["levels"].shape[1] // 2
@@ -87,7 +92,7 @@ def responses(summary: FitSummary) -> str:
         "levels": found["levels"],
         "limits": np.array(limits),
         "response": np.moveaxis(mean, -1, 3),
-    } | ({} if half is None else {"half": np.moveaxis(half, -1, 3)})
+    } | {name: np.moveaxis(end, -1, 3) for name, end in zip(("low", "high"), ends, strict=False)}
     return f"<div>{element('p', note, 'intro')}{controls}{_data(slices)}{grid(figures, 'fill')}{live(LIVE)}</div>"
 
 
@@ -109,14 +114,15 @@ def _output(summary: FitSummary, position: int) -> str:
     return summary.target_names[position]
 
 
-def _limits(summary: FitSummary, mean: np.ndarray, half: np.ndarray | None) -> tuple[float, float]:
+def _limits(summary: FitSummary, mean: np.ndarray, ends: list[np.ndarray], *, log: bool) -> tuple[float, float]:
     """Limits of the predictions over all slices, with the bands of those that are shown first."""
     if summary.task == "classification":
         return -0.03, 1.03
-    still = range(len(mean))
-    edges = (
-        [mean] if half is None else [mean, *(mean[i, i, 0] + sign * half[i, i, 0] for i in still for sign in (-1, 1))]
-    )
+    if log:
+        mean, *ends = (np.log(np.maximum(part, np.finfo(float).tiny)) for part in (mean, *ends))
+        low, high = _limits(summary, mean, ends, log=False)
+        return float(np.exp(low)), float(np.exp(high))
+    edges = [mean, *(end[i, i, 0] for i in range(len(mean)) for end in ends)]
     low, high = min(float(part.min()) for part in edges), max(float(part.max()) for part in edges)
     margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
     return low - margin, high + margin
@@ -129,9 +135,11 @@ def over_inputs(summary: FitSummary, rows: np.ndarray, j: int) -> list[str]:
     values, figures = summary.effects["values"], []
     if len(values) != len(summary.c):
         return []
-    residual = (summary.prediction - summary.c)[rows, j]
+    c, prediction = measures.shown_rows(summary)
+    residual = (prediction - c)[:, j]
+    label = measures.LOGARITHM if measures.logarithmic(summary)[j] else "residual"
     for i, name in enumerate(summary.input_names[int(position)] for position in summary.effects["shown"]):
-        draw = partial(pictures.draw_over_input, values=values[rows, i], residual=residual, name=name, label="residual")
+        draw = partial(pictures.draw_over_input, values=values[rows, i], residual=residual, name=name, label=label)
         heading = f"Residuals over {short(name, 60)}"
         note = "Squares: means of neighbouring rows." if i == 0 else ""
         figures.append(drawn(f"residuals-input-{i}", heading, note, draw))
@@ -155,7 +163,7 @@ def worst(summary: FitSummary) -> str:
         cells = [row, *([summary.target_names[j]] if c.shape[1] > 1 else [])]
         cells += [number(value) for value in (c[i, j], prediction[i, j], prediction[i, j] - c[i, j])]
         if summary.interval is not None:
-            cells.append(number(abs(prediction[i, j] - c[i, j]) / max(summary.interval[rows[i], j], 1e-300), 2))
+            cells.append(number(measures.deviations(summary, int(rows[i]), j), 2))
         values = [summary.effects["values"][rows[i], position] for position in range(len(shown))]
         lines.append([*cells, *(number(value) for value in values)])
     head += ["in std. deviations"] if summary.interval is not None else []

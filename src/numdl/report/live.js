@@ -7,15 +7,16 @@ for (const source of document.querySelectorAll("script[type='application/json'][
   const controls = section.querySelector(".controls");
   const [select, slider, said] = ["select", "input", "output"].map((tag) => controls.querySelector(tag));
   const numbers = (path) => path.getAttribute("d").match(/-?[\d.]+(e[-+]?\d+)?/gi).map(Number);
-  const figures = slices.figures.map(({ id, input, output }) => {
+  const figures = slices.figures.map(({ id, input, output, log }) => {
     const part = (name) => document.querySelector(`#${id}-live-${name} path`);
     const [left, bottom, right, top] = numbers(part("frame"));
     const grid = slices.grid[input], [low, high] = slices.limits[output], last = grid.length - 1;
-    const width = grid[last] - grid[0] || 1;
+    const width = grid[last] - grid[0] || 1, scale = log ? Math.log : Number;
+    const share = (value) => (scale(value) - scale(low)) / (scale(high) - scale(low));
     return {
       input, output, line: part("line"), band: part("band"), mark: part("mark"),
       x: (value) => left + ((value - grid[0]) / width) * (right - left),
-      y: (value) => bottom + ((Math.min(Math.max(value, low), high) - low) / (high - low)) * (top - bottom),
+      y: (value) => bottom + share(Math.min(Math.max(value, low), high)) * (top - bottom),
       bottom, top,
     };
   });
@@ -35,9 +36,9 @@ for (const source of document.querySelectorAll("script[type='application/json'][
       figure.line.setAttribute("d", path(row.map((value, i) => [figure.x(grid[i]), figure.y(value)])));
       figure.mark.setAttribute("d", path([[figure.x(at), figure.bottom], [figure.x(at), figure.top]]));
       if (figure.band) {
-        const half = slices.half[input][other][other === input ? 0 : level][output];
-        const edge = (sign) => row.map((value, i) => [figure.x(grid[i]), figure.y(value + sign * half[i])]);
-        figure.band.setAttribute("d", path([...edge(1), ...edge(-1).reverse()]) + "Z");
+        const end = (ends) => ends[input][other][other === input ? 0 : level][output];
+        const edge = (ends) => end(ends).map((value, i) => [figure.x(grid[i]), figure.y(value)]);
+        figure.band.setAttribute("d", path([...edge(slices.high), ...edge(slices.low).reverse()]) + "Z");
       }
     }
   }

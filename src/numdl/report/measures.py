@@ -94,6 +94,26 @@ def regression_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
     return summary.c[rows], summary.prediction[rows]
 
 
+LOGARITHM = "ln(prediction / target)"
+"""Label of the residuals of targets that are shown by their logarithm."""
+
+
+def logarithmic(summary: FitSummary) -> np.ndarray:
+    """Which targets are shown by their logarithm, bool (k,): the model sees them so, and all numbers are positive."""
+    c, prediction = regression_rows(summary)
+    if summary.logarithm is None:
+        return np.zeros(c.shape[1:], bool)
+    return (summary.logarithm > 0) & (np.minimum(c, prediction) > 0).all(axis=0)
+
+
+def shown_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and predictions as figures compare them, natural logarithms of those in `logarithmic`, (n, k) each."""
+    by_log = logarithmic(summary)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        c, prediction = (np.where(by_log, np.log(np.abs(a)), a) for a in regression_rows(summary))
+    return c, prediction
+
+
 class TargetErrors(NamedTuple):
     """Errors of one target on the held-out rows, in its unit; R^2 has none and is NaN for a constant target.
 
@@ -279,6 +299,18 @@ def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = 
     distance, deviation = np.abs(summary.c - summary.prediction)[good], summary.interval[good]
     widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels]
     return np.array([np.mean(distance <= width * deviation) for width in widths])
+
+
+def deviations(summary: FitSummary, row: int, target: int) -> float:
+    """How far a target lies from its prediction, in predicted standard deviations.
+
+    Where the summary says how probable smaller targets were, in those of the normal distribution with this probability.
+    """
+    if summary.below is not None and np.isfinite(summary.below[row, target]):
+        p = float(np.clip(summary.below[row, target], 1e-300, 1 - 1e-16))
+        return abs(NormalDist().inv_cdf(p))
+    off = summary.c[row, target] - summary.prediction[row, target]  # type: ignore[index]
+    return float(abs(off) / max(summary.interval[row, target], 1e-300))  # type: ignore[index]
 
 
 class Decline(NamedTuple):

@@ -63,6 +63,7 @@ class FitSummary:
         probability: predicted probability of each class for the held-out rows, (n, classes); classification only.
         below: predicted probability that a target is smaller than c, (n, k), where it is not that of a normal
             distribution with these means and deviations; intervals are then judged by it.
+        logarithm: for each target 1 where the model sees its logarithm, else 0, (k,); the figures do likewise.
         rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
         input_names: m names of inputs, or empty.
         effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
@@ -90,6 +91,7 @@ class FitSummary:
     input_names: Sequence[str] = ()
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     probability: np.ndarray | None = None
+    logarithm: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
@@ -133,8 +135,14 @@ class FitSummary:
             raise ValueError(
                 f"FitSummary(below of shape {below.shape}): needs the shape of c. Give one for each target."
             )
+        logarithm = None if self.logarithm is None else _floats("logarithm", self.logarithm)
+        if logarithm is not None and (c is None or logarithm.shape != c.shape[1:]):
+            raise ValueError(
+                f"FitSummary(logarithm of shape {logarithm.shape}): needs one entry for each target. Give 0 or 1."
+            )
         changes = {
             "probability": self._probability(c),
+            "logarithm": logarithm,
             "below": below,
             "effects": effects,
             "input_names": names,
@@ -274,7 +282,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
-_ROWS = ("c", "prediction", "interval", "rows", "below", "probability")
+_ROWS = ("c", "prediction", "interval", "rows", "below", "probability", "logarithm")
 _COLUMNS = ("history", "weights", "path", "effects")
 
 

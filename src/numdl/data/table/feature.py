@@ -102,7 +102,12 @@ class Feature:
         content |= {"common": list(self.common), "rare": list(self.rare)}
         more = {"unit": self.unit, "fill": self.fill, "indicator": self.indicator}
         content |= {name: value for name, value in more.items() if value not in ("", None, False)}
-        return content | ({"calendar": self.calendar._asdict()} if self.calendar else {})
+        if self.calendar is not None:
+            content["calendar"] = self.calendar._asdict()
+            if self.fill is not None:  # for exports, which read no words
+                word = np.array([self.fill], dtype=object)
+                content["fill_days"] = float(self.calendar.days("Feature", self.name, word)[0] + self.calendar.origin)
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Feature:

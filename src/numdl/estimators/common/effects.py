@@ -15,6 +15,9 @@ from numdl.report import measures
 POINTS, LEVELS, SHOWN = 31, 7, 6
 """Points of a slice, levels at which another input is held, and inputs with slices: the most important ones."""
 
+BAND = 1.6448536269514722
+"""Half the width of a central 90 % interval of the normal distribution, in standard deviations."""
+
 REPEATS, MOST = 3, 10_000
 """Shuffles for each input, and rows that are predicted for all of them as long as an input keeps `FEWEST` rows."""
 
@@ -28,8 +31,7 @@ def effects(
     inputs: Mapping[str, Sequence[int]] | None,
     c: np.ndarray,
     prediction: np.ndarray,
-    *,
-    deviations: bool,
+    bands: Callable[[np.ndarray], Sequence[np.ndarray]],
 ) -> dict[str, Any]:
     """Fields of `numdl.report.FitSummary` that tell of the inputs.
 
@@ -47,13 +49,13 @@ def effects(
         inputs: columns of each input by its name; None for each column its own.
         c: targets (n, k), or indices of the classes (n,).
         prediction: of the same rows, the same shape.
-        deviations: whether the predictions have standard deviations.
+        bands: of a regression: rows to their mean, or to mean and the two ends of its band.
 
     Returns:
         ``input_names``, m of them, and ``effects``: ``importance`` and ``spread`` (m,) in units of the error; ``shown``
         (s,) positions of inputs with slices; ``outputs`` (q,) positions of targets or classes in them; ``values``
-        (n, s), ``base`` (s,), ``grid`` (s, g), ``levels`` (s, v); ``response`` and perhaps ``deviation``
-        (s, s, v, g, q) by i, j and level.
+        (n, s), ``base`` (s,), ``grid`` (s, g), ``levels`` (s, v); ``response`` and perhaps ``low`` and ``high``,
+        the ends of the central 90 % of new observations, (s, s, v, g, q) by i, j and level.
     """
     x = np.asarray(X, np.float64)
     if inputs is None:
@@ -69,7 +71,7 @@ def effects(
     shown = np.array(numbers[:SHOWN], int)
     found = {"importance": mean, "spread": spread, "shown": shown, "outputs": outputs}
     if len(shown):
-        found |= _slices(x, groups, np.array([groups[i][0] for i in shown]), _answers(model, outputs, c, deviations))
+        found |= _slices(x, groups, np.array([groups[i][0] for i in shown]), _answers(model, outputs, c, bands))
     return {"effects": found, "input_names": names}
 
 
@@ -92,16 +94,12 @@ def _error(model: Any, c: np.ndarray) -> Callable[[np.ndarray], float]:
     return lambda mean: float(np.sqrt(np.mean(((mean.reshape(c.shape) - c) / scale) ** 2)))
 
 
-def _answers(model: Any, outputs: np.ndarray, c: np.ndarray, deviations: bool) -> Callable[[np.ndarray], list]:
-    """What slices show: means and perhaps standard deviations, or probabilities."""
+def _answers(model: Any, outputs: np.ndarray, c: np.ndarray, bands: Callable) -> Callable[[np.ndarray], list]:
+    """What slices show: means and perhaps the ends of their bands, or probabilities."""
     if c.ndim == 1:
         return lambda rows: [model.predict_proba(rows)[:, outputs]]
 
-    def answers(rows: np.ndarray) -> list[np.ndarray]:
-        found = model.predict(rows, return_std=True) if deviations else (model.predict(rows),)
-        return [each.reshape(len(rows), -1)[:, outputs] for each in found]
-
-    return answers
+    return lambda rows: [each.reshape(len(rows), -1)[:, outputs] for each in bands(rows)]
 
 
 def _importance(
@@ -145,7 +143,7 @@ def _slices(
     found: dict[str, np.ndarray] = {
         "values": x[:, columns], "base": base[columns], "grid": grid, "levels": levels,
     }  # fmt: skip
-    for name, answer in zip(("response", "deviation"), answers(np.concatenate(rows)), strict=False):
+    for name, answer in zip(("response", "low", "high"), answers(np.concatenate(rows)), strict=False):
         parts = answer.reshape(len(rows), POINTS, -1)
         found[name] = np.empty((len(columns), len(columns), LEVELS, POINTS, parts.shape[-1]))
         for place, part in zip(where, parts, strict=True):

@@ -104,10 +104,10 @@ class GradientMixin:
         X = checked_table(self, f"{type(self).__name__}.gradient", X, reset=False)
         try:
             described = describe(self, std=False)
+            program = described.program
+            program.results["gradient"] = program.join(gradients(program, "mean")).at
         except CannotExport as error:
             return self._gradient_without_formula(X, error)
-        program = described.program
-        program.results["gradient"] = program.join(gradients(program, "mean")).at
         (found,) = described.evaluate(X, "gradient")
         return found if described.flat else found.reshape(len(X), described.k, -1)
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.checks import shown
 from numdl.data.table.scale import FLAT
-from numdl.estimators.common.effects import effects
+from numdl.estimators.common.effects import BAND, effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
 from numdl.estimators.common.region import RegionMixin
 
@@ -76,7 +76,7 @@ class ReportMixin:
                 count = int(self.is_outside(X).sum())
                 told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
             if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
-                found |= effects(self, X, inputs, found["c"], found["prediction"], deviations=self._tells_deviations())
+                found |= effects(self, X, inputs, found["c"], found["prediction"], self._with_band)
         return FitSummary(
             **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}
         )
@@ -108,6 +108,13 @@ class ReportMixin:
     def _tells_deviations(self) -> bool:
         """Whether ``predict`` of this fit has standard deviations."""
         return "return_std" in inspect.signature(self.predict).parameters  # type: ignore[attr-defined]
+
+    def _with_band(self, X: Any) -> list[np.ndarray]:
+        """Mean, and the ends of the central 90 % of new observations where ``predict`` tells deviations."""
+        if not self._tells_deviations():
+            return [self.predict(X)]  # type: ignore[attr-defined]
+        mean, std = self.predict(X, return_std=True)  # type: ignore[attr-defined]
+        return [mean, mean - BAND * std, mean + BAND * std]
 
     def _below(self, X: Any, c: np.ndarray) -> np.ndarray | None:
         """Predicted probability of targets below c (n, k), where predictions are not normal distributions."""
@@ -146,6 +153,8 @@ class ReportMixin:
         found["prediction"] = mean = wanted
         if (below := self._below(X, c)) is not None:
             found["below"] = below
+        if np.any(getattr(self, "logarithm_", False)):
+            found["logarithm"] = np.asarray(self.logarithm_, float)  # type: ignore[attr-defined]
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
         return found | self._score_rows("mean of the targets", errors)
 

@@ -327,6 +327,18 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         why = f"which gains {gains} nats on at most {ASKED_FOR_LOGARITHM} rows" if number.any() else "as asked for"
         return f"by the logarithm{which}, {why}; predictions are means in its unit"
 
+    def _with_band(self, X: Any) -> list[np.ndarray]:
+        """Mean and quantiles in units of the target: those of a logarithm do not lie around the mean."""
+        x, found = self._scaled(X, "summary")[1], []
+        for j, mixture in enumerate(self.mixtures_):
+            each, variances = self._moments(mixture, x, std=True)
+            assert variances is not None
+            ends = (quantile(mixture.weights, each, variances, level) for level in (0.05, 0.95))
+            ends = (end * self._targets.scale[j] + self._targets.center[j] for end in ends)
+            ends = (np.exp(end) for end in ends) if self.logarithm_[j] else ends
+            found.append([self._combined(j, each, variances)[0], *ends])
+        return list(np.stack(found, axis=-1))
+
     def _below(self, X: Any, c: np.ndarray) -> np.ndarray:
         x, found = self._scaled(X, "summary")[1], []
         for j, mixture in enumerate(self.mixtures_):

@@ -227,7 +227,12 @@ def cover(
 
 
 def _squares(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Squared distances in each group, (b, m, d) and (b, l, d) to (b, m, l), not negative."""
+    """Squared distances in each group, (b, m, d) and (b, l, d) to (b, m, l), not negative.
+
+    Counted from the first row of each, near which the others lie: what cancels is of their size.
+    """
+    first = x[:, :1]
+    x, z = x - first, z - first
     q = x @ (-2 * z.transpose(0, 2, 1))
     q += np.einsum("bmd,bmd->bm", x, x)[:, :, None]
     q += np.einsum("bld,bld->bl", z, z)[:, None, :]

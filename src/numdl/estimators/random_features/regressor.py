@@ -15,8 +15,11 @@ from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.leaving import GradientMixin
+from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
 from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, weighed
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import add_rows
 from numdl.estimators.tikhonov.criteria import selector_of
@@ -45,6 +48,8 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         standardize: whether each column is scaled to deviation 1; otherwise all share one factor, for columns whose
             units agree, as those of pixels do.
         fit_intercept: whether w0 is fitted.
+        loss: "squared", or "pseudo-huber" where some targets hold gross errors: rows that a robust fit of processes
+            contradicts are left out, ``status_`` says how many; see ``numdl.estimators.kernels.gross``. For ``fit``.
         random_state: of the features and of the rows that choose the scale.
 
     Attributes:
@@ -79,6 +84,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         *,
         standardize: bool = True,
         fit_intercept: bool = True,
+        loss: str = "squared",
         random_state: Any = None,
     ) -> None:
         self.width = width
@@ -87,6 +93,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         self.scale = scale
         self.standardize = standardize
         self.fit_intercept = fit_intercept
+        self.loss = loss
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -120,8 +127,14 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             The fitted estimator.
 
         Raises:
-            ValueError: a parameter or the data cannot be used, or the number of targets has changed.
+            ValueError: a parameter or the data cannot be used, or the number of targets has changed; a robust loss,
+                which has to see all rows at once.
         """
+        if self.loss != "squared":
+            raise ValueError(
+                f"{type(self).__name__}.partial_fit(loss={checks.shown(self.loss)}): gross errors are seen among all "
+                "rows at once. Use fit, or loss='squared'."
+            )
         return self._learn("partial_fit", X, y, sample_weight, anew=not hasattr(self, "condensed_"))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -155,10 +168,14 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             checks.choice(type(self).__name__, "alpha", self.alpha, CRITERIA)
         else:
             checks.number(type(self).__name__, "alpha", self.alpha, least=0)
+        checks.choice(type(self).__name__, "loss", self.loss, LOSSES)
         X, y = checked_table(self, call, X, y, reset=anew, y_numeric=True, dtype=np.float64)
         weights = raw_weights(call, sample_weight, X)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
-        seen = 0 if anew else self.n_rows_
+        seen, robust = 0 if anew else self.n_rows_, None
+        if self.loss != "squared" and weights.any():
+            robust = gross_errors(call, X, c, weights, np.random.default_rng(0), Clock(None))
+            weights = robust.held
         used = weights > 0
         if isinstance(self.alpha, str) and seen + used.sum() < 2:
             raise ValueError(f"{call}: n_samples = {used.sum()}, alpha={self.alpha!r} needs at least 2. Give alpha.")
@@ -173,6 +190,11 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         self.condensed_ = add_rows(before, self.features_, X[used], c[used], weights[used])
         self.n_rows_ = seen + int(used.sum())
         self._choose()
+        if robust is not None:
+            code = "converged" if robust.settled else "max_iter"
+            self.status_ = Status(code, f"{self.status_.message} {robust.message}")
+            if not robust.settled:
+                warnings.warn(f"{type(self).__name__}: {robust.message}", ConvergenceWarning, stacklevel=3)
         return self
 
     def _choose(self) -> None:

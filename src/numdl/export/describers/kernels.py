@@ -22,10 +22,11 @@ class Place:
         x: the row (d,).
         z: rows of the fit (n, d).
         box: interval of each input (2, d).
+        rows: with their values y and weights w, for members that need them.
     """
 
-    def __init__(self, x: Value, z: np.ndarray, box: np.ndarray) -> None:
-        self.x, self.z, self.box = x, z, box
+    def __init__(self, x: Value, z: np.ndarray, box: np.ndarray, rows: Any = None) -> None:
+        self.x, self.z, self.box, self.rows = x, z, box, rows
         self._polynomials: list[Value] | None = None
         self._trained: np.ndarray | None = None
 

@@ -10,6 +10,7 @@ import numpy as np
 from numdl.export.describers.kernels import KERNELS, Place
 from numdl.export.describers.parts import mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
+from numdl.export.local import PROFILES
 from numdl.export.program import Program, Value
 from numdl.export.slopes import adjoints
 
@@ -53,18 +54,20 @@ class Units(NamedTuple):
 
 def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, std: bool) -> Moments:
     """Mean and deviation of the target, see ``numdl.estimators.kernels.logarithm``."""
-    place = Place(x, mixture.rows.x, mixture.box)
+    place = Place(x, mixture.rows.x, mixture.box, mixture.rows)
     each = []
     for member in mixture.members:
         kind = kind_of(member)
         if kind not in MEMBERS:
             raise CannotExport(
-                f"export({call}): a member of kind {kind} has no short formula: it needs all rows of the fit. Fit a "
-                "network (numdl fit --model resnet), or not more than 4000 rows."
+                f"export({call}): a member of kind {kind} is not known here; needs {', '.join(MEMBERS)}. Use "
+                "save and load."
             )
         mean, variance = MEMBERS[kind](member, place, std or units.logarithm)
         if variance is not None and typical != 1:
-            variance = variance + (typical - 1) * float(np.exp(member.theta[0]) if kind == "Process" else member.noise)
+            variance = variance + (typical - 1) * float(
+                np.exp(member.theta[0]) if kind in ("Process", "Nearest") else member.noise
+            )
         each.append(_lognormal(mean, variance, units) if units.logarithm and variance is not None else (mean, variance))
     weights = [float(member.weight) for member in mixture.members]
     mean, deviation = _sum(weight * one for weight, (one, _) in zip(weights, each, strict=True)), None
@@ -147,10 +150,30 @@ def _chaos(member: Any, place: Place, std: bool) -> Moments:
     return mean, f.affine(member.root.T).square().sum() + float(member.noise)
 
 
+def _nearest(member: Any, place: Place, std: bool) -> Moments:
+    """A process on nearest rows, see ``numdl.estimators.kernels.nearest``."""
+    n, rows = len(place.z), place.rows
+    if n > EXACT:
+        raise CannotExport(
+            f"export: a process on the nearest of {n:,} rows finds them approximately beyond {EXACT:,}, and the file "
+            "would hold all rows. Fit a network (numdl fit --model resnet), or fewer rows."
+        )
+    noise, signal, linear = (float(value) for value in np.exp(member.theta[:3]))
+    jitter = 100 * JITTER * (1 + int(member.neighbours)) * signal
+    settings = (min(int(member.neighbours), n), signal, linear, *PROFILES[str(member.kernel)])
+    data = (place.z, rows.y, noise / rows.w + jitter, np.exp(-member.theta[3:]), np.array(settings))
+    both = place.x.local(*data)
+    return both[[0]], both[[1]] + noise if std else None
+
+
+JITTER, EXACT = 8 * np.finfo(float).eps, 10**5
+"""As in ``numdl.estimators.kernels``: share of the signal added to the diagonal, and rows with exact neighbours."""
+
 MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {
     "Process": _process,
     "Network": _network,
     "Chaos": _chaos,
+    "Nearest": _nearest,
 }
 """Kind of member to what it says of the scaled target: mean and variance of a new observation."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl.export.columns import Column
 from numdl.export.package import Package, identifier
 from numdl.export.program import Program
 from numdl.export.targets.c_functions import FORMS, FUNCTIONS
@@ -22,11 +23,15 @@ def write(package: Package) -> bytes:
     second = len(package.results) > 1
     parts = ["/* " + "\n   ".join(package.head())]
     places = _workspace(program, package.results)
-    parts.append(f"\n   Nothing is allocated; a call takes {8 * places[-1]:,} bytes of the stack.")
+    most = max((int(node.data[4][0]) for node in program.nodes if node.op == "local"), default=0)
+    stack = 8 * places[-1] + 4 * most * (most + 9)
+    parts.append(f"\n   Nothing is allocated; a call takes {stack:,} bytes of the stack.")
     parts.append(f"   Self-test: cc -std=c99 -O2 -D{name.upper()}_MAIN {name}.c -lm && ./a.out */\n")
     parts.append("#include <math.h>\n#include <stdio.h>\n#include <string.h>\n")
     parts.append(f"#define {name.upper()}_INPUTS {program.d}\n#define {name.upper()}_OUTPUTS {k}\n")
     used = {program.nodes[at].op for at in program.needed(*package.results)}
+    if "local" in used:
+        parts.append(f"#define LOCAL_MOST {most}\n")
     parts += [text + "\n" for op, text in FUNCTIONS.items() if op in used]
     parts += _arrays(program, package.results)
     parts.append(_function(program, name, package.results[:1], package.main))
@@ -34,7 +39,7 @@ def write(package: Package) -> bytes:
         parts.append(_function(program, name, package.results, "mean_std"))
     if package.classes:
         parts.append(_classes(package))
-    if any(column.text for column in package.columns):
+    if package.coded:
         parts.append(_encoder(package))
     parts.append(_test(package))
     return "\n".join(parts).encode()
@@ -51,7 +56,7 @@ def _arrays(program: Program, results: tuple[str, ...]) -> list[str]:
     out = []
     for at in program.needed(*results):
         node = program.nodes[at]
-        for i, a in enumerate(node.data[:3]):  # the depth of trees is not asked for
+        for i, a in enumerate(node.data[:3] if node.op == "trees" else node.data):  # their depth is not asked for
             if a.dtype.kind == "i":
                 if not _progression(a):
                     values = ", ".join(map(str, a.tolist()))
@@ -129,6 +134,9 @@ def _statement(program: Program, at: int, name: object) -> str:
         case "trees":
             nodes, values, roots = (f"A{at}_{i}" for i in range(3))
             return f"trees({out}, {args[0]}, {nodes}, {values}, {roots}, {node.data[2].size}, {node.size});"
+        case "local":
+            data = ", ".join(f"A{at}_{i}" for i in range(5))
+            return f"local({out}, {args[0]}, {data}, {node.data[1].size}, {sizes[0]});"
         case "softmax":
             return f"softmax({out}, {args[0]}, {node.size});"
         case "sum":
@@ -180,7 +188,7 @@ def fields(package: Package) -> list[str]:
     """Names of the fields of a row.
 
     Args:
-        package: with text columns.
+        package: with columns that are coded.
 
     Returns:
         One identifier for each column.
@@ -199,18 +207,41 @@ def _encoder(package: Package) -> str:
     body = []
     at = 0
     for column, field in zip(package.columns, fields(package), strict=True):
-        lines.append(f"    {'const char *' if column.text else 'double '}{field};")
-        if not column.text:
-            body.append(f"    x[{at}] = row->{field};")
-        for i, value in enumerate(column.common):
-            body.append(f"    x[{at + i}] = strcmp(row->{field}, {_text(value)}) == 0;")
-        if column.rare:
-            same = " || ".join(f"strcmp(row->{field}, {_text(value)}) == 0" for value in column.rare)
-            body.append(f"    x[{at + len(column.common)}] = {same};")
+        what = " /* days since 1970-01-01 00:00 UTC */" if column.date else ""
+        lines.append(f"    {'const char *' if column.text else 'double '}{field};{what}")
+        body += _coding(column, f"row->{field}", at)
         at += column.width
     lines.append(f"}} {name}_row;\n")
     lines.append(f"void {name}_encode(const {name}_row *row, double x[{package.program.d}])\n{{")
     return "\n".join([*lines, *body, "}", ""])
+
+
+def _coding(column: Column, given: str, at: int) -> list[str]:
+    """Statements for the inputs from ``at`` on."""
+    if column.plain:
+        return [f"    x[{at}] = {given};"]
+    lines, gap = ["    {"], f"isnan({given})"
+    if column.text:
+        gap = f"({given} == NULL || !*{given})"
+        value = given if column.fill is None else f"{gap} ? {_text(column.fill)} : {given}"
+        lines.append(f"        const char *c = {value};")
+        lines += [f"        x[{at + i}] = strcmp(c, {_text(word)}) == 0;" for i, word in enumerate(column.common)]
+        if column.rare:
+            same = " || ".join(f"strcmp(c, {_text(word)}) == 0" for word in column.rare)
+            lines.append(f"        x[{at + len(column.common)}] = {same};")
+    else:
+        value = given if column.fill is None else f"{gap} ? {column.fill!r} : {given}"
+        lines.append(f"        const double t = {value};")
+        origin = f"({column.origin!r})"
+        if column.kind == "cyclic":
+            for i, period in enumerate(column.periods):
+                angle = f"{2 * np.pi!r} * (t - {origin} + {origin}) / {period!r}"
+                lines += [f"        x[{at + 2 * i + j}] = {f}({angle});" for j, f in enumerate(("sin", "cos"))]
+        else:
+            lines.append(f"        x[{at}] = t{f' - {origin}' if column.date else ''};")
+    if column.indicator:
+        lines.append(f"        x[{at + column.width - 1}] = {gap} ? 1.0 : 0.0;")
+    return [*lines, "    }"]
 
 
 def _test(package: Package) -> str:
@@ -222,15 +253,15 @@ def _test(package: Package) -> str:
     for result in package.results:
         lines.append(f"static const double EXPECTED_{result}[{n}][{k}] = {_nested(package.expected[result])};")
     coded = ""
-    if any(column.text for column in package.columns):
+    if package.coded:
         rows = []
         for i in range(n):
             values = zip(package.columns, package.raw, strict=True)
-            rows.append("{" + ", ".join(_text(raw[i]) if c.text else repr(float(raw[i])) for c, raw in values) + "}")
+            rows.append("{" + ", ".join(_text(raw[i]) if c.text else _number(raw[i]) for c, raw in values) + "}")
         lines.append(f"static const {name}_row TABLE[{n}] = {{\n    " + ",\n    ".join(rows) + "};")
         coded = f"""        double coded[{program.d}];
         {name}_encode(&TABLE[r], coded);
-        for (int j = 0; j < {program.d}; j++) worst = coded[j] == ROWS[r][j] ? worst : HUGE_VAL;
+        for (int j = 0; j < {program.d}; j++) worst = fabs(coded[j] - ROWS[r][j]) < 1e-9 ? worst : HUGE_VAL;
 """
     compare = "".join(
         f"            e = fabs({result}[j] - EXPECTED_{result}[r][j]); worst = e > worst ? e : worst;\n"
@@ -252,6 +283,10 @@ int main(void)
 #endif
 """)
     return "\n".join(lines)
+
+
+def _number(value: object) -> str:
+    return "NAN" if np.isnan(value) else repr(float(value))  # type: ignore[arg-type, call-overload]
 
 
 def _nested(values: np.ndarray) -> str:

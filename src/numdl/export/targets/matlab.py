@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl.export.columns import Column
 from numdl.export.package import Package
 from numdl.export.program import Node
 
@@ -27,6 +28,7 @@ FORMS = {
     "solve": "({2} \\ {0}.').'",
     "distances": "max(-2 * {0} * {2}.' + sum({0} .^ 2, 2) + sum({2} .^ 2, 2).', 0)",
     "trees": "sum_of_trees({0}, {2}, {3}, {4})",
+    "local": "nearest_rows({0}, {2}, {3}, {4}, {5}, {6})",
     "softmax": "exp({0} - max({0}, [], 2)) ./ sum(exp({0} - max({0}, [], 2)), 2)",
 }
 """Operations: {0} and {1} are vectors, {2} and {3} arrays; others are functions of the same name."""
@@ -48,6 +50,30 @@ end
 end
 """
 
+LOCAL = """function v = nearest_rows(a, X, y, e, scale, set)
+m = set(1);
+v = zeros(size(a, 1), 2);
+for i = 1:size(a, 1)
+    [q, order] = sort(sum(((X - a(i, :)) .* scale) .^ 2, 2));
+    old = X(order(1:m), :);
+    away = (old - a(i, :)) .* scale;
+    own = sum(away .^ 2, 2);
+    C = max(own + own.' - 2 * (away * away.'), 0) .* (1 - eye(m));
+    C = 1 + set(2) * profile(C, set) + set(3) * (old * old.') + diag(e(order(1:m)));
+    k = 1 + set(2) * profile(q(1:m), set) + set(3) * (old * a(i, :).');
+    share = C \\ k;
+    v(i, 1) = share.' * y(order(1:m)).';
+    v(i, 2) = max(1 + set(2) + set(3) * sum(a(i, :) .^ 2) - share.' * k, 0);
+end
+end
+
+function k = profile(q, set)
+s = set(4) * q;
+if set(5), s = sqrt(max(s, 1e-30)); end
+k = (1 + s .* (set(6) + set(7) * s)) .* exp(-s);
+end
+"""
+
 
 def write(package: Package) -> bytes:
     """The function file.
@@ -59,7 +85,7 @@ def write(package: Package) -> bytes:
         Text.
     """
     program, name, results = package.program, package.name, package.results
-    text = any(column.text for column in package.columns)
+    text = package.coded
     second = ", s" if len(results) > 1 else ", label" if package.classes else ""
     lines = [f"function [y{second}] = {name}(x)"]
     lines += [f"%{name.upper()}  {line}" if not i else f"%   {line}" for i, line in enumerate(package.head())]
@@ -91,6 +117,8 @@ def write(package: Package) -> bytes:
     lines += ["end", ""]
     if any(program.nodes[at].op == "trees" for at in needed):
         lines.append(TREES)
+    if any(program.nodes[at].op == "local" for at in needed):
+        lines.append(LOCAL)
     lines += [*(_encoder(package) if text else []), *_test(package, text)]
     return ("\n".join(lines) + "\n").encode()
 
@@ -161,13 +189,41 @@ def _encoder(package: Package) -> list[str]:
     lines.append("if isa(T, 'table'), T = cellfun(@(name) T.(name), names, 'UniformOutput', false); end")
     parts = []
     for j, column in enumerate(package.columns, start=1):
-        if not column.text:
-            parts.append(f"double(T{{{j}}}(:))")
+        if column.text:
+            parts += _word_parts(column, f"T{{{j}}}")
             continue
-        parts += [f"double(strcmp(T{{{j}}}(:), {_quoted(value)}))" for value in column.common]
-        if column.rare:
-            parts.append(f"double(ismember(T{{{j}}}(:), {_words(column.rare)}))")
-    return [*lines, "x = [" + ", ...\n    ".join(parts) + "];", "end", ""]
+        fill = "NaN" if column.fill is None else repr(column.fill)
+        if not column.plain:
+            lines.append(f"[T{{{j}}}, gap{j}] = filled(T{{{j}}}, {fill});")
+        if column.kind == "cyclic":
+            origin = f"({column.origin!r})"
+            for period in column.periods:
+                angle = f"2 * pi * (T{{{j}}} - {origin} + {origin}) / {period!r}"
+                parts += [f"sin({angle})", f"cos({angle})"]
+        else:
+            parts.append(f"T{{{j}}} - ({column.origin!r})" if column.date else f"double(T{{{j}}}(:))")
+        if column.indicator:
+            parts.append(f"gap{j}")
+    return [*lines, "x = [" + ", ...\n    ".join(parts) + "];", "end", "", FILLED]
+
+
+FILLED = """function [c, gap] = filled(c, fill) % numbers, or dates as days since 1970
+if isa(c, 'datetime'), c = posixtime(c) / 86400; end
+c = double(c(:));
+gap = double(isnan(c));
+c(gap > 0) = fill;
+end
+"""
+
+
+def _word_parts(column: Column, given: str) -> list[str]:
+    gap = f"double(strcmp({given}(:), ''))"
+    parts = [f"double(strcmp({given}(:), {_quoted(value)}))" for value in column.common]
+    if column.rare:
+        parts.append(f"double(ismember({given}(:), {_words(column.rare)}))")
+    if column.place is not None:
+        parts[column.place] = f"({parts[column.place]} + {gap})"
+    return parts + [gap] * column.indicator
 
 
 def _test(package: Package, text: bool) -> list[str]:
@@ -175,10 +231,13 @@ def _test(package: Package, text: bool) -> list[str]:
     lines = ["function worst = self_test()", f"x = {_array(package.x)};"]
     if text:
         columns = [
-            _words(raw) + ".'" if column.text else _array(np.asarray(raw)[:, None])
+            _words(raw) + ".'" if column.text else _array(np.asarray(raw)[:, None]).replace("nan", "NaN")
             for column, raw in zip(package.columns, package.raw, strict=True)
         ]
-        lines += ["T = {" + ", ...\n    ".join(columns) + "};", "if any(any(encode(T) ~= x)), worst = Inf; return; end"]
+        lines += [
+            "T = {" + ", ...\n    ".join(columns) + "};",
+            "if ~all(all(abs(encode(T) - x) < 1e-9)), worst = Inf; return; end",
+        ]
     outs = ["y", "s"][: len(package.results)]
     lines.append(f"[{', '.join(outs)}] = {package.name}(x);")
     lines.append("worst = 0;")

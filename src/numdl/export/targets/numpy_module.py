@@ -54,6 +54,27 @@ def _trees(a, nodes, values, roots, depth):
     return np.reshape(values, (len(nodes), -1))[at].sum(axis=1)
 
 
+def _local(a, rows, y, e, scale, settings):
+    m, signal, linear, factor, root, c1, c2 = np.ravel(settings)
+    m, y, e, scale = int(m), np.ravel(y), np.ravel(e), np.ravel(scale)
+    rows = np.reshape(rows, (-1, len(scale)))
+
+    def profile(q):
+        s = np.sqrt(np.maximum(factor * q, 1e-30)) if root else factor * q
+        return (1 + s * (c1 + c2 * s)) * np.exp(-s)
+
+    index = np.argpartition(_distances(a * scale, rows * scale), m - 1, axis=1)[:, :m]
+    old = rows[index]
+    away = (old - a[:, None]) * scale
+    own = (away * away).sum(axis=2)
+    q = np.maximum(own[:, :, None] + own[:, None] - 2 * (away @ away.transpose(0, 2, 1)), 0.0) * (1 - np.eye(m))
+    C = 1 + signal * profile(q) + linear * (old @ old.transpose(0, 2, 1)) + np.eye(m) * e[index][:, None]
+    k = 1 + signal * profile(own) + linear * (old @ a[:, :, None])[:, :, 0]
+    share = np.linalg.solve(C, k[:, :, None])[:, :, 0]
+    left = 1 + signal + linear * (a * a).sum(axis=1) - (share * k).sum(axis=1)
+    return np.stack([(share * y[index]).sum(axis=1), np.maximum(left, 0.0)], axis=1)
+
+
 def _sigmoid(a):
     e = np.exp(-np.abs(a))
     return np.where(a >= 0, 1.0, e) / (1.0 + e)
@@ -66,15 +87,34 @@ def _erf(a):
 def encode(table):
     """Inputs (n, d) from the columns of a table, a mapping from names to sequences."""
     parts = []
-    for name, text, common, rare in COLUMNS:
-        if not text:
-            parts.append(np.asarray(table[name], float)[:, None])
-            continue
-        column = np.array([str(value) for value in table[name]])
-        parts += [np.array(column == value, float)[:, None] for value in common]
-        if rare:
-            parts.append(np.isin(column, rare).astype(float)[:, None])
-    return np.hstack(parts)
+    for name, kind, common, rare, fill, indicator, origin, periods in COLUMNS:
+        column = np.asarray(table[name])
+        if kind == "text":
+            words = ["" if word is None or word != word else str(word) for word in column.tolist()]
+            gaps = np.array([not word for word in words], bool)
+            column = np.array([fill if fill and not word else word for word in words])
+            parts += [np.array(column == value, float) for value in common]
+            if rare:
+                parts.append(np.isin(column, rare).astype(float))
+        else:
+            column = column.astype(float) if kind == "number" else _days(column)
+            gaps = np.isnan(column)
+            column = column if fill is None else np.where(gaps, fill, column)
+            column = column if kind == "number" else column - origin
+            for period in periods:
+                angle = 2 * np.pi * (column + origin) / period
+                parts += [np.sin(angle), np.cos(angle)]
+            parts += [] if periods else [column]
+        parts += [gaps.astype(float)] if indicator else []
+    return np.column_stack(parts)
+
+
+def _days(column):
+    """Days since 1970 from numbers, which they are already, or from datetime64 or words of ISO 8601."""
+    if column.dtype.kind in "fiu" or (column.dtype == object and all(isinstance(v, (int, float)) for v in column)):
+        return column.astype(float)
+    moments = column.astype("datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype("int64") / 1e6 / 86400)
 
 
 def _rows(X):
@@ -147,7 +187,11 @@ def write(package: Package) -> bytes:
     parts = [f'"""{head}\n\nNeeds NumPy only; self_test() compares ten rows with what the model said.\n"""\n']
     parts.append("import base64\nimport math\n\nimport numpy as np\n")
     parts.append(f"D = {program.d}")
-    parts.append(f"COLUMNS = {[(c.name, c.text, list(c.common), list(c.rare)) for c in package.columns]!r}")
+    told = [
+        (c.name, c.kind, list(c.common), list(c.rare), c.fill, c.indicator, c.origin, c.periods)
+        for c in package.columns
+    ]
+    parts.append(f"COLUMNS = {told!r}")
     if package.classes:
         parts.append(f"CLASSES = {package.classes!r}")
     parts.append(f"EXAMPLE_ROWS = {package.x.tolist()!r}")
@@ -236,7 +280,7 @@ def expression(node: Node, args: list[str], arrays: list[str]) -> str:
         return f"{args[0]} {SIGNS[node.op]} {args[1]}"
     if node.op in FORMS:
         return FORMS[node.op].format(*args, *arrays)
-    if node.op in ("join", "outer", "softmax", "distances", "solve", "trees"):
+    if node.op in ("join", "outer", "softmax", "distances", "solve", "trees", "local"):
         return f"_{node.op}({', '.join([*args, *arrays])})"
     return f"{CALLS.get(node.op, f'np.{node.op}')}({', '.join(args)})"
 

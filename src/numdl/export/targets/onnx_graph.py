@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from numdl import __version__
+from numdl.export.columns import Column
 from numdl.export.description import CannotExport
 from numdl.export.package import Package
+from numdl.export.targets.onnx_local import local
 
 OPSET, ML, IR = 17, 3, 8
 """Versions of the operators and of the file."""
@@ -75,20 +77,14 @@ def _inputs(graph: Graph, package: Package) -> list[Any]:
     """One matrix, or one column each where the table has text; the coded row becomes ``v0``."""
     from onnx import TensorProto, helper
 
-    if not any(column.text for column in package.columns):
+    if not package.coded:
         graph.add("Identity", ["x"], out="v0")
         return [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["rows", package.program.d])]
     found, parts = [], []
     for column in package.columns:
         kind = TensorProto.STRING if column.text else TensorProto.DOUBLE
         found.append(helper.make_tensor_value_info(column.name, kind, ["rows", 1]))
-        if not column.text:
-            parts.append(column.name)
-            continue
-        coded = [graph.one_hot(column.name, column.common)] if column.common else []
-        if column.rare:
-            coded.append(graph.sum(graph.one_hot(column.name, column.rare)))
-        parts += coded
+        parts += graph.coding(column)
     graph.add("Concat", parts, out="v0", axis=1)
     return found
 
@@ -124,6 +120,19 @@ class Graph:
         self.nodes.append(helper.make_node(op, inputs, [out], **attributes))
         return out
 
+    def several(self, op: str, inputs: list[str], outs: list[str], **attributes: Any) -> None:
+        """One operator with several results, named by the caller.
+
+        Args:
+            op: its name.
+            inputs: names of what it takes.
+            outs: names of what it makes.
+            **attributes: of the operator.
+        """
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(op, inputs, outs, **attributes))
+
     def constant(self, values: Any) -> str:
         """An array.
 
@@ -151,6 +160,41 @@ class Graph:
         coded = self.add("OneHotEncoder", [name], domain=domain, cats_strings=list(values), zeros=1)
         flat = self.add("Reshape", [coded, self.constant(np.array([-1, len(values)]))])
         return self.add("Cast", [flat], to=TensorProto.DOUBLE)
+
+    def coding(self, column: Column) -> list[str]:
+        """The inputs that a column of the table becomes.
+
+        Args:
+            column: its coding.
+
+        Returns:
+            Names of matrices with one row for each row of the table.
+        """
+        name, c, add = column.name, self.constant, self.add
+        if column.text:
+            parts = [self.one_hot(name, column.common)] if column.common else []
+            parts += [self.sum(self.one_hot(name, column.rare))] if column.rare else []
+            if column.fill is None:
+                return parts
+            gap = self.one_hot(name, ("",))
+            if column.place is not None:
+                there = np.eye(1, column.width - column.indicator, column.place)
+                parts = [add("Add", [add("Concat", parts, axis=1), add("MatMul", [gap, c(there)])])]
+            return parts + [gap] * column.indicator
+        value, parts = name, []
+        if column.fill is not None:
+            from onnx import TensorProto
+
+            gap = add("IsNaN", [name])
+            value = add("Where", [gap, c(np.array([[float(column.fill)]])), name])
+            parts = [add("Cast", [gap], to=TensorProto.DOUBLE)] if column.indicator else []
+        if column.date:
+            value = add("Sub", [value, c(np.array([[column.origin]]))])
+        if column.kind != "cyclic":
+            return [value, *parts]
+        turned = add("Mul", [add("Add", [value, c(np.array([[column.origin]]))]), c(np.array([[2 * np.pi]]))])
+        angles = [add("Div", [turned, c(np.array([[period]]))]) for period in column.periods]
+        return [add(f, [angle]) for angle in angles for f in ("Sin", "Cos")] + parts
 
     def spread(self, at: int, program: Any) -> str:
         """A vector with one row for each row of the input, also where it is the same for all."""
@@ -199,6 +243,8 @@ class Graph:
                 self.add("ReduceSum", [args[0], self.constant(np.array([1]))], out, keepdims=1)
             case "trees":
                 self.trees(args[0], node.data, out)
+            case "local":
+                local(self, args[0], node.data, out)
             case "softmax":
                 self.add("Softmax", args, out, axis=1)
             case "square":
