@@ -5,7 +5,6 @@ import csv
 import doctest
 import json
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,17 +18,16 @@ from numdl.course.assignments.judge import callables, data_of
 from numdl.course.assignments.process.wire import Unusable, pack, unpack
 from numdl.course.assignments.sheet import sheet, stub
 from numdl.course.assignments.submission import complaint, read_program
-from numdl.course.site.build import questions
+from numdl.course.site.build import pages, questions
 
 PAGES = questions()
 
-SOLUTIONS = Path(__file__).parent / "solutions"
 TASKS = tuple(assignments.REGISTRY)
 PLANTED = [(name, k) for name in TASKS for k in range(len(MISTAKES[name]))]
 
 
 def solution(name, changes=()):
-    text = (SOLUTIONS / f"{name}.py").read_text()
+    text = assignments.solution(name)
     for old, new in changes:
         assert old in text, (name, old)
         text = text.replace(old, new)
@@ -165,7 +163,18 @@ def test_list_and_start(numdl, tmp_path):
     (tmp_path / "new" / "softmax.py").write_text("mine")
     code, _, err = numdl("start", "softmax", "--dir", tmp_path / "new")
     assert code == 1 and "your work may be in it" in err and (tmp_path / "new" / "softmax.py").read_text() == "mine"
-    assert "Did you mean softmax?" in numdl("start", "sofmax")[2]
+    assert "Did you mean 'softmax'?" in numdl("start", "sofmax")[2]
+
+
+def test_the_answer_key_holds_a_program_that_passes_and_all_exercises(numdl, tmp_path):
+    code, out, _ = numdl("answers", "softmax")
+    assert code == 0 and out == solution("softmax") and "Did you mean 'softmax'?" in numdl("answers", "sofmax")[2]
+    assert numdl("answers", "--out", tmp_path / "key")[1] == f"Answers  {tmp_path / 'key' / 'answers.html'}\n"
+    text = (tmp_path / "key" / "answers.html").read_text()
+    assert text.count("<pre>") == len(TASKS) and "style=" not in text
+    script = (tmp_path / "key" / "assets" / "answers.js").read_text()
+    assert script.count('"use strict"') == 1 and all(f'"{page.slug}"' in script for page in pages())
+    assert "answers" not in (tmp_path / "key" / "index.html").read_text()  # not for the readers of the pages
 
 
 def test_the_course_without_a_command_still_opens_the_pages(numdl, monkeypatch):
@@ -199,7 +208,7 @@ def test_what_cannot_be_run_is_exit_code_2(numdl, tmp_path):
     assert code == 2 and json.loads(out)["error"] in err
     for args, said in (
         ([tmp_path / "no.py"], "cannot be read"),
-        ([tmp_path / "softmax.py", "--task", "sofmax"], "Did you mean softmax?"),
+        ([tmp_path / "softmax.py", "--task", "sofmax"], "Did you mean 'softmax'?"),
         ([tmp_path / "softmax.py", "--table", "x.csv"], "is for a folder"),
         ([tmp_path / "softmax.py", "--time", 0], "positive limits"),
         (["softmax", "--answers", tmp_path / "no.csv"], "cannot be read"),

@@ -120,11 +120,9 @@ def test_controls_start_where_they_can_stand(by_node, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_exercises_tell_right_from_wrong(by_node, page):
-    for pair in by_node[page]["solutions"]:
-        if pair is not None:
-            right, wrong = pair
-            assert right["passed"] and not wrong["passed"], pair
-            assert wrong["say"]
+    for wrong, right in zip(by_node[page]["wrong"], by_node[page]["key"], strict=True):
+        assert right["reply"]["passed"] and not wrong["passed"], (right, wrong)
+        assert wrong["say"] and right["right"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -136,7 +134,7 @@ def test_a_page_is_a_notebook_with_its_text_and_code(by_node, page):
     assert text.startswith(f"# {PAGES[page].id} {PAGES[page].question}")
     assert not any(left in text for left in ("[[", "{{", "undefined", "NaN"))
     assert next(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code") == start["code"].strip()
-    assert text.count("## Exercise") == len(by_node[page]["solutions"])
+    assert text.count("## Exercise") == len(by_node[page]["wrong"])
 
 
 @pytest.mark.thorough

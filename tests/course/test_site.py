@@ -16,7 +16,7 @@ from numdl.cli import main
 from numdl.course import REGISTRY
 from numdl.course.runner import find
 from numdl.course.site import live
-from numdl.course.site.build import HERE, build, bundle, pages
+from numdl.course.site.build import HERE, build, build_answers, bundle, pages
 from numdl.course.site.live import experiment_of
 
 
@@ -173,6 +173,19 @@ def test_a_page_runs_its_experiment():
         *said, last = [one for one in lines if one]
     assert any("noise = 0.2" in one["line"] for one in said)
     assert last["claims"] and base64.b64decode(last["figure"]).startswith(b"<?xml")
+
+
+@pytest.mark.thorough
+def test_the_answer_key_gives_its_answers_to_the_checks_in_a_browser(browser, tmp_path):
+    context = browser.new_context()
+    page, said = context.new_page(), []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(build_answers(tmp_path / "key").as_uri())
+    page.locator("#answers h2").nth(len(pages()) - 1).wait_for()
+    assert page.locator("#answers .reply.failed").count() == 0 and said == []
+    assert page.locator("#answers .reply.passed").count() >= 2 * len(pages())
+    assert page.locator(".katex-error").count() == 0
+    context.close()
 
 
 @pytest.mark.thorough
