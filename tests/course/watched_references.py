@@ -1,8 +1,10 @@
 """What pages must show whose networks are watched while they learn, by numdl and NumPy from their definitions."""
 
+import functools
+
 import numpy as np
 
-from numdl.course.site import watched
+from numdl.course.site import grids, watched
 
 RATES = np.geomspace(1e-3, 1, 7)
 
@@ -70,6 +72,32 @@ def head_rates(settings):
     return {**found, "best": watched.error_of(p[:, :2], p[:, 2]), "alpha": alpha}
 
 
+@functools.cache
+def moved(width, at):
+    layer = grids.read("moved_data")["trained"][str(width)][at]
+    return np.array(layer["K"]), np.array(layer["b"])
+
+
+@functools.cache
+def of_drawn(draw, scale):
+    return [watched.error_of(*watched.drawn_layer(draw, m, scale)) for m in watched.SIZES]
+
+
+def drawn_or_trained(settings):
+    K, b = moved(watched.WIDTHS[settings["width"]], settings["at"])
+    (x, c), _ = watched.peaks_rows(0)
+    corners = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]]) @ K.T + b
+    return {
+        "error": watched.error_of(K, b),
+        "first": watched.error_of(*moved(watched.WIDTHS[settings["width"]], 0)),
+        "all": [watched.error_of(*moved(m, settings["at"])) for m in watched.WIDTHS],
+        "drawn": of_drawn(settings["draw"], float(settings["scale"])),
+        "inside": np.sum((corners.min(axis=0) <= 0) & (corners.max(axis=0) >= 0)),
+        "head": [np.linalg.norm(watched.best_head(np.tanh(x @ K.T + b), c[:, 0]))],
+    }
+
+
 REFERENCES = {
+    "drawn_or_trained": drawn_or_trained,
     "head_rates": head_rates,
 }
