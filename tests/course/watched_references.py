@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from numdl.course.control import multilevel
 from numdl.course.site import grids, watched
 
 RATES = np.geomspace(1e-3, 1, 7)
@@ -97,7 +98,47 @@ def drawn_or_trained(settings):
     }
 
 
+def marched(level, T, x, c, repeat=1):
+    """Half the mean square of the misfit with each layer so many times."""
+    u = np.tanh(x @ np.array(level["K0"]).T + level["b0"])
+    for a, b in zip(np.repeat(level["a"], repeat, axis=0), np.repeat(level["b"], repeat, axis=0), strict=True):
+        A = np.zeros((4, 4))
+        A[np.tril_indices(4, -1)] = a
+        u = u + T / (repeat * level["depth"]) * np.tanh(u @ (A - A.T).T + b)
+    W = np.array(level["W"])[0]
+    return np.mean((u @ W[:-1] + W[-1] - c[:, 0]) ** 2) / 2
+
+
+@functools.cache
+def marched_levels(name, T):
+    (x, c), (x_test, c_test) = watched.peaks_rows(0)
+    levels = grids.read("levels_data")[name]["levels"]
+    errors = [np.sqrt(2 * marched(one, T, x_test, c_test)) / np.std(c_test) for one in levels]
+    return [marched(one, T, x, c) for one in levels], [marched(one, T, x, c, 2) for one in levels], errors
+
+
+def teaching(settings):
+    data, end = grids.read("levels_data"), f"{settings['time']} {settings['seed']}"
+    name = f"{settings['schedule']} {end}"
+    own, doubled, error = marched_levels(name, float(settings["time"]))
+    run, levels = data[name], data[name]["levels"]
+    history = {"objective": run["objective"], "work": run["work"]}
+    history["level"] = np.repeat(range(len(levels)), [one["iterations"] for one in levels])
+    fine, coarse = np.array(levels[2]["a"]), np.repeat(levels[1]["a"], 2, axis=0)
+    at = min(settings["step"], len(run["work"]) - 1)
+    return {
+        "own": own,
+        "doubled": doubled,
+        "error": error,
+        "paid": multilevel.spent(history, data[f"one {end}"]["objective"][-1]),
+        "spent": run["work"][at - 1] if at else 0.0,
+        "moved": np.linalg.norm(fine - coarse) / np.linalg.norm(coarse),
+        "weight": np.concatenate([np.column_stack([one["a"], one["b"]])[:, settings["entry"]] for one in levels]),
+    }
+
+
 REFERENCES = {
+    "teaching": teaching,
     "drawn_or_trained": drawn_or_trained,
     "head_rates": head_rates,
 }

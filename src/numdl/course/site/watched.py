@@ -185,6 +185,26 @@ def rms(problem: Any, theta: Any, head: Any) -> float:
     return float(np.sqrt(np.mean(np.square(off))) / np.std(problem.c))
 
 
+def network_of(level: dict[str, Any], T: float) -> tuple[Any, Any, Any]:
+    """Network, weights and head at the end of a level.
+
+    Args:
+        level: an entry of ``levels`` of `taught`.
+        T: end of the interval that the layers divide.
+
+    Returns:
+        ``ResNet``, its weights, and the head (1, 5).
+    """
+    import jax.numpy as jnp
+
+    from numdl.models import ResNet
+
+    net = ResNet(2, WIDTH, level["depth"], float(T), dynamics="antisymmetric")
+    opening = {"K": jnp.asarray(level["K0"]), "b": jnp.asarray(level["b0"])}
+    flow = {name: jnp.asarray(level[name]) for name in ("a", "b")}
+    return net, {"opening": opening, "flow": flow}, jnp.asarray(level["W"])
+
+
 def taught(schedule: str, T: float, seed: int) -> dict[str, Any]:
     """A network of 16 antisymmetric layers, trained from 4 over 8 to 16 layers or at once.
 

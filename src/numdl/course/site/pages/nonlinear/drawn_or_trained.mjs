@@ -51,8 +51,8 @@ export const page = {
   hidden: { draw: 1 },
   guess: {
     ask: "Sixteen units $\\tanh(k'x+b)$ learn a surface with three hills and hollows from 300 points. Trained, with the best head, they err by 22 % of its spread. Other layers are only drawn at random, and get their best head as well. How many drawn units reach the same 22 %?",
-    options: ["16: the head does the work", "about 75", "more than 1000"], answer: 1,
-    why: "In the middle of 20 draws it takes 75 units, if the size of the weights is chosen well. With weights a quarter of that size, 128 units still err by more than half the spread.",
+    options: ["16: the head does the work", "about 70", "more than 1000"], answer: 1,
+    why: "In the middle of 20 draws it takes 73 units, if the size of the weights is chosen well. With weights a quarter of that size, 128 units still err by more than half the spread.",
   },
   sentence: [
     "After [[at]] iterations of training, [[width]] units err by {{error}} of the spread on new points; as they were drawn it was {{first}}. Drawn units with weights of size [[scale]] need about {{equal}} of them for the same error.",
