@@ -189,6 +189,37 @@ def test_the_answer_key_gives_its_answers_to_the_checks_in_a_browser(browser, tm
 
 
 @pytest.mark.thorough
+def test_a_page_is_shown_part_by_part_in_a_lecture_room(browser, site):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((site / "picard.html").as_uri() + "?slides=2#noise=0.01")
+    shown = page.locator("#page > :visible")
+    assert shown.count() == 1 and page.locator(".stage").is_visible() and not page.locator("h1").is_visible()
+    slider = page.locator(".stage input[type=range]").first
+    before = page.locator(".stage").inner_html()
+    slider.press("ArrowLeft")  # it moves the figure, not the slides
+    assert page.locator(".stage").inner_html() != before and page.locator(".bar output").inner_text().startswith("2 / ")
+    slider.evaluate("one => one.blur()")
+    seen = []
+    for _ in range(40):
+        seen.append(page.locator("#page :is(h2, .sentence):visible").all_inner_texts())
+        if "picard.html" not in page.url:
+            break
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(20)
+    assert "bias_variance.html?slides" in page.url  # on to the next page of the lecture
+    assert len({str(one) for one in seen}) == len(seen) and page.locator("h1").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#page > :visible").count() > 5 and "slides" not in page.url
+    page.get_by_role("button", name="Show as slides").click()
+    assert page.locator(".bar output").inner_text().startswith("1 / ") and said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    context.close()
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("slug", [page.slug for page in pages()])
 def test_a_page_lives_in_a_browser(browser, site, slug, width):

@@ -49,7 +49,7 @@ export const page = {
   minutes: 20,
   needs: "page 3.1: layers are steps of a differential equation, weights are functions of time",
   controls: {
-    step: { kind: "slider", label: "iteration", min: 0, max: 59, value: 59, play: 220, show: (k) => String(k) },
+    step: { kind: "slider", label: "iteration", min: 0, max: 59, value: 20, play: 220, show: (k) => String(k) },
     schedule: { kind: "choice", label: "when a level is left", options: SCHEDULES, value: "rule" },
     time: { kind: "choice", label: "time that the layers divide", options: TIMES, value: "1" },
   },

@@ -44,7 +44,7 @@ export const page = {
   minutes: 15,
   needs: "page 2.1: what a layer of features is; the best head of page 2.8 is solved for at each moment",
   controls: {
-    at: { kind: "slider", label: "iteration", min: 0, max: LAST, value: LAST, play: 600, show: (k) => String(ITERATIONS[k]) },
+    at: { kind: "slider", label: "iteration", min: 0, max: LAST, value: LAST - 1, play: 600, show: (k) => String(ITERATIONS[k]) },
     width: { kind: "slider", label: "units", min: 0, max: WIDTHS.length - 1, value: 2, show: (k) => String(WIDTHS[k]) },
     scale: { kind: "choice", label: "size of drawn weights", options: SCALES, value: "2" },
   },
