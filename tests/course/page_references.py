@@ -12,6 +12,7 @@ from page_references_linear import LINEAR
 from page_references_training import TRAINING
 from planar_references import REFERENCES as PLANAR
 from sampling_references import REFERENCES as SAMPLING
+from watched_references import REFERENCES as WATCHED
 
 from numdl.analysis.stability import amplification
 from numdl.course.site import grids
@@ -286,6 +287,7 @@ REFERENCES = {
     **MODELS,
     **PLANAR,
     **SAMPLING,
+    **WATCHED,
     "layer_parallel": layer_parallel,
     "rotation": rotation,
     "double_descent": double_descent,

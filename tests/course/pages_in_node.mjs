@@ -1,5 +1,7 @@
 // Prints what the pages compute at their trial settings, as JSON: node pages_in_node.mjs MODULE...
 import { pathToFileURL } from "node:url";
+import { key } from "../../src/numdl/course/site/lib/answers.mjs";
+import { attempt } from "../../src/numdl/course/site/lib/check.mjs";
 import { notebook } from "../../src/numdl/course/site/lib/notebook.mjs";
 
 const found = {};
@@ -15,7 +17,8 @@ for (const path of process.argv.slice(2)) {
     }),
     start: (() => { const numbers = page.compute(defaults); return { settings: defaults, claims: page.claims(numbers, defaults), code: page.code(defaults), prints: page.prints(numbers, defaults), values: page.values(numbers, defaults) }; })(),
     notebook: notebook(page, defaults, page.compute(defaults)),
-    solutions: page.exercises.map((one) => (one.right ? [one.right, one.wrong].map((answer) => one.check({ answer, settings: defaults, numbers: page.compute(defaults), memory: {} })) : null)),
+    wrong: page.exercises.map((one) => attempt(page, one, defaults, one.wrong ?? null).reply),
+    key: page.exercises.map((one) => key(page, one)),
   };
 }
 // What is not finite has a name, as JSON has none for it.

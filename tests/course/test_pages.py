@@ -12,7 +12,7 @@ import pytest
 from page_references import REFERENCES
 from sampling_references import trained, trained_further
 
-from numdl.course.site import grids, marched
+from numdl.course.site import grids, marched, watched
 from numdl.course.site.build import pages
 
 PAGES = {page.slug: page for page in pages()}
@@ -120,11 +120,9 @@ def test_controls_start_where_they_can_stand(by_node, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_exercises_tell_right_from_wrong(by_node, page):
-    for pair in by_node[page]["solutions"]:
-        if pair is not None:
-            right, wrong = pair
-            assert right["passed"] and not wrong["passed"], pair
-            assert wrong["say"]
+    for wrong, right in zip(by_node[page]["wrong"], by_node[page]["key"], strict=True):
+        assert right["reply"]["passed"] and not wrong["passed"], (right, wrong)
+        assert wrong["say"] and right["right"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -136,7 +134,7 @@ def test_a_page_is_a_notebook_with_its_text_and_code(by_node, page):
     assert text.startswith(f"# {PAGES[page].id} {PAGES[page].question}")
     assert not any(left in text for left in ("[[", "{{", "undefined", "NaN"))
     assert next(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code") == start["code"].strip()
-    assert text.count("## Exercise") == len(by_node[page]["solutions"])
+    assert text.count("## Exercise") == len(by_node[page]["wrong"])
 
 
 @pytest.mark.thorough
@@ -161,6 +159,17 @@ def test_the_data_of_pages_are_those_that_numdl_computes():
         np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
     with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, .*spectra_data"):
         grids.read("weather")
+
+
+@pytest.mark.thorough
+def test_the_networks_that_are_watched_are_those_that_numdl_trains():
+    data = grids.read("moved_data")
+    np.testing.assert_allclose(watched.drawn_errors(32, 2.0), data["bands"]["2"][watched.SIZES.index(32)], rtol=1e-4)
+    for again, kept in zip(watched.moving(4, 5), data["trained"]["4"], strict=False):
+        np.testing.assert_allclose(again["K"], kept["K"], rtol=1e-3, atol=1e-3)
+    again, kept = watched.taught("5", 1, 0), grids.read("levels_data")["5 1 0"]
+    np.testing.assert_allclose(again["objective"][:12], kept["objective"][:12], rtol=1e-3)
+    assert [one["iterations"] for one in again["levels"]] == [one["iterations"] for one in kept["levels"]]
 
 
 @pytest.mark.thorough

@@ -16,7 +16,7 @@ from numdl.cli import main
 from numdl.course import REGISTRY
 from numdl.course.runner import find
 from numdl.course.site import live
-from numdl.course.site.build import HERE, build, bundle, pages
+from numdl.course.site.build import HERE, build, build_answers, bundle, pages
 from numdl.course.site.live import experiment_of
 
 
@@ -173,6 +173,50 @@ def test_a_page_runs_its_experiment():
         *said, last = [one for one in lines if one]
     assert any("noise = 0.2" in one["line"] for one in said)
     assert last["claims"] and base64.b64decode(last["figure"]).startswith(b"<?xml")
+
+
+@pytest.mark.thorough
+def test_the_answer_key_gives_its_answers_to_the_checks_in_a_browser(browser, tmp_path):
+    context = browser.new_context()
+    page, said = context.new_page(), []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(build_answers(tmp_path / "key").as_uri())
+    page.locator("#answers h2").nth(len(pages()) - 1).wait_for()
+    assert page.locator("#answers .reply.failed").count() == 0 and said == []
+    assert page.locator("#answers .reply.passed").count() >= 2 * len(pages())
+    assert page.locator(".katex-error").count() == 0
+    context.close()
+
+
+@pytest.mark.thorough
+def test_a_page_is_shown_part_by_part_in_a_lecture_room(browser, site):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((site / "picard.html").as_uri() + "?slides=2#noise=0.01")
+    shown = page.locator("#page > :visible")
+    assert shown.count() == 1 and page.locator(".stage").is_visible() and not page.locator("h1").is_visible()
+    slider = page.locator(".stage input[type=range]").first
+    before = page.locator(".stage").inner_html()
+    slider.press("ArrowLeft")  # it moves the figure, not the slides
+    assert page.locator(".stage").inner_html() != before and page.locator(".bar output").inner_text().startswith("2 / ")
+    slider.evaluate("one => one.blur()")
+    seen = []
+    for _ in range(40):
+        seen.append(page.locator("#page :is(h2, .sentence):visible").all_inner_texts())
+        if "picard.html" not in page.url:
+            break
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(20)
+    assert "bias_variance.html?slides" in page.url  # on to the next page of the lecture
+    assert len({str(one) for one in seen}) == len(seen) and page.locator("h1").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#page > :visible").count() > 5 and "slides" not in page.url
+    page.get_by_role("button", name="Show as slides").click()
+    assert page.locator(".bar output").inner_text().startswith("1 / ") and said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    context.close()
 
 
 @pytest.mark.thorough

@@ -152,6 +152,23 @@ def write_assignment_data(
     write_data(name, student, out, overwrite=overwrite)
 
 
+@course.command(
+    "answers",
+    short_help="Answer key for teachers.",
+    epilog="Example: numdl course answers softmax",
+)
+def write_answers(
+    name: Annotated[
+        str, typer.Argument(help="An assignment; without one the key of all pages is written.", metavar="[NAME]")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the key of all pages.", metavar="FOLDER")] = Path("answers"),
+) -> None:
+    """Print the program that solves an assignment, or write the course with the answers to all its exercises."""
+    from numdl.cli.assignments import answer
+
+    typer.echo(answer(name, out))
+
+
 @references.command("list")
 def list_references() -> None:
     """Print the name of each reference result and what it is about."""

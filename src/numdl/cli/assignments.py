@@ -1,4 +1,4 @@
-"""Commands ``numdl course list``, ``start``, ``check`` and ``data``: how do the assignments look on a terminal?"""
+"""How do the assignments look on a terminal: ``numdl course list``, ``start``, ``check``, ``data``, ``answers``?"""
 
 from __future__ import annotations
 
@@ -43,6 +43,25 @@ def start(name: str, folder: Path, *, overwrite: bool) -> None:
     console = terminal()
     console.print(f"Program  {program}\nText     {sheet}", markup=False, highlight=False, soft_wrap=True)
     console.print(Text(f"Next     numdl course check {program} --student YOUR-ID", style="dim"), soft_wrap=True)
+
+
+def answer(name: str, out: Path) -> str:
+    """The key of one assignment, or of the whole course.
+
+    Args:
+        name: of the assignment; all pages and assignments if empty.
+        out: folder for the latter.
+
+    Returns:
+        The program, or where the key of all pages was written.
+
+    Raises:
+        UserError: there is none of that name, or the folder holds something else or cannot be written.
+    """
+    from numdl.course.site.build import build_answers
+
+    with blame_input():
+        return assignments.solution(name).rstrip() if name else f"Answers  {build_answers(out)}"
 
 
 def write_data(name: str, student: str, out: Path, *, overwrite: bool) -> None:

@@ -7,15 +7,17 @@ functions, for cells of a notebook.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from numdl.course.catalogue import suggestion
 
 if TYPE_CHECKING:
     from numdl.course.assignments.task import Row, Task
 
-__all__ = ["REGISTRY", "check", "find"]
+__all__ = ["REGISTRY", "check", "find", "solution"]
 
 REGISTRY: dict[str, str] = {
     "graph": "numdl.course.assignments.linear.graph",
@@ -47,10 +49,23 @@ def find(name: str) -> Task:
         ValueError: there is none of that name.
     """
     if name not in REGISTRY:
-        close = difflib.get_close_matches(str(name), REGISTRY, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"Use one of {', '.join(REGISTRY)}."
-        raise ValueError(f"there is no assignment {str(name)!r}. {hint}")
+        raise ValueError(f"there is no assignment {str(name)!r}. {suggestion(name, REGISTRY)}")
     return importlib.import_module(REGISTRY[name]).TASK
+
+
+def solution(name: str) -> str:
+    """The program of the answer key, which passes all checks.
+
+    Args:
+        name: of the assignment.
+
+    Returns:
+        Python, as a student would hand it in.
+
+    Raises:
+        ValueError: there is no such assignment.
+    """
+    return (Path(__file__).parent / "solutions" / f"{find(name).name}.py").read_text(encoding="utf-8")
 
 
 def check(name: str, functions: Mapping[str, Callable[..., Any]], student: str = "") -> list[Row]:

@@ -29,6 +29,7 @@ LECTURES = {
     "2": "Nonlinear models: why training is hard, and what structure helps",
     "3": "Networks as differential equations",
 }
+_FIRST = "var numdl = { made: {}, define: {}, use(name) { return (this.made[name] ??= this.define[name]()); } };"
 MARK = "numdl course site"
 """What the file ``.numdl-course`` of a folder says that may be written again."""
 
@@ -107,14 +108,55 @@ def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
     for i, page in enumerate(listed):
         around = (listed[i - 1] if i else None, listed[i + 1] if i + 1 < len(listed) else None)
         source = page.path.read_text(encoding="utf-8")
-        data = re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', source)
-        script = bundle([*(HERE / name for name in data), page.path], start=page.slug)
+        script = bundle([*(HERE / name for name in _data_of(source)), page.path], start=page.slug)
         (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
         experiment = experiment_of(source) if live else None
         (folder / f"{page.slug}.html").write_text(_page(page, *around, experiment), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")
     return index
+
+
+def build_answers(out: str | os.PathLike[str]) -> Path:
+    """Write the course with the answer key for its teachers.
+
+    Args:
+        out: folder, as for `build`.
+
+    Returns:
+        The page with the answers to all exercises and the programs of all assignments.
+
+    Raises:
+        ValueError: the folder holds something else.
+        OSError: it cannot be written.
+    """
+    folder = build(out).parent
+    listed = pages()
+    sources = [page.path.read_text(encoding="utf-8") for page in listed]
+    data = dict.fromkeys(name for source in sources for name in _data_of(source))
+    script = bundle([*(HERE / name for name in data), *(page.path for page in listed)])
+    shown = ", ".join(f'numdl.use("{page.slug}").page' for page in listed)
+    last = f'numdl.use("answers").answers(document.getElementById("answers"), [{shown}]);\n'
+    (folder / "assets" / "answers.js").write_text(script.replace(_FIRST, "", 1) + last, encoding="utf-8")
+    programs = "".join(
+        f"<h2>{html.escape(assignments.find(name).title)}</h2>\n"
+        f"<pre><code>{html.escape(assignments.solution(name))}</code></pre>\n"
+        for name in assignments.REGISTRY
+    )
+    body = (
+        '<nav aria-label="Course"><a href="index.html">Numerical methods for deep learning: all pages</a></nav>\n'
+        "<h1>Answers</h1>\n<p>For teachers: keep this folder to yourself. Each answer was given to the check of its "
+        "exercise just now; what the check said stands beside it.</p>\n"
+        '<div id="answers"></div>\n<h1>Assignments</h1>\n' + programs
+    )
+    path = folder / "answers.html"
+    path.write_text(_document("Answers", body, ("katex/katex.min.js", "course.js", "answers.js")), encoding="utf-8")
+    return path
+
+
+def _data_of(source: str) -> list[str]:
+    """Modules of data that a page imports, as paths from the folder of the site."""
+    return re.findall(r'from "\.\./\.\./(data/\w+\.mjs)"', source)
 
 
 def bundle(paths: list[Path], start: str = "") -> str:
@@ -132,9 +174,7 @@ def bundle(paths: list[Path], start: str = "") -> str:
     """
     parts = ['"use strict";']
     if not start:
-        parts.append(
-            "var numdl = { made: {}, define: {}, use(name) { return (this.made[name] ??= this.define[name]()); } };"
-        )
+        parts.append(_FIRST)
     parts += [_as_function(path.stem, path.read_text(encoding="utf-8")) for path in paths]
     if start:
         parts.append(f'numdl.use("page").start(numdl.use("{start}").page, document.getElementById("page"));')

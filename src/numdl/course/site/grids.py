@@ -154,19 +154,20 @@ def read(name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8").split(" = ", 1)[1].rstrip(";\n"))
 
 
-def write(name: str, data: Any) -> Path:
+def write(name: str, data: Any, by: str = "grids") -> Path:
     """A module of data: ``export const <name> = ...``.
 
     Args:
         name: of the file and of the constant.
         data: JSON types.
+        by: module of this folder that computes them.
 
     Returns:
         The file.
     """
     path = HERE / f"{name}.mjs"
     text = json.dumps(data, separators=(",", ":"))
-    path.write_text(f"// Computed by python -m numdl.course.site.grids.\nexport const {name} = {text};\n")
+    path.write_text(f"// Computed by python -m numdl.course.site.{by}.\nexport const {name} = {text};\n")
     return path
 
 

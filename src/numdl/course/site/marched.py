@@ -59,6 +59,5 @@ def train(name: str, iterations: int = ITERATIONS) -> dict[str, Any]:
 if __name__ == "__main__":
     parts = [a.astype(float).tolist() for pair in rows() for a in pair]
     given = dict(zip(("x", "c", "xTest", "cTest"), parts, strict=True))
-    path = grids.write("marched_data", {**given, "T": T, "nets": {name: train(name) for name in NETS}})
-    path.write_text(path.read_text().replace("site.grids", "site.marched"))
+    path = grids.write("marched_data", {**given, "T": T, "nets": {name: train(name) for name in NETS}}, by="marched")
     print(path)

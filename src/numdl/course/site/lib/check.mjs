@@ -67,3 +67,15 @@ export function exercise(host, one, state, title) {
     if (result.patch) state.change(result.patch);
   });
 }
+
+// An exercise done from its first button on, by its own declaration: with `answer`, and settings moved by `set(settings)`.
+// Returns {reply, settings, begun}: what the check said last, the settings that were handed in, and those before they were moved.
+export function attempt(page, one, start, answer, set = () => ({})) {
+  const memory = {};
+  let begun = { ...start, ...one.start?.patch(1, memory) };
+  for (;;) {
+    const settings = { ...begun, ...set(begun) }, reply = one.check({ answer, settings, numbers: page.compute(settings), memory });
+    if (!reply.more) return { reply, settings, begun };
+    begun = { ...begun, ...reply.patch };
+  }
+}

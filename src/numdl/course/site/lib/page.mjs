@@ -5,6 +5,7 @@ import { notebook } from "./notebook.mjs";
 import { add, Plot } from "./plot.mjs";
 import { prose } from "./prose.mjs";
 import { real } from "./real.mjs";
+import { slides } from "./slides.mjs";
 
 const GESTURE = 900;
 
@@ -90,6 +91,7 @@ export function start(page, host) {
     summary.dataset.state = Object.entries(controls).map(([n, c]) => `${c.label}: ${told(c, settings[n])}`).join(", ");
   }
   draw();
+  slides(host, draw);
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } });
   addEventListener("hashchange", () => { settings = fromAddress(controls, location.hash); draw(); });

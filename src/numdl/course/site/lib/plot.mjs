@@ -2,6 +2,7 @@
 import { clamp } from "./numerics.mjs";
 
 const NS = "http://www.w3.org/2000/svg", MARGIN = { left: 58, right: 14, top: 10, bottom: 44 };
+const ZOOM = 1.25, ROOM = 0.54; // of figures on slides: larger letters, at most this share of the height of the window
 const SUPER = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 export const power = (k) => "10" + String(k).replace(/./g, (c) => SUPER[c]);
 
@@ -53,8 +54,9 @@ export class Plot {
     const focus = document.activeElement?.closest?.("svg") === this.svg ? document.activeElement.dataset.key : null;
     this.refocus = focus;
     this.view = view;
-    this.width = Math.max(this.host.clientWidth || 600, 240);
-    this.height = view.equal ? Math.min(this.width, view.height ?? 420) : view.height ?? 280;
+    const slides = document.body.classList.contains("slides"), zoom = slides ? ZOOM : 1, tallest = slides ? (ROOM * innerHeight) / ZOOM : Infinity;
+    this.width = Math.max((this.host.clientWidth || 600) / zoom, 240);
+    this.height = Math.min(view.equal ? Math.min(this.width, view.height ?? 420) : view.height ?? 280, tallest);
     const m = MARGIN;
     let { x, y } = view;
     this.box = { left: m.left, right: this.width - m.right, top: m.top, bottom: this.height - m.bottom };

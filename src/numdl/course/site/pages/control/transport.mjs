@@ -150,7 +150,7 @@ print(own, best, bound, np.sum(i != j))
 `,
   prints: (n) => [n.own, n.best, n.bound, n.moved],
   exercises: [
-    { ask: "Set the sliders so that the second cloud has another shape than the first, with a stretch of at least 1.5, and everybody's own place is still the cheapest. Then press the button.", button: "Check my setting",
+    { ask: "Set the sliders so that the second cloud has another shape than the first, with a stretch of at least 1.5, and everybody's own place is still the cheapest. Then press the button.", button: "Check my setting", rightly: () => ({ angle: 0, stretch: 2 }),
       check: ({ numbers, settings }) => { const shape = Math.max(settings.stretch, 1 / settings.stretch) >= 1.5, passed = shape && numbers.moved === 0; return { passed, say: passed ? "Passed: a stretching along fixed axes is the gradient of a convex function." : !shape ? "The shapes must differ: stretch by 1.5 or more." : `${numbers.moved} points still do better elsewhere. What must the map not do?` }; } },
     { ask: "Two clouds of the same shape and position of all points relative to their means; the second is shifted by $(3, 4)$. What is $W_2^2$?", input: "cost", right: 25, wrong: 5,
       check: ({ answer }) => ({ passed: answer === 25, say: answer === 25 ? "Passed: $|m|^2 = 25$, and no pairing is cheaper." : answer === 5 ? "That is the distance; the cost is the mean of its square." : "A shift by $m$ costs $|m|^2$." }) },

@@ -146,7 +146,7 @@ print(f(p), g @ d, *np.log2(errors[:-1] / errors[1:])[:4])
   exercises: [
     { ask: "Five anonymous gradients. Press Next, look at the two figures only, and name the fault by its number: 0 none, 1 a wrong sign, 2 a lost 1/n, 3 a forgotten entry, 4 a small relative error, 5 a kink nearby, 6 single precision. Faults of the same kind (1, 2 and 3) count as one: a part of the slope is plainly wrong.",
       start: { label: "Next gradient", patch: (round) => ({ blind: true, secret: ["kink", "tiny", "mean", "single", "none"][(round - 1) % 5], size: 1e-3, draw: 1 + (round % 4) }) },
-      input: "fault", button: "Hand in",
+      input: "fault, first gradient", button: "Hand in", right: 5, wrong: 4,
       check: ({ answer, settings }) => {
         if (!settings.blind) return { passed: false, say: "Press Next gradient first." };
         const k = FAULTS.findIndex(([name]) => name === settings.secret), group = (i) => (i >= 1 && i <= 3 ? 1 : i), passed = group(Math.round(answer)) === group(k);

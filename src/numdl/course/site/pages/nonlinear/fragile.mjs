@@ -1,5 +1,5 @@
 // 2.15: how little changes the answer?
-import { linspace, random, range } from "../../lib/numerics.mjs";
+import { argmin, linspace, random, range } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // Class by the sign of s(u) = u2 - B(u1), B(t) = bend (tanh(3t + 2) - tanh(3t - 2) - 1): a network of two tanh units.
@@ -156,7 +156,7 @@ print(score(x), abs(score(x)) / np.linalg.norm(gradient(x)), best, np.linalg.nor
   codeNote: "It prints the score, the linear formula, the true distance, and how far the sum of minimal steps has led.",
   prints: (n, s) => [n.s, n.linear, n.best.distance, search("minimal", s.bend, [s.x, s.y]).end],
   exercises: [
-    { ask: "Which of the 24 data is the most fragile? Move your point onto it (within 0.1) and check; any within 10 % of the smallest distance will do.", button: "Check my point",
+    { ask: "Which of the 24 data is the most fragile? Move your point onto it (within 0.1) and check; any within 10 % of the smallest distance will do.", button: "Check my point", rightly: (s) => { const all = compute(s).fragile, [x, y] = POINTS[argmin(all)]; return { x, y }; },
       check: ({ settings, numbers }) => { const near = POINTS.map((p, i) => [Math.hypot(p[0] - settings.x, p[1] - settings.y), i]).sort((a, b) => a[0] - b[0])[0], least = Math.min(...numbers.fragile), own = numbers.fragile[near[1]]; const passed = near[0] <= 0.1 && own <= 1.1 * least; return { passed, say: passed ? `Passed: it is ${say(own)} from another class.` : near[0] > 0.1 ? "There is no datum within 0.1 of your point." : `This one is ${say(own)} away; there is one at ${say(least)}.` }; } },
     { ask: "A linear score $s(u) = 3u_1 - 4u_2 + 2$. How far is the point $(2, 1)$ from the other class?", input: "distance", right: 0.8, wrong: 4,
       check: ({ answer }) => ({ passed: Math.abs(answer - 0.8) < 1e-6, say: Math.abs(answer - 0.8) < 1e-6 ? "Passed: $|s|/|w| = 4/5$." : answer === 4 ? "That is the score. Divide by the norm of the weights." : "$s = 4$ and $|w| = 5$." }) },

@@ -150,12 +150,13 @@ print(64 * gcv(whole).alpha, 64 * gcv(whole, guard=1.4).alpha)
       ask: "Beat GCV. Five draws, the truth hidden: for each, choose $\\alpha$ with the slider or a click, by whatever you see, and hand it in. It passes if the geometric mean of your errors, each over the best one of its draw, is below that of GCV.",
       start: { label: "Begin", patch: (round, memory) => { memory.yours = []; memory.theirs = []; memory.round = round; return { noise: 1e-3, draw: 11, blind: true, reveal: false, tried: [], alpha: 1e-9 }; } },
       button: "Hand in this α",
+      rightly: (s) => { const n = compute(s); return { alpha: ALPHAS[n.best] }; },
       check: ({ settings, numbers, memory }) => {
         if (!settings.blind || !memory.yours) return { passed: false, say: "Press Begin first." };
         memory.yours.push(numbers.now.error / numbers.errors[numbers.best]);
         memory.theirs.push(numbers.ratio.gcv);
         const k = memory.yours.length, mean = (a) => Math.exp(a.reduce((s, x) => s + Math.log(x), 0) / a.length);
-        if (k < 5) return { passed: true, say: `Draw ${k} of 5: taken. Here is the next.`, patch: { draw: settings.draw + 1, tried: [], alpha: 1e-9, reveal: false } };
+        if (k < 5) return { passed: true, more: true, say: `Draw ${k} of 5: taken. Here is the next.`, patch: { draw: settings.draw + 1, tried: [], alpha: 1e-9, reveal: false } };
         const passed = mean(memory.yours) < mean(memory.theirs);
         return { passed, patch: { blind: false, reveal: true }, say: `Your errors are ${say(mean(memory.yours))} times the best, those of GCV ${say(mean(memory.theirs))} times. ${passed ? "Passed: draws 13 to 15 are among those where GCV is lost, and you saw it." : "Look at the answer itself: an α that leaves wiggles is too small."}` };
       },

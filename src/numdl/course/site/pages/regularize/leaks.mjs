@@ -173,7 +173,7 @@ print(errors[0], (1 + b**2 + delta @ delta) / (1 + ${signal ? "5 * 0.36" : "0"})
   prints: (n, s) => { const one = study(1, Number(s.folds), s.signal ? 0.6 : 0, "features"); return [one.leaky[s.size], one.fair[s.size], one.honest[s.size]]; },
   exercises: [
     { ask: "Pure noise again, and a reported error far below 1. One step leaks. Change it, so that what is reported is back at chance or worse, and hand in.",
-      start: { label: "Begin", patch: () => ({ signal: false, leak: "features", folds: "10", size: 5 }) }, button: "Hand in",
+      start: { label: "Begin", patch: () => ({ signal: false, leak: "features", folds: "10", size: 5 }) }, button: "Hand in", rightly: () => ({ leak: "units" }),
       check: ({ settings, numbers }) => { const passed = !settings.signal && numbers.leaky >= 0.95 && numbers.m >= 5; return { passed, say: passed ? `Passed: it reports ${say(numbers.leaky)}, and the truth is ${say(numbers.truth)}. The choice of features has to happen inside the folds.` : settings.signal ? "Take the noise, not the signal." : numbers.m < 5 ? "Keep at least 5 features." : `It still reports ${say(numbers.leaky)}.` }; } },
     { ask: "A least-squares fit has the residual 0.4 at a row whose diagonal entry of the hat matrix is 0.2. How large would the error at this row be if the fit had not seen it?", input: "error", right: 0.5, wrong: 0.4,
       check: ({ answer }) => ({ passed: Math.abs(answer - 0.5) < 0.005, say: Math.abs(answer - 0.5) < 0.005 ? "Passed: $0.4/(1-0.2)$. The row pulled the fit towards itself by a fifth." : "$r_i/(1-h_{ii})$." }) },

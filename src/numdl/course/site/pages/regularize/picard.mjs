@@ -133,6 +133,7 @@ print(error, residual)
       ask: "Take new data; noise between 0.1 % and 3 %, unknown, and the truth is hidden. Place the cut by looking at the coefficients alone, then hand it in. It passes if your error is within 1.2 of the best cut's.",
       start: { label: "New data", patch: (round) => ({ noise: [3e-3, 1e-2, 1e-3, 3e-2][(round - 1) % 4], seed: 100 + round, blind: true, cut: 64, filter: "truncate" }) },
       button: "Hand in my cut",
+      rightly: (s) => ({ cut: compute(s).best }),
       check: ({ settings, numbers }) => {
         if (!settings.blind) return { passed: false, say: "Take new data first: with the truth in sight this is no exercise." };
         const ratio = numbers.error / numbers.bestError, passed = ratio <= 1.2;
@@ -141,7 +142,7 @@ print(error, residual)
     },
     {
       ask: "How many directions would the best cut keep if the noise were 100 times smaller, $10^{-5}$ instead of $10^{-3}$? Answer before you look: the noise level falls by two decades; where does it meet the orange dots then?",
-      input: "directions",
+      input: "directions", right: 51, wrong: 35,
       check: ({ answer, settings }) => {
         const { best, errors } = compute({ noise: 1e-5, cut: 1, filter: "truncate", seed: settings.seed }), k = Math.round(answer);
         const passed = k >= 1 && k <= N && errors[k - 1] <= 1.2 * errors[best - 1];

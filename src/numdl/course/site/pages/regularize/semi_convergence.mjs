@@ -170,7 +170,7 @@ print(np.linalg.norm(y - x) / np.linalg.norm(x), np.linalg.norm(A @ y - c) / (24
   prints: (n, s) => { const k = s.method === "descent" ? n.k : Math.min(n.k, 12); return [n.errors[k - 1], n.residuals[k - 1] / n.level]; },
   exercises: [
     { ask: "New data, and the truth is hidden. Stop CGLS by the residual and the look of the answer alone, and hand in. It passes if your error is at most 1.3 of the best iterate's.",
-      start: { label: "New data", patch: (round) => ({ blind: true, method: "cgls", draw: 50 + round, noise: [0.05, 0.01, 0.125, 0.025][(round - 1) % 4], step: 0 }) }, button: "Hand in",
+      start: { label: "New data", patch: (round) => ({ blind: true, method: "cgls", draw: 50 + round, noise: [0.05, 0.01, 0.125, 0.025][(round - 1) % 4], step: 0 }) }, button: "Hand in", rightly: (s) => ({ step: argmin(STEPS.map((_, step) => compute({ ...s, step }).error)) }),
       check: ({ settings, numbers }) => {
         if (!settings.blind) return { passed: false, say: "Take new data first." };
         const ratio = numbers.error / numbers.least, passed = ratio <= 1.3;
