@@ -114,7 +114,7 @@ def test_the_gallery_shows_all_experiments_and_examples(laid_out, tmp_path):
     assert list(gallery.registry()) == list(REGISTRY)
     text = (laid_out / "gallery" / "experiments.md").read_text()
     assert all(
-        re.search(rf"^numdl experiment run {name}( --set \w+=[\d.]+)*$", text, re.MULTILINE) for name in REGISTRY
+        re.search(rf"^numdl experiment run {name}( --set \w+=[-\d.e]+)*$", text, re.MULTILINE) for name in REGISTRY
     )
     assert "numdl experiment run bias-variance --set noise=0.3 --set points=30\n" in text
     text = (laid_out / "gallery" / "examples.md").read_text()
