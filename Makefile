@@ -54,7 +54,7 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . --group docs
 	touch $@
 
-# The first time it runs the small version of every experiment, and every example, for their pictures: some minutes.
+# It runs the small version of each experiment, and each example, whose picture is missing or older: at first some minutes.
 docs: $(VENV)/.docs
 	$(BIN)/python -m docs.make --pictures
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.make import api, gallery, measured, reference
+from docs.make import api, gallery, measured, reference, runs
 
 ROOT = Path(__file__).parents[2]
 KATEX = ROOT / "src" / "numdl" / "course" / "site" / "katex"
@@ -106,11 +106,13 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.make", description=__doc__)
     parser.add_argument("--builder", choices=(*BUILDERS, "none"), default="zensical")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder of the website and what it is made of")
-    parser.add_argument("--pictures", action="store_true", help="run the experiments and examples that have none yet")
+    parser.add_argument(
+        "--pictures", action="store_true", help="run the experiments and examples that have none yet, or an older one"
+    )
     wanted = parser.parse_args(words)
     pictures = ROOT / "build" / "pictures"
     if wanted.pictures:
-        gallery.run_missing(pictures)
+        runs.run(gallery.jobs(), pictures, lambda line: print(line, flush=True))
     settings = lay_out(wanted.out.resolve(), pictures)
     if wanted.builder != "none":
         print(f"Documentation  {build(settings, wanted.builder) / 'index.html'}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from docs.make import runs
 
 ROOT = Path(__file__).parents[2]
 COURSE = ROOT / "src" / "numdl" / "course"
@@ -39,32 +39,12 @@ def examples() -> list[Path]:
     return sorted((ROOT / "examples").glob("*.py"))
 
 
-def run_missing(folder: Path) -> None:
-    """Run the small version of every experiment, and every example, that has left nothing in the folder yet.
-
-    Args:
-        folder: for pictures, numbers and printed lines; made if it does not exist.
-
-    Raises:
-        SystemExit: one of them fails.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in registry():
-        if not (folder / f"{name}.png").is_file():
-            _run([sys.executable, "-m", "numdl", "experiment", "run", name, "--quick", "--out", str(folder)], name)
-    for path in examples():
-        if not (folder / f"{path.stem}.txt").is_file():
-            print(f"docs: example {path.name}", flush=True)
-            (folder / f"{path.stem}.txt").write_text(_run([sys.executable, str(path)], path.name), encoding="utf-8")
-
-
-def _run(call: list[str], name: str) -> str:
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(
-            f"docs: {name} failed with exit code {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    return done.stdout
+def jobs() -> list[runs.Job]:
+    """What leaves the pictures and printed lines that the pages show."""
+    return [
+        *(runs.Job(name, path, f"{name}.png") for name, path in registry().items()),
+        *(runs.Job(path.name, path, f"{path.stem}.txt") for path in examples()),
+    ]
 
 
 def pages(folder: Path, pictures: Path) -> dict[str, str]:
@@ -72,7 +52,7 @@ def pages(folder: Path, pictures: Path) -> dict[str, str]:
 
     Args:
         folder: where pages are laid out; pictures go to ``assets/pictures``.
-        pictures: what ``run_missing`` wrote; a part that is missing is left out.
+        pictures: what ``runs.run`` wrote; a part that is missing is left out.
 
     Returns:
         Name of the file to Markdown.

@@ -49,7 +49,7 @@ def test_list_is_by_lecture_with_minutes_and_imports_no_experiment(numdl):
     assert set(course.MINUTES) <= set(titles)
     code = "import sys; from numdl.cli import main; main(['experiment', 'list']); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    heavy = {"numpy", "jax", "matplotlib", "numdl.course.linear.inpainting"}
+    heavy = {"typer", "rich", "numpy", "jax", "matplotlib", "numdl.course.linear.inpainting"}
     assert heavy.isdisjoint(loaded.splitlines()[-1].split())
 
 

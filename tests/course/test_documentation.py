@@ -3,6 +3,7 @@
 import functools
 import http.server
 import importlib.util
+import os
 import re
 import sys
 import threading
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # docs and benchmarks are no part of the package
 
 from docs.make import __main__ as make  # noqa: E402
-from docs.make import api, gallery, measured  # noqa: E402
+from docs.make import api, gallery, measured, runs  # noqa: E402
 
 WORDS = ("vector field", "GCV", "trainbr")
 
@@ -113,7 +114,7 @@ def test_the_gallery_shows_all_experiments_and_examples(laid_out, tmp_path):
     assert list(gallery.registry()) == list(REGISTRY)
     text = (laid_out / "gallery" / "experiments.md").read_text()
     assert all(
-        re.search(rf"^numdl experiment run {name}( --set \w+=[\d.]+)*$", text, re.MULTILINE) for name in REGISTRY
+        re.search(rf"^numdl experiment run {name}( --set \w+=[-\d.e]+)*$", text, re.MULTILINE) for name in REGISTRY
     )
     assert "numdl experiment run bias-variance --set noise=0.3 --set points=30\n" in text
     text = (laid_out / "gallery" / "examples.md").read_text()
@@ -125,6 +126,28 @@ def test_the_gallery_shows_all_experiments_and_examples(laid_out, tmp_path):
     text = gallery.pages(tmp_path / "docs", tmp_path)["gallery/experiments.md"]
     assert "](../assets/pictures/peaks.png)" in text and "    - It errs: **0.1**" in text
     assert (tmp_path / "docs/assets/pictures/peaks.png").read_bytes() == b"picture"
+
+
+def test_pictures_that_are_newer_than_their_file_are_kept(tmp_path):
+    codes = {"one": "print('made')", "two": "raise ValueError('no data')", "three": "raise SystemExit('never run')"}
+    jobs, out, told = [], tmp_path / "out", []
+    out.mkdir()
+    for name, code in codes.items():
+        (tmp_path / f"{name}.py").write_text(code)
+        jobs.append(runs.Job(f"{name}.py", tmp_path / f"{name}.py", f"{name}.txt"))
+    (out / "one.txt").write_text("of an earlier code")
+    os.utime(out / "one.txt", (1, 1))
+    (out / "three.txt").write_text("kept")
+    with pytest.raises(
+        SystemExit, match=r"two\.py failed: ValueError: no data(.|\n)*1 of 2 failed; the others are kept"
+    ):
+        runs.run(jobs, out, told.append)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"one.txt": "made\n", "three.txt": "kept"}
+    assert told[0].startswith("docs: 2 of 3") and len(told) == 3 and any("one.py, " in line for line in told)
+    runs.run(jobs[:1], out, told.append)
+    assert len(told) == 3
+    everything = gallery.jobs()
+    assert len({job.made for job in everything}) == len(everything) == len(gallery.registry()) + len(gallery.examples())
 
 
 def test_a_builder_that_is_not_installed_is_named(laid_out):

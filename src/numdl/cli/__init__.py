@@ -27,6 +27,11 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if args is None else args)
     try:
+        if args == ["experiment", "list"]:  # most of its time would be that of reading options, and it has none
+            from numdl.cli.course import print_names
+
+            print_names()
+            return DONE
         from numdl.cli.app import app  # takes a moment, in which Ctrl-C may come
 
         app(args=args, prog_name="numdl")  # always leaves by SystemExit

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from numdl import course
 from numdl.cli.errors import DONE, MISTAKE, UserError, blame_input
-from numdl.contracts.compilation_cache import compilation_cache
 
 
 def run_demonstration(names: Sequence[str], out: Path) -> None:
@@ -24,6 +23,8 @@ def run_demonstration(names: Sequence[str], out: Path) -> None:
         UserError: a name is unknown, or the folder cannot be written.
     """
     from rich.console import Console
+
+    from numdl.contracts.compilation_cache import compilation_cache
 
     compilation_cache()
     from numdl.course.demo.run import run_demo
@@ -84,6 +85,7 @@ def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Seque
     Raises:
         UserError: the name or a setting is unknown, or the folder cannot be written.
     """
+    from numdl.contracts.compilation_cache import compilation_cache
     from numdl.course.catalogue import suggestion
 
     if name not in course.REGISTRY:

@@ -155,13 +155,14 @@ def plain(value: Any) -> Any:
 
 def _draw(name: str, title: str, outcome: Outcome, paths: list[Path]) -> None:
     import matplotlib as mpl
+    from cycler import cycler
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from numdl.plots.canvas import STYLE
+    from numdl.plots.canvas import CYCLE, STYLE
 
     # The same file for the same numbers: no date, no random identifiers.
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=CYCLE), "svg.hashsalt": name}):
         figure = Figure(figsize=SIZE, layout="constrained")
         FigureCanvasAgg(figure)
         outcome.draw(figure)

@@ -40,12 +40,13 @@ class Trained(NamedTuple):
         return scores(self.problem, self.result.p, self.result.aux, x)
 
 
-def peaks_surface(n: int, seed: int) -> tuple[Arrays, Arrays, Scaler, Scaler]:
+def peaks_surface(n: int, seed: int, noise: float = 0.0) -> tuple[Arrays, Arrays, Scaler, Scaler]:
     """Points of the peaks surface, standardised by those that are trained on, and 1000 more to watch.
 
     Args:
         n: points to train on.
         seed: of the points.
+        noise: standard deviation of that in the targets to train on, over theirs.
 
     Returns:
         Training and held-out samples and targets, and the scalings of inputs and targets.
@@ -53,7 +54,8 @@ def peaks_surface(n: int, seed: int) -> tuple[Arrays, Arrays, Scaler, Scaler]:
     data = TOYS["peaks-regression"](n + 1000, seed)
     inputs, target = Scaler.fit(data.x[:n]), Scaler.fit(data.c[:n])
     x, c = inputs.transform(data.x), target.transform(data.c)
-    return (x[:n], c[:n]), (x[n:], c[n:]), inputs, target
+    given = c[:n] + noise * np.random.default_rng(seed + 1).standard_normal((n, 1))
+    return (x[:n], given), (x[n:], c[n:]), inputs, target
 
 
 def train(

@@ -19,21 +19,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "All layers at once: cycles do not grow with depth, and the bias of few cycles can be held"
-WIDTH, T, SAMPLES, RATE, SHARE = 8, 6.0, 200, 0.01, 0.02
+WIDTH, SAMPLES, RATE = 8, 200, 0.01
+PARAMETERS = {
+    "T": Parameter(6.0, 0.5, 20.0, "time at which the flow ends"),
+    "share": Parameter(0.02, 1e-3, 0.5, "bias of the gradient that is accepted, over its norm"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    T: float = PARAMETERS["T"].default,
+    share: float = PARAMETERS["share"].default,
+) -> Outcome:
     """Convergence for several depths, and training by one cycle, by a controlled number, and serially.
 
     Args:
         quick: small depths and few steps.
         random_state: seed of data and weights.
+        T: time at which the flow ends.
+        share: bias of the gradient that is accepted, over its norm.
 
     Returns:
         Residuals, bias, losses, claims and figure.
@@ -42,8 +54,8 @@ def run(quick: bool, random_state: int) -> Outcome:
 
     depths = (32, 128) if quick else (64, 256, 1024, 4096)
     with jax.enable_x64(True):
-        found = {depth: convergence(depth, random_state) for depth in depths}
-        trained = training(8 if quick else 64, 60 if quick else 300, random_state)
+        found = {depth: convergence(depth, random_state, T) for depth in depths}
+        trained = training(8 if quick else 64, 60 if quick else 300, random_state, T, share)
     apart = {name: abs(way["own"] - way["serial"]) / way["serial"] for name, way in trained.items()}
     cycles = {depth: len(one["residuals"]) for depth, one in found.items()}
     numbers = {
@@ -66,12 +78,13 @@ def run(quick: bool, random_state: int) -> Outcome:
     return Outcome(numbers, claims, partial(_draw, found, trained))
 
 
-def convergence(depth: int, seed: int) -> dict[str, Any]:
+def convergence(depth: int, seed: int, T: float) -> dict[str, Any]:
     """Residuals of the cycles for weights that vary smoothly in time, and gaps to the serial march.
 
     Args:
         depth: number of steps.
         seed: of weights and samples.
+        T: time at which the flow ends.
 
     Returns:
         ``residuals`` and the relative gaps ``value`` and ``gradient``.
@@ -103,13 +116,15 @@ def convergence(depth: int, seed: int) -> dict[str, Any]:
     }
 
 
-def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
+def training(depth: int, steps: int, seed: int, T: float, share: float) -> dict[str, dict[str, Any]]:
     """Adam on peaks with gradients of one cycle, of a controlled number of cycles, and of the serial march.
 
     Args:
         depth: number of Euler steps.
         steps: of Adam.
         seed: of data and weights.
+        T: time at which the flow ends.
+        share: bias of the gradient that is accepted, over its norm.
 
     Returns:
         For each way: ``losses`` as it sees them, its ``own`` value and the ``serial`` one at the end, and the
@@ -138,7 +153,7 @@ def training(depth: int, steps: int, seed: int) -> dict[str, dict[str, Any]]:
         name: jax.jit(jax.value_and_grad(lambda p, x, c, march=march: objective(p, march, x, c)))
         for name, march in (("serial", "stored"), ("one cycle", dataclasses.replace(coarse, cycles=1)))
     }
-    control, method = BiasControl(objective, coarse, SHARE), optax.adam(RATE)
+    control, method = BiasControl(objective, coarse, share), optax.adam(RATE)
     update = jax.jit(lambda g, state, p: moved(method, p, g, state, jnp.ones(())))
 
     def follow(name: str) -> dict[str, Any]:

@@ -19,23 +19,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Maximum principle: each layer for itself goes too far, held back it trains; Gauss-Newton leads"
-WIDTH, DEPTH, T, ALPHA = 5, 20, 5.0, 1e-6
+WIDTH, DEPTH, ALPHA = 5, 20, 1e-6
 RATES = (3e-3, 1e-2, 3e-2)
+PARAMETERS = {
+    "T": Parameter(5.0, 0.5, 10.0, "time at which the flow ends"),
+    "inner": Parameter(5, 1, 20, "steps of L-BFGS by which a layer minimises its Hamiltonian"),
+}
 EMSA, BASIC, ADAM, NEWTON, VARPRO = "E-MSA", "basic MSA", "Adam", "Gauss-Newton", "VarPro Gauss-Newton"
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    T: float = PARAMETERS["T"].default,
+    inner: float = PARAMETERS["inner"].default,
+) -> Outcome:
     """All methods from the same weights, for the same number of passes over the samples.
 
     Args:
         quick: fewer samples and passes, one rate of Adam.
         random_state: seed of the weights.
+        T: time at which the flow ends.
+        inner: steps by which a layer minimises its Hamiltonian.
 
     Returns:
         Curves, claims and figure.
@@ -43,7 +55,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _train(40 if quick else 200, 400 if quick else 4000, RATES[1:2] if quick else RATES, random_state)
+        posed = problems(40 if quick else 200, random_state, T)
+        return _train(posed, 400 if quick else 4000, RATES[1:2] if quick else RATES, int(inner))
 
 
 def total(u: Any) -> Any:
@@ -51,12 +64,13 @@ def total(u: Any) -> Any:
     return u.sum(keepdims=True)
 
 
-def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
+def problems(n: int, random_state: int, T: float = PARAMETERS["T"].default) -> tuple[Any, Any, Any]:
     """The sine as a control problem, the same with a free head, and random weights.
 
     Args:
         n: number of samples, evenly spaced in [-pi, pi].
         random_state: seed of the weights.
+        T: time at which the flow ends.
 
     Returns:
         ``ControlProblem``, ``VarPro`` and the weights of the layers.
@@ -81,17 +95,17 @@ def problems(n: int, random_state: int) -> tuple[Any, Any, Any]:
     return fixed, free, theta["flow"]
 
 
-def _train(n: int, work: int, rates: tuple[float, ...], random_state: int) -> Outcome:
+def _train(posed: tuple[Any, Any, Any], work: int, rates: tuple[float, ...], inner: int) -> Outcome:
     import optax
 
     from numdl.control import SuccessiveApproximations
     from numdl.optimize import Entry, NewtonCG, Optax, compare
 
-    fixed, free, theta = problems(n, random_state)
+    fixed, free, theta = posed
     newton = NewtonCG(max_products=20)
     methods: dict[str, Any] = {
-        EMSA: SuccessiveApproximations(inner_steps=5),
-        BASIC: SuccessiveApproximations(inner_steps=5, augmented=False),
+        EMSA: SuccessiveApproximations(inner_steps=inner),
+        BASIC: SuccessiveApproximations(inner_steps=inner, augmented=False),
         NEWTON: newton,
         VARPRO: Entry(newton, problem=free, p={"flow": theta}, aux=free.first_head({"flow": theta})),
     }
@@ -103,7 +117,7 @@ def _train(n: int, work: int, rates: tuple[float, ...], random_state: int) -> Ou
     start = float(fixed.held_out(theta, None))
     reached = {name: float(np.min(curve.training)) for name, curve in curves.items()}
     numbers = {
-        "samples": n,
+        "samples": len(fixed.c),
         "work": work,
         "misfit_at_the_start": start,
         "misfit_of_zero": zero,

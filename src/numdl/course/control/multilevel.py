@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least
+from numdl.course.outcome import Outcome, Parameter, at_least
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from numdl.optimize import Progress, Refinement
 
 TITLE = "Multilevel training: shallow networks teach a deep one, refined when they have no more to teach"
-ALPHA = 1e-8
 LEVELS = 3
+PARAMETERS = {
+    "alpha": Parameter(1e-8, 1e-12, 1e-2, "penalty on the weights, in units of the mean misfit"),
+    "noise": Parameter(0.0, 0.0, 1.0, "standard deviation of the noise in the targets, over theirs"),
+}
 
 
 class Size(NamedTuple):
@@ -48,12 +51,20 @@ FULL = Size(n=2000, width=8, depth=16, iterations=40, starts=5, saved=42.0)
 QUICK = Size(n=300, width=8, depth=8, iterations=30, starts=3, saved=10.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    alpha: float = PARAMETERS["alpha"].default,
+    noise: float = PARAMETERS["noise"].default,
+) -> Outcome:
     """Train at full depth and over levels.
 
     Args:
         quick: a smaller network, fewer points and iterations.
         random_state: seed of points and weights.
+        alpha: penalty on the weights, in units of the mean misfit.
+        noise: standard deviation of that in the targets, over theirs.
 
     Returns:
         Work, claims and figure.
@@ -61,7 +72,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _both(QUICK if quick else FULL, random_state)
+        return _both(QUICK if quick else FULL, random_state, alpha, noise)
 
 
 def train(
@@ -144,16 +155,16 @@ def spent(history: Mapping[str, np.ndarray], target: float, column: str = "work"
     return float(history[column][max(reached[0] - 1, 0)]) if len(reached) else np.inf
 
 
-def _both(size: Size, random_state: int) -> Outcome:
+def _both(size: Size, random_state: int, alpha: float, noise: float) -> Outcome:
     from numdl.course.training import peaks_surface
     from numdl.models import ResNet
 
-    (x, c), *_ = peaks_surface(size.n, random_state)
+    (x, c), *_ = peaks_surface(size.n, random_state, noise)
     net = ResNet(2, size.width, size.depth, dynamics="antisymmetric")
     depths = [size.depth // 2 ** (LEVELS - 1 - level) for level in range(LEVELS)]
     rows, histories = [], []
     for seed in range(random_state, random_state + size.starts):
-        how: dict[str, Any] = {"alpha": ALPHA, "seed": seed}
+        how: dict[str, Any] = {"alpha": alpha, "seed": seed}
         single = train(net, "least_squares", x, c, iterations=size.iterations, **how).history
         several = train(net, "least_squares", x, c, iterations=2 * size.iterations, levels=LEVELS, **how).history
         target = float(single["objective"][-1])
@@ -185,23 +196,27 @@ def _draw(
     single: Mapping[str, Any], several: Mapping[str, Any], depths: list[int], target: float, figure: Figure
 ) -> None:
     """Objective over work on the left; what the rule compares on the right."""
-    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
 
     left, right = figure.subplots(1, 2)
-    left.semilogy(_before(single["work"]), single["objective"], color=GREY, label=f"{depths[-1]} steps from the start")
+    left.plot(_before(single["work"]), single["objective"], color=GREY, label=f"{depths[-1]} steps from the start")
     level, cost = np.asarray(several["level"]), _before(several["work"])
     colors = (ORANGE, GREEN, BLUE)
     for i, (depth, color) in enumerate(zip(depths, colors, strict=True)):
         on = level == i
-        left.semilogy(cost[on], several["objective"][on], color=color, marker=".", label=f"{depth} steps")
+        left.plot(cost[on], several["objective"][on], color=color, marker=".", label=f"{depth} steps")
     left.axhline(target, color=GREY, linestyle="--", linewidth=1)
+    logarithmic(left, np.concatenate([single["objective"], several["objective"]]))
     left.set(xlabel=f"passes through {depths[-1]} steps", ylabel="objective", title="Objective of each level")
     left.legend()
     error, gained = (np.asarray(several[name]) for name in ("discretisation_error", "progress"))
     looked = np.flatnonzero(np.isfinite(error))
-    right.semilogy(looked + 1, error[looked], color=BLUE, marker="o", label="discretisation error")
-    right.semilogy(looked + 1, gained[looked], color=ORANGE, marker="o", label="progress since the last look")
+    right.plot(looked + 1, error[looked], color=PURPLE, marker="o", label="discretisation error")
+    right.plot(looked + 1, gained[looked], color="black", marker="s", label="progress since the last look")
+    logarithmic(right, np.concatenate([error[looked], gained[looked]]))
     for k in np.flatnonzero(np.diff(level)):
         right.axvline(k + 1, color=GREY, linestyle="--", linewidth=1)
-    right.set(xlabel="iteration", title="Refined when the error exceeds the progress")
+    right.set(
+        xlabel="iteration", ylabel="relative to the objective", title="Refined when the error exceeds the progress"
+    )
     right.legend()

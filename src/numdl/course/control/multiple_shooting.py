@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,6 +36,10 @@ SHOOTING, PLAIN, PRICED, ONCE, SINGLE = (
     "single shooting",
 )
 ALL = (SHOOTING, PLAIN, PRICED, ONCE, SINGLE)
+PARAMETERS = {
+    "effort": Parameter(0.2, 0.05, 1.0, "root c of the price of the control, which is c^2 / 2"),
+    "friction": Parameter(0.1, 0.0, 1.0, "what slows the pendulum down, times its rate"),
+}
 FLOOR = 1e-16
 """What is smaller is drawn here."""
 SHOWN = (0, 1, 2, 4)
@@ -67,16 +71,16 @@ def cubic(t: Any, u: Any, theta: Any) -> Any:
     return u**3 + theta
 
 
-def pendulum(t: Any, u: Any, theta: Any) -> Any:
+def pendulum(friction: float, t: Any, u: Any, theta: Any) -> Any:
     """Angle from upright, and its rate."""
     import jax.numpy as jnp
 
-    return jnp.stack([u[1], 4 * jnp.sin(u[0]) - 0.1 * u[1] + theta[0]])
+    return jnp.stack([u[1], 4 * jnp.sin(u[0]) - friction * u[1] + theta[0]])
 
 
-def effort(t: Any, u: Any, theta: Any) -> Any:
+def running(effort: float, t: Any, u: Any, theta: Any) -> Any:
     """Residual of the running cost."""
-    return 0.2 * theta
+    return effort * theta
 
 
 def weighted(u: Any) -> Any:
@@ -84,7 +88,7 @@ def weighted(u: Any) -> Any:
     return 10 * u
 
 
-def steered(f: Any, nt: int, T: float, start: Any) -> tuple[Any, Any, Any]:
+def steered(f: Any, nt: int, T: float, start: Any, effort: float) -> tuple[Any, Any, Any]:
     """A flow to be brought to rest at 0, no control, and the straight path.
 
     Args:
@@ -92,6 +96,7 @@ def steered(f: Any, nt: int, T: float, start: Any) -> tuple[Any, Any, Any]:
         nt: number of steps.
         T: time to do so.
         start: first state, (m,).
+        effort: root of the price of the control.
 
     Returns:
         ``ControlProblem``, controls (nt, 1), states (nt + 1, 1, m).
@@ -104,7 +109,15 @@ def steered(f: Any, nt: int, T: float, start: Any) -> tuple[Any, Any, Any]:
 
     u0 = jnp.asarray(start)[None]
     problem = ControlProblem(
-        get_scheme("heun"), f, PiecewiseConstant(nt), u0, jnp.asarray(T / nt), 0 * u0, LEAST_SQUARES, weighted, effort
+        get_scheme("heun"),
+        f,
+        PiecewiseConstant(nt),
+        u0,
+        jnp.asarray(T / nt),
+        0 * u0,
+        LEAST_SQUARES,
+        weighted,
+        partial(running, effort),
     )
     return problem, jnp.zeros((nt, 1)), jnp.linspace(u0, 0 * u0, nt + 1)
 
@@ -144,12 +157,20 @@ def followed(problem: Any, method: Any, v: Any, states: Any = None, *, steps: in
     )
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    effort: float = PARAMETERS["effort"].default,
+    friction: float = PARAMETERS["friction"].default,
+) -> Outcome:
     """The flow that explodes, then the pendulum by three or five methods.
 
     Args:
         quick: coarser steps and fewer methods, which each take seconds to compile.
         random_state: not used, nothing is random.
+        effort: root of the price of the control.
+        friction: what slows the pendulum down, times its rate.
 
     Returns:
         Runs, claims and figure.
@@ -157,22 +178,22 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _steer(60, (SHOOTING, PRICED, SINGLE)) if quick else _steer(240, ALL)
+        return _steer(*((60, (SHOOTING, PRICED, SINGLE)) if quick else (240, ALL)), effort, friction)
 
 
-def _steer(nt: int, names: tuple[str, ...]) -> Outcome:
+def _steer(nt: int, names: tuple[str, ...], effort: float, friction: float) -> Outcome:
     import jax.numpy as jnp
 
     from numdl.control import AugmentedLagrangian, MultipleShooting, OneShot
     from numdl.optimize import NewtonCG
 
-    problem, rest, line = steered(cubic, nt, 2.0, [1.5])
+    problem, rest, line = steered(cubic, nt, 2.0, [1.5], effort)
     exploding = float(problem.value(rest)[0])
     tamed = followed(problem, MultipleShooting(), rest, line)
     along = nt / 2.0 * jnp.diff(line, axis=0)[:, 0] - line[:-1, 0] ** 3
     fitted = float(problem.value(along)[0])
 
-    problem, rest, line = steered(pendulum, nt, 6.0, [np.pi, 0.0])
+    problem, rest, line = steered(partial(pendulum, friction), nt, 6.0, [np.pi, 0.0], effort)
     methods = {
         SHOOTING: MultipleShooting(),
         PLAIN: MultipleShooting(exact=False),

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
 from numdl.course.nonlinear.swiss_roll import Size
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 from numdl.regularize import GroupPenalty, TimeSmoothness
 
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 TITLE = "Training plans paths: least energy draws them straight, and in the plane none leaves a circle"
 DEPTH, UNITS, SHARP = 12, 8, 8.0
-PENALTIES = {"weights": (1e-4, 0.0, 0.0), "weights in time": (1e-5, 1e-3, 0.0), "energy": (1e-5, 1e-5, 5e-2)}
-"""What is mainly penalised, and how much: weights, their derivative in time, kinetic energy."""
+PENALTIES = {"weights": (1e-4, 0.0, 0.0), "weights in time": (1e-5, 1e-3, 0.0), "energy": (1e-5, 1e-5, 1.0)}
+"""What is mainly penalised, and how much: weights, their derivative in time, kinetic energy, times what may be set."""
+PARAMETERS = {"energy": Parameter(5e-2, 1e-3, 1.0, "price of kinetic energy in the third way to plan")}
 RADII = {"outer": 1.0, "inner": 0.5}
 SHOWN = 24  # paths that are drawn
 
@@ -97,18 +98,19 @@ class Planned(NamedTuple):
         }
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, energy: float = PARAMETERS["energy"].default) -> Outcome:
     """Plan paths for two moons under three penalties, then for two circles in the plane and in space.
 
     Args:
         quick: fewer samples and iterations.
         random_state: seed of samples and weights.
+        energy: price of kinetic energy.
 
     Returns:
         Lengths, energies, claims and figure.
     """
     with jax.enable_x64(True):
-        return _plan(QUICK if quick else FULL, random_state)
+        return _plan(QUICK if quick else FULL, random_state, energy)
 
 
 def velocity(t: Any, u: Float[Array, " q"], theta: dict[str, Array]) -> Float[Array, " q"]:
@@ -133,7 +135,7 @@ def transport(x: np.ndarray, c: np.ndarray, m: int, strengths: tuple[float, floa
         x: samples, (n, 2).
         c: classes 0 and 1, (n, 1).
         m: dimension, at least 2; x is padded with zeros.
-        strengths: as in ``PENALTIES``.
+        strengths: of weights, their derivative in time, and kinetic energy.
 
     Returns:
         The problem.
@@ -152,8 +154,10 @@ def transport(x: np.ndarray, c: np.ndarray, m: int, strengths: tuple[float, floa
     )
 
 
-def planned(training: Samples, held_out: Samples, m: int, name: str, size: Size, seed: tuple[int, int]) -> Planned:
-    """Train in m dimensions under a penalty of ``PENALTIES``, from random weights."""
+def planned(
+    training: Samples, held_out: Samples, m: int, strengths: tuple[float, float, float], size: Size, seed: tuple
+) -> Planned:
+    """Train in m dimensions under penalties, from random weights."""
     from numdl.optimize import NewtonCG, minimize
 
     rng = np.random.default_rng(seed)
@@ -162,7 +166,7 @@ def planned(training: Samples, held_out: Samples, m: int, name: str, size: Size,
         "K": rng.standard_normal((DEPTH, UNITS, m)),
         "b": rng.uniform(-1, 1, (DEPTH, UNITS)),
     }
-    problem = transport(*training, m, PENALTIES[name])
+    problem = transport(*training, m, strengths)
     start = jax.tree.map(jnp.asarray, theta)
     result, _ = minimize(problem, NewtonCG(max_products=30), start, None, max_iter=size.iterations)
     theta = jax.tree.map(np.asarray, result.p)
@@ -180,14 +184,15 @@ def _states(problem: ControlProblem, theta: PyTree) -> Array:
     return problem.states(theta)
 
 
-def _plan(size: Size, seed: int) -> Outcome:
+def _plan(size: Size, seed: int, energy: float) -> Outcome:
     data = TOYS["double-moons"](2 * size.n, seed, noise=0.05)
     x, c = Scaler.fit(data.x[::2]).transform(data.x), data.c[:, 1:]
+    priced = {name: (size, time, energy * price) for name, (size, time, price) in PENALTIES.items()}
     # Some starts end in ways around that are local minima: the best of three counts.
     starts = [(seed, start) for start in range(3)]
     moons = {
         name: min(
-            (planned((x[::2], c[::2]), (x[1::2], c[1::2]), 2, name, size, start) for start in starts),
+            (planned((x[::2], c[::2]), (x[1::2], c[1::2]), 2, priced[name], size, start) for start in starts),
             key=lambda plan: plan.objective,
         )
         for name in PENALTIES
@@ -201,7 +206,7 @@ def _plan(size: Size, seed: int) -> Outcome:
     ring = np.column_stack([np.cos(angles), np.sin(angles)])
     closed = scale.transform(np.concatenate([radius * ring for radius in RADII.values()]))
     inside = np.repeat([[0.0], [1.0]], len(ring), axis=0)
-    circles = {m: planned(training, (closed, inside), m, "energy", size, starts[0]) for m in (2, 3)}
+    circles = {m: planned(training, (closed, inside), m, priced["energy"], size, starts[0]) for m in (2, 3)}
     scores = {m: SHARP * plan.paths[-1, :, 0].reshape(2, -1) for m, plan in circles.items()}
     (outer, inner), (outside, lifted) = scores[2], scores[3]
     around = min(outer.max() - inner.max(), inner.min() - outer.min())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +32,7 @@ MARGIN = 0.005
 """Width of the ring around a disc that counts as the disc: steps are chords."""
 GOAL, HELD = np.array([1.0, 0.0]), 1e4
 PENALTIES = (1e1, 1e2, 1e3, 1e4, 1e5)
-ACROSS = 0.7
-"""Bound on the velocity across, where there is one."""
+PARAMETERS = {"across": Parameter(0.7, 0.6, 2.0, "bound on the velocity across, where there is one")}
 WAYS = {
     "above": (((0.35, 0.3), (0.72, 0.45)), {0: 1, 2: 1}),
     "between": (((0.35, 0.3), (0.68, 0.1)), {0: 1}),
@@ -56,12 +55,13 @@ class Way(NamedTuple):
         return np.hypot(*self.v.T)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, across: float = PARAMETERS["across"].default) -> Outcome:
     """Straight transport, then the ways around by two methods, then one with bounds.
 
     Args:
         quick: fewer steps in time.
         random_state: not used, nothing is random.
+        across: bound on the velocity across, where there is one.
 
     Returns:
         Energies, claims and figure.
@@ -69,7 +69,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _plan(40 if quick else 160)
+        return _plan(40 if quick else 160, across)
 
 
 def velocity(t: Any, u: Any, theta: Any) -> Any:
@@ -181,7 +181,7 @@ def found_by(method: Any, nt: int, guess: np.ndarray, *, by_states: bool = False
     return Way(x, np.asarray(v), float(jnp.sum(v**2)) / (2 * nt), float(jnp.linalg.norm(slope)))
 
 
-def _plan(nt: int) -> Outcome:
+def _plan(nt: int, across: float) -> Outcome:
     import jax.numpy as jnp
 
     from numdl.control import MultipleShooting
@@ -194,7 +194,7 @@ def _plan(nt: int) -> Outcome:
     guesses = {name: broken_line(nt, corners) for name, (corners, _) in WAYS.items()}
     ways = {name: found_by(shooting, nt, guess, by_states=True) for name, guess in guesses.items()}
     again = {name: found_by(newton, nt, guess) for name, guess in guesses.items()}
-    low, high = jnp.asarray([-jnp.inf, -ACROSS]), jnp.asarray([jnp.inf, ACROSS])
+    low, high = jnp.asarray([-jnp.inf, -across]), jnp.asarray([jnp.inf, across])
     projected = ProjectedGaussNewton(jnp.tile(low, (nt, 1)), jnp.tile(high, (nt, 1)), max_products=200)
     bounded = found_by(projected, nt, guesses["between"], bounds=(low, high))
     every = [*ways.values(), *again.values(), bounded]
@@ -209,7 +209,7 @@ def _plan(nt: int) -> Outcome:
         "energy_with_bounds": bounded.energy,
         "clearance": {name: clearance(way.x) for name, way in ways.items()},
         "gradient": {name: way.slope for name, way in ways.items()},
-        "steps_at_a_bound": int(np.sum(np.abs(bounded.v[:, 1]) == ACROSS)),
+        "steps_at_a_bound": int(np.sum(np.abs(bounded.v[:, 1]) == across)),
     }
     reached = float(np.max(np.abs(bounded.v[:, 1])))
     off = abs(float(free.value(straight)[0]) / known - 1)
@@ -230,13 +230,13 @@ def _plan(nt: int) -> Outcome:
         at_most(
             "Its length is off that of a taut rope by", max(abs(lengths[name] / ropes[name] - 1) for name in ways), 1e-3
         ),
-        at_most("Bounded, the velocity across is off its bound by", abs(reached - ACROSS), 0.0),
+        at_most("Bounded, the velocity across is off its bound by", abs(reached - across), 0.0),
         at_least("The bound costs energy: times", bounded.energy / ways["between"].energy, 1.001),
     ]
-    return Outcome(numbers, claims, partial(_draw, nt, ways, bounded, guesses))
+    return Outcome(numbers, claims, partial(_draw, nt, across, ways, bounded, guesses))
 
 
-def _draw(nt: int, ways: dict, bounded: Way, guesses: dict, figure: Figure) -> None:
+def _draw(nt: int, across: float, ways: dict, bounded: Way, guesses: dict, figure: Figure) -> None:
     """Paths with their guesses, speeds, and the velocity across."""
     from matplotlib.patches import Circle
 
@@ -254,7 +254,7 @@ def _draw(nt: int, ways: dict, bounded: Way, guesses: dict, figure: Figure) -> N
     parts["speed"].plot(t, bounded.speed, color=ORANGE)
     parts["across"].plot(t, ways["between"].v[:, 1], color=GREEN)
     parts["across"].plot(t, bounded.v[:, 1], color=ORANGE)
-    for bound in (-ACROSS, ACROSS):
+    for bound in (-across, across):
         parts["across"].axhline(bound, color=GREY, linewidth=1, linestyle="--")
     paths.set(xlabel="x", ylabel="y", aspect="equal", title="Paths, and their guesses (dotted)")
     paths.legend(loc="upper left")

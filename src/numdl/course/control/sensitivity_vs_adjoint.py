@@ -22,24 +22,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Sensitivities cost a march for each parameter, the adjoint one for all: it wins from a few on"
-WIDTH, SAMPLES, T, REPEATS = 3, 4, 1.0, 5
+T, REPEATS = 1.0, 5
+PARAMETERS = {
+    "width": Parameter(3, 1, 8, "width of the network"),
+    "samples": Parameter(4, 1, 64, "samples that are marched"),
+}
 COUNTS = (1, 2, 4, 8)
 """Numbers of parameters of which the derivatives are wanted, at one depth."""
 FORWARD, BACKWARD, AUTOMATIC = "sensitivity", "adjoint", "automatic"
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    width: float = PARAMETERS["width"].default,
+    samples: float = PARAMETERS["samples"].default,
+) -> Outcome:
     """Gradients, operations and seconds over depth, and over the number of parameters that are asked for.
 
     Args:
         quick: up to 8 layers instead of 64.
         random_state: seed of weights and samples.
+        width: of the network.
+        samples: that are marched.
 
     Returns:
         Counts, claims and figure.
@@ -47,19 +59,19 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _measure((2, 4, 8) if quick else (2, 4, 8, 16, 32, 64), random_state)
+        return _measure((2, 4, 8) if quick else (2, 4, 8, 16, 32, 64), random_state, int(width), int(samples))
 
 
-def network(nt: int, seed: int) -> tuple[Any, Any]:
-    """A plain network as a control problem, (depth, width), and random weights."""
+def network(nt: int, seed: int, width: int, samples: int) -> tuple[Any, Any]:
+    """A plain network of nt layers as a control problem, and random weights."""
     import jax.numpy as jnp
 
     from numdl.control import ControlProblem
     from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme
 
     rng = np.random.default_rng(seed)
-    u0, c = (jnp.asarray(rng.standard_normal((SAMPLES, WIDTH))) for _ in range(2))
-    weights = {"K": rng.standard_normal((nt, WIDTH, WIDTH)), "b": rng.standard_normal((nt, WIDTH))}
+    u0, c = (jnp.asarray(rng.standard_normal((samples, width))) for _ in range(2))
+    weights = {"K": rng.standard_normal((nt, width, width)), "b": rng.standard_normal((nt, width))}
     f = get_dynamics("plain").vector_field(get_activation("tanh"))
     problem = ControlProblem(get_scheme("euler"), f, PiecewiseConstant(nt), u0, jnp.asarray(T / nt), c)
     return problem, {name: jnp.asarray(leaf) for name, leaf in weights.items()}
@@ -75,7 +87,7 @@ def forwards(problem: Any, coeffs: Any, directions: Any) -> Any:
     ends = jax.vmap(jax.grad(problem.terminal))(problem.states(coeffs)[-1], problem.c)
 
     def along(direction: Any) -> Any:
-        return jnp.vdot(ends, sensitivity(problem, coeffs, direction)[-1]) / SAMPLES
+        return jnp.vdot(ends, sensitivity(problem, coeffs, direction)[-1]) / len(ends)
 
     return jax.vmap(along)(directions)
 
@@ -133,14 +145,14 @@ def seconds(call: Callable, *args: Any) -> tuple[np.ndarray, float]:
     return found, min(spent)
 
 
-def _measure(depths: tuple[int, ...], seed: int) -> Outcome:
+def _measure(depths: tuple[int, ...], seed: int, width: int, samples: int) -> Outcome:
     # Not of the automatic one: its loop, written out, adds up slices in full arrays, nt times.
     flops: dict[str, list[float]] = {FORWARD: [], BACKWARD: []}
     spent: dict[str, list[float]] = {FORWARD: [], BACKWARD: [], AUTOMATIC: []}
     wrong, parameters = [], []
     for nt in depths:
-        problem, coeffs = network(nt, seed)
-        parameters.append(nt * WIDTH * (WIDTH + 1))
+        problem, coeffs = network(nt, seed, width, samples)
+        parameters.append(nt * width * (width + 1))
         calls = {
             FORWARD: (forwards, problem, coeffs, units(coeffs, parameters[-1])),
             BACKWARD: (backwards, problem, coeffs),
@@ -154,7 +166,7 @@ def _measure(depths: tuple[int, ...], seed: int) -> Outcome:
                 flops[name].append(operations(*call))
         exact = found[AUTOMATIC]
         wrong += [np.linalg.norm(found[name] - exact) / np.linalg.norm(exact) for name in (FORWARD, BACKWARD)]
-    problem, coeffs = network(depths[1], seed)
+    problem, coeffs = network(depths[1], seed, width, samples)
     few = np.array([operations(forwards, problem, coeffs, units(coeffs, count)) for count in COUNTS])
     crossing = float(np.interp(flops[BACKWARD][1], few, COUNTS))
     growth = {name: float(np.diff(np.log2(counts[-2:]))[0]) for name, counts in flops.items()}

@@ -16,23 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Claim, Outcome, at_least, at_most
+from numdl.course.outcome import Claim, Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "The continuous adjoint is wrong where a flow forgets, and close where it conserves"
-WIDTH, T, SAMPLES = 20, 2.0, 8
+WIDTH, SAMPLES = 20, 8
+PARAMETERS = {"T": Parameter(2.0, 0.25, 4.0, "time at which the flow ends")}
 SIZES = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0])
 DYNAMICS = ("parabolic", "antisymmetric")
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, T: float = PARAMETERS["T"].default) -> Outcome:
     """Relative error of the gradient by the weights, over the size of the weights, for two numbers of steps.
 
     Args:
         quick: 20 and 80 steps only.
         random_state: seed of weights and samples.
+        T: time at which the flow ends.
 
     Returns:
         Errors, a verdict, claims and figure.
@@ -46,7 +48,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     net = ResNet(WIDTH, WIDTH, 20, T=T, dynamics="parabolic", scheme="rk4", opening=False)
     x = np.random.default_rng(random_state).standard_normal((SAMPLES, WIDTH))
     with jax.enable_x64(True):
-        errors = {name: gradient_errors(name, depths, x, random_state) for name in DYNAMICS}
+        errors = {name: gradient_errors(name, depths, x, random_state, T) for name in DYNAMICS}
         layer = weights("parabolic", random_state)
         theta = {key: np.broadcast_to(3.0 * value, (20, *value.shape)) for key, value in layer.items()}
         report = adjoint_report(net, {"flow": theta}, x)
@@ -62,7 +64,7 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_most("and by what part of the error with fewer", float(right[many][-1] / right[few][-1]), 0.1),
         Claim("adjoint_report calls the adjoint of the parabolic network wrong", told, report.verdict[0]),
     ]
-    return Outcome(numbers, claims, partial(_draw, errors, report.reconstructed))
+    return Outcome(numbers, claims, partial(_draw, errors, report.reconstructed, T))
 
 
 def weights(dynamics: str, seed: int) -> dict[str, np.ndarray]:
@@ -77,7 +79,9 @@ def weights(dynamics: str, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed: int) -> dict[int, np.ndarray]:
+def gradient_errors(
+    dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed: int, T: float
+) -> dict[int, np.ndarray]:
     """``||g_adjoint - g|| / ||g||`` for each size of the weights.
 
     All are marches of the largest number of steps, of which those beyond T have no length, so that one compilation
@@ -88,6 +92,7 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
         depths: numbers of steps.
         x: states at 0, (n, m).
         seed: of weights and of the loss, a fixed product with the last states.
+        T: time at which the flow ends.
 
     Returns:
         For each number of steps (sizes,).
@@ -122,7 +127,7 @@ def gradient_errors(dynamics: str, depths: tuple[int, ...], x: np.ndarray, seed:
     return {depth: np.asarray(errors(jnp.asarray(SIZES), h)) for depth, h in lengths.items()}
 
 
-def _draw(errors: dict, reconstructed: np.ndarray, figure: Figure) -> None:
+def _draw(errors: dict, reconstructed: np.ndarray, T: float, figure: Figure) -> None:
     """Errors over the size of the weights, and the error of the states on the way back."""
     from numdl.plots.canvas import BLUE, RED, logarithmic
 

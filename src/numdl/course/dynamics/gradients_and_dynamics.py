@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Slopes grow in plain flows, shrink in parabolic ones, and do neither in Hamiltonian ones"
-WIDTH, SAMPLES, T, STEPS, START = 8, 4, 10.0, 200, 0.01
+WIDTH, SAMPLES, STEPS, START = 8, 4, 200, 0.01
+PARAMETERS = {"T": Parameter(10.0, 0.5, 40.0, "time at which the flows end, in 200 steps")}
 FLOWS = {
     "plain flow": ("plain", "heun"),
     "antisymmetric": ("antisymmetric", "heun"),
@@ -41,12 +42,13 @@ FLOWS = {
 SIZES = np.array([0.25, 0.5, 1.0, 2.0])
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, T: float = PARAMETERS["T"].default) -> Outcome:
     """Slopes in the states at all times, over draws and sizes of the weights, and how symplectic Verlet's steps are.
 
     Args:
         quick: fewer draws.
         random_state: seed of weights, states and directions.
+        T: time at which the flows end.
 
     Returns:
         Growth of slopes, claims and figure.
@@ -56,8 +58,8 @@ def run(quick: bool, random_state: int) -> Outcome:
     draws = range(random_state, random_state + (10 if quick else 50))
     names = (*FLOWS, "layers without flow")
     with jax.enable_x64(True):
-        found = {name: np.array([[slopes(name, size, seed) for seed in draws] for size in SIZES]) for name in names}
-        unsymplectic = max(symplectic_defect(seed) for seed in draws)
+        found = {name: np.array([[slopes(name, size, seed, T) for seed in draws] for size in SIZES]) for name in names}
+        unsymplectic = max(symplectic_defect(seed, T) for seed in draws)
     over_time = {name: values[SIZES == 1.0][0] for name, values in found.items()}
     at_start = {name: np.median(values[:, :, 0], axis=1) for name, values in found.items()}
     first = {name: values[:, 0] for name, values in over_time.items()}
@@ -84,7 +86,7 @@ def run(quick: bool, random_state: int) -> Outcome:
 
 
 @cache
-def step_of(name: str) -> Callable[[Any, Any], Any]:
+def step_of(name: str, T: float) -> Callable[[Any, Any], Any]:
     """``step(weights, u) -> u`` of one layer; the same function each time, so that it is compiled once."""
     import jax.numpy as jnp
 
@@ -110,13 +112,14 @@ def weights(name: str, size: float, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def slopes(name: str, size: float, seed: int) -> np.ndarray:
+def slopes(name: str, size: float, seed: int, T: float) -> np.ndarray:
     """Norm of the slope of a random product ``<v, u(T)>`` in the states at all times, over that at T.
 
     Args:
         name: of the dynamics.
         size: of the weights.
         seed: of weights, states at 0 and v.
+        T: time at which the flows end.
 
     Returns:
         (STEPS + 1,).
@@ -127,7 +130,7 @@ def slopes(name: str, size: float, seed: int) -> np.ndarray:
 
     layers = {key: jnp.broadcast_to(leaf, (STEPS, *leaf.shape)) for key, leaf in weights(name, size, seed).items()}
     u0, v = np.random.default_rng([seed, 1]).standard_normal((2, SAMPLES, WIDTH))
-    found = gradient_by_state(step_of(name), layers, jnp.asarray(START * u0), product, jnp.asarray(v))
+    found = gradient_by_state(step_of(name, T), layers, jnp.asarray(START * u0), product, jnp.asarray(v))
     return found / found[-1]
 
 
@@ -139,22 +142,22 @@ def product(last: Any, v: Any) -> Any:
 
 
 @cache
-def _transport() -> Callable[[Any, Any], Any]:
+def _transport(T: float) -> Callable[[Any, Any], Any]:
     import jax
 
     def end(u: Any, theta: Any) -> Any:
-        return jax.lax.scan(lambda u, _: (step_of("Hamiltonian")(theta, u), None), u, length=STEPS)[0]
+        return jax.lax.scan(lambda u, _: (step_of("Hamiltonian", T)(theta, u), None), u, length=STEPS)[0]
 
     return jax.jit(jax.jacobian(end))
 
 
-def symplectic_defect(seed: int) -> float:
+def symplectic_defect(seed: int, T: float) -> float:
     """Largest entry of ``J' S J - S`` for the Jacobian of all steps of the Hamiltonian network."""
     import jax.numpy as jnp
 
     u0 = np.random.default_rng([seed, 1]).standard_normal(WIDTH)
     J = np.asarray(
-        _transport()(jnp.asarray(u0), {k: jnp.asarray(a) for k, a in weights("Hamiltonian", 1.0, seed).items()})
+        _transport(T)(jnp.asarray(u0), {k: jnp.asarray(a) for k, a in weights("Hamiltonian", 1.0, seed).items()})
     )
     S = np.kron([[0.0, 1.0], [-1.0, 0.0]], np.eye(WIDTH // 2))
     return float(np.max(np.abs(J.T @ S @ J - S)))

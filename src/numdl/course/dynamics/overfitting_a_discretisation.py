@@ -20,13 +20,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from numdl.course.nonlinear.swiss_roll import Size, draw_regions, spirals, wrong
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Long Euler steps are learnt as they are: with shorter ones the same weights fail, RK4's do not"
-WIDTH, DEPTH, T, ALPHA = 8, 16, 10.0, 1e-5
+WIDTH, ALPHA = 8, 1e-5
+PARAMETERS = {
+    "T": Parameter(10.0, 1.0, 20.0, "time at which the flow ends"),
+    "depth": Parameter(16, 4, 32, "steps in training"),
+}
 FINER = (1, 2, 4, 8)
 SCHEMES = {"euler": "rk4", "rk4": "euler"}
 GRID = 121
@@ -44,25 +48,33 @@ class Marched(NamedTuple):
     regions: dict[int, np.ndarray]
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    T: float = PARAMETERS["T"].default,
+    depth: float = PARAMETERS["depth"].default,
+) -> Outcome:
     """Train with each scheme, and march the weights by others.
 
     Args:
         quick: fewer points and iterations.
         random_state: seed of the weights.
+        T: time at which the flow ends.
+        depth: steps in training.
 
     Returns:
         Errors, claims and figure.
     """
     import jax
 
-    size = QUICK if quick else FULL
+    size, nt = QUICK if quick else FULL, int(depth)
     training, held_out, _ = spirals(size.n)
     with jax.enable_x64(True):
-        found = {scheme: _march(scheme, size, training, held_out, random_state) for scheme in SCHEMES}
+        found = {scheme: _march((scheme, T, nt), size, training, held_out, random_state) for scheme in SCHEMES}
     euler, rk4 = found["euler"], found["rk4"]
     numbers = {
-        "steps": DEPTH * np.array(FINER),
+        "steps": nt * np.array(FINER),
         "error_percent": {scheme: m.errors for scheme, m in found.items()},
         "error_percent_by_the_other_scheme": {scheme: m.other for scheme, m in found.items()},
     }
@@ -73,17 +85,18 @@ def run(quick: bool, random_state: int) -> Outcome:
         at_least("Euler's weights marched by RK4 miss", euler.other, 20.0, " %"),
         at_most("RK4's weights with eight times as many steps miss", rk4.errors[-1], size.error, " %"),
     ]
-    return Outcome(numbers, claims, partial(_draw, found, held_out[0], held_out[1][:, 0]))
+    return Outcome(numbers, claims, partial(_draw, nt, found, held_out[0], held_out[1][:, 0]))
 
 
-def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int) -> Marched:
+def _march(flow: tuple[str, float, int], size: Size, training: tuple, held_out: tuple, seed: int) -> Marched:
     import jax
     import jax.numpy as jnp
 
     from numdl.course.training import train
     from numdl.models import ResNet, prolonged, refined
 
-    net = ResNet(2, WIDTH, DEPTH, T, "antisymmetric", scheme)
+    scheme, T, nt = flow
+    net = ResNet(2, WIDTH, nt, T, "antisymmetric", scheme)
     how: dict[str, Any] = {"alpha": ALPHA, "iterations": size.iterations, "seed": seed}
     trained = train(net, "logistic", training, held_out, wrong, **how)
     theta, head, problem = trained.result.p, trained.result.aux, trained.problem
@@ -106,7 +119,7 @@ def _march(scheme: str, size: Size, training: tuple, held_out: tuple, seed: int)
     return Marched(np.array(errors), wrong(np.asarray(scores(other, theta, held_out[0])), held_out[1]), regions)
 
 
-def _draw(found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
+def _draw(nt: int, found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
     """Decision regions of both networks with their own and with eight times as many steps; errors over the steps."""
     from numdl.plots.canvas import GREEN, RED
 
@@ -115,10 +128,10 @@ def _draw(found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: 
     for row, (scheme, m) in zip(panels, found.items(), strict=True):
         for axes, (factor, region) in zip(row, m.regions.items(), strict=False):
             draw_regions(axes, axis, region, x, labels)
-            title = f"trained with {DEPTH} steps" if factor == 1 else f"the same weights, {factor * DEPTH} steps"
+            title = f"trained with {nt} steps" if factor == 1 else f"the same weights, {factor * nt} steps"
             axes.set(aspect="equal", title=f"{scheme}: {title}", xlim=(-2, 2), ylim=(-2, 2))
         color = RED if scheme == "euler" else GREEN
-        row[2].plot(DEPTH * np.array(FINER), m.errors, color=color, marker="o", label="finer steps")
-        row[2].axhline(m.other, color=color, linestyle="--", label=f"{DEPTH} steps by {SCHEMES[scheme]}")
+        row[2].plot(nt * np.array(FINER), m.errors, color=color, marker="o", label="finer steps")
+        row[2].axhline(m.other, color=color, linestyle="--", label=f"{nt} steps by {SCHEMES[scheme]}")
         row[2].set(title=f"{scheme}: held-out error", xlabel="steps", ylabel="%", ylim=(-2, 60))
         row[2].legend()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numdl.models import ResNet
 
 TITLE = "Ten thousand layers are trained in the memory of one, with the gradient of stored states"
-WIDTH, T, ALPHA = 8, 10.0, 1e-5
+WIDTH, ALPHA = 8, 1e-5
+PARAMETERS = {"T": Parameter(10.0, 1.0, 40.0, "time at which the flow ends")}
 MIB = 2.0**20
 
 
@@ -42,12 +43,13 @@ FULL = Size(n=400, depths=(100, 1000, 10000), iterations=40, less=1000.0, error=
 QUICK = Size(n=100, depths=(50, 500), iterations=15, less=100.0, error=5.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, T: float = PARAMETERS["T"].default) -> Outcome:
     """Memory and gradient of both marches, then training by the reversible one at the largest depth.
 
     Args:
         quick: fewer layers, points and iterations.
         random_state: seed of points and weights.
+        T: time at which the flow ends.
 
     Returns:
         Memory, errors, claims and figure.
@@ -55,7 +57,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _train(QUICK if quick else FULL, random_state)
+        return _train(QUICK if quick else FULL, random_state, T)
 
 
 def gradient_of(net: ResNet, theta: Any, x: np.ndarray) -> Any:
@@ -67,7 +69,7 @@ def gradient_of(net: ResNet, theta: Any, x: np.ndarray) -> Any:
     return jax.jit(jax.grad(total)).lower(theta).compile()
 
 
-def _train(size: Size, seed: int) -> Outcome:
+def _train(size: Size, seed: int, T: float) -> Outcome:
     import jax
     from jax.flatten_util import ravel_pytree
 

@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Flows that do not expand let less noise through, if their steps are inside the stability region"
-T, ALPHA = 2.0, 1e-3
+PARAMETERS = {
+    "T": Parameter(2.0, 0.25, 8.0, "time at which the flows end"),
+    "alpha": Parameter(1e-3, 1e-8, 1e-1, "penalty on the weights, in units of the mean misfit"),
+}
 NETS = {
     "plain": ("plain", "euler", 8),
     "Hamiltonian": ("hamiltonian", "verlet", 8),
@@ -57,12 +60,20 @@ class Measured(NamedTuple):
     distances: np.ndarray
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    T: float = PARAMETERS["T"].default,
+    alpha: float = PARAMETERS["alpha"].default,
+) -> Outcome:
     """Train four networks, add noise to their inputs, and look for the nearest sample of another class.
 
     Args:
         quick: fewer and coarser digits and iterations.
         random_state: seed of split, weights and noise.
+        T: time at which the flows end.
+        alpha: penalty on the weights, in units of the mean misfit.
 
     Returns:
         Errors, growth, distances, claims and figure.
@@ -72,7 +83,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     size = QUICK if quick else FULL
     with jax.enable_x64(True):
         data = _digits(size, random_state)
-        found = {name: _measure(*net, size, data, random_state) for name, net in NETS.items()}
+        found = {name: _measure(net, T, alpha, size, data, random_state) for name, net in NETS.items()}
     numbers = {
         "noise": NOISE,
         "error_percent": {name: m.errors for name, m in found.items()},
@@ -106,7 +117,7 @@ def _digits(size: Size, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return x[:n], y[:n], x[n:], y[n:]
 
 
-def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, seed: int) -> Measured:
+def _measure(net_of: tuple[str, str, int], T: float, alpha: float, size: Size, data: tuple, seed: int) -> Measured:
     import jax
     import jax.numpy as jnp
 
@@ -117,10 +128,10 @@ def _measure(dynamics: str, scheme: str, depth: int, size: Size, data: tuple, se
     from numdl.problems import full_problem
 
     x, y, unseen, labels = data
-    width = x.shape[1]
+    width, (dynamics, scheme, depth) = x.shape[1], net_of
     net = ResNet(width, width, depth, T, dynamics, scheme, opening=False)
     first = net.init(seed)
-    problem = reduced(net, "softmax", first, x, np.eye(10)[y], ALPHA)
+    problem = reduced(net, "softmax", first, x, np.eye(10)[y], alpha)
     full, start = full_problem(problem, first), {"theta": first, "W": problem.first_head(first)}
     p = minimize(full, LBFGS(), start, max_iter=size.iterations)[0].p
     theta, head = p["theta"], p["W"]

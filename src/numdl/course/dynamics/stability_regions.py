@@ -106,21 +106,26 @@ def _draw(
     h: float, real: np.ndarray, imaginary: np.ndarray, regions: dict, orbits: dict, energies: dict, figure: Figure
 ) -> None:
     """Edges of the stability regions, the orbits, and their energy over time."""
-    from numdl.plots.canvas import BLUE, ORANGE, RED, logarithmic
+    from matplotlib.lines import Line2D
 
-    colors = (ORANGE, BLUE, RED, "0.4")
+    from numdl.plots.canvas import BLUE, CYCLE, GREEN, ORANGE, PURPLE, RED, logarithmic
+
+    names = ("euler", "heun", "rk3", "rk4", "verlet", "implicit_midpoint")
+    colors = dict(zip(names, (ORANGE, GREEN, PURPLE, BLUE, RED, CYCLE[5]), strict=True))
+    handles = [Line2D([], [], color=color, label=name.replace("_", " ")) for name, color in colors.items()]
+    handles.append(Line2D([], [], color="black", marker="x", linestyle="", label=f"eigenvalues times h = {h:g}"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=7)
     left, middle, right = figure.subplots(1, 3)
-    for color, (name, values) in zip(colors, regions.items(), strict=True):
-        left.contour(real, imaginary, values, levels=[1.0], colors=[color])
-        left.plot([], [], color=color, label=name)
-    left.plot([0, 0], [-h, h], "x", color="black", label=f"h = {h:g} times eigenvalues")
+    for name, values in regions.items():
+        left.contour(real, imaginary, values, levels=[1.0], colors=[colors[name]])
+    left.plot([0, 0], [-h, h], "x", color="black")
     left.set(title="|R(z)| = 1", xlabel="real part of z", ylabel="imaginary part of z", aspect="equal")
-    for color, (name, way) in zip(colors, orbits.items(), strict=True):
+    # Where they lie on one another, the widest is drawn first.
+    for k, (name, way) in enumerate(orbits.items()):
         near = way[:60] if name == "euler" else way
-        middle.plot(near[:, 0], near[:, 1], ".-", color=color, linewidth=0.6, markersize=3, label=name)
-        right.plot(h * np.arange(len(way)), energies[name], color=color, label=name)
+        line = {"color": colors[name], "linewidth": 0.7 if name == "euler" else 3.6 - k}
+        middle.plot(near[:, 0], near[:, 1], ".-" if name == "euler" else "-", markersize=3, **line)
+        right.plot(h * np.arange(len(way)), energies[name], **(line | {"linewidth": max(1.4, line["linewidth"])}))
     middle.set(title=f"Orbits, h = {h:g}", xlabel="y", ylabel="z", aspect="equal")
     logarithmic(right, np.concatenate(list(energies.values())))
     right.set(title="Energy", xlabel="t", ylabel="log cosh y + log cosh z")
-    for axes in (left, middle, right):
-        axes.legend(fontsize=8, loc="best")

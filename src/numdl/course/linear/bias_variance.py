@@ -130,7 +130,7 @@ def _draw(points: tuple, fits: tuple, by_degree: tuple, by_alpha: tuple, figure:
         axes.plot(x, risk.variance, color=ORANGE, label="variance")
         axes.plot(x, risk.risk, color=INK, label="risk")
         logarithmic(axes, risk.risk)
-        axes.set(xlabel=name, ylim=(risk.risk.min() / 30, 2 * risk.risk.max()))
+        axes.set(xlabel=name, ylabel="mean squared error", ylim=(risk.risk.min() / 30, 2 * risk.risk.max()))
         axes.legend()
     parts["degree"].set(title="Without penalty", xticks=range(0, DEGREES + 1, 4))
     logarithmic_x(parts["alpha"])

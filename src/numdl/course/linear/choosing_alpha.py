@@ -19,7 +19,7 @@ from numdl.data.problems.inverse_problems import deblurring
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Choosing alpha: L-curve, GCV and the discrepancy principle on a hundred draws of noise"
+TITLE = "Choosing alpha: L-curve, GCV and the discrepancy principle on many draws of noise"
 PARAMETERS = {"noise": Parameter(1e-3, 1e-6, 0.5, "noise over the root mean square of the data")}
 
 
@@ -87,15 +87,19 @@ def _draw(first: dict[str, Any], ratios: dict[str, list[float]], figure: Figure)
     logarithmic_x(below)
     logarithmic(below, criterion[np.isfinite(criterion)])
     below.set(title="GCV of the first draw", xlabel="alpha", ylabel="criterion")
-    for color, (name, choice) in zip(CYCLE, choices.items(), strict=False):
-        i = choice.index
+    # Choices may fall together: rings around one another.
+    for k, (color, (name, choice)) in enumerate(zip(CYCLE, choices.items(), strict=False)):
+        i, ring = choice.index, {"color": color, "markersize": 13 - 3 * k, "fillstyle": "none", "markeredgewidth": 1.6}
         for axes, x, y in ((curve, path.residuals, path.seminorms), (error, path.alphas, errors)):
-            axes.plot(x[i], y[i], "o", color=color, label=name)
-        below.plot(path.alphas[i], criterion[i], "o", color=color)
+            axes.plot(x[i], y[i], "o", label=name, **ring)
+        below.plot(path.alphas[i], criterion[i], "o", **ring)
     curve.legend()
     for color, (name, found) in zip(CYCLE, ratios.items(), strict=False):
         right.plot(np.linspace(0, 100, len(found)), np.sort(found), color=color, label=name)
     right.set(
-        title="Error over that of the best alpha, up to 3", ylim=(0.95, 3), xlabel="% of the draws", ylabel="ratio"
+        title=f"Error over that of the best alpha, {len(ratios['GCV'])} draws",
+        ylim=(0.95, 3),
+        xlabel="% of the draws",
+        ylabel="ratio",
     )
     right.legend()

@@ -14,21 +14,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Why cross entropy: least squares on a sigmoid is not convex, and flat where it is most wrong"
-LIMIT, START, RATE = 12.0, -10.0, 2.0
+LIMIT, RATE = 12.0, 2.0
+PARAMETERS = {
+    "spread": Parameter(0.6, 0.05, 3.0, "standard deviation of the points around -1 and 1"),
+    "start": Parameter(-10.0, -12.0, 12.0, "weight at which the descents begin"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    spread: float = PARAMETERS["spread"].default,
+    start: float = PARAMETERS["start"].default,
+) -> Outcome:
     """Both misfits along the weight, their bends, and gradient descent from a wrong start.
 
     Args:
         quick: fewer points and steps.
         random_state: seed of the points.
+        spread: standard deviation of the points around -1 and 1.
+        start: weight at which the descents begin.
 
     Returns:
         Bends, claims and figure.
@@ -36,16 +48,16 @@ def run(quick: bool, random_state: int) -> Outcome:
     rng = np.random.default_rng(random_state)
     n, steps = (40, 50) if quick else (200, 200)
     labels = np.arange(n) % 2
-    x = np.where(labels == 1, 1.0, -1.0) + 0.6 * rng.standard_normal(n)
+    x = np.where(labels == 1, 1.0, -1.0) + spread * rng.standard_normal(n)
     w = np.linspace(-LIMIT, LIMIT, 481)
     names = ("least squares", "cross entropy")
     curves = {name: np.array([_misfit(name, weight, x, labels)[0] for weight in w]) for name in names}
     bends = {name: np.gradient(np.gradient(values, w), w)[2:-2] for name, values in curves.items()}
-    ways = {name: [START] for name in names}
+    ways = {name: [start] for name in names}
     for name, way in ways.items():
         for _ in range(steps):
             way.append(way[-1] - RATE * _misfit(name, way[-1], x, labels)[1])
-    slopes = {name: -_misfit(name, START, x, labels)[1] for name in names}
+    slopes = {name: -_misfit(name, start, x, labels)[1] for name in names}
     numbers = {
         "least_bend": {name: bend.min() for name, bend in bends.items()},
         "slope_at_the_start": slopes,
@@ -88,7 +100,7 @@ def _draw(w: np.ndarray, curves: dict, bends: dict, ways: dict, figure: Figure) 
         parts["bend"].plot(w[2:-2], bends[name], color=color, label=name)
         parts["way"].plot(ways[name], color=color, label=name)
     parts["bend"].axhline(0, color=GREY, linewidth=1)
-    parts["bend"].set(title="Second derivative: negative is not convex", xlabel="weight")
-    parts["way"].set(title=f"Descent from {START:g}", xlabel="step", ylabel="weight")
+    parts["bend"].set(title="Second derivative: negative is not convex", xlabel="weight", ylabel="second derivative")
+    parts["way"].set(title=f"Descent from {ways['cross entropy'][0]:g}", xlabel="step", ylabel="weight")
     for name in ("bend", "way"):
         parts[name].legend()

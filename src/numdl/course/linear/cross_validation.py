@@ -14,21 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Cross validation: folds, leave-one-out and GCV against the error on new rows"
-N, P = 80, 40
+P = 40
+PARAMETERS = {
+    "noise": Parameter(1.0, 0.01, 10.0, "standard deviation of the noise over that of the signal"),
+    "rows": Parameter(80, 45, 1000, "rows that are fitted"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    noise: float = PARAMETERS["noise"].default,
+    rows: float = PARAMETERS["rows"].default,
+) -> Outcome:
     """Choose on many draws, show the first.
 
     Args:
         quick: fewer draws.
         random_state: seed of rows and noise.
+        noise: its standard deviation over that of the signal.
+        rows: that are fitted.
 
     Returns:
         Ratios of errors, claims and figure.
@@ -38,16 +50,16 @@ def run(quick: bool, random_state: int) -> Outcome:
     from numdl.regularize.ridge import decompose, fold_errors, leave_one_out, prepare_folds
     from numdl.regularize.selectors import cross_validation, gcv, one_standard_error
 
-    alphas = np.geomspace(1e-4, 1e2, 61)
+    n, alphas = int(rows), np.geomspace(1e-4, 1e2, 61)
     rng = np.random.default_rng(random_state)
     ratios: dict[str, list[float]] = {"5 folds": [], "leave-one-out": [], "GCV": [], "one standard error": []}
     shown: dict[str, Any] = {}
     for _ in range(10 if quick else 100):
         scale = np.geomspace(1.0, 0.03, P)
         turn = np.linalg.qr(rng.standard_normal((P, P)))[0]
-        x, weights = (rng.standard_normal((N, P)) * scale) @ turn, rng.standard_normal(P)
-        noise = float(np.linalg.norm(scale * (turn @ weights)))
-        b = (x @ weights + noise * rng.standard_normal(N))[:, None]
+        x, weights = (rng.standard_normal((n, P)) * scale) @ turn, rng.standard_normal(P)
+        deviation = noise * float(np.linalg.norm(scale * (turn @ weights)))
+        b = (x @ weights + deviation * rng.standard_normal(n))[:, None]
         d = decompose(x, b, keep_left=True)
         left_out = leave_one_out(d, alphas)
         folded = fold_errors(left_out, prepare_folds(x, b, KFold(5).split(x)))
@@ -59,7 +71,7 @@ def run(quick: bool, random_state: int) -> Outcome:
         }
         # The error on new rows is known: the rows are normal with covariance turn' diag(scale^2) turn.
         away = np.stack([scale * (turn @ (d.solution(alpha)[0][:, 0] - weights)) for alpha in alphas])
-        truth = noise**2 + np.sum(away**2, axis=1)
+        truth = deviation**2 + np.sum(away**2, axis=1)
         for name, choice in choices.items():
             ratios[name].append(float(truth[choice] / truth.min()))
         if not shown:

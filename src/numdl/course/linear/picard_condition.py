@@ -83,6 +83,7 @@ def _draw(x: np.ndarray, found: np.ndarray, plots: dict[str, Picard], figure: Fi
         axes.set(
             title=f"{name} data, {plot.usable} directions usable",
             xlabel="direction",
+            ylabel="size",
             ylim=(1e-20, 1e16),
             xticks=range(0, len(number) + 1, 5),
         )

@@ -67,7 +67,9 @@ def run(
         "one label each": spread.argmax(axis=1),
         "nearest label": nearest,
     }
-    right = {name: _right(labels, moon, named="label" in name) for name, labels in found.items()}
+    for name in ("k-means", "spectral"):
+        found[name] = _named(found[name], moon)
+    right = {name: float(np.mean(labels == moon)) for name, labels in found.items()}
     numbers = {"right": right, "eigenvalues": values, "points": len(x)}
     most = 0.9 if quick else 0.97
     claims = [
@@ -77,13 +79,14 @@ def run(
         at_most("The nearest of these labels only for", right["nearest label"], 0.95),
         at_least("The third eigenvalue is above the second by a factor of", values[2] / max(values[1], 1e-15), 1.5),
     ]
-    return Outcome(numbers, claims, partial(_draw, x, vectors[:, 1], found, right))
+    return Outcome(
+        numbers, claims, partial(_draw, x, vectors[:, 1] * np.sign(vectors[:, 1] @ (moon - 0.5)), found, right)
+    )
 
 
-def _right(labels: np.ndarray, moon: np.ndarray, named: bool) -> float:
-    """Share of right labels; clusters have no names, so the better naming counts."""
-    share = float(np.mean(labels == moon))
-    return share if named else max(share, 1.0 - share)
+def _named(clusters: np.ndarray, moon: np.ndarray) -> np.ndarray:
+    """Clusters 0 and 1 have no names: they get those of the moons that fit better."""
+    return clusters if np.mean(clusters == moon) >= 0.5 else 1 - clusters
 
 
 def _draw(x: np.ndarray, second: np.ndarray, found: dict[str, Any], right: dict[str, float], figure: Figure) -> None:
@@ -92,7 +95,7 @@ def _draw(x: np.ndarray, second: np.ndarray, found: dict[str, Any], right: dict[
 
     panels = figure.subplots(1, 3, sharey=True)
     for ax, name in zip(panels, ("k-means", "spectral"), strict=False):
-        ax.scatter(*x.T, c=np.where(found[name] == found[name][0], BLUE, ORANGE), s=6)
+        ax.scatter(*x.T, c=np.where(found[name] == 0, BLUE, ORANGE), s=6)
         ax.set(title=f"{name}: {100 * right[name]:.1f} % right", xlabel="x₁")
     points = panels[2].scatter(*x.T, c=second, s=6, cmap="coolwarm")
     figure.colorbar(points, ax=panels[2], label="second vector")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 from numdl.models import ResNet
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TITLE = "Adversarial examples: the nearest point of another class, by three searches"
 SHOWN = 12
+PARAMETERS = {"alpha": Parameter(1e-5, 1e-10, 1.0, "penalty on the weights, in units of the mean misfit")}
 FINER = 16  # cells of the fine grid in a cell of the other one, along each axis
 
 
@@ -43,12 +44,13 @@ FULL = Size(n=1000, width=24, iterations=25, grid=801, exact=90.0)
 QUICK = Size(n=250, width=8, iterations=10, grid=201, exact=80.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].default) -> Outcome:
     """Train, attack, and measure distances by brute force.
 
     Args:
         quick: fewer points and units.
         random_state: seed of points and weights.
+        alpha: penalty on the weights, in units of the mean misfit.
 
     Returns:
         Distances, claims and figure.
@@ -56,7 +58,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _attack(QUICK if quick else FULL, random_state)
+        return _attack(QUICK if quick else FULL, random_state, alpha)
 
 
 def _scores(p: Any, x: Any) -> Any:
@@ -65,7 +67,7 @@ def _scores(p: Any, x: Any) -> Any:
     return p["head"] @ jnp.append(jnp.tanh(p["K"] @ x + p["b"]), 1.0)
 
 
-def _attack(size: Size, random_state: int) -> Outcome:
+def _attack(size: Size, random_state: int, alpha: float) -> Outcome:
     from numdl.analysis import GradientSearch, LinearisedSearch, ProjectedSearch, attack
     from numdl.course.training import train
 
@@ -73,7 +75,7 @@ def _attack(size: Size, random_state: int) -> Outcome:
     x = Scaler.fit(data.x[: size.n]).transform(data.x)
     training, held_out = ((x[rows], data.c[rows]) for rows in (slice(0, size.n), slice(size.n, None)))
     net = ResNet(2, size.width, 0)
-    how: dict[str, Any] = {"alpha": 1e-5, "iterations": size.iterations, "seed": random_state}
+    how: dict[str, Any] = {"alpha": alpha, "iterations": size.iterations, "seed": random_state}
     trained = train(net, "softmax", training, held_out, wrong, **how)
     p = {**trained.result.p["opening"], "head": trained.result.aux}
     points, labels = held_out[0], np.argmax(held_out[1], axis=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least
+from numdl.course.outcome import Outcome, Parameter, at_least
 from numdl.data import Scaler
 from numdl.data.problems.toys import peaks
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TITLE = "Extreme learning: a layer that is drawn needs many times the units of one that is trained"
 GRID = 81
+PARAMETERS = {"noise": Parameter(0.0, 0.0, 1.0, "standard deviation of the noise in the targets, over theirs")}
 
 
 class Size(NamedTuple):
@@ -41,12 +42,13 @@ FULL = Size(1500, (4, 8, 16, 32, 64, 128, 256), (4, 8, 16, 32), draws=10, iterat
 QUICK = Size(400, (4, 8, 16, 32), (16,), draws=3, iterations=60, gain=2.0, units=1.3)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Draw and train layers.
 
     Args:
         quick: fewer points, widths and iterations.
         random_state: seed of points and weights.
+        noise: standard deviation of that in the targets, over theirs.
 
     Returns:
         Errors, claims and figure.
@@ -54,14 +56,14 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _compare(QUICK if quick else FULL, random_state)
+        return _compare(QUICK if quick else FULL, random_state, noise)
 
 
-def _compare(size: Size, random_state: int) -> Outcome:
+def _compare(size: Size, random_state: int, noise: float) -> Outcome:
     from numdl.course.training import peaks_surface, train
     from numdl.models import ResNet
 
-    training, held_out, inputs, _ = peaks_surface(size.n, random_state)
+    training, held_out, inputs, _ = peaks_surface(size.n, random_state, noise)
     how: dict[str, Any] = {"alpha": 1e-12, "iterations": size.iterations, "seed": random_state}
     runs = {m: train(ResNet(2, m, 0), "least_squares", training, held_out, _rms, **how) for m in size.trained}
     seeds = range(random_state, random_state + size.draws)
@@ -133,7 +135,7 @@ def _draw(
     surface = peaks(*np.meshgrid(axis, axis))
     for name, rows in lines.items():
         axes = parts[name]
-        axes.contourf(axis, axis, surface, levels=np.linspace(-7, 9, 33), cmap="viridis", alpha=0.6)
+        axes.imshow(surface, origin="lower", extent=(-3, 3, -3, 3), cmap="viridis", alpha=0.6, vmin=-7, vmax=9)
         for a, b, c in rows:
             foot = -c * np.array([a, b]) / (a * a + b * b)
             along = 10 * np.array([-b, a]) / np.hypot(a, b)

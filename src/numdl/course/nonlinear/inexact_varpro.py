@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 from numdl.models import ResNet
 from numdl.optimize import Progress, TrustRegion, minimize
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Inexact variable projection: heads as accurate as the gradient needs"
-ALPHA = 1e-5
+PARAMETERS = {"alpha": Parameter(1e-5, 1e-10, 1e-1, "penalty on the weights, in units of the mean misfit")}
 ETAS = (0.0, 0.01, 0.1, 0.5)
 
 
@@ -65,27 +65,28 @@ class Path(NamedTuple):
     error: np.ndarray
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].default) -> Outcome:
     """Train with every eta.
 
     Args:
         quick: fewer points, layers and iterations.
         random_state: seed of points and weights.
+        alpha: penalty on the weights, in units of the mean misfit.
 
     Returns:
         Errors, prices, claims and figure.
     """
     with jax.enable_x64(True):
-        return _train(QUICK if quick else FULL, random_state)
+        return _train(QUICK if quick else FULL, random_state, alpha)
 
 
-def _train(size: Size, random_state: int) -> Outcome:
+def _train(size: Size, random_state: int, alpha: float) -> Outcome:
     data = TOYS["peaks-classes"](size.n, random_state)
     x, c = jnp.asarray(Scaler.fit(data.x).transform(data.x)), jnp.asarray(data.c)
     net = ResNet(2, 8, size.depth, T=4.0)
     theta = net.init(jax.random.key(random_state))
-    penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
-    problem = VarPro(net, SOFTMAX, x, c, jnp.ones(size.n), penalty, jnp.asarray(ALPHA))
+    penalty = GroupPenalty(jnp.full(1, alpha), jnp.zeros(net.n_parameters, jnp.int32))
+    problem = VarPro(net, SOFTMAX, x, c, jnp.ones(size.n), penalty, jnp.asarray(alpha))
     paths = {eta: _path(InexactVarPro(problem, eta), theta, size.iterations) for eta in ETAS}
     exact = paths.pop(0.0)
     numbers: dict[str, Any] = {"exact": {"objective": exact.objective[-1], "hessians": exact.inner[-1]}}

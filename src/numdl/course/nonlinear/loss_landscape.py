@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 from numdl.models import ResNet
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 TITLE = "Loss landscape: two minimisers, what lies around and between them, and the spectrum"
 NET = ResNet(2, 8, 4, T=4.0, dynamics="antisymmetric")
-ALPHA = 1e-6
-REACH = (-0.5, 0.5)  # in sizes of the filters
+PARAMETERS = {
+    "alpha": Parameter(1e-6, 1e-10, 1e-1, "penalty on the weights, in units of the mean misfit"),
+    "reach": Parameter(0.5, 0.01, 2.0, "how far the planes reach, in sizes of the filters"),
+}
+ON_THE_WAY = 201  # points of the cut: in a narrow valley a few points would draw a wedge
 
 
 class Size(NamedTuple):
@@ -40,15 +43,23 @@ class Size(NamedTuple):
 
 
 FULL = Size(n=800, iterations=80, points=41, probes=20, steps=100)
-QUICK = Size(n=200, iterations=30, points=11, probes=4, steps=30)
+QUICK = Size(n=200, iterations=30, points=31, probes=4, steps=30)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    alpha: float = PARAMETERS["alpha"].default,
+    reach: float = PARAMETERS["reach"].default,
+) -> Outcome:
     """Train twice, and look around.
 
     Args:
         quick: fewer points, iterations and probes.
         random_state: seed of points, weights and directions.
+        alpha: penalty on the weights, in units of the mean misfit.
+        reach: how far the planes reach, in sizes of the filters.
 
     Returns:
         Barrier, spectra, claims and figure.
@@ -56,7 +67,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _look(QUICK if quick else FULL, random_state)
+        return _look(QUICK if quick else FULL, random_state, alpha, (-reach, reach))
 
 
 def scores(p: Any, x: Any) -> Any:
@@ -64,7 +75,7 @@ def scores(p: Any, x: Any) -> Any:
     return p["head"][:, :-1] @ NET(p["theta"], x) + p["head"][:, -1]
 
 
-def _look(size: Size, random_state: int) -> Outcome:
+def _look(size: Size, random_state: int, alpha: float, ends: tuple[float, float]) -> Outcome:
     import jax
     import jax.numpy as jnp
 
@@ -74,16 +85,16 @@ def _look(size: Size, random_state: int) -> Outcome:
 
     data = TOYS["peaks-regression"](size.n, random_state)
     x, c = (jnp.asarray(Scaler.fit(a).transform(a)) for a in (data.x, data.c))
-    minima = [_minimiser(x, c, size.iterations, seed) for seed in (random_state, random_state + 1)]
+    minima = [_minimiser(x, c, size.iterations, seed, alpha) for seed in (random_state, random_state + 1)]
     count = sum(leaf.size for leaf in jax.tree.leaves(minima[0]))
-    penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(count, jnp.int32))
+    penalty = GroupPenalty(jnp.full(1, alpha), jnp.zeros(count, jnp.int32))
     problem = Empirical(scores, LEAST_SQUARES, penalty, x, c, jnp.ones(size.n))
     keys = jax.random.split(jax.random.key(random_state))
     planes = []
     for p in minima:
         u, v = (filter_normalised(random_direction(p, key), p) for key in keys)
-        planes.append(plane(problem, p, u, v, a=REACH, b=REACH, points=size.points, batch=32))
-    between = cut(problem, *minima, points=2 * size.points - 1, margin=0.25, batch=32)
+        planes.append(plane(problem, p, u, v, a=ends, b=ends, points=size.points, batch=32))
+    between = cut(problem, *minima, points=ON_THE_WAY, margin=0.25, batch=32)
     spectra = {
         kind: spectrum(problem, minima[0], kind=kind, probes=size.probes, steps=size.steps)
         for kind in ("hessian", "gauss-newton")
@@ -91,13 +102,13 @@ def _look(size: Size, random_state: int) -> Outcome:
     width = spectra["gauss-newton"].largest / 200
     densities = {kind: found.density(width=width) for kind, found in spectra.items()}
     hessian, gauss_newton = spectra.values()
-    ends = np.interp((0.0, 1.0), between.t, between.values)
+    reached = np.interp((0.0, 1.0), between.t, between.values)
     trace, error = gauss_newton.trace()
     effective = trace / gauss_newton.largest
     stiff, _ = hessian.share_below(hessian.largest / 100)
     numbers = {
         "weights": count,
-        "objective": ends,
+        "objective": reached,
         "barrier": between.barrier,
         "largest": {kind: found.largest for kind, found in spectra.items()},
         "smallest": {kind: found.smallest for kind, found in spectra.items()},
@@ -107,7 +118,7 @@ def _look(size: Size, random_state: int) -> Outcome:
     }
     claims = [
         at_least(
-            "The straight way climbs above both ends by their objective times", between.barrier / ends.max(), 10.0
+            "The straight way climbs above both ends by their objective times", between.barrier / reached.max(), 10.0
         ),
         at_most("The trace is the largest eigenvalue times", effective, 0.1 * count),
         at_most(
@@ -122,11 +133,11 @@ def _look(size: Size, random_state: int) -> Outcome:
     return Outcome(numbers, claims, partial(_draw, planes, between, densities))
 
 
-def _minimiser(x: Any, c: Any, iterations: int, seed: int) -> dict[str, Any]:
+def _minimiser(x: Any, c: Any, iterations: int, seed: int, alpha: float) -> dict[str, Any]:
     """Weights and head after training with the head eliminated."""
     from numdl.course.training import train
 
-    how: dict[str, Any] = {"alpha": ALPHA, "iterations": iterations, "seed": seed}
+    how: dict[str, Any] = {"alpha": alpha, "iterations": iterations, "seed": seed}
     result = train(NET, "least_squares", (x, c), (x, c), lambda s, c: float(np.mean((s - c) ** 2)), **how).result
     return {"theta": result.p, "head": result.aux}
 

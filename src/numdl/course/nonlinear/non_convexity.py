@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Claim, Outcome, at_least, at_most
+from numdl.course.outcome import Claim, Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ TITLE = "Non-convexity: one layer has many minimisers, some by symmetry and some
 TRUE = {"tanh": (0.7, 3.0), "sine": (1.0, 3.5)}
 LIMIT = 6.0
 N = 100
+PARAMETERS = {"reach": Parameter(3.0, 0.5, 6.0, "the samples are evenly spaced from -reach to reach")}
 
 
 class Seen(NamedTuple):
@@ -41,12 +42,13 @@ class Seen(NamedTuple):
     bend: float
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, reach: float = PARAMETERS["reach"].default) -> Outcome:
     """Draw the objectives, lower them from many starts, and count.
 
     Args:
         quick: fewer starts and points.
         random_state: seed of the starts.
+        reach: the samples are evenly spaced from -reach to reach.
 
     Returns:
         Counts, claims and figure.
@@ -57,7 +59,7 @@ def run(quick: bool, random_state: int) -> Outcome:
     axis = np.linspace(-LIMIT, LIMIT, points)
     with jax.enable_x64(True):
         starts = np.random.default_rng(random_state).uniform(-LIMIT, LIMIT, (count, 2))
-        seen = {name: _look(name, axis, starts) for name in TRUE}
+        seen = {name: _look(name, axis, starts, reach) for name in TRUE}
     numbers = {
         name: {
             "minima": int(s.minima.max() + 1),
@@ -99,7 +101,7 @@ def _sine_units(w: Any, x: Any) -> Any:
     return jnp.sum(jnp.sin(w * x[0]), keepdims=True)
 
 
-def _look(name: str, axis: np.ndarray, starts: np.ndarray) -> Seen:
+def _look(name: str, axis: np.ndarray, starts: np.ndarray, reach: float) -> Seen:
     import jax.numpy as jnp
 
     from numdl.analysis import cut, eigenpairs, multistart, plane
@@ -108,7 +110,7 @@ def _look(name: str, axis: np.ndarray, starts: np.ndarray) -> Seen:
     from numdl.regularize import GroupPenalty
 
     units = _tanh_units if name == "tanh" else _sine_units
-    x = jnp.asarray(np.linspace(-3, 3, N)[:, None])
+    x = jnp.asarray(np.linspace(-reach, reach, N)[:, None])
     true = jnp.asarray(TRUE[name])
     c = jnp.stack([units(true, row) for row in x])
     none = GroupPenalty(jnp.zeros(1), jnp.zeros(2, jnp.int32))
@@ -126,7 +128,7 @@ def _look(name: str, axis: np.ndarray, starts: np.ndarray) -> Seen:
 
 def _draw(axis: np.ndarray, starts: np.ndarray, seen: dict[str, Seen], figure: Figure) -> None:
     """Contours with the ends of all runs; below, the way between two minimisers, and the final values."""
-    from numdl.plots.canvas import BLUE, ORANGE, RED
+    from numdl.plots.canvas import BLUE, INK, ORANGE, RED
     from numdl.plots.landscape import draw_cut, draw_plane
 
     parts = figure.subplot_mosaic([["tanh", "sine"], ["cut", "values"]], height_ratios=[1.35, 1.0])
@@ -137,7 +139,7 @@ def _draw(axis: np.ndarray, starts: np.ndarray, seen: dict[str, Seen], figure: F
         inside = np.all(np.abs(points) <= LIMIT, axis=1) & (s.minima >= 0)
         lowest = inside & (s.ends.values < 1e-10)
         style: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "white", "markeredgewidth": 0.8}
-        axes.plot(*points[inside & ~lowest].T, "o", color=ORANGE, markersize=6, label="other minima", **style)
+        axes.plot(*points[inside & ~lowest].T, "o", color=INK, markersize=6, label="other minima", **style)
         axes.plot(*points[lowest].T, "*", color=RED, markersize=13, label="lowest", **style)
         axes.plot(axis, axis, color="white", linewidth=0.8, linestyle="--")
         axes.set(title=f"{name}: {len(starts)} starts end here", aspect="equal", xlabel="w1", ylabel="w2")
@@ -152,5 +154,5 @@ def _draw(axis: np.ndarray, starts: np.ndarray, seen: dict[str, Seen], figure: F
         title="From a lowest point to its mirror image", ylabel="objective over the barrier", ylim=(-0.05, 2)
     )
     parts["values"].set(title="Where the runs end", xlabel="run, sorted by its final value", ylabel="final objective")
-    for name in ("cut", "values"):
-        parts[name].legend(loc="upper left")
+    parts["cut"].legend(loc="upper center")
+    parts["values"].legend(loc="upper left")

@@ -19,16 +19,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.toys import peaks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Peaks regression: a deep network of width 8 against ridge regression and single layers"
-WIDTH, DEPTH, T = 8, 8, 5.0
+T = 5.0
 ALPHA = 1e-10  # noise-free data: only enough to keep the matrices regular
 GRID = 81
+PARAMETERS = {
+    "width": Parameter(8, 2, 12, "width of the deep network and of the narrow layer"),
+    "depth": Parameter(8, 1, 16, "steps of the deep network"),
+}
 
 
 class Size(NamedTuple):
@@ -46,12 +50,20 @@ FULL = Size(n=2000, iterations=150, wide_iterations=40, error=1e-5, gain_depth=1
 QUICK = Size(n=500, iterations=20, wide_iterations=0, error=0.3, gain_depth=1.5, gain_ridge=3.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    width: float = PARAMETERS["width"].default,
+    depth: float = PARAMETERS["depth"].default,
+) -> Outcome:
     """Train the three networks and ridge regression, and compare them.
 
     Args:
         quick: fewer points and iterations.
         random_state: seed of points and weights.
+        width: of the deep network and of the narrow layer.
+        depth: steps of the deep network.
 
     Returns:
         Errors, claims and figure.
@@ -59,10 +71,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _compare(QUICK if quick else FULL, random_state)
+        return _compare(QUICK if quick else FULL, random_state, int(width), int(depth))
 
 
-def _compare(size: Size, random_state: int) -> Outcome:
+def _compare(size: Size, random_state: int, width: int, depth: int) -> Outcome:
     from sklearn.linear_model import RidgeCV
 
     from numdl.course.training import peaks_surface, train
@@ -74,8 +86,8 @@ def _compare(size: Size, random_state: int) -> Outcome:
     def error(scores: np.ndarray, c: np.ndarray) -> float:
         return 0.5 * variance * float(np.mean((scores - c) ** 2))
 
-    deep = ResNet(2, WIDTH, DEPTH, T=T, dynamics="antisymmetric")
-    nets = {"deep": (deep, size.iterations), "layer": (ResNet(2, WIDTH, 0), size.iterations)}
+    deep = ResNet(2, width, depth, T=T, dynamics="antisymmetric")
+    nets = {"deep": (deep, size.iterations), "layer": (ResNet(2, width, 0), size.iterations)}
     if size.wide_iterations:
         nets["wide"] = (ResNet(2, deep.n_parameters // 3, 0), size.wide_iterations)  # width m has 3 m weights here
     trained = {
@@ -116,6 +128,8 @@ def _draw(
     axis: np.ndarray, truth: np.ndarray, surface: np.ndarray, curves: dict[str, Any], ridge: float, figure: Figure
 ) -> None:
     """Surface and prediction on one scale, their distance, and the errors over the iterations."""
+    from matplotlib.ticker import MaxNLocator
+
     from numdl.plots.canvas import CYCLE, GREY, logarithmic
 
     parts = figure.subplot_mosaic([["truth", "net", "miss"], ["curve", "curve", "curve"]], height_ratios=[1.1, 1.0])
@@ -137,4 +151,5 @@ def _draw(
     curve.axhline(ridge, color=GREY, linestyle="--", linewidth=1, label="ridge")
     logarithmic(curve, np.concatenate([*curves.values(), [ridge]]))
     curve.set(xlabel="iteration", ylabel="held-out error")
+    curve.xaxis.set_major_locator(MaxNLocator(integer=True))
     curve.legend()

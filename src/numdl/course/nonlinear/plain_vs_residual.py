@@ -23,23 +23,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Plain and residual networks: what is left of the slope in the first layer"
-WIDTH, DEPTH, SCALE = 8, 6, 0.1
+WIDTH = 8
 SCALES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 KINDS = ("plain", "residual")
+PARAMETERS = {
+    "scale": Parameter(0.1, 0.01, 2.0, "deviation of the entries of K, times the root of the width"),
+    "layers": Parameter(6, 2, 50, "layers of the network whose slopes are shown layer by layer"),
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    scale: float = PARAMETERS["scale"].default,
+    layers: float = PARAMETERS["layers"].default,
+) -> Outcome:
     """Slopes by layer, over depth and over the size of the weights.
 
     Args:
         quick: fewer samples, depths and seeds.
         random_state: seed of points and weights.
+        scale: deviation of the entries of K, times the root of the width.
+        layers: of the network whose slopes are shown layer by layer.
 
     Returns:
         Norms, claims and figure.
@@ -47,9 +59,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     n, depths, seeds = (200, (2, 6, 12), 3) if quick else (1000, (2, 4, 6, 10, 16, 24, 32), 10)
+    depth = int(layers)
 
     with jax.enable_x64(True):
-        first = {kind: _slopes(kind, n, DEPTH, SCALE, random_state) for kind in KINDS}
+        first = {kind: _slopes(kind, n, depth, scale, random_state) for kind in KINDS}
 
         def over(pairs: list[tuple[int, float]]) -> dict[str, np.ndarray]:
             """Norm of the slope in u_0, median over seeds."""
@@ -59,12 +72,12 @@ def run(quick: bool, random_state: int) -> Outcome:
                 for kind in KINDS
             }
 
-        by_depth = over([(depth, SCALE) for depth in depths])
-        by_scale = over([(DEPTH, scale) for scale in SCALES])
+        by_depth = over([(each, scale) for each in depths])
+        by_scale = over([(depth, each) for each in SCALES])
         course = {kind: course_gradients(kind, range(random_state, random_state + 20)) for kind in KINDS}
     (plain_u, plain_w), (residual_u, residual_w) = first["plain"], first["residual"]
     numbers = {
-        "setting": {"width": WIDTH, "layers": DEPTH, "scale": SCALE, "rows": n},
+        "setting": {"width": WIDTH, "layers": depth, "scale": scale, "rows": n},
         "slope_in_states": {"plain": plain_u, "residual": residual_u},
         "slope_in_weights": {"plain": plain_w, "residual": residual_w},
         "depths": depths,
@@ -187,11 +200,12 @@ def _draw(first: dict, by_depth: tuple, by_scale: tuple, figure: Figure) -> None
         logarithmic(axes, np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()]))
         axes.legend()
     logarithmic_x(parts[1, 1])
-    parts[0, 0].set(title=f"In the states, {DEPTH} layers", xlabel="layer j", ylabel="norm of the slope in u_j")
-    parts[0, 1].set(title=f"In the weights, {DEPTH} layers", xlabel="layer j", ylabel="norm of the slope in K_j")
+    depth = len(first["plain"][1])
+    parts[0, 0].set(title=f"In the states, {depth} layers", xlabel="layer j", ylabel="norm of the slope in u_j")
+    parts[0, 1].set(title=f"In the weights, {depth} layers", xlabel="layer j", ylabel="norm of the slope in K_j")
     parts[1, 0].set(title="Over the depth", xlabel="number of layers", ylabel="norm of the slope in u_0")
     parts[1, 1].set(
-        title=f"Over the size of the weights, {DEPTH} layers",
+        title=f"Over the size of the weights, {depth} layers",
         xlabel="deviation of the entries of K, times sqrt(width)",
         ylabel="norm of the slope in u_0",
     )

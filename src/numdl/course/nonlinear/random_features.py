@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS
 from numdl.data.problems.toys import peaks
 
@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 TITLE = "Random features on peaks: a layer that is never trained, and a head that is solved for"
 ACTIVATIONS = ("sine", "tanh", "relu")
 GRID = 81
+PARAMETERS = {
+    "noise": Parameter(0.0, 0.0, 5.0, "standard deviation of the noise in the targets, in units of the surface")
+}
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Fit all widths and activations.
 
     Args:
         quick: fewer points and widths.
         random_state: seed of points and weights.
+        noise: standard deviation of that in the targets, in units of the surface.
 
     Returns:
         Errors, claims and figure.
@@ -40,7 +44,8 @@ def run(quick: bool, random_state: int) -> Outcome:
 
     n, widths = (300, (20, 80)) if quick else (1000, (10, 20, 50, 100, 200, 400))
     data = TOYS["peaks-regression"](n + 1000, random_state)
-    x, y, held, truth = data.x[:n], data.c[:n, 0], data.x[n:], data.c[n:, 0]
+    x, held, truth = data.x[:n], data.x[n:], data.c[n:, 0]
+    y = data.c[:n, 0] + noise * np.random.default_rng(random_state + 1).standard_normal(n)
 
     def error(model: TikhonovRegressor | RandomFeaturesRegressor) -> float:
         return float(0.5 * np.mean((model.predict(held) - truth) ** 2))
@@ -82,5 +87,6 @@ def _draw(axis: np.ndarray, surfaces: dict, widths: np.ndarray, errors: dict, li
     curve.axhline(line, color=GREY, linestyle="--", linewidth=1, label="ridge on the inputs")
     logarithmic(curve, np.concatenate([*errors.values(), [line]]))
     logarithmic_x(curve)
+    curve.set_xticks(widths, [str(m) for m in widths])
     curve.set(xlabel="width of the layer", ylabel="held-out error")
     curve.legend(loc="lower left")

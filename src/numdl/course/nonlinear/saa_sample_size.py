@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "SAA: how training and held-out misfit meet as the sample grows, and where a resampling rule stops"
-NOISE = 0.3  # standard deviation
 WIDTH = 6
 ALPHA = 1e-8  # against heads that few samples do not determine
 HELD_OUT = 20000
+PARAMETERS = {"noise": Parameter(0.3, 0.01, 2.0, "standard deviation of the noise in the curve")}
 
 
 class Size(NamedTuple):
@@ -49,12 +49,13 @@ FULL = Size((50, 100, 200, 400, 800, 1600, 3200, 6400), 10, 40, first=50, tol=0.
 QUICK = Size((60, 240, 960), 3, 15, first=480, tol=0.3, slope=0.7, excess=1.5)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Minimise sample averages of growing size.
 
     Args:
         quick: fewer and smaller samples.
         random_state: seed of points, noise, samples and weights.
+        noise: standard deviation of that in the curve.
 
     Returns:
         Misfits, claims and figure.
@@ -62,10 +63,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _grow(QUICK if quick else FULL, random_state)
+        return _grow(QUICK if quick else FULL, random_state, noise)
 
 
-def _grow(size: Size, random_state: int) -> Outcome:
+def _grow(size: Size, random_state: int, noise: float) -> Outcome:
     import dataclasses
 
     import jax
@@ -80,7 +81,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
     total = size.n[-1]
     rng = np.random.default_rng(random_state)
     x = rng.uniform(-2, 2, (total + HELD_OUT, 1))
-    c = np.sin(2 * x) + 0.5 * np.cos(4 * x) + NOISE * rng.standard_normal(x.shape)
+    c = np.sin(2 * x) + 0.5 * np.cos(4 * x) + noise * rng.standard_normal(x.shape)
     net = ResNet(1, WIDTH, 0)
     theta = net.init(jax.random.key(random_state), np.float64)
     penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
@@ -131,7 +132,7 @@ def _grow(size: Size, random_state: int) -> Outcome:
 
 def _draw(numbers: dict[str, Any], misfits: np.ndarray, figure: Figure) -> None:
     """Both misfits and their gap over n, with the theory; the path of the resampling rule."""
-    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE, logarithmic, logarithmic_x
+    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, logarithmic, logarithmic_x
 
     n, ruled, p = np.array(numbers["n"]), numbers["resampled"], numbers["unknowns"]
     floor = numbers["misfit"]["training"][-1] / (1 - p / n[-1])
@@ -149,10 +150,10 @@ def _draw(numbers: dict[str, Any], misfits: np.ndarray, figure: Figure) -> None:
     )
     right.plot(n, 2 * floor * p / n, "--", color=GREY, label="s^2 p / n")
     bound = np.asarray(ruled["gap"]) + 1.645 * np.asarray(ruled["error"])
+    bound[bound <= 0] = np.nan  # all samples have no gap to more
     right.plot(ruled["n"], bound, "s-", color=GREEN, label="bound of the resampling rule")
     logarithmic(right, 2 * floor * p / n)
-    right.set(title="Held-out less training misfit", xlabel="samples n")
-    right.axhline(0, color=INK, linewidth=0.5)
+    right.set(title="Held-out less training misfit", xlabel="samples n", ylabel="half the mean square")
     for axes in (left, right):
         logarithmic_x(axes)
     right.legend()

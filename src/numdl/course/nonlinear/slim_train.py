@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "slimTrain: learning rates over three decades and first alphas over ten, against Adam"
-BATCH = 10
+PARAMETERS = {"batch": Parameter(10, 2, 100, "samples in a batch")}
 BEST = 1e-2  # the rate at which the first alpha is varied
 
 
@@ -43,12 +43,13 @@ FULL = Size(n=2000, depth=8, epochs=3, seeds=5, rates=7, alphas=6, range=1.0, be
 QUICK = Size(n=400, depth=2, epochs=2, seeds=1, rates=3, alphas=2, range=1.0, best=1.2)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, batch: float = PARAMETERS["batch"].default) -> Outcome:
     """Train at all rates and from all first alphas.
 
     Args:
         quick: fewer points, layers, seeds and rates.
         random_state: first seed of points, weights and batches.
+        batch: samples in one.
 
     Returns:
         Held-out misfits, claims and figure.
@@ -56,10 +57,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _compare(QUICK if quick else FULL, random_state)
+        return _compare(QUICK if quick else FULL, random_state, int(batch))
 
 
-def _compare(size: Size, random_state: int) -> Outcome:
+def _compare(size: Size, random_state: int, batch: int) -> Outcome:
     import optax
 
     from numdl.optimize import StochasticGradient
@@ -70,7 +71,7 @@ def _compare(size: Size, random_state: int) -> Outcome:
     plain, slim = StochasticGradient(adam), SlimTrain(adam)
     found: dict[str, list[list[float]]] = {"Adam": [], "slimTrain": [], "first alpha": []}
     for seed in range(random_state, random_state + size.seeds):
-        train = partial(_train, size, seed)
+        train = partial(_train, size, seed, batch)
         found["Adam"].append([train(plain, rate) for rate in rates])
         found["slimTrain"].append([train(slim, rate) for rate in rates])
         found["first alpha"].append([train(SlimTrain(adam, alpha=alpha), BEST) for alpha in alphas])
@@ -95,7 +96,7 @@ def _compare(size: Size, random_state: int) -> Outcome:
     return Outcome(numbers, claims, partial(_draw, rates, alphas, misfits))
 
 
-def _train(size: Size, seed: int, method: Any, rate: float) -> float:
+def _train(size: Size, seed: int, batch: int, method: Any, rate: float) -> float:
     """Held-out misfit after all epochs, half the mean square in units of the target's variance."""
     import jax
     import jax.numpy as jnp
@@ -114,7 +115,7 @@ def _train(size: Size, seed: int, method: Any, rate: float) -> float:
         for x, c in peaks_surface(size.n, seed)[:2]
     )
     head = jnp.asarray(np.random.default_rng(seed).standard_normal((1, net.width + 1)) / np.sqrt(net.width))
-    settings: dict[str, Any] = {"batch": BATCH, "epochs": size.epochs, "rate": float(rate), "key": seed}
+    settings: dict[str, Any] = {"batch": batch, "epochs": size.epochs, "rate": float(rate), "key": seed}
     if isinstance(method, SlimTrain):
         result = minimize_stochastic(training, method, theta, head, **settings)[0]
         return float(_misfit(held_out, result.p, result.aux))

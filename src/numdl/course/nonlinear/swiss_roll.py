@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 
 if TYPE_CHECKING:
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 Pair = tuple[np.ndarray, np.ndarray]
 
 TITLE = "Swiss roll: a flow takes two spirals apart until a plane separates them"
-WIDTH, DEPTH, T = 8, 16, 20.0
+DEPTH = 16
 ALPHA = 1e-5
 GRID = 161
 SNAPSHOTS = (0, DEPTH // 2, DEPTH)
+PARAMETERS = {
+    "T": Parameter(20.0, 0.5, 40.0, "time at which the flow ends, whose 16 steps are of length T / 16"),
+    "width": Parameter(8, 2, 16, "width of the network"),
+}
 FOLLOWED = 24  # points of each class whose way through the network is drawn
 
 
@@ -56,12 +60,20 @@ class Flow(NamedTuple):
     plane_error: np.ndarray
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    T: float = PARAMETERS["T"].default,
+    width: float = PARAMETERS["width"].default,
+) -> Outcome:
     """Train the network, and look at the states on their way.
 
     Args:
         quick: fewer points and iterations.
         random_state: seed of the weights.
+        T: time at which the flow ends.
+        width: of the network.
 
     Returns:
         Errors, claims and figure.
@@ -69,15 +81,15 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _separate(QUICK if quick else FULL, random_state)
+        return _separate(QUICK if quick else FULL, random_state, T, int(width))
 
 
-def _separate(size: Size, random_state: int) -> Outcome:
+def _separate(size: Size, random_state: int, T: float, width: int) -> Outcome:
     from numdl.course.training import train
     from numdl.models import ResNet
 
     training, held_out, scale = spirals(size.n)
-    net = ResNet(2, WIDTH, DEPTH, T=T, dynamics="antisymmetric")
+    net = ResNet(2, width, DEPTH, T=T, dynamics="antisymmetric")
     how = {"alpha": ALPHA, "iterations": size.iterations, "seed": random_state}
     trained = train(net, "logistic", training, held_out, wrong, **how)
     flow = _follow(trained, training, held_out)
@@ -191,7 +203,7 @@ def _draw(
     axis: np.ndarray, regions: np.ndarray, points: np.ndarray, flow: Flow, errors: np.ndarray, figure: Figure
 ) -> None:
     """Decision regions, ways of some points, what planes achieve at each depth; below, all points at three depths."""
-    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE
 
     (left, middle, right), below = figure.subplots(2, 3)
     colors = np.where(flow.labels > 0.5, ORANGE, BLUE)
@@ -203,11 +215,11 @@ def _draw(
     middle.set_title("Ways of some points, ending at the dots")
     depth = len(flow.plane_error) - 1
     label = "of the best plane at each step"
-    right.plot(np.arange(depth + 1), flow.plane_error, color=BLUE, marker="o", markersize=3, label=label)
+    right.plot(np.arange(depth + 1), flow.plane_error, color=INK, marker="o", markersize=3, label=label)
     label = f"of the network, over {len(errors)} iterations"
     right.plot(np.linspace(0, depth, len(errors)), errors, color=GREEN, label=label)
-    right.set(title="Held-out error", xlabel="step", ylabel="%", ylim=(0, None), xticks=range(0, depth + 1, 4))
-    right.legend()
+    right.set(title="Held-out error", xlabel="step", ylabel="%", ylim=(0, 75), xticks=range(0, depth + 1, 4))
+    right.legend(loc="upper right")
     for axes, depth in zip(below, SNAPSHOTS, strict=True):
         axes.scatter(*flow.views[depth].T, c=colors, s=5, linewidths=0)
         axes.set_title(f"States after {depth} of {DEPTH} steps")

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Training on peaks in 5 classes: coupled Newton-CG, VarPro and SGD at equal work"
-ALPHA = 1e-5
+PARAMETERS = {
+    "alpha": Parameter(1e-5, 1e-10, 1e-1, "penalty on the weights, in units of the mean misfit"),
+    "momentum": Parameter(0.9, 0.0, 0.99, "momentum of SGD"),
+}
 RATES = (0.001, 0.003, 0.01)
 
 
@@ -41,12 +44,20 @@ FULL = Size(n=1000, depth=8, work=1000.0, error=8.0)
 QUICK = Size(n=200, depth=2, work=150.0, error=40.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(
+    quick: bool,
+    random_state: int,
+    *,
+    alpha: float = PARAMETERS["alpha"].default,
+    momentum: float = PARAMETERS["momentum"].default,
+) -> Outcome:
     """Train by all methods.
 
     Args:
         quick: fewer points, layers and passes.
         random_state: seed of points, weights and batches.
+        alpha: penalty on the weights, in units of the mean misfit.
+        momentum: of SGD.
 
     Returns:
         Curves, claims and figure.
@@ -54,10 +65,10 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _train(QUICK if quick else FULL, random_state)
+        return _train(QUICK if quick else FULL, random_state, alpha, momentum)
 
 
-def _train(size: Size, random_state: int) -> Outcome:
+def _train(size: Size, random_state: int, alpha: float, momentum: float) -> Outcome:
     import jax
     import jax.numpy as jnp
     import optax
@@ -72,16 +83,16 @@ def _train(size: Size, random_state: int) -> Outcome:
     c = jnp.asarray(data.c)
     net = ResNet(2, 8, size.depth, T=4.0)
     theta = net.init(jax.random.key(random_state))
-    penalty = GroupPenalty(jnp.full(1, ALPHA), jnp.zeros(net.n_parameters, jnp.int32))
+    penalty = GroupPenalty(jnp.full(1, alpha), jnp.zeros(net.n_parameters, jnp.int32))
 
     def on(rows: slice) -> VarPro:
-        return VarPro(net, SOFTMAX, x[rows], c[rows], jnp.ones(len(x[rows])), penalty, jnp.asarray(ALPHA))
+        return VarPro(net, SOFTMAX, x[rows], c[rows], jnp.ones(len(x[rows])), penalty, jnp.asarray(alpha))
 
     reduced, held_out = on(slice(0, size.n)), on(slice(size.n, None))
     full, full_held_out = full_problem(reduced, theta), full_problem(held_out, theta)
     head = jax.jit(lambda problem, p: problem.value(p, problem.first_head(p))[1])(reduced, theta)
     start, still = {"theta": theta, "W": head}, {"theta": theta, "W": jnp.zeros_like(head)}
-    sgd = StochasticGradient(optax.sgd(1.0, momentum=0.9))
+    sgd = StochasticGradient(optax.sgd(1.0, momentum=momentum))
 
     def joint(method: Any, **how: Any) -> Entry:
         return Entry(method, problem=full, p=start, validation=full_held_out, **how)

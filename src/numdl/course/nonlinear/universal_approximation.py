@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numdl.course.outcome import Outcome, at_least, at_most
+from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data.problems.toys import peaks
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TITLE = "Universal approximation: the error of one trained layer over its width"
 GRID = 81
+PARAMETERS = {"noise": Parameter(0.0, 0.0, 1.0, "standard deviation of the noise in the targets, over theirs")}
 
 
 class Size(NamedTuple):
@@ -42,12 +43,13 @@ FULL = Size(n=1000, widths=(1, 2, 4, 8, 16, 32), starts=2, iterations=120, rate=
 QUICK = Size(n=400, widths=(2, 6, 16), starts=1, iterations=60, rate=-0.4, gain=2.0)
 
 
-def run(quick: bool, random_state: int) -> Outcome:
+def run(quick: bool, random_state: int, *, noise: float = PARAMETERS["noise"].default) -> Outcome:
     """Train layers of all widths.
 
     Args:
         quick: fewer points, widths and iterations.
         random_state: seed of points and weights.
+        noise: standard deviation of that in the targets, over theirs.
 
     Returns:
         Errors, rate, claims and figure.
@@ -55,14 +57,14 @@ def run(quick: bool, random_state: int) -> Outcome:
     import jax
 
     with jax.enable_x64(True):
-        return _approximate(QUICK if quick else FULL, random_state)
+        return _approximate(QUICK if quick else FULL, random_state, noise)
 
 
-def _approximate(size: Size, random_state: int) -> Outcome:
+def _approximate(size: Size, random_state: int, noise: float) -> Outcome:
     from numdl.course.training import peaks_surface, train
     from numdl.models import ResNet
 
-    training, held_out, inputs, target = peaks_surface(size.n, random_state)
+    training, held_out, inputs, target = peaks_surface(size.n, random_state, noise)
     axis = np.linspace(-3, 3, GRID)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1)
     how: dict[str, Any] = {"alpha": 1e-12, "iterations": size.iterations}
