@@ -104,6 +104,8 @@ OF_PLOTS = {
     "draw_l_curve.at": lambda: [("gcv", 1)],
     "draw_region.size": lambda: np.abs,
     "curves": curves,
+    "draw_pictures.pictures": lambda: np.full((2, 3, 3, 1), 0.5),
+    "draw_pictures.captions": lambda: ["a", "b"],
     "draw_changes.changes": lambda: {"rk4": 0.1},
     "lines": curves,
     "draw_effective.n_parameters": lambda: 5,
@@ -231,7 +233,7 @@ SETTINGS = {
     "max_iter": 1, "n_restarts": 1, "width": 2, "widths": (2,), "depth": 1, "random_state": 0, "n_neighbors": 2,
     "kernel": "linear", "average": False, "subset": 4, "n_networks": 0, "cv": 2, "degree": 2, "interval": (-9.0, 9.0),
     "damping": 0.1, "dynamics": "antisymmetric", "time_budget": 9.0, "noise": 0.1, "alpha": 0.1, "alpha_head": 0.1,
-    "scale": 1.0,
+    "scale": 1.0, "n_filters": 2, "image_shape": (1, 2),
 }  # fmt: skip
 OWN = {"RandomFeaturesClassifier": {"width": 3}, "BasisFeatures": {}}
 

@@ -49,11 +49,22 @@ def _all(
 )
 def fit(
     data: Annotated[
-        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
+        Path,
+        typer.Argument(
+            help="Table: CSV, Excel, Parquet, MAT, ... or -. Images: a folder for each class, IDX, .npz.",
+            show_default=False,
+            metavar="DATA",
+        ),
     ],
     target: Annotated[
         list[str] | None,
         typer.Option(help="Column to predict; several times, or a pattern 'y*', y0:y9.", metavar="COLUMN"),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of images in IDX, such as train-labels-idx1-ubyte.gz.", metavar="FILE")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Size to which pictures are brought.", metavar="HEIGHTxWIDTH")
     ] = None,
     task: Annotated[str, typer.Option(help="auto, regression or classification.", metavar="KIND")] = "auto",
     model: Annotated[
@@ -138,8 +149,12 @@ def fit(
 
     Exit codes: 0 done, 1 something cannot be used, 130 interrupted (the best model is saved).
     """
-    from numdl.cli.options import FitOptions, number_or_auto, seconds, widths_or_auto
+    from numdl.cli.options import FitOptions, number_or_auto, seconds, sides, widths_or_auto
+    from numdl.data.read.pictures import kind_of_images
 
+    images = labels is not None or size is not None or kind_of_images(data)
+    if not images and not target:
+        raise typer.BadParameter("Missing option '--target'. It names the column to predict.")
     options = FitOptions(
         target=tuple(target or ()),
         task=task,
@@ -170,8 +185,13 @@ def fit(
         weights=weights,
         split=split,
         sheet=sheet,
+        labels=None if labels is None else str(labels),
+        size=sides(size),
     )
-    from numdl.cli.fit import run_fit
+    if images:
+        from numdl.cli.images import run_fit_images as run_fit
+    else:
+        from numdl.cli.fit import run_fit
 
     raise typer.Exit(run_fit(data, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
 
@@ -198,7 +218,9 @@ def look(
 )
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
-    data: Annotated[Path, typer.Argument(help="Table with the columns of the training.", metavar="DATA")],
+    data: Annotated[
+        Path, typer.Argument(help="Table with the columns of the training; pictures likewise.", metavar="DATA")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="File for the predictions, .csv or .parquet; standard output if not given.", metavar="FILE"),

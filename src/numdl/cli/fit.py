@@ -155,7 +155,7 @@ def _train(
         return DONE
     extra = {"encoder": prepared.encoder.to_json(), "facts": _facts(data, prepared), "options": options.to_json()}
     extra["seconds"] = time.perf_counter() - began
-    _store(model, folder, extra)
+    store(model, folder, extra)
     if model.status_.code == "interrupted":
         then = "repeats the search" if chosen in REPEATED else "goes on"
         errors.print(
@@ -164,8 +164,17 @@ def _train(
     return _tell(data, prepared, model, extra, folder, console)
 
 
-def _store(model: Any, folder: RunFolder, extra: dict[str, Any]) -> None:
-    """Write the model; where its place cannot be written, to the folder of temporary files."""
+def store(model: Any, folder: RunFolder, extra: dict[str, Any]) -> None:
+    """Write the model; where its place cannot be written, to the folder of temporary files.
+
+    Args:
+        model: fitted.
+        folder: of the run.
+        extra: what to keep beside it.
+
+    Raises:
+        UserError: it could not be written to its place.
+    """
     from numdl.estimators.common.saving import save
 
     try:

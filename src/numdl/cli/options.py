@@ -52,6 +52,8 @@ class FitOptions:
         weights: column that says how many observations each row stands for.
         sheet: name or number of a sheet of a workbook.
         split: "random", "time", "group:COLUMN" or "file:TEST.csv".
+        labels: file of the labels of images.
+        size: height and width to which pictures are brought.
     """
 
     target: tuple[str, ...]
@@ -83,6 +85,8 @@ class FitOptions:
     split: str = "random"
     loss: str = "squared"
     sheet: str | None = None
+    labels: str | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def group(self) -> str | None:
@@ -194,6 +198,26 @@ def _spelled(name: str, value: Any) -> str:
         return f"has no {flag}"
     words = value if isinstance(value, list) else [value]
     return "has " + " ".join(f"{flag} {word}" for word in words)
+
+
+def sides(text: str | None) -> tuple[int, int] | None:
+    """Height and width behind ``64x48``.
+
+    Args:
+        text: what stands after ``--size``.
+
+    Returns:
+        Both, or None.
+
+    Raises:
+        UserError: it is no size.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match or min(int(match[1]), int(match[2])) < 2:
+        raise UserError(f"numdl fit --size {text}: needed is HEIGHTxWIDTH in pixels, such as 64x64.")
+    return int(match[1]), int(match[2])
 
 
 def seconds(text: str | None) -> float | None:

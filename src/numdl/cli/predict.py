@@ -54,6 +54,13 @@ def run_predict(
 
     with blame_input():
         plain, extra = read_plain(path)
+    if "images" in extra:
+        for flag, given in (("--std", std), ("--keep", keep), ("--outside", outside), ("--sheet", sheet is not None)):
+            if given:
+                raise UserError(f"numdl predict {flag}: this is for tables, and {path} is a model of images.")
+        from numdl.cli.images import predict_images
+
+        return _written(out, *predict_images(path, extra, data), overwrite=overwrite)
     if "encoder" not in extra:
         raise UserError(
             f"{path}: this model was not made by numdl fit and does not know the columns of a table; use numdl.load in "
@@ -87,6 +94,11 @@ def run_predict(
             print(f"{many} outside the training rows: predictions extrapolate; --outside marks them.", file=sys.stderr)
         if keep:
             names, columns = _beside(table, names, columns)
+    return _written(out, names, columns, overwrite=overwrite)
+
+
+def _written(out: Path | None, names: list[str], columns: list[np.ndarray], *, overwrite: bool) -> Path | None:
+    """The file of the predictions; None after they were printed."""
     if out is None:
         _print(names, columns)
         return None

@@ -121,22 +121,22 @@ def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Pat
     """
     encoder = prepared.encoder
     targets = ", ".join(encoder.target_names[:5]) + (" and more" if len(encoder.target_names) > 5 else "")
-    _row(console, "Data", f"{data}: {prepared.rows:,} rows, {prepared.columns:,} columns")
-    _row(console, "Task", f"{encoder.task} of {targets} from {len(encoder.feature_names):,} inputs")
+    row(console, "Data", f"{data}: {prepared.rows:,} rows, {prepared.columns:,} columns")
+    row(console, "Task", f"{encoder.task} of {targets} from {len(encoder.feature_names):,} inputs")
     names = {"train": "training", "validation": "validation", "test": "test"}
-    _row(console, "Rows", ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()))
+    row(console, "Rows", ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()))
     if processes > 1:
-        _row(console, "Processes", f"{processes}, each with its part of the training rows")
+        row(console, "Processes", f"{processes}, each with its part of the training rows")
     for note in prepared.notes:
-        _row(console, "Note", note)
+        row(console, "Note", note)
     if checkpoint is not None:
         missing = "" if checkpoint.exists() else ", which had not come to its first checkpoint"
         if RunFolder(checkpoint.parent).finished:
             missing = ": the search is repeated, its model replaced at the end"
-        _row(console, "Resuming", f"the run in {checkpoint.parent}{missing}")
+        row(console, "Resuming", f"the run in {checkpoint.parent}{missing}")
 
 
-def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
+def show_result(console: Console, summary: FitSummary, folder: RunFolder) -> None:
     """Say what came out and where it is.
 
     Args:
@@ -152,17 +152,35 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
     print_status(summary.status, console)
     for name in ("Network", "Features", "Penalty", "Parameters", "Solver", "Seconds"):
         if name in summary.facts:
-            _row(console, name, summary.facts[name])
+            row(console, name, summary.facts[name])
     for name, path in (("Model", folder.model), ("Report", folder.report), ("Numbers", folder.numbers)):
-        _row(console, name, str(path))
+        row(console, name, str(path))
+
+
+def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
+    """`show_result` of a table, and what to do next.
+
+    Args:
+        console: where to print.
+        summary: the finished fit.
+        folder: its files.
+    """
+    show_result(console, summary, folder)
     repeated = summary.model in ("auto", "kernel") and summary.status.code in UNFINISHED
     if folder.checkpoint.exists() or repeated:
-        _row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
+        row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
     run = shlex.quote(str(folder.path))
-    _row(console, "Next", f"numdl predict {run} NEW.csv --out predictions.csv")
+    row(console, "Next", f"numdl predict {run} NEW.csv --out predictions.csv")
     if not any("nearest" in fact for fact in summary.facts.values()):  # which have no formula
-        _row(console, "", f"numdl export {run} --to c (or numpy, onnx, matlab)")
+        row(console, "", f"numdl export {run} --to c (or numpy, onnx, matlab)")
 
 
-def _row(console: Console, label: str, text: str) -> None:
+def row(console: Console, label: str, text: str) -> None:
+    """One line: what it is about, and what there is to say.
+
+    Args:
+        console: where to print.
+        label: up to ten letters.
+        text: of any length.
+    """
     console.print(Text.assemble((f"{label:<{_LABEL}}", "dim"), text), soft_wrap=True)

@@ -13,6 +13,8 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.linear.classifier import LogisticClassifier, SoftmaxClassifier
     from numdl.estimators.networks.mlp import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
     from numdl.estimators.networks.resnet import ResNetClassifier, ResNetRegressor
+    from numdl.estimators.patches.classifier import PatchFeaturesClassifier
+    from numdl.estimators.patches.regressor import PatchFeaturesRegressor
     from numdl.estimators.random_features.classifier import RandomFeaturesClassifier
     from numdl.estimators.random_features.regressor import RandomFeaturesRegressor
     from numdl.estimators.tikhonov.regressor import TikhonovRegressor
@@ -26,6 +28,8 @@ _HOMES = {
     "LogisticClassifier": "numdl.estimators.linear.classifier",
     "MLPClassifier": "numdl.estimators.networks.mlp",
     "MLPRegressor": "numdl.estimators.networks.mlp",
+    "PatchFeaturesClassifier": "numdl.estimators.patches.classifier",
+    "PatchFeaturesRegressor": "numdl.estimators.patches.regressor",
     "RandomFeaturesClassifier": "numdl.estimators.random_features.classifier",
     "RandomFeaturesRegressor": "numdl.estimators.random_features.regressor",
     "ResNetClassifier": "numdl.estimators.networks.resnet",
@@ -45,6 +49,8 @@ __all__ = [
     "LogisticClassifier",
     "MLPClassifier",
     "MLPRegressor",
+    "PatchFeaturesClassifier",
+    "PatchFeaturesRegressor",
     "RandomFeaturesClassifier",
     "RandomFeaturesRegressor",
     "ResNetClassifier",

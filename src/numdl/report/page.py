@@ -12,6 +12,7 @@ from numdl.container import whole_file
 from numdl.plots import fit, selection
 from numdl.plots import training as curves
 from numdl.plots.canvas import MAX_POINTS
+from numdl.plots.pictures import draw_pictures
 from numdl.plots.wording import finite, number, short
 from numdl.report import inputs, measures
 from numdl.report.advice import advise, verdict
@@ -51,7 +52,9 @@ def page_html(summary: FitSummary) -> str:
     require_summary("page_html", summary)
     top = [scores(summary), card("What to try next", bullets(advise(summary)))]
     facts = [(str(name), str(value)) for name, value in summary.facts.items()]
-    parts = [show(summary) for show in (regression, classification, inputs.inputs, training, regularisation, depth)]
+    parts = [
+        show(summary) for show in (regression, classification, pictures, inputs.inputs, training, regularisation, depth)
+    ]
     body = [
         _header(summary),
         grid(top, "pair"),
@@ -251,6 +254,31 @@ def _probabilities(summary: FitSummary) -> list[str]:
     )
     draw = partial(fit.draw_reliability, certainty=found.certainty, right=found.right, low=found.low, high=found.high)
     return [drawn("reliability", "Reliability of the probabilities", note, draw, (4.6, 3.9))]
+
+
+def pictures(summary: FitSummary) -> str:
+    """Pictures that were taken for something else, and the filters of a fit to images."""
+    figures, found = [], summary.pictures
+    mistakes = found.get("mistakes", np.zeros(0))
+    if len(mistakes) and summary.c is not None and summary.prediction is not None:
+        rows = found["mistaken"].astype(int)
+        names = [
+            tuple(short(summary.class_names[int(i[row])], 12) for i in (summary.c, summary.prediction)) for row in rows
+        ]
+        captions = [f"{true}\nfor {wrong}" for true, wrong in names]
+        if summary.rows is not None:
+            captions = [f"{summary.rows[row]}: {text}" for row, text in zip(rows, captions, strict=True)]
+        note = "The most certain ones first: what it is, and what it was taken for" + (
+            "; numbers are those of the images in the file." if summary.rows is not None else "."
+        )
+        draw = partial(draw_pictures, pictures=mistakes, captions=captions)
+        figures.append(drawn("mistakes", "Pictures of mistakes", note, draw, (9.2, 1.35 * -(-len(mistakes) // 8))))
+    if len(found.get("filters", ())):
+        draw = partial(draw_pictures, pictures=found["filters"], captions=[], columns=16)
+        note = "Patches of training images, whitened: what an image is searched for. Grey is zero."
+        lines = -(-len(found["filters"]) // 16)
+        figures.append(drawn("filters", "Filters", note, draw, (9.2, 0.58 * lines)))
+    return section("Pictures", "", [grid(figures, "one")]) if figures else ""
 
 
 def depth(summary: FitSummary) -> str:

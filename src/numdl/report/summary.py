@@ -67,6 +67,8 @@ class FitSummary:
         rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
         input_names: m names of inputs, or empty.
         effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
+        pictures: of fits to images, numbers from 0 to 1 by name: ``filters`` and ``mistakes`` (m, height, width, 1 or
+            3), and ``mistaken``, the held-out rows of the latter, (m,), from 0; or empty.
     """
 
     title: str
@@ -92,6 +94,7 @@ class FitSummary:
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     probability: np.ndarray | None = None
     logarithm: np.ndarray | None = None
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Bring the arrays to their shapes and refuse what contradicts itself, before anything is drawn."""
@@ -101,7 +104,7 @@ class FitSummary:
         for name in ("title", "model", "score_name", "held_out_name"):
             checks.text("FitSummary", name, getattr(self, name))
         checks.whole("FitSummary", "n_parameters", self.n_parameters, least=0)
-        for name in ("facts", "history", "weights", "path", "effects"):
+        for name in ("facts", "history", "weights", "path", "effects", "pictures"):
             _mapping(name, getattr(self, name))
         for row in _several("scores", self.scores):
             _mapping("scores", row)
@@ -141,6 +144,7 @@ class FitSummary:
                 f"FitSummary(logarithm of shape {logarithm.shape}): needs one entry for each target. Give 0 or 1."
             )
         changes = {
+            "pictures": self._pictures(c),
             "probability": self._probability(c),
             "logarithm": logarithm,
             "below": below,
@@ -201,6 +205,24 @@ class FitSummary:
             raise ValueError(
                 f"FitSummary(probability): {found.shape[1]} columns, but c holds class {c.max()}. "
                 "Give one for each class."
+            )
+        return found
+
+    def _pictures(self, c: np.ndarray | None) -> dict[str, np.ndarray]:
+        found = {name: _floats(f"pictures[{name!r}]", values) for name, values in self.pictures.items()}
+        for name in ("filters", "mistakes"):
+            shape = found[name].shape if name in found else (0, 1, 1, 1)
+            if len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape[1:]:
+                raise ValueError(
+                    f"FitSummary(pictures[{name!r}] of shape {shape}): needs (m, height, width, 1 or 3). Give that."
+                )
+            if not np.all((found.get(name, np.zeros(0)) >= 0) & (found.get(name, np.zeros(0)) <= 1)):
+                raise ValueError(f"FitSummary(pictures[{name!r}]): needs numbers from 0 to 1. Scale them.")
+        rows = found.get("mistaken", np.zeros(0))
+        n = 0 if c is None else len(c)
+        if rows.shape != (len(found.get("mistakes", ())),) or not np.all((rows >= 0) & (rows < n)):
+            raise ValueError(
+                "FitSummary(pictures['mistaken']): needs a row of c for each picture of mistakes. Give these rows."
             )
         return found
 
@@ -283,7 +305,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
 _ROWS = ("c", "prediction", "interval", "rows", "below", "probability", "logarithm")
-_COLUMNS = ("history", "weights", "path", "effects")
+_COLUMNS = ("history", "weights", "path", "effects", "pictures")
 
 
 def write_summary(summary: FitSummary, path: str | os.PathLike[str]) -> None:

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 
-def needed(call: str, package: str, extra: str, what: str) -> Any:
+def needed(call: str, package: str, extra: str, what: str, instead: str = "save the table as CSV") -> Any:
     """A package that is not always installed.
 
     Args:
@@ -14,6 +14,7 @@ def needed(call: str, package: str, extra: str, what: str) -> Any:
         package: name of the module.
         extra: of numdl, that brings it.
         what: is read with it.
+        instead: what to do without it.
 
     Returns:
         The module.
@@ -26,5 +27,5 @@ def needed(call: str, package: str, extra: str, what: str) -> Any:
     except ImportError:
         raise ValueError(
             f"{call}: {what} are read with {package}, which is not installed; run pip install 'numdl[{extra}]', or "
-            "save the table as CSV."
+            f"{instead}."
         ) from None

@@ -46,6 +46,9 @@ RECORDS = {
     "Scores": "numdl.estimators.classes.member",
     "Trees": "numdl.estimators.classes.trees",
     "Forest": "numdl.estimators.trees.forest",
+    "Filters": "numdl.estimators.patches.filters",
+    "Pixels": "numdl.estimators.patches.intake",
+    "Calibration": "numdl.estimators.patches.calibration",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 

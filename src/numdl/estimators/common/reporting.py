@@ -31,6 +31,9 @@ class ReportMixin:
     _label: ClassVar[str] = "numdl"
     """Name in tables of scores."""
 
+    _of_columns: ClassVar[bool] = True
+    """Whether inputs are columns that mean something each; those of images are not."""
+
     def summary(
         self,
         X: Any = None,
@@ -75,7 +78,7 @@ class ReportMixin:
             if isinstance(self, RegionMixin):
                 count = int(self.is_outside(X).sum())
                 told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
-            if not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
+            if self._of_columns and not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
                 found |= effects(self, X, inputs, found["c"], found["prediction"], self._with_band)
         return FitSummary(
             **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}

@@ -1,0 +1,199 @@
+"""What do classifier and regressor on image patches share: parameters, checks, fit, features, files?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from numdl import checks
+from numdl.contracts import Status
+from numdl.estimators.common.reporting import ReportMixin
+from numdl.estimators.common.saving import SaveMixin, require_numbers
+from numdl.estimators.common.weights import of_mean_one
+from numdl.estimators.kernels.base import generator
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.patches.features import grid_of, pooled
+from numdl.estimators.patches.filters import Filters
+from numdl.estimators.patches.head import ROWS
+from numdl.estimators.patches.intake import Pixels, checked_images, described, reduced
+from numdl.estimators.patches.search import Found, grown
+
+ENDED = {
+    "criterion": "more filters would not pay",
+    "most": "as many as are tried",
+    "memory": "more would not fit into the memory",
+    "time": "more would not fit into the time",
+    "given": "as given",
+}
+"""Why there are not more filters, in words."""
+
+
+SHOWN, MISTAKES = 64, 24
+"""Filters and mistakes on a page."""
+
+
+class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
+    """What regressor and classifier share; see there for the parameters."""
+
+    _label = "numdl patches"
+    _of_columns = False
+    filters_: Filters
+    pixels_: Pixels
+    n_features_in_: int
+
+    def __init__(
+        self,
+        n_filters: int | str = "auto",
+        alpha: float | str = "gcv",
+        *,
+        image_shape: Any = None,
+        mirror: bool | str = "auto",
+        time_budget: float | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_filters = n_filters
+        self.alpha = alpha
+        self.image_shape = image_shape
+        self.mirror = mirror
+        self.time_budget = time_budget
+        self.random_state = random_state
+
+    def _check(self) -> np.random.Generator:
+        """Refuse parameters; the source of draws."""
+        name = type(self).__name__
+        if isinstance(self.n_filters, str):
+            checks.choice(name, "n_filters", self.n_filters, ("auto",))
+        else:
+            checks.whole(name, "n_filters", self.n_filters, least=2, most=100_000)
+        if isinstance(self.alpha, str):
+            checks.choice(name, "alpha", self.alpha, ("gcv",))
+        else:
+            checks.number(name, "alpha", self.alpha, above=0)
+        if isinstance(self.mirror, str):
+            checks.choice(name, "mirror", self.mirror, ("auto",))
+        else:
+            checks.flag(name, "mirror", self.mirror)
+        if self.time_budget is not None:
+            checks.number(name, "time_budget", self.time_budget, above=0)
+        return generator(name, self.random_state)
+
+    def _images(self, X: Any, call: str) -> np.ndarray:
+        """Checked images of the size of the filters."""
+        check_is_fitted(self, "filters_")
+        return reduced(checked_images(f"{type(self).__name__}.{call}", X, self.image_shape, self.pixels_))
+
+    def _learn(
+        self,
+        images: np.ndarray,
+        c: np.ndarray,
+        weights: np.ndarray,
+        rng: np.random.Generator,
+        observe: Callable[[dict[str, Any]], object] | None,
+    ) -> tuple[Found, np.ndarray, np.ndarray]:
+        """Set filters and head; the fit, left-out targets of the rows that have a weight, and these weights."""
+        if observe is not None:
+            checks.function(f"{type(self).__name__}.fit", "observe", observe, "a dictionary -> anything")
+        clock = Clock(self.time_budget, observe)
+        self.pixels_ = described(images)
+        self.n_features_in_ = int(np.prod(images.shape[1:]))
+        used = weights > 0
+        w = of_mean_one(weights[used])
+        small = reduced(images if used.all() else images[used])
+        found = grown(
+            small,
+            c[used],
+            w,
+            count=None if isinstance(self.n_filters, str) else int(self.n_filters),
+            alpha=None if isinstance(self.alpha, str) else float(self.alpha),
+            mirror=None if isinstance(self.mirror, str) else bool(self.mirror),
+            rng=rng,
+            clock=clock,
+        )
+        m = found.head.size
+        self.filters_, self.mirror_, self.alpha_ = found.filters, found.folded, found.head.alpha
+        self.mean_, self.scale_ = found.columns.mean[:m], found.columns.scale[:m]
+        self.weights_ = found.columns.coef(found.head).astype(np.float32)
+        self.offset_ = found.columns.c_mean
+        self.effective_dof_, self.stages_, self.mirrored_ = found.head.freedom, found.stages, found.mirrored
+        left = clock.insist(lambda: found.columns.left_out(found.head))
+        code = "interrupted" if clock.interrupted else "time_budget" if found.ended == "time" else "converged"
+        why = ENDED["given" if not isinstance(self.n_filters, str) and found.ended == "most" else found.ended]
+        self._ended = f"{len(self.filters_.weights)} filters, {why}"
+        self.status_ = Status(code, f"{self._ended[0].upper()}{self._ended[1:]}; alpha = {self.alpha_:.3g}.")
+        return found, left, w
+
+    def _scores(self, images: np.ndarray) -> np.ndarray:
+        """What the head says of images of the size of the filters, (n, k), block by block."""
+        scores = np.empty((len(images), len(self.offset_)))
+        inverse = np.float32(1.0) / self.scale_
+        for i in range(0, len(images), ROWS):
+            x = pooled(self.filters_, images[i : i + ROWS], folded=self.mirror_)
+            x -= self.mean_
+            x *= inverse
+            scores[i : i + ROWS] = x @ self.weights_
+        return scores + self.offset_
+
+    def _facts(self) -> dict[str, str]:
+        height, width, channels = self.pixels_.shape
+        shape, size, grid = self.filters_.shape, self.filters_.size, grid_of(self.filters_)
+        small = "" if shape[:2] == (height, width) else f", reduced to {shape[0]} x {shape[1]}"
+        asked = np.isfinite(self.mirrored_).all()
+        told = f", criterion {self.mirrored_[0]:.4g} with and {self.mirrored_[1]:.4g} without" if asked else ""
+        return {
+            "Images": f"{height} x {width}, {channels} channel{'s' if channels > 1 else ''}{small}",
+            "Filters": f"{self._ended}; patches of {size[0]} x {size[1]}, averages over {grid[0]} x {grid[1]} cells",
+            "Mirror images": f"{'taken for the same' if self.mirror_ else 'told apart'}{told}",
+            "Alpha": f"{self.alpha_:.3g}" + ("" if isinstance(self.alpha, str) is False else ", by GCV"),
+            "Effective parameters": f"{self.effective_dof_:.0f} of {len(self.weights_):,}",
+            "Criterion by filters": ", ".join(f"{int(k)}: {value:.4g}" for k, value in self.stages_),
+        }
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "model": "patches",
+            "n_parameters": int(self.weights_.size),
+            "pictures": {"filters": _shown(self.filters_.weights[::2][:SHOWN].transpose(0, 2, 3, 1))},
+        }
+
+    def summary(self, X: Any = None, y: Any = None, **fields: Any) -> Any:
+        """What a report shows, as plain arrays; of classes with pictures of the mistakes that were most certain.
+
+        Args:
+            X: held-out images; None leaves out everything that needs them.
+            y: their targets.
+            **fields: as for all estimators, see ``ReportMixin.summary``.
+
+        Returns:
+            ``numdl.report.FitSummary``.
+        """
+        found = super().summary(X, y, **fields)
+        if found.probability is None or found.c is None:
+            return found
+        wrong = np.flatnonzero(found.c != found.prediction)
+        wrong = wrong[np.argsort(-found.probability[wrong].max(axis=1), kind="stable")][:MISTAKES]
+        images = self._images(X, "summary")[wrong].astype(float)
+        low, high = self.pixels_.low, self.pixels_.high
+        images = np.clip((images - low) / max(high - low, 1e-30), 0, 1)
+        images = images if images.shape[3] in (1, 3) else images.mean(axis=3, keepdims=True)
+        return dataclasses.replace(found, pictures={**found.pictures, "mistakes": images, "mistaken": wrong})
+
+    def _require_sound(self) -> None:
+        """Refuse contents of a file that give no predictions."""
+        height, width, channels = self.pixels_.shape
+        rows = np.random.default_rng(0).uniform(self.pixels_.low, self.pixels_.high, (3, height, width, channels))
+        model: Any = self
+        if hasattr(self, "predict_proba"):
+            return require_numbers([model.predict_proba(rows)], len(model.classes_))
+        require_numbers([model.predict(rows)], len(self.offset_))
+
+
+def _shown(filters: np.ndarray) -> np.ndarray:
+    """Filters (m, h, w, C) as pictures: grey where they are zero, each on its own scale."""
+    filters = filters if filters.shape[3] in (1, 3) else filters.mean(axis=3, keepdims=True)
+    largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    return 0.5 + 0.5 * filters / np.maximum(largest, 1e-30)

@@ -1,0 +1,170 @@
+"""Which class is a picture of? Whitened patches, thresholds, averages, and a solved head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from numdl.estimators.common.intake import encode_labels, require_classes
+from numdl.estimators.common.probabilities import LogProbabilities
+from numdl.estimators.common.weights import sample_weights, with_class_weight
+from numdl.estimators.patches.base import PatchFeaturesBase
+from numdl.estimators.patches.calibration import Calibration, calibrated
+from numdl.estimators.patches.intake import checked_images
+from numdl.report.calibration import certainty_groups
+
+
+class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBase):
+    """Classes of images by responses to whitened patches of the training images, with a ridge head.
+
+    Responses beyond a threshold, of both signs, are averaged over the cells of a grid; the head is solved, and how
+    strongly it is held follows from generalised cross validation. The number of filters doubles while that falls and
+    the time allows. Each row is then left out exactly, which calibrates the probabilities. Nothing is compiled.
+
+    Args:
+        n_filters: number of filters, at least 2, or "auto".
+        alpha: penalty of the mean misfit of scaled features, positive, or "gcv".
+        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, None for arrays of
+            images.
+        mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
+        class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
+            from labels.
+        time_budget: seconds at most for the fit, positive, or None. The first filters are fitted whatever it takes.
+            What is found then depends on the machine.
+        random_state: seed or generator that draws the patches.
+
+    Attributes:
+        classes_: labels in sorted order.
+        filters_: the filters.
+        weights_: of the head, (features, classes).
+        mirror_: whether mirror images are taken for the same.
+        alpha_: of the head.
+        effective_dof_: effective degrees of freedom of one class, intercept included.
+        stages_: number of filters and criterion of each stage, (stages, 2).
+        leave_one_out_: log probabilities of the classes for each row given all others, (n, k); rows without weight are
+            predicted.
+        log_loss_: of these, in nats.
+        left_out_error_: share of rows that are wrong without themselves.
+        calibration_error_: mean distance of certainty and frequency of being right there.
+        status_: what was found, in a sentence.
+
+    Sources: those of the modules of ``numdl.estimators.patches``.
+    """
+
+    calibration_: Calibration
+
+    def __init__(
+        self,
+        n_filters: int | str = "auto",
+        alpha: float | str = "gcv",
+        *,
+        image_shape: Any = None,
+        mirror: bool | str = "auto",
+        class_weight: Any = None,
+        time_budget: float | None = None,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            n_filters,
+            alpha,
+            image_shape=image_shape,
+            mirror=mirror,
+            time_budget=time_budget,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, observe: Callable[[dict[str, Any]], object] | None = None
+    ) -> Self:
+        """Draw filters, solve the head, calibrate it.
+
+        Args:
+            X: images, (n, H, W), (n, H, W, C), or rows (n, H W C) with ``image_shape``.
+            y: labels, (n,).
+            sample_weight: relative weight of each row, (n,), not negative; a factor on all of them changes nothing.
+            observe: called with a dictionary before each stage: ``phase``, what is tried, and ``seconds``.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the search with what there is, status ``interrupted``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        call, rng = f"{type(self).__name__}.fit", self._check()
+        images = checked_images(call, X, self.image_shape)
+        require_labels(call, len(images), np.shape(y)[0] if np.ndim(y) else 0)
+        self.classes_, codes = encode_labels(call, y)
+        weights = with_class_weight(self, sample_weights(call, sample_weight, codes[:, None]), y)
+        require_classes(call, codes[weights > 0])
+        k, used = len(self.classes_), weights > 0
+        _, left, w = self._learn(images, np.eye(k)[codes], weights, rng, observe)
+        self.calibration_ = calibrated(left, codes[used], w)
+        told = self.calibration_.log_p(left)
+        self.log_loss_ = -float(w @ told[np.arange(len(w)), codes[used]]) / float(w.sum())
+        self.left_out_error_ = float(w @ (told.argmax(axis=1) != codes[used])) / float(w.sum())
+        self.calibration_error_ = certainty_groups(np.exp(told), codes[used], w).error
+        self.leave_one_out_ = np.empty((len(codes), k))
+        self.leave_one_out_[used] = told
+        if not used.all():
+            self.leave_one_out_[~used] = self.predict_log_proba(images[~used])
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable labels.
+
+        Args:
+            X: images as in the fit.
+
+        Returns:
+            (n,), of the type given to ``fit``.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: images of another size or unit than in the fit, or pixels that are not finite.
+        """
+        return self.classes_[self._log_p(X, "predict").argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Args:
+            X: images as in the fit.
+
+        Returns:
+            Rows that sum to 1, columns in the order of ``classes_``, (n, k).
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: images of another size or unit than in the fit, or pixels that are not finite.
+        """
+        return np.exp(self._log_p(X, "predict_proba"))
+
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
+        return self.calibration_.log_p(self._scores(self._images(X, call)))
+
+    def _facts(self) -> dict[str, str]:
+        return super()._facts() | {
+            "Left-out rows": f"{100 * self.left_out_error_:.2f} % wrong, log loss {self.log_loss_:.4f} nats",
+            "Calibration error": f"{self.calibration_error_:.4f} of left-out rows",
+        }
+
+
+def require_labels(call: str, images: int, labels: int) -> None:
+    """Refuse another number of labels than of images.
+
+    Args:
+        call: the call to name.
+        images: how many.
+        labels: how many.
+
+    Raises:
+        ValueError: they differ, or there is one image only.
+    """
+    if images != labels:
+        raise ValueError(f"{call}: X has {images} images and y {labels} entries, needs one for each. Check both.")
+    if images < 2:
+        raise ValueError(f"{call}: n_samples = {images}, needs at least 2 images. Give more.")

@@ -1,0 +1,97 @@
+"""Which filters see what images of this kind are made of: patches of the images themselves, whitened.
+
+A patch p loses its mean and is divided by its deviation, ``z = (p - mean) / sqrt(var + c)``. With the mean mu and the
+covariance ``S = V diag(l) V'`` of such patches, ``R = V diag(1 / sqrt(l + eps)) V'`` whitens them (ZCA): all
+directions of variation become alike, edges as strong as large dark and bright parts. Filters are whitened patches of
+norm 1, ``f = R (z - mu) / ||R (z - mu)||``, and their responses at another patch are ``f' R (z - mu)``, linear in z, so
+that all responses to an image are one product of matrices. Filters come in pairs, each beside its mirror image, so that
+features of mirrored images are a permutation of features.
+
+Source: Coates, Lee and Ng, An analysis of single-layer networks in unsupervised feature learning, AISTATS 2011, secs. 3
+and 4 (patches alone do next to as well as centres of clusters: Coates and Ng, ICML 2011).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+SIDE, SHARE = 6, 0.4
+"""Pixels of the side of a patch, and its part of the side of a small image at most."""
+
+DRAWN = 40_000
+"""Patches whose covariance whitens."""
+
+CONTRAST = 1e-3
+"""Added to the variance of a patch, in units of the mean variance of patches: flat patches stay flat."""
+
+FLOOR = 0.1
+"""Added to the variance along each direction, of patches of variance near 1: noise is not blown up."""
+
+THRESHOLD = 0.25
+"""What a response has to exceed to count."""
+
+
+class Filters(NamedTuple):
+    """Filters and how their responses are taken.
+
+    Attributes:
+        weights: of channel, row and column, (K, C, h, w), float32; filters 2i and 2i + 1 are mirror images.
+        bias: subtracted from the responses, (K,), float32.
+        contrast: added to the variance of a patch, in squared units of the pixels.
+        threshold: of the responses.
+        shape: height, width and channels of the images they are for.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    contrast: float
+    threshold: float
+    shape: tuple[int, int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a patch."""
+        return self.weights.shape[2], self.weights.shape[3]
+
+
+def draw_filters(images: np.ndarray, count: int, rng: np.random.Generator) -> Filters:
+    """Filters from patches of images.
+
+    Args:
+        images: (n, H, W, C).
+        count: number of filters, even.
+        rng: draws the patches.
+
+    Returns:
+        The filters; those of more than one patch that is flat may be equal.
+    """
+    height, width, channels = images.shape[1:]
+    h, w = (min(SIDE, size, max(round(SHARE * size), 2)) for size in (height, width))
+    windows = sliding_window_view(images, (h, w), axis=(1, 2))  # (n, H', W', C, h, w)
+    where = [rng.integers(size, size=max(DRAWN, count)) for size in windows.shape[:3]]
+    patches = windows[where[0], where[1], where[2]].astype(np.float64).reshape(len(where[0]), -1)
+    patches -= patches.mean(axis=1, keepdims=True)
+    variance = np.mean(patches**2, axis=1)
+    contrast = CONTRAST * float(variance.mean()) or 1.0
+    patches /= np.sqrt(variance + contrast)[:, None]
+    # Whitening is that of the patches and their mirror images, so that both belong to one family.
+    d = patches.shape[1]
+    across = np.arange(d).reshape(channels, h, w)[:, :, ::-1].ravel()
+    mu = patches.mean(axis=0)
+    mu = (mu + mu[across]) / 2
+    moment = patches.T @ patches / len(patches)
+    values, vectors = np.linalg.eigh((moment + moment[np.ix_(across, across)]) / 2 - np.outer(mu, mu))
+    whiten = (vectors / np.sqrt(np.maximum(values, 0.0) + FLOOR)) @ vectors.T
+    # The most varied half of the patches that were drawn: a flat one says nothing.
+    kept = np.flatnonzero(variance >= np.median(variance))[: count // 2]
+    kept = np.resize(kept, count // 2)
+    f = (patches[kept] - mu) @ whiten
+    f /= np.maximum(np.linalg.norm(f, axis=1, keepdims=True), 1e-12)
+    f = np.stack([f, f[:, across]], axis=1).reshape(count, d) @ whiten
+    bias = f @ mu
+    f -= f.mean(axis=1, keepdims=True)  # so that the mean of a patch need not be subtracted
+    weights = f.astype(np.float32).reshape(count, channels, h, w)
+    return Filters(weights, bias.astype(np.float32), contrast, THRESHOLD, (height, width, channels))

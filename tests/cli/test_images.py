@@ -1,0 +1,189 @@
+"""``numdl fit`` and ``predict`` on images: folders, IDX, arrays; what cannot be used is refused by its file's name."""
+
+import csv
+import gzip
+import io
+import struct
+
+import numpy as np
+import pytest
+
+from numdl import load
+from numdl.cli import images as command
+from numdl.estimators.patches import search
+from numdl.report.summary import read_summary
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def squares(n=48, seed=0, side=12):
+    """Images with a square that is full or hollow, and which it is."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 60, (n, side, side), dtype=np.uint8)
+    y = np.arange(n) % 2
+    for image, hollow in zip(x, y, strict=True):
+        i, j = rng.integers(0, side - 6, 2)
+        image[i : i + 6, j : j + 6] = 220
+        if hollow:
+            image[i + 2 : i + 4, j + 2 : j + 4] = 20
+    return x, y
+
+
+def idx(array):
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few filters."""
+    monkeypatch.setattr(search, "FIRST", 16)
+    monkeypatch.setattr(search, "MOST", 16)
+
+
+@pytest.fixture
+def no_page(monkeypatch, few):
+    """The page is one line; one test has the whole."""
+    monkeypatch.setattr(command, "write_page", lambda summary, path: path.write_text(summary.title))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    x, y = squares()
+    for name in ("full", "hollow"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for i, (image, label) in enumerate(zip(x, y, strict=True)):
+        ending = "png" if i % 3 else "bmp"
+        Image.fromarray(image).save(tmp_path / "data" / ("full", "hollow")[label] / f"{i:02}.{ending}")
+    (tmp_path / "data" / "full" / "notes.txt").write_text("no picture")
+    (tmp_path / "data" / "full" / ".DS_Store").write_text("hidden")
+    return tmp_path / "data"
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_folder_becomes_a_run_that_names_the_class_of_a_picture(numdl, few, folder, tmp_path):
+    end = numdl("fit", folder, "--out", tmp_path / "run")
+    assert end.code == 0
+    for word in ("48 images of 12 x 12, grey", "2 classes", "43 training, 5 test", "1 files are no pictures"):
+        assert word in end.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "label from data" in page and "Filters" in page and "Confusion matrix" in page
+    summary = read_summary(tmp_path / "run" / "summary.numdl")
+    assert summary.class_names == ("full", "hollow") and summary.scores[1].get("name") == "most frequent class"
+    found = rows(numdl("predict", tmp_path / "run", folder).out)
+    assert len(found) == 48 and found[0]["picture"] in ("full/00.bmp", "full\\00.bmp")
+    right = [one["picture"].startswith(one["label"]) for one in found]
+    assert np.mean(right) > 0.8
+    (one,) = rows(numdl("predict", tmp_path / "run", folder / "hollow" / "01.png").out)
+    assert abs(float(one["probability_full"]) + float(one["probability_hollow"]) - 1) < 1e-9
+    colour = Image.open(folder / "hollow" / "01.png").convert("RGB")
+    colour.save(tmp_path / "colour.png")
+    (other,) = rows(numdl("predict", tmp_path / "run", tmp_path / "colour.png").out)
+    np.testing.assert_allclose(float(other["probability_full"]), float(one["probability_full"]), atol=1e-5)
+    assert "48 x" not in numdl("info", tmp_path / "run").out
+    refused = numdl("export", tmp_path / "run", "--to", "c")
+    assert refused.code == 1 and "Traceback" not in refused.err
+
+
+def test_idx_with_labels_and_arrays_with_a_target(numdl, no_page, tmp_path):
+    x, y = squares(60)
+    (tmp_path / "images.gz").write_bytes(gzip.compress(idx(x)))
+    (tmp_path / "labels.gz").write_bytes(gzip.compress(idx(y.astype(np.uint8))))
+    np.savez(tmp_path / "all.npz", x=x, y=np.array(["full", "hollow"])[y], size=y + np.linspace(0, 1, 60))
+    words = ("fit", tmp_path / "images.gz", "--labels", tmp_path / "labels.gz", "--seed", "1")
+    assert numdl(*words, "--out", tmp_path / "a", "--quiet").code == 0
+    found = rows(numdl("predict", tmp_path / "a", tmp_path / "images.gz").out)
+    assert (
+        found[4]["picture"] == "5" and np.mean([int(one["label"]) == c for one, c in zip(found, y, strict=True)]) > 0.8
+    )
+    assert numdl("fit", tmp_path / "all.npz", "--target", "y", "--out", tmp_path / "b", "--seed", "1").code == 0
+    one, other = (load(tmp_path / run / "model.numdl") for run in "ab")
+    np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-6)
+    end = numdl("fit", tmp_path / "all.npz", "--target", "size", "--out", tmp_path / "c")
+    assert end.code == 0 and "regression" in end.out
+    assert "size" in rows(numdl("predict", tmp_path / "c", tmp_path / "all.npz").out)[0]
+    assert numdl(*words, "--out", tmp_path / "a").code == 1  # the folder is used
+
+
+def spoil(folder, case):
+    """A folder with one thing wrong, and what has to be said of it."""
+    full, one = folder / "full", folder / "full" / "08.png"
+    if case == "size":
+        Image.new("L", (9, 12)).save(one)
+        return "full/08.png has 12 x 9 pixels", "--size 12x12"
+    if case == "channels":
+        Image.new("RGB", (12, 12)).save(one)
+        return "full/08.png is in colours", "convert it"
+    if case == "depth":
+        Image.fromarray(np.zeros((12, 12), np.uint16)).save(one)
+        return "full/08.png has pixels of kind I;16", "8 bits"
+    if case == "transparent":
+        Image.new("RGBA", (12, 12), (0, 0, 0, 9)).save(one)
+        return "full/08.png is transparent", "background"
+    if case == "truncated":
+        one.write_bytes(one.read_bytes()[:60])
+        return "full/08.png is damaged, cut off", "remove"
+    if case == "no picture":
+        one.write_text("hello")
+        return "full/08.png is damaged, cut off or no picture", "remove"
+    if case == "empty class":
+        (folder / "nothing").mkdir()
+        return "data/nothing holds no pictures", "remove this class"
+    if case == "one class":
+        full.rename(folder.parent / "elsewhere")
+        return "one class only (hollow)", "two folders"
+    if case == "beside":
+        Image.new("L", (12, 12)).save(folder / "stray.png")
+        return "(stray.png, ...) beside folders (full, ...)", "folder of its class"
+    return "", ""
+
+
+CASES = ("size", "channels", "depth", "transparent", "truncated", "no picture", "empty class", "one class", "beside")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_folder_that_cannot_be_used_is_refused_by_name(numdl, folder, tmp_path, case):
+    told, hint = spoil(folder, case)
+    end = numdl("fit", folder, "--out", tmp_path / "run")
+    assert end.code == 1 and end.err.startswith("Error: numdl fit")
+    assert told in end.err.replace("\\", "/") and hint in end.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_several_sizes_are_brought_to_one(numdl, no_page, folder, tmp_path):
+    for path in sorted((folder / "hollow").iterdir())[:5]:
+        Image.open(path).resize((24, 24), Image.Resampling.NEAREST).save(path)
+    assert numdl("fit", folder, "--size", "12x12", "--out", tmp_path / "run").code == 0
+    end = numdl("predict", tmp_path / "run", folder / "hollow")
+    assert end.code == 0 and len(rows(end.out)) == 24
+
+
+def test_what_images_have_not_is_refused(numdl, folder, no_page, tmp_path):
+    np.savez(tmp_path / "two.npz", x=np.zeros((5, 3, 3)), z=np.zeros((5, 3, 3)), y=np.zeros(5))
+    np.savez(tmp_path / "one.npz", x=np.zeros((5, 3, 3)), y=np.zeros(5))
+    (tmp_path / "x.idx").write_bytes(idx(squares(12)[0]))
+    (tmp_path / "y.idx").write_bytes(idx(np.zeros(11, np.uint8)))
+    cases = {
+        (folder, "--width", "3"): "--width: images have no such setting",
+        (folder, "--model", "resnet"): "this is for tables",
+        (folder, "--resume"): "done in one go",
+        (folder, "--size", "big"): "needed is HEIGHTxWIDTH",
+        (tmp_path / "x.idx",): "name the file of labels with --labels",
+        (tmp_path / "x.idx", "--labels", tmp_path / "y.idx"): "a label for each of the 12 images",
+        (tmp_path / "two.npz", "--target", "y"): "needed is one array (n, height, width)",
+        (tmp_path / "one.npz", "--target", "q"): "has no array 'q'",
+        (tmp_path / "one.npz",): "name the array of labels with --target",
+        (folder / "full",): "put pictures into one folder for each class",
+        (tmp_path / "none", "--labels", tmp_path / "y.idx"): "there is no",
+    }
+    for words, told in cases.items():
+        end = numdl("fit", *words, "--out", tmp_path / "run")
+        assert end.code == 1 and told in end.err, (words, end.err)
+        assert not (tmp_path / "run").exists()
+    assert numdl("fit", folder, "--out", tmp_path / "run", "--quiet").code == 0
+    Image.new("L", (13, 12)).save(tmp_path / "wide.png")
+    end = numdl("predict", tmp_path / "run", tmp_path / "wide.png")
+    assert end.code == 1 and "those of the fit were 12 x 12" in end.err
+    assert "is for tables" in numdl("predict", tmp_path / "run", tmp_path / "wide.png", "--std").err
