@@ -29,6 +29,12 @@ MARCHES = ("final", "serial", "adaptive", "adjoint", "checkpointed", "over_sampl
 
 FLOW = {f"{call}.{name}": value for call in MARCHES for name, value in MARCH.items()} | {
     "get_activation.name": lambda: "tanh",
+    "border": lambda: "zero",
+    "convolve.K": lambda: jnp.ones((3, 3, 2, 2)),
+    "convolve.u": lambda: jnp.ones((2, 3, 4, 2)),
+    "convolve_transposed.K": lambda: jnp.ones((3, 3, 2, 2)),
+    "convolve_transposed.z": lambda: jnp.ones((2, 3, 4, 2)),
+    "normalise.norm": lambda: "instance",
     "get_control.name": lambda: "spline",
     "get_march.name": lambda: "stored",
     "get_scheme.name": lambda: "heun",
@@ -58,7 +64,6 @@ FLOW = {f"{call}.{name}": value for call in MARCHES for name, value in MARCH.ite
     "coupled.scheme": MARCH["scheme"],
     "on_images.dynamics": lambda: "parabolic",
     "on_images.sides": lambda: (3, 4),
-    "correlate.taps": lambda: (3, 3),
     "prolong.control": MARCH["control"],
     "prolong.coeffs": weights,
     "reversible.scheme": lambda: room("flow").get_scheme("symplectic_euler"),

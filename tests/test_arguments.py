@@ -33,7 +33,7 @@ from sklearn.base import BaseEstimator
 from numdl import checks
 
 REGULARIZE = ("regularize", "regularize.ridge", "regularize.selectors", "regularize.iterative")
-FLOWS = ("flow", "flow.dynamics.images", "flow.march", "models", "problems", "control")
+FLOWS = ("flow", "flow.images", "flow.march", "models", "problems", "control")
 ROOMS = (
     "linalg",
     *REGULARIZE,

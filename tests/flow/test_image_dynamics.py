@@ -1,6 +1,4 @@
-"""Convolutions of images and the dynamics on them: right by loops and fixtures, adjoint, and with their guarantees."""
-
-from pathlib import Path
+"""Dynamics on images: maps right by loops, transposes exact, guarantees and energies kept, marches agree."""
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +6,14 @@ import numpy as np
 import pytest
 
 from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme, on_images
-from numdl.flow.dynamics.images import BOUNDARIES, KINDS, convolve, correlate
-from numdl.flow.dynamics.images.operators import Grid, image_map
+from numdl.flow.images import KINDS
+from numdl.flow.images.convolution import PADDING
+from numdl.flow.images.operators import Grid, image_map
 from numdl.flow.march import get_march
 from numdl.models import ResNet
 
 SIDES = (4, 3)
 ON_MATRICES = ("plain", "double", "parabolic", "contractive", "hamiltonian", "double_hamiltonian", "second_order")
-REFERENCE = Path(__file__).parents[1] / "reference" / "image_operators.npz"
-LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 @pytest.fixture(autouse=True)
@@ -29,89 +26,20 @@ def normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
 
 
-def by_loops(u, k, boundary="zero"):
+def by_loops(u, k, border="zero"):
     """A convolution, tap by tap, of one image (h, w, i)."""
     a, b = k.shape[:2]
-    wide = np.pad(u, ((a // 2, a // 2), (b // 2, b // 2), (0, 0)), mode=BOUNDARIES[boundary])
+    wide = np.pad(u, ((a // 2, a // 2), (b // 2, b // 2), (0, 0)), mode=PADDING[border])
     found = np.zeros((*u.shape[:2], k.shape[3]))
     for s, t, i, o in np.ndindex(a, b, *k.shape[2:]):
         found[..., o] += k[s, t, i, o] * wide[s : s + u.shape[0], t : t + u.shape[1], i]
     return found
 
 
-def test_convolutions_are_sums_over_taps():
-    u, k = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4)
-    for image, found in zip(u, convolve(u, k), strict=True):
-        np.testing.assert_allclose(found, by_loops(image, k), atol=1e-13)
-
-
-def test_a_convolution_of_one_pixel_and_of_one_tap():
-    np.testing.assert_allclose(
-        convolve(normal(0, 1, 1, 1, 2), normal(1, 3, 3, 2, 1))[0, 0, 0],
-        normal(0, 2) @ normal(1, 3, 3, 2, 1)[1, 1],
-        atol=1e-14,
-    )
-    u, k = normal(0, 2, 3, 4, 2), normal(1, 1, 1, 2, 3)
-    np.testing.assert_allclose(convolve(u, k), u @ k[0, 0], atol=1e-14)
-
-
-def test_all_derivatives_are_those_of_the_sum():
-    u, k, v, l = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4), normal(2, 2, 6, 5, 3), normal(3, 3, 5, 3, 4)
-
-    def value(filtered):
-        return lambda u, k: jnp.sum(jnp.tanh(filtered(u, k)) ** 3)
-
-    def of(f):
-        gradient = jax.grad(f, (0, 1))
-        return (
-            jax.jvp(f, (u, k), (v, l)),
-            gradient(u, k),
-            jax.jvp(gradient, (u, k), (v, l)),
-            jax.jacfwd(gradient, 1)(u, k),
-        )
-
-    theirs = of(value(lambda u, k: jax.lax.conv_general_dilated(u, k, (1, 1), "SAME", dimension_numbers=LAYOUT)))
-    for mine, other in zip(jax.tree.leaves(of(value(convolve))), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-12)
-
-
-def test_the_correlation_is_the_transpose_by_the_kernel():
-    u, k, g = normal(0, 2, 6, 5, 3), normal(1, 3, 5, 3, 4), normal(2, 2, 6, 5, 4)
-    np.testing.assert_allclose(jnp.vdot(convolve(u, k), g), jnp.vdot(k, correlate(u, g, (3, 5))), rtol=1e-12)
-
-
-@pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)])
-def test_batches_of_images_and_of_kernels(axes):
-    u, k = normal(0, 2, 1, 4, 3, 2), normal(1, 2, 3, 3, 2, 1)
-    given = tuple(x if axis == 0 else x[0] for x, axis in zip((u, k), axes, strict=True))
-    f = jax.grad(lambda u, k: jnp.sum(convolve(u, k) ** 2), (0, 1))
-    for i in range(2):
-        alone = f(*(x[i] if axis == 0 else x for x, axis in zip(given, axes, strict=True)))
-        for found, expected in zip(jax.vmap(f, axes)(*given), alone, strict=True):
-            np.testing.assert_allclose(found[i], expected, atol=1e-12)
-
-
-def test_a_periodic_convolution_and_its_derivatives_are_those_of_the_reference():
-    with np.load(REFERENCE) as file:
-        given = {name.removeprefix("correlation_"): file[name] for name in file if name.startswith("correlation_")}
-    k = jnp.asarray(given["K"].transpose(2, 3, 1, 0))
-    x, z, w = (jnp.asarray(given[name].transpose(0, 2, 3, 1)) for name in ("x", "z", "w"))
-
-    def filtered(k, x):
-        K = image_map(KINDS["full"], {"": k}, Grid(x.shape[1:3], "periodic"))
-        return jax.vmap(lambda one: K @ one.ravel())(x).reshape(w.shape)
-
-    found, pullback = jax.vjp(filtered, k, x)
-    by_k, by_x = pullback(w)
-    np.testing.assert_allclose(found, z, atol=1e-13)
-    np.testing.assert_allclose(by_k.transpose(3, 2, 0, 1), given["jtw_K"], atol=1e-12)
-    np.testing.assert_allclose(by_x.transpose(0, 3, 1, 2), given["jtw_x"], atol=1e-13)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_maps_are_what_they_say_and_transposes_exact(kind, boundary):
-    rng, grid = np.random.default_rng(0), Grid(SIDES, boundary)
+@pytest.mark.parametrize("border", PADDING)
+def test_maps_are_what_they_say_and_transposes_exact(kind, border):
+    rng, grid = np.random.default_rng(0), Grid(SIDES, border)
     c = 3
     rows = c if kind == "depthwise" else 2
     weights = {name: jnp.asarray(values) for name, values in KINDS[kind].draw(rng, rows, c, 3).items()}
@@ -119,11 +47,11 @@ def test_maps_are_what_they_say_and_transposes_exact(kind, boundary):
     u = normal(1, *SIDES, c)
     taps, mix = weights.get("_taps", weights.get("")), weights.get("_mix", weights.get(""))
     if kind == "full":
-        expected = by_loops(u, taps, boundary)
+        expected = by_loops(u, taps, border)
     elif kind == "pointwise":
         expected = np.einsum("hwi,io->hwo", u, mix)
     else:
-        expected = by_loops(u, np.einsum("abi,io->abio", taps, np.eye(c)), boundary)
+        expected = by_loops(u, np.einsum("abi,io->abio", taps, np.eye(c)), border)
         expected = expected if kind == "depthwise" else expected @ mix
     np.testing.assert_allclose((K @ u.ravel()).reshape(*SIDES, rows), expected, atol=1e-13)
     matrix = jax.vmap(lambda e: K @ e)(jnp.eye(K.shape[1])).T
@@ -145,7 +73,7 @@ def flows(dynamics, count, **settings):
 @pytest.mark.parametrize("count", [30, 1000])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_two_states_of_a_parabolic_network_move_apart(kind, count):
-    field, theta, u, v = flows("parabolic", count, kind=kind, boundary="neumann")
+    field, theta, u, v = flows("parabolic", count, kind=kind, border="reflecting")
     f = field.vector_field(get_activation("relu"))
     apart = jax.jit(jax.vmap(lambda th, u, v: (u - v) @ (f(0.0, u, th) - f(0.0, v, th))))(theta, u, v)
     assert apart.max() <= 1e-12 and apart.min() < -1
@@ -226,8 +154,6 @@ def test_what_cannot_be_on_images_is_refused():
         on_images("parabolic", SIDES).init(0, 25, 1.0)
     with pytest.raises(ValueError, match="has 2 rows, not 3"):
         KINDS["depthwise"].draw(np.random.default_rng(0), 3, 2, 3)
-    with pytest.raises(ValueError, match="odd sides"):
-        convolve(normal(0, 1, 4, 4, 2), normal(0, 2, 2, 2, 2))
     assert on_images("parabolic", SIDES) is on_images("parabolic", SIDES)  # nothing compiles again
 
 
@@ -243,3 +169,13 @@ def test_schemes_step_implicit_parts():
         for name in ("imex", "rk4")
     ]
     assert 1e-6 < np.linalg.norm(ends[0] - ends[1]) < 0.05 * np.linalg.norm(ends[1])
+
+
+def test_weights_of_single_precision_on_a_state_of_double():
+    field = on_images("parabolic", SIDES)
+    theta, u = field.init(0, 24, 1.0, np.float32), normal(0, 24)
+    f = field.vector_field(get_activation("tanh"))
+    rate = jax.jit(lambda th, u: f(0.0, u, th))(theta, u)
+    assert rate.dtype == np.float64
+    wide = jax.tree.map(lambda x: x.astype(float), theta)
+    np.testing.assert_allclose(rate, f(0.0, u, wide), atol=1e-12)

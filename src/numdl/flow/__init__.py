@@ -7,8 +7,8 @@ from numdl.flow.controls.piecewise import PiecewiseConstant, PiecewiseLinear
 from numdl.flow.controls.prolong import PROLONGATIONS, prolong
 from numdl.flow.controls.smooth import SmoothInTime
 from numdl.flow.dynamics import DYNAMICS, Dynamics, Guarantee, damped, get_dynamics
-from numdl.flow.dynamics.images import on_images
 from numdl.flow.energy import POTENTIALS, energy
+from numdl.flow.images import on_images
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme
 from numdl.flow.semilinear import Semilinear, circulant_part, linear_part

@@ -24,7 +24,7 @@ SIDE, SHARE = 6, 0.4
 DRAWN = 40_000
 """Patches whose covariance whitens."""
 
-CONTRAST = 1e-3
+CONTRAST = 1e-2
 """Added to the variance of a patch, in units of the mean variance of patches: flat patches stay flat."""
 
 FLOOR = 0.1

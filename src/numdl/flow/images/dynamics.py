@@ -19,14 +19,13 @@ from jaxtyping import Array
 from numdl import checks
 from numdl.contracts import VectorField, require
 from numdl.flow.activations import Activation
+from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.base import Dynamics, as_weights, generator
-from numdl.flow.dynamics.images.convolution import convolve, correlate
-from numdl.flow.dynamics.images.operators import BOUNDARIES, KINDS, Grid, ImageMap, image_map, multiple
+from numdl.flow.images.convolution import BORDERS
+from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
 from numdl.flow.semilinear import Semilinear
 from numdl.flow.separable import Separable
-
-__all__ = ["BOUNDARIES", "KINDS", "ImageMap", "convolve", "correlate", "on_images"]
 
 APART = ("circulant", "convolution", "h1", "m_matrix", "reaction_diffusion", "symmetric", "low_rank")
 """Dynamics whose weights are no matrices that could be convolutions, or whose halves are none of an image."""
@@ -38,7 +37,7 @@ def on_images(
     kind: str = "full",
     *,
     taps: int = 3,
-    boundary: str = "zero",
+    border: str = "zero",
 ) -> Dynamics:
     """Dynamics whose matrices are convolutions of images.
 
@@ -46,9 +45,9 @@ def on_images(
         dynamics: a key of ``numdl.flow.DYNAMICS``, or dynamics of yours whose weights are matrices ``K...`` and biases
             ``b...``, used by ``times`` and ``plus`` only.
         sides: rows h and columns w of the images; a state of width m has m / (h w) channels.
-        kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.dynamics.images.operators``.
+        kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.images.operators``.
         taps: side of a kernel, odd.
-        boundary: "zero", "periodic" or "neumann", what lies beyond the border.
+        border: "zero", "periodic" or "reflecting", what lies beyond it.
 
     Returns:
         Dynamics for ``ResNet(width=h * w * c, dynamics=...)``; the same object for the same arguments.
@@ -57,16 +56,14 @@ def on_images(
         ValueError: an unknown word, sides or taps that are none, or dynamics that have no such form.
         TypeError: dynamics of yours miss a part.
     """
-    from numdl.flow.dynamics import get_dynamics
-
     if not isinstance(dynamics, str):
         require(dynamics, Dynamics, "on_images(dynamics)", "use 'parabolic'")
     base = get_dynamics(dynamics)
     sides = checks.wholes("on_images", "sides", sides, count=2, least=1)  # type: ignore[assignment]
     checks.choice("on_images", "kind", kind, KINDS)
-    checks.choice("on_images", "boundary", boundary, BOUNDARIES)
+    checks.choice("on_images", "border", border, BORDERS)
     taps = checks.whole("on_images", "taps", taps, least=1)
-    if taps % 2 == 0 or (boundary != "zero" and taps // 2 > min(sides)):
+    if taps % 2 == 0 or (border != "zero" and taps // 2 > min(sides)):
         raise ValueError(
             f"on_images(taps={taps}): needs an odd number of taps that reach no further than the image of "
             f"{sides[0]} x {sides[1]}. Use taps=3."
@@ -77,13 +74,13 @@ def on_images(
             "'hamiltonian', 'double_hamiltonian', 'second_order', 'hyperbolic', 'antisymmetric', 'contractive', "
             "'double' or 'plain'."
         )
-    return _on_images(base, sides, kind, taps, boundary)
+    return _on_images(base, sides, kind, taps, border)
 
 
 @functools.lru_cache(maxsize=256)
-def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, boundary: str) -> Dynamics:
+def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, border: str) -> Dynamics:
     opposite = base.name == "antisymmetric"
-    layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, boundary)
+    layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
 
     def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
         rng = generator(key)

@@ -21,10 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.flow.dynamics.images.convolution import convolve
-
-BOUNDARIES = {"zero": "constant", "periodic": "wrap", "neumann": "symmetric"}
-"""What lies beyond the border, and NumPy's name for padding with it; "neumann" mirrors the image there."""
+from numdl.flow.images.convolution import PADDING, convolve
 
 
 class Grid(NamedTuple):
@@ -32,11 +29,11 @@ class Grid(NamedTuple):
 
     Attributes:
         sides: rows and columns of the image.
-        boundary: a key of ``BOUNDARIES``.
+        border: one of ``BORDERS``, what lies beyond.
     """
 
     sides: tuple[int, int]
-    boundary: str
+    border: str
 
 
 class Kind(NamedTuple):
@@ -89,19 +86,8 @@ def multiple(factor: float, n: int) -> ImageMap:
     return ImageMap(lambda u: factor * u, (n, n))
 
 
-def _padded(u: Array, taps: tuple[int, ...], boundary: str) -> Array:
-    """An image with what lies beyond its border, half a kernel wide."""
-    reach = [(side // 2, side // 2) for side in taps]
-    return jnp.pad(u, (*reach, (0, 0)), mode=BOUNDARIES[boundary])
-
-
 def _full(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
-    k = weights[""]
-    if grid.boundary == "zero":
-        return convolve(u[None], k)[0]
-    r, q = k.shape[0] // 2, k.shape[1] // 2
-    wide = convolve(_padded(u, k.shape[:2], grid.boundary)[None], k)[0]
-    return wide[r : r + grid.sides[0], q : q + grid.sides[1]]
+    return convolve(weights[""], u[None], grid.border)[0]
 
 
 def _draw_full(rng: np.random.Generator, rows: int, columns: int, taps: int) -> dict[str, np.ndarray]:
@@ -120,7 +106,8 @@ def _draw_pointwise(rng: np.random.Generator, rows: int, columns: int, taps: int
 def _depthwise(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     """Shifted products: XLA's own depthwise convolution is 30 to 45 times slower on a CPU."""
     k = weights[""]
-    (h, w), wide = grid.sides, _padded(u, k.shape[:2], grid.boundary)
+    (h, w), reach = grid.sides, [(side // 2, side // 2) for side in k.shape[:2]]
+    wide = jnp.pad(u, (*reach, (0, 0)), mode=PADDING[grid.border])
     return sum(
         (k[a, b] * wide[a : a + h, b : b + w] for a in range(k.shape[0]) for b in range(k.shape[1])),
         start=jnp.zeros_like(u),
