@@ -12,46 +12,80 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from numdl.estimators.kernels.evidence import Evidence
 
+STEPS, COMPARED = 200, 15
+"""Of a climb at most, and after how many of them it is compared with the first one."""
+
+SETTLED, NEARLY = 1e-5, 2e-5
+"""Gains of a step, over the log posterior, that end a climb, and one on more rows: next to nothing is left then."""
+
 
 class Candidate(NamedTuple):
-    """A kernel at its best hyperparameters: log posterior there, curvature, and on how many rows."""
+    """A kernel at its best hyperparameters.
+
+    Attributes:
+        name: of the kernel.
+        theta: log posterior has its maximum there (p,).
+        hessian: curvature of minus the log posterior there (p, p), or that of the prior, which it is at least.
+        n: number of rows.
+        converged: whether the climb ended by itself.
+        curved: whether the curvature is that of the posterior.
+    """
 
     name: str
     theta: np.ndarray
     hessian: np.ndarray
     n: int
     converged: bool
+    curved: bool = True
 
 
-def _climb(model: Evidence, start: np.ndarray, steps: int) -> tuple[float, np.ndarray, bool]:
-    """L-BFGS in units of the prior's spread; log posterior, where, and whether it converged."""
+class _Climb(NamedTuple):
+    """Log posterior that a climb reached, where, whether it converged, and what it had reached at the comparison."""
+
+    value: float
+    theta: np.ndarray
+    converged: bool
+    early: float
+
+
+def _climb(model: Evidence, start: np.ndarray, steps: int, tolerance: float, least: float = -np.inf) -> _Climb:
+    """L-BFGS in units of the prior's spread, to relative gains below the tolerance; it gives up behind ``least``."""
+    seen: list[float] = []
 
     def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = model(model.centre + model.spread * u)
         return (-value, -gradient * model.spread) if np.isfinite(value) else (1e10, np.zeros(len(u)))
 
+    def look(intermediate_result: OptimizeResult) -> None:
+        seen.append(-float(intermediate_result.fun))
+        if len(seen) == COMPARED and seen[-1] < least:
+            raise StopIteration
+
     low, high = ((end - model.centre) / model.spread for end in (model.low, model.high))
     shrink = 1e-9  # so that rounding does not carry a point on the bound beyond it
     bounds = list(zip(low + shrink, high - shrink, strict=True))
     first = np.clip((start - model.centre) / model.spread, low + shrink, high - shrink)
-    options = {"maxiter": steps, "maxfun": 2 * steps + 10, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-3}
-    done = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return -float(done.fun), model.centre + model.spread * done.x, done.status != 1
+    options = {"maxiter": steps, "maxfun": 2 * steps + 10, "maxcor": 20, "ftol": tolerance, "gtol": 1e-3}
+    done = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=look)
+    early = seen[min(COMPARED, len(seen)) - 1] if seen else -np.inf
+    return _Climb(-float(done.fun), model.centre + model.spread * done.x, done.status not in (1, 99), early)
 
 
-def optimise(model: Evidence, starts: int, rng: np.random.Generator) -> Candidate | None:
+def optimise(model: Evidence, starts: int, rng: np.random.Generator, *, curved: bool = True) -> Candidate | None:
     """The best of several starts, followed to its end.
 
-    The first start says that much is noise: from there the climb does not end where short lengths imitate noise.
+    The first start says that much is noise: from there the climb does not end where short lengths imitate noise. Others
+    are left where they are behind it after some steps.
 
     Args:
         model: to climb.
         starts: their number; all but the first are drawn from the prior.
         rng: source of the draws.
+        curved: whether the curvature is wanted, which takes two evaluations for each hyperparameter.
 
     Returns:
         The maximum, or None where the log posterior is nowhere finite.
@@ -63,13 +97,13 @@ def optimise(model: Evidence, starts: int, rng: np.random.Generator) -> Candidat
         point = model.centre + 0.5 * model.spread * rng.standard_normal(len(first))
         point[0] = np.log(1e-3)
         points.append(point)
-    tried = [_climb(model, point, 30 if starts > 1 else 200) for point in points]
-    value, theta, converged = max(tried, key=lambda one: one[0])
-    if value <= -1e10:
+    best = _climb(model, first, STEPS, SETTLED)
+    for point in points[1:]:
+        best = max(best, _climb(model, point, STEPS, SETTLED, best.early), key=lambda one: one.value)
+    if best.value <= -1e10:
         return None
-    if not converged:
-        value, theta, converged = _climb(model, theta, 200)
-    return Candidate(model.name, theta, model.hessian(theta), len(model.rows.y), converged)
+    hessian = model.hessian(best.theta) if curved else np.diag(1 / model.spread**2)
+    return Candidate(model.name, best.theta, hessian, len(model.rows.y), best.converged, curved)
 
 
 def refine(one: Candidate, model: Evidence) -> Candidate:
@@ -82,11 +116,11 @@ def refine(one: Candidate, model: Evidence) -> Candidate:
     Returns:
         A better point; that it is the maximum is not asked for.
     """
-    value, theta, _ = _climb(model, one.theta, 20)
+    climb = _climb(model, one.theta, 20, NEARLY)
     ratio = len(model.rows.y) / one.n
     prior = np.diag(1 / model.spread**2)
     hessian = prior + ratio * (one.hessian - prior)
-    return Candidate(one.name, theta if value > -1e10 else one.theta, hessian, len(model.rows.y), True)
+    return Candidate(one.name, climb.theta if climb.value > -1e10 else one.theta, hessian, len(model.rows.y), True)
 
 
 def draw(model: Evidence, one: Candidate, rng: np.random.Generator, draws: int = 12) -> list[np.ndarray]:

@@ -132,14 +132,16 @@ def processes(
             break
         clock.tell(f"kernel {name} on {len(few.y):,} rows")
         with clock.guard(needed=not judged):
-            best = optimise(Evidence(name, few, box, clock.check if judged else None), settings.n_restarts, rng)
+            model = Evidence(name, few, box, clock.check if judged else None)
+            best = optimise(model, settings.n_restarts, rng, curved=len(few.y) == n or name == "linear")
             if best is not None and (one := judge(best, few, box)) is not None:
                 judged.append(one)
             continue
         notes.append(f"The time was over while the kernel {name} was tried.")
         break
     if len(few.y) < n:
-        screened = [one.candidate for one in _worth_all_rows(judged, n)[: 1 if clock.over() else None]]
+        screened = [one.candidate for one in _worth_all_rows(_curved(judged, few, box, n, clock), n)]
+        screened = screened[: 1 if clock.over() else None]
         tried = tuple(one.name for one in screened)
         judged = _on_all_rows(screened, rows, part(rows, order[: settings.more]), box, clock)
     names = {one.candidate.name for one in judged}
@@ -168,6 +170,21 @@ def processes(
         )
         for one in judged
     ]
+
+
+def _curved(judged: list[Judged], few: Rows, box: np.ndarray, n: int, clock: Clock) -> list[Judged]:
+    """The same with the curvature of all that go on with more rows.
+
+    Without it their evidence is what it is at most: who is not chosen by that would not be by the right one.
+    """
+    with clock.guard(needed=False):
+        while unknown := [one for one in _worth_all_rows(judged, n) if not one.candidate.curved]:
+            candidate = unknown[0].candidate
+            hessian = Evidence(candidate.name, few, box, clock.check).hessian(candidate.theta)
+            known = judge(candidate._replace(hessian=hessian, curved=True), few, box)
+            others = [one for one in judged if one is not unknown[0]]
+            judged = others if known is None else [*others, known]
+    return judged
 
 
 def _worth_all_rows(judged: list[Judged], n: int) -> list[Judged]:
