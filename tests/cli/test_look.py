@@ -279,7 +279,7 @@ def test_a_cover_is_not_the_table(numdl, tmp_path):
     del book["Run"], book["Remarks"]
     book.create_sheet("Empty too").append(["also"])
     book.save(tmp_path / "a.xlsx")
-    with pytest.raises(ValueError, match="no rows.*has the sheets 'Sheet', 'Empty too'; --sheet NAME or NUMBER"):
+    with pytest.raises(ValueError, match=r"no rows.*has the sheets 'Sheet', 'Empty too'; --sheet NAME or NUMBER"):
         read_table(tmp_path / "a.xlsx")
 
 
