@@ -109,7 +109,6 @@ def test_processes_that_do_not_find_each_other(alone, monkeypatch):
         signal.signal(signal.SIGINT, former)
 
 
-@pytest.mark.parametrize(("model", "task"), [("linear", "regression"), ("random-features", "classification")])
 def test_a_launcher_that_ends_the_job_is_answered(tmp_path):
     code = "import os, signal; from numdl.cli.processes import _ended\n"
     code += "signal.signal(signal.SIGTERM, _ended(2, 1, 'run'))\n"
@@ -119,6 +118,7 @@ def test_a_launcher_that_ends_the_job_is_answered(tmp_path):
     assert "What is in run is whole: repeat the command with --resume" in done.stderr
 
 
+@pytest.mark.parametrize(("model", "task"), [("linear", "regression"), ("random-features", "classification")])
 def test_what_one_process_solves_alone_is_refused_to_several(model, task):
     check_processes(model, task, 1)
     with pytest.raises(UserError, match=f"--model {model}: .* 2 were started; start the command without mpirun"):
