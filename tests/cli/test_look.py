@@ -9,6 +9,7 @@ import pytest
 
 from numdl.cli.columns import chosen
 from numdl.cli.errors import UserError
+from numdl.cli.look import targets
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
@@ -264,6 +265,35 @@ def test_a_sheet_is_chosen_by_name_or_number(numdl, sheets):
         read_table(sheets, sheet=1.5)
     out = numdl("look", sheets, "--sheet", "Old").out
     assert "1100" in out and f"numdl fit {sheets} --target y" in out and "--sheet Old" in out
+
+
+def test_a_cover_is_not_the_table(numdl, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["Prüfstand 3"])
+    for name, lines in (("Remarks", [["who", "what"], ["AB", "new sensor"]]), ("Run", [["n", "y"], [1, 2], [3, 5]])):
+        for line in (sheet := book.create_sheet(name)) and lines:
+            sheet.append(line)
+    book.save(tmp_path / "a.xlsx")
+    table = read_table(tmp_path / "a.xlsx")
+    assert table.names == ("n", "y") and "Sheet 'Run' is read, others are not: 'Sheet', 'Remarks'" in table.notes[0]
+    del book["Run"], book["Remarks"]
+    book.create_sheet("Empty too").append(["also"])
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(ValueError, match=r"no rows.*has the sheets 'Sheet', 'Empty too'; --sheet NAME or NUMBER"):
+        read_table(tmp_path / "a.xlsx")
+
+
+def test_all_of_numbered_targets_are_suggested():
+    def suggested(*names):
+        columns = [np.random.default_rng(i).normal(size=9) for i in range(len(names))]
+        return targets(profile(Table(names, tuple(columns))))
+
+    assert suggested("inputs0", "inputs1", "targets0", "targets1") == "targets0:targets1"
+    assert suggested("x1", "x2", "y1", "y2", "y3") == "y1:y3"
+    assert suggested("y1", "x", "y2") == "y2"  # not side by side
+    assert suggested("x0", "x1") == "x1"  # nothing would be left
+    assert suggested("x", "y") == "y" and suggested("x", "y", "height") == "height"
 
 
 def test_other_files_have_no_sheets(tmp_path):

@@ -109,6 +109,15 @@ def test_processes_that_do_not_find_each_other(alone, monkeypatch):
         signal.signal(signal.SIGINT, former)
 
 
+def test_a_launcher_that_ends_the_job_is_answered(tmp_path):
+    code = "import os, signal; from numdl.cli.processes import _ended\n"
+    code += "signal.signal(signal.SIGTERM, _ended(2, 1, 'run'))\n"
+    code += "os.kill(os.getpid(), signal.SIGTERM)\nwhile True: pass"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 130 and "process 1 of 2: the launcher ends the job" in done.stderr
+    assert "What is in run is whole: repeat the command with --resume" in done.stderr
+
+
 @pytest.mark.parametrize(("model", "task"), [("linear", "regression"), ("random-features", "classification")])
 def test_what_one_process_solves_alone_is_refused_to_several(model, task):
     check_processes(model, task, 1)

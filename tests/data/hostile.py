@@ -256,6 +256,13 @@ CASES = [
         rows(*(json.dumps({"x": i, "y": 2.5 * i, "s": s}) for i, s in enumerate(STATES, 1))),
         XY | {"s": STATES},
     ),
+    Case(
+        "nested.jsonl",
+        rows(*(json.dumps({"at": {"x": i, "by": {"y": 2.5 * i}}, "s": s}) for i, s in enumerate(STATES, 1))),
+        {"at.x": XY["x"], "at.by.y": XY["y"], "s": STATES},
+    ),
+    Case("list.jsonl", rows('{"x": {"y": [1, 2]}}'), refused="line 1 holds a list for 'x.y'"),
+    Case("twice.jsonl", rows('{"x": {"y": 1}, "x.y": 2}'), refused="two entries named 'x.y'"),
     Case("a.h5", hdf5(matlab=False), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
     Case("a73.mat", hdf5(matlab=True), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
     Case("damaged.mat", damaged_mat(), refused="truncated or is not MATLAB 5"),

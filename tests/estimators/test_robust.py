@@ -110,6 +110,22 @@ def test_rows_that_all_others_contradict_are_found():
     assert gross_errors("fit", x, clean[:, None], *settings).held.all()
 
 
+def test_gross_errors_do_not_choose_the_logarithm():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (60, 2))
+    clean = 10 + 4 * x[:, 0] + 3 * x[:, 1] ** 2
+    y, bad = clean.copy(), rng.permutation(60)[:6]
+    y[bad] += rng.uniform(20, 100, 6)
+    made = {"average": False, "n_restarts": 1, "random_state": 0}
+    model = KernelRegressor("rbf", **made, **ROBUST).fit(x, y)
+    assert not model.logarithm_.any() and "6 of 60 rows" in model.status_.message
+    assert np.abs(model.predict(x) - clean).max() < 0.05
+    decades = np.exp(6 * x[:, 0] + 0.05 * rng.normal(size=60))  # the largest of which are no errors
+    decades[bad[:2]] *= 1e6
+    model = KernelRegressor("rbf", **made, **ROBUST).fit(x, decades)
+    assert model.logarithm_.all() and "2 of 60 rows" in model.status_.message
+
+
 def test_processes_withstand_gross_errors():
     x, y, clean, bad = wave()
     t = np.linspace(-1, 1, 101)[:, None]

@@ -353,6 +353,12 @@ def test_onnx_codes_gaps_and_dates(tmp_path):
     np.testing.assert_allclose(mean[:, 0], model.predict(encoder.transform(table)), rtol=1e-12, atol=1e-12)
 
 
+def test_nearest_of_too_many_rows_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("numdl.export.describers.mixtures.EXACT", 39)
+    with pytest.raises(ValueError, match=r"nearest of 40 rows finds them approximately beyond 39.*or fewer rows"):
+        near().export(tmp_path / "m.py")
+
+
 def test_nearest_rows_in_jax_and_their_gradient():
     model = near()
     model.mixtures_[0].members[:2] = []  # one kernel with a root that has no derivative at 0, and the roughest

@@ -158,6 +158,7 @@ def joined(where: str) -> Iterator[Job]:
             f"process {index} of {count} does not find the others ({' '.join(str(error).split())}). Set "
             "JAX_COORDINATOR_ADDRESS=HOST:PORT, the host of process 0 with a free port, for all processes."
         ) from error
+    signal.signal(signal.SIGTERM, _ended(count, index, where))  # JAX's own notes it and goes on
     try:
         yield Job(count, index, jax.make_mesh((jax.device_count(),), ("data",)))
     except (CommonError, SystemExit):
@@ -177,6 +178,20 @@ def joined(where: str) -> Iterator[Job]:
             raise UserError(_signed(index, count, error)) from error
         raise
     jax.distributed.shutdown()
+
+
+def _ended(count: int, index: int, where: str) -> Callable[..., None]:
+    """What to do where the launcher ends the job, as ``mpirun`` does when one process was lost."""
+
+    def end(*_: object) -> None:
+        print(
+            f"process {index} of {count}: the launcher ends the job; perhaps another process was lost. What is in "
+            f"{where} is whole: repeat the command with --resume, with as many processes as you like.",
+            file=sys.stderr,
+        )
+        _quit(INTERRUPTED)
+
+    return end
 
 
 def _signed(index: int, count: int, error: Exception) -> str:

@@ -17,8 +17,8 @@ from numdl.plots.wording import number, short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EIGHTHS = 8
-"""Groups of rows of which the mean residual is drawn."""
+EIGHTHS, FEWEST = 8, 24
+"""Groups of rows of which the mean residual is drawn, and rows from which on it is."""
 
 
 def draw_importance(
@@ -114,7 +114,8 @@ def draw_over_input(
     """
     values, residual = drawable("draw_over_input", ax, values=values, residual=residual)
     draw_residuals(ax, values, residual, label)
-    order = np.array_split(np.argsort(values, kind="stable"), min(EIGHTHS, max(len(values) // 8, 1)))
-    ax.plot([values[rows].mean() for rows in order], [residual[rows].mean() for rows in order],
-            color=ORANGE, marker="s", markersize=3.5)  # fmt: skip
+    if len(values) >= FEWEST:
+        order = np.array_split(np.argsort(values, kind="stable"), min(EIGHTHS, len(values) // 8))
+        ax.plot([values[rows].mean() for rows in order], [residual[rows].mean() for rows in order],
+                color=ORANGE, marker="s", markersize=3.5)  # fmt: skip
     ax.set_xlabel(short(name, 34), parse_math=False)

@@ -141,7 +141,7 @@ def over_inputs(summary: FitSummary, rows: np.ndarray, j: int) -> list[str]:
     for i, name in enumerate(summary.input_names[int(position)] for position in summary.effects["shown"]):
         draw = partial(pictures.draw_over_input, values=values[rows, i], residual=residual, name=name, label=label)
         heading = f"Residuals over {short(name, 60)}"
-        note = "Squares: means of neighbouring rows." if i == 0 else ""
+        note = "Squares: means of neighbouring rows." if i == 0 and len(residual) >= pictures.FEWEST else ""
         figures.append(drawn(f"residuals-input-{i}", heading, note, draw))
     return figures
 

@@ -28,7 +28,8 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
         call: the call to name in an error.
         raw: the whole file.
         header: whether the first row of the table holds names; None guesses.
-        sheet: its name, or its number from 1 on; None for the first sheet with cells.
+        sheet: its name, or its number from 1 on; None for the first sheet with a table that holds numbers, else
+            the first with any table.
 
     Returns:
         The columns.
@@ -51,10 +52,30 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
         raise ValueError(f"{call}: the sheet {wanted[0]!r} holds no cell; its sheets are {listed(names)}.")
     if not found:
         raise ValueError(f"{call}: no sheet holds any cell; give a workbook with a table.")
-    name, rows = found[0]
-    others = listed([n for n in names if n != name])
-    notes = [f"Sheet {name!r} is read, others are not: {others}; --sheet NAME or NUMBER chooses one."]
-    return _table(call, rows, header, notes if len(names) > 1 and sheet is None else [])
+    if len(names) == 1 or sheet is not None:
+        return _table(call, found[0][1], header, [])
+    return _first_table(call, found, header, names)
+
+
+def _first_table(
+    call: str, found: list[tuple[str, Sequence[Sequence[Any]]]], header: bool | None, names: list[str]
+) -> Table:
+    """The first sheet with a table that holds numbers: workbooks begin with a cover or a page of remarks."""
+    chosen, failed = None, None
+    for name, rows in found:
+        others = listed([n for n in names if n != name])
+        notes = [f"Sheet {name!r} is read, others are not: {others}; --sheet NAME or NUMBER chooses one."]
+        try:
+            table = _table(call, rows, header, notes)
+        except ValueError as error:
+            failed = failed or error
+            continue
+        chosen = chosen or table
+        if table.n > 1 and any(column.dtype.kind == "f" for column in table.columns):
+            return table
+    if chosen is None:
+        raise ValueError(f"{failed} The workbook has the sheets {listed(names)}; --sheet NAME or NUMBER chooses one.")
+    return chosen
 
 
 def _sheet(call: str, sheet: str | int, names: list[str]) -> str:
@@ -73,6 +94,8 @@ def _sheet(call: str, sheet: str | int, names: list[str]) -> str:
 def read_json_lines(call: str, raw: bytes) -> Table:
     """Read one JSON object for each line; its keys name the columns, and an absent key is a missing entry.
 
+    An object within an object becomes columns named by both keys, ``sensor.a``.
+
     Args:
         call: the call to name in an error.
         raw: the whole file.
@@ -81,7 +104,7 @@ def read_json_lines(call: str, raw: bytes) -> Table:
         The columns, in the order in which the keys first occur.
 
     Raises:
-        ValueError: a line is no object, or an entry is a list or an object.
+        ValueError: a line is no object, an entry is a list, or two keys name one column.
     """
     text, notes = to_utf8(call, raw)
     names: dict[str, None] = {}
@@ -95,17 +118,27 @@ def read_json_lines(call: str, raw: bytes) -> Table:
             raise ValueError(f"{call}: line {number} is no JSON ({first_line(error)}); mend that line.") from None
         if not isinstance(record, dict):
             raise ValueError(f"{call}: line {number} is no JSON object; give one object for each line.")
-        for name, value in record.items():
-            if isinstance(value, list | dict):
-                raise ValueError(
-                    f"{call}: line {number} holds a {type(value).__name__} for {name!r}; give numbers or text."
-                )
+        record = _flat(f"{call}: line {number}", record)
         names.update(dict.fromkeys(record))
         records.append(record)
     if not records or not names:
         raise ValueError(f"{call}: the file holds no record; give one JSON object for each line.")
     columns = tuple(_column([record.get(name) for record in records]) for name in names)
     return Table(tuple(names), columns, tuple(notes))
+
+
+def _flat(where: str, record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The entries of an object and of those within it, named by the keys on the way."""
+    found: dict[str, Any] = {}
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, list):
+            raise ValueError(f"{where} holds a list for {name!r}; give numbers or text.")
+        for inner, entry in (_flat(where, value, f"{name}.") if isinstance(value, dict) else {name: value}).items():
+            if inner in found:
+                raise ValueError(f"{where} has two entries named {inner!r}; rename one.")
+            found[inner] = entry
+    return found
 
 
 def _table(call: str, rows: Sequence[Sequence[Any]], header: bool | None, notes: list[str]) -> Table:

@@ -16,7 +16,9 @@ SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 9
 """Numbers that instruments and programs write for a missing entry."""
 
 _UNIT = re.compile(r"[\[(]([^\])]{1,15})[\])]\s*$|\s(?:in|/)\s([^\s]{1,12})\s*$")
-_TARGETS = re.compile(r"y\d*|target|output|response|label|class|result|quality|price|ziel", re.IGNORECASE)
+_TARGETS = re.compile(
+    r"y_?\d*|targets?_?\d*|outputs?_?\d*|response|label|class|result|quality|price|ziel", re.IGNORECASE
+)
 _TIMES = re.compile(r"t|time|zeit|timestamp|date|datum|zeitstempel", re.IGNORECASE)
 _GROUPS = re.compile(
     r".*(run|specimen|sample|probe|batch|charge|lot|group|subject|patient|serial|unit|motor|engine|part|test)"
@@ -160,7 +162,10 @@ def _target(columns: Sequence[ColumnProfile]) -> str:
     if sum(c.kind.name in ("number", "text", "date") for c in columns) < 2:
         return ""  # nothing to learn from
     can = [c.name for c in columns if c.kind.name == "number"] or [c.name for c in columns if c.kind.name == "text"]
-    named = [c.name for c in columns if c.kind.name in ("number", "text") and _TARGETS.fullmatch(c.name.split(" ")[0])]
+    usable = [c.name for c in columns if c.kind.name in ("number", "text")]
+    named = [name for name in usable if _TARGETS.fullmatch(name.split(" ")[0])]
+    if named in (["y"], ["Y"]) and {"x", "X"} & set(usable) and len(usable) > 2:
+        named = [usable[-1]] if usable[-1] != named[0] else []  # both are places
     return (named or can or [""])[-1]
 
 

@@ -108,10 +108,9 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget, observe)
         most = len(X) if self._all_rows else LARGEST
         c = np.asarray(y, np.float64).reshape(len(X), -1)
-        choice = choose(call, self.target_transform, X, c, weights)
-        self.logarithm_, robust = choice.logarithm, None
-        if self.loss != "squared":
-            robust = gross_errors(call, X, viewed(c, choice.logarithm), weights, copy.deepcopy(rng), clock)
+        choice, robust = self._view_of(call, X, c, weights, rng, clock)
+        self.logarithm_ = choice.logarithm
+        if robust is not None:
             weights = of_mean_one(robust.held)
         table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
@@ -326,6 +325,24 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         which = "" if self.logarithm_.all() else f" of {self.logarithm_.sum()} of {len(self.logarithm_)}"
         why = f"which gains {gains} nats on at most {ASKED_FOR_LOGARITHM} rows" if number.any() else "as asked for"
         return f"by the logarithm{which}, {why}; predictions are means in its unit"
+
+    def _view_of(
+        self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray, rng: np.random.Generator, clock: Clock
+    ) -> tuple[Choice, GrossErrors | None]:
+        """Which targets are seen by their logarithm, and which rows hold gross errors.
+
+        The logarithm is chosen without rows that hold gross errors of the target as it is: large ones of one sign look
+        like a few decades, and would decide.
+        """
+        if self.loss == "squared":
+            return choose(call, self.target_transform, X, c, weights), None
+        found = gross_errors(call, X, c, weights, copy.deepcopy(rng), clock)
+        choice = choose(call, self.target_transform, X, c, of_mean_one(found.held))
+        if choice.logarithm.any():
+            positive = (c[:, choice.logarithm] > 0).all(axis=1)
+            seen, held = viewed(c, choice.logarithm), np.where(positive, weights, 0.0)
+            found = gross_errors(call, X, seen, held, copy.deepcopy(rng), clock)
+        return choice, found
 
     def _with_band(self, X: Any) -> list[np.ndarray]:
         """Mean and quantiles in units of the target: those of a logarithm do not lie around the mean."""
