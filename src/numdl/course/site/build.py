@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from numdl.course import assignments
 from numdl.course.site.live import experiment_of
@@ -110,8 +110,8 @@ def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
         source = page.path.read_text(encoding="utf-8")
         script = bundle([*(HERE / name for name in _data_of(source)), page.path], start=page.slug)
         (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
-        experiment = experiment_of(source) if live else None
-        (folder / f"{page.slug}.html").write_text(_page(page, *around, experiment), encoding="utf-8")
+        attributes = _live(source) if live else ""
+        (folder / f"{page.slug}.html").write_text(_page(page, *around, attributes), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")
     return index
@@ -229,16 +229,22 @@ def _link(page: PageHead | None, before: str = "", after: str = "") -> str:
     return f'<a href="{page.slug}.html">{before}{page.id} {html.escape(page.question)}{after}</a>'
 
 
-def _page(page: PageHead, before: PageHead | None, after: PageHead | None, experiment: dict[str, Any] | None) -> str:
+def _live(source: str) -> str:
+    """What a page asks of the local server, as attributes: its experiment, and whether it takes the reader's tables."""
+    experiment = experiment_of(source)
+    asked = f' data-experiment="{html.escape(json.dumps(experiment))}"' if experiment else ""
+    return asked + (' data-own="table"' if re.search(r"^  own: true,$", source, flags=re.M) else "")
+
+
+def _page(page: PageHead, before: PageHead | None, after: PageHead | None, attributes: str) -> str:
     lecture = LECTURES[page.id.split(".")[0]]
-    data = f' data-experiment="{html.escape(json.dumps(experiment))}"' if experiment else ""
     body = (
         '<nav aria-label="Course"><a href="index.html">Numerical methods for deep learning: all pages</a></nav>\n'
         f'<header><p class="eyebrow">Lecture {page.id.split(".")[0]}. {html.escape(lecture)} &middot; page {page.id} '
         f"&middot; {page.minutes} minutes</p>\n<h1>{html.escape(page.question)}</h1>\n"
         f'<p class="goal">{html.escape(page.goal)} You need: {html.escape(page.needs)}.</p></header>\n'
         "<noscript><p>The figures of this page are computed by JavaScript, which is switched off.</p></noscript>\n"
-        f'<div id="page"{data}></div>\n{_assignments(page)}'
+        f'<div id="page"{attributes}></div>\n{_assignments(page)}'
         f'<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
         f"{_link(after, after=' &rarr;')}</nav></footer>"
     )

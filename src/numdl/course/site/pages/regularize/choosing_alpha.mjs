@@ -39,6 +39,7 @@ export const page = {
   question: "Who chooses alpha?",
   goal: "You will build three criteria point by point, see which one to trust, and when it fails.",
   minutes: 25,
+  own: true,
   needs: "page 1.5: filter factors, and where noise drowns the data",
   controls: {
     noise: { kind: "slider", label: "noise", min: 1e-4, max: 0.1, log: true, step: 0.25, value: 1e-3, show: percent },
