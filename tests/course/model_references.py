@@ -81,7 +81,21 @@ def curvature(settings):
     def misfit(p):
         return np.sum((f(p) - c) ** 2) / 2
 
-    p, mu = np.array([1.6, settings["start"]]), 0.1
+    def within(H, g, radius):
+        """Least ``lambda`` at which ``H + lambda I`` is definite and its step within the radius."""
+        low = max(0.0, -np.linalg.eigvalsh(H)[0])
+
+        def step(extra):
+            return -np.linalg.solve(H + extra * np.eye(2), g)
+
+        if low == 0 and np.linalg.norm(step(0)) <= radius:
+            return step(0)
+        high = low + np.linalg.norm(g) / radius
+        lowest = low + 1e-12 * (1 + low)
+        short = optimize.brentq(lambda extra: 1 / radius - 1 / np.linalg.norm(step(extra)), lowest, high, xtol=1e-14)
+        return step(short)
+
+    p, mu, radius = np.array([1.6, settings["start"]]), 0.1, 0.5
     way, det = [p], np.linalg.det(hessian(p))
     for _ in range(4):
         J, r = jacobian(p), f(p) - c
@@ -89,6 +103,15 @@ def curvature(settings):
             p = p - np.linalg.lstsq(J, r, rcond=None)[0]
         elif settings["method"] == "newton":
             p = p - np.linalg.solve(hessian(p), J.T @ r)
+        elif settings["method"] == "trust":
+            H = hessian(p)
+            s = within(H, J.T @ r, radius)
+            ratio = (misfit(p) - misfit(p + s)) / -(s @ J.T @ r + s @ H @ s / 2)
+            p = p + s if ratio > 0.1 else p
+            if ratio < 0.25:
+                radius /= 4
+            elif ratio > 0.75 and np.linalg.norm(s) > 0.999 * radius:
+                radius = min(2 * radius, 4)
         else:
             damped = np.vstack([J, np.sqrt(mu) * np.eye(2)])
             trial = p - np.linalg.lstsq(damped, np.append(r, [0, 0]), rcond=None)[0]
