@@ -142,7 +142,7 @@ export const page = {
     "In the direction $u_i$ gradient descent for $\\tfrac12|Ax-c|^2$ from zero, with the step $\\omega$, is a geometric series. After $k$ steps the answer is $\\sum_i \\varphi_i\\,(u_i'c/s_i)\\,v_i$ with",
     "$$ \\varphi_i = 1 - (1 - \\omega s_i^2)^k . $$",
     "Directions with $s_i^2 > 1/(\\omega k)$ are in, the others are still out. So the number of iterations plays the role of $1/\\alpha$ in Tikhonov's filter. In the beginning the error falls, since the strong directions hold the image. Later it rises, because the weak ones hold noise that is divided by $s_i$: *semi-convergence*.",
-    "Conjugate gradients do the same with other filters. They choose a polynomial that suits the data, so their factors can exceed 1, and they need far fewer iterations, about the square root. That also makes the right moment shorter.",
+    "*CGLS*, the conjugate gradients of page 1.4 for $A'Ax = A'c$ without forming $A'A$, does the same with other filters. It chooses a polynomial that suits the data, so its factors can exceed 1, and it needs far fewer iterations, about the square root. That also makes the right moment shorter.",
     "## When to stop",
     "If the norm $\\delta$ of the noise is known: at the first iterate with $|Ax_k - c| \\le 1.01\\,\\delta$. If it is not: *hybrid* methods combine the iteration with a penalty that is chosen on the small projected problem in each step, by GCV. Then the error levels off instead of rising, and stopping late costs only time. Here the penalty is fixed, by GCV on the whole problem.",
     "Training a network by descent from small weights is such an iteration. Early stopping is regularisation; watching the error on held-out rows replaces the known $\\delta$.",
