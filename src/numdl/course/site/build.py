@@ -265,10 +265,10 @@ def _index(listed: list[PageHead]) -> str:
         "<p>Each page asks one question. Guess first; then move the figure until the answer is yours. The claims below "
         "a figure are judged at your settings, and say what they need when they stop holding. The Python at the end of "
         "a page prints the same numbers.</p>",
-        "<p>On all pages <i>n</i> rows of data hold features <i>x</i> and targets <i>c</i>; a prime, as in <i>x&prime;c</i>, "
-        "is the transpose, so that this is an inner product; |<i>x</i>| is the Euclidean length, and <i>x</i> also names "
-        "unknown coefficients where a page has no other. You need linear algebra up to eigenvalues, derivatives of several "
-        "unknowns, and mean and variance. Singular values are introduced on page 1.3.</p>",
+        "<p>On all pages <i>n</i> rows of data hold features <i>x</i> and targets <i>c</i>; a prime, as in "
+        "<i>x&prime;c</i>, is the transpose, so that this is an inner product; |<i>x</i>| is the Euclidean length. Where "
+        "nothing else is unknown, <i>x</i> names the coefficients that are. You need linear algebra up to eigenvalues, "
+        "derivatives of several unknowns, and mean and variance. Singular values are introduced on page 1.3.</p>",
     ]
     for number, title in LECTURES.items():
         own = [page for page in listed if page.id.startswith(number + ".")]
