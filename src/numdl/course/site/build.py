@@ -267,8 +267,9 @@ def _index(listed: list[PageHead]) -> str:
         "a page prints the same numbers.</p>",
         "<p>On all pages <i>n</i> rows of data hold features <i>x</i> and targets <i>c</i>; a prime, as in "
         "<i>x&prime;c</i>, is the transpose, so that this is an inner product; |<i>x</i>| is the Euclidean length. "
-        "Where nothing else is unknown, <i>x</i> names the coefficients that are. You need linear algebra up to eigenvalues, "
-        "derivatives of several unknowns, and mean and variance. Singular values are introduced on page 1.3.</p>",
+        "Where nothing else is unknown, <i>x</i> names the coefficients that are. You need linear algebra up to "
+        "eigenvalues, derivatives of several unknowns, and mean and variance. Singular values are introduced on page "
+        "1.3.</p>",
     ]
     for number, title in LECTURES.items():
         own = [page for page in listed if page.id.startswith(number + ".")]
