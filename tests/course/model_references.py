@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 from scipy import ndimage, optimize
+from scipy.linalg import circulant
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
 
@@ -126,16 +127,18 @@ def curvature(settings):
 def structure(settings):
     """A stencil as SciPy's convolution of unit vectors, with its three borders; eigenvalues by LAPACK."""
     a, b = settings["second"], settings["first"]
-    mode = {"periodic": "wrap", "zero": "constant", "reflecting": "reflect"}[settings["border"]]
+    mode = {"periodic": "wrap", "free": "wrap", "zero": "constant", "reflecting": "reflect"}[settings["border"]]
     weights = [-a - b, 2 * a, -a + b]  # correlated: of the neighbour before, the unit itself, and the one after
     K = ndimage.correlate1d(np.eye(16), weights, axis=0, mode=mode)
+    if settings["border"] == "free":
+        K = K + circulant(settings["extra"])
     values, u = np.linalg.eigvals(K), np.zeros(16)
     u[10:] = 1
     return {
         "K": K,
         "real": 5 + np.sort(values.real),
         "imaginary": 5 + np.sort(np.abs(values.imag)),
-        "out": ndimage.correlate1d(u, weights, mode=mode),
+        "out": K @ u if settings["border"] == "free" else ndimage.correlate1d(u, weights, mode=mode),
         "layer": u - K @ u / 4,
     }
 
