@@ -165,10 +165,32 @@ def adjoints(settings):
         return np.array([lam * y[0], -lam * y[1], -y[0] * y[1]])
 
     back = march(scheme, adjoint, nt, -1.0, np.array([ends[0].real, 1.0, 0.0]))
+
     R = np.polynomial.Polynomial([1 / math.factorial(k) for k in range({"euler": 1, "heun": 2, "rk4": 4}[scheme] + 1)])
+
+    def value(x):
+        with np.errstate(over="ignore", invalid="ignore"):  # a step that is tried may lead anywhere
+            end = R(x / nt) ** nt
+            return (end - 0.5) ** 2 / 2 + 0.01 * (x - lam) ** 2 / 2, end
+
+    def second(x):
+        end = value(x)[1]
+        last = march(scheme, lambda t, y, _: np.array([x * y[0], -x * y[1], -y[0] * y[1]]), nt, -1.0, [end, 1.0, 0.0])
+        return (end - 0.5) * last[-1][2] + 0.01 * (x - lam)
+
+    trained = []
+    for slope in (lambda x: value(x + 1j * TINY)[0].imag / TINY, second):
+        way, t = [lam], 1.0
+        for _ in range(5):
+            x, g, t = way[-1], slope(way[-1]), min(2 * t, 1000)
+            while abs(g) >= 1e-9 and not value(x - t * g)[0] <= value(x)[0] - 1e-4 * t * g * g:
+                t /= 2
+            way.append(x - t * g if abs(g) >= 1e-9 else x)
+        trained += way
     return {
         "states": states[:, 0].real,
         "back": back,
+        "trained": trained,
         "slopes": [ends[1].imag / TINY, back[-1][2]],
         "none": np.abs(ends[2:] - ends[0]).real,
         "closed": [(R(lam / nt) * R(-lam / nt)) ** nt, np.exp(lam)],

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 from scipy import ndimage, optimize
+from scipy.linalg import circulant
 
 TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a difference
 
@@ -81,7 +82,21 @@ def curvature(settings):
     def misfit(p):
         return np.sum((f(p) - c) ** 2) / 2
 
-    p, mu = np.array([1.6, settings["start"]]), 0.1
+    def within(H, g, radius):
+        """Least ``lambda`` at which ``H + lambda I`` is definite and its step within the radius."""
+        low = max(0.0, -np.linalg.eigvalsh(H)[0])
+
+        def step(extra):
+            return -np.linalg.solve(H + extra * np.eye(2), g)
+
+        if low == 0 and np.linalg.norm(step(0)) <= radius:
+            return step(0)
+        high = low + np.linalg.norm(g) / radius
+        lowest = low + 1e-12 * (1 + low)
+        short = optimize.brentq(lambda extra: 1 / radius - 1 / np.linalg.norm(step(extra)), lowest, high, xtol=1e-14)
+        return step(short)
+
+    p, mu, radius = np.array([1.6, settings["start"]]), 0.1, 0.5
     way, det = [p], np.linalg.det(hessian(p))
     for _ in range(4):
         J, r = jacobian(p), f(p) - c
@@ -89,6 +104,15 @@ def curvature(settings):
             p = p - np.linalg.lstsq(J, r, rcond=None)[0]
         elif settings["method"] == "newton":
             p = p - np.linalg.solve(hessian(p), J.T @ r)
+        elif settings["method"] == "trust":
+            H = hessian(p)
+            s = within(H, J.T @ r, radius)
+            ratio = (misfit(p) - misfit(p + s)) / -(s @ J.T @ r + s @ H @ s / 2)
+            p = p + s if ratio > 0.1 else p
+            if ratio < 0.25:
+                radius /= 4
+            elif ratio > 0.75 and np.linalg.norm(s) > 0.999 * radius:
+                radius = min(2 * radius, 4)
         else:
             damped = np.vstack([J, np.sqrt(mu) * np.eye(2)])
             trial = p - np.linalg.lstsq(damped, np.append(r, [0, 0]), rcond=None)[0]
@@ -103,16 +127,18 @@ def curvature(settings):
 def structure(settings):
     """A stencil as SciPy's convolution of unit vectors, with its three borders; eigenvalues by LAPACK."""
     a, b = settings["second"], settings["first"]
-    mode = {"periodic": "wrap", "zero": "constant", "reflecting": "reflect"}[settings["border"]]
+    mode = {"periodic": "wrap", "free": "wrap", "zero": "constant", "reflecting": "reflect"}[settings["border"]]
     weights = [-a - b, 2 * a, -a + b]  # correlated: of the neighbour before, the unit itself, and the one after
     K = ndimage.correlate1d(np.eye(16), weights, axis=0, mode=mode)
+    if settings["border"] == "free":
+        K = K + circulant(settings["extra"])
     values, u = np.linalg.eigvals(K), np.zeros(16)
     u[10:] = 1
     return {
         "K": K,
         "real": 5 + np.sort(values.real),
         "imaginary": 5 + np.sort(np.abs(values.imag)),
-        "out": ndimage.correlate1d(u, weights, mode=mode),
+        "out": K @ u if settings["border"] == "free" else ndimage.correlate1d(u, weights, mode=mode),
         "layer": u - K @ u / 4,
     }
 

@@ -11,7 +11,7 @@ from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
 
-from numdl.linalg import ImageGradient, ImageLaplacian, cgls
+from numdl.linalg import ImageGradient, ImageLaplacian, bidiagonalise, cgls
 from numdl.problems import get_loss
 from numdl.regularize import graph
 from numdl.regularize.evidence import Precisions, Sizes, log_evidence
@@ -460,28 +460,33 @@ def blurred_image():
 
 @functools.cache
 def iterates(noise, draw, method):
-    """The first twelve images, their residuals, and the penalty."""
-    K, image, (U, s, _) = blurred_image()
+    """The first twelve images, their residuals, and their penalties."""
+    K, image, (U, _, _) = blurred_image()
     exact, e = K @ image @ K.T, np.random.RandomState(draw).standard_normal((24, 24))
-    c, alpha = exact + noise * np.linalg.norm(exact) / 24 * e, 0.0
+    c, chosen = exact + noise * np.linalg.norm(exact) / 24 * e, []
     if method == "hybrid":
-        alphas = np.geomspace(1e-8, 1, 81)[:, None]
-        s2, b2 = np.outer(s, s).ravel() ** 2, (U.T @ c @ U).ravel() ** 2
-        left = alphas / (s2 + alphas)
-        alpha = alphas[np.argmin((left**2 @ b2) / left.sum(axis=1) ** 2), 0]
-    if method == "descent":
+        whole, found = bidiagonalise(np.kron(K, K), c.ravel(), 12), [np.zeros((24, 24))]
+        alphas = np.geomspace(1e-8, 1, 81)
+        for k in range(1, 13):
+            B, b = whole.B[: k + 1, :k], np.linalg.norm(c) * np.eye(k + 1)[0]
+            solvers = np.linalg.solve(B.T @ B + alphas[:, None, None] * np.eye(k), B.T)
+            rest = (B @ solvers @ b - b) / (k + 1 - np.trace(B @ solvers, axis1=1, axis2=2))[:, None]
+            best = np.argmin(np.sum(rest**2, axis=1))
+            chosen.append(alphas[best])
+            found.append((whole.V[:, :k] @ (solvers[best] @ b)).reshape(24, 24))
+    elif method == "descent":
         found = [np.zeros((24, 24))]
         for _ in range(12):
             found.append(found[-1] + K.T @ (c - K @ found[-1] @ K.T) @ K)
     else:
         blur = np.kron(K, K)
-        found = cgls(blur, c.ravel(), shift=alpha, max_iter=12, tol=0.0, keep_iterates=True).iterates
+        found = cgls(blur, c.ravel(), max_iter=12, tol=0.0, keep_iterates=True).iterates
         found = np.reshape(found, (-1, 24, 24))
-    return image, found[1:], [np.linalg.norm(K @ x @ K.T - c) for x in found[1:]], alpha, (U[:, 0] @ c @ U[:, 0])
+    return image, found[1:], [np.linalg.norm(K @ x @ K.T - c) for x in found[1:]], chosen, (U[:, 0] @ c @ U[:, 0])
 
 
 def semi_convergence(settings):
-    image, found, residuals, alpha, beta = iterates(settings["noise"], settings["draw"], settings["method"])
+    image, found, residuals, alphas, beta = iterates(settings["noise"], settings["draw"], settings["method"])
     k = list(dict.fromkeys(np.floor(np.geomspace(1, 400, 60) + 0.5)))[settings["step"]]
     inside = k <= 12
     v, s = blurred_image()[2][2][0], blurred_image()[2][1][0]
@@ -489,7 +494,7 @@ def semi_convergence(settings):
         "errors": np.linalg.norm(np.asarray(found) - image, axis=(1, 2)) / np.linalg.norm(image),
         "residuals": residuals,
         "image": np.ravel(found[int(k) - 1]) if inside else [],
-        "alpha": alpha,
+        "alphas": alphas,
         "factors": [v @ found[int(k) - 1] @ v * s**2 / beta] if inside else [],
     }
 

@@ -4,6 +4,7 @@ import ast
 import csv
 import doctest
 import json
+import re
 import types
 
 import numpy as np
@@ -12,12 +13,14 @@ from planted_mistakes import MISTAKES
 
 from numdl.cli import main
 from numdl.course import assignments
+from numdl.course.assignments.board import best, board
 from numdl.course.assignments.exchange import read_arrays, write_arrays
 from numdl.course.assignments.grade import Report, Rules, grade, grade_folder, marks
 from numdl.course.assignments.judge import Known, callables, data_of, judged
 from numdl.course.assignments.process.wire import Unusable, pack, unpack
 from numdl.course.assignments.sheet import sheet, stub
 from numdl.course.assignments.submission import complaint, read_program
+from numdl.course.assignments.task import Row
 from numdl.course.site.build import pages, questions
 
 PAGES = questions()
@@ -397,6 +400,8 @@ def test_a_folder_becomes_a_table_of_marks(numdl, tmp_path):
     (folder / "loop.py").symlink_to(folder / "=cmd.py")
     code, out, _ = numdl("check", folder, "--table", tmp_path / "marks.csv")
     assert code == 1 and "13 of 13" in out
+    assert numdl("check", folder, "--table", tmp_path / "marks.html")[0] == 1
+    assert "<h1>Marks</h1>" in (tmp_path / "marks.html").read_text()
     rows = list(csv.DictReader((tmp_path / "marks.csv").read_text().splitlines()))
     assert [(row["student"], row["task"], row["points"]) for row in rows] == [
         ("'=cmd", "softmax", "0"), ("anna", "softmax", "13"), ("bob", "softmax", "0"),
@@ -405,6 +410,29 @@ def test_a_folder_becomes_a_table_of_marks(numdl, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no submission"):
         list(grade_folder(tmp_path / "empty"))
+
+
+def test_marks_become_a_board_with_the_mistakes_that_were_made():
+    def report(student, task, good, mistake="", error=""):
+        row = Row("a", False, 2, "x", "y", mistake, "why", "1.11")
+        rows = () if error else (Row("b", True, good, "", "", "", "", "1.11"), row)
+        return Report(task, student, f"{task}.py", rows, error)
+
+    reports = [
+        report("anna", "softmax", 1, "1/n lost"), report("anna", "softmax", 5, "1/n lost"), report("anna", "graph", 2),
+        report("<b>bob", "softmax", 3, "1/n lost"), report("carl", "softmax", 7), report("eve", "", 0, error="<i>no"),
+    ]  # fmt: skip
+    standing = best(reports)
+    assert list(standing) == ["anna", "carl", "<b>bob", "eve"] and standing["anna"]["softmax"].points == 5
+    page = re.sub(r"<style>.*?</style>", "", board(reports), flags=re.S)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert rows[0] == ["place", "student", "points", "graph", "softmax"]
+    assert rows[1:5] == [
+        ["1", "anna", "7", "2 of 4", "5 of 7"], ["1", "carl", "7", "", "7 of 9"],
+        ["3", "&lt;b&gt;bob", "3", "", "3 of 5"], ["4", "eve", "0", "", ""],
+    ]  # fmt: skip
+    assert ["1/n lost", "softmax", "2", f"1.11 {PAGES['1.11']}"] in rows
+    assert rows[-1][-1:] == ["&lt;i&gt;no"] and "http" not in page.replace("http-equiv", "")
 
 
 def test_cells_of_the_table_are_never_run():

@@ -165,7 +165,7 @@ def test_the_data_of_pages_are_those_that_numdl_computes():
 def test_the_networks_that_are_watched_are_those_that_numdl_trains():
     data = grids.read("moved_data")
     np.testing.assert_allclose(watched.drawn_errors(32, 2.0), data["bands"]["2"][watched.SIZES.index(32)], rtol=1e-4)
-    for again, kept in zip(watched.moving(4, 5), data["trained"]["4"], strict=False):
+    for again, kept in zip(watched.moving(4, 5)[:5], data["trained"]["4"], strict=False):  # then the last one again
         np.testing.assert_allclose(again["K"], kept["K"], rtol=1e-3, atol=1e-3)
     again, kept = watched.taught("5", 1, 0), grids.read("levels_data")["5 1 0"]
     np.testing.assert_allclose(again["objective"][:12], kept["objective"][:12], rtol=1e-3)

@@ -1,23 +1,27 @@
 """The course as a website: what is written, what is served to whom, and what a real browser makes of it."""
 
 import base64
+import contextlib
 import html
 import json
 import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from numdl.cli import main
 from numdl.course import REGISTRY
 from numdl.course.runner import find
-from numdl.course.site import live
+from numdl.course.site import live, own
 from numdl.course.site.build import HERE, build, build_answers, bundle, pages
 from numdl.course.site.live import experiment_of
+from numdl.course.site.serve import serve
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def test_files_lead_nowhere_but_to_each_other(site):
             assert target == "data:," or (site / target).is_file(), (path.name, target)
     for path in [*site.glob("assets/*.js"), *site.glob("assets/*.css"), *site.glob("assets/katex/*.css")]:
         # The one request, to the server that showed the page, is made where that server has written its experiment.
-        outside = r"fetch\((?!\"run\", )|XMLHttpRequest|import\(|url\((?!fonts/|#)"
+        outside = r"fetch\((?!\"run\", |`table\?)|XMLHttpRequest|import\(|url\((?!fonts/|#)"
         assert not re.search(outside, path.read_text()), path.name
     assert (site / "assets/katex/LICENSE").is_file()
     fonts = re.findall(r"url\((fonts/[^)]*)\)", (site / "assets/katex/katex.min.css").read_text())
@@ -140,6 +144,10 @@ def test_a_page_knows_its_experiment_and_what_may_be_set():
         assert not one or one["parameters"] == declared
 
 
+def served(say, ready):
+    serve(lambda line: (say(line), ready.set()), browser=False)
+
+
 @pytest.fixture
 def told(monkeypatch):
     """Let another program take the place of numdl."""
@@ -165,6 +173,70 @@ def test_lines_come_as_they_are_said_and_one_run_at_a_time(told, tmp_path):
     program.write_text('#!/bin/sh\nfor last; do :; done\necho "$last"\nexit 3\n')
     with runs.run({"name": "peaks", "settings": {"noise": 0.12345678}}) as lines:  # as it was asked for, digit by digit
         assert [one for one in lines if one] == [{"line": "noise=0.12345678"}, {"failed": 3}]
+
+
+def test_alpha_is_chosen_on_a_table_of_the_reader(tmp_path):
+    rng = np.random.default_rng(0)
+    x, e = rng.standard_normal((60, 3)), rng.standard_normal(60)
+    rows = np.column_stack([x, x @ [1.0, -2.0, 0.0] + 0.5 * e])
+    file = tmp_path / "mine.csv"
+    lines = [",".join(map("{:.6f}".format, row)) for row in rows]
+    file.write_text("\n".join(["a,b,c,y", "1,2,,4", *lines]))
+    first, path, *folds, last = own.curves(file)
+    assert first["columns"] == ["a", "b", "c", "y"] and (first["target"], first["rows"]) == ("y", 60)
+    assert "1 of 61 rows are left out." in first["notes"]
+    z, c = ((part - part.mean(axis=0)) / part.std(axis=0) for part in (rows[:, :3], rows[:, 3]))
+    k, alpha = last["chosen"]["GCV"], path["alphas"][last["chosen"]["GCV"]]
+    gram = z.T @ z + 60 * alpha * np.eye(3)  # numdl's misfit is a mean over the rows
+    w, freedom = np.linalg.solve(gram, z.T @ c), 1 + np.trace(np.linalg.solve(gram, z.T @ z))
+    np.testing.assert_allclose([last["coefficients"][name][k] for name in "abc"], w, rtol=1e-4)
+    np.testing.assert_allclose(path["freedom"][k], freedom, rtol=1e-6)
+    np.testing.assert_allclose(path["gcv"][k], np.mean((c - z @ w) ** 2) / (1 - freedom / 60) ** 2, rtol=1e-4)
+    assert k == np.argmin(path["gcv"]) and [one["fold"] for one in folds] == [1, 2, 3, 4, 5]
+    assert last["chosen"]["five folds"] == np.argmin(np.mean([one["error"] for one in folds], axis=0))
+    assert next(iter(last["coefficients"])) == "b"
+    for target, said in (("z", "there is no column 'z'"), ("a", None)):
+        with pytest.raises(ValueError, match=said) if said else contextlib.nullcontext():
+            assert next(iter(own.curves(file, target)))["target"] == "a"
+
+
+def test_what_is_no_table_is_answered_by_the_reader(told, tmp_path):
+    runs = live.Runs()
+    with pytest.raises(ValueError, match="has no extension"), runs.table("mine", b"1,2", ""):
+        pass
+    program = tmp_path / "numdl.sh"
+    program.write_text('#!/bin/sh\necho warning: x\necho \'{"failed": "data row 2"}\'\necho "$4" >"$3.log"\n')
+    program.chmod(0o700)
+    told(program)
+    with runs.table("../../a b.CSV", b"a,b\n1,2\n3", "b") as lines:
+        assert [one for one in lines if one] == [{"failed": "data row 2"}]
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    with runs.table("a.csv", b"", "") as lines:
+        assert "ended without an answer" in next(one for one in lines if one)["failed"]
+
+
+@pytest.mark.thorough
+def test_a_reader_takes_a_table_of_their_own_in_a_browser(browser, tmp_path):
+    told, ready = [], threading.Event()
+    server = threading.Thread(target=lambda: served(told.append, ready), daemon=True)
+    server.start()
+    assert ready.wait(60)
+    (tmp_path / "good.csv").write_text("a,b,y\n" + "\n".join(f"{k},{k * k % 7},{2 * k + k % 3}" for k in range(40)))
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3\n")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(re.search(r"http://\S+/", told[0])[0] + "choosing_alpha.html")
+    for name, kind, words in (("good.csv", "passed", "GCV: α ="), ("bad.csv", "failed", "data row 2 has 1 fields")):
+        page.locator(".own input[type=file]").set_input_files(tmp_path / name)
+        page.locator(f".own .reply.{kind}").wait_for(timeout=60_000)
+        assert words in page.locator(".own .reply").inner_text()
+    page.locator(".own input[type=file]").set_input_files(tmp_path / "good.csv")
+    page.locator(".own .reply.passed").wait_for(timeout=60_000)
+    assert page.locator(".own select").input_value() == "y" and page.locator(".own svg path").count() > 5
+    page.locator(".own select").select_option("a")
+    page.locator(".own .reply.passed").wait_for(timeout=60_000)
+    assert "Choose a file" in page.locator(".own").inner_text() and page.locator(".own svg [cx=NaN]").count() == 0
+    context.close()
 
 
 @pytest.mark.thorough

@@ -111,7 +111,9 @@ def check_assignment(
     answers: Annotated[
         Path | None, typer.Option(help="Answers of another language: .csv, .mat or .npz.", metavar="FILE")
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="File for the marks of a folder, CSV.", metavar="FILE")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="File for the marks of a folder, .csv or .html.", metavar="FILE")
+    ] = None,
     allow: Annotated[
         str | None,
         typer.Option(help="Packages that may be imported, such as numpy,jax.", metavar="NAMES"),

@@ -199,6 +199,7 @@ def _explain(report: Report, console: Console) -> None:
 
 def _many(reports: Sequence[Report], table: Path | None, form: str) -> int:
     """Print one line for each submission, write the table of marks."""
+    from numdl.course.assignments.board import board
     from numdl.course.assignments.grade import marks
 
     if form == "json":
@@ -217,8 +218,9 @@ def _many(reports: Sequence[Report], table: Path | None, form: str) -> int:
             )
             console.print(line, soft_wrap=True)
     if table is not None:
+        page = table.suffix.lower() in (".html", ".htm")
         with whole_file(table, "numdl course check --table", binary=True) as write:
-            write(marks(reports))
+            write(board(reports).encode() if page else marks(reports))
         if form != "json":
             terminal().print(f"Marks  {table}", markup=False, highlight=False, soft_wrap=True)
     return DONE if all(report.passed for report in reports) else MISTAKE

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from numdl.course import assignments
 from numdl.course.site.live import experiment_of
@@ -110,8 +110,8 @@ def build(out: str | os.PathLike[str], *, live: bool = False) -> Path:
         source = page.path.read_text(encoding="utf-8")
         script = bundle([*(HERE / name for name in _data_of(source)), page.path], start=page.slug)
         (assets / f"{page.slug}.js").write_text(script, encoding="utf-8")
-        experiment = experiment_of(source) if live else None
-        (folder / f"{page.slug}.html").write_text(_page(page, *around, experiment), encoding="utf-8")
+        attributes = _live(source) if live else ""
+        (folder / f"{page.slug}.html").write_text(_page(page, *around, attributes), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(listed), encoding="utf-8")
     return index
@@ -229,16 +229,22 @@ def _link(page: PageHead | None, before: str = "", after: str = "") -> str:
     return f'<a href="{page.slug}.html">{before}{page.id} {html.escape(page.question)}{after}</a>'
 
 
-def _page(page: PageHead, before: PageHead | None, after: PageHead | None, experiment: dict[str, Any] | None) -> str:
+def _live(source: str) -> str:
+    """What a page asks of the local server, as attributes: its experiment, and whether it takes the reader's tables."""
+    experiment = experiment_of(source)
+    asked = f' data-experiment="{html.escape(json.dumps(experiment))}"' if experiment else ""
+    return asked + (' data-own="table"' if re.search(r"^  own: true,$", source, flags=re.M) else "")
+
+
+def _page(page: PageHead, before: PageHead | None, after: PageHead | None, attributes: str) -> str:
     lecture = LECTURES[page.id.split(".")[0]]
-    data = f' data-experiment="{html.escape(json.dumps(experiment))}"' if experiment else ""
     body = (
         '<nav aria-label="Course"><a href="index.html">Numerical methods for deep learning: all pages</a></nav>\n'
         f'<header><p class="eyebrow">Lecture {page.id.split(".")[0]}. {html.escape(lecture)} &middot; page {page.id} '
         f"&middot; {page.minutes} minutes</p>\n<h1>{html.escape(page.question)}</h1>\n"
         f'<p class="goal">{html.escape(page.goal)} You need: {html.escape(page.needs)}.</p></header>\n'
         "<noscript><p>The figures of this page are computed by JavaScript, which is switched off.</p></noscript>\n"
-        f'<div id="page"{data}></div>\n{_assignments(page)}'
+        f'<div id="page"{attributes}></div>\n{_assignments(page)}'
         f'<footer><nav aria-label="Next pages">{_link(before, "&larr; ")}'
         f"{_link(after, after=' &rarr;')}</nav></footer>"
     )
@@ -259,6 +265,11 @@ def _index(listed: list[PageHead]) -> str:
         "<p>Each page asks one question. Guess first; then move the figure until the answer is yours. The claims below "
         "a figure are judged at your settings, and say what they need when they stop holding. The Python at the end of "
         "a page prints the same numbers.</p>",
+        "<p>On all pages <i>n</i> rows of data hold features <i>x</i> and targets <i>c</i>; a prime, as in "
+        "<i>x&prime;c</i>, is the transpose, so that this is an inner product; |<i>x</i>| is the Euclidean length. "
+        "Where nothing else is unknown, <i>x</i> names the coefficients that are. You need linear algebra up to "
+        "eigenvalues, derivatives of several unknowns, and mean and variance. Singular values are introduced on page "
+        "1.3.</p>",
     ]
     for number, title in LECTURES.items():
         own = [page for page in listed if page.id.startswith(number + ".")]

@@ -66,11 +66,40 @@ class Runs:
             RuntimeError: another run has not ended.
         """
         words = _words(asked)
-        if not self._lock.acquire(blocking=False):
+        with self._alone(), contextlib.closing(self._lines(asked["name"], words)) as lines:
+            yield lines
+
+    @contextlib.contextmanager
+    def table(self, name: str, content: bytes, target: str) -> Iterator[Iterator[dict[str, Any] | None]]:
+        """Criteria for alpha on a file of the reader, as long as somebody stays.
+
+        Args:
+            name: of the file; its extension says what it holds.
+            content: its bytes.
+            target: name of a column; the last one if empty.
+
+        Yields:
+            What to send, one by one, see `numdl.course.site.own.curves`; None for a heartbeat.
+
+        Raises:
+            ValueError: the extension means nothing.
+            RuntimeError: another run has not ended.
+        """
+        ending = re.search(r"(\.[a-z0-9]{1,8}){1,2}$", name.lower())
+        if ending is None:
+            raise ValueError(
+                f"The file {name[:80]!r} has no extension, needs one such as .csv that says what it holds."
+            )
+        # Who takes another file has left the run before, which is noticed at its next heartbeat.
+        with self._alone(3 * HEARTBEAT), contextlib.closing(self._told(ending[0], content, target)) as lines:
+            yield lines
+
+    @contextlib.contextmanager
+    def _alone(self, wait: float = 0.0) -> Iterator[None]:
+        if not self._lock.acquire(timeout=wait):
             raise RuntimeError("Another run has not ended. Stop it, or wait for it.")
         try:
-            with contextlib.closing(self._lines(asked["name"], words)) as lines:
-                yield lines
+            yield
         finally:
             self._lock.release()
 
@@ -81,28 +110,59 @@ class Runs:
 
     def _lines(self, name: str, words: list[str]) -> Generator[dict[str, Any] | None, None, None]:
         with tempfile.TemporaryDirectory(prefix="numdl-run-") as out:
-            call = [sys.executable, "-m", "numdl", "experiment", "run", name, "--out", out, *words]
-            environment = {**os.environ, "COLUMNS": "96", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-            with subprocess.Popen(
-                call,
-                env=environment,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            ) as process:
-                self._process = process
-                try:
-                    yield from _said(process, out)
-                finally:
-                    process.kill()
+            call = ["numdl", "experiment", "run", name, "--out", out, *words]
+            code = yield from self._process_lines(call, out)
             record = Path(out) / f"{name}.json"
             if record.exists():
                 figure = base64.b64encode((Path(out) / f"{name}.svg").read_bytes()).decode()
                 yield {"claims": json.loads(record.read_text(encoding="utf-8"))["claims"], "figure": figure}
             else:
-                yield {"failed": process.returncode}
+                yield {"failed": code}
+
+    def _told(self, ending: str, content: bytes, target: str) -> Generator[dict[str, Any] | None, None, None]:
+        with tempfile.TemporaryDirectory(prefix="numdl-table-") as folder:
+            path = Path(folder) / f"table{ending}"
+            path.write_bytes(content)
+            ended = False
+            for one in self._process_lines(["numdl.course.site.own", str(path), target], folder):
+                line = None if one is None else _object(one["line"])
+                ended = ended or bool(line and ("failed" in line or "chosen" in line))
+                if one is None or line is not None:
+                    yield line
+            if not ended:
+                yield {"failed": "numdl ended without an answer: the file may need more memory than there is."}
+
+    def _process_lines(self, call: list[str], out: str) -> Generator[dict[str, Any] | None, None, int]:
+        """Run a module of numdl in a process of its own, which ends with whoever reads its lines.
+
+        Yields:
+            As `_said`; the exit code is returned.
+        """
+        environment = {**os.environ, "COLUMNS": "96", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            [sys.executable, "-m", *call],
+            env=environment,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            self._process = process
+            try:
+                yield from _said(process, out)
+            finally:
+                process.kill()
+        return process.returncode
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """A line that is a JSON object; None for warnings and the like."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _said(process: subprocess.Popen[str], out: str) -> Iterator[dict[str, Any] | None]:

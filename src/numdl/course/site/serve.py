@@ -11,17 +11,20 @@ import json
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from numdl.course.site.build import POLICY, build
 from numdl.course.site.live import Runs
 
 LONGEST = 4096
 """Bytes of a request for a run."""
+LARGEST = 64 << 20
+"""Bytes of a table."""
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -49,15 +52,15 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_error(404)
 
     def do_POST(self) -> None:
-        """Run the experiment of a page and send its lines; only pages of this server may ask for it."""
+        """Run what a page asks for and send its lines; only pages of this server may ask.
+
+        ``/run`` takes JSON and runs an experiment, ``/table?name=...&target=...`` takes a file and chooses alpha.
+        """
         if self.headers.get("Origin") != f"http://{self.headers.get('Host')}" or not self._is_here():
             self._answer(403, {"error": "Only the pages of this server may start a run."})
             return
         try:
-            length = int(self.headers.get("Content-Length", ""))
-            if self.path != "/run" or not 0 < length <= LONGEST:
-                raise ValueError("Needs a short request to /run.")
-            with self.runs.run(json.loads(self.rfile.read(length))) as lines, contextlib.suppress(OSError):
+            with self._asked() as lines, contextlib.suppress(OSError):
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-ndjson")
                 self.end_headers()
@@ -67,6 +70,19 @@ class Handler(SimpleHTTPRequestHandler):
             self._answer(409, {"error": str(error)})
         except (ValueError, RecursionError) as error:
             self._answer(400, {"error": str(error)})
+
+    def _asked(self) -> contextlib.AbstractContextManager[Iterator[dict[str, Any] | None]]:
+        """The run that a request is for."""
+        length, (where, _, query) = int(self.headers.get("Content-Length", "")), self.path.partition("?")
+        if where == "/run" and 0 < length <= LONGEST:
+            return self.runs.run(json.loads(self.rfile.read(length)))
+        if where == "/table" and 0 <= length <= LARGEST:
+            given = dict(parse_qsl(query))
+            return self.runs.table(given.get("name", ""), self.rfile.read(length), given.get("target", ""))
+        self.close_connection = True  # what was not read cannot be told from a next request
+        if where == "/table":
+            raise ValueError(f"The file has {length / 1e6:.0f} MB, needs at most {LARGEST >> 20}. Use numdl select.")
+        raise ValueError("Needs a short request to /run, or a table to /table.")
 
     def _answer(self, code: int, what: dict[str, str]) -> None:
         self.send_response(code)

@@ -2,6 +2,7 @@
 import { fromAddress, mount, told, toAddress, allowed } from "./controls.mjs";
 import { claims, exercise, guess } from "./check.mjs";
 import { notebook } from "./notebook.mjs";
+import { own } from "./own.mjs";
 import { add, Plot } from "./plot.mjs";
 import { prose } from "./prose.mjs";
 import { real } from "./real.mjs";
@@ -68,6 +69,7 @@ export function start(page, host) {
   });
   const state = { settings: all, numbers: () => numbers, change };
   page.exercises.forEach((one, i) => exercise(host, one, state, page.exercises.length > 1 ? `Exercise ${i + 1}` : "Exercise"));
+  if (host.dataset.own) own(host);
   if (host.dataset.experiment) real(host, JSON.parse(host.dataset.experiment));
   const foot = add(host, "section", { class: "sources" });
   add(foot, "h2", {}, "Where this comes from");

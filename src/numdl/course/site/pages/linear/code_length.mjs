@@ -110,7 +110,7 @@ export const page = {
   text: [
     "## Bits",
     "Suppose that messages name classes, and that class $j$ has a code word of $-\\log_2 q_j$ bits: short words for what one expects. If class $j$ comes with frequency $p_j$, a message takes $-\\sum p_j \\log_2 q_j$ bits on average. That is least for $q = p$, and the excess measures how wrong the expectation $q$ is. For a row whose class $c$ is known, the *cross entropy* is what its name costs: $-\\log q_c$. One divides by $\\log 2$ to have bits.",
-    "A model gives scores $s_j$, of any sign, and the probabilities are $q_j = e^{s_j}/\\sum_i e^{s_i}$, *softmax*. So the loss of a row is",
+    "A model gives scores $s_j$, of any sign, and the probabilities are $q_j = e^{s_j}/\\sum_i e^{s_i}$, *softmax*. With $e_c$ for the vector that is 1 at the right class and 0 elsewhere, the loss of a row is",
     "$$ \\log \\sum_j e^{s_j} - s_c , \\qquad \\text{slope } q - e_c, \\qquad \\text{Hessian } \\operatorname{diag}(q) - q\\,q' . $$",
     "The Hessian is positive semidefinite, so the loss is convex in the scores, and in the weights of any model whose scores are linear in them. It has the null vector $(1, 1, 1)$: adding a number to all scores changes nothing.",
     "The squared error $\\tfrac12|q - e_c|^2$ is bounded. It has no more to lose on a row that is hopelessly wrong, and so it does not move it. The logarithm charges each further decade of disbelief the same.",

@@ -122,12 +122,12 @@ export const page = {
   ],
   text: [
     "## Two directions, two gains",
-    "Every matrix maps a disc to an ellipse, and its inverse maps it back. Let $A$ have the singular values $s_1 \\ge s_2$ with directions $u_i$ in the data and $v_i$ among the coefficients. Then",
+    "We look for coefficients $x$ with $Ax = c$, where the two columns of $A$ are the explanations and $c$ the data. Every matrix maps a disc to an ellipse, and its inverse maps it back. The half-axes of the ellipse are the *singular values* $s_1 \\ge s_2$: a direction $v_i$ of the coefficients, of length 1, is mapped to $s_iu_i$, and both pairs of directions are orthogonal. So the part of the data along $u_i$ comes from $v_i$, enlarged by $s_i$, and going back divides by it:",
     "$$ x = \\sum_i \\frac{u_i'c}{s_i}\\, v_i , $$",
     "so an error $e$ of the data moves the answer by $u_i'e/s_i$ along $v_i$. For two columns of length 1 at the angle $a$ the values are $s_1 = \\sqrt2\\cos\\frac a2$ and $s_2 = \\sqrt2\\sin\\frac a2$, with $v_1 \\sim (1,1)$ and $v_2 \\sim (1,-1)$: the sum of the two coefficients is easy to learn, their difference is hard. The ratio $\\kappa = s_1/s_2$, here {{kappa}}, is the *condition number*: relative errors grow by up to $\\kappa$.",
     "This has nothing to do with a computer. The data do not say more, and no method can read it from them. One can ask for less: page 1.5 lets go of the direction $v_2$, page 1.10 says what is known of it beforehand.",
     "## How a method makes it worse",
-    "Rounding adds an own error, at least a part in 17 million in single precision. A good method, such as QR, acts like a small error of the data and gives $10^{-7}\\kappa$. Least squares by the normal equations $A'A\\,x = A'c$ first squares all singular values: the condition number becomes $\\kappa^2$, and so does the loss. From $a \\approx 10^{-4}$ on nothing is left, where QR still has three digits. That matters for networks, which are trained in single precision, whenever features are alike.",
+    "Rounding adds an own error, at least a part in 17 million in single precision. A good method, such as QR (rotations that make $A$ triangular), acts like a small error of the data and gives $10^{-7}\\kappa$. Least squares by the normal equations $A'A\\,x = A'c$ first squares all singular values: the condition number becomes $\\kappa^2$, and so does the loss. From $a \\approx 10^{-4}$ on nothing is left, where QR still has three digits. That matters for networks, which are trained in single precision, whenever features are alike.",
   ],
   code: ({ angle, noise, phase }) => `
 import numpy as np

@@ -69,7 +69,7 @@ export const page = {
     why: "The best step multiplies the error by $99/101$, and $(99/101)^k = 10^{-6}$ takes 691 steps. Momentum, at the cost of remembering one more point, does it in 93; conjugate gradients in two.",
   },
   sentence: [
-    "The valley is [[condition]] times steeper across than along. Each step is [[step]] over the largest curvature, and [[momentum]] of the last step is added. Far out, each step multiplies the error by {{rate}}; to be left with a millionth it takes {{steps}}.",
+    "The valley is [[condition]] times steeper across than along. Each step is [[step]] over the largest curvature, and [[momentum]] of the last step is added. In the long run each step multiplies the error by {{rate}}; to be left with a millionth it takes {{steps}}.",
   ],
   breaks: [
     { label: "The best step without momentum", patch: (s, n) => ({ momentum: 0, step: Math.round(100 * n.top.plainStep) / 100 }), why: "Both directions now shrink alike, the steep one by jumping from side to side. A longer step is slower across, a shorter one slower along." },
@@ -138,7 +138,7 @@ export const page = {
     "The *heavy ball* adds a part of the last step, $p_{k+1} = p_k - \\eta Hp_k + \\beta\\,(p_k - p_{k-1})$. In one direction that is a recursion of two terms. Its factors solve $\\mu^2 - (1+\\beta-\\eta\\lambda)\\mu + \\beta = 0$: a damped oscillator. With too little momentum it creeps, with too much it swings, and in between, at $\\beta = (1-\\sqrt{\\eta\\lambda})^2$, it is fastest. Each direction has its own such line in the second figure. Where the two cross,",
     "$$ \\eta = \\frac{4}{(\\sqrt{\\lambda_{\\min}}+\\sqrt{\\lambda_{\\max}})^2}, \\qquad \\beta = \\Big(\\frac{\\sqrt\\kappa-1}{\\sqrt\\kappa+1}\\Big)^2, \\qquad \\text{factor } \\sqrt\\beta = \\frac{\\sqrt\\kappa-1}{\\sqrt\\kappa+1}, $$",
     "the square root of $\\kappa$ has taken the place of $\\kappa$: at $\\kappa = 100$ that is some seven times fewer steps, at $10\\,000$ some sixty-five times.",
-    "*Conjugate gradients* choose step and momentum anew in each step, without knowing any curvature, so that the error is the smallest possible. With two unknowns they are done after two steps, with $n$ after $n$. Long before that, the error in the norm of $H$ is below $2\\,\\big(\\frac{\\sqrt\\kappa-1}{\\sqrt\\kappa+1}\\big)^k$ times the first, and less if the eigenvalues lie in clusters.",
+    "*Conjugate gradients* choose step and momentum anew in each step, without knowing any curvature, so that the error is the smallest possible. With two unknowns they are done after two steps, with $n$ after $n$. Long before that, the error $e$, measured by $\\sqrt{e'He}$, is below $2\\,\\big(\\frac{\\sqrt\\kappa-1}{\\sqrt\\kappa+1}\\big)^k$ times the first, and less if the eigenvalues lie in clusters.",
     "*Scaling* is the simplest preconditioner: it changes $\\kappa$ itself. Standardising the columns of a table does the same.",
   ],
   code: ({ condition, step, momentum, angle, rescaled }) => `

@@ -101,13 +101,13 @@ export const page = {
   ],
   text: [
     "## Words",
-    "A table has $n$ rows. Row $i$ has $d$ *features* $x_i$, here one height, and $k$ *targets* $c_i$, here one time. A *model* $f(x, p)$ has unknowns $p$, and we assume",
+    "A table has $n$ rows. Row $i$ has $d$ *features* $x_i$, here one height, and one *target* $c_i$ or several, here one time. A *model* $f(x, p)$ has unknowns $p$, and we assume",
     "$$ c_i = f(x_i, p) + e_i $$",
     "with errors $e_i$ that follow no rule. To learn is to find $p$ such that $f$ is good *on rows not seen*. If the targets are numbers, that is *regression*; if they are names of classes, *classification*, and $f$ gives a probability for each class (page 1.11).",
     "## A law and a description",
     "The law $t = \\sqrt{2h/g}$ comes from mechanics. It has one unknown, and $p$ has a meaning. The polynomial has four unknowns without a meaning, and can imitate any smooth curve over a short stretch. On the data both are good. What tells them apart is *where there are no data*. A network is a description too: very good between its rows, and worth little beyond them, unless something that holds there is built into it. Lecture 3 builds in such things.",
     "## An estimate has an error",
-    "Least squares gives $\\hat k = \\sum a_i t_i / \\sum a_i^2$ with $a_i = h_i^q$. Errors of variance $\\sigma^2$ make its variance $\\sigma^2/\\sum a_i^2$; $\\sigma^2$ is estimated by $|r|^2/(n-1)$, as one unknown was fitted. For $g = 2/k^2$ multiply the deviation by $|dg/dk| = 4/k^3$. An estimate without this number is half an answer. And the number answers one question only: how far noise moves the estimate *if the model is right*.",
+    "Least squares gives $\\hat k = \\sum a_i t_i / \\sum a_i^2$ with $a_i = h_i^q$. Errors of variance $\\sigma^2$ make its variance $\\sigma^2/\\sum a_i^2$; $\\sigma^2$ is estimated by $|r|^2/(n-1)$ from the residuals $r_i = t_i - \\hat k\\,a_i$; it is $n-1$, as one unknown was fitted. For $g = 2/k^2$ multiply the deviation by $|dg/dk| = 4/k^3$. An estimate without this number is half an answer. And the number answers one question only: how far noise moves the estimate *if the model is right*.",
   ],
   code: ({ exponent, noise, count, draw }) => `
 import numpy as np

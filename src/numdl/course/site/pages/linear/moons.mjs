@@ -119,9 +119,9 @@ export const page = {
   ],
   text: [
     "## Smooth on a graph",
-    "Give neighbouring points $i$ and $j$ a weight $w_{ij} = w_{ji} > 0$, and let $d_i = \\sum_j w_{ij}$. The *graph Laplacian* is $L = D - W$. Its rows sum to zero, and for any values $f$ at the points",
+    "Give neighbouring points $i$ and $j$ a weight $w_{ij} = w_{ji} > 0$, and let $d_i = \\sum_j w_{ij}$. The *graph Laplacian* is the matrix $L = D - W$, where $W$ holds the weights and the diagonal matrix $D$ the sums $d_i$. Its rows sum to zero. For any values $f$ at the points, a vector with one entry for each,",
     "$$ f'Lf = \\tfrac12 \\sum_{i,j} w_{ij}\\,(f_i - f_j)^2 . $$",
-    "The half is there because each edge is counted twice in the sum. So $f'Lf$ is small if $f$ changes little along strong edges. It is zero exactly if $f$ is constant on each connected part: *there are as many zero eigenvalues as parts*.",
+    "(Here and on all pages a prime is the transpose: $f'Lf$ is a number.) The half is there because each edge is counted twice in the sum. So $f'Lf$ is small if $f$ changes little along strong edges. It is zero exactly if $f$ is constant on each connected part: *there are as many zero eigenvalues as parts*.",
     "In a connected graph the constant vector is the first eigenvector. The second one, *Fiedler's vector*, is the smoothest function that is orthogonal to constants. To be smooth it must be nearly constant where edges are many, and change its sign where they are few: between the groups.",
     "With labels $c_i$ at a few points one minimises their misfit plus $\\frac\\alpha2 f'Lf$. For small $\\alpha$ the labelled points keep their values and every other point takes the weighted mean of its neighbours, $f_i = \\sum_j w_{ij}f_j/d_i$: a harmonic function, as of a temperature with two held ends.",
     "## What it presumes",

@@ -117,7 +117,7 @@ export const page = {
     "## What it cannot see",
     "With an error of the size $\\varepsilon$ in the slope $\\sigma$, the wrong part $h\\varepsilon\\sigma$ outweighs the curvature $\\tfrac12h^2f''$ only for $h < 2\\varepsilon\\sigma/f''$. There both are of the size $\\varepsilon^2$. So errors below the square root of the precision stay unseen: about $10^{-7}$ in double precision, and 0.1 % is already too little in single precision. *Test in double precision, even if you train in single.*",
     "## The other half: adjoints",
-    "A network's gradient is $J'u$, computed backwards without forming $J$. Whether the two directions belong together is a test of one line, exact to rounding: for random $v$ and $u$",
+    "Let $J$ be the matrix of derivatives of all outputs of a network by all its weights. Its gradient is $J'u$, computed backwards without forming $J$. Whether the two directions belong together is a test of one line, exact to rounding: for random $v$ and $u$",
     "$$ u'(Jv) = v'(J'u) . $$",
     "Taylor's table for $Jv$ and this identity for $J'u$ locate a fault: in the derivative, or in its transpose.",
   ],

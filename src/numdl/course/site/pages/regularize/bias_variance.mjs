@@ -128,7 +128,7 @@ export const page = {
     "## An exact split",
     "The readings are $c = f + e$ with independent errors of variance $\\sigma^2$. The fit is linear in them: $g = G\\,c$, where $G$ depends on the degree and on $\\alpha$. Its mean over the noise is $Gf$. So at every place",
     "$$ \\mathrm{E}\\,(g - f)^2 = \\underbrace{(Gf - f)^2}_{\\text{bias, squared}} + \\underbrace{\\mathrm{E}\\,(Ge)^2}_{\\text{variance}} , $$",
-    "because the mixed term has mean zero. Nothing is neglected. For the coefficients themselves, $x_\\alpha = (A'A+\\alpha)^{-1}A'c$ with singular values $s_i$ and the truth $x$ in their directions,",
+    "because the mixed term has mean zero. Nothing is neglected. For the coefficients themselves let $A$ hold the powers of $t$, one column for each, with singular values $s_i$. The fit has $x_\\alpha = (A'A+\\alpha I)^{-1}A'c$, and with the truth $x_i$ in the directions $v_i$ of page 1.5",
     "$$ \\mathrm{E}\\,|x_\\alpha - x|^2 = \\sum_i \\Big(\\frac{\\alpha\\,x_i}{s_i^2+\\alpha}\\Big)^2 + \\sigma^2 \\sum_i \\frac{s_i^2}{(s_i^2+\\alpha)^2} . $$",
     "The first sum grows with $\\alpha$ and begins with slope zero. The second falls and begins with a negative slope. So *some* penalty always beats none, whatever the truth is: a small bias costs nothing to first order.",
     "## What one can and cannot see",

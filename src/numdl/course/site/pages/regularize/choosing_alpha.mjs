@@ -39,6 +39,7 @@ export const page = {
   question: "Who chooses alpha?",
   goal: "You will build three criteria point by point, see which one to trust, and when it fails.",
   minutes: 25,
+  own: true,
   needs: "page 1.5: filter factors, and where noise drowns the data",
   controls: {
     noise: { kind: "slider", label: "noise", min: 1e-4, max: 0.1, log: true, step: 0.25, value: 1e-3, show: percent },
@@ -121,10 +122,10 @@ export const page = {
     "## What the criteria measure",
     "For each $\\alpha$ the answer minimises $|Ax-c|^2+\\alpha|x|^2$. Its residual $r$ rises with $\\alpha$, its size falls, and $f=\\sum_i \\varphi_i$, the sum of the filter factors, counts how many of the 64 directions it still uses.",
     "The *discrepancy principle* asks for the largest $\\alpha$ whose residual the noise explains: $|r| \\le 1.01\\,\\sigma\\sqrt{n}$. A smaller residual would fit noise. It must be told $\\sigma$.",
-    "*Generalised cross validation* asks: leave one reading out, predict it from the others. On average, up to a rotation of the readings, the squared error of that is",
+    "*Generalised cross validation* asks: leave one reading out, and predict it from the others. For a fit that is linear in the readings this needs no second fit: the error at a reading is its residual over $1-h$, where $h$ between 0 and 1 says how far the fit follows that reading (page 1.9). All $h$ together make $f$. Put their mean $f/n$ for each of them; then the mean squared error is",
     "$$ \\mathrm{GCV}(\\alpha) = \\frac{n\\,|r|^2}{(n-f)^2} . $$",
     "The numerator rewards fit. The denominator charges for freedom: a fit that uses all $n$ directions has no residual and no credit. To the left of the minimum numerator and denominator fall together, so the valley is flat there, and once in a while a draw of the noise puts the lowest point far out. The *guard* replaces the exponent 2 by 2.8. That costs little in good draws and saves most bad ones.",
-    "The *L-curve* plots size against residual. Its corner is where smoothing begins to cost fit.",
+    "The *L-curve* plots size against residual, both in logarithms. Its corner is where smoothing begins to cost fit.",
   ],
   code: ({ noise, alpha, draw }) => `
 import numpy as np

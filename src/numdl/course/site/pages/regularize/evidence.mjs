@@ -116,6 +116,7 @@ export const page = {
   ],
   text: [
     "## From a penalty to a probability",
+    "The curve is a sum of 15 bumps side by side. Column $j$ of $Z$ holds the values of bump $j$ at the places of the points, and $x_j$ says how much of it is taken, so that the points are $c = Zx + e$.",
     "Suppose that before any data the coefficients $x$ are normal with variance $1/a$, and the errors normal with variance $v$. Then the most probable $x$ given the data minimises $|Zx-c|^2/v + a|x|^2$: Tikhonov's answer with $\\alpha = a\\,v$. A penalty is a statement about what is expected. And the data themselves are normal with mean zero and covariance $ZZ'/a + vI$. Their density at what was observed is the *evidence*,",
     "$$ \\log p(c \\mid \\alpha, v) = -\\frac12\\sum_i \\Big( \\frac{(u_i'c)^2}{v(1+s_i^2/\\alpha)} + \\log\\big(2\\pi v(1+s_i^2/\\alpha)\\big)\\Big), $$",
     "with $s_i = 0$ in the directions that no feature reaches. The first term rewards assumptions that make the data unsurprising; the logarithm charges those that would have made everything unsurprising. No row is held out, and the best $v$ for given $\\alpha$ is a mean: the dashed line of the map.",

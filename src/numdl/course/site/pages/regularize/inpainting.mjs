@@ -108,7 +108,7 @@ export const page = {
     "## A penalty is an expectation",
     "Let $A$ pick the known pixels. Where pixels are missing, $Ax = c$ says nothing, and any penalty decides alone:",
     "$$ \\min_x\\ |Ax-c|^2 + \\alpha\\,|Lx|^2 . $$",
-    "With $L = I$ one expects small values. With $L$ the *gradient*, all differences of neighbours, one expects neighbours to be alike; constants are free. With $L$ the *Laplacian*, the difference of a pixel from the mean of its four neighbours, one expects slopes to be alike; planes are nearly free. In the language of page 1.14: $x$ is normal with the precision $L'L$ up to a factor.",
+    "With $L = I$ one expects small values. With $L$ the *gradient*, all differences of neighbours, one expects neighbours to be alike; constants are free. With $L$ the *Laplacian*, the difference of a pixel from the mean of its four neighbours, one expects slopes to be alike; planes are nearly free. (Page 1.14 says it with probabilities: before any data $x$ is normal, and $L'L$ is up to a factor the inverse of its covariance.)",
     "For a network the same question is asked of its weights. The weights of a classifier of images form an image; weight decay expects them to be small, a gradient penalty expects them smooth. And weights of neighbouring layers should be alike if the network is a differential equation in disguise (lecture 3): there $L$ is a difference in depth.",
     "## A penalty in disguise: noise",
     "Add noise of deviation $\\delta$ to all inputs of a linear fit, new in each step, and train on that. On average",

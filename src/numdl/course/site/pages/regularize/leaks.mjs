@@ -139,7 +139,7 @@ export const page = {
     "Steps that look at features only, such as standardising, leak little. Do them inside the folds all the same; there the code is right for all cases.",
     "Reporting the best of several estimates is a leak too, of the third kind: the estimate was used to choose. Estimate the chosen model again, with rows that had no part: an outer loop of folds (*nested* cross validation), or a test set.",
     "## One fit instead of forty",
-    "For least squares with a fixed penalty, leaving one row out needs no refit. With the hat matrix $H$, $\\hat c = Hc$, the error at row $i$ of a model that has not seen it is",
+    "For least squares with a fixed penalty, leaving one row out needs no refit. The fitted values are linear in the targets, $\\hat c = Hc$; without a penalty the *hat matrix* is $H = Z(Z'Z)^{-1}Z'$, with the features in $Z$. The error at row $i$ of a model that has not seen it is",
     "$$ \\frac{r_i}{1-h_{ii}} . $$",
     "GCV (page 1.8) replaces $h_{ii}$ by its mean. The formula presumes that nothing else was chosen with the help of row $i$.",
   ],

@@ -107,7 +107,7 @@ export const page = {
     "The blur flattens fine detail, so $s_i$ falls. The exact data fall as well, even faster: they are blurred. The noise does not fall. It has the same size $\\sigma$ in every direction, because $u_i'e$ is one draw of size $\\sigma$ whatever the direction. So there is a place where $|u_i'c|$ stops falling. Behind it the quotient is noise divided by a small number. This is the *Picard condition*: a solution exists in practice as long as the coefficients fall faster than the singular values.",
     "A *filter* multiplies each term by a factor $\\varphi_i$ between 0 and 1. A sharp cut takes $\\varphi_i = 1$ up to $k$. Tikhonov's method minimises $|Ax-c|^2 + \\alpha |x|^2$, and its factors are",
     "$$ \\varphi_i = \\frac{s_i^2}{s_i^2+\\alpha}, $$",
-    "one half where $s_i^2 = \\alpha$. On this page $\\alpha = s_k^2$, so that your cut $k$ is where half is kept. Training a network with weight decay does the same to every linear model inside it: strong directions are learnt, weak ones are held.",
+    "one half where $s_i^2 = \\alpha$. On this page $\\alpha = s_k^2$, so that your cut $k$ is where half is kept. A network that is trained with *weight decay*, the same penalty on the squares of its weights, does this in its linear parts: strong directions are learnt, weak ones are held.",
   ],
   code: ({ noise, cut, filter, seed }) => `
 import numpy as np

@@ -1,12 +1,12 @@
 // 1.7: when should an iteration stop?
 import { kernel } from "../../lib/inverse.mjs";
-import { argmin, dot, geomspace, product, random, range, sum, svd, transpose } from "../../lib/numerics.mjs";
+import { argmin, dot, geomspace, norm, product, random, range, scale, sum, svd, transpose } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // An image of 24 x 24 pixels, blurred along rows and columns by one matrix K: A = K x K has the singular values s_i s_j.
 const SIDE = 24, ALL = SIDE * SIDE, WIDTH = 0.06, MOST = 400, STEPS = [...new Set(geomspace(1, MOST, 60).map(Math.round))];
-const METHODS = [["descent", "gradient descent (step 1)"], ["cgls", "conjugate gradients (CGLS)"], ["hybrid", "CGLS with a penalty"]];
-const ALPHAS = geomspace(1e-8, 1, 81);
+const METHODS = [["descent", "gradient descent (step 1)"], ["cgls", "conjugate gradients (CGLS)"], ["hybrid", "a hybrid method (α by GCV in each step)"]];
+const ALPHAS = geomspace(1e-8, 1, 81), SMALL = 30; // steps of the hybrid method
 
 const image = range(SIDE).map((i) => range(SIDE).map((j) => (i >= 4 && i < 10 && j >= 3 && j < 12 ? 1 : 0) + (Math.hypot(i - 15.5, j - 16) < 5 ? 0.7 : 0) + (i >= 14 && j >= 2 && j < 8 ? (i - 13) / 10 : 0)));
 let made = null;
@@ -23,16 +23,16 @@ export function readings(noise, draw) {
   return { noisy, beta: into(U, noisy), level: sigma * SIDE };
 }
 
-// Iterates in the singular directions: each is multiplied by its s. CGLS for |A x - c|^2 + shift |x|^2.
-function conjugate(s, beta, shift) {
+// Iterates in the singular directions: each is multiplied by its s.
+function conjugate(s, beta) {
   const n = s.length, x = new Float64Array(n), r = Float64Array.from(beta), g = Float64Array.from(s, (v, i) => v * beta[i]), d = g.slice(), all = [];
   let gamma = dot(g, g);
   for (let k = 0; k < MOST; k++) {
     let curved = 0;
-    for (let i = 0; i < n; i++) curved += (s[i] * d[i]) ** 2 + shift * d[i] ** 2;
+    for (let i = 0; i < n; i++) curved += (s[i] * d[i]) ** 2;
     if (!(curved > 0)) { all.push(x.slice()); continue; }
     const t = gamma / curved;
-    for (let i = 0; i < n; i++) { x[i] += t * d[i]; r[i] -= t * s[i] * d[i]; g[i] = s[i] * r[i] - shift * x[i]; }
+    for (let i = 0; i < n; i++) { x[i] += t * d[i]; r[i] -= t * s[i] * d[i]; g[i] = s[i] * r[i]; }
     const next = dot(g, g), w = next / gamma;
     for (let i = 0; i < n; i++) d[i] = g[i] + w * d[i];
     gamma = next;
@@ -45,23 +45,41 @@ function descent(s, beta) {
   for (let k = 0; k < MOST; k++) { for (let i = 0; i < s.length; i++) x[i] += s[i] * (beta[i] - s[i] * x[i]); all.push(x.slice()); }
   return all;
 }
-const gcv = (s, beta, alpha) => { let r = 0, f = 0; for (let i = 0; i < s.length; i++) { const p = s[i] ** 2 / (s[i] ** 2 + alpha); r += ((1 - p) * beta[i]) ** 2; f += p; } return r / (s.length - f) ** 2; };
+// Golub and Kahan's bidiagonalisation A V = U B, and Tikhonov's method on the small problem |B y - |c| e_1|^2 + alpha |y|^2, alpha by GCV
+// of that problem. Source: Chung, Nagy and O'Leary, ETNA 28 (2008), with the weight 1.
+function hybrid(s, beta) {
+  const size = norm(beta), U = [scale(1 / size, beta)], V = [], B = [], xs = [], alphas = [];
+  const apart = (w, all) => { for (let pass = 0; pass < 2; pass++) for (const q of all) { const t = dot(q, w); for (let i = 0; i < w.length; i++) w[i] -= t * q[i]; } const t = norm(w); for (let i = 0; i < w.length; i++) w[i] /= t; return t; };
+  for (let k = 1; k <= SMALL; k++) {
+    const v = s.map((x, i) => x * U[k - 1][i] - (k > 1 ? B[k - 2][1] * V[k - 2][i] : 0)), a = apart(v, V);
+    V.push(v);
+    const u = s.map((x, i) => x * v[i] - a * U[k - 1][i]), b = apart(u, U);
+    U.push(u); B.push([a, b]);
+    const small = svd(range(k + 1).map((i) => range(k).map((j) => (i === j ? B[j][0] : i === j + 1 ? B[j][1] : 0)))), c = small.U.map((w) => size * w[0]), out = Math.max(0, size ** 2 - dot(c, c));
+    const alpha = ALPHAS[argmin(ALPHAS.map((t) => { let r = out, f = 0; small.s.forEach((q, i) => { const p = q ** 2 / (q ** 2 + t); r += ((1 - p) * c[i]) ** 2; f += p; }); return r / (k + 1 - f) ** 2; }))];
+    const y = range(k).map((j) => sum(small.s.map((q, i) => ((q * c[i]) / (q * q + alpha)) * small.V[i][j]))), x = new Float64Array(s.length);
+    y.forEach((t, j) => { for (let i = 0; i < x.length; i++) x[i] += t * V[j][i]; });
+    xs.push(x); alphas.push(alpha);
+  }
+  return { xs, alphas };
+}
+const held = (all) => [...all, ...range(MOST - all.length).map(() => all.at(-1))]; // it hardly moves by then, and is ended
 
 const kept = {};
 export function run(noise, draw, method) {
   return (kept[`${noise} ${draw} ${method}`] ??= (() => {
-    const { s, truth, size } = problem(), { noisy, beta, level } = readings(noise, draw), alpha = method === "hybrid" ? ALPHAS[argmin(ALPHAS.map((a) => gcv(s, beta, a)))] : 0;
-    const all = method === "descent" ? descent(s, beta) : conjugate(s, beta, alpha);
+    const { s, truth, size } = problem(), { noisy, beta, level } = readings(noise, draw), mixed = method === "hybrid" ? hybrid(s, beta) : null, alphas = mixed ? held(mixed.alphas) : null;
+    const all = mixed ? held(mixed.xs) : method === "descent" ? descent(s, beta) : conjugate(s, beta);
     const errors = all.map((x) => { let t = 0; for (let i = 0; i < ALL; i++) t += (x[i] - truth[i]) ** 2; return Math.sqrt(t) / size; });
     const residuals = all.map((x) => { let t = 0; for (let i = 0; i < ALL; i++) t += (s[i] * x[i] - beta[i]) ** 2; return Math.sqrt(t); }), stop = residuals.findIndex((r) => r <= 1.01 * level);
-    return { noisy, beta, level, all, errors, residuals, alpha, stop: stop < 0 ? MOST : stop + 1, best: argmin(errors) + 1 };
+    return { noisy, beta, level, all, errors, residuals, alphas, stop: stop < 0 ? MOST : stop + 1, best: argmin(errors) + 1 };
   })());
 }
 
 function compute({ step, noise, method, draw }) {
   const one = run(noise, draw, method), k = STEPS[step], { s, V } = problem(), x = one.all[k - 1], W = transpose(V), M = range(SIDE).map((i) => Array.from(x.slice(SIDE * i, SIDE * (i + 1))));
   const others = Object.fromEntries(METHODS.map(([name]) => [name, run(noise, draw, name)])), order = range(ALL).sort((a, b) => s[b] - s[a]);
-  return { ...one, others, k, x, image: product(product(W, M), V), error: one.errors[k - 1], residual: one.residuals[k - 1], least: one.errors[one.best - 1], s: order.map((i) => s[i]), factors: order.map((i) => (x[i] * s[i]) / one.beta[i]) };
+  return { ...one, alpha: one.alphas?.[k - 1] ?? 0, others, k, x, image: product(product(W, M), V), error: one.errors[k - 1], residual: one.residuals[k - 1], least: one.errors[one.best - 1], s: order.map((i) => s[i]), factors: order.map((i) => (x[i] * s[i]) / one.beta[i]) };
 }
 
 const percent = (x) => `${say(100 * x)} %`;
@@ -96,7 +114,7 @@ export const page = {
   breaks: [
     { label: "Stop at the noise", patch: (s, n) => ({ step: argmin(STEPS.map((k) => Math.abs(k - n.stop))) }), why: "The discrepancy principle: stop when the residual is no larger than the noise explains. The truth has no part in it; the size of the noise has." },
     { label: "Go on for ever", patch: { step: STEPS.length - 1, method: "cgls" }, why: "The data are met better and better, down to their errors." },
-    { label: "Hold it by a penalty", patch: { step: STEPS.length - 1, method: "hybrid" }, why: "With a penalty the iteration may go on: it converges to Tikhonov's answer. When to stop has become how much to penalise, which GCV chose here." },
+    { label: "Hold it by a penalty", patch: { step: STEPS.length - 1, method: "hybrid" }, why: "Each step solves a small problem with a penalty, and GCV chooses the penalty anew from that problem. The error levels off instead of rising. When to stop has become how much to penalise." },
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1 }) },
   ],
   compute,
@@ -142,15 +160,16 @@ export const page = {
     "In the direction $u_i$ gradient descent for $\\tfrac12|Ax-c|^2$ from zero, with the step $\\omega$, is a geometric series. After $k$ steps the answer is $\\sum_i \\varphi_i\\,(u_i'c/s_i)\\,v_i$ with",
     "$$ \\varphi_i = 1 - (1 - \\omega s_i^2)^k . $$",
     "Directions with $s_i^2 > 1/(\\omega k)$ are in, the others are still out. So the number of iterations plays the role of $1/\\alpha$ in Tikhonov's filter. In the beginning the error falls, since the strong directions hold the image. Later it rises, because the weak ones hold noise that is divided by $s_i$: *semi-convergence*.",
-    "Conjugate gradients do the same with other filters. They choose a polynomial that suits the data, so their factors can exceed 1, and they need far fewer iterations, about the square root. That also makes the right moment shorter.",
+    "*CGLS*, the conjugate gradients of page 1.4 for $A'Ax = A'c$ without forming $A'A$, does the same with other filters. It chooses a polynomial that suits the data, so its factors can exceed 1, and it needs far fewer iterations, about the square root. That also makes the right moment shorter.",
     "## When to stop",
-    "If the norm $\\delta$ of the noise is known: at the first iterate with $|Ax_k - c| \\le 1.01\\,\\delta$. If it is not: *hybrid* methods combine the iteration with a penalty that is chosen on the small projected problem in each step, by GCV. Then the error levels off instead of rising, and stopping late costs only time. Here the penalty is fixed, by GCV on the whole problem.",
+    "If the norm $\\delta$ of the noise is known: at the first iterate with $|Ax_k - c| \\le 1.01\\,\\delta$. If it is not: *hybrid* methods combine the iteration with a penalty that is chosen on the small projected problem in each step, by GCV. Then the error levels off instead of rising, and stopping late costs only time.",
+    "The hybrid method of the figure builds, step by step, orthonormal vectors $v_1, v_2, \\dots$ in which the answer is sought, the same ones that CGLS uses. In them $A$ becomes a matrix $B_k$ with two diagonals, and Tikhonov's method for that small matrix costs next to nothing. GCV of the small problem, $|r|^2/(k+1-f)^2$, chooses $\\alpha$ again in each step: in the beginning only strong directions are there and hardly any penalty is needed; as weak ones come in, it grows and holds them. After 30 steps it stands nearly still, and is ended.",
     "Training a network by descent from small weights is such an iteration. Early stopping is regularisation; watching the error on held-out rows replaces the known $\\delta$.",
   ],
   codeNote: "Copy it: it has your data and prints error and residual, of conjugate gradients after twelve iterations at most. Later on rounding parts the paths of any two programs.",
   code: ({ step, noise, method, draw }) => `
 import numpy as np
-from numdl.linalg import cgls
+from numdl.linalg import bidiagonalise, cgls
 
 i, j = np.mgrid[:24, :24]
 truth = 1.0 * ((i >= 4) & (i < 10) & (j >= 3) & (j < 12)) + 0.7 * (np.hypot(i - 15.5, j - 16) < 5)
@@ -163,8 +182,12 @@ sigma = ${noise} * np.linalg.norm(A @ x) / 24
 c = A @ x + sigma * np.random.RandomState(${draw}).standard_normal(576)
 ${method === "descent" ? `y = 0 * x
 for _ in range(${STEPS[step]}):
-    y = y + A.T @ (c - A @ y)` : `alpha = ${method === "hybrid" ? `${run(noise, draw, "hybrid").alpha}  # by GCV` : "0.0"}
-y = cgls(A, c, shift=alpha, max_iter=${Math.min(STEPS[step], 12)}, tol=0.0).x`}
+    y = y + A.T @ (c - A @ y)` : method === "cgls" ? `y = cgls(A, c, max_iter=${Math.min(STEPS[step], 12)}, tol=0.0).x` : `k = ${Math.min(STEPS[step], 12)}
+U, B, V, _ = bidiagonalise(A, c, k)
+alphas, b = np.geomspace(1e-8, 1, 81), np.linalg.norm(c) * np.eye(k + 1)[0]
+solvers = [np.linalg.solve(B.T @ B + alpha * np.eye(k), B.T) for alpha in alphas]
+gcv = [np.sum((B @ S @ b - b) ** 2) / (k + 1 - np.trace(B @ S)) ** 2 for S in solvers]
+y = V @ (solvers[np.argmin(gcv)] @ b)`}
 print(np.linalg.norm(y - x) / np.linalg.norm(x), np.linalg.norm(A @ y - c) / (24 * sigma))
 `,
   prints: (n, s) => { const k = s.method === "descent" ? n.k : Math.min(n.k, 12); return [n.errors[k - 1], n.residuals[k - 1] / n.level]; },
@@ -184,5 +207,5 @@ print(np.linalg.norm(y - x) / np.linalg.norm(x), np.linalg.norm(A @ y - c) / (24
     "In numdl: `numdl.linalg.cgls` and `numdl.regularize.iterative.hybrid_lsqr`; `numdl experiment run semi-convergence`.",
   ],
   trials: METHODS.flatMap(([method], m) => [0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.02].map((noise, i) => ({ method, noise, step: (4 * i + 3 * m) % 12, draw: 1 + (i % 2) }))),
-  compare: (n) => ({ errors: n.errors.slice(0, 12), residuals: n.residuals.slice(0, 12), image: n.k <= 12 ? n.image.flat() : [], alpha: n.alpha, factors: n.k <= 12 ? n.factors.slice(0, 1) : [] }),
+  compare: (n) => ({ errors: n.errors.slice(0, 12), residuals: n.residuals.slice(0, 12), image: n.k <= 12 ? n.image.flat() : [], alphas: n.alphas ? n.alphas.slice(0, 12) : [], factors: n.k <= 12 ? n.factors.slice(0, 1) : [] }),
 };

@@ -14,13 +14,29 @@ const discrete = (scheme, nt, lambda) => R(scheme, lambda / nt) ** (nt - 1) * dR
 // Differentiate first: state, adjoint and slope together, backwards in time from the end, u' = lambda u, p' = -lambda p, g' = -p u.
 const backwards = (scheme, nt, lambda) => march(scheme, (t, [u, p]) => [lambda * u, -lambda * p, -p * u], nt, -1, [end(scheme, nt, lambda), 1, 0]);
 
+// Training: from lambda, lower J = (u(1) - 1/2)^2 / 2 + ALPHA (x - lambda)^2 / 2 along one of the slopes, with Armijo's rule. All points.
+const ALPHA = 0.01, GOAL = 0.5, MOST = 40;
+const trueSlope = (scheme, nt, lambda, x) => (end(scheme, nt, x) - GOAL) * discrete(scheme, nt, x) + ALPHA * (x - lambda);
+function train(scheme, nt, lambda, slope) {
+  const value = (x) => (end(scheme, nt, x) - GOAL) ** 2 / 2 + (ALPHA / 2) * (x - lambda) ** 2, way = [lambda];
+  for (let t = 1; way.length <= MOST; ) {
+    const x = way.at(-1), g = (end(scheme, nt, x) - GOAL) * slope(scheme, nt, x) + ALPHA * (x - lambda);
+    t = Math.min(2 * t, 1000);
+    while (t > 1e-12 && !(value(x - t * g) <= value(x) - 1e-4 * t * g * g)) t /= 2;
+    if (t <= 1e-12 || Math.abs(g) < 1e-9) break;
+    way.push(x - t * g);
+  }
+  return way;
+}
+
 function compute({ scheme, lambda, count }) {
   const nt = COUNTS[count], h = 1 / nt, z = lambda * h, states = march(scheme, (t, [u]) => [lambda * u], nt, 1, [1]).map((u) => u[0]), back = backwards(scheme, nt, lambda);
   const first = discrete(scheme, nt, lambda), second = back[nt][2], last = states[nt], exact = Math.exp(lambda);
   const errors = (g) => STEPS.map((t) => Math.abs(end(scheme, nt, lambda + t) - last - t * g)), taylor = { none: errors(0), first: errors(first), second: errors(second) };
   const off = COUNTS.map((n) => { const d = discrete(scheme, n, lambda); return { second: Math.abs(backwards(scheme, n, lambda)[n][2] / d - 1), first: Math.abs(d / exact - 1) }; });
   const order = (e) => Math.log10(e[8] / e[6]); // over t = 1e-3 and 1e-2
-  return { nt, h, z, states, back, returned: back[nt][0], first, second, exact, taylor, off, orders: [order(taylor.first), order(taylor.second)], times: range(nt + 1).map((k) => k * h), product: R(scheme, z) * R(scheme, -z) };
+  const trained = [discrete, (name, n, x) => backwards(name, n, x)[n][2]].map((slope) => { const way = train(scheme, nt, lambda, slope); return { way, slopes: way.map((x) => Math.abs(trueSlope(scheme, nt, lambda, x))) }; });
+  return { trained, nt, h, z, states, back, returned: back[nt][0], first, second, exact, taylor, off, orders: [order(taylor.first), order(taylor.second)], times: range(nt + 1).map((k) => k * h), product: R(scheme, z) * R(scheme, -z) };
 }
 
 const shrink = ([scheme, z]) => ({ euler: `$1-(h\\lambda)^2 = ${say(1 - z * z)}$`, heun: `$1 + (h\\lambda)^4/4 = ${say(1 + z ** 4 / 4)}$`, rk4: `$1 + (h\\lambda)^6/72 + (h\\lambda)^8/576 = ${say(1 + z ** 6 / 72 + z ** 8 / 576, 5)}$` })[scheme];
@@ -84,12 +100,20 @@ export const page = {
         plot.upright(n.nt, { color: "ink", label: "now" });
       },
     },
+    {
+      wide: true,
+      frame: () => ({ title: "Two trainings: the derivative of the computed objective on the way", height: 210, x: { min: 0, max: MOST, label: "iteration" }, y: { min: 1e-11, max: 3, log: true, label: "|dJ/dx|" } }),
+      draw(plot, n) {
+        n.trained.forEach(({ slopes }, k) => { const [color, label] = [["green", "led by the slope discretised first"], ["orange", "led by the slope differentiated first"]][k]; plot.line(range(slopes.length), slopes.map((x) => x || NaN), { color, label }); plot.dots([slopes.length - 1], [slopes.at(-1) || NaN], { color, size: 3.4 }); });
+      },
+    },
   ],
   table: (n) => ({ head: ["t", "without a slope", "differentiate first", "discretise first"], rows: STEPS.map((t, k) => [say(t, 1), say(n.taylor.none[k]), say(n.taylor.second[k]), say(n.taylor.first[k])]).reverse() }),
   claims: (n, s) => [
     { sentence: "The march back returns the start within 1 %.", holds: Math.abs(n.returned - 1) < 0.01, found: `It comes out at ${say(n.returned)}.`, why: `A step forwards and one back multiply by ${shrink([s.scheme, n.z])}, and there are ${n.nt} of them.` },
     { sentence: "Discretise first: the slope passes Taylor's test with order 2.", holds: Math.abs(n.orders[0] - 2) < 0.15, found: `From $t=0.01$ to $0.001$ the error falls with order ${say(n.orders[0])}.`, why: "With so few and long steps $t = 0.01$ is not small." },
     { sentence: "Differentiate first: its slope passes it too.", holds: Math.abs(n.orders[1] - 2) < 0.15, found: `Order ${say(n.orders[1])}.`, why: `It is the derivative of another function: ${say(100 * Math.abs(n.second / n.first - 1))} % away from that of the computed loss. A line search, or a quasi-Newton method, that compares the two will be misled.` },
+    { sentence: "A training led by the second slope ends where the derivative of its objective is below $10^{-6}$.", holds: n.trained[1].slopes.at(-1) < 1e-6, found: `It ends at ${say(n.trained[1].slopes.at(-1))} after ${n.trained[1].way.length - 1} iterations, the other at ${say(n.trained[0].slopes.at(-1))} after ${n.trained[0].way.length - 1}.`, why: n.trained[0].slopes.at(-1) < 1e-6 ? "It stops where its own slope is zero, or where the line search finds no step that keeps its promise. Neither is a minimiser of what is computed." : "The other has not arrived in 40 iterations either." },
     { sentence: "The derivative of the computed loss is within 1 % of that of the differential equation.", holds: Math.abs(n.first / n.exact - 1) < 0.01, found: `They are ${say(n.first)} and ${say(n.exact)}.`, why: "It is exact for what is computed, and what is computed is not the differential equation: shorter steps or a higher order." },
   ],
   text: [
@@ -102,7 +126,7 @@ export const page = {
     "with Heun the product is $1 + z^4/4$, with RK4 $1 + z^6/72 + z^8/576$. For the same accuracy on the way back, Euler needs about $\\lambda^2/\\varepsilon$ steps. If $\\lambda$ is negative the equation itself is unstable backwards: it multiplies every error, and in the end rounding, by $e^{|\\lambda|}$.",
     "With Euler the slope differentiated first is $h\\,u_n\\,(1-(1-z^2)^n)/z^2$, and the true one $(1+z)^{n-1}$. They agree as $h\\to0$, and not before. Keeping the states helps: then the integral is $h\\sum p_{k+1}u_{k+1}$, off by the factor $1+z$ only. It is still not the derivative of the loss.",
     "## Does it matter?",
-    "Optimisation compares: a line search asks whether the loss fell as its slope promised. Near a minimiser both slopes are small and their difference is not. With tight tolerances the two agree, at a price; with loose ones only the first is a gradient. Discretise first, and let the steps be undone exactly, page 3.10, if memory is short.",
+    "The last figure trains: it looks for a rate $x$ that takes the state to $\\tfrac12$ and does not leave $\\lambda$ without need, $J(x) = \\tfrac12(u(1)-\\tfrac12)^2 + \\tfrac1{200}(x-\\lambda)^2$, by descent from $\\lambda$ along one slope or the other. Led by the derivative of what is computed it converges. Led by the other it comes near, and stays there. Optimisation compares: a line search asks whether the loss fell as its slope promised. Near a minimiser both slopes are small and their difference is not. With tight tolerances the two agree, at a price; with loose ones only the first is a gradient. Discretise first, and let the steps be undone exactly, page 3.10, if memory is short.",
   ],
   code: (s) => `
 import numpy as np
@@ -141,5 +165,5 @@ print(back[0], first, back[2])
     "In numdl: `numdl experiment run spiral-ode` and `adjoint-accuracy`; all marches but `adjoint` differentiate the steps they take.",
   ],
   trials: SCHEMES.flatMap(([scheme]) => [[-10, 5], [-7.25, 2], [-5, 9], [-1, 0], [0.5, 12], [2, 4], [3, 7]].map(([lambda, count]) => ({ scheme, lambda, count }))),
-  compare: (n) => ({ states: n.states, back: n.back, slopes: [n.first, n.second], none: n.taylor.none, closed: [n.product ** n.nt, n.exact] }),
+  compare: (n) => ({ trained: n.trained.flatMap(({ way }) => range(6).map((k) => way[Math.min(k, way.length - 1)])), states: n.states, back: n.back, slopes: [n.first, n.second], none: n.taylor.none, closed: [n.product ** n.nt, n.exact] }),
 };
