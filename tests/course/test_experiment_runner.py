@@ -90,6 +90,8 @@ def test_parameters_reach_the_experiment_and_its_record(tmp_path):
     with pytest.raises(ValueError, match=r"experiment\('some', points=10\): needs a whole number from 2 to 9, points"):
         run_experiment("some", experiment, tmp_path / "none", settings={"points": 10}, console=console)
     assert not (tmp_path / "none").exists()
+    with pytest.raises(ValueError, match="It has no parameters: leave it out"):
+        run_experiment("some", stand_in(), tmp_path / "none", settings={"noise": 1}, console=console)
 
 
 def test_declared_parameters_are_those_that_run_takes():
@@ -102,6 +104,7 @@ def test_declared_parameters_are_those_that_run_takes():
             if entry.kind is entry.KEYWORD_ONLY
         }
         assert taken == {key: parameter.default for key, parameter in declared.items()}, name
+        assert 1 <= len(declared) <= 2, name
         for parameter in declared.values():
             assert parameter.least <= parameter.default <= parameter.most and parameter.meaning
 
