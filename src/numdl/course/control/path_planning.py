@@ -52,7 +52,7 @@ Samples = tuple[np.ndarray, np.ndarray]
 
 FULL = Size(n=400, iterations=300, error=2.0)
 QUICK = Size(n=100, iterations=40, error=3.0)
-STARTS, QUICK_STARTS = 3, 1
+STARTS = 3
 
 
 class WeightPenalty(eqx.Module):
@@ -190,7 +190,7 @@ def _plan(size: Size, seed: int, energy: float) -> Outcome:
     x, c = Scaler.fit(data.x[::2]).transform(data.x), data.c[:, 1:]
     priced = {name: (size, time, energy * price) for name, (size, time, price) in PENALTIES.items()}
     # Some starts end in ways around that are local minima: the best of several counts.
-    starts = [(seed, start) for start in range(STARTS if size is FULL else QUICK_STARTS)]
+    starts = [(seed, start) for start in range(STARTS)]
     moons = {
         name: min(
             (planned((x[::2], c[::2]), (x[1::2], c[1::2]), 2, priced[name], size, start) for start in starts),
