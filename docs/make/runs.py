@@ -88,18 +88,12 @@ def _cores() -> int:
 
 def _prepare() -> None:
     """Settings of a process, before JAX is loaded: one thread, and programs that are compiled at once."""
-    from importlib import metadata
+    from numdl.course.at_once import compile_at_once
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
-    if metadata.version("jaxlib").startswith("0.10."):  # a flag that XLA does not know ends the process
-        os.environ.setdefault(
-            "XLA_FLAGS",
-            "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-            "--xla_cpu_parallel_codegen_split_count=1",
-        )
+    compile_at_once()
     os.environ["MPLBACKEND"] = "agg"
     gc.set_threshold(100_000, 50, 100)  # tracing makes many small objects that live on
 

@@ -88,7 +88,7 @@ def test_parameters_are_shown_with_bounds_and_refused_outside_of_them(numdl, tmp
     end = numdl("experiment", "run", "bias-variance", "--set", "points=22.5")
     assert end.code == 1 and "needs a whole number from 22 to 300" in end.err
     end = numdl("experiment", "run", "cross-entropy", "--set", "noise=0.1", "--out", str(tmp_path / "out"))
-    assert end.code == 1 and "It has no parameters" in end.err
+    assert end.code == 1 and "unknown parameter. Use one of spread, start." in end.err
     assert not (tmp_path / "out").exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from numdl import course
+from numdl.course import at_once
 from numdl.course.catalogue import settings_of
 from numdl.course.outcome import Claim, Outcome, Parameter, at_least, at_most
 from numdl.course.runner import find, plain, run_experiment
@@ -89,6 +90,8 @@ def test_parameters_reach_the_experiment_and_its_record(tmp_path):
     with pytest.raises(ValueError, match=r"experiment\('some', points=10\): needs a whole number from 2 to 9, points"):
         run_experiment("some", experiment, tmp_path / "none", settings={"points": 10}, console=console)
     assert not (tmp_path / "none").exists()
+    with pytest.raises(ValueError, match="It has no parameters: leave it out"):
+        run_experiment("some", stand_in(), tmp_path / "none", settings={"noise": 1}, console=console)
 
 
 def test_declared_parameters_are_those_that_run_takes():
@@ -101,6 +104,7 @@ def test_declared_parameters_are_those_that_run_takes():
             if entry.kind is entry.KEYWORD_ONLY
         }
         assert taken == {key: parameter.default for key, parameter in declared.items()}, name
+        assert 1 <= len(declared) <= 2, name
         for parameter in declared.values():
             assert parameter.least <= parameter.default <= parameter.most and parameter.meaning
 
@@ -138,3 +142,16 @@ def test_find_imports_only_what_is_registered():
     assert find("swiss-roll", course.REGISTRY).__name__ == "numdl.course.nonlinear.swiss_roll"
     with pytest.raises(ValueError, match="unknown name"):
         find("json", course.REGISTRY)
+
+
+def test_programs_are_compiled_at_once_where_jax_is_not_loaded_and_nobody_said_otherwise(monkeypatch):
+    monkeypatch.setattr(at_once, "sys", SimpleNamespace(modules={}))
+    for version, flags, expected in (("0.10.2", None, True), ("0.11.0", None, False), ("0.10.2", "--mine", False)):
+        monkeypatch.setattr(at_once.metadata, "version", lambda name, version=version: version)
+        monkeypatch.setattr(at_once.os, "environ", {} if flags is None else {"XLA_FLAGS": flags})
+        assert at_once.compile_at_once() is expected
+        told = at_once.os.environ.get("XLA_FLAGS")
+        assert told == (" ".join(at_once.FLAGS) if expected else flags)
+    monkeypatch.setattr(at_once, "sys", SimpleNamespace(modules={"jax": None}))
+    monkeypatch.setattr(at_once.os, "environ", {})
+    assert not at_once.compile_at_once() and not at_once.os.environ

@@ -86,6 +86,7 @@ def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Seque
         UserError: the name or a setting is unknown, or the folder cannot be written.
     """
     from numdl.contracts.compilation_cache import compilation_cache
+    from numdl.course.at_once import compile_at_once
     from numdl.course.catalogue import suggestion
 
     if name not in course.REGISTRY:
@@ -95,6 +96,8 @@ def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Seque
     if wrong:
         raise UserError(f"--set {wrong[0]}: needs NAME=VALUE, such as noise=0.01; see numdl experiment show {name}.")
     chosen = {key.strip(): value.strip() for key, _, value in pairs}
+    if quick:
+        compile_at_once()
     compilation_cache()
     with blame_input():
         result = course.run(name, out, quick=quick, random_state=seed, settings=chosen)

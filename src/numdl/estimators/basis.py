@@ -37,6 +37,14 @@ class BasisFeatures(TransformerMixin, BaseEstimator):
         high_: ends that are mapped to 1, (d,).
 
     Source: Trefethen, Approximation Theory and Approximation Practice, SIAM 2013, ch. 2, 3 and 17.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import BasisFeatures
+        >>> BasisFeatures("monomial", degree=3).fit_transform(np.array([[0.0], [1.0], [2.0]]))
+        array([[-1.,  1., -1.],
+               [ 0.,  0.,  0.],
+               [ 1.,  1.,  1.]])
     """
 
     n_features_in_: int

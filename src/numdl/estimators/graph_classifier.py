@@ -42,6 +42,14 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
         status_: whether all points are joined to a label.
 
     Sources: Zhu, Ghahramani and Lafferty, ICML 2003; Belkin, Matveeva and Niyogi, COLT 2004.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import GraphRegularizedClassifier
+        >>> X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+        >>> model = GraphRegularizedClassifier(n_neighbors=2).fit(X, [0, -1, -1, 1, -1, -1])
+        >>> model.transduction_
+        array([0, 0, 0, 1, 1, 1])
     """
 
     n_features_in_: int

@@ -58,6 +58,16 @@ class ResNet(Network):
         coefficients: number of weights of the flow, for a control over all steps.
         steps: ``"equal"``, or ``"learned"``: sizes ``T softmax(theta["steps"])``, positive with the sum T.
         damping: rate of dynamics that have one, such as ``"antisymmetric"``, in 1 / time; None for their own.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.models import ResNet
+        >>> net = ResNet(d=2, width=4, depth=3, T=1.0, dynamics="antisymmetric", scheme="rk4")
+        >>> theta = net.init(0)
+        >>> net.n_parameters, net(theta, jnp.array([0.5, -1.0])).shape
+        (42, (4,))
+        >>> net.batch(theta, jnp.zeros((10, 2))).shape
+        (10, 4)
     """
 
     d: int

@@ -79,6 +79,15 @@ def graph_laplacian(weights: Any, *, normalized: bool = False) -> Any:
 
     Returns:
         Sparse array, (n, n).
+
+    Examples:
+        >>> from scipy import sparse
+        >>> from numdl.regularize.graph import graph_laplacian
+        >>> W = sparse.csr_array([[0.0, 1.0, 0.0], [1.0, 0.0, 2.0], [0.0, 2.0, 0.0]])
+        >>> graph_laplacian(W).toarray()
+        array([[ 1., -1.,  0.],
+               [-1.,  3., -2.],
+               [ 0., -2.,  2.]])
     """
     degrees = np.asarray(weights.sum(axis=1)).ravel()
     L = scipy.sparse.diags_array(degrees) - weights

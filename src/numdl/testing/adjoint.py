@@ -74,6 +74,14 @@ def check_adjoint(
         ValueError: x, y or p have leaves that are not real, x or y does not fit the maps, or a map answers in a
             shorter precision than it is asked.
         TypeError: a map is no function, or the key no key.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.testing import check_adjoint
+        >>> A = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+        >>> x, y = np.array([1.0, -1.0]), np.array([1.0, 0.5, 2.0])
+        >>> check_adjoint(lambda x: A @ x, lambda y: A.T @ y, x, y) < 1e-14
+        True
     """
     asked = isinstance(linear, Problem)
     if asked:

@@ -63,6 +63,13 @@ def check_curvature(
         AssertionError: H is not symmetric, not positive semidefinite, not finite, or zero.
         ValueError: p has leaves that are not real, or a number is out of range.
         TypeError: ``curvature`` is no function, or the key no key.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> from numdl.testing import check_curvature
+        >>> H = np.array([[2.0, 1.0], [1.0, 3.0]])
+        >>> found = check_curvature(lambda v: H @ v, np.zeros(2), jax.random.key(0))
     """
     checks.function("check_curvature", "curvature", curvature, "v -> H v")
     checks.whole("check_curvature", "draws", draws, least=1)

@@ -93,6 +93,17 @@ def check_gradient(
         ValueError: the gradient does not have the structure or the shapes of p, p has leaves that are not real, or
             the value comes back in a shorter precision than p, or a number is out of range.
         TypeError: ``fun`` is neither a function nor a problem.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from numdl.testing import check_gradient
+        >>> found = check_gradient(jax.value_and_grad(lambda p: jnp.sum(jnp.sin(p))), np.array([0.3, 1.2]))
+        >>> check_gradient(lambda p: (jnp.sum(jnp.sin(p)), 1.01 * jnp.cos(p)), np.array([0.3, 1.2]))
+        Traceback (most recent call last):
+            ...
+        AssertionError: check_gradient: the last orders are [1. 1. 1.], needs 2 within 0.1. ...
     """
     key = jax.random.key(0) if key is None else key
     if not isinstance(fun, Problem):

@@ -61,6 +61,17 @@ def check_order(
         ValueError: nts has fewer than two entries or does not increase, another argument is out of range, or the
             shapes differ.
         TypeError: ``solve`` is no function.
+
+    Examples:
+        >>> import math
+        >>> from numdl.testing import check_order
+        >>> def euler(nt):
+        ...     u = 1.0
+        ...     for j in range(nt):
+        ...         u += u * math.cos(j / nt) / nt
+        ...     return u
+        ...
+        >>> found = check_order(euler, math.exp(math.sin(1.0)), (200, 400, 800), order=1)
     """
     checks.function("check_order", "solve", solve, "nt -> solution")
     nt = np.asarray(checks.wholes("check_order", "nts", nts, least=1))

@@ -143,7 +143,7 @@ def _changes(curve: Any) -> np.ndarray:
 
 def _draw(x: np.ndarray, scores: dict[str, np.ndarray], curves: dict[str, Any], figure: Figure) -> None:
     """Misfits over the work, errors of the trained networks, and what held E-MSA back."""
-    from numdl.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, logarithmic
+    from numdl.plots.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, logarithmic
 
     colors: dict[str, str] = dict(
         zip((EMSA, BASIC, ADAM, NEWTON, VARPRO), (BLUE, GREY, ORANGE, GREEN, PURPLE), strict=True)
@@ -155,12 +155,14 @@ def _draw(x: np.ndarray, scores: dict[str, np.ndarray], curves: dict[str, Any], 
     parts["misfit"].set(
         xlabel="work, passes over the samples", ylabel="mean misfit", title="sin x, 20 layers of width 5"
     )
-    parts["misfit"].legend(loc="best")
+    low, high = parts["misfit"].get_ylim()
+    parts["misfit"].set_ylim(low, 100 * high)
+    parts["misfit"].legend(loc="upper center", ncols=5)
     for name, values in scores.items():
         parts["error"].plot(x, values - np.sin(x), color=colors[name], label=name)
     parts["error"].set(xlabel="x", ylabel="network - sin x", title="Error")
     history = curves[EMSA].result.history
-    for name, label, color in (("damping", "rho", BLUE), ("missed", "errors e", ORANGE)):
+    for name, label, color in (("damping", "rho", INK), ("missed", "errors e", RED)):
         parts["rho"].plot(history["work"], history[name], color=color, label=label)
     logarithmic(parts["rho"], np.concatenate([history["damping"], history["missed"]]))
     parts["rho"].set(xlabel="work, passes over the samples", title="What holds E-MSA back")

@@ -52,6 +52,7 @@ Samples = tuple[np.ndarray, np.ndarray]
 
 FULL = Size(n=400, iterations=300, error=2.0)
 QUICK = Size(n=100, iterations=40, error=3.0)
+STARTS = 3
 
 
 class WeightPenalty(eqx.Module):
@@ -188,8 +189,8 @@ def _plan(size: Size, seed: int, energy: float) -> Outcome:
     data = TOYS["double-moons"](2 * size.n, seed, noise=0.05)
     x, c = Scaler.fit(data.x[::2]).transform(data.x), data.c[:, 1:]
     priced = {name: (size, time, energy * price) for name, (size, time, price) in PENALTIES.items()}
-    # Some starts end in ways around that are local minima: the best of three counts.
-    starts = [(seed, start) for start in range(3)]
+    # Some starts end in ways around that are local minima: the best of several counts.
+    starts = [(seed, start) for start in range(STARTS)]
     moons = {
         name: min(
             (planned((x[::2], c[::2]), (x[1::2], c[1::2]), 2, priced[name], size, start) for start in starts),
@@ -286,8 +287,11 @@ def _draw(
         for values, color, name in zip(scores[m], (BLUE, ORANGE), RADII, strict=True):
             below[2].plot(angles, values, style, color=color, linewidth=1, label=f"{name}, {m} dimensions")
     below[2].axhline(0, color="black", linewidth=0.8)
-    below[2].set(title="Scores along the circles", xlabel="angle", ylabel="score")
-    below[2].legend(fontsize=7)
+    low, high = below[2].get_ylim()
+    below[2].set(
+        title="Scores along the circles", xlabel="angle", ylabel="score", ylim=(low, high + 0.5 * (high - low))
+    )
+    below[2].legend(fontsize=7, ncols=2, loc="upper center")
 
 
 def _paths(axes: Any, paths: np.ndarray, colors: np.ndarray, chosen: np.ndarray) -> None:

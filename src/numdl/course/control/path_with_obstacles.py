@@ -16,7 +16,7 @@ and length).
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -149,6 +149,19 @@ def taut(touched: dict[int, int]) -> float:
     return float(np.sum(np.sqrt(far**2 - rise**2)) - left[1:-1] @ np.diff(angles))
 
 
+@cache
+def _compiled() -> tuple[Any, Any]:
+    """States of a control, and the projected gradient: one program for all ways."""
+    import jax
+
+    from numdl.control import adjoint, optimality
+
+    def slope(problem: Any, v: Any, states: Any, low: Any, high: Any) -> Any:
+        return optimality(problem, v, states, adjoint(problem, v, states), lower=low, upper=high).stationarity
+
+    return jax.jit(lambda problem, v: problem.states(v)), jax.jit(slope)
+
+
 def found_by(method: Any, nt: int, guess: np.ndarray, *, by_states: bool = False, bounds: tuple = ()) -> Way:
     """A way from a guess of its path, the discs hardened step by step.
 
@@ -162,22 +175,21 @@ def found_by(method: Any, nt: int, guess: np.ndarray, *, by_states: bool = False
     Returns:
         The way of the last P.
     """
-    import jax
     import jax.numpy as jnp
 
-    from numdl.control import adjoint, optimality
     from numdl.optimize import minimize
 
+    marched, left_over = _compiled()
     x, v = guess, jnp.zeros((nt, 2)) if by_states else jnp.asarray(nt * np.diff(guess, axis=0))
     for punish in PENALTIES:
         problem = transport(nt, punish)
         states = jnp.asarray(np.concatenate([x, np.full((nt + 1, 1), punish**0.5)], axis=1))[:, None]
         v = minimize(problem, method, v, states if by_states else None, max_iter=100)[0].p
-        states = problem.states(v)
+        states = marched(problem, v)
         x = np.asarray(states)[:, 0, :2]
-    low, high = (jnp.broadcast_to(bound, v.shape) for bound in bounds) if bounds else (None, None)
-    adjoints = jax.jit(adjoint)(problem, v, states)
-    slope = jax.jit(optimality)(problem, v, states, adjoints, lower=low, upper=high).stationarity
+    none = (-jnp.inf, jnp.inf)
+    low, high = (jnp.broadcast_to(bound, v.shape) for bound in bounds or none)
+    slope = left_over(problem, v, states, low, high)
     return Way(x, np.asarray(v), float(jnp.sum(v**2)) / (2 * nt), float(jnp.linalg.norm(slope)))
 
 

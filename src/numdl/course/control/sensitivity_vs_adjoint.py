@@ -202,6 +202,7 @@ def _draw(parameters: np.ndarray, flops: dict, spent: dict, few: np.ndarray, nt:
             axes.plot(parameters, values, "o--" if name == AUTOMATIC else "o-", color=colors[name], label=name)
         logarithmic_x(axes)
         logarithmic(axes, np.concatenate([np.asarray(values) for values in columns.values()]))
+        axes.set_xticks(parameters, [str(count) for count in parameters])
         axes.set(xlabel="parameters, as the network gets deeper", ylabel=what, title=f"Whole gradient: {what}")
     middle.legend(loc="upper left")
     right.plot(COUNTS, few, "o-", color=ORANGE)

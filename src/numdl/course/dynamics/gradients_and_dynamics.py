@@ -179,6 +179,10 @@ def _draw(over_time: dict[str, np.ndarray], at_start: dict[str, np.ndarray], fig
         axes.set_ylim(1e-6, 1e6)
     logarithmic_x(right)
     left.set(xlabel="state behind layer", ylabel="over the slope in the last state", title="Slope, weights of size 1")
-    left.legend(loc="lower right")
-    right.set(xlabel="size of the weights", title="Slope in the first state, median")
+    left.legend(loc="upper right")
+    right.set(
+        xlabel="size of the weights",
+        ylabel="over the slope in the last state",
+        title="Slope in the first state, median",
+    )
     right.set_xticks(SIZES, [f"{size:g}" for size in SIZES])

@@ -32,6 +32,7 @@ PARAMETERS = {
     "depth": Parameter(16, 4, 32, "steps in training"),
 }
 FINER = (1, 2, 4, 8)
+QUICK_FINER = (1, 8)  # each number of steps is compiled
 SCHEMES = {"euler": "rk4", "rk4": "euler"}
 GRID = 121
 
@@ -68,13 +69,13 @@ def run(
     """
     import jax
 
-    size, nt = QUICK if quick else FULL, int(depth)
+    size, nt, finer = QUICK if quick else FULL, int(depth), QUICK_FINER if quick else FINER
     training, held_out, _ = spirals(size.n)
     with jax.enable_x64(True):
-        found = {scheme: _march((scheme, T, nt), size, training, held_out, random_state) for scheme in SCHEMES}
+        found = {scheme: _march((scheme, T, nt), finer, size, training, held_out, random_state) for scheme in SCHEMES}
     euler, rk4 = found["euler"], found["rk4"]
     numbers = {
-        "steps": nt * np.array(FINER),
+        "steps": nt * np.array(finer),
         "error_percent": {scheme: m.errors for scheme, m in found.items()},
         "error_percent_by_the_other_scheme": {scheme: m.other for scheme, m in found.items()},
     }
@@ -85,10 +86,12 @@ def run(
         at_least("Euler's weights marched by RK4 miss", euler.other, 20.0, " %"),
         at_most("RK4's weights with eight times as many steps miss", rk4.errors[-1], size.error, " %"),
     ]
-    return Outcome(numbers, claims, partial(_draw, nt, found, held_out[0], held_out[1][:, 0]))
+    return Outcome(numbers, claims, partial(_draw, nt * np.array(finer), found, held_out[0], held_out[1][:, 0]))
 
 
-def _march(flow: tuple[str, float, int], size: Size, training: tuple, held_out: tuple, seed: int) -> Marched:
+def _march(
+    flow: tuple[str, float, int], finer: tuple[int, ...], size: Size, training: tuple, held_out: tuple, seed: int
+) -> Marched:
     import jax
     import jax.numpy as jnp
 
@@ -107,19 +110,21 @@ def _march(flow: tuple[str, float, int], size: Size, training: tuple, held_out: 
     def scores(net: ResNet, theta: Any, x: np.ndarray) -> Any:
         return problem.scores(net.batch(theta, jnp.asarray(x)), head)
 
-    nets, errors, regions = [(net, theta)], [], {}
-    for _ in FINER[1:]:
-        coarse, given = nets[-1]
-        nets.append((refined(coarse), prolonged(coarse, given)))
-    for factor, (finer, weights) in zip(FINER, nets, strict=True):
-        errors.append(wrong(np.asarray(scores(finer, weights, held_out[0])), held_out[1]))
-        if factor in (FINER[0], FINER[-1]):
-            regions[factor] = np.asarray(scores(finer, weights, grid)).reshape(GRID, GRID)
+    nets, errors, regions = {1: (net, theta)}, [], {}
+    for factor in FINER[1:]:
+        coarse, given = nets[factor // 2]
+        nets[factor] = (refined(coarse), prolonged(coarse, given))
+    points = np.concatenate([held_out[0], grid])
+    for factor in finer:
+        found = np.asarray(scores(*nets[factor], points))
+        errors.append(wrong(found[: -len(grid)], held_out[1]))
+        if factor in (finer[0], finer[-1]):
+            regions[factor] = found[-len(grid) :].reshape(GRID, GRID)
     other = dataclasses.replace(net, scheme=SCHEMES[scheme])
     return Marched(np.array(errors), wrong(np.asarray(scores(other, theta, held_out[0])), held_out[1]), regions)
 
 
-def _draw(nt: int, found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
+def _draw(steps: np.ndarray, found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
     """Decision regions of both networks with their own and with eight times as many steps; errors over the steps."""
     from numdl.plots.canvas import GREEN, RED
 
@@ -128,10 +133,10 @@ def _draw(nt: int, found: dict[str, Marched], x: np.ndarray, labels: np.ndarray,
     for row, (scheme, m) in zip(panels, found.items(), strict=True):
         for axes, (factor, region) in zip(row, m.regions.items(), strict=False):
             draw_regions(axes, axis, region, x, labels)
-            title = f"trained with {nt} steps" if factor == 1 else f"the same weights, {factor * nt} steps"
-            axes.set(aspect="equal", title=f"{scheme}: {title}", xlim=(-2, 2), ylim=(-2, 2))
+            title = f"trained with {steps[0]} steps" if factor == 1 else f"the same weights, {factor * steps[0]} steps"
+            axes.set(aspect="equal", title=f"{scheme}: {title}", xlim=(-2, 2), ylim=(-2, 2), xlabel="x1", ylabel="x2")
         color = RED if scheme == "euler" else GREEN
-        row[2].plot(nt * np.array(FINER), m.errors, color=color, marker="o", label="finer steps")
-        row[2].axhline(m.other, color=color, linestyle="--", label=f"{nt} steps by {SCHEMES[scheme]}")
+        row[2].plot(steps, m.errors, color=color, marker="o", label="finer steps")
+        row[2].axhline(m.other, color=color, linestyle="--", label=f"{steps[0]} steps by {SCHEMES[scheme]}")
         row[2].set(title=f"{scheme}: held-out error", xlabel="steps", ylabel="%", ylim=(-2, 60))
         row[2].legend()

@@ -130,6 +130,7 @@ def _draw(depths: tuple[int, ...], memory: dict[str, list[float]], objective: np
         left.plot(depths, used, color=color, marker="o", label=f"{march} states" if march == "stored" else march)
     logarithmic(left, np.ravel(list(memory.values())))
     logarithmic_x(left)
+    left.set_xticks(depths, [str(nt) for nt in depths])
     left.set(xlabel="layers", ylabel="MiB", title="Memory of a gradient beside weights and samples")
     left.legend()
     right.plot(objective, color=BLUE)

@@ -49,7 +49,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(n=900, side=8, iterations=200, attacked=100, error=0.85, distance=1.2)
-QUICK = Size(n=250, side=4, iterations=60, attacked=12, error=1.0, distance=1.05)
+QUICK = Size(n=200, side=4, iterations=40, attacked=12, error=1.0, distance=1.05)
 
 
 class Measured(NamedTuple):
@@ -160,5 +160,10 @@ def _draw(found: dict[str, Measured], figure: Figure) -> None:
     left.legend()
     middle.axhline(1.0, color=GREY, linestyle="--", linewidth=1)
     logarithmic(middle, np.concatenate([m.growth for m in found.values()]))
-    middle.set(xlabel="share of digits, %", title="How much the flow lengthens a change")
-    right.set(xlabel="share of digits, %", title="Distance to the nearest other class", ylim=(0, None))
+    middle.set(xlabel="share of digits, %", ylabel="largest factor", title="How much the flow lengthens a change")
+    right.set(
+        xlabel="share of digits, %",
+        ylabel="norm of the change, in deviations",
+        title="Distance to the nearest other class",
+        ylim=(0, None),
+    )

@@ -185,14 +185,22 @@ def ways(loose: float = TOLERANCES[0]) -> dict[str, tuple[str, float]]:
 
 
 def gauss_newton(seed: int, steps: int = NEWTON_STEPS) -> Descent:
-    """Levenberg-Marquardt on the exactly differentiated loss."""
+    """Levenberg-Marquardt on the exactly differentiated loss.
+
+    The penalty is too small to be seen in a loss. It tells the method that all weights have one unit, so that its
+    damping holds those of saturated units, too, which the data do not see: without, most starts stall.
+    """
     import jax.numpy as jnp
 
     from numdl.optimize import LevenbergMarquardt, minimize
-    from numdl.problems import NonlinearLeastSquares
+    from numdl.problems import LEAST_SQUARES, Empirical
+    from numdl.regularize import GroupPenalty
 
-    problem = NonlinearLeastSquares(_states, jnp.zeros((1, 1)), jnp.asarray(data().reshape(1, -1)))
-    result, _ = minimize(problem, LevenbergMarquardt(first_damping=1.0), first_weights(seed), max_iter=steps)
+    theta = first_weights(seed)
+    penalty = GroupPenalty(jnp.full(1, 1e-12), jnp.zeros(sum(leaf.size for leaf in theta.values()), jnp.int32))
+    observed = jnp.asarray(data().reshape(1, -1))
+    problem = Empirical(_states, LEAST_SQUARES, penalty, jnp.zeros((1, 1)), observed, jnp.ones(1))
+    result, _ = minimize(problem, LevenbergMarquardt(first_damping=1.0), theta, max_iter=steps)
     return Descent(2 * result.history["objective"], result.p, float(result.history["seconds"][-1]))
 
 

@@ -76,6 +76,15 @@ class AutoRegressor(MixtureRegressor):
     Sources: MacKay, Neural Computation 4, 1992; Neal, Bayesian Learning for Neural Networks, Springer 1996, ch. 2;
     Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006; and those of the modules of
     ``numdl.estimators.kernels`` and ``numdl.estimators.auto``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import AutoRegressor
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> model = AutoRegressor(random_state=0).fit(x, np.sin(3 * x[:, 0]))
+        >>> mean, deviation = model.predict([[0.5]], return_std=True)
+        >>> round(float(mean[0]), 3)
+        0.997
     """
 
     _label = "numdl auto"

@@ -77,6 +77,16 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
 
     Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, ch. 3; and those of the
     modules of ``numdl.estimators.classes``.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from numdl import AutoClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = AutoClassifier(random_state=0).fit(X[::2], y[::2])
+        >>> bool(model.score(X[1::2], y[1::2]) > 0.9)
+        True
+        >>> model.predict_proba(X[:1]).shape
+        (1, 3)
     """
 
     _label = "numdl auto"

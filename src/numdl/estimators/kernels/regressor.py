@@ -58,6 +58,14 @@ class KernelRegressor(MixtureRegressor):
 
     Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, ch. 2 and 5; and those of
     the modules of ``numdl.estimators.kernels``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import KernelRegressor
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> model = KernelRegressor().fit(x, np.sin(3 * x[:, 0]))
+        >>> np.round(model.predict([[0.5], [0.0]]), 3) + 0.0
+        array([0.997, 0.   ])
     """
 
     _label = "numdl kernel"

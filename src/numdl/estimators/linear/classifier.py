@@ -54,6 +54,14 @@ class SoftmaxClassifier(LinearClassifier):
         history_: one array per recorded quantity, of the fit at ``alpha_``.
         n_iter_: its number of steps.
         solver_: what ``"auto"`` stood for.
+
+    Examples:
+        >>> from sklearn.datasets import load_iris
+        >>> from numdl import SoftmaxClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = SoftmaxClassifier().fit(X, y)
+        >>> bool(model.score(X, y) > 0.95)
+        True
     """
 
     def _targets(self, codes: np.ndarray) -> tuple[str, np.ndarray]:
@@ -97,6 +105,13 @@ class LogisticClassifier(LinearClassifier):
 
     Parameters and attributes of ``SoftmaxClassifier``, with ``coef_ (1, d)`` and ``intercept_ (1,)``. At the same
     alpha it is not the softmax of two classes, whose scores share the penalty: that one has twice the alpha there.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import LogisticClassifier
+        >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+        >>> LogisticClassifier(alpha=0.1).fit(X, ["no", "no", "yes", "yes"]).predict([[-3.0], [3.0]])
+        array(['no', 'yes'], dtype='<U3')
     """
 
     def _codes(self, call: str, y: Any) -> np.ndarray:

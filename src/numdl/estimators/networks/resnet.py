@@ -155,6 +155,15 @@ class ResNetRegressor(NetworkRegressor, ResNetBase):
         solver_: linear algebra that was chosen.
 
     Sources: Newman, Chung, Chung, Ruthotto (2022); MacKay (1992); Foresee and Hagan (1997).
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import ResNetRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = ResNetRegressor(width=4, depth=2, n_restarts=1, random_state=0)
+        >>> model = model.fit(x, np.sin(3 * x[:, 0]))
+        >>> round(float(model.predict([[0.5]])[0]), 2)
+        1.0
     """
 
 

@@ -70,6 +70,14 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         status_: the choice in a sentence.
 
     Sources: Rahimi and Recht, NIPS 20 (2007); Demmel et al., SIAM J. Sci. Comput. 34 (2012), sec. 2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import RandomFeaturesRegressor
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> model = RandomFeaturesRegressor(100, random_state=0).fit(x, np.sin(3 * x[:, 0]))
+        >>> round(float(model.predict([[0.5]])[0]), 3)
+        0.997
     """
 
     _left_out = ("_errors",)

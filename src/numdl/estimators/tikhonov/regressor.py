@@ -98,6 +98,18 @@ class TikhonovRegressor(
         status_: the choice in a sentence.
 
     Sources: Hansen, Discrete Inverse Problems, SIAM 2010; Golub, Heath and Wahba, Technometrics 21 (1979).
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((50, 3))
+        >>> y = X @ [1.0, -2.0, 0.0] + 4.0 + 0.1 * rng.standard_normal(50)
+        >>> model = TikhonovRegressor().fit(X, y)
+        >>> np.round(model.coef_, 1) + 0.0
+        array([ 1., -2.,  0.])
+        >>> bool(model.alpha_ > 0)
+        True
     """
 
     _left_out = ("decomposition_",)

@@ -170,6 +170,16 @@ def serial(
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
 
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.flow import PiecewiseConstant, get_scheme, serial
+        >>> def decay(t, u, theta):
+        ...     return -theta * u
+        ...
+        >>> states = serial(get_scheme("rk4"), decay, PiecewiseConstant(4), jnp.ones((4, 1)), jnp.ones(1), 0.0, 0.25)
+        >>> states.shape, round(float(states[-1, 0]), 3)
+        ((5, 1), 0.368)
     """
     u0, steps = begin("serial", scheme, f, control, coeffs, u0, t0, h, axes=(1,))
 

@@ -52,6 +52,16 @@ def cgls(
 
     Raises:
         ValueError: bad shapes, an entry that is not finite, or a negative shift.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import cgls
+        >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+        >>> found = cgls(A, np.array([1.0, 3.0, 5.0]))
+        >>> np.round(found.x, 6)
+        array([1., 2.])
+        >>> found.status.code
+        'converged'
     """
     A = as_operator(A)
     m, n = A.shape

@@ -53,6 +53,13 @@ def lsqr(
 
     Raises:
         ValueError: bad shapes, an entry that is not finite, or a negative damp.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import lsqr
+        >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+        >>> np.round(lsqr(A, np.array([1.0, 3.0, 5.0])).x, 6)
+        array([1., 2.])
     """
     A = as_operator(A)
     m, n = A.shape

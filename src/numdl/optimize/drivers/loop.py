@@ -140,6 +140,19 @@ def minimize(
             objective is complex.
         TypeError: problem, optimizer or adapt miss a part of their contract or are no pytrees, ``resume`` is no
             Progress, or ``observe`` returns neither a Status nor None.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.optimize import LevenbergMarquardt, minimize
+        >>> from numdl.problems import NonlinearLeastSquares
+        >>> def decay(p, x):
+        ...     return p[0] * jnp.exp(-p[1] * x)
+        ...
+        >>> x = jnp.linspace(0.0, 2.0, 10)[:, None]
+        >>> problem = NonlinearLeastSquares(decay, x, 2.0 * jnp.exp(-0.7 * x))
+        >>> result, _ = minimize(problem, LevenbergMarquardt(), jnp.array([1.0, 1.0]))
+        >>> [round(float(value), 3) for value in result.p]
+        [2.0, 0.7]
     """
     require_budget("minimize", max_iter, time_budget)
     require_unknowns("minimize", p)

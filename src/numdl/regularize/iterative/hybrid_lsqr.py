@@ -113,6 +113,15 @@ def hybrid_lsqr(
     Raises:
         ValueError: the criterion cannot be met within ``max_iter`` steps (discrepancy), null spaces meet, or an
             argument is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.iterative import hybrid_lsqr
+        >>> problem = deblurring(100)
+        >>> found = hybrid_lsqr(problem.A, problem.noisy(0.01, 0))
+        >>> bool(np.linalg.norm(found.x - problem.x) < 0.3 * np.linalg.norm(problem.x))
+        True
     """
     if alpha is not None:
         checks.number("hybrid_lsqr", "alpha", alpha, least=0)

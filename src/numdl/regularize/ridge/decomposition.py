@@ -117,6 +117,18 @@ def decompose(
 
     Raises:
         ValueError: there is a direction that neither A nor L sees, or L is zero.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.regularize.ridge import decompose
+        >>> A, b = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([[1.0], [3.0], [5.0]])
+        >>> d = decompose(A, b)
+        >>> np.round(d.solution(1e-12)[0], 3)
+        array([[1.],
+               [2.]])
+        >>> np.round(d.solution(1.0)[0], 3)
+        array([[0.846],
+               [1.308]])
     """
     a = np.asarray(checks.finite("decompose", "a", a, ("n", "p")), float)
     n, p = a.shape

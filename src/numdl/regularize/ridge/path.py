@@ -58,6 +58,16 @@ def ridge_path(
         ValueError: alphas that are not finite, not positive or not ascending.
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 4.4-4.6.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.regularize.ridge import decompose, ridge_path
+        >>> A, b = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([[1.0], [3.0], [6.0]])
+        >>> path = ridge_path(decompose(A, b), np.array([0.01, 0.1, 1.0]))
+        >>> np.round(path.residuals, 3)
+        array([0.41 , 0.525, 2.105])
+        >>> np.round(path.seminorms, 3)
+        array([2.617, 2.483, 1.781])
     """
     checks.instance("ridge_path", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
     checks.function("ridge_path", "filter", filter, "(c, s, alphas) -> Shares")

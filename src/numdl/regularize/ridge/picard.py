@@ -56,6 +56,14 @@ def picard(decomposition: RidgeDecomposition) -> Picard:
         Numbers of the plot and the verdict.
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 3.3 (the rule for the level is ours).
+
+    Examples:
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import decompose, picard
+        >>> problem = deblurring(40)
+        >>> plot = picard(decompose(problem.A, problem.noisy(0.01, 0)[:, None]))
+        >>> bool(plot.usable < len(plot.values))
+        True
     """
     checks.instance("picard", "decomposition", decomposition, RidgeDecomposition, "Use decompose.")
     d = decomposition

@@ -25,6 +25,19 @@ def discrepancy(path: RidgePath, noise: float, tau: float = 1.01) -> Choice:
         ValueError: no alpha reaches the noise level, or the noise is larger than what there is to explain.
 
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 5.2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
+        >>> from numdl.regularize.selectors import discrepancy
+        >>> problem = deblurring(100)
+        >>> d = decompose(problem.A, problem.noisy(0.01, 0)[:, None])
+        >>> path = ridge_path(d, alpha_grid(d))
+        >>> choice = discrepancy(path, noise=problem.deviation(0.01) * len(problem.b) ** 0.5)
+        >>> x = d.solution(choice.alpha)[0][:, 0]
+        >>> bool(np.linalg.norm(x - problem.x) < 0.3 * np.linalg.norm(problem.x))
+        True
     """
     checks.instance("discrepancy", "path", path, RidgePath, "Use ridge_path.")
     checks.number("discrepancy", "noise", noise, least=0, hint="Give a norm, not a variance.")

@@ -51,6 +51,19 @@ def gcv(path: RidgePath, *, weight: float = 1.0, robust: float = 1.0, guard: flo
     Sources: Golub, Heath and Wahba, Technometrics 21 (1979), eq. 1.4; Chung, Nagy and O'Leary, ETNA 28 (2008), eq. 4.4
         (weight below 1); Kim and Gu, J. R. Statist. Soc. B 66 (2004) 337-356 (weight 1.4); Lukas, Inverse Problems 22
         (2006) 1883-1902 (robust). The guard is ours.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
+        >>> from numdl.regularize.selectors import gcv
+        >>> problem = deblurring(100)
+        >>> d = decompose(problem.A, problem.noisy(0.01, 0)[:, None])
+        >>> path = ridge_path(d, alpha_grid(d))
+        >>> choice = gcv(path)
+        >>> x = d.solution(choice.alpha)[0][:, 0]
+        >>> bool(np.linalg.norm(x - problem.x) < 0.3 * np.linalg.norm(problem.x))
+        True
     """
     checks.instance("gcv", "path", path, RidgePath, "Use ridge_path.")
     checks.number("gcv", "weight", weight, above=0, hint="Use 1 for plain GCV.")

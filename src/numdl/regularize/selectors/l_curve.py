@@ -29,6 +29,19 @@ def l_curve(path: RidgePath) -> Choice:
         ValueError: fewer than 5 alphas, or a residual or seminorm that is zero everywhere.
 
     Source: Hansen and O'Leary, SIAM J. Sci. Comput. 14 (1993) 1487-1503; Hansen 2010, sec. 5.3.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
+        >>> from numdl.regularize.selectors import l_curve
+        >>> problem = deblurring(100)
+        >>> d = decompose(problem.A, problem.noisy(0.01, 0)[:, None])
+        >>> path = ridge_path(d, alpha_grid(d))
+        >>> choice = l_curve(path)
+        >>> x = d.solution(choice.alpha)[0][:, 0]
+        >>> bool(np.linalg.norm(x - problem.x) < 0.3 * np.linalg.norm(problem.x))
+        True
     """
     checks.instance("l_curve", "path", path, RidgePath, "Use ridge_path.")
     m = len(path.alphas)
