@@ -282,11 +282,11 @@ def test_rows_outside_the_training_rows_are_marked(kind):
 def test_an_interruption_within_a_grid_search_ends_it(monkeypatch):
     calls = []
 
-    def interrupted(*args):
+    def interrupted(*args, **settings):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return optimise(*args)
+        return optimise(*args, **settings)
 
     optimise = search.optimise
     monkeypatch.setattr(search, "optimise", interrupted)
