@@ -60,7 +60,7 @@ def start(codes, *args):
         for i, code in enumerate(codes)
     ]
     try:
-        said = [process.communicate(timeout=100) for process in both]
+        said = [process.communicate(timeout=300) for process in both]
     finally:
         for process in both:
             process.kill()
