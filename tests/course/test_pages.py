@@ -25,7 +25,7 @@ def by_node():
     if node is None:
         pytest.skip("node is not installed: the pages' JavaScript was not compared with numdl")
     call = [node, str(DRIVER), *(str(page.path) for page in PAGES.values())]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return {Path(path).stem: found for path, found in json.loads(done.stdout).items()}
 

@@ -186,7 +186,7 @@ from numdl.problems import SlimTrain
 with jax.enable_x64(True):
     problem, theta, head, test = head_race(draw=${s.draw})
     method = SlimTrain(optax.adam(1.0), ${s.alpha === "chosen" ? "" : `alpha=${s.alpha}, fixed=True, `}memory=${s.forget ? 0 : memoryOf(Number(s.batch))})
-    parts = batches(${s.batch}, ${s.draw})
+    parts = jax.numpy.asarray(batches(${s.batch}, ${s.draw}))
     now, step = method.init(problem.rows(parts[0]), theta, head), jax.jit(method.step)
     for index in parts:
         now = step(problem.rows(index), now, ${RATES[s.rate]})
