@@ -24,7 +24,8 @@ penalty = GroupPenalty(jnp.zeros(1), jnp.zeros(net.n_parameters, jnp.int32))
 
 
 def problem(rows):
-    return VarPro(net, LEAST_SQUARES, *map(jnp.asarray, (x[rows], c[rows], np.ones(len(x[rows])))), penalty, 1e-8)
+    data = map(jnp.asarray, (x[rows], c[rows], np.ones(len(x[rows]))))
+    return VarPro(net, LEAST_SQUARES, *data, penalty, jnp.asarray(1e-8))
 
 
 training, validation = problem(slice(0, 1000)), problem(slice(1000, None))

@@ -89,7 +89,8 @@ def _experiment(name: str, path: Path, folder: Path, pictures: Path) -> list[str
         copy = folder / "assets" / "pictures" / picture.name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture, copy)
-        lines += [f"![{title}](../assets/pictures/{picture.name}){{ loading=lazy }}", ""]
+        at = f"../assets/pictures/{picture.name}"
+        lines += [f"[![{title}]({at}){{ loading=lazy }}]({at})", ""]  # on a small screen it can be opened
     lines += ["```", f"numdl experiment run {name}{_settings(tree)}", "```"]
     if record.is_file():
         claims = json.loads(record.read_text(encoding="utf-8"))["claims"]

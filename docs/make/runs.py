@@ -12,11 +12,12 @@ import gc
 import io
 import os
 import runpy
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,8 @@ def run(jobs: Sequence[Job], folder: Path, tell: Callable[[str], object]) -> Non
     wanted = [job for job in jobs if _older(folder / job.made, job.source)]
     if not wanted:
         return
+    for left in folder.glob(".*"):  # by a run that was interrupted
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     workers = min(PROCESSES, _cores(), len(wanted))
     tell(f"docs: {len(wanted)} of {len(jobs)} experiments and examples to run for the gallery, {workers} at a time")
     failed: list[str] = []
@@ -72,6 +75,8 @@ def run(jobs: Sequence[Job], folder: Path, tell: Callable[[str], object]) -> Non
             tell(f"docs: {count:2} of {len(wanted)}, {time.perf_counter() - begun:.0f} s: {took}")
     except KeyboardInterrupt:
         pool.shutdown(wait=False, cancel_futures=True)
+        for child in active_children():  # else each would first run what is queued for it
+            child.terminate()
         raise SystemExit("docs: interrupted. What was made is kept: the same command goes on from here.") from None
     pool.shutdown()
     if failed:

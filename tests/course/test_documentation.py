@@ -138,6 +138,8 @@ def test_pictures_that_are_newer_than_their_file_are_kept(tmp_path):
     (out / "one.txt").write_text("of an earlier code")
     os.utime(out / "one.txt", (1, 1))
     (out / "three.txt").write_text("kept")
+    (out / ".1").mkdir()  # left by a run that was interrupted
+    (out / ".1" / "half.png").write_text("half")
     with pytest.raises(
         SystemExit, match=r"two\.py failed: ValueError: no data(.|\n)*1 of 2 failed; the others are kept"
     ):

@@ -49,7 +49,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(n=900, side=8, iterations=200, attacked=100, error=0.85, distance=1.2)
-QUICK = Size(n=200, side=4, iterations=40, attacked=12, error=1.0, distance=1.05)
+QUICK = Size(n=250, side=4, iterations=60, attacked=12, error=1.0, distance=1.05)
 
 
 class Measured(NamedTuple):
