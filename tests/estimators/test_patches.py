@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_score
 
 import numdl
 from numdl.estimators import PatchFeaturesClassifier, PatchFeaturesRegressor
+from numdl.estimators.patches import head as head_of
 from numdl.estimators.patches import search
 from numdl.estimators.patches.calibration import calibrated
 from numdl.estimators.patches.features import averages, fold, grid_of, pooled
@@ -147,10 +148,17 @@ def test_columns_in_parts_are_columns_at_once_and_the_choice_is_the_least(table)
     z = (x - one.mean) / one.scale
     gram = z.T @ (w[:, None] * z) / w.sum()
     freedom = 1 + np.trace(np.linalg.solve(gram + head.alpha * np.eye(len(gram)), gram))
-    assert abs(head.freedom - freedom) < 3 * np.sqrt(2 * 30 / 16)
+    np.testing.assert_allclose(head.freedom, freedom, rtol=1e-5)
     residual = (c - w @ c / w.sum()) - z @ one.coef(head)
     gcv = np.sum(w @ residual**2) / w.sum() / 2 / (1 - head.freedom / w.sum()) ** 2
     np.testing.assert_allclose(head.criterion, gcv, rtol=1e-4)
+
+
+def test_random_signs_tell_the_degrees_of_freedom(table, monkeypatch):
+    exact = columns_of(table).at(0.05).freedom
+    monkeypatch.setattr(head_of, "EXACT", 0)
+    found = columns_of(table).at(0.05).freedom
+    assert 0 < abs(found - exact) < 3 * np.sqrt(2 * 30 / 16)  # the variance of s' A s is at most 2 ||A||_F^2
 
 
 def test_constant_columns_and_more_columns_than_rows_are_solved():

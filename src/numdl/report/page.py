@@ -269,15 +269,17 @@ def pictures(summary: FitSummary) -> str:
         if summary.rows is not None:
             captions = [f"{summary.rows[row]}: {text}" for row, text in zip(rows, captions, strict=True)]
         note = "The most certain ones first: what it is, and what it was taken for" + (
-            "; numbers are those of the images in the file." if summary.rows is not None else "."
+            "; numbers count the images, in the file or by the names of files." if summary.rows is not None else "."
         )
         draw = partial(draw_pictures, pictures=mistakes, captions=captions)
-        figures.append(drawn("mistakes", "Pictures of mistakes", note, draw, (9.2, 1.35 * -(-len(mistakes) // 8))))
+        figures.append(
+            drawn("mistakes", "Pictures of mistakes", note, draw, (9.2, 1.35 * -(-len(mistakes) // 8)), "pictures")
+        )
     if len(found.get("filters", ())):
         draw = partial(draw_pictures, pictures=found["filters"], captions=[], columns=16)
         note = "Patches of training images, whitened: what an image is searched for. Grey is zero."
         lines = -(-len(found["filters"]) // 16)
-        figures.append(drawn("filters", "Filters", note, draw, (9.2, 0.58 * lines)))
+        figures.append(drawn("filters", "Filters", note, draw, (9.2, 0.58 * lines), "pictures"))
     return section("Pictures", "", [grid(figures, "one")]) if figures else ""
 
 

@@ -48,7 +48,9 @@ font-size:.85rem;font-weight:600;white-space:nowrap}
 .card h2{margin:0 0 .4em;font-size:1.1rem}
 figure.card{display:flex;flex-direction:column}
 figure .plot{margin-top:auto;border-radius:6px}
-@media screen and (prefers-color-scheme:dark){figure svg{filter:invert(.92) hue-rotate(180deg)}}
+.pictures .plot{overflow-x:auto}.pictures svg{min-width:38rem}
+@media screen and (prefers-color-scheme:dark){figure svg{filter:invert(.92) hue-rotate(180deg)}
+.pictures image{filter:hue-rotate(180deg) invert(1)}}
 figure svg{display:block;width:100%;height:auto;max-height:80vh}
 figure svg *{stroke-linejoin:round;stroke-linecap:butt}
 figure svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important}
@@ -144,7 +146,9 @@ def _anchor(heading: str) -> str:
     return re.sub(r"\W+", "-", heading.lower()).strip("-")
 
 
-def drawn(key: str, heading: str, note: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
+def drawn(
+    key: str, heading: str, note: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE, kind: str = ""
+) -> str:
     """A box with a heading and a note (plain text) above a drawing.
 
     Args:
@@ -153,13 +157,15 @@ def drawn(key: str, heading: str, note: str, draw: Callable[[Axes], None], size:
         note: what to see in it.
         draw: draws on axes.
         size: in inches; the page scales it to its column.
+        kind: "pictures" for those whose colours have to stay as they are, else nothing.
 
     Returns:
         HTML.
     """
     caption = element("h3", heading) + (element("p", note, "note") if note else "")
     svg = draw_svg(key, heading, draw, size, note)
-    return f'<figure class="card"><figcaption>{caption}</figcaption><div class="plot">{svg}</div></figure>'
+    classes = f"card {kind}".strip()
+    return f'<figure class="{classes}"><figcaption>{caption}</figcaption><div class="plot">{svg}</div></figure>'
 
 
 def live(script: str) -> str:

@@ -17,6 +17,7 @@ from numdl.estimators.common.saving import SaveMixin, require_numbers
 from numdl.estimators.common.weights import of_mean_one
 from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.patches.features import grid_of, pooled
 from numdl.estimators.patches.filters import Filters
 from numdl.estimators.patches.head import ROWS
@@ -104,23 +105,24 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         used = weights > 0
         w = of_mean_one(weights[used])
         small = reduced(images if used.all() else images[used])
-        found = grown(
-            small,
-            c[used],
-            w,
-            count=None if isinstance(self.n_filters, str) else int(self.n_filters),
-            alpha=None if isinstance(self.alpha, str) else float(self.alpha),
-            mirror=None if isinstance(self.mirror, str) else bool(self.mirror),
-            rng=rng,
-            clock=clock,
-        )
+        with few_threads(len(w)):
+            found = grown(
+                small,
+                c[used],
+                w,
+                count=None if isinstance(self.n_filters, str) else int(self.n_filters),
+                alpha=None if isinstance(self.alpha, str) else float(self.alpha),
+                mirror=None if isinstance(self.mirror, str) else bool(self.mirror),
+                rng=rng,
+                clock=clock,
+            )
+            left = clock.insist(lambda: found.columns.left_out(found.head))
         m = found.head.size
         self.filters_, self.mirror_, self.alpha_ = found.filters, found.folded, found.head.alpha
         self.mean_, self.scale_ = found.columns.mean[:m], found.columns.scale[:m]
         self.weights_ = found.columns.coef(found.head).astype(np.float32)
         self.offset_ = found.columns.c_mean
         self.effective_dof_, self.stages_, self.mirrored_ = found.head.freedom, found.stages, found.mirrored
-        left = clock.insist(lambda: found.columns.left_out(found.head))
         code = "interrupted" if clock.interrupted else "time_budget" if found.ended == "time" else "converged"
         why = ENDED["given" if not isinstance(self.n_filters, str) and found.ended == "most" else found.ended]
         self._ended = f"{len(self.filters_.weights)} filters, {why}"
@@ -135,7 +137,8 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
             x = pooled(self.filters_, images[i : i + ROWS], folded=self.mirror_)
             x -= self.mean_
             x *= inverse
-            scores[i : i + ROWS] = x @ self.weights_
+            with few_threads(len(x)):
+                scores[i : i + ROWS] = x @ self.weights_
         return scores + self.offset_
 
     def _facts(self) -> dict[str, str]:

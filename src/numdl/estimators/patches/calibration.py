@@ -2,7 +2,7 @@
 
 ``p = softmax(A s + b)`` with A and b, ``k (k + 1)`` numbers, that make the left-out labels most probable. A is held
 towards a multiple of the identity, which a first fit of one number finds (temperature): so classes that the head takes
-for each other correct each other only as far as rows tell. On Fashion-MNIST (3000 rows, 2000 further for the numbers):
+for each other correct each other only as far as rows tell. On Fashion-MNIST (3000 rows, 5000 further for the numbers):
 
 ==========================  ========  =======  =================
 head                        log loss  wrong %  calibration error

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.common.intake import encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.weights import sample_weights, with_class_weight
@@ -102,7 +103,8 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         require_classes(call, codes[weights > 0])
         k, used = len(self.classes_), weights > 0
         _, left, w = self._learn(images, np.eye(k)[codes], weights, rng, observe)
-        self.calibration_ = calibrated(left, codes[used], w)
+        with one_blas_thread():
+            self.calibration_ = calibrated(left, codes[used], w)
         told = self.calibration_.log_p(left)
         self.log_loss_ = -float(w @ told[np.arange(len(w)), codes[used]]) / float(w.sum())
         self.left_out_error_ = float(w @ (told.argmax(axis=1) != codes[used])) / float(w.sum())

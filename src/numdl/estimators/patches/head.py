@@ -21,8 +21,8 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import ssyrk  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 
-SIGNS = 16
-"""Vectors of random signs for the degrees of freedom."""
+SIGNS, EXACT = 16, 400
+"""Vectors of random signs for the degrees of freedom, and the side of a matrix up to which its whole inverse tells."""
 
 LEAST, MOST = 1e-7, 1e3
 """Between which alpha is sought; columns have deviation 1."""
@@ -152,8 +152,10 @@ class Columns:
         if failed:
             return Ridge(self._with * 0.0, len(self), alpha, np.inf, np.nan, factor)
         unknowns = cho_solve((factor, False), self._with, check_finite=False)
-        signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(size, SIGNS))
-        inverse = float(np.vdot(signs, cho_solve((factor, False), signs, check_finite=False))) / SIGNS
+        signs = np.eye(size)
+        if size > EXACT:
+            signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]) / SIGNS**0.5, size=(size, SIGNS))
+        inverse = float(np.vdot(signs, cho_solve((factor, False), signs, check_finite=False)))
         freedom = 1 + size - alpha * inverse
         square = float(np.vdot(unknowns, unknowns))
         if self._dual:  # the residual is alpha times the unknowns

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.features import fold, pooled
 from numdl.estimators.patches.filters import Filters, draw_filters
@@ -155,7 +156,8 @@ def grown(
         The fit; the first stage is done whatever the time.
     """
     most = _even(count or MOST)
-    filters = draw_filters(images, most, rng)
+    with one_blas_thread():
+        filters = draw_filters(images, most, rng)
     first = min(FIRST, most)
     clock.tell(f"{first} filters")
     stage, head, mirrored = clock.insist(lambda: _first_stage(images, c, w, filters, first, alpha, mirror))
