@@ -186,4 +186,7 @@ def test_what_images_have_not_is_refused(numdl, folder, no_page, tmp_path):
     Image.new("L", (13, 12)).save(tmp_path / "wide.png")
     end = numdl("predict", tmp_path / "run", tmp_path / "wide.png")
     assert end.code == 1 and "those of the fit were 12 x 12" in end.err
-    assert "is for tables" in numdl("predict", tmp_path / "run", tmp_path / "wide.png", "--std").err
+    for words in (["--std"], ["--keep"], ["--sheet", "2"], ["--na", "-9"]):
+        assert (
+            f"{words[0]}: this is for tables" in numdl("predict", tmp_path / "run", tmp_path / "wide.png", *words).err
+        )

@@ -55,9 +55,12 @@ def run_predict(
     with blame_input():
         plain, extra = read_plain(path)
     if "images" in extra:
-        for flag, given in (("--std", std), ("--keep", keep), ("--outside", outside), ("--sheet", sheet is not None)):
-            if given:
-                raise UserError(f"numdl predict {flag}: this is for tables, and {path} is a model of images.")
+        said = {"std": std, "keep": keep, "outside": outside} | {
+            name: value not in (None, ()) for name, value in (given or {}).items()
+        }
+        for flag, wanted in said.items():
+            if wanted:
+                raise UserError(f"numdl predict --{flag}: this is for tables, and {path} is a model of images.")
         from numdl.cli.images import predict_images
 
         return _written(out, *predict_images(path, extra, data), overwrite=overwrite)

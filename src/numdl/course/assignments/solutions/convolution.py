@@ -4,7 +4,9 @@ import numpy as np
 
 
 def padded(y, border):
-    return np.pad(y, 1, mode={"zero": "constant", "periodic": "wrap", "reflecting": "symmetric"}[border])
+    if border == "zero":
+        return np.pad(y, 1)
+    return np.pad(y, 1, mode="wrap" if border == "periodic" else "symmetric")
 
 
 def convolve(theta, y, border):
