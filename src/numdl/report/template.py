@@ -61,7 +61,7 @@ a{color:var(--accent)}
 .controls[hidden]{display:none}
 select,input{font:inherit;max-width:100%;accent-color:var(--accent)}
 select{color:inherit;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.15em .4em}
-.tall .scroll{max-height:25rem;overflow-y:auto}
+.tall .scroll{max-height:30rem;overflow-y:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 th,td{padding:.42em .7em;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:.4em;white-space:normal;overflow-wrap:anywhere;min-width:9em}
