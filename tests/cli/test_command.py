@@ -184,3 +184,23 @@ def test_help_names_all_dynamics_and_schemes():
     assert ", ".join(list(DYNAMICS)[:-1]) + f" or {list(DYNAMICS)[-1]}." in words
     assert ", ".join(list(SCHEMES)[:-1]) + f" or {list(SCHEMES)[-1]}." in words
     assert "Example: numdl fit" in words and "<" not in words.replace("<path>", "").replace("<int range>", "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": (8, 4), "missing": "impute", "na": ("-9", "x y"), "header": False, "sheet": "Run 3"},
+        {"size": (64, 48), "time": 30.0, "seed": 3},
+        {"inputs": ("a*", "b"), "drop": ("c",), "weights": "w", "split": "group:g", "loss": "pseudo-huber"},
+    ],
+)
+def test_commands_that_are_printed_give_their_options_back(options, monkeypatch):
+    from numdl.cli import fit, images, main
+    from numdl.cli.options import FitOptions, command
+
+    seen = []
+    for room, name in ((fit, "run_fit"), (images, "run_fit_images")):
+        monkeypatch.setattr(room, name, lambda data, given, out, **how: seen.append(given) or 0)
+    wanted = FitOptions(target=("y",), **options)
+    main(command("data.csv", wanted)[1:])
+    assert seen == [wanted]

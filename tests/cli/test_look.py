@@ -9,11 +9,10 @@ import pytest
 
 from numdl.cli.columns import chosen
 from numdl.cli.errors import UserError
-from numdl.cli.look import targets
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
-from numdl.data.table.profile import first_of_equals, profile, sentinels, unit_of
+from numdl.data.table.profile import first_of_equals, profile, sentinels, suggested_targets, unit_of
 
 
 @pytest.fixture
@@ -287,12 +286,13 @@ def test_a_cover_is_not_the_table(numdl, tmp_path):
 def test_all_of_numbered_targets_are_suggested():
     def suggested(*names):
         columns = [np.random.default_rng(i).normal(size=9) for i in range(len(names))]
-        return targets(profile(Table(names, tuple(columns))))
+        return suggested_targets(profile(Table(names, tuple(columns))))
 
     assert suggested("inputs0", "inputs1", "targets0", "targets1") == "targets0:targets1"
     assert suggested("x1", "x2", "y1", "y2", "y3") == "y1:y3"
     assert suggested("y1", "x", "y2") == "y2"  # not side by side
     assert suggested("x0", "x1") == "x1"  # nothing would be left
+    assert suggested("id_", "x1", "x2", "x3") == "x3" and suggested("temp", "2018", "2019") == "2019"  # no targets
     assert suggested("x", "y") == "y" and suggested("x", "y", "height") == "height"
 
 

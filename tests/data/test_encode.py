@@ -241,6 +241,14 @@ def test_missing_entries_filled(through_file):
     np.testing.assert_array_equal(new, [[4, 1, 0, 1, 0], [2, 0, 1, 0, 1]])  # the median of 1, 3, 5, 100, and elm
 
 
+def test_a_fill_of_zero_is_stored():
+    data = Table(("flag", "y"), (np.array([0.0, 0, 0, 1, np.nan]), np.arange(5.0)))
+    encoder = TableEncoder.fit(data, "y", missing="impute")
+    again = TableEncoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    np.testing.assert_array_equal(again.transform(data), encoder.transform(data))
+    np.testing.assert_array_equal(again.transform(data)[-1], [0, 1])
+
+
 def test_filled_as_scikit_learn_fills():
     from sklearn.impute import SimpleImputer
 

@@ -277,7 +277,10 @@ def gappy(n, seed):
     days = 19000 + 800 * rng.uniform(size=n)
     when = np.array(days * 86400e6, "datetime64[us]")
     days = when.astype("int64") / 1e6 / 86400
-    number, word = rng.normal(size=n), rng.choice(["ash", "oak", 'it\'s "fir"'], n).astype(object)
+    number, word = (
+        np.maximum(rng.normal(size=n) - 0.5, 0.0),
+        rng.choice(["ash", "oak", 'it\'s "fir"'], n).astype(object),
+    )
     told = when.astype(str).astype(object)
     gaps = rng.uniform(size=(3, n)) < 0.1
     y = number + np.sin(days) + (word == "oak")
@@ -322,6 +325,32 @@ def test_gaps_and_dates_are_coded_in_every_language(dates, tmp_path):
         command = ["octave-cli", "-q", "--norc", "--eval", code]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         np.testing.assert_allclose(np.array(done.stdout.split(), float), wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_functions_take_what_tables_hold_and_name_what_they_cannot_read(tmp_path):
+    train = gappy(60, 0)[0]
+    encoder = TableEncoder.fit(train, "y", missing="impute", dates="elapsed")
+    model = TikhonovRegressor(alpha=1e-3).fit(encoder.transform(train), train.column("y"))
+    encode = loaded(export(model, tmp_path / "m.py", encoder=encoder.to_json()).read_bytes())["encode"]
+    given = {"a": [1.0], "w": ["oak"], "d": [19000.0], "e": [19000.0], "t": [0.5], "z": [0.0]}
+    for gap in (np.nan, None, ""):
+        twice = {name: [*column, gap] if name in "awd" else column * 2 for name, column in given.items()}
+        found, whole = encode(twice), encode({name: column * 2 for name, column in given.items()})
+        assert np.isfinite(found).all() and (found[1] != whole[1]).sum() >= 3  # three indicators, at least
+        np.testing.assert_array_equal(found[0], whole[0])
+    for name, entry, told in (
+        ("d", "31.01.2021", "is no date"),
+        ("t", "12:30", "is no date"),
+        ("z", "high", "no number"),
+    ):
+        with pytest.raises(ValueError, match=f"column '{name}': '{entry}' {told}|column '{name}': '{entry}' is {told}"):
+            encode({**given, name: [entry]})
+    kind = Table(("w", "y"), (np.array(["ash", "oak"] * 5, dtype=object), np.arange(10.0)))
+    encoder = TableEncoder.fit(kind, "y")
+    model = TikhonovRegressor(alpha=1e-3).fit(encoder.transform(kind), kind.column("y"))
+    encode = loaded(export(model, tmp_path / "n.py", encoder=encoder.to_json()).read_bytes())["encode"]
+    with pytest.raises(ValueError, match="column 'w': an entry is missing"):
+        encode({"w": ["ash", None]})
 
 
 def rows_by_c(given, folder):

@@ -153,8 +153,6 @@ def fit(
     from numdl.data.read.pictures import kind_of_images
 
     images = labels is not None or size is not None or kind_of_images(data)
-    if not images and not target:
-        raise typer.BadParameter("Missing option '--target'. It names the column to predict.")
     options = FitOptions(
         target=tuple(target or ()),
         task=task,

@@ -14,7 +14,7 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table
 from numdl.data.table.encode import complete_rows
 from numdl.data.table.notation import interpret
-from numdl.data.table.profile import profile, sentinels, without_unit
+from numdl.data.table.profile import profile, sentinels, suggested_targets, without_unit
 from numdl.data.table.table import absent, listed, same_name
 
 
@@ -88,7 +88,7 @@ def chosen(table: Table, options: FitOptions, call: str = "fit") -> tuple[Table,
 
 def _likely(table: Table) -> str:
     """The columns of a file, and the target that it suggests."""
-    target = profile(table).target
+    target = suggested_targets(profile(table))
     advice = f" Add for example --target {shlex.quote(target)}." if target else ""
     return f"The columns are {listed(list(table.names))}.{advice}"
 

@@ -13,7 +13,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.show import terminal
 from numdl.container import whole_file
 from numdl.data import guess_task, read_table
-from numdl.data.table.profile import ColumnProfile, Profile, profile
+from numdl.data.table.profile import ColumnProfile, Profile, profile, suggested_targets
 from numdl.report.template import bullets, card, document, element, grid, table, terms
 
 HEAD = ("column", "kind", "unit", "smallest", "largest", "different", "missing", "remark")
@@ -83,7 +83,7 @@ def next_command(
     Returns:
         A line for the shell.
     """
-    words = ["numdl", "fit", str(data), "--target", targets(found) or "COLUMN"]
+    words = ["numdl", "fit", str(data), "--target", suggested_targets(found) or "COLUMN"]
     values = {f"{value:g}" for column in found.columns for value, _ in column.sentinels}
     for word in (*na, *sorted(values)):
         words += ["--na", word]
@@ -99,26 +99,6 @@ def next_command(
     if header is not None:
         words.append("--header" if header else "--no-header")
     return shlex.join(words)
-
-
-def targets(found: Profile) -> str:
-    """The suggested target as the command takes it: of numbered ones that stand side by side all, ``y0:y9``.
-
-    Args:
-        found: what the table holds.
-
-    Returns:
-        A name or a range; "" if there is none.
-    """
-    stem = found.target.rstrip("0123456789")
-    if stem == found.target:
-        return found.target
-    names = [column.name for column in found.columns]
-    alike = [i for i, name in enumerate(names) if name.startswith(stem) and name[len(stem) :].isdecimal()]
-    numbers = all(found.columns[i].kind.name == "number" for i in alike)
-    if len(alike) < 2 or not numbers or alike[-1] - alike[0] >= len(alike) or len(alike) + 1 > len(names):
-        return found.target
-    return f"{names[alike[0]]}:{names[alike[-1]]}"
 
 
 def _cells(column: ColumnProfile) -> tuple[str, ...]:
@@ -171,7 +151,7 @@ def _remarks(found: Profile) -> list[str]:
 
 def _suggested(found: Profile, task: str) -> dict[str, str]:
     target = (
-        f"{targets(found)} ({task})"
+        f"{suggested_targets(found)} ({task})"
         if found.target
         else "none: needs a column of numbers or classes that vary, and another one to learn from"
     )

@@ -168,8 +168,8 @@ def command(data: str | os.PathLike[str], options: FitOptions | dict[str, Any]) 
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
-            if name == "width" and isinstance(value, list):
-                value = ",".join(map(str, value))
+            if name in ("width", "size") and isinstance(value, list):
+                value = ("," if name == "width" else "x").join(map(str, value))
             for one in value if isinstance(value, list) else [value]:
                 words += [f"--{flag}", str(one)]
     return words

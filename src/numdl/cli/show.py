@@ -171,8 +171,7 @@ def show_end(console: Console, summary: FitSummary, folder: RunFolder) -> None:
         row(console, "Go on", "repeat the command with --resume, perhaps with more --time")
     run = shlex.quote(str(folder.path))
     row(console, "Next", f"numdl predict {run} NEW.csv --out predictions.csv")
-    if not any("nearest" in fact for fact in summary.facts.values()):  # which have no formula
-        row(console, "", f"numdl export {run} --to c (or numpy, onnx, matlab)")
+    row(console, "", f"numdl export {run} --to c (or numpy, onnx, matlab)")
 
 
 def row(console: Console, label: str, text: str) -> None:

@@ -97,6 +97,9 @@ def regression_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
 LOGARITHM = "ln(prediction / target)"
 """Label of the residuals of targets that are shown by their logarithm."""
 
+FARTHEST = 1e-12
+"""Probability down to which a normal deviation is read from it: 7 standard deviations."""
+
 
 def logarithmic(summary: FitSummary) -> np.ndarray:
     """Which targets are shown by their logarithm, bool (k,): the model sees them so, and all numbers are positive."""
@@ -304,11 +307,11 @@ def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = 
 def deviations(summary: FitSummary, row: int, target: int) -> float:
     """How far a target lies from its prediction, in predicted standard deviations.
 
-    Where the summary says how probable smaller targets were, in those of the normal distribution with this probability.
+    Where the summary says how probable smaller targets were, in those of the normal distribution with this probability,
+    as long as floating point tells it from 0 and 1.
     """
-    if summary.below is not None and np.isfinite(summary.below[row, target]):
-        p = float(np.clip(summary.below[row, target], 1e-300, 1 - 1e-16))
-        return abs(NormalDist().inv_cdf(p))
+    if summary.below is not None and FARTHEST < summary.below[row, target] < 1 - FARTHEST:
+        return abs(NormalDist().inv_cdf(float(summary.below[row, target])))
     off = summary.c[row, target] - summary.prediction[row, target]  # type: ignore[index]
     return float(abs(off) / max(summary.interval[row, target], 1e-300))  # type: ignore[index]
 

@@ -101,7 +101,9 @@ class Feature:
         content: dict[str, Any] = {"name": self.name, "kind": self.kind}
         content |= {"common": list(self.common), "rare": list(self.rare)}
         more = {"unit": self.unit, "fill": self.fill, "indicator": self.indicator}
-        content |= {name: value for name, value in more.items() if value not in ("", None, False)}
+        content |= {
+            name: value for name, value in more.items() if value is not None and value is not False and value != ""
+        }
         if self.calendar is not None:
             content["calendar"] = self.calendar._asdict()
             if self.fill is not None:  # for exports, which read no words

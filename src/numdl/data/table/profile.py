@@ -91,6 +91,26 @@ def profile(table: Table) -> Profile:
     return Profile(columns, table.n, duplicates, _target(columns), split, why)
 
 
+def suggested_targets(found: Profile) -> str:
+    """The suggested target as the command takes it: of numbered ones that stand side by side all, ``y0:y9``.
+
+    Args:
+        found: what the table holds.
+
+    Returns:
+        A name or a range; "" if there is none.
+    """
+    stem = found.target.rstrip("0123456789")
+    if stem in ("", found.target) or not _TARGETS.fullmatch(found.target):
+        return found.target
+    names = [column.name for column in found.columns]
+    alike = [i for i, name in enumerate(names) if name.startswith(stem) and name[len(stem) :].isdecimal()]
+    numbers = all(found.columns[i].kind.name == "number" for i in alike)
+    if len(alike) < 2 or not numbers or alike[-1] - alike[0] >= len(alike) or len(alike) + 1 > len(names):
+        return found.target
+    return f"{names[alike[0]]}:{names[alike[-1]]}"
+
+
 def sentinels(values: np.ndarray) -> tuple[tuple[float, int], ...]:
     """Numbers that look as if they stood for missing entries: repeated, and farther off than all others are apart.
 

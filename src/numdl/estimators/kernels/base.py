@@ -336,12 +336,18 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         """
         if self.loss == "squared":
             return choose(call, self.target_transform, X, c, weights), None
-        found = gross_errors(call, X, c, weights, copy.deepcopy(rng), clock)
+        half = (
+            0.5 if self.target_transform is None else 0.25
+        )  # of the time: what is seen by its logarithm is asked twice
+        found = gross_errors(call, X, c, weights, copy.deepcopy(rng), clock, (0.0, half))
         choice = choose(call, self.target_transform, X, c, of_mean_one(found.held))
         if choice.logarithm.any():
             positive = (c[:, choice.logarithm] > 0).all(axis=1)
             seen, held = viewed(c, choice.logarithm), np.where(positive, weights, 0.0)
-            found = gross_errors(call, X, seen, held, copy.deepcopy(rng), clock)
+            found = gross_errors(call, X, seen, held, copy.deepcopy(rng), clock, (half, 0.5))
+            if count := int((~positive & (weights > 0)).sum()):
+                told = f"{found.message} {count} without a logarithm {'are' if count > 1 else 'is'} left out, too."
+                found = found._replace(message=told)
         return choice, found
 
     def _with_band(self, X: Any) -> list[np.ndarray]:

@@ -51,7 +51,13 @@ class GrossErrors(NamedTuple):
 
 
 def gross_errors(
-    call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray, rng: np.random.Generator, clock: Clock
+    call: str,
+    X: np.ndarray,
+    c: np.ndarray,
+    weights: np.ndarray,
+    rng: np.random.Generator,
+    clock: Clock,
+    share: tuple[float, float] = (0.0, 0.5),
 ) -> GrossErrors:
     """Look for rows whose target contradicts all others.
 
@@ -61,7 +67,8 @@ def gross_errors(
         c: targets (n, k), finite; a row is left out for any of them.
         weights: of the rows (n,), not negative.
         rng: source of starts and subsets.
-        clock: half of its time may pass; an interruption ends the search.
+        clock: an interruption ends the search.
+        share: parts of its time at which the search begins, and has to end.
 
     Returns:
         The weights without them.
@@ -76,7 +83,7 @@ def gross_errors(
         nonlocal turn, last
         turn += 1
         clock.tell(f"gross errors, round {turn}")
-        clock.share(0.5 * turn / ROUNDS)
+        clock.share(share[0] + (share[1] - share[0]) * turn / ROUNDS)
         held = np.where(seen.kept, given, 0.0)
         last = _fitted(call, part, seen.targets, of_mean_one(held), np.random.default_rng(seed), clock)
         return last.judged(part, targets, seen.targets)

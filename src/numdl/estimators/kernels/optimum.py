@@ -20,7 +20,8 @@ STEPS, COMPARED = 200, 15
 """Of a climb at most, and after how many of them it is compared with the first one."""
 
 SETTLED, NEARLY = 1e-5, 2e-5
-"""Gains of a step, over the log posterior, that end a climb, and one on more rows: next to nothing is left then."""
+"""Gains of a step, over the log posterior, that end a climb, and one on more rows: of 200 rows 0.04 to 0.15 nats are
+left, which moved the error on new rows by a thousandth in the mean of 25 tables, by 3 % at most."""
 
 
 class Candidate(NamedTuple):
@@ -120,7 +121,8 @@ def refine(one: Candidate, model: Evidence) -> Candidate:
     ratio = len(model.rows.y) / one.n
     prior = np.diag(1 / model.spread**2)
     hessian = prior + ratio * (one.hessian - prior)
-    return Candidate(one.name, climb.theta if climb.value > -1e10 else one.theta, hessian, len(model.rows.y), True)
+    theta = climb.theta if climb.value > -1e10 else one.theta
+    return Candidate(one.name, theta, hessian, len(model.rows.y), True, one.curved)
 
 
 def draw(model: Evidence, one: Candidate, rng: np.random.Generator, draws: int = 12) -> list[np.ndarray]:

@@ -223,7 +223,7 @@ def _coding(column: Column, given: str, at: int) -> list[str]:
     lines, gap = ["    {"], f"isnan({given})"
     if column.text:
         gap = f"({given} == NULL || !*{given})"
-        value = given if column.fill is None else f"{gap} ? {_text(column.fill)} : {given}"
+        value = f"{gap} ? {_text(column.fill or '')} : {given}"
         lines.append(f"        const char *c = {value};")
         lines += [f"        x[{at + i}] = strcmp(c, {_text(word)}) == 0;" for i, word in enumerate(column.common)]
         if column.rare:

@@ -105,7 +105,7 @@ static void local(double *out, const double *a, const double *X, const double *y
         left -= u[i] * u[i];
     }
     out[0] = mean;
-    out[1] = left > 0.0 ? left : 0.0;
+    out[1] = left < 0.0 ? 0.0 : left;
 }
 
 static double sigmoid(double a) { return a >= 0.0 ? 1.0 / (1.0 + exp(-a)) : exp(a) / (1.0 + exp(a)); }

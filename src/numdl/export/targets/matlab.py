@@ -63,7 +63,9 @@ for i = 1:size(a, 1)
     k = 1 + set(2) * profile(q(1:m), set) + set(3) * (old * a(i, :).');
     share = C \\ k;
     v(i, 1) = share.' * y(order(1:m)).';
-    v(i, 2) = max(1 + set(2) + set(3) * sum(a(i, :) .^ 2) - share.' * k, 0);
+    left = 1 + set(2) + set(3) * sum(a(i, :) .^ 2) - share.' * k;
+    left(left < 0) = 0;
+    v(i, 2) = left;
 end
 end
 

@@ -88,16 +88,18 @@ def encode(table):
     """Inputs (n, d) from the columns of a table, a mapping from names to sequences."""
     parts = []
     for name, kind, common, rare, fill, indicator, origin, periods in COLUMNS:
-        column = np.asarray(table[name])
         if kind == "text":
-            words = ["" if word is None or word != word else str(word) for word in column.tolist()]
+            given = np.asarray(table[name], dtype=object).tolist()
+            words = ["" if word is None or word != word else str(word) for word in given]
             gaps = np.array([not word for word in words], bool)
+            if gaps.any() and not fill:
+                raise ValueError(f"column {name!r}: an entry is missing, and none was when the model was made")
             column = np.array([fill if fill and not word else word for word in words])
             parts += [np.array(column == value, float) for value in common]
             if rare:
                 parts.append(np.isin(column, rare).astype(float))
         else:
-            column = column.astype(float) if kind == "number" else _days(column)
+            column = _read(name, table[name], _number if kind == "number" else _day)
             gaps = np.isnan(column)
             column = column if fill is None else np.where(gaps, fill, column)
             column = column if kind == "number" else column - origin
@@ -109,12 +111,38 @@ def encode(table):
     return np.column_stack(parts)
 
 
-def _days(column):
-    """Days since 1970 from numbers, which they are already, or from datetime64 or words of ISO 8601."""
-    if column.dtype.kind in "fiu" or (column.dtype == object and all(isinstance(v, (int, float)) for v in column)):
-        return column.astype(float)
-    moments = column.astype("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype("int64") / 1e6 / 86400)
+def _read(name, column, number):
+    """Numbers of a column, NaN where an entry is missing."""
+    if hasattr(column, "dtype") and np.asarray(column).dtype.kind in "fiub":
+        return np.asarray(column, float)
+    entries = np.asarray(column) if hasattr(column, "dtype") else np.asarray(column, dtype=object)
+    entries = entries if entries.dtype.kind == "M" else entries.astype(object).tolist()
+    return np.array([number(name, entry) for entry in entries], float)
+
+
+def _number(name, entry):
+    if entry is None or (isinstance(entry, str) and not entry.strip()):
+        return math.nan
+    try:
+        return float(entry)
+    except (TypeError, ValueError):
+        raise ValueError(f"column {name!r}: {entry!r} is no number") from None
+
+
+def _day(name, entry):
+    """Days since 1970 of a number, which they are already, or of datetime64 or a word of ISO 8601."""
+    if entry is None or (isinstance(entry, str) and not entry.strip()):
+        return math.nan
+    if isinstance(entry, (int, float, np.number)) and not isinstance(entry, np.timedelta64):
+        return float(entry)
+    try:
+        moment = np.datetime64(entry, "us")
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"column {name!r}: {entry!r} is no date; give days since 1970-01-01, datetime64, or ISO text such as "
+            "2021-01-31T12:00"
+        ) from None
+    return math.nan if np.isnat(moment) else float(moment.astype("int64")) / 1e6 / 86400
 
 
 def _rows(X):
