@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import PiecewiseConstant, get_activation, get_dynamics, get_scheme, on_images
+from numdl.flow import PiecewiseConstant, damped, get_activation, get_dynamics, get_scheme, on_images
 from numdl.flow.images import KINDS
 from numdl.flow.images.convolution import PADDING
 from numdl.flow.images.operators import Grid, image_map
@@ -179,3 +179,23 @@ def test_weights_of_single_precision_on_a_state_of_double():
     assert rate.dtype == np.float64
     wide = jax.tree.map(lambda x: x.astype(float), theta)
     np.testing.assert_allclose(rate, f(0.0, u, wide), atol=1e-12)
+
+
+def test_states_in_columns_and_of_another_size():
+    field = on_images("parabolic", SIDES)
+    theta, u = field.init(0, 24, 1.0, float), normal(0, 24, 5)
+    f = field.vector_field(get_activation("tanh"))
+    together = f(0.0, u, theta)
+    for j in range(5):
+        np.testing.assert_allclose(together[:, j], f(0.0, u[:, j], theta), atol=1e-14)
+    with pytest.raises(ValueError, match="a state of 20 numbers, needed are 24"):
+        f(0.0, normal(0, 20), theta)
+
+
+def test_a_damping_that_was_chosen_before_is_kept():
+    strong = on_images(damped(get_dynamics("antisymmetric"), 0.4), SIDES)
+    theta, u, act = strong.init(0, 24, 1.0, float), normal(0, 24), get_activation("tanh")
+    free = on_images("antisymmetric", SIDES)
+    rate = free.vector_field(act, gamma=0.4)(0.0, u, theta)
+    np.testing.assert_allclose(strong.vector_field(act)(0.0, u, theta), rate, atol=1e-14)
+    assert np.abs(rate - free.vector_field(act)(0.0, u, theta)).max() > 1e-2

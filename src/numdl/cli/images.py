@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -20,7 +21,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import FEWEST, Part
 from numdl.cli.show import Progress, row, show_result, terminal
 from numdl.data import guess_task, split
-from numdl.data.read.pictures import Pictures, read_pictures
+from numdl.data.read.pictures import Pictures, kind_of_images, read_pictures
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import write_summary
 
@@ -94,8 +95,8 @@ def predict_images(
     with blame_input():
         model = load(path)
         found = read_pictures(call, data, size=told.get("size"), known=tuple(told["shape"]))
-        if found.y is not None and found.names:
-            found = found._replace(y=None)
+        for note in found.notes:
+            print(note, file=sys.stderr)
         target = told["target"]
         first = "picture" if target != "picture" else "name"
         names, columns = [first], [np.array(found.names, object)]
@@ -130,15 +131,26 @@ def _read(data: Path, options: FitOptions) -> tuple[Pictures, str]:
         raise UserError("numdl fit --target: images have one array of targets; name one, of shape (n,) or (n, k).")
     target = options.target[0] if options.target else None
     labels = None if options.labels is None else Path(options.labels)
+    if options.size is not None and kind_of_images(data) not in ("folder", "picture"):
+        raise UserError(f"numdl fit --size: only pictures in files are brought to a size; leave it out for {data}.")
     with blame_input():
         found = read_pictures("numdl fit", data, labels=labels, target=target, size=options.size)
     if found.y is None:
         way = {True: "put pictures into one folder for each class", False: "name the file of labels with --labels"}
         hint = "name the array of labels with --target" if data.suffix.lower() == ".npz" else way[data.is_dir()]
         raise UserError(f"numdl fit {data}: there are no labels; {hint}.")
+    if found.y.ndim == 2 and found.y.shape[1] == 1:
+        found = found._replace(y=found.y[:, 0])
     y = found.y
+    assert y is not None
+    if y.ndim == 2 and options.task != "regression" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        raise UserError(
+            f"numdl fit --target {target}: each row holds one 1 among {y.shape[1]} columns, as coded classes do; save "
+            f"labels instead, {target}.argmax(axis=1), or say --task regression."
+        )
     if options.task == "auto":
-        numbers = y.ndim > 1 or (y.dtype.kind == "f" and guess_task(y.astype(float)) == "regression")
+        counted = labels is None and y.dtype.kind in "iuf" and y.ndim == 1  # bytes beside IDX are labels
+        numbers = y.ndim > 1 or (counted and guess_task(y.astype(float)) == "regression")
         return found, "regression" if numbers else "classification"
     if options.task not in ("regression", "classification"):
         raise UserError(f"numdl fit --task {options.task}: needed is auto, regression or classification.")

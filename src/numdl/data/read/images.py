@@ -20,6 +20,9 @@ from numdl import checks
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 
+MOST = 2**32
+"""Bytes of an unpacked file at most."""
+
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """Array of an IDX file (MNIST, Fashion-MNIST), plain or gzipped.
@@ -100,10 +103,15 @@ def _content(call: str, path: Path) -> bytes:
         raise ValueError(f"{call}: this is a folder; give the name of a file in it.")
     try:
         raw = path.read_bytes()
-        if raw.startswith(b"\x1f\x8b"):
-            return gzip.decompress(raw)
-        if raw.startswith(b"\xfd7zXZ\0"):
-            return lzma.decompress(raw)
+        for start, library in ((b"\x1f\x8b", gzip), (b"\xfd7zXZ\0", lzma)):
+            if raw.startswith(start):
+                with library.open(path) as file:
+                    raw = file.read(MOST + 1)
+                if len(raw) > MOST:
+                    raise ValueError(
+                        f"{call}: holds more than {MOST >> 30} GiB when it is unpacked; give a part of it."
+                    )
+                return raw
     except FileNotFoundError:
         raise FileNotFoundError(f"{call}: there is no such file; check the name and the folder.") from None
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:

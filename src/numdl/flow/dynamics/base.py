@@ -135,17 +135,14 @@ def times(K: Any, u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
     return u @ K.T if u.ndim == 1 and hasattr(K, "dtype") else K @ u
 
 
-def plus(z: Float[Array, " rows *n"], b: Float[Array, " entries"]) -> Float[Array, " rows *n"]:
+def plus(z: Float[Array, " rows *n"], b: Float[Array, " #rows"]) -> Float[Array, " rows *n"]:
     """``z + b``, of one sample or of the columns of z.
 
     Args:
         z: one sample, (rows,), or n of them, (rows, n).
-        b: shared by the samples, (rows,); or (1,) for one number in all rows, or (c,) for one in each of c channels
-            of an image, the last axis of which they are.
+        b: shared by the samples, (rows,), or (1,) for one number in all rows.
 
     Returns:
         The sum.
     """
-    if b.shape[0] not in (1, z.shape[0]):
-        b = jnp.tile(b, z.shape[0] // b.shape[0])
     return z + (b if z.ndim == 1 else b[:, None])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -21,6 +22,7 @@ from numdl.contracts import VectorField, require
 from numdl.flow.activations import Activation
 from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.affine import PLAIN
+from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
 from numdl.flow.dynamics.base import Dynamics, as_weights, generator
 from numdl.flow.images.convolution import BORDERS
 from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
@@ -79,7 +81,7 @@ def on_images(
 
 @functools.lru_cache(maxsize=256)
 def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, border: str) -> Dynamics:
-    opposite = base.name == "antisymmetric"
+    opposite = base.init is ANTISYMMETRIC.init
     layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
 
     def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
@@ -105,7 +107,7 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
             if part[0] == "K":
                 parts.setdefault(part, {})[f"_{more}" if more else ""] = values
             else:
-                parts[key] = values
+                parts[key] = jnp.tile(values, sides[0] * sides[1])  # of each channel, in all pixels
         maps = {part: image_map(of_kind, weights, grid) for part, weights in parts.items() if part[0] == "K"}
         if opposite:
             K = maps["K"]
@@ -113,7 +115,7 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
         return parts | maps
 
     def vector_field(activation: Activation, **settings: Any) -> VectorField:
-        gamma = settings.pop("gamma", 0.0) if opposite else 0.0
+        gamma = settings.pop("gamma", base.damping) if opposite else 0.0
         if opposite:
             checks.number(name, "gamma", gamma, least=0, hint="Use 0 for no damping.")
 

@@ -63,9 +63,18 @@ class ImageMap:
     act: Callable[[Array], Array]
     shape: tuple[int, ...]
 
-    def __matmul__(self, u: Float[Array, " columns"]) -> Float[Array, " rows"]:
-        """``K u``."""
-        return self.act(u)
+    def __matmul__(self, u: Float[Array, " columns *n"]) -> Float[Array, " rows *n"]:
+        """``K u`` of one image, or of those in the columns of u.
+
+        Raises:
+            ValueError: an image of another size.
+        """
+        if u.shape[0] != self.shape[1]:
+            raise ValueError(
+                f"a state of {u.shape[0]} numbers, needed are {self.shape[1]}: pixels times channels, or twice as many "
+                "where a state has two halves. Check its width."
+            )
+        return self.act(u) if u.ndim == 1 else jax.vmap(self.act, 1, 1)(u)
 
     @property
     def T(self) -> ImageMap:

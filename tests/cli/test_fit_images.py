@@ -4,12 +4,16 @@ import csv
 import gzip
 import io
 import struct
+import zipfile
 
 import numpy as np
 import pytest
 
 from numdl import load
 from numdl.cli import images as command
+from numdl.cli.errors import UserError
+from numdl.cli.options import FitOptions
+from numdl.data.read.pictures import read_pictures
 from numdl.estimators.patches import search
 from numdl.report.summary import read_summary
 
@@ -66,7 +70,12 @@ def rows(text):
 def test_a_folder_becomes_a_run_that_names_the_class_of_a_picture(numdl, no_page, folder, tmp_path):
     end = numdl("fit", folder, "--out", tmp_path / "run")
     assert end.code == 0
-    for word in ("48 images of 12 x 12, grey", "2 classes", "43 training, 5 test", "1 files are no pictures"):
+    for word in (
+        "48 images of 12 x 12, grey",
+        "2 classes",
+        "43 training, 5 test",
+        "Left out: 1 files",
+    ):
         assert word in end.out
     assert (tmp_path / "run" / "report.html").read_text() == "label from data"
     summary = read_summary(tmp_path / "run" / "summary.numdl")
@@ -190,3 +199,62 @@ def test_what_images_have_not_is_refused(numdl, folder, no_page, tmp_path):
         assert (
             f"{words[0]}: this is for tables" in numdl("predict", tmp_path / "run", tmp_path / "wide.png", *words).err
         )
+
+
+def test_what_arrays_of_targets_are(tmp_path):
+    """Labels in a column are labels, many whole numbers are numbers, and coded classes are asked about."""
+    x, y = squares(200)
+    ages = np.arange(200) % 90
+
+    def task(**arrays):
+        np.savez(tmp_path / "a.npz", x=x, **arrays)
+        return command._read(tmp_path / "a.npz", FitOptions(("y",)))
+
+    found, kind = task(y=y[:, None])
+    assert kind == "classification" and found.y.shape == (200,)
+    assert task(y=ages)[1] == "regression" and task(y=ages[:, None])[1] == "regression"
+    assert task(y=np.stack([ages, ages], 1))[1] == "regression"
+    with pytest.raises(UserError, match=r"save labels instead, y.argmax\(axis=1\)"):
+        task(y=np.eye(2, dtype=int)[y])
+    (tmp_path / "x.idx").write_bytes(idx(x))
+    (tmp_path / "y.idx").write_bytes(idx(ages.astype(np.uint8)))
+    assert command._read(tmp_path / "x.idx", FitOptions((), labels=str(tmp_path / "y.idx")))[1] == "classification"
+
+
+def test_pictures_say_how_they_are_meant(folder, tmp_path):
+    turned = Image.new("L", (14, 10))
+    turned.putpixel((3, 1), 200)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    (pixels,) = read_pictures("fit", tmp_path / "turned.png").x
+    assert pixels.shape == (14, 10, 1) and np.argwhere(pixels[..., 0] == 200).tolist() == [[3, 8]]
+    pages = [Image.new("L", (8, 8), shade) for shade in (0, 90)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    Image.new("L", (8, 8)).save(tmp_path / "clear.png", transparency=0)
+    for name, told in (("pages.tif", "holds several pictures"), ("clear.png", "transparent in part")):
+        with pytest.raises(ValueError, match=f"{name} .*{told}"):
+            read_pictures("fit", tmp_path / name)
+    Image.new("RGB", (12, 12)).save(tmp_path / "red.png")
+    assert "1 of 1 pictures are brought to grey" in read_pictures("p", tmp_path / "red.png", known=(12, 12, 1)).notes[0]
+    with pytest.raises(ValueError, match="this is for images in IDX"):
+        read_pictures("fit", folder, labels=tmp_path / "none")
+
+
+def test_hostile_archives_are_refused_by_name(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((5, 3, 3)), y=np.zeros(5))
+    whole = path.read_bytes()
+    at = whole.index(b"PK\x01\x02")
+    for offset, value in ((8, b"\x01\x00"), (10, b"\x63\x00")):  # encrypted, and packed by an unknown method
+        path.write_bytes(whole[: at + offset] + value + whole[at + offset + 2 :])
+        with pytest.raises(ValueError, match=r"cannot be read .*save it again"):
+            read_pictures("fit", path, target="y")
+    with zipfile.ZipFile(path, "w") as archive, archive.open("x.npy", "w") as file:
+        told = {"descr": "<f8", "fortran_order": False, "shape": (10**13, 3, 3)}
+        np.lib.format.write_array_header_1_0(file, told)
+    with pytest.raises(ValueError, match="more than 4 GiB"):
+        read_pictures("fit", path)
+    (tmp_path / "x.idx").write_bytes(idx(squares(12)[0]))
+    with pytest.raises(UserError, match="only pictures in files are brought to a size"):
+        command._read(tmp_path / "x.idx", FitOptions((), size=(4, 4)))
