@@ -96,6 +96,7 @@ OF_PLOTS = {
     "draw_importance.names": lambda: ["a", "b", "c", "d"],
     "draw_response.names": lambda: ["a", "b"],
     "draw_response.limits": lambda: (0.0, 1.0),
+    "draw_response.band": lambda: (np.zeros(3), np.ones(3)),
     "draw_over_input.name": lambda: "a",
     "draw_reliability.low": lambda: np.zeros(4),
     "draw_class_errors.names": lambda: ["a", "b"],

@@ -26,11 +26,11 @@ def table(tmp_path):
 def interrupted_at(monkeypatch, call):
     inner, calls = search.optimise, []
 
-    def optimise(*args):
+    def optimise(*args, **how):
         calls.append(1)
         if len(calls) == call:
             raise KeyboardInterrupt
-        return inner(*args)
+        return inner(*args, **how)
 
     monkeypatch.setattr(search, "optimise", optimise)
 
@@ -76,7 +76,7 @@ def test_an_interruption_that_was_lost_before_the_training_still_ends_it(numdl, 
     def swallow(*args):
         with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-        return inner(*args)
+        return inner(*args, **how)
 
     monkeypatch.setattr(command, "show_start", swallow)
     end = numdl("fit", table, "--target", "y", "--out", tmp_path / "run")

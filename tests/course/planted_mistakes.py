@@ -183,7 +183,7 @@ MISTAKES = {
             "correlation for convolution",
             [("[u @ p[2:], u @ p[1:-1], u @ p[:-2]]", "[u @ p[:-2], u @ p[1:-1], u @ p[2:]]")],
         ),
-        ("border wrapped around", [('"constant"', '"wrap"'), ('"symmetric"', '"wrap"')]),
+        ("border wrapped around", [("np.pad(y, 1)", 'np.pad(y, 1, mode="wrap")'), ('"symmetric"', '"wrap"')]),
         ("conjugate lost", [("border).T @ u", "border) @ u")]),
         ("conjugate lost", [("theta[1], theta[2], theta[0]", "theta[1], theta[0], theta[2]")]),
     ],

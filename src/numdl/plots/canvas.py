@@ -159,9 +159,13 @@ def logarithmic_x(ax: Axes, ratio: float = np.inf) -> None:
 
     Args:
         ax: axes.
-        ratio: of its ends; decades alone are marked from 100 on.
+        ratio: of its ends, at least 1; decades alone are marked from 100 on.
+
+    Raises:
+        ValueError: another ratio.
     """
     require_axes("logarithmic_x", ax)
+    checks.number("logarithmic_x", "ratio", ratio, least=1, infinite=True)
     ax.set_xscale("log")
     _decades(ax.xaxis, ratio)
 
@@ -171,9 +175,13 @@ def logarithmic_y(ax: Axes, ratio: float = np.inf) -> None:
 
     Args:
         ax: axes.
-        ratio: of its ends.
+        ratio: of its ends, at least 1.
+
+    Raises:
+        ValueError: another ratio.
     """
     require_axes("logarithmic_y", ax)
+    checks.number("logarithmic_y", "ratio", ratio, least=1, infinite=True)
     ax.set_yscale("log")
     _decades(ax.yaxis, ratio)
 
