@@ -182,10 +182,12 @@ def test_weights_count_as_repetitions(table):
     np.testing.assert_allclose(one.at(0.1).unknowns, other.at(0.1).unknowns, atol=1e-4)
 
 
-@pytest.mark.parametrize(("n", "m"), [(40, 120), (40, 40), (41, 40), (60, 55)])
+@pytest.mark.parametrize(("n", "m"), [(40, 120), (40, 40), (41, 40), (60, 55), (60, 30)])
 def test_rows_that_are_all_but_met_are_left_out_as_truly(n, m):
     rng = np.random.default_rng(n + m)
     x, c, w = rng.standard_normal((n, m)).astype(np.float32), rng.standard_normal((n, 2)), rng.uniform(0.5, 2, n)
+    if n == 41:  # what one row alone has: 1 - h = 1e-6, which is rounding in float32
+        x[:, :8] = np.arange(n)[:, None] == 7
     columns = Columns(c, w)
     columns.add(x.copy())
     head = columns.at(1e-5)
@@ -204,7 +206,7 @@ def test_rows_that_are_all_but_met_are_left_out_as_truly(n, m):
         assert np.sqrt(np.mean((whole.predict(z) - c) ** 2)) / 1e-3 < 0.1 * spread
     share = 1 - head.freedom / n
     criterion = np.sum(w @ (whole.predict(z) - c) ** 2) / w.sum() / 2 / share**2
-    assert 0 < share < 0.2
+    assert 0 < share < 0.8
     np.testing.assert_allclose(head.criterion, criterion, rtol=0.05)
 
 
@@ -362,6 +364,14 @@ def test_the_number_of_filters_follows_criterion_time_and_interruption(digits, m
     monkeypatch.setattr(search, "MEMORY", 300 * 4 * len(late.weights_))
     full = PatchFeaturesClassifier(random_state=0).fit(x, y)
     assert full.status_.code == "converged" and "memory" in full.status_.message
+
+
+def test_what_is_reported_of_hundred_images_is_not_what_was_fitted(digits):
+    x, y = digits[0][:100], digits[1][:100]
+    model = PatchFeaturesClassifier(random_state=0).fit(x, y)
+    told = model.predict_log_proba(digits[0][1000:])
+    loss = -told[np.arange(len(told)), digits[1][1000:]].mean()
+    assert 0.45 * loss < model.log_loss_ < 1.6 * loss  # 0.3 of it where rows judge what was fitted to them
 
 
 def test_an_interruption_of_the_calibration_keeps_the_fit(digits, monkeypatch):
