@@ -11,9 +11,9 @@ from sklearn.model_selection import cross_val_score
 
 import numdl
 from numdl.estimators import PatchFeaturesClassifier, PatchFeaturesRegressor
+from numdl.estimators.patches import classifier, search
 from numdl.estimators.patches import head as head_of
-from numdl.estimators.patches import search
-from numdl.estimators.patches.calibration import calibrated
+from numdl.estimators.patches.calibration import calibrated, crossed, with_own_share
 from numdl.estimators.patches.features import averages, fold, grid_of, pooled
 from numdl.estimators.patches.filters import draw_filters
 from numdl.estimators.patches.head import Columns
@@ -150,7 +150,7 @@ def test_columns_in_parts_are_columns_at_once_and_the_choice_is_the_least(table)
     freedom = 1 + np.trace(np.linalg.solve(gram + head.alpha * np.eye(len(gram)), gram))
     np.testing.assert_allclose(head.freedom, freedom, rtol=1e-5)
     residual = (c - w @ c / w.sum()) - z @ one.coef(head)
-    gcv = np.sum(w @ residual**2) / w.sum() / 2 / (1 - head.freedom / w.sum()) ** 2
+    gcv = np.sum(w @ residual**2) / w.sum() / 2 / (1 - head.freedom / len(x)) ** 2
     np.testing.assert_allclose(head.criterion, gcv, rtol=1e-4)
 
 
@@ -182,6 +182,47 @@ def test_weights_count_as_repetitions(table):
     np.testing.assert_allclose(one.at(0.1).unknowns, other.at(0.1).unknowns, atol=1e-4)
 
 
+@pytest.mark.parametrize(("n", "m"), [(40, 120), (40, 40), (41, 40), (60, 55), (60, 30)])
+def test_rows_that_are_all_but_met_are_left_out_as_truly(n, m):
+    rng = np.random.default_rng(n + m)
+    x, c, w = rng.standard_normal((n, m)).astype(np.float32), rng.standard_normal((n, 2)), rng.uniform(0.5, 2, n)
+    if n == 41:  # what one row alone has: 1 - h = 1e-6, which is rounding in float32
+        x[:, :8] = np.arange(n)[:, None] == 7
+    columns = Columns(c, w)
+    columns.add(x.copy())
+    head = columns.at(1e-5)
+    assert head.alpha == 1e-5 > columns.least
+    z = (x - columns.mean.astype(float)) / columns.scale
+
+    def refit(rows):
+        return Ridge(alpha=head.alpha * w.sum(), solver="svd").fit(z[rows], c[rows], sample_weight=w[rows])
+
+    left, whole = columns.left_out(head), refit(slice(None))
+    wanted = np.array([refit(np.delete(np.arange(n), i)).predict(z[i : i + 1])[0] for i in range(n)])
+    spread = np.sqrt(np.mean((wanted - c) ** 2))
+    assert spread > 0.9
+    assert np.abs(left - wanted).max() < 0.1 * spread
+    if m > n:  # with a bound of 1e-3 on 1 - h, as of a matrix that rounding spoils, left-out rows would look met
+        assert np.sqrt(np.mean((whole.predict(z) - c) ** 2)) / 1e-3 < 0.1 * spread
+    share = 1 - head.freedom / n
+    criterion = np.sum(w @ (whole.predict(z) - c) ** 2) / w.sum() / 2 / share**2
+    assert 0 < share < 0.8
+    np.testing.assert_allclose(head.criterion, criterion, rtol=0.05)
+
+
+def test_the_misfit_of_targets_that_are_met_is_no_difference_of_large_numbers():
+    x = np.random.default_rng(3).standard_normal((300, 40)).astype(np.float32)
+    c = x[:, :3].astype(float) @ np.ones((3, 1))
+    columns = Columns(c, np.ones(300))
+    columns.add(x.copy())
+    head = columns.at(1e-4)
+    z = (x - columns.mean.astype(float)) / columns.scale
+    misfit = np.mean((Ridge(alpha=300 * head.alpha).fit(z, c).predict(z).reshape(-1, 1) - c) ** 2)
+    np.testing.assert_allclose(head.criterion * (1 - head.freedom / 300) ** 2, misfit, rtol=0.1)
+    assert misfit < 1e-7  # next to a square of 3, so that a difference in float32 is rounding alone
+    assert columns.at(1e-12).alpha == columns.least
+
+
 # --------------------------------------------------------------------------------------------------------- calibration
 def test_probabilities_of_scores_that_are_logits_times_a_number_are_found():
     n, k = 4000, 3
@@ -192,6 +233,45 @@ def test_probabilities_of_scores_that_are_logits_times_a_number_are_found():
     assert np.abs(np.exp(found.log_p(0.2 * logits)) - p).mean() < 0.02
     wrong = np.exp(5 * 0.2 * 3 * logits)
     assert np.abs(wrong / wrong.sum(axis=1, keepdims=True) - p).mean() > 0.05
+
+
+def test_few_rows_do_not_judge_what_was_fitted_to_them():
+    rng = np.random.default_rng(1)
+    codes, ones, seen = np.arange(3000) % 10, np.ones(120), []
+    scores = 0.1 + 0.15 * rng.standard_normal((3000, 10)) + 0.3 * np.eye(10)[codes]
+    for i in range(0, 600, 120):
+        own = slice(i, i + 120)
+        found = calibrated(scores[own], codes[own], ones)
+        maps = found.log_p(scores[600:]), found.log_p(scores[own]), crossed(scores[own], codes[own], ones)
+        seen.append(
+            [
+                np.take_along_axis(told, c[:, None], 1).mean()
+                for told, c in zip(maps, (codes[600:], *[codes[own]] * 2), strict=True)
+            ]
+        )
+    fresh, own, judged = -np.mean(seen, axis=0)
+    assert own < fresh - 0.15 < judged - 0.05 < fresh + 0.1
+    diagonal = calibrated(scores[:99], codes[:99], ones[:99]).matrix
+    assert np.abs(diagonal - np.diag(np.diag(diagonal))).max() == 0 < np.abs(found.matrix[0, 1])
+
+
+@pytest.mark.parametrize(("k", "alpha"), [(2, "gcv"), (5, "gcv"), (2, 1e-3)])
+def test_random_labels_are_reported_as_chance(k, alpha):
+    rng = np.random.default_rng(11)
+    x, y = rng.integers(0, 256, (150, 12, 12)), rng.permutation(np.arange(150) % k)
+    model = PatchFeaturesClassifier(24, alpha, random_state=0).fit(x, y)
+    chance = 1 - 1 / k
+    assert abs(model.left_out_error_ - chance) < 3 * np.sqrt(chance / k / 150)
+    assert abs(model.log_loss_ - np.log(k)) < 0.1
+    assert np.diag(model.calibration_.matrix).min() > 0
+
+
+def test_rows_left_out_take_no_share_of_the_intercept_along():
+    c, w = np.eye(3)[np.arange(20) % 3], np.arange(1.0, 21.0)
+    mean = w @ c / w.sum()
+    left = np.array([np.delete(w, i) @ np.delete(c, i, axis=0) / np.delete(w, i).sum() for i in range(20)])
+    assert (left[c > 0] < mean[np.arange(20) % 3]).all()  # the true class is rarer
+    np.testing.assert_allclose(with_own_share(left, c, w), np.tile(mean, (20, 1)))
 
 
 # ---------------------------------------------------------------------------------------------------------- estimators
@@ -286,6 +366,40 @@ def test_the_number_of_filters_follows_criterion_time_and_interruption(digits, m
     assert full.status_.code == "converged" and "memory" in full.status_.message
 
 
+def test_what_is_reported_of_hundred_images_is_not_what_was_fitted(digits):
+    x, y = digits[0][:100], digits[1][:100]
+    model = PatchFeaturesClassifier(random_state=0).fit(x, y)
+    told = model.predict_log_proba(digits[0][1000:])
+    loss = -told[np.arange(len(told)), digits[1][1000:]].mean()
+    assert 0.45 * loss < model.log_loss_ < 1.6 * loss  # 0.3 of it where rows judge what was fitted to them
+
+
+def test_an_interruption_of_the_calibration_keeps_the_fit(digits, monkeypatch):
+    calls = []
+
+    def stopped(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return calibrated(*arguments)
+
+    monkeypatch.setattr(classifier, "calibrated", stopped)
+    model = PatchFeaturesClassifier(16, random_state=0).fit(digits[0][:200], digits[1][:200])
+    assert model.status_.code == "interrupted" and len(calls) == 2
+    assert model.score(digits[0][200:400], digits[1][200:400]) > 0.8
+
+
+def test_filters_beyond_the_memory_are_refused(digits, monkeypatch):
+    x, y = digits[0][:60], digits[1][:60]
+    monkeypatch.setattr(search, "GIVEN", 2**18)
+    for model in (PatchFeaturesClassifier(400), PatchFeaturesRegressor(400)):
+        with pytest.raises(ValueError, match="n_filters = 400 with 60 images needs") as error:
+            model.fit(x, y)
+        assert str(error.value).startswith(f"{type(model).__name__}.fit")
+    most = int(str(error.value).split("up to ")[1].split(",")[0])
+    PatchFeaturesRegressor(most).fit(x, y)
+
+
 def test_large_images_are_reduced_by_means():
     x = np.repeat(np.repeat(pictures(30, 30, 32, 1), 3, axis=1), 3, axis=2)
     y = np.arange(30) % 2
@@ -334,6 +448,7 @@ def marked(x, value):
         (lambda x, y: (x.astype(complex), y), "complex128, needs real numbers"),
         (lambda x, y: (x.astype(str), y), "needs real numbers"),
         (lambda x, y: ([x[0], x[1][:4]], y[:2]), "several sizes"),
+        (lambda x, y: (x[:2], [1, [2, 3]]), "y needs one entry per image"),
         (lambda x, y: (np.stack([x] * 3, axis=1), y), r"\(60, 3, 8, 8\), which looks like channels first"),
     ],
 )
@@ -346,7 +461,15 @@ def test_images_that_cannot_be_used_are_refused(digits, change, says):
 
 @pytest.mark.parametrize(
     ("shape", "says"),
-    [((7, 8), "rows have 64 entries, images of 7 x 8"), ((8,), "needs .height, width."), ((8, 8, 3), "have 192")],
+    [
+        ((7, 8), "rows have 64 entries, images of 7 x 8"),
+        ((8,), "needs .height, width."),
+        ((8, 8, 3), "have 192"),
+        (
+            (4, 4),
+            r"image_shape=\(4, 4, 4\) where the 4 channels of a pixel follow .* X.reshape\(-1, 4, 4, 4\).transpose",
+        ),
+    ],
 )
 def test_an_image_shape_that_does_not_fit_is_refused(digits, shape, says):
     x, y = digits[0][:60].reshape(60, -1), digits[1][:60]

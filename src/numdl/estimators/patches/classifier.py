@@ -9,12 +9,14 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from numdl.contracts.threads import one_blas_thread
-from numdl.estimators.common.intake import encode_labels, require_classes
+from numdl.estimators.common.intake import encode_labels, in_words, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.weights import sample_weights, with_class_weight
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.base import PatchFeaturesBase
-from numdl.estimators.patches.calibration import Calibration, calibrated
+from numdl.estimators.patches.calibration import Calibration, calibrated, crossed, with_own_share
 from numdl.estimators.patches.intake import checked_images
+from numdl.estimators.patches.search import require_memory
 from numdl.report.calibration import certainty_groups
 
 
@@ -27,9 +29,10 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
 
     Args:
         n_filters: number of filters, at least 2, or "auto".
-        alpha: penalty of the mean misfit of scaled features, positive, or "gcv".
-        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, None for arrays of
-            images.
+        alpha: penalty of the mean misfit of scaled features, positive, or "gcv"; raised to where rounding ends.
+        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, channels of a pixel
+            beside each other; None for arrays of images. Images over 48 pixels a side are reduced to at most 48 by
+            means over rectangles of pixels.
         mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
         class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
             from labels.
@@ -45,8 +48,8 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         alpha_: of the head.
         effective_dof_: effective degrees of freedom of one class, intercept included.
         stages_: number of filters and criterion of each stage, (stages, 2).
-        leave_one_out_: log probabilities of the classes for each row given all others, (n, k); rows without weight are
-            predicted.
+        leave_one_out_: log probabilities of the classes for each row, (n, k): its scores are those without it, and they
+            become probabilities by what the other folds of rows tell; rows without weight are predicted.
         log_loss_: of these, in nats.
         left_out_error_: share of rows that are wrong without themselves.
         calibration_error_: mean distance of certainty and frequency of being right there.
@@ -97,15 +100,20 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         """
         call, rng = f"{type(self).__name__}.fit", self._check()
         images = checked_images(call, X, self.image_shape)
-        require_labels(call, len(images), np.shape(y)[0] if np.ndim(y) else 0)
+        require_labels(call, len(images), y)
+        require_memory(call, images, self.n_filters, self.mirror)
         self.classes_, codes = encode_labels(call, y)
         weights = with_class_weight(self, sample_weights(call, sample_weight, codes[:, None]), y)
         require_classes(call, codes[weights > 0])
         k, used = len(self.classes_), weights > 0
-        _, left, w = self._learn(images, np.eye(k)[codes], weights, rng, observe)
+        c = np.eye(k)[codes]
+        _, left, w = self._learn(images, c, weights, rng, observe)
+        left, clock = with_own_share(left, c[used], w), Clock(None)
         with one_blas_thread():
-            self.calibration_ = calibrated(left, codes[used], w)
-        told = self.calibration_.log_p(left)
+            self.calibration_ = clock.insist(lambda: calibrated(left, codes[used], w))
+            told = clock.insist(lambda: crossed(left, codes[used], w))
+        if clock.interrupted:
+            self.status_ = self.status_._replace(code="interrupted")
         self.log_loss_ = -float(w @ told[np.arange(len(w)), codes[used]]) / float(w.sum())
         self.left_out_error_ = float(w @ (told.argmax(axis=1) != codes[used])) / float(w.sum())
         self.calibration_error_ = certainty_groups(np.exp(told), codes[used], w).error
@@ -155,17 +163,20 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         }
 
 
-def require_labels(call: str, images: int, labels: int) -> None:
+def require_labels(call: str, images: int, y: Any) -> None:
     """Refuse another number of labels than of images.
 
     Args:
         call: the call to name.
         images: how many.
-        labels: how many.
+        y: labels or targets, one for each.
 
     Raises:
-        ValueError: they differ, or there is one image only.
+        ValueError: they differ, there is one image only, or y is no array.
     """
+    with in_words(call, "y needs one entry per image, all of one length. Check it."):
+        shape = np.shape(y)
+    labels = shape[0] if shape else 0
     if images != labels:
         raise ValueError(f"{call}: X has {images} images and y {labels} entries, needs one for each. Check both.")
     if images < 2:

@@ -6,7 +6,11 @@ Columns are float32, their products are added in float64. An alpha costs one Cho
 generalised cross validation needs the degrees of freedom too, ``f = tr((G + alpha I)^-1 G)``, which come from products
 with random signs s, ``E s' A s = tr A``: with 16 of them n - f is known to a part of a hundred. At the alpha that was
 chosen each row is left out exactly, ``r_i / (1 - h_i)``, ``h_i = w_i (1/n + x_i' (n (G + alpha I))^-1 x_i)``. Where
-columns outnumber rows the same is solved for numbers of the rows, ``W = X' A / n``, ``(X X' / n + alpha I) A = C``.
+columns are as many as rows or more, the same is solved for numbers of the rows, ``W = X' A / n``, with
+``M = X X' / n + t s s' + alpha I`` and ``M A = C``. The unit vector ``s = sqrt(w / n)`` is the intercept: X' s = 0 and
+C' s = 0, so it changes no A, and ``1 - h_i = alpha (M^-1 - s s' / (t + alpha))_ii``, ``r = alpha A``. No 1 is
+subtracted from another, and alpha cancels in ``r_i / (1 - h_i)`` and in the criterion: both hold where the rows are all
+but met.
 
 Sources: Golub, Heath and Wahba, Technometrics 21 (1979), eq. 1.4; Hutchinson, Commun. Statist. Simula. 19 (1990);
 Allen, Technometrics 16 (1974) (left-out rows).
@@ -18,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.linalg.blas import ssyrk  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.linalg.blas import dsyr, ssyrk  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 
 SIGNS, EXACT = 16, 400
@@ -33,6 +37,15 @@ STEP = 10.0**0.5
 ROWS = 4096
 """Rows whose products are added in float32."""
 
+NEAR = 1e-4
+"""Share of the squares of the targets below which the misfit is added up from residuals, not a difference of sums."""
+
+CLOSE, ROUNDING = 0.05, 1e-10
+"""1 - h of a row below which it is computed in float64, and what rounding leaves of it there."""
+
+PRODUCTS = 0.3 * float(np.finfo(np.float32).eps)
+"""Norm of the error of products in float32, over their trace; up to a third of this was seen."""
+
 FLAT = 1e-6
 """Deviation of a column, over the largest, below which it is constant."""
 
@@ -46,7 +59,8 @@ class Ridge(NamedTuple):
         alpha: of the mean misfit.
         criterion: generalised cross validation there.
         freedom: effective degrees of freedom, intercept included.
-        factor: upper Cholesky factor of ``G + alpha I``, (m, m) or (n, n).
+        factor: upper Cholesky factor of ``G + alpha I``, (m, m), or of M, (n, n).
+        intercept: factor t of ``s s'`` in M.
     """
 
     unknowns: np.ndarray
@@ -55,6 +69,7 @@ class Ridge(NamedTuple):
     criterion: float
     freedom: float
     factor: np.ndarray
+    intercept: float
 
 
 class Columns:
@@ -62,7 +77,7 @@ class Columns:
 
     Args:
         c: targets (n, k).
-        w: weights of the rows, positive, (n,).
+        w: weights of the rows, positive, (n,); a factor on all of them changes nothing.
 
     Attributes:
         mean: of the columns so far, (m,).
@@ -71,8 +86,9 @@ class Columns:
     """
 
     def __init__(self, c: np.ndarray, w: np.ndarray) -> None:
-        self._w, self._n = w, float(w.sum())
-        self._root = np.sqrt(w).astype(np.float32)[:, None]
+        self._n = float(len(w))
+        w = self._w = w * (self._n / w.sum())
+        self._root, self._s = np.sqrt(w).astype(np.float32)[:, None], np.sqrt(w / self._n)
         self.c_mean = w @ c / self._n
         self._c = c
         self._targets = ((c - self.c_mean) * np.sqrt(w)[:, None]).astype(np.float32)
@@ -80,7 +96,7 @@ class Columns:
         self._parts: list[np.ndarray] = []
         self.mean, self.scale = np.zeros(0, np.float32), np.zeros(0, np.float32)
         self._gram, self._with = np.zeros((0, 0)), np.zeros((0, c.shape[1]))
-        self._dual = False
+        self._dual, self._trace = False, 0.0
 
     def __len__(self) -> int:
         """Columns so far."""
@@ -100,7 +116,8 @@ class Columns:
         x *= self._root
         self._parts.append(x)
         self.mean, self.scale = np.concatenate([self.mean, mean]), np.concatenate([self.scale, scale])
-        if len(self) <= len(x):
+        self._trace += float(np.isfinite(scale).sum())
+        if len(self) < len(x):
             self._products_of_columns(x)
         else:
             parts = [x] if self._dual else self._parts
@@ -109,6 +126,16 @@ class Columns:
             for part in parts:
                 for i in range(0, part.shape[1], ROWS):
                     self._gram += ssyrk(1.0, part[:, i : i + ROWS], trans=0) / self._n
+
+    @property
+    def _intercept(self) -> float:
+        """Factor of s s', of the size of the products, so that it disturbs no factorisation."""
+        return max(self._trace, 1.0)
+
+    @property
+    def least(self) -> float:
+        """Alpha below which the rounding of the products would be fitted."""
+        return PRODUCTS * self._intercept
 
     def solve(self, start: float) -> Ridge:
         """The head at the alpha of least generalised cross validation.
@@ -119,11 +146,13 @@ class Columns:
         Returns:
             The head.
         """
+        start, least = max(start, self.least), max(LEAST, self.least)
         found: dict[int, Ridge] = {0: self.at(start)}
         while True:
             best = min(found, key=lambda i: found[i].criterion)
             found = {i: one if i == best else one._replace(factor=np.zeros((0, 0))) for i, one in found.items()}
-            new = next((i for i in (best + 1, best - 1) if i not in found and LEAST < start * STEP**i < MOST), None)
+            near = (i for i in (best + 1, best - 1) if i not in found)
+            new = next((i for i in near if start * STEP ** (i + 1) > least and start * STEP**i < MOST), None)
             if new is None:
                 break
             found[new] = self.at(start * STEP**new)
@@ -140,30 +169,36 @@ class Columns:
         """The head at a given alpha; where rounding leaves no factor, its criterion is infinite.
 
         Args:
-            alpha: of the mean misfit.
+            alpha: of the mean misfit; `least` where it is smaller.
 
         Returns:
             The head.
         """
+        alpha = max(alpha, self.least)
         matrix = np.array(self._gram, order="F")
         size = len(matrix)
+        if self._dual:
+            matrix = dsyr(self._intercept, self._s, a=matrix, overwrite_a=1)  # the upper triangle
         matrix[np.diag_indices_from(matrix)] += alpha
         factor, failed = dpotrf(matrix, lower=0, clean=0, overwrite_a=1)
         if failed:
-            return Ridge(self._with * 0.0, len(self), alpha, np.inf, np.nan, factor)
+            return Ridge(self._with * 0.0, len(self), alpha, np.inf, np.nan, factor, self._intercept)
         unknowns = cho_solve((factor, False), self._with, check_finite=False)
         signs = np.eye(size)
         if size > EXACT:
             signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]) / SIGNS**0.5, size=(size, SIGNS))
         inverse = float(np.vdot(signs, cho_solve((factor, False), signs, check_finite=False)))
-        freedom = 1 + size - alpha * inverse
         square = float(np.vdot(unknowns, unknowns))
-        if self._dual:  # the residual is alpha times the unknowns
-            misfit = alpha**2 * square / self._n
+        if self._dual:  # residuals are alpha times the unknowns, their degrees of freedom alpha times a trace
+            left = inverse - 1 / (self._intercept + alpha)
+            misfit, free = square / self._n, alpha * left
         else:  # ||r||^2 / n = ||c||^2 - 2 x' b + x' G x with G x = b - alpha x
+            left = free = self._n - 1 - size + alpha * inverse
             misfit = self._square - float(np.vdot(unknowns, self._with)) - alpha * square
-        left = max(1 - freedom / self._n, 1e-3)
-        return Ridge(unknowns, len(self), alpha, misfit / left**2 / unknowns.shape[1], freedom, factor)
+            if misfit < NEAR * self._square:
+                misfit = self._misfit(unknowns)
+        freedom, left = self._n - free, left / self._n
+        return Ridge(unknowns, len(self), alpha, misfit / left**2 / unknowns.shape[1], freedom, factor, self._intercept)
 
     def coef(self, head: Ridge) -> np.ndarray:
         """Coefficients of the scaled columns.
@@ -174,7 +209,7 @@ class Columns:
         Returns:
             (m, k).
         """
-        if len(head.unknowns) == head.size or not self._dual:
+        if head.size < len(self._c):
             return head.unknowns
         rows = head.unknowns.astype(np.float32) / np.float32(self._n)
         return np.concatenate([part.T @ rows for part in self._parts])[: head.size]
@@ -188,23 +223,36 @@ class Columns:
         Returns:
             (n, k).
         """
-        found = np.empty(self._c.shape)
-        by_rows = len(head.unknowns) != head.size
-        if by_rows:  # 1 - h = alpha times the diagonal of the inverse, but for the intercept
+        found, share = np.empty(self._c.shape), self._w / self._n
+        by_rows = head.size >= len(self._c)
+        if by_rows:
             inverse = solve_triangular(head.factor, np.eye(len(found)), check_finite=False)
-            diagonal = np.einsum("ij,ij->i", inverse, inverse)
+            left = np.einsum("ij,ij->i", inverse, inverse) - share / (head.intercept + head.alpha)
+            return self._c - head.unknowns / self._root / np.maximum(left, ROUNDING)[:, None]
         coef, factor = head.unknowns.astype(np.float32), np.asfortranarray(head.factor, np.float32)
         for i in range(0, len(found), ROWS):
             rows = slice(i, i + ROWS)
-            if by_rows:
-                residual, left = head.alpha * head.unknowns[rows], head.alpha * diagonal[rows]
-            else:
-                x = np.concatenate([part[rows] for part in self._parts], axis=1)[:, : head.size]
-                z = solve_triangular(factor, x.T, trans=1, check_finite=False)
-                residual, left = self._targets[rows] - x @ coef, 1 - np.einsum("ij,ij->j", z, z) / self._n
-            left = np.maximum(left - self._w[rows] / self._n, 1e-3)[:, None]
-            found[rows] = self._c[rows] - residual / self._root[rows] / left
+            x = np.concatenate([part[rows] for part in self._parts], axis=1)[:, : head.size]
+            z = solve_triangular(factor, x.T, trans=1, check_finite=False)
+            left = 1 - np.einsum("ij,ij->j", z, z) / self._n - share[rows]
+            residual = (self._targets[rows] - x @ coef).astype(np.float64)
+            close = left < CLOSE
+            if close.any():
+                x = x[close].astype(np.float64)
+                z = solve_triangular(head.factor, x.T, trans=1, check_finite=False)
+                left[close] = 1 - np.einsum("ij,ij->j", z, z) / self._n - share[rows][close]
+                residual[close] = self._targets[rows][close] - x @ head.unknowns
+            found[rows] = self._c[rows] - residual / self._root[rows] / np.maximum(left, ROUNDING)[:, None]
         return found
+
+    def _misfit(self, unknowns: np.ndarray) -> float:
+        """Mean of the squares of the residuals."""
+        coef, total = unknowns.astype(np.float32), 0.0
+        for i in range(0, len(self._c), ROWS):
+            rows = slice(i, i + ROWS)
+            x = np.concatenate([part[rows] for part in self._parts], axis=1)
+            total += float(np.sum(np.square(self._targets[rows] - x @ coef), dtype=np.float64))
+        return total / self._n
 
     def _products_of_columns(self, x: np.ndarray) -> None:
         """Extend the matrix of products by the last part."""

@@ -44,7 +44,7 @@ def checked_images(call: str, X: Any, image_shape: Any = None, known: Pixels | N
     Args:
         call: the call to name.
         X: images (n, H, W), (n, H, W, C), or rows (n, H W C).
-        image_shape: (H, W) or (H, W, C) of one image; needed for rows.
+        image_shape: (H, W), which for rows is one channel, or (H, W, C) of one image; needed for rows.
         known: the images of the fit, which new ones have to resemble; None in the fit.
 
     Returns:
@@ -155,7 +155,15 @@ def _shaped(call: str, array: np.ndarray, sides: tuple[int, int, int] | None) ->
                 "width, channels)."
             )
         height, width = sides[:2]
-        channels = sides[2] or max(shape[1] // (height * width), 1)
+        channels = sides[2] or 1
+        if not sides[2] and shape[1] in (2 * height * width, 3 * height * width, 4 * height * width):
+            count = shape[1] // (height * width)
+            raise ValueError(
+                f"{call}: rows have {shape[1]} entries, images of {height} x {width} with one channel have "
+                f"{height * width}. Give image_shape=({height}, {width}, {count}) where the {count} channels of a "
+                f"pixel follow each other; where one plane follows the other, images X.reshape(-1, {count}, {height}, "
+                f"{width}).transpose(0, 2, 3, 1)."
+            )
         if shape[1] != height * width * channels:
             raise ValueError(
                 f"{call}: rows have {shape[1]} entries, images of {_told((height, width, channels))} have "

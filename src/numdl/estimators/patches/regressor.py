@@ -13,6 +13,7 @@ from numdl.estimators.common.weights import sample_weights
 from numdl.estimators.patches.base import PatchFeaturesBase
 from numdl.estimators.patches.classifier import require_labels
 from numdl.estimators.patches.intake import checked_images
+from numdl.estimators.patches.search import require_memory
 
 
 class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase):
@@ -23,9 +24,10 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
 
     Args:
         n_filters: number of filters, at least 2, or "auto".
-        alpha: penalty of the mean misfit of scaled features, positive, or "gcv".
-        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, None for arrays of
-            images.
+        alpha: penalty of the mean misfit of scaled features, positive, or "gcv"; raised to where rounding ends.
+        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, channels of a pixel
+            beside each other; None for arrays of images. Images over 48 pixels a side are reduced to at most 48 by
+            means over rectangles of pixels.
         mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
         time_budget: seconds at most for the fit, positive, or None. The first filters are fitted whatever it takes.
             What is found then depends on the machine.
@@ -62,7 +64,8 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
         """
         call, rng = f"{type(self).__name__}.fit", self._check()
         images = checked_images(call, X, self.image_shape)
-        require_labels(call, len(images), np.shape(y)[0] if np.ndim(y) else 0)
+        require_labels(call, len(images), y)
+        require_memory(call, images, self.n_filters, self.mirror)
         self._flat = np.ndim(y) == 1
         c = targets_beside(call, "y", y, len(images))
         weights = sample_weights(call, sample_weight, c)

@@ -8,15 +8,16 @@ image mean the same: then their features are added, which halves the columns and
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.patches.features import fold, pooled
+from numdl.estimators.patches.features import fold, grid_of, pooled
 from numdl.estimators.patches.filters import Filters, draw_filters
 from numdl.estimators.patches.head import Columns, Ridge
+from numdl.estimators.patches.intake import reduced
 
 FIRST = 96
 """Filters of the first stage."""
@@ -29,6 +30,9 @@ WORTH = 0.005
 
 MEMORY = 2**30
 """Bytes of all columns at most."""
+
+GIVEN = 2**33
+"""Bytes of all columns and of two matrices of their products at most where the number of filters is given."""
 
 SIDE = 8192
 """Side of the matrix that is factored for each alpha at most: columns, or rows where these are fewer."""
@@ -216,6 +220,37 @@ def _first_stage(
                 best = stage, head
     assert best is not None
     return *best, mirrored
+
+
+def require_memory(call: str, images: np.ndarray, count: Any, mirror: Any) -> None:
+    """Refuse a number of filters whose columns the memory does not hold.
+
+    Args:
+        call: the call to name.
+        images: (n, H, W, C), as given.
+        count: number of filters, or "auto", which stays below by itself.
+        mirror: whether features of mirror images are added, or "auto".
+
+    Raises:
+        ValueError: they take more than `GIVEN` bytes.
+    """
+    n = len(images)
+    if isinstance(count, str) or _bytes(n, count, 32) <= GIVEN:  # cells are 4 x 4 at most
+        return
+    cells = grid_of(draw_filters(reduced(images[:1]), 2, np.random.default_rng(0)))
+    each = cells[0] * cells[1] * (1 if mirror is True else 2)
+    if _bytes(n, count, each) <= GIVEN:
+        return
+    fit = max([k for k in range(2, int(count), 2) if _bytes(n, k, each) <= GIVEN], default=2)
+    raise ValueError(
+        f"{call}: n_filters = {count} with {n} images needs {_bytes(n, count, each) / 2**30:.0f} GiB, at most "
+        f'{GIVEN / 2**30:.0f} are taken. Give n_filters up to {fit}, "auto", or fewer images.'
+    )
+
+
+def _bytes(n: int, count: int, each: int) -> float:
+    """Memory of columns and of two matrices of their products, or of those of the rows."""
+    return 4.0 * n * count * each + 16.0 * min(n, count * each) ** 2
 
 
 def _even(count: float) -> int:
