@@ -35,6 +35,7 @@ def interrupted_at(monkeypatch, call):
     monkeypatch.setattr(search, "optimise", optimise)
 
 
+@pytest.mark.quick("auto")
 @pytest.mark.parametrize("model", ["auto", "kernel"])
 def test_a_search_that_was_interrupted_is_repeated_by_resume(numdl, table, tmp_path, monkeypatch, model):
     words = ("fit", table, "--target", "y", "--model", model, "--out", tmp_path / "run")
@@ -76,7 +77,7 @@ def test_an_interruption_that_was_lost_before_the_training_still_ends_it(numdl, 
     def swallow(*args):
         with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-        return inner(*args, **how)
+        return inner(*args)
 
     monkeypatch.setattr(command, "show_start", swallow)
     end = numdl("fit", table, "--target", "y", "--out", tmp_path / "run")

@@ -36,6 +36,7 @@ def by_loops(u, k, border="zero"):
     return found
 
 
+@pytest.mark.quick("*-full", "reflecting-*")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("border", PADDING)
 def test_maps_are_what_they_say_and_transposes_exact(kind, border):
@@ -97,6 +98,7 @@ def test_energies_are_kept(dynamics, count):
     assert abs(jax.vmap(energy)(theta, u, f_of_others)).min() > 1e-4
 
 
+@pytest.mark.quick("0.3")
 @pytest.mark.parametrize("gamma", [0.0, 0.3])
 def test_the_linearisation_of_an_antisymmetric_network(gamma):
     field, theta, u, _ = flows("antisymmetric", 3)
