@@ -215,7 +215,7 @@ def dated(tmp_path, lines):
 
 def test_the_latest_rows_test_whatever_their_order_in_the_file(tmp_path):
     day = np.random.default_rng(0).permutation(40)
-    path = dated(tmp_path, [f"{i},{np.datetime64('2024-01-01') + int(i)},{2 * i}" for i in day])
+    path = dated(tmp_path, [f"{i},{np.datetime64('2024-01-01') + np.timedelta64(int(i), 'D')},{2 * i}" for i in day])
     options = FitOptions(("y",), split="time", test=0.25)
     for dates in ("drop", "elapsed"):
         chosen = dataclasses.replace(options, dates=dates)
