@@ -21,8 +21,8 @@ from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.patches.features import grid_of, pooled
 from numdl.estimators.patches.filters import Filters
 from numdl.estimators.patches.head import ROWS
-from numdl.estimators.patches.intake import Pixels, checked_images, described, reduced
-from numdl.estimators.patches.search import Found, grown
+from numdl.estimators.patches.intake import Pixels, checked_images, described, reduced, require_labels
+from numdl.estimators.patches.search import Found, grown, require_memory
 
 ENDED = {
     "criterion": "more filters would not pay",
@@ -82,6 +82,14 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         if self.time_budget is not None:
             checks.number(name, "time_budget", self.time_budget, above=0)
         return generator(name, self.random_state)
+
+    def _begin(self, X: Any, y: Any) -> tuple[str, np.random.Generator, np.ndarray]:
+        """The call to name, the source of draws and the images of a fit, all checked."""
+        call, rng = f"{type(self).__name__}.fit", self._check()
+        images = checked_images(call, X, self.image_shape)
+        require_labels(call, len(images), y)
+        require_memory(call, images, self.n_filters, self.mirror)
+        return call, rng, images
 
     def _images(self, X: Any, call: str) -> np.ndarray:
         """Checked images of the size of the filters."""
@@ -151,7 +159,7 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
             "Images": f"{height} x {width}, {channels} channel{'s' if channels > 1 else ''}{small}",
             "Filters": f"{self._ended}; patches of {size[0]} x {size[1]}, averages over {grid[0]} x {grid[1]} cells",
             "Mirror images": f"{'taken for the same' if self.mirror_ else 'told apart'}{told}",
-            "Alpha": f"{self.alpha_:.3g}" + ("" if isinstance(self.alpha, str) is False else ", by GCV"),
+            "Alpha": f"{self.alpha_:.3g}" + (", by GCV" if isinstance(self.alpha, str) else ""),
             "Effective parameters": f"{self.effective_dof_:.0f} of {len(self.weights_):,}",
             "Criterion by filters": ", ".join(f"{int(k)}: {value:.4g}" for k, value in self.stages_),
         }
@@ -182,7 +190,7 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         images = self._images(X, "summary")[wrong].astype(float)
         low, high = self.pixels_.low, self.pixels_.high
         images = np.clip((images - low) / max(high - low, 1e-30), 0, 1)
-        images = images if images.shape[3] in (1, 3) else images.mean(axis=3, keepdims=True)
+        images = _visible(images)
         return dataclasses.replace(found, pictures={**found.pictures, "mistakes": images, "mistaken": wrong})
 
     def _require_sound(self) -> None:
@@ -197,6 +205,11 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
 
 def _shown(filters: np.ndarray) -> np.ndarray:
     """Filters (m, h, w, C) as pictures: grey where they are zero, each on its own scale."""
-    filters = filters if filters.shape[3] in (1, 3) else filters.mean(axis=3, keepdims=True)
+    filters = _visible(filters)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
     return 0.5 + 0.5 * filters / np.maximum(largest, 1e-30)
+
+
+def _visible(images: np.ndarray) -> np.ndarray:
+    """Images (m, h, w, C) with one or three channels: the mean of others."""
+    return images if images.shape[3] in (1, 3) else images.mean(axis=3, keepdims=True)

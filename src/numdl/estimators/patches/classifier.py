@@ -9,14 +9,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from numdl.contracts.threads import one_blas_thread
-from numdl.estimators.common.intake import encode_labels, in_words, require_classes
+from numdl.estimators.common.intake import encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.weights import sample_weights, with_class_weight
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.base import PatchFeaturesBase
 from numdl.estimators.patches.calibration import Calibration, calibrated, crossed, with_own_share
-from numdl.estimators.patches.intake import checked_images
-from numdl.estimators.patches.search import require_memory
 from numdl.report.calibration import certainty_groups
 
 
@@ -98,10 +96,7 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         Raises:
             ValueError: a parameter or the data cannot be used.
         """
-        call, rng = f"{type(self).__name__}.fit", self._check()
-        images = checked_images(call, X, self.image_shape)
-        require_labels(call, len(images), y)
-        require_memory(call, images, self.n_filters, self.mirror)
+        call, rng, images = self._begin(X, y)
         self.classes_, codes = encode_labels(call, y)
         weights = with_class_weight(self, sample_weights(call, sample_weight, codes[:, None]), y)
         require_classes(call, codes[weights > 0])
@@ -161,23 +156,3 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
             "Left-out rows": f"{100 * self.left_out_error_:.2f} % wrong, log loss {self.log_loss_:.4f} nats",
             "Calibration error": f"{self.calibration_error_:.4f} of left-out rows",
         }
-
-
-def require_labels(call: str, images: int, y: Any) -> None:
-    """Refuse another number of labels than of images.
-
-    Args:
-        call: the call to name.
-        images: how many.
-        y: labels or targets, one for each.
-
-    Raises:
-        ValueError: they differ, there is one image only, or y is no array.
-    """
-    with in_words(call, "y needs one entry per image, all of one length. Check it."):
-        shape = np.shape(y)
-    labels = shape[0] if shape else 0
-    if images != labels:
-        raise ValueError(f"{call}: X has {images} images and y {labels} entries, needs one for each. Check both.")
-    if images < 2:
-        raise ValueError(f"{call}: n_samples = {images}, needs at least 2 images. Give more.")

@@ -224,8 +224,7 @@ class Columns:
             (n, k).
         """
         found, share = np.empty(self._c.shape), self._w / self._n
-        by_rows = head.size >= len(self._c)
-        if by_rows:
+        if head.size >= len(self._c):
             inverse = solve_triangular(head.factor, np.eye(len(found)), check_finite=False)
             left = np.einsum("ij,ij->i", inverse, inverse) - share / (head.intercept + head.alpha)
             return self._c - head.unknowns / self._root / np.maximum(left, ROUNDING)[:, None]

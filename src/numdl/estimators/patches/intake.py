@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numdl import checks
+from numdl.estimators.common.intake import in_words
 
 LARGEST = 1e15
 """Absolute value of a pixel beyond which squares of sums overflow in float32."""
@@ -76,6 +77,26 @@ def checked_images(call: str, X: Any, image_shape: Any = None, known: Pixels | N
     if known is not None:
         _require_unit(call, array, known)
     return array
+
+
+def require_labels(call: str, images: int, y: Any) -> None:
+    """Refuse another number of labels than of images.
+
+    Args:
+        call: the call to name.
+        images: how many.
+        y: labels or targets, one for each.
+
+    Raises:
+        ValueError: they differ, there is one image only, or y is no array.
+    """
+    with in_words(call, "y needs one entry per image, all of one length. Check it."):
+        shape = np.shape(y)
+    labels = shape[0] if shape else 0
+    if images != labels:
+        raise ValueError(f"{call}: X has {images} images and y {labels} entries, needs one for each. Check both.")
+    if images < 2:
+        raise ValueError(f"{call}: n_samples = {images}, needs at least 2 images. Give more.")
 
 
 def described(images: np.ndarray) -> Pixels:

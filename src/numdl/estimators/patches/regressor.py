@@ -11,9 +11,6 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.common.weights import sample_weights
 from numdl.estimators.patches.base import PatchFeaturesBase
-from numdl.estimators.patches.classifier import require_labels
-from numdl.estimators.patches.intake import checked_images
-from numdl.estimators.patches.search import require_memory
 
 
 class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase):
@@ -62,10 +59,7 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
         Raises:
             ValueError: a parameter or the data cannot be used.
         """
-        call, rng = f"{type(self).__name__}.fit", self._check()
-        images = checked_images(call, X, self.image_shape)
-        require_labels(call, len(images), y)
-        require_memory(call, images, self.n_filters, self.mirror)
+        call, rng, images = self._begin(X, y)
         self._flat = np.ndim(y) == 1
         c = targets_beside(call, "y", y, len(images))
         weights = sample_weights(call, sample_weight, c)
