@@ -16,8 +16,7 @@ from rich.text import Text
 
 from numdl.cli.baselines import baselines, score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError, blame_input, two_interrupts
-from numdl.cli.folder import RunFolder, abandon, begin, check_folder, check_same_run, fingerprint, sweep
-from numdl.cli.lock import locked
+from numdl.cli.folder import RunFolder, abandon, begin, check_same_run, claim, fingerprint
 from numdl.cli.models import NETWORKS, REPEATED, check_model, check_processes, choose_model, fit_model
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import Part, Prepared, prepare, read_encoded
@@ -76,12 +75,7 @@ def _run(
         options.check()
         check_model(options)
         if job.first:
-            if folder.path.is_dir():  # a run that goes on there says more than what it has written
-                held.enter_context(locked(folder.path))
-            check_folder(folder, resume=resume, overwrite=overwrite)
-            if not folder.path.is_dir():
-                held.enter_context(locked(folder.path))
-            sweep(folder)
+            claim(folder, held, resume=resume, overwrite=overwrite)
 
     def ready() -> tuple[Prepared, str]:
         found = read_encoded(data, options)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from numdl.cli.errors import UserError, blame_input
-from numdl.cli.lock import LOCK
+from numdl.cli.lock import LOCK, locked
 from numdl.cli.options import FitOptions, difference
 from numdl.container import whole_file
 from numdl.data.read.several import matching
@@ -68,6 +68,27 @@ class RunFolder(NamedTuple):
     def finished(self) -> bool:
         """Whether everything is written and nothing is left to do."""
         return self.told and not self.checkpoint.exists()
+
+
+def claim(folder: RunFolder, held: contextlib.ExitStack, *, resume: bool, overwrite: bool) -> None:
+    """Lock a folder for this command, refuse it as `check_folder` does, and remove what a killed run has left.
+
+    Args:
+        folder: where the run shall write.
+        held: gives the lock back at its end.
+        resume: whether a run in it shall go on.
+        overwrite: whether a run in it shall be replaced.
+
+    Raises:
+        UserError: another command holds it, or the folder cannot be used.
+    """
+    there = folder.path.is_dir()
+    if there:  # a run that goes on there says more than what it has written
+        held.enter_context(locked(folder.path))
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    if not there:
+        held.enter_context(locked(folder.path))
+    sweep(folder)
 
 
 def check_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> None:

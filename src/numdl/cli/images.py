@@ -15,8 +15,7 @@ from rich.console import Console
 
 from numdl.cli.baselines import score_name, score_rows
 from numdl.cli.errors import DONE, INTERRUPTED, UserError, blame_input, two_interrupts
-from numdl.cli.folder import RunFolder, abandon, begin, check_folder, sweep
-from numdl.cli.lock import locked
+from numdl.cli.folder import RunFolder, abandon, begin, claim
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import FEWEST, Part
 from numdl.cli.show import Progress, row, show_result, terminal
@@ -50,12 +49,7 @@ def run_fit_images(data: Path, options: FitOptions, out: Path, *, resume: bool, 
     _check(options, resume)
     folder, console, errors = RunFolder(out), terminal(quiet), Console(stderr=True)
     with contextlib.ExitStack() as held:
-        if folder.path.is_dir():
-            held.enter_context(locked(folder.path))
-        check_folder(folder, resume=False, overwrite=overwrite)
-        if not folder.path.is_dir():
-            held.enter_context(locked(folder.path))
-        sweep(folder)
+        claim(folder, held, resume=False, overwrite=overwrite)
         stop = two_interrupts(lambda: errors.print("Interrupted: stopping soon. Ctrl-C again quits at once."))
         with stop:
             try:

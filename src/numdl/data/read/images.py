@@ -6,6 +6,7 @@ What do the original files of image collections (MNIST's IDX, CIFAR-10's batches
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import math
 import os
@@ -21,7 +22,7 @@ _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 
 MOST = 2**32
-"""Bytes of an unpacked file at most."""
+"""Bytes of images at most, unpacked."""
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -105,7 +106,7 @@ def _content(call: str, path: Path) -> bytes:
         raw = path.read_bytes()
         for start, library in ((b"\x1f\x8b", gzip), (b"\xfd7zXZ\0", lzma)):
             if raw.startswith(start):
-                with library.open(path) as file:
+                with library.open(io.BytesIO(raw)) as file:
                     raw = file.read(MOST + 1)
                 if len(raw) > MOST:
                     raise ValueError(

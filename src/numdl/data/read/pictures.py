@@ -17,16 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numdl.data.read.extras import needed
-from numdl.data.read.images import read_idx
+from numdl.data.read.images import MOST, read_idx
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 """Files in folders that are taken for pictures."""
 
 IDX_PIXELS = b"\0\0\x08"
 """How an IDX file of bytes begins; the number of dimensions follows."""
-
-MOST = 2**32
-"""Bytes of all pixels at most."""
 
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, MemoryError, zipfile.BadZipFile)
 """What a damaged, encrypted or oddly packed archive ends in."""
