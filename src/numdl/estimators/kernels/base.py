@@ -336,9 +336,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         """
         if self.loss == "squared":
             return choose(call, self.target_transform, X, c, weights), None
-        half = (
-            0.5 if self.target_transform is None else 0.25
-        )  # of the time: what is seen by its logarithm is asked twice
+        half = 0.5 if self.target_transform is None else 0.25  # of the time: a logarithm is searched again
         found = gross_errors(call, X, c, weights, copy.deepcopy(rng), clock, (0.0, half))
         choice = choose(call, self.target_transform, X, c, of_mean_one(found.held))
         if choice.logarithm.any():
