@@ -40,6 +40,7 @@ from numdl.estimators.kernels.mixture import (
 )
 from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
+from numdl.estimators.kernels.thin import thinned
 from numdl.export import CannotExport
 
 ASKED = LARGEST
@@ -119,7 +120,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             for j, rows in enumerate(table.rows):
                 clock.share((j + 1) / len(table.rows))
                 found.append(self._search(rows, table.box, rng, notes, clock))
-        self.mixtures_ = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
+        mixtures = [Mixture(one.members, rows, table.box) for one, rows in zip(found, table.rows, strict=True)]
+        self.mixtures_ = [thinned(mixture) for mixture in mixtures]
         self._flat, self._active = np.ndim(y) == 1, table.active
         notes = list(dict.fromkeys(notes))
         clock.tell("each row given all others")

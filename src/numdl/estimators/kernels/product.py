@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import legendre
 
 from numdl.estimators.kernels.stationary import Pull, Take
 
@@ -49,7 +48,7 @@ class Product:
         return shapes
 
     def _term(self, a: float, shape: Any, f: np.ndarray, g: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """``a k_j`` between the columns f (a, ...) and g (b, ...); in ``out``."""
+        """``a k_j`` between what belongs to input j of two sets of rows, f (r, a) and g (r, b); in ``out``."""
         raise NotImplementedError
 
     def _pull(self, a: float, shape: Any, f: np.ndarray, m: np.ndarray, one: np.ndarray) -> tuple[float, float]:
@@ -65,13 +64,13 @@ class Product:
         raise NotImplementedError
 
     def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """The rows themselves, (n, d, 1)."""
-        return x[:, :, None]
+        """The rows themselves, (1, d, n)."""
+        return np.ascontiguousarray(x.T)[None]
 
     def train(self, theta: np.ndarray, f: np.ndarray, take: Take = np.empty) -> tuple[np.ndarray, Pull]:
         """Matrix of rows among themselves, and the way back to theta."""
         share, a, shapes = self._parts(theta)
-        n, d = f.shape[:2]
+        d, n = f.shape[1:]
         keep, kept, whole = d * n * n < KEPT, [], (n, n)
         product, mains, one = take(whole), take(whole), take(whole)
         product[:], mains[:] = 1.0, 0.0
@@ -109,7 +108,7 @@ class Product:
     def cross(self, theta: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Matrix between two sets of rows."""
         _, a, shapes = self._parts(theta)
-        out = np.empty((len(f), len(g)))
+        out = np.empty((f.shape[2], g.shape[2]))
         columns = zip(a, shapes, f.swapaxes(0, 1), g.swapaxes(0, 1), strict=True)
         return self._joined(theta, (self._term(*column, out) for column in columns), out.shape)
 
@@ -117,7 +116,7 @@ class Product:
         """Variance at rows."""
         _, a, shapes = self._parts(theta)
         terms = (a[j] * self._own(s, f[:, j]) for j, s in enumerate(shapes))
-        return self._joined(theta, terms, (len(f),))
+        return self._joined(theta, terms, f.shape[2:])
 
     def _parts(self, theta: np.ndarray) -> tuple[float, np.ndarray, Any]:
         d = len(theta) // 2
@@ -158,24 +157,24 @@ class Anova(Product):
 
     def _term(self, a: float, shape: float, f: np.ndarray, g: np.ndarray, out: np.ndarray) -> np.ndarray:
         scale = np.sqrt(0.5) * np.exp(-shape)
-        np.subtract.outer(f[:, 0] * scale, g[:, 0] * scale, out=out)
+        np.subtract.outer(f[0] * scale, g[0] * scale, out=out)
         np.square(out, out=out)
         np.subtract(np.log(a), out, out=out)
         return np.exp(out, out=out)
 
     def _pull(self, a: float, shape: float, f: np.ndarray, m: np.ndarray, one: np.ndarray) -> tuple[float, float]:
-        x = f[:, 0] * np.exp(-shape)
+        x = f[0] * np.exp(-shape)
         one -= 1
         m *= one
         rows = m.sum(axis=1)
         return rows.sum(), 2 * (rows @ x**2 - x @ m @ x)
 
     def _slope(self, shape: float, f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
-        k = self._term(1.0, shape, f[:, None], g[:, None], np.empty((len(f), len(g))))
+        k = self._term(1.0, shape, f[None], g[None], np.empty((len(f), len(g))))
         return -np.exp(-2 * shape) * np.subtract.outer(f, g) * k
 
     def _own(self, shape: float, f: np.ndarray) -> np.ndarray:
-        return np.ones(len(f))
+        return np.ones(f.shape[1])
 
 
 class Legendre(Product):
@@ -192,25 +191,25 @@ class Legendre(Product):
         return list(zip(w, -c * w * (i - (w @ i)[:, None]), strict=True))
 
     def features(self, x: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """Normalised polynomials of degree 1 to 12, (n, d, 12)."""
-        return np.stack([_polynomials(x[:, j], box[:, j])[0] for j in range(x.shape[1])], axis=1)
+        """Normalised polynomials of degree 1 to 12, (12, d, n)."""
+        return _polynomials(x.T, box[..., None])
 
     def _term(
         self, a: float, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, g: np.ndarray, out: np.ndarray
     ) -> np.ndarray:
-        return np.matmul(f * (a * shape[0]), g.T, out=out)
+        return np.matmul((f * (a * shape[0])[:, None]).T, g, out=out)
 
     def _pull(
         self, a: float, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, m: np.ndarray, one: np.ndarray
     ) -> tuple[float, float]:
-        squares = a * np.einsum("ni,ni->i", f, m @ f)
+        squares = a * np.einsum("in,in->i", f, f @ m)
         return shape[0] @ squares, shape[1] @ squares
 
     def _slope(self, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray, g: np.ndarray, box: np.ndarray) -> np.ndarray:
-        return (_polynomials(f, box)[1] * shape[0]) @ _polynomials(g, box)[0].T
+        return (_slopes(f, box).T * shape[0]) @ _polynomials(g, box)
 
     def _own(self, shape: tuple[np.ndarray, np.ndarray], f: np.ndarray) -> np.ndarray:
-        return f**2 @ shape[0]
+        return shape[0] @ f**2
 
 
 def _plus_one(term: np.ndarray) -> np.ndarray:
@@ -225,16 +224,26 @@ def _away(factor: np.ndarray) -> np.ndarray:
     return factor
 
 
-def _polynomials(x: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised polynomials at the place in the box, (n, 12), and their derivatives by x, 0 beyond its ends."""
+def _polynomials(x: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Normalised polynomials of degree 1 to 12 at the place in the box, (12, *)."""
+    t = np.clip((x - box[0]) / (0.5 * (box[1] - box[0])) - 1, -1, 1)
+    p = np.empty((DEGREE + 1, *t.shape))
+    p[0], p[1] = 1, t
+    for i in range(1, DEGREE):  # (i + 1) P_{i+1} = (2i + 1) t P_i - i P_{i-1}
+        np.multiply(p[i], t, out=p[i + 1])
+        p[i + 1] *= (2 * i + 1) / (i + 1)
+        p[i + 1] -= i / (i + 1) * p[i - 1]
+    for i in range(1, DEGREE + 1):
+        p[i] *= np.sqrt(2 * i + 1)
+    return p[1:]
+
+
+def _slopes(x: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Derivatives of the polynomials by x, 0 beyond the ends of the box, (12, n)."""
     half = 0.5 * (box[1] - box[0])
-    t = (x - box[0]) / half - 1
-    inside = np.abs(t) <= 1
-    t = np.clip(t, -1, 1)
+    p, slopes = _polynomials(x, box), np.zeros((DEGREE + 1, len(x)))
     norm = np.sqrt(2 * np.arange(DEGREE + 1) + 1)
-    values = legendre.legvander(t, DEGREE) * norm
-    slopes = np.zeros_like(values)
     for i in range(DEGREE):  # (2i + 1) P_i = P'_{i+1} - P'_{i-1}
-        slopes[:, i + 1] = (2 * i + 1) * values[:, i] / norm[i] + (slopes[:, i - 1] if i else 0.0)
-    slopes *= norm * (inside / half)[:, None]
-    return np.ascontiguousarray(values[:, 1:]), slopes[:, 1:]
+        slopes[i + 1] = norm[i] * p[i - 1] + slopes[i - 1] if i else 1.0
+    slopes *= norm[:, None]
+    return np.where(np.abs(x - box[0] - half) <= half, slopes[1:] / half, 0.0)
