@@ -20,6 +20,7 @@ from jaxtyping import Float
 from scipy.linalg.lapack import dgejsv  # pyright: ignore[reportAttributeAccessIssue]
 
 from numdl import checks
+from numdl.linalg.safe_svd import safe_svd
 
 _UNEQUAL, _SMALL = 10.0, 1e-6
 """Ratio of column sizes from which on, and relative singular value below which, units may hide a direction."""
@@ -54,7 +55,7 @@ def column_svd(A: Float[np.ndarray, "n p"], norms: Float[np.ndarray, " p"]) -> C
     """
     A = np.asarray(checks.finite("column_svd", "A", A, ("n", "p")))
     sizes = np.asarray(checks.finite("column_svd", "norms", norms, (A.shape[1],)))
-    left, values, right = np.linalg.svd(A, full_matrices=False)
+    left, values, right = safe_svd(A)
     # Not in proportion to the number of rows: what a million rows add to the rounding of a factorisation is far less.
     rounding = 4 * (len(values) + 1) * np.finfo(float).eps
     used = sizes[sizes > 0]

@@ -1,12 +1,16 @@
-"""Triangular inverse: how is a triangular matrix inverted by products?"""
+"""Triangular matrices: their inverse by products, and their singular values."""
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from numdl import checks
+
+_SMALL = 100
+"""Columns up to which QR iteration is as quick as divide and conquer."""
 
 
 def lower_inverse(lower: Float[Array, "p p"], *, block: int = 192) -> Float[Array, "p p"]:
@@ -42,3 +46,28 @@ def _inverse(lower: Float[Array, "p p"], block: int) -> Float[Array, "p p"]:
     first, last = _inverse(lower[:h, :h], block), _inverse(lower[h:, h:], block)
     corner = -last @ (lower[h:, :h] @ first)
     return jnp.block([[first, jnp.zeros((h, p - h), lower.dtype)], [corner, last]])
+
+
+def triangle_svd(R: Float[Array, "p p"]) -> tuple[Float[Array, "p p"], Float[Array, " p"], Float[Array, "p p"]]:
+    """``R = U diag(sigma) V'`` within a compiled function: by divide and conquer, by QR iteration where that fails.
+
+    Divide and conquer, which ``jnp.linalg.svd`` is, takes a third of the time at 700 columns. On rare matrices whose
+    small singular values are rounding it does not converge, and all it gives is NaN. Up to 100 columns both take the
+    same time, and QR iteration is all that is compiled.
+
+    Args:
+        R: square, such as the factor of a QR factorisation.
+
+    Returns:
+        U, sigma in descending order, V'.
+
+    Source: Demmel, Applied Numerical Linear Algebra, SIAM 1997, sec. 5.4.
+    """
+
+    def iterated() -> tuple[Array, Array, Array]:
+        return jax.lax.linalg.svd(R, full_matrices=False, algorithm=jax.lax.linalg.SvdAlgorithm.QR)
+
+    if len(R) <= _SMALL:
+        return iterated()
+    divided = jnp.linalg.svd(R)
+    return jax.lax.cond(jnp.isfinite(divided[1][0]), lambda: tuple(divided), iterated)

@@ -21,6 +21,7 @@ from scipy.linalg import get_lapack_funcs
 
 from numdl import checks
 from numdl.linalg.column_units import column_svd
+from numdl.linalg.safe_svd import safe_svd
 
 
 class TSQR(NamedTuple):
@@ -190,7 +191,7 @@ def tsqr_solve(state: TSQR, *, shift: float = 0.0, intercept: bool = True) -> Fi
     small = tsqr_reduce(state, intercept=intercept)
     sizes = np.linalg.norm(state.triangle[:, 1 : 1 + state.columns], axis=0)
     if shift > 0:
-        U, sigma, Vt = np.linalg.svd(small.matrix)
+        U, sigma, Vt = safe_svd(small.matrix)
     else:
         U, sigma, Vt = column_svd(small.matrix, sizes)
     filtered = np.divide(sigma, sigma**2 + shift, out=np.zeros_like(sigma), where=sigma > 0)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
+from scipy.linalg import svd
 from scipy.optimize import minimize
 from scipy.special import gammaln
 
@@ -207,7 +208,7 @@ def condition(rows: Rows, box: np.ndarray, interval: np.ndarray, powers: np.ndar
     n, powers = len(rows.y), np.vstack([np.zeros((1, powers.shape[1]), int), powers])
     root = np.sqrt(rows.w)
     y, f = rows.y * root, products(polynomials(rows.x, interval, box, int(powers.max())), powers)
-    u, s, vt = np.linalg.svd(f * root[:, None], full_matrices=False)
+    u, s, vt = svd(f * root[:, None], full_matrices=False, lapack_driver="gesvd")  # the other one may give up
     b, k = u.T @ y, len(s)
     squares, rest = s**2, max(float(y @ y - b @ b), 0.0)
     spread = SPREAD[:2]

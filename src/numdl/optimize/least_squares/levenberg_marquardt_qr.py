@@ -37,6 +37,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, PyTree, ResidualProblem, Status, require
+from numdl.linalg.triangular import triangle_svd
 from numdl.optimize.parts.checks import require_settings
 from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.status import RUNNING
@@ -184,7 +185,7 @@ def _damped_solver(j: Float[Array, "N P"], eps: Any) -> tuple[Any, Any]:
     """``solve(r, mu) = argmin ||J z - r||^2 + mu ||z||^2`` and ``seen(r)``, coordinates of r in the range of J."""
     n, p = j.shape
     q, triangle = jnp.linalg.qr(jnp.pad(j, ((0, max(p - n, 0)), (0, 0))))
-    left, sigma, right = jnp.linalg.svd(triangle)
+    left, sigma, right = triangle_svd(triangle)
     keep = sigma > max(n, p) * eps * sigma[:1]
 
     def seen(r: Array) -> Array:

@@ -21,6 +21,7 @@ from scipy.special import stdtrit
 
 from numdl import checks
 from numdl.contracts import PyTree
+from numdl.linalg.safe_svd import safe_svd
 from numdl.problems.risk.losses import LEAST_SQUARES
 from numdl.problems.risk.nonlinear_squares import NonlinearLeastSquares
 from numdl.problems.varpro.varpro import VarPro
@@ -91,7 +92,7 @@ def confidence(
         raise ValueError(f"confidence: {count} residuals for {size} parameters, needs more. Fix some parameters.")
     scale = np.linalg.norm(j, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
-    _, sigma, right = np.linalg.svd(j / scale, full_matrices=False)
+    _, sigma, right = safe_svd(j / scale)
     seen = sigma > count * np.finfo(j.dtype).eps * sigma[0]
     freedom = count - int(seen.sum())
     variance = r @ r / freedom

@@ -20,6 +20,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 from jaxtyping import Array, Bool, Float, Int
 
+from numdl.linalg.triangular import triangle_svd
 from numdl.problems.risk.losses import Loss
 from numdl.problems.sharding import tall_qr
 
@@ -142,7 +143,7 @@ def squares_head(
     offset = (w @ c) / n if intercept else jnp.zeros(c.shape[1], c.dtype)
     z, y = root[:, None] * (u - center), root[:, None] * (c - offset)
     q, r = tall_qr(z, n_shards)
-    left, sigma, vt = jnp.linalg.svd(r)
+    left, sigma, vt = triangle_svd(r)
     # Relative to the features as they are, not to the centred ones: constant features must vanish.
     size = jnp.maximum(sigma[0], jnp.max(jnp.abs(center)))
     keep = sigma > max(n, m) * jnp.finfo(u.dtype).eps * size

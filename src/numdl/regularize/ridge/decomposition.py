@@ -29,6 +29,7 @@ from scipy.linalg import solve_triangular
 
 from numdl import checks
 from numdl.linalg import TSQR, column_svd, powers_of_two, tsqr_reduce
+from numdl.linalg.safe_svd import safe_svd
 from numdl.regularize.ridge.filters import Filter, tikhonov
 
 
@@ -233,7 +234,7 @@ def _generalised(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray) -> tupl
     spread = np.linalg.svd(t, compute_uv=False)
     if spread[-1] <= max(stack.shape) * np.finfo(float).eps * spread[0]:
         _refuse_common_null_space(t, unit)
-    left, c, w = np.linalg.svd(q[:rows], full_matrices=False)
+    left, c, w = safe_svd(q[:rows])
     # The null space of L comes out as rounding, magnified by the condition of t: its dimension is known better.
     free = p - int(np.linalg.matrix_rank(operator / powers_of_two(operator)))
     rounding = 4 * (len(c) + 1) * np.finfo(float).eps
@@ -257,7 +258,7 @@ def _all_seen(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray, balance: f
     if not np.all(values > 0):
         return None
     p = len(values)
-    _, found, w = np.linalg.svd(operator @ (right.T / values))
+    _, found, w = safe_svd(operator @ (right.T / values), full_matrices=True)
     ratios = np.zeros(p)
     ratios[: len(found)] = found[:p]
     ratios[p - free :] = 0.0
@@ -269,7 +270,7 @@ def _all_seen(z: np.ndarray, operator: np.ndarray, sizes: np.ndarray, balance: f
 
 def _refuse_common_null_space(stack: np.ndarray, unit: np.ndarray) -> None:
     """Name a direction that data and penalty leave free together; ``unit`` is what columns were divided by."""
-    direction = np.linalg.svd(stack)[2][-1] / unit
+    direction = safe_svd(stack, full_matrices=True)[2][-1] / unit
     direction = direction / direction[np.argmax(np.abs(direction))]
     constant = np.ptp(direction) < 1e-6
     largest = np.argsort(-np.abs(direction))[:3]
