@@ -1,7 +1,11 @@
 """Softmax and logistic classifier: agree with scikit-learn, choose alpha well, and survive what data may do."""
 
+import dataclasses
+import functools
 import warnings
 
+import jax
+import jax.numpy as jnp
 import lineax
 import numpy as np
 import pytest
@@ -11,6 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 import numdl
 from numdl import LogisticClassifier, SoftmaxClassifier
+from numdl.problems import get_loss, linear_empirical
+from numdl.problems.risk.dense_linear import DenseLinear, QuadraticPenalty
+from numdl.regularize import OperatorPenalty
 
 SOLVERS = ["auto", "newton-cg", "lbfgs", "gauss-newton", "steepest-descent", "nonlinear-cg"]
 
@@ -159,7 +166,7 @@ def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
     x, y = table()
     seen = []
 
-    def criterion(total):
+    def criterion(dense, total):
         def judge(problem, solved):
             if len(seen) == calls:
                 raise KeyboardInterrupt
@@ -180,22 +187,57 @@ def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
     assert np.all(np.isfinite(model.predict_proba(x)))
 
 
-def test_a_fit_that_is_interrupted_is_kept(monkeypatch):
-    from numdl.optimize import Newton
-
+@pytest.mark.parametrize("solver", ["gauss-newton", "newton-cg"])
+def test_a_fit_that_is_interrupted_is_kept(monkeypatch, solver):
     x, y = table()
-    step, count = Newton.status, []
+    hessian, bend, count = DenseLinear.hessian, DenseLinear.bend, []
 
-    def status(self, history):
+    def interrupted(self, *args, method):
         count.append(1)
-        if len(count) == 2:
+        if len(count) == 3:
             raise KeyboardInterrupt
-        return step(self, history)
+        return method(self, *args)
 
-    monkeypatch.setattr(Newton, "status", status)
-    with pytest.warns(ConvergenceWarning, match="Fit again to finish it"):
-        model = SoftmaxClassifier(alpha=1e-3).fit(x, y)
+    name, method = ("hessian", hessian) if solver == "gauss-newton" else ("bend", bend)
+    monkeypatch.setattr(DenseLinear, name, functools.partialmethod(interrupted, method=method))
+    with pytest.warns(ConvergenceWarning, match="after 2 steps.*Fit again to finish it"):
+        model = SoftmaxClassifier(alpha=1e-3, solver=solver).fit(x, y)
     assert model.status_.code == "interrupted" and model.n_iter_ == 2 and np.all(np.isfinite(model.coef_))
+
+
+@pytest.mark.quick("True-softmax", "True-logistic")
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize("operator", [False, True])
+def test_the_problem_in_numpy_is_the_compiled_one(loss, operator, x64):
+    """Value, gradient, Hessian and its products; a planted other weight is seen."""
+    rng, (n, d, k) = np.random.default_rng(0), (12, 3, 3 if loss == "softmax" else 1)
+    x, w = rng.normal(size=(n, d)), rng.uniform(0.5, 1.5, n)
+    labels = rng.integers(max(k, 2), size=n)
+    c = np.eye(k)[labels] if k > 1 else labels[:, None].astype(float)
+    L, reference = (np.diff(np.eye(d), axis=0), rng.normal(size=(k, d))) if operator else (None, None)
+    held = None if reference is None else jnp.asarray(reference)
+    theirs = linear_empirical(get_loss(loss), OperatorPenalty(jnp.asarray(0.3), L, held), x, c, w / w.mean())
+    square = None if L is None else L.T @ L
+    ours = DenseLinear(loss, QuadraticPenalty(0.3, square, reference), np.vstack([x.T, np.ones(n)]), c, w / w.mean())
+    W, v = rng.normal(size=(2, k, d + 1))
+    s, lin = ours.scores(W), theirs.linearize(W)
+    assert ours.value(W) == pytest.approx(float(lin.value), rel=1e-13)
+    assert ours.wrong(s) == pytest.approx(float(lin.metrics["train_error"]), rel=1e-13)
+    np.testing.assert_allclose(ours.gradient(W, s), lin.gradient, atol=1e-14)
+    np.testing.assert_allclose(ours.hessian(W), theirs.hessian(W), atol=1e-14)
+    np.testing.assert_allclose(ours.product(ours.bend(s), v), lin.curvature(v), atol=1e-14)
+    other = dataclasses.replace(ours, w=np.ones(n))
+    assert abs(other.value(W) - float(lin.value)) > 1e-5
+
+
+def test_linear_models_are_there_without_a_compiler():
+    """Seconds of compiling were nearly all of a small fit."""
+    x, y = table()
+    seen = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: seen.append(event))
+    for model in (SoftmaxClassifier(), SoftmaxClassifier(alpha="cv", solver="newton-cg"), LogisticClassifier()):
+        model.fit(x[:77], y[:77] if model.__class__ is SoftmaxClassifier else y[:77] == "a").predict_proba(x)
+    assert not [event for event in seen if "compile" in event]
 
 
 def test_huge_scores():

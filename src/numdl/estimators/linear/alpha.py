@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from numdl.contracts import Status
 from numdl.contracts.interrupts import within_search
 from numdl.estimators.linear.fit import Solved, Solver
 from numdl.problems import LinearEmpirical
+from numdl.problems.risk.dense_linear import DenseLinear
 from numdl.problems.risk.loo import approximate_loo, laplace_evidence
 from numdl.problems.sharding import divide
 
@@ -31,7 +31,8 @@ PATIENCE = 4
 """Alphas below the best one before the path ends."""
 FOLDS = 5
 
-Criterion = Callable[[LinearEmpirical, Solved], float]
+Problem = LinearEmpirical | DenseLinear
+Criterion = Callable[[Problem, Solved], float]
 
 
 class Choice(NamedTuple):
@@ -50,7 +51,7 @@ class Choice(NamedTuple):
     edge: str
 
 
-def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion, start: Float[Array, "k q"]) -> Choice:
+def choose_alpha(problem: Problem, solver: Solver, criterion: Criterion, start: Float[np.ndarray, "k q"]) -> Choice:
     """Follow the path from large to small alphas and keep the best fit.
 
     Args:
@@ -67,8 +68,8 @@ def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion,
     """
     tried: dict[float, tuple[float, Solved]] = {}
 
-    def attempt(alpha: float, W: Float[Array, "k q"]) -> None:
-        there = problem.with_alpha(jnp.asarray(np.asarray(alpha, W.dtype)))
+    def attempt(alpha: float, W: Float[np.ndarray, "k q"]) -> None:
+        there = problem.with_alpha(np.asarray(alpha, W.dtype))  # type: ignore[arg-type]
         solved = _finished(solver.solve(there, W))
         score = criterion(there, solved)
         tried[alpha] = (score if np.isfinite(score) else np.inf, solved)
@@ -92,7 +93,7 @@ def choose_alpha(problem: LinearEmpirical, solver: Solver, criterion: Criterion,
     return Choice(best, tried[best][1], path, edge)
 
 
-def _follow(tried: dict[float, tuple[float, Solved]], attempt: Callable, start: Float[Array, "k q"]) -> str:
+def _follow(tried: dict[float, tuple[float, Solved]], attempt: Callable, start: Float[np.ndarray, "k q"]) -> str:
     """Attempt the alphas of the path, then the one between; returns at which edge the best one is."""
     alpha, since = LARGEST, 0
     while alpha > 0.9 * SMALLEST and since <= PATIENCE:
@@ -127,20 +128,20 @@ def _parabola(alphas: list[float], scores: list[float]) -> float:
     return alphas[1] * STEP ** float(np.clip(shift, -0.5, 0.5))
 
 
-def leave_one_out(total: float) -> Criterion:
+def leave_one_out(dense: DenseLinear, total: float) -> Criterion:
     """Mean loss of each observation under the fit without it, see ``numdl.problems.risk.loo``."""
 
-    def criterion(problem: LinearEmpirical, solved: Solved) -> float:
-        return float(_loo(problem, solved.W, jnp.asarray(np.asarray(total, solved.W.dtype))))
+    def criterion(problem: Problem, solved: Solved) -> float:
+        return approximate_loo(dense.with_alpha(float(problem.penalty.alpha)), solved.W, total)
 
     return criterion
 
 
-def minus_evidence(total: float) -> Criterion:
+def minus_evidence(dense: DenseLinear, total: float) -> Criterion:
     """Minus the log evidence for each observation."""
 
-    def criterion(problem: LinearEmpirical, solved: Solved) -> float:
-        return -laplace_evidence(problem, solved.W, total) / total
+    def criterion(problem: Problem, solved: Solved) -> float:
+        return -laplace_evidence(dense.with_alpha(float(problem.penalty.alpha)), solved.W, total) / total
 
     return criterion
 
@@ -161,16 +162,20 @@ def cross_validation(
     Returns:
         The criterion.
     """
-    starts: dict[int, Float[Array, "k q"]] = {}
+    starts: dict[int, Float[np.ndarray, "k q"]] = {}
 
-    def criterion(problem: LinearEmpirical, solved: Solved) -> float:
-        total = 0.0
+    def criterion(problem: Problem, solved: Solved) -> float:
+        total, dense = 0.0, isinstance(problem, DenseLinear)
+
+        def weighted(w: np.ndarray) -> Any:
+            return dataclasses.replace(problem, w=w if dense else divide(mesh, w)[0])
+
         for i in np.unique(fold):
             kept = np.where(fold == i, 0.0, w)
-            part = dataclasses.replace(problem, w=divide(mesh, (kept / kept.mean()).astype(w.dtype))[0])
+            part = weighted((kept / kept.mean()).astype(w.dtype))
             starts[i] = _finished(solver.solve(part, starts.get(i, solved.W))).W
-            held = divide(mesh, np.where(fold == i, w, 0.0).astype(w.dtype))[0]
-            total += float(_misfit(dataclasses.replace(problem, w=held), starts[i]))
+            held = weighted(np.where(fold == i, w, 0.0).astype(w.dtype))
+            total += float(held.misfit(held.scores(starts[i])) if dense else _misfit(held, starts[i]))
         return total
 
     return criterion
@@ -186,5 +191,4 @@ def stratified_folds(codes: np.ndarray, seed: int) -> np.ndarray:
     return fold
 
 
-_loo = jax.jit(approximate_loo)
 _misfit = jax.jit(lambda problem, W: problem.misfit(problem.scores(W)))

@@ -36,10 +36,11 @@ from numdl.estimators.linear.alpha import (
 )
 from numdl.estimators.linear.errors import linear_errors
 from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
-from numdl.estimators.linear.parameters import check_linear_parameters, scaled_operator, scaled_reference
+from numdl.estimators.linear.parameters import check_linear_parameters, gram, scaled_operator, scaled_reference
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.networks.base import precision
 from numdl.problems import get_loss, linear_empirical
+from numdl.problems.risk.dense_linear import DenseLinear, QuadraticPenalty
 from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000
@@ -50,6 +51,9 @@ UNFINISHED = {
     "failed": "Look for entries of X far beyond all others.",
 }
 """What to do about a status that is no success."""
+
+BY_HAND = ("gauss-newton", "newton-cg")
+"""Solvers that `newton` has, for which nothing is compiled."""
 
 LARGE = 2_000_000
 """Entries of X from which products in float32 and the preconditioner pay."""
@@ -139,31 +143,32 @@ class LinearClassifier(
         d, k = X.shape[1], c.shape[1]
         name = solver_for(self.solver, k, d + 1)
         reference = scaled_reference(call, self.p_ref, k, d, scale, dtype)
+        operator = scaled_operator(call, self.operator, d, dtype)
         choose = isinstance(self.alpha, str)
-        penalty = OperatorPenalty(
-            jnp.asarray(np.asarray(1.0 if choose else self.alpha, dtype)),
-            scaled_operator(call, self.operator, d, dtype),
-            None if reference is None else jnp.asarray(reference),
-        )
-        large = name == "newton-cg" and X.size >= LARGE
-        problem = linear_empirical(
-            get_loss(loss),
-            penalty,
-            ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False),
-            c.astype(dtype),
-            (weights / weights.mean()).astype(dtype),
-            light=large,
-            precondition=large,
-            mesh=mesh,
-        )
+        x = ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False)
+        w = (weights / weights.mean()).astype(dtype)
+        penalty = QuadraticPenalty(1.0 if choose else float(self.alpha), gram(operator), reference)
+        c, compiled = c.astype(dtype), None
+        if name not in BY_HAND or mesh is not None or X.size >= LARGE:
+            large = name == "newton-cg" and X.size >= LARGE
+            prior = None if reference is None else jnp.asarray(reference)
+            operators = OperatorPenalty(jnp.asarray(np.asarray(penalty.alpha, dtype)), operator, prior)
+            compiled = linear_empirical(get_loss(loss), operators, x, c, w, light=large, precondition=large, mesh=mesh)
+        if compiled is None or mesh is not None:
+            z = np.vstack([x.T, np.ones(len(x), dtype)])
+        else:  # no second copy of the features
+            z = np.asarray(compiled.z)
+        dense = DenseLinear(loss, penalty, z, c, w)
+        problem = dense if compiled is None else compiled
+        del x
         start = better_start(problem, self._start(k, mean, scale).astype(dtype))
         solver = Solver(name, self.tol, int(self.max_iter), int(self.verbose))
         if choose:
-            choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, k * (d + 1), mesh), start)
+            choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, dense, mesh), start)
         else:
             choice = _only(float(self.alpha), solver.solve(problem, start))
         self._keep(choice, solver, mean, scale, k)
-        self._errors = linear_errors(problem, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
+        self._errors = linear_errors(dense, choice.alpha, choice.solved.W, float(weights.sum()), mean, scale)
 
     def _start(self, k: int, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Zero, or the last fit in the scaling of this one."""
@@ -173,16 +178,16 @@ class LinearClassifier(
         return np.zeros((k, d + 1))
 
     def _criterion(
-        self, solver: Solver, codes: np.ndarray, weights: np.ndarray, size: int, mesh: jax.sharding.Mesh | None
+        self, solver: Solver, codes: np.ndarray, weights: np.ndarray, dense: DenseLinear, mesh: jax.sharding.Mesh | None
     ) -> Criterion:
         """What judges an alpha."""
         rule = self.alpha
         if rule == "auto":
-            rule = "loo" if size <= DENSE_ALPHA else "cv"
+            rule = "loo" if dense.c.shape[1] * len(dense.z) <= DENSE_ALPHA else "cv"
         if rule == "loo":
-            return leave_one_out(float(weights.sum()))
+            return leave_one_out(dense, float(weights.sum()))
         if rule == "evidence":
-            return minus_evidence(float(weights.sum()))
+            return minus_evidence(dense, float(weights.sum()))
         seed = of_first(mesh, int(check_random_state(self.random_state).randint(2**31 - 1)))
         w = (weights / weights.mean()).astype(self.dtype)
         return cross_validation(solver, stratified_folds(codes, seed), w, mesh)

@@ -19,22 +19,20 @@ Linear Models, 1989, sec. 4.4.
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from numdl.estimators.common.standard_errors import StandardErrors
-from numdl.problems import LinearEmpirical
+from numdl.problems.risk.dense_linear import DenseLinear
 
 DENSE_ERRORS = 2000
 """Unknowns up to which the matrices are formed."""
 
 
 def linear_errors(
-    problem: LinearEmpirical,
+    problem: DenseLinear,
     alpha: float,
-    W: Float[Array, "k q"],
+    W: Float[np.ndarray, "k q"],
     total: float,
     mean: Float[np.ndarray, " d"],
     scale: Float[np.ndarray, " d"],
@@ -58,11 +56,10 @@ def linear_errors(
             f"{k * q} unknowns are more than {DENSE_ERRORS}, up to which the covariance is formed. Use fewer features, "
             "or fit on resampled rows."
         )
-    information = np.asarray(_hessian(problem.with_alpha(jnp.asarray(0.0, W.dtype)), W), float)
-    penalty = problem.with_alpha(jnp.asarray(alpha, W.dtype)).penalty.matrix(q)
-    penalised = information + np.kron(np.eye(k), np.asarray(penalty, float))
+    information = problem.with_alpha(0.0).hessian(W)
+    penalised = information + np.kron(np.eye(k), problem.with_alpha(alpha).penalty.matrix(q))
     basis = np.eye(k)
-    if problem.loss.name == "softmax":
+    if problem.loss == "softmax":
         basis = np.linalg.svd(np.ones((1, k)))[2][1:].T
     differences = np.kron(basis, np.eye(q))
     penalised, information = (differences.T @ h @ differences for h in (penalised, information))
@@ -87,6 +84,3 @@ def _root(f: np.ndarray) -> np.ndarray:
     """A with ``A A' = f``."""
     values, vectors = np.linalg.eigh(f)
     return vectors * np.sqrt(np.maximum(values, 0.0))
-
-
-_hessian = jax.jit(lambda problem, W: problem.hessian(W))

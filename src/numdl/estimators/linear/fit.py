@@ -6,17 +6,20 @@ How is a linear classifier fitted at one alpha, and along a path of them from la
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from numdl.contracts import Status
+from numdl.contracts.threads import one_blas_thread
+from numdl.estimators.linear.newton import newton
 from numdl.optimize import LBFGS, InexactNewton, Newton, NonlinearCG, SteepestDescent, minimize
 from numdl.problems import LinearEmpirical
+from numdl.problems.risk.dense_linear import DenseLinear
 
 METHODS: dict[str, Callable[..., Any]] = {
     "newton-cg": InexactNewton,
@@ -38,7 +41,7 @@ class Solved(NamedTuple):
         history: one array per recorded quantity.
     """
 
-    W: Float[Array, "k q"]
+    W: Float[np.ndarray, "k q"]
     status: Status
     history: dict[str, np.ndarray]
 
@@ -55,11 +58,13 @@ def solver_for(name: str, k: int, q: int) -> str:
     return "gauss-newton" if k * q <= DENSE else "newton-cg"
 
 
-def better_start(problem: LinearEmpirical, W: Float[np.ndarray, "k q"]) -> Float[Array, "k q"]:
+def better_start(problem: LinearEmpirical | DenseLinear, W: Float[np.ndarray, "k q"]) -> Float[np.ndarray, "k q"]:
     """W, or zero where that is lower: scores that are all saturated bend nowhere, and no Newton step leaves them."""
+    if not np.any(W):
+        return W
+    value = problem.value if isinstance(problem, DenseLinear) else lambda a: _value(problem, jnp.asarray(a))
     zero = np.zeros_like(W)
-    values = [float(_value(problem, jnp.asarray(a))) for a in (W, zero)] if np.any(W) else [0.0, 0.0]
-    return jnp.asarray(W if values[0] <= values[1] else zero)
+    return W if float(value(W)) <= float(value(zero)) else zero
 
 
 _value = jax.jit(lambda problem, W: problem.value(W)[0])
@@ -81,31 +86,31 @@ class Solver:
     max_iter: int
     verbose: int = 0
 
-    def solve(self, problem: LinearEmpirical, W: Float[Array, "k q"]) -> Solved:
+    def solve(self, problem: LinearEmpirical | DenseLinear, W: Float[np.ndarray, "k q"]) -> Solved:
         """Minimise from W."""
         alpha = float(problem.penalty.alpha)
 
-        def observe(progress: Any) -> None:
-            if self.verbose and progress.iteration % self.verbose == 0:
-                last = {name: progress.history[name][-1] for name in ("objective", "gradient_norm", "seconds")}
+        def observe(history: Mapping[str, Sequence[float]]) -> None:
+            done = len(history["seconds"])
+            if self.verbose and done % self.verbose == 0:
+                last = {name: history[name][-1] for name in ("objective", "gradient_norm", "seconds")}
                 print(
-                    f"alpha {alpha:.3g}: iteration {progress.iteration}, objective {last['objective']:.6g}, "
+                    f"alpha {alpha:.3g}: iteration {done}, objective {last['objective']:.6g}, "
                     f"gradient {last['gradient_norm']:.1e}, {last['seconds']:.1f} s",
                     flush=True,
                 )
 
-        method = METHODS[self.name](tol=self.tol)
-        result, progress = minimize(problem, method, W, max_iter=self.max_iter, observe=observe)
-        # The best value is not the best point once values differ by rounding only.
-        best = progress.iterate.p if result.status.converged else result.p
-        status = result.status._replace(message=f"{self.name}: {result.status.message}")
-        return Solved(_centred(problem, best), status, result.history)
-
-
-def _centred(problem: LinearEmpirical, W: Float[Array, "k q"]) -> Float[Array, "k q"]:
-    """Softmax intercepts with mean 0: a common shift changes nothing, and rounding may have moved it."""
-    if problem.loss.name != "softmax" or not problem.penalty.intercept:
-        return W
-    host = np.array(W)
-    host[:, -1] -= host[:, -1].mean()
-    return jnp.asarray(host)
+        if isinstance(problem, DenseLinear):
+            formed, limits = self.name == "gauss-newton", {"tol": self.tol, "max_iter": self.max_iter}
+            with one_blas_thread():  # two that wait for each other took three times the time
+                W, status, history = newton(problem, W, formed=formed, observe=observe, **limits)
+        else:
+            method, told = METHODS[self.name](tol=self.tol), lambda progress: observe(progress.history)
+            result, progress = minimize(problem, method, jnp.asarray(W), max_iter=self.max_iter, observe=told)
+            # The best value is not the best point once values differ by rounding only.
+            W, status = progress.iterate.p if result.status.converged else result.p, result.status
+            history = result.history
+        W = np.array(W)
+        if W.shape[0] > 1:  # softmax: a common shift of the intercepts changes nothing, and rounding may have moved it
+            W[:, -1] -= W[:, -1].mean()
+        return Solved(W, status._replace(message=f"{self.name}: {status.message}"), history)

@@ -68,6 +68,21 @@ def scaled_operator(call: str, operator: Any, d: int, dtype: np.dtype) -> Any:
     return jnp.asarray(matrix)
 
 
+def gram(operator: Any) -> Float[np.ndarray, "d d"] | None:
+    """``L'L`` of an operator as ``scaled_operator`` gives it.
+
+    Args:
+        operator: L.
+
+    Returns:
+        The matrix, float64; None for the identity.
+    """
+    if operator is None:
+        return None
+    L = np.asarray(operator.as_matrix() if isinstance(operator, lineax.AbstractLinearOperator) else operator, float)
+    return L.T @ L
+
+
 def scaled_reference(
     call: str, p_ref: Any, k: int, d: int, scale: Float[np.ndarray, " d"], dtype: np.dtype
 ) -> np.ndarray | None:
