@@ -61,13 +61,22 @@ def linear_errors(
     basis = np.eye(k)
     if problem.loss == "softmax":
         basis = np.linalg.svd(np.ones((1, k)))[2][1:].T
-    differences = np.kron(basis, np.eye(q))
-    penalised, information = (differences.T @ h @ differences for h in (penalised, information))
-    root = differences @ (_inverse(penalised) @ _root(information)) / np.sqrt(total)
-    root = root.reshape(k, q, -1)
-    coefficients = root[:, :-1] / scale[:, None]
-    intercept = root[:, -1] - np.einsum("d,kdr->kr", mean, coefficients)
-    return StandardErrors(np.linalg.norm(coefficients, axis=2), np.linalg.norm(intercept, axis=1))
+    inverse, information = _inverse(_between(penalised, basis)), _between(information, basis)
+    covariance = (inverse @ information @ inverse).reshape(basis.shape[1], q, basis.shape[1], q) / total
+    shift = np.append(-mean / scale, 1.0)  # of features as given: the intercept is that at their origin
+    coefficients, intercept = np.empty((k, q - 1)), np.empty(k)
+    for score, row in enumerate(basis):
+        own = np.einsum("i,j,ipjq->pq", row, row, covariance, optimize=True)
+        coefficients[score] = np.sqrt(np.maximum(np.diag(own)[:-1], 0.0)) / scale
+        intercept[score] = np.sqrt(max(shift @ own @ shift, 0.0))
+    return StandardErrors(coefficients, intercept)
+
+
+def _between(h: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """A matrix of all scores (k q, k q) on the differences between them, (r q, r q)."""
+    (k, r), q = basis.shape, len(h) // len(basis)
+    found = np.einsum("kpmq,ki,mj->ipjq", h.reshape(k, q, k, q), basis, basis, optimize=True)
+    return found.reshape(r * q, r * q)
 
 
 def _inverse(h: np.ndarray) -> np.ndarray:
@@ -78,9 +87,3 @@ def _inverse(h: np.ndarray) -> np.ndarray:
     seen = values > 10 * len(h) * np.finfo(float).eps * np.max(values, initial=0.0)
     scaled = vectors[:, seen] / unit[:, None]
     return (scaled / values[seen]) @ scaled.T
-
-
-def _root(f: np.ndarray) -> np.ndarray:
-    """A with ``A A' = f``."""
-    values, vectors = np.linalg.eigh(f)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
