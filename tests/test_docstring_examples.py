@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 import numdl
+import numdl.estimators
 
 SOURCE = Path(numdl.__file__).parent
 MET_FIRST = {
-    "estimators": {
-        *("AutoRegressor", "AutoClassifier", "KernelRegressor", "TikhonovRegressor", "RandomFeaturesRegressor"),
-        *("ResNetRegressor", "SoftmaxClassifier", "LogisticClassifier", "GraphRegularizedClassifier", "BasisFeatures"),
-    },
+    "estimators": {*numdl.estimators.__all__, "load", "save", "export", "as_jax"},
     "models": {"ResNet"},
-    "flow": {"serial"},
-    "optimize": {"minimize"},
+    "flow": {"serial", "reversible", "LayerParallel", "get_march"},
+    "optimize": {"minimize", "minimize_stochastic"},
     "linalg": {"cgls", "lsqr"},
+    "analysis": {"multistart"},
     "regularize": {
-        *("decompose", "ridge_path", "gcv", "l_curve", "discrepancy", "picard", "hybrid_lsqr", "graph_laplacian"),
+        *("decompose", "ridge_path", "gcv", "l_curve", "discrepancy", "upre", "search", "picard", "hybrid_lsqr"),
+        "graph_laplacian",
     },
     "testing": {"check_gradient", "check_adjoint", "check_curvature", "check_order"},
 }

@@ -46,11 +46,19 @@ def test_the_known_bias_is_found_held_and_paid_as_little_as_possible():
     assert judge(BiasControl)
 
 
+def test_a_gradient_of_so_many_cycles_is_that():
+    value, gradient = BiasControl(known).inexact(2, jnp.asarray([0.3, 0.4]), 2.0)
+    np.testing.assert_allclose(gradient, 2 * np.array([0.3, 0.4]) + Q**2 * OFF, rtol=1e-12)
+    np.testing.assert_allclose(value, 0.25 + Q**2 * (OFF @ [0.3, 0.4]), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"BiasControl.inexact\(cycles=0\)"):
+        BiasControl(known).inexact(0, jnp.ones(2), 2.0)
+
+
 FAULTS = {
-    "the gradient of the cycle before": ("ravel_pytree(p)[1](new)", "ravel_pytree(p)[1](old)"),
+    "the gradient of the cycle before": ("(float(value), gradient,", "(float(value), ravel_pytree(p)[1](old),"),
     "the value of a cycle before": (
-        "value, new = self._at(k + 1",
-        "new = self._at(k + 1, p, data)[1]\n            value, _ = self._at(k",
+        "new = ravel_pytree(gradient)[0]",
+        "new, value = ravel_pytree(gradient)[0], self.inexact(k, p, *data)[0]",
     ),
     "the difference for the bias": ("difference * self.factor / (1 - self.factor), ", "difference, "),
     "the bias of the cycle before": (

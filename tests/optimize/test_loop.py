@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from numdl.contracts import Status
 from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, minimize
 from numdl.optimize.drivers.loop import Adapted
 from numdl.optimize.parts.checks import require_budget
-from numdl.optimize.parts.descent import gradient_status
+from numdl.optimize.parts.descent import _known, gradient_status, nothing_known
 from numdl.optimize.parts.status import plateau
 from numdl.problems import FollowEvidence, laplace_metrics, probed_metrics
 from numdl.regularize import Sizes
@@ -242,3 +243,28 @@ def test_progress_of_another_method_is_refused():
         minimize(problem, NewtonCG(), p, resume=progress)
     with pytest.raises(TypeError, match=r"observe.*returned 'stop', needs a Status"):
         minimize(problem, LBFGS(), p, observe=lambda progress: "stop")
+
+
+class Counted(sp.Residuals):
+    """Says how often it is linearised in Python, which is how often it is traced."""
+
+    def linearize(self, p, aux=None):
+        TRACED.append(1)
+        return super().linearize(p, aux)
+
+
+TRACED = []
+
+
+def by_a_closure(problem, p, aux):
+    """The planted mistake: JAX knows a function by what it is, and this one is another each time."""
+    return jax.eval_shape(lambda *given: _known.__wrapped__(*given), problem, p, aux)
+
+
+@pytest.mark.parametrize(("form_of", "again"), [(nothing_known, 0), (by_a_closure, 1)])
+def test_another_run_does_not_trace_a_problem_of_the_same_shapes_again(form_of, again):
+    problem, p = Counted(sp.rosenbrock, jnp.asarray(0.0)), jnp.asarray(START)
+    form_of(problem, p, None)
+    before = len(TRACED)
+    form_of(Counted(sp.rosenbrock, jnp.asarray(1.0)), p + 1, None)
+    assert len(TRACED) - before == again

@@ -32,7 +32,9 @@ def random_direction(p: PyTree, key: jax.Array) -> PyTree:
     checks.leaves("random_direction", "p", p)
     drawn = checks.key("random_direction", "key", key)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(jnp.shape(leaf)), jnp.result_type(leaf)), p)
+    return jax.tree.map(
+        lambda leaf: jax.device_put(rng.standard_normal(jnp.shape(leaf)).astype(jnp.result_type(leaf))), p
+    )
 
 
 def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
@@ -59,9 +61,14 @@ def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
         raise ValueError("filter_normalised(direction): needs the structure of p. Use random_direction(p, key).")
     checks.whole("filter_normalised", "axes", axes, least=1, hint="Use 1 for matrices with a row per unit.")
 
+    # On the host, where nothing is traced: each small operation on another shape would be compiled by itself.
+    on = jnp if any(map(checks.traced, jax.tree.leaves((direction, p)))) else np
+
     def scale(d: jax.Array, weights: jax.Array) -> jax.Array:
-        last = tuple(range(max(weights.ndim - axes, 0), weights.ndim))
-        size, length = (jnp.sqrt(jnp.sum(a**2, axis=last, keepdims=True)) for a in (weights, d))
-        return d * jnp.where(length > 0, size / jnp.where(length > 0, length, 1.0), 0.0)
+        along = on.asarray(d)
+        last = tuple(range(max(np.ndim(weights) - axes, 0), np.ndim(weights)))
+        size, length = (on.sqrt(on.sum(a**2, axis=last, keepdims=True)) for a in (on.asarray(weights), along))
+        moved = along * on.where(length > 0, size / on.where(length > 0, length, 1.0), 0.0)
+        return moved if on is jnp else jax.device_put(moved)
 
     return jax.tree.map(scale, direction, p)

@@ -167,7 +167,7 @@ def spectrum(
     checks.whole("spectrum", "steps", steps, least=1, hint="Use 40.")
     flat = ravel_pytree(p)[0]
     rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
-    signs = jnp.asarray(rng.choice([-1.0, 1.0], size=(probes, flat.size)), flat.dtype)
+    signs = jax.device_put(rng.choice([-1.0, 1.0], size=(probes, flat.size)).astype(flat.dtype))
     diagonal, beside = (np.asarray(a) for a in _probe(f, p, companion(f, p, aux), signs, kind, steps))
     ends = []
     for pick in (np.argmin, np.argmax):
@@ -215,7 +215,7 @@ def eigenpairs(
     steps = min(checks.whole("eigenpairs", "steps", steps, least=1), flat.size)
     checks.whole("eigenpairs", "count", count, least=1, most=steps, hint=f"There are {flat.size} unknowns.")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(drawn)))
-    start = jnp.asarray(rng.standard_normal(flat.size), flat.dtype)
+    start = jax.device_put(rng.standard_normal(flat.size).astype(flat.dtype))
     found = jax.tree.map(np.asarray, _tridiagonal(f, p, companion(f, p, aux), start, kind, steps))
     values, inner = np.linalg.eigh(np.asarray(found.matrix()))
     order = np.argsort(values)[:: -1 if which == "largest" else 1][:count]

@@ -107,6 +107,21 @@ def multistart(
 
     Raises:
         ValueError: no start.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.analysis import multistart
+        >>> from numdl.optimize import LevenbergMarquardt
+        >>> from numdl.problems import NonlinearLeastSquares
+        >>> def decay(p, x):
+        ...     return p[0] * jnp.exp(-p[1] * x)
+        ...
+        >>> x = jnp.linspace(0.0, 2.0, 10)[:, None]
+        >>> problem = NonlinearLeastSquares(decay, x, 2.0 * jnp.exp(-0.7 * x))
+        >>> starts = [jnp.array([1.0, 1.0]), jnp.array([3.0, 0.1])]
+        >>> ends = multistart(problem, LevenbergMarquardt(), starts, max_iter=20)
+        >>> bool(ends.distances.max() < 1e-3)
+        True
     """
     checks.whole("multistart", "max_iter", max_iter, least=0)
     checks.whole("multistart", "batch", batch, least=1)
@@ -132,7 +147,7 @@ def multistart(
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves])), *trees)
+    return jax.tree.map(lambda *leaves: jax.device_put(np.stack([np.asarray(leaf) for leaf in leaves])), *trees)
 
 
 def _flat(p: PyTree) -> np.ndarray:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from numdl.contracts import PyTree, Result
@@ -84,11 +83,14 @@ def train(
     Returns:
         The trained network and its errors.
     """
-    x, c = (jnp.asarray(a) for a in training)
+    x, c = (jax.device_put(a) for a in training)  # compiles nothing, other than jnp.asarray
     theta = net.init(jax.random.key(seed), x.dtype)
-    penalty = GroupPenalty(jnp.full(1, alpha, x.dtype), jnp.zeros(net.n_parameters, jnp.int32))
-    weights = jnp.ones(len(x), x.dtype)
-    problem = VarPro(net, get_loss(loss), x, c, weights, penalty, jnp.asarray(alpha, x.dtype))
+    penalty = GroupPenalty(
+        jax.device_put(np.full(1, alpha, x.dtype)), jax.device_put(np.zeros(net.n_parameters, np.int32))
+    )
+    weights = jax.device_put(np.ones(len(x), x.dtype))
+    held = jax.device_put(np.asarray(alpha, x.dtype))
+    problem = VarPro(net, get_loss(loss), x, c, weights, penalty, held)
     errors: list[float] = []
 
     def watch(progress: Progress) -> None:
@@ -116,8 +118,9 @@ def reduced(net: ResNet, loss: str, theta: PyTree, x: np.ndarray, c: np.ndarray,
     """
     labels, names = group_labels(theta, "kind")
     alphas = [alpha * (net.h if name.startswith("flow") else 1.0) for name in names]
-    penalty = GroupPenalty(jnp.asarray(alphas), jnp.asarray(labels))
-    return VarPro(net, get_loss(loss), jnp.asarray(x), jnp.asarray(c), jnp.ones(len(x)), penalty, jnp.asarray(alpha))
+    penalty = GroupPenalty(jax.device_put(np.asarray(alphas, float)), jax.device_put(np.asarray(labels)))
+    samples, targets, weights = (jax.device_put(a) for a in (x, c, np.ones(len(x))))
+    return VarPro(net, get_loss(loss), samples, targets, weights, penalty, jax.device_put(np.float64(alpha)))
 
 
 def scores(problem: VarPro, theta: PyTree, head: Any, x: np.ndarray) -> np.ndarray:
@@ -132,7 +135,7 @@ def scores(problem: VarPro, theta: PyTree, head: Any, x: np.ndarray) -> np.ndarr
     Returns:
         (n, k).
     """
-    return np.asarray(problem.scores(_embed(problem.features, theta, jnp.asarray(x)), head))
+    return np.asarray(problem.scores(_embed(problem.features, theta, jax.device_put(x)), head))
 
 
 @jax.jit(static_argnums=0)

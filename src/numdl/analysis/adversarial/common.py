@@ -10,6 +10,7 @@ the perturbation of smallest norm with a negative margin. For linear scores ``s 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -176,17 +177,18 @@ def _attack(
     reach: float,
     batch: int,
 ) -> tuple[Float[Array, "n d"], Float[Array, " n"], Int[Array, " n"]]:
+    judged = jax.jit(functools.partial(scores, p))  # traced once, wherever a search asks for it
+
     def judge(sample: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         x, label = sample
-
-        def at(z: Array) -> Array:
-            return margins(scores(p, z), label)
-
-        wrong = jnp.min(at(x)) < 0
-        delta = search(at, x, label, norm, reach)
-        hit = jnp.all(jnp.isfinite(delta)) & (jnp.min(at(x + delta)) < 0)
-        delta = jnp.where(hit & ~wrong, delta, 0.0)
+        delta = search(lambda z: margins(judged(z), label), x, label, norm, reach)
+        # Both ends at once: each copy of the model in the program takes its time to compile.
+        here, there = jax.vmap(judged)(jnp.stack([x, x + delta]))
+        wrong = jnp.min(margins(here, label)) < 0
+        hit = jnp.all(jnp.isfinite(delta)) & (jnp.min(margins(there, label)) < 0)
+        moved = hit & ~wrong
+        delta = jnp.where(moved, delta, 0.0)
         length = jnp.where(wrong, 0.0, jnp.where(hit, size(delta, norm), jnp.inf))
-        return x + delta, length, jnp.argmax(scores(p, x + delta))
+        return x + delta, length, jnp.argmax(jnp.where(moved, there, here))
 
     return jax.lax.map(judge, (x, labels), batch_size=batch)

@@ -165,5 +165,5 @@ def _draw(x: np.ndarray, scores: dict[str, np.ndarray], curves: dict[str, Any], 
     for name, label, color in (("damping", "rho", INK), ("missed", "errors e", RED)):
         parts["rho"].plot(history["work"], history[name], color=color, label=label)
     logarithmic(parts["rho"], np.concatenate([history["damping"], history["missed"]]))
-    parts["rho"].set(xlabel="work, passes over the samples", title="What holds E-MSA back")
+    parts["rho"].set(xlabel="work, passes over the samples", ylabel="rho and e", title="What holds E-MSA back")
     parts["rho"].legend(loc="best")

@@ -243,7 +243,7 @@ def _draw(nt: int, tamed: Run, runs: dict[str, Run], figure: Figure) -> None:
             parts[name].plot(t, path[:, 0], label=f"step {i}", color=color, linewidth=width, alpha=alpha)
     priced = runs[PRICED].paths
     parts["angle"].plot(
-        np.linspace(0, 6.0, nt + 1), priced[max(priced)][:, 0], color=GREEN, linestyle="--", label="priced instead"
+        np.linspace(0, 6.0, nt + 1), priced[max(priced)][:, 0], color=GREEN, linestyle="--", label=PRICED
     )
     parts["cubic"].set(xlabel="t", ylabel="u", title="u' = u^3 + v, by multiple shooting")
     parts["angle"].set(xlabel="t", ylabel="phi", title="Pendulum, by multiple shooting")

@@ -270,5 +270,5 @@ def _draw(nt: int, across: float, ways: dict, bounded: Way, guesses: dict, figur
         parts["across"].axhline(bound, color=GREY, linewidth=1, linestyle="--")
     paths.set(xlabel="x", ylabel="y", aspect="equal", title="Paths, and their guesses (dotted)")
     paths.legend(loc="upper left")
-    parts["speed"].set(ylabel="speed", title="Speed", ylim=(0, None))
+    parts["speed"].set(xlabel="t", ylabel="speed", title="Speed", ylim=(0, None))
     parts["across"].set(xlabel="t", ylabel="velocity across", title="Bounded (dashed)")

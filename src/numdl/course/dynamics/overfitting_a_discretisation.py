@@ -14,7 +14,7 @@ Queiruga, Erichson, Taylor and Mahoney, Continuous-in-depth neural networks, arX
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from numdl.models import ResNet
+
 TITLE = "Long Euler steps are learnt as they are: with shorter ones the same weights fail, RK4's do not"
 WIDTH, ALPHA = 8, 1e-5
 PARAMETERS = {
@@ -34,11 +36,9 @@ PARAMETERS = {
 FINER = (1, 2, 4, 8)
 QUICK_FINER = (1, 8)  # each number of steps is compiled
 SCHEMES = {"euler": "rk4", "rk4": "euler"}
-GRID = 121
-
-
 FULL = Size(n=513, iterations=60, error=2.0)
 QUICK = Size(n=257, iterations=30, error=10.0)
+GRIDS = {FULL: 121, QUICK: 61}
 
 
 class Marched(NamedTuple):
@@ -92,7 +92,6 @@ def run(
 def _march(
     flow: tuple[str, float, int], finer: tuple[int, ...], size: Size, training: tuple, held_out: tuple, seed: int
 ) -> Marched:
-    import jax
     import jax.numpy as jnp
 
     from numdl.course.training import train
@@ -103,25 +102,32 @@ def _march(
     how: dict[str, Any] = {"alpha": ALPHA, "iterations": size.iterations, "seed": seed}
     trained = train(net, "logistic", training, held_out, wrong, **how)
     theta, head, problem = trained.result.p, trained.result.aux, trained.problem
-    axis = np.linspace(-2.0, 2.0, GRID)
+    axis = np.linspace(-2.0, 2.0, GRIDS[size])
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-
-    @partial(jax.jit, static_argnums=0)
-    def scores(net: ResNet, theta: Any, x: np.ndarray) -> Any:
-        return problem.scores(net.batch(theta, jnp.asarray(x)), head)
-
     nets, errors, regions = {1: (net, theta)}, [], {}
     for factor in FINER[1:]:
         coarse, given = nets[factor // 2]
         nets[factor] = (refined(coarse), prolonged(coarse, given))
     points = np.concatenate([held_out[0], grid])
+
+    def scores(net: ResNet, theta: Any) -> np.ndarray:
+        return np.asarray(problem.scores(_ends_of(net)(theta, jnp.asarray(points)), head))
+
     for factor in finer:
-        found = np.asarray(scores(*nets[factor], points))
+        found = scores(*nets[factor])
         errors.append(wrong(found[: -len(grid)], held_out[1]))
         if factor in (finer[0], finer[-1]):
-            regions[factor] = found[-len(grid) :].reshape(GRID, GRID)
+            regions[factor] = found[-len(grid) :].reshape(len(axis), -1)
     other = dataclasses.replace(net, scheme=SCHEMES[scheme])
-    return Marched(np.array(errors), wrong(np.asarray(scores(other, theta, held_out[0])), held_out[1]), regions)
+    return Marched(np.array(errors), wrong(scores(other, theta)[: -len(grid)], held_out[1]), regions)
+
+
+@cache
+def _ends_of(net: ResNet) -> Any:
+    """Last states of a network: those of a network that both ways march are one program."""
+    import jax
+
+    return jax.jit(net.batch)
 
 
 def _draw(steps: np.ndarray, found: dict[str, Marched], x: np.ndarray, labels: np.ndarray, figure: Figure) -> None:
@@ -129,10 +135,9 @@ def _draw(steps: np.ndarray, found: dict[str, Marched], x: np.ndarray, labels: n
     from numdl.plots.canvas import GREEN, RED
 
     panels = figure.subplots(2, 3)
-    axis = np.linspace(-2.0, 2.0, GRID)
     for row, (scheme, m) in zip(panels, found.items(), strict=True):
         for axes, (factor, region) in zip(row, m.regions.items(), strict=False):
-            draw_regions(axes, axis, region, x, labels)
+            draw_regions(axes, np.linspace(-2.0, 2.0, len(region)), region, x, labels)
             title = f"trained with {steps[0]} steps" if factor == 1 else f"the same weights, {factor * steps[0]} steps"
             axes.set(aspect="equal", title=f"{scheme}: {title}", xlim=(-2, 2), ylim=(-2, 2), xlabel="x1", ylabel="x2")
         color = RED if scheme == "euler" else GREEN

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numdl.models import ResNet
 
-TITLE = "Ten thousand layers are trained in the memory of one, with the gradient of stored states"
+TITLE = "However many layers: trained in the memory of one, with the gradient of stored states"
 WIDTH, ALPHA = 8, 1e-5
 PARAMETERS = {"T": Parameter(10.0, 1.0, 40.0, "time at which the flow ends")}
 MIB = 2.0**20

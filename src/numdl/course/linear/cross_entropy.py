@@ -96,7 +96,7 @@ def _draw(w: np.ndarray, curves: dict, bends: dict, ways: dict, figure: Figure) 
         axes = parts[name]
         axes.plot(w, values, color=color)
         axes.plot(ways[name], np.interp(ways[name], w, values), "o", color=color, markersize=4, alpha=0.6)
-        axes.set(title=f"{name}, steps of gradient descent as dots", xlabel="weight", ylabel="mean misfit")
+        axes.set(title=f"{name.capitalize()}, steps of gradient descent as dots", xlabel="weight", ylabel="mean misfit")
         parts["bend"].plot(w[2:-2], bends[name], color=color, label=name)
         parts["way"].plot(ways[name], color=color, label=name)
     parts["bend"].axhline(0, color=GREY, linewidth=1)

@@ -86,5 +86,5 @@ def _draw(pictures: dict[str, np.ndarray], n: int, figure: Figure) -> None:
     for axes, (name, image) in zip(figure.subplots(2, 2).ravel(), pictures.items(), strict=True):
         axes.set_facecolor(BLUE)
         axes.imshow(image.reshape(n, n), cmap="gray", vmin=0, vmax=0.6)
-        axes.set(title=name, xticks=[], yticks=[])
+        axes.set(title=name[0].upper() + name[1:], xticks=[], yticks=[])
         axes.grid(False)

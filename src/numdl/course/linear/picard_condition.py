@@ -81,7 +81,7 @@ def _draw(x: np.ndarray, found: np.ndarray, plots: dict[str, Picard], figure: Fi
         axes.plot(number, plot.solution, "x", color=GREEN, markersize=5, label="their quotients")
         logarithmic(axes, np.concatenate([plots["exact"].values, plots["noisy"].solution]))
         axes.set(
-            title=f"{name} data, {plot.usable} directions usable",
+            title=f"{name.capitalize()} data, {plot.usable} directions usable",
             xlabel="direction",
             ylabel="size",
             ylim=(1e-20, 1e16),

@@ -35,6 +35,17 @@ class ExportMixin:
             NotFittedError: not fitted.
             ValueError: there is no formula for this model, which is told by name; or an argument cannot be used.
             OSError: the file cannot be written.
+
+        Examples:
+            >>> import tempfile
+            >>> import numpy as np
+            >>> from numdl import TikhonovRegressor
+            >>> x = np.linspace(-1, 1, 20)[:, None]
+            >>> model = TikhonovRegressor().fit(x, 2 * x[:, 0] + 1)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     print(model.export(f"{folder}/line.py").name)
+            ...
+            line.py
         """
         _fitted(self)
         from numdl.export.write import export
@@ -56,6 +67,15 @@ class ExportMixin:
         Raises:
             NotFittedError: not fitted.
             ValueError: there is no formula for this model, or no deviations.
+
+        Examples:
+            >>> import jax
+            >>> import numpy as np
+            >>> from numdl import TikhonovRegressor
+            >>> x = np.linspace(-1, 1, 20)[:, None]
+            >>> model = TikhonovRegressor().fit(x, 2 * x[:, 0] + 1)
+            >>> round(float(jax.grad(model.as_jax())(np.ones(1))[0]), 5)
+            2.0
         """
         _fitted(self)
         std = checks.flag("as_jax", "std", std)

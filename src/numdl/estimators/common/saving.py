@@ -124,6 +124,15 @@ def save(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any] | No
         ValueError: this is no estimator of numdl, or as for `SaveMixin.save`.
         FileNotFoundError: the folder does not exist.
         OSError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor, save
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> model = TikhonovRegressor().fit(x, 2 * x[:, 0] + 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(model, f"{folder}/line.numdl", extra={"unit": "mm"})
     """
     if not isinstance(model, SaveMixin):
         raise ValueError(
@@ -146,6 +155,19 @@ def load(path: str | os.PathLike[str]) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: the file is no model of numdl, is damaged, has another format version, or holds a class that this
             numdl does not know.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor, load, save
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> model = TikhonovRegressor().fit(x, 2 * x[:, 0] + 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(model, f"{folder}/line.numdl")
+        ...     again = load(f"{folder}/line.numdl")
+        ...
+        >>> round(float(again.predict([[3.0]])[0]), 6)
+        7.0
     """
     return load_with_extra(path)[0]
 

@@ -41,6 +41,14 @@ class MLPRegressor(NetworkRegressor, MLPBase):
 
     Attributes:
         architecture_: ``numdl.models.MLP``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import MLPRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = MLPRegressor((6,), n_restarts=1, random_state=0).fit(x, np.sin(3 * x[:, 0]))
+        >>> round(float(model.predict([[0.5]])[0]), 2)
+        1.0
     """
 
 
@@ -53,6 +61,14 @@ class MLPClassifier(NetworkClassifier, MLPBase):
 
     Attributes:
         classes_: labels in sorted order.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import MLPClassifier
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = MLPClassifier((4,), n_restarts=1, random_state=0).fit(x, np.where(abs(x[:, 0]) < 0.5, "in", "out"))
+        >>> model.predict([[0.0], [0.9]]).tolist()
+        ['in', 'out']
     """
 
 
@@ -78,6 +94,14 @@ class SingleLayerRegressor(NetworkRegressor, SingleLayerBase):
     Args:
         width: units of the layer; or "auto", chosen by the evidence.
         activation: key of ``numdl.flow.ACTIVATIONS``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import SingleLayerRegressor
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = SingleLayerRegressor(6, n_restarts=1, random_state=0).fit(x, np.sin(3 * x[:, 0]))
+        >>> round(float(model.predict([[0.5]])[0]), 2)
+        1.0
     """
 
 
@@ -89,4 +113,13 @@ class SingleLayerClassifier(NetworkClassifier, SingleLayerBase):
 
     Attributes:
         classes_: labels in sorted order.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import SingleLayerClassifier
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = np.where(abs(x[:, 0]) < 0.5, "in", "out")
+        >>> model = SingleLayerClassifier(4, n_restarts=1, random_state=0).fit(x, y)
+        >>> model.predict([[0.0], [0.9]]).tolist()
+        ['in', 'out']
     """

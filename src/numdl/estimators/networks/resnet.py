@@ -180,4 +180,13 @@ class ResNetClassifier(NetworkClassifier, ResNetBase):
 
     Attributes:
         classes_: labels in sorted order.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import ResNetClassifier
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> y = np.where(abs(x[:, 0]) < 0.5, "in", "out")
+        >>> model = ResNetClassifier(width=4, depth=2, n_restarts=1, random_state=0).fit(x, y)
+        >>> model.predict([[0.0], [0.9]]).tolist()
+        ['in', 'out']
     """

@@ -54,6 +54,15 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         status_: what was found, in a sentence.
 
     Sources: those of the modules of ``numdl.estimators.patches``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.estimators import PatchFeaturesClassifier
+        >>> X = np.random.default_rng(0).random((60, 8, 8))
+        >>> X[:30, :, :4] += 1  # bright on the left
+        >>> model = PatchFeaturesClassifier(8, random_state=0).fit(X, np.repeat(["left", "none"], 30))
+        >>> model.predict(X[[0, -1]]).tolist()
+        ['left', 'none']
     """
 
     calibration_: Calibration

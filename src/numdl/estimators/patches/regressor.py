@@ -40,6 +40,16 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
         leave_one_out_: prediction of each row given all others, (n,) or (n, k); rows without weight are predicted.
         left_out_std_: root of the mean square of their errors, a number or (k,).
         status_: what was found, in a sentence.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.estimators import PatchFeaturesRegressor
+        >>> X = np.random.default_rng(0).random((60, 8, 8))
+        >>> X[:30, :, :4] += 1
+        >>> brightness = X.mean(axis=(1, 2))
+        >>> model = PatchFeaturesRegressor(8, random_state=0).fit(X, brightness)
+        >>> bool(abs(model.predict(X[:5]) - brightness[:5]).max() < 0.01)
+        True
     """
 
     def fit(

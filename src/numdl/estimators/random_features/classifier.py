@@ -47,6 +47,14 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         status_: why its fit ended.
 
     Sources: Rahimi and Recht, NIPS 20 (2007); Huang, Zhu and Siew, Neurocomputing 70 (2006).
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import RandomFeaturesClassifier
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> model = RandomFeaturesClassifier(50, random_state=0).fit(x, np.where(abs(x[:, 0]) < 0.5, "in", "out"))
+        >>> model.predict([[0.0], [0.9]]).tolist()
+        ['in', 'out']
     """
 
     def __init__(

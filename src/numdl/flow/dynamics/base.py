@@ -82,7 +82,8 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
     Returns:
         The same numbers.
     """
-    return jnp.asarray(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
+    # jnp.asarray compiles a program for each shape; putting an array on the device compiles none.
+    return jax.device_put(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
 
 
 def draw_layers(

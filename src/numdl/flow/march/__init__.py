@@ -123,6 +123,11 @@ def get_march(name: Any) -> March:
 
     Raises:
         ValueError: no march has that name.
+
+    Examples:
+        >>> from numdl.flow import LayerParallel, get_march
+        >>> get_march("reversible").__name__, get_march(LayerParallel(factor=8)).factor
+        ('reversible', 8)
     """
     if isinstance(name, AllAtOnce):
         return name

@@ -89,10 +89,11 @@ class BiasControl:
             Gradient with its estimated bias, at most ``share`` of its norm unless ``most`` cycles did not do.
         """
         k, before = self.cycles, None
-        _, old = self._at(k, p, data)
+        old = ravel_pytree(self.inexact(k, p, *data)[1])[0]
         spent = k
         while True:
-            value, new = self._at(k + 1, p, data)
+            value, gradient = self.inexact(k + 1, p, *data)
+            new = ravel_pytree(gradient)[0]
             spent += k + 1
             difference = float(jnp.linalg.norm(new - old))
             if before:
@@ -100,13 +101,25 @@ class BiasControl:
             bias, allowed = difference * self.factor / (1 - self.factor), self.share * float(jnp.linalg.norm(new))
             if bias <= allowed or k + 1 >= self.most:
                 self.cycles = max(1, k - 1) if bias <= FAR_BELOW * allowed else k
-                return BiasedGradient(float(value), ravel_pytree(p)[1](new), bias, k + 1, spent)
+                return BiasedGradient(float(value), gradient, bias, k + 1, spent)
             k, old, before = k + 1, new, difference
 
-    def _at(self, cycles: int, p: PyTree, data: tuple) -> tuple[Any, Array]:
-        """Value, and all entries of the gradient."""
+    def inexact(self, cycles: int, p: PyTree, *data: Any) -> tuple[Array, PyTree]:
+        """Value and gradient by so many cycles; what this object has compiled serves for it.
+
+        Args:
+            cycles: at least 1.
+            p: point.
+            *data: handed on to the objective.
+
+        Returns:
+            Value, and gradient with the structure of p.
+
+        Raises:
+            ValueError: there is no cycle.
+        """
+        checks.whole("BiasControl.inexact", "cycles", cycles, least=1)
         if cycles not in self._compiled:
             march = dataclasses.replace(self._march, cycles=cycles)
             self._compiled[cycles] = jax.jit(jax.value_and_grad(lambda p, *data: self._objective(p, march, *data)))
-        value, gradient = self._compiled[cycles](p, *data)
-        return value, ravel_pytree(gradient)[0]
+        return self._compiled[cycles](p, *data)

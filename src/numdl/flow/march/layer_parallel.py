@@ -58,6 +58,16 @@ class LayerParallel(AllAtOnce):
         relaxation: ``"FCF"`` or ``"F"``.
         mesh: devices among which the layers are divided, with an axis ``"layer"``; None for one device. Samples may be
             divided along another axis of it, as ``numdl.problems.sharding`` does.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.flow import LayerParallel, PiecewiseConstant, get_march, get_scheme
+        >>> def decay(t, u, theta):
+        ...     return -theta * u
+        ...
+        >>> how = (get_scheme("rk4"), decay, PiecewiseConstant(64), jnp.ones((64, 1)), jnp.ones(1), 0.0, 1 / 64)
+        >>> bool(jnp.allclose(LayerParallel()(*how), get_march("stored")(*how)))
+        True
     """
 
     factor: int = 4

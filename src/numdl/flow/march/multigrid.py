@@ -80,6 +80,7 @@ def solve_recursion(propagate: Propagate, data: Sequence[PyTree], g: Array, star
     c, n_levels = cycles.factor, len(data)
     if n_levels == 1 or not start.size:
         return Recursion(one_by_one(propagate, data[0], g, start), jnp.full(cycles.most, jnp.nan, start.dtype))
+    propagate = jax.jit(propagate)  # traced once on each level, wherever a cycle needs it
     grouped = [cycles.place(jax.tree.map(lambda leaf: leaf.reshape(-1, c, *leaf.shape[1:]), d)) for d in data[:-1]]
 
     # C-points are held by the interval that ends at them: K rows are divided evenly among devices, K + 1 are not.

@@ -47,6 +47,18 @@ def reversible(
 
     Raises:
         ValueError: the scheme cannot be undone, h has neither shape () nor (nt,), or the coefficients do not fit.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.flow import PiecewiseConstant, get_scheme
+        >>> from numdl.flow.march import reversible
+        >>> def turn(t, u, theta):
+        ...     return theta * jnp.array([[0.0, 1.0], [-1.0, 0.0]]) @ u
+        ...
+        >>> how = (get_scheme("implicit_midpoint"), turn, PiecewiseConstant(8), jnp.ones((8, 1)))
+        >>> end = reversible(*how, jnp.array([1.0, 0.0]), 0.0, 0.25)
+        >>> round(float(jnp.linalg.norm(end)), 4)
+        1.0
     """
     require(scheme, Scheme, "reversible(scheme)", "use numdl.flow.get_scheme('verlet')")
     if scheme.inverse is None:

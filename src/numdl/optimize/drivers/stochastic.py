@@ -128,6 +128,21 @@ def minimize_stochastic(
     Raises:
         ValueError: a setting or the data are out of range, or the objective is not finite at the start.
         TypeError: problem or method miss a part of their contract or are no pytrees, or pieces can be read only once.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from numdl.optimize import StochasticGradient, minimize_stochastic
+        >>> from numdl.problems import NonlinearLeastSquares
+        >>> def decay(p, x):
+        ...     return p[0] * jnp.exp(-p[1] * x)
+        ...
+        >>> x = jnp.linspace(0.0, 2.0, 64)[:, None]
+        >>> problem = NonlinearLeastSquares(decay, x, 2.0 * jnp.exp(-0.7 * x), w=jnp.ones(64))
+        >>> start, method = jnp.array([1.0, 1.0]), StochasticGradient(optax.sgd(1.0))
+        >>> result, _ = minimize_stochastic(problem, method, start, batch=8, epochs=40, rate=0.5)
+        >>> bool(abs(result.p - jnp.array([2.0, 0.7])).max() < 0.1)
+        True
     """
     batch = checks.whole(CALL, "batch", batch, least=1, hint="Use batch=10.")
     epochs = checks.whole(CALL, "epochs", epochs, least=0)

@@ -6,7 +6,6 @@ Problem data and penalty parameters are arguments, never closures: changing them
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -20,6 +19,6 @@ def compiled_step(optimizer: Optimizer[ProblemT], problem: ProblemT, iterate: It
 
 
 def scalars_like(p: PyTree, *values: float) -> list[Array]:
-    """JAX scalars of the dtype of p, made by NumPy: small eager operations would be compiled one by one."""
+    """JAX scalars of the dtype of p, made by NumPy: small eager operations, ``jnp.asarray`` too, are compiled each."""
     dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(p)))
-    return [jnp.asarray(np.asarray(value, dtype)) for value in values]
+    return [jax.device_put(np.asarray(value, dtype)) for value in values]

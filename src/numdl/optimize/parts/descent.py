@@ -56,11 +56,13 @@ def nothing_known(problem: Problem, p: PyTree, aux: PyTree) -> Known | None:
     if isinstance(problem, LineProblem):
         return None
 
-    def known(p: PyTree, aux: PyTree) -> Known:
-        lin = problem.linearize(p, aux)
-        return Known(ravel_pytree(lin.gradient)[0], dict(lin.metrics))
+    return jax.tree.map(lambda a: jax.device_put(np.zeros(a.shape, a.dtype)), jax.eval_shape(_known, problem, p, aux))
 
-    return jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape, a.dtype)), jax.eval_shape(known, p, aux))
+
+@jax.jit  # so that its form is found once, and not for each run
+def _known(problem: Problem, p: PyTree, aux: PyTree) -> Known:
+    lin = problem.linearize(p, aux)
+    return Known(ravel_pytree(lin.gradient)[0], dict(lin.metrics))
 
 
 def revisited(problem: Problem, iterate: Iterate, known: Known | None) -> Point:

@@ -59,9 +59,9 @@ class LBFGS(eqx.Module):
         """First iterate; nothing is evaluated."""
         (value,) = scalars_like(p, np.inf)
         vector = ravel_pytree(p)[0]
-        empty = jnp.asarray(np.zeros((self.memory, vector.size), vector.dtype))
+        empty = jax.device_put(np.zeros((self.memory, vector.size), vector.dtype))
         # The gradient is not known yet: the first pair has s = 0, so s'y = 0, and is left out.
-        zero = jnp.asarray(np.zeros(vector.shape, vector.dtype))
+        zero = jax.device_put(np.zeros(vector.shape, vector.dtype))
         return Iterate(p, aux, value, Pairs(empty, empty, vector, zero, nothing_known(problem, p, aux)), {})
 
     def step(self, problem: Problem, iterate: Iterate) -> Iterate:

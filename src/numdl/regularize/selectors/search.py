@@ -41,6 +41,18 @@ def search(
     Raises:
         ValueError: an argument is out of range.
         TypeError: paths or selector is no function.
+
+    Examples:
+        >>> from functools import partial
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import decompose, ridge_path
+        >>> from numdl.regularize.selectors import gcv, search
+        >>> problem = deblurring(100)
+        >>> d = decompose(problem.A, problem.noisy(0.01, 0)[:, None])
+        >>> path, choice = search(partial(ridge_path, d), gcv, np.logspace(-6, -2, 3))
+        >>> choice.edge, len(path.alphas) > 3
+        ('', True)
     """
     checks.function("search", "paths", paths, "alphas -> RidgePath")
     checks.function("search", "selector", selector, "path -> Choice")

@@ -23,6 +23,17 @@ def upre(path: RidgePath, noise: float) -> Choice:
         ValueError: noise is negative or not finite.
 
     Source: Vogel, Computational Methods for Inverse Problems, SIAM 2002, sec. 7.1; Mallows, Technometrics 15 (1973).
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data.problems.inverse_problems import deblurring
+        >>> from numdl.regularize.ridge import alpha_grid, decompose, ridge_path
+        >>> from numdl.regularize.selectors import upre
+        >>> problem = deblurring(100)
+        >>> d = decompose(problem.A, problem.noisy(0.01, 0)[:, None])
+        >>> choice = upre(ridge_path(d, alpha_grid(d)), noise=0.01 * np.linalg.norm(problem.b) / 10)
+        >>> choice.edge, choice.interval[0] <= choice.alpha <= choice.interval[1]
+        ('', True)
     """
     checks.instance("upre", "path", path, RidgePath, "Use ridge_path.")
     checks.number("upre", "noise", noise, least=0, hint="Give a standard deviation.")
