@@ -89,6 +89,10 @@ def theta_of(depth=2):
 
 MODELS = {
     "Chain.blocks": lambda: (net(), room("models").MLP(2, 3)),
+    "Connector.image": lambda: (4, 6, 2),
+    "Connector.channels": lambda: 3,
+    "image_resnet.image": lambda: (4, 4, 1),
+    "image_resnet.channels": lambda: (2,),
     "MLP.widths": lambda: (2, 3),
     "coarsened.net": net,
     "coarsened.levels": lambda: 2,

@@ -106,6 +106,23 @@ class Chain(Network):
             x = block.features(theta[name], x)
         return x
 
+    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, each block in its own way: a reversible one adds up derivatives by weights as it goes.
+
+        Args:
+            theta: weights as from ``init``.
+            x: (n, d).
+
+        Returns:
+            (n, m).
+
+        Raises:
+            ValueError: x has another number of columns than d.
+        """
+        for name, block in self._named():
+            x = block.batch(theta[name], x)
+        return x
+
     def layers(self, theta: PyTree) -> dict[str, Array]:
         """Weights that vary over depth, of all blocks.
 

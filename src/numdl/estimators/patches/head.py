@@ -83,6 +83,7 @@ class Columns:
         mean: of the columns so far, (m,).
         scale: their deviations, (m,).
         c_mean: of the targets, (k,).
+        tried: alphas so far.
     """
 
     def __init__(self, c: np.ndarray, w: np.ndarray) -> None:
@@ -96,7 +97,7 @@ class Columns:
         self._parts: list[np.ndarray] = []
         self.mean, self.scale = np.zeros(0, np.float32), np.zeros(0, np.float32)
         self._gram, self._with = np.zeros((0, 0)), np.zeros((0, c.shape[1]))
-        self._dual, self._trace = False, 0.0
+        self._dual, self._trace, self.tried = False, 0.0, 0
 
     def __len__(self) -> int:
         """Columns so far."""
@@ -174,7 +175,7 @@ class Columns:
         Returns:
             The head.
         """
-        alpha = max(alpha, self.least)
+        alpha, self.tried = max(alpha, self.least), self.tried + 1
         matrix = np.array(self._gram, order="F")
         size = len(matrix)
         if self._dual:
