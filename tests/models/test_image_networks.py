@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numdl.flow.images import average_pool, space_to_depth
-from numdl.models import Connector, ResNet, image_resnet
+from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
 from numdl.testing import check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -25,30 +25,29 @@ def normal(seed, *shape):
 
 def by_loops(net, theta, x):
     """A connector without a norm, number by number, zeros beyond the border."""
-    (height, width, _), (a, b), (p, q) = net.image, net.merge, net.pool
-    u = np.asarray(x).reshape(-1, *net.image)
+    (height, width, channels), (a, b), (p, q) = net.image, net.merge, net.pool
+    u = np.zeros((len(x), height // p, width // q, channels))
+    for i, j in np.ndindex(*u.shape[1:3]):
+        u[:, i, j] = (
+            np.asarray(x).reshape(-1, *net.image)[:, i * p : (i + 1) * p, j * q : (j + 1) * q].mean(axis=(1, 2))
+        )
     K, r = np.asarray(theta["K"]), net.taps // 2
-    rows, columns = height // a, width // b
-    found = np.zeros((len(x), -(-rows // net.stride), -(-columns // net.stride), net.channels))
-    for i, j, o in np.ndindex(*found.shape[1:]):
+    found = np.zeros((len(x), *net.after))
+    for i, j, o in np.ndindex(*net.after):
         z = np.full(len(x), theta["b"][o])
-        for s, t, part, across, c in np.ndindex(net.taps, net.taps, a, b, net.image[2]):
+        for s, t, part, across, c in np.ndindex(net.taps, net.taps, a, b, channels):
             y, w = (net.stride * i + s - r) * a + part, (net.stride * j + t - r) * b + across
-            if 0 <= y < rows * a and 0 <= w < columns * b:
-                z += K[s, t, (part * b + across) * net.image[2] + c, o] * u[:, y, w, c]
+            if 0 <= y < u.shape[1] // a * a and 0 <= w < u.shape[2] // b * b:
+                z += K[s, t, (part * b + across) * channels + c, o] * u[:, y, w, c]
         found[:, i, j, o] = np.maximum(z, 0)
-    h, w, c = net.after
-    pooled = np.zeros((len(x), h, w, c))
-    for i, j in np.ndindex(h, w):
-        pooled[:, i, j] = found[:, i * p : (i + 1) * p, j * q : (j + 1) * q].mean(axis=(1, 2))
-    return pooled.reshape(len(x), -1)
+    return found.reshape(len(x), -1)
 
 
 CONNECTORS = {
     "merge": Connector((6, 8, 2), 3, merge=(2, 4), norm="none"),
     "patches": Connector((6, 4, 1), 3, merge=2, taps=1, norm="none"),
     "stride": Connector((7, 5, 2), 3, stride=2, norm="none"),
-    "pool": Connector((6, 4, 2), 3, pool=(3, 2), norm="none"),
+    "pool": Connector((12, 8, 2), 3, merge=(1, 2), pool=(3, 2), norm="none"),
 }
 
 
@@ -116,6 +115,19 @@ def test_an_image_network_is_its_blocks_one_after_the_other():
         assert {leaf.dtype for leaf in jax.tree.leaves(net.init(0))} == {np.dtype("float32")}
 
 
+BATCH = image_resnet((8, 8, 1), (2, 4), norm="batch", **FLOWS)
+
+
+def test_without_its_batch_norm_a_network_does_the_same_sample_by_sample():
+    theta, x = BATCH.init(0), 3 + normal(0, 20, 64)
+    theta["block 1"]["scale"], theta["block 3"]["b"] = jnp.array([0.5, 2.0]), normal(1, 4)
+    net, settled = without_batch_norm(BATCH, theta, x)
+    expected = run(BATCH, theta, x)
+    np.testing.assert_allclose(run(net, settled, x), expected, atol=1e-12)
+    np.testing.assert_allclose(run(net, settled, x[:3]), expected[:3], atol=1e-12)
+    assert np.abs(run(BATCH, theta, x[:3]) - expected[:3]).max() > 1e-2  # which the batch norm does not
+
+
 @functools.cache
 def gradient(march, scheme):
     net = image_resnet(
@@ -161,8 +173,13 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
         (lambda: Connector((4, 4, 1), 0), r"Connector\(channels=0\): needs a whole number >= 1"),
         (lambda: Connector((4, 4, 1), 2, taps=2), r"Connector\(taps=2\): needs an odd number of taps"),
         (lambda: Connector((2, 2, 1), 2, taps=7, border="periodic"), r"reach no further than the image of 2 x 2"),
-        (lambda: Connector((4, 4, 1), 2, norm="batch"), r"norm"),
-        (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 48"),
+        (lambda: Connector((4, 4, 1), 2, norm="max"), r"norm"),
+        (
+            lambda: BATCH.features(BATCH.init(0), normal(0, 64)),
+            r"norm='batch'\)\.features: needs the other samples too",
+        ),
+        (lambda: without_batch_norm(BATCH, BATCH.init(0), normal(0, 0, 64)), r"n = 0, needs at least 1 sample"),
+        (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 192"),
         (lambda: image_resnet((8, 8, 1), (2, 4), cells=(3, 1)), r"cells=\(3, 1\)\): the last images have 2 x 2 pixels"),
         (lambda: image_resnet((6, 6, 1), (2, 4)), r"an image of 3 x 3 is not made of rectangles of 2 x 2"),
         (lambda: image_resnet((8, 8, 1), (3,), dynamics="hamiltonian", scheme="verlet"), r"width"),

@@ -9,6 +9,7 @@ from numdl.models.network import Network
 from numdl.models.overflow import first_overflow
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.resnet import ResNet
+from numdl.models.settled import without_batch_norm
 
 __all__ = [
     "MLP",
@@ -23,4 +24,5 @@ __all__ = [
     "image_resnet",
     "prolonged",
     "refined",
+    "without_batch_norm",
 ]

@@ -2,11 +2,11 @@
 
 How does an image become one of other size and channels?
 
-    z = mean over p of act(norm(K * S u + b)),    S: pixels of each a x b rectangle become channels
+    z = act(norm(K * S P u + b)),    P: means over rectangles, S: pixels of each rectangle become channels
 
 with a convolution K, whose output may be taken at every s-th pixel only. ``merge`` with ``taps=1`` cuts an image into
 patches; ``stride`` keeps overlaps, at the cost of all pixels. Without channels of its own a connector has no weights
-and pools.
+and pools. A norm over the batch is for training: `without_batch_norm` puts its statistics into the weights.
 
 Source: Ruthotto and Haber, JMIV 62 (2020), sec. 2.2.
 """
@@ -41,8 +41,9 @@ class Connector(Network):
         taps: side of a kernel, odd.
         merge: pixels of a rectangle that become channels before the convolution: a number, or rows and columns.
         stride: every how many-th pixel of the convolution is taken, along both sides.
-        pool: pixels of a rectangle whose mean is taken at the end: a number, rows and columns, or "all".
-        norm: what evens out before the activation: "tv", "instance", "layer" or "none". ("batch" couples samples.)
+        pool: pixels of a rectangle whose mean is taken first: a number, rows and columns, or "all".
+        norm: what evens out before the activation: "tv", "instance", "layer", "none", or "batch", which couples the
+            samples of a batch, so that ``features`` of one refuses it.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         border: "zero", "periodic" or "reflecting", what lies beyond it.
 
@@ -73,8 +74,10 @@ class Connector(Network):
         """
         keep = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         keep("image", checks.wholes("Connector", "image", self.image, count=3, least=1))
-        sides = self.image[:2]
-        keep("merge", rectangle("Connector", "merge", self.merge, sides))
+        pool = self.image[:2] if isinstance(self.pool, str) and self.pool == "all" else self.pool
+        keep("pool", rectangle("Connector", "pool", pool, self.image[:2]))
+        pooled = tuple(size // part for size, part in zip(self.image[:2], self.pool, strict=True))
+        keep("merge", rectangle("Connector", "merge", self.merge, pooled))
         for name in ("taps", "stride"):
             self._require_size(name, 1, getattr(self, name))
         if self.channels is not None:
@@ -84,25 +87,22 @@ class Connector(Network):
                 f"Connector(merge={self.merge}, stride={self.stride}): needs channels, of the convolution behind. Give "
                 "channels, or pool."
             )
-        checks.choice("Connector", "norm", self.norm, (*(name for name in NORMS if name != "batch"), "none"))
+        checks.choice("Connector", "norm", self.norm, (*NORMS, "none"))
         checks.choice("Connector", "border", self.border, BORDERS)
         get_activation(self.activation)
-        sides = tuple(size // part for size, part in zip(sides, self.merge, strict=True))
+        sides = tuple(size // part for size, part in zip(pooled, self.merge, strict=True))
         if self.taps % 2 == 0 or (self.border != "zero" and self.taps // 2 > min(sides)):
             raise ValueError(
                 f"Connector(taps={self.taps}): needs an odd number of taps that reach no further than the image of "
                 f"{sides[0]} x {sides[1]}. Use taps=3."
             )
-        sides = tuple(-(-size // self.stride) for size in sides)
-        pool = sides if isinstance(self.pool, str) and self.pool == "all" else self.pool
-        keep("pool", rectangle("Connector", "pool", pool, sides))
 
     @property
     def after(self) -> tuple[int, int, int]:
         """Height, width and channels of an image behind."""
         h, w = (
-            -(-(size // part) // self.stride) // square
-            for size, part, square in zip(self.image[:2], self.merge, self.pool, strict=True)
+            -(-(size // (square * part)) // self.stride)
+            for size, square, part in zip(self.image[:2], self.pool, self.merge, strict=True)
         )
         return h, w, self.image[2] if self.channels is None else self.channels
 
@@ -119,8 +119,7 @@ class Connector(Network):
     @property
     def n_states(self) -> int:
         """Numbers that a pass forward keeps for one sample."""
-        convolved = 0 if self.channels is None else self.width * math.prod(self.pool)
-        return self.d + convolved
+        return self.d + (0 if self.channels is None else 2 * self.width)
 
     @property
     def title(self) -> str:
@@ -162,9 +161,14 @@ class Connector(Network):
             (m,).
 
         Raises:
-            ValueError: x has another length than d.
+            ValueError: x has another length than d, or the norm couples samples.
         """
         self._require_inputs("features", x)
+        if self.norm == "batch" and self.channels is not None:
+            raise ValueError(
+                "Connector(norm='batch').features: needs the other samples too. Call batch, or take network and "
+                "weights from without_batch_norm."
+            )
         return self.batch(theta, x[None])[0]
 
     def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
@@ -181,9 +185,22 @@ class Connector(Network):
             ValueError: x has another number of columns than d.
         """
         self._require_inputs("batch", jnp.zeros(x.shape[1:]))
-        u = x.reshape(-1, *self.image)
+        u = average_pool(x.reshape(-1, *self.image), self.pool)
         if self.channels is not None:
-            u = convolve(theta["K"], space_to_depth(u, self.merge), self.border)[:, :: self.stride, :: self.stride]
+            u = self.convolved(theta, u)
             u = u + theta["b"] if self.norm == "none" else normalise(u, self.norm, theta["scale"], theta["b"])
             u = get_activation(self.activation)(u)
-        return average_pool(u, self.pool).reshape(len(x), -1)
+        return u.reshape(len(x), -1)
+
+    def convolved(self, theta: PyTree, u: Float[Array, "n h w c"]) -> Float[Array, "n rows columns channels"]:
+        """``K * S u``: pooled images before offset, norm and activation.
+
+        Args:
+            theta: weights as from ``init``.
+            u: images, pooled.
+
+        Returns:
+            Images.
+        """
+        z = convolve(theta["K"], space_to_depth(u, self.merge), self.border)
+        return z[:, :: self.stride, :: self.stride]
