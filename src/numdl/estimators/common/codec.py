@@ -49,6 +49,8 @@ RECORDS = {
     "Filters": "numdl.estimators.patches.filters",
     "Pixels": "numdl.estimators.patches.intake",
     "Calibration": "numdl.estimators.patches.calibration",
+    "KernelHead": "numdl.estimators.images.kernel",
+    "PatchNetwork": "numdl.estimators.images.network",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 

@@ -215,6 +215,18 @@ class Columns:
         rows = head.unknowns.astype(np.float32) / np.float32(self._n)
         return np.concatenate([part.T @ rows for part in self._parts])[: head.size]
 
+    def scaled(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Scaled columns of some rows.
+
+        Args:
+            rows: their numbers.
+            size: of the first so many columns.
+
+        Returns:
+            (len(rows), size), float32.
+        """
+        return np.concatenate([part[rows] for part in self._parts], axis=1)[:, :size] / self._root[rows]
+
     def left_out(self, head: Ridge) -> np.ndarray:
         """What each row would be predicted to be without it.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.patches.features import fold, grid_of, pooled
+from numdl.estimators.patches.features import fold, grid_of, pooled, rooted
 from numdl.estimators.patches.filters import Filters, draw_filters
 from numdl.estimators.patches.head import Columns, Ridge
 from numdl.estimators.patches.intake import reduced
@@ -97,7 +97,7 @@ class Stage:
             The head.
         """
         began, before = time.monotonic(), self.columns.tried
-        self.columns.add(features)
+        self.columns.add(rooted(features))
         added = time.monotonic()
         head = self.columns.solve(start) if self.alpha is None else self.columns.at(self.alpha)
         each = (time.monotonic() - added) / max(self.columns.tried - before, 1)
