@@ -190,7 +190,7 @@ def test_layouts_weights_and_files(digits, tmp_path, small):
     model.save(tmp_path / "m.numdl")
     back = numdl.load(tmp_path / "m.numdl")
     np.testing.assert_allclose(back.predict_proba(rows[:20]), told, atol=1e-12)
-    assert "parabolic flows" in back.summary(rows[:20], y[:20]).facts["Network"]
+    assert "Hamiltonian flows" in back.summary(rows[:20], y[:20]).facts["Network"]
 
 
 def _of_digits():

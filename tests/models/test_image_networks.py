@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numdl.flow import on_images
 from numdl.flow.images import average_pool, space_to_depth
 from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
 from numdl.testing import check_gradient
@@ -64,6 +65,24 @@ def test_connectors_are_those_of_loops(name):
     np.testing.assert_allclose(found, expected, atol=1e-12)
     turned = by_loops(net, {**theta, "K": theta["K"][:, :, ::-1]}, x)  # the mutant: channels in another order
     assert np.abs(found - turned).max() > 1e-2
+
+
+def test_halves_are_images_one_after_the_other():
+    x = normal(0, 2, 4 * 6 * 2)
+    one = Connector((4, 6, 2), to_halves=True)
+    moved = np.asarray(one.batch({}, x)).reshape(2, 2, 4, 6, 1)
+    np.testing.assert_array_equal(moved, np.moveaxis(np.asarray(x).reshape(2, 4, 6, 2, 1), 3, 1))
+    np.testing.assert_array_equal(
+        Connector((4, 6, 2), from_halves=True).batch({}, jnp.asarray(moved.reshape(2, -1))), x
+    )
+    net = image_resnet((8, 8, 1), (2, 4), **FLOWS)
+    u = normal(1, 1, net.blocks[0].width)
+    theta = net.blocks[1].init(0)  # a change in one corner changes no other corner in one step
+    dynamics = on_images("hamiltonian", (4, 4))
+    step = jax.jit(ResNet(32, 32, 1, T=0.1, dynamics=dynamics, scheme="symplectic_euler", opening=False).batch)
+    theta = jax.tree.map(lambda leaf: leaf[:1], theta)
+    apart = np.abs(step(theta, u.at[0, 0].add(1.0)) - step(theta, u)).reshape(2, 4, 4)
+    assert apart[:, 3, 3].max() == 0 and apart[:, :2, :2].min() > 0
 
 
 def test_rearranging_loses_nothing_and_adjoints_are_exact():
@@ -188,7 +207,10 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
         (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 192"),
         (lambda: image_resnet((8, 8, 1), (2, 4), cells=(3, 1)), r"cells=\(3, 1\)\): the last images have 2 x 2 pixels"),
         (lambda: image_resnet((6, 6, 1), (2, 4)), r"an image of 3 x 3 is not made of rectangles of 2 x 2"),
-        (lambda: image_resnet((8, 8, 1), (3,), dynamics="hamiltonian", scheme="verlet"), r"width"),
+        (
+            lambda: image_resnet((8, 8, 1), (3,), dynamics="hamiltonian", scheme="verlet"),
+            r"to_halves=True\): 3 channels have no halves",
+        ),
     ],
 )
 def test_refusals(make, message):

@@ -46,6 +46,9 @@ class Connector(Network):
             samples of a batch, so that ``features`` of one refuses it.
         activation: key of ``numdl.flow.ACTIVATIONS``.
         border: "zero", "periodic" or "reflecting", what lies beyond it.
+        from_halves: whether images before are two of half the channels, one after the other, as are states of
+            dynamics with two halves, Hamiltonian ones for example.
+        to_halves: whether those behind are.
 
     Examples:
         >>> from numdl.models import Connector
@@ -65,6 +68,8 @@ class Connector(Network):
     norm: str = "layer"
     activation: str = "relu"
     border: str = "zero"
+    from_halves: bool = False
+    to_halves: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what does not fit; numbers become those of Python.
@@ -87,6 +92,12 @@ class Connector(Network):
                 f"Connector(merge={self.merge}, stride={self.stride}): needs channels, of the convolution behind. Give "
                 "channels, or pool."
             )
+        for name, c in (("from_halves", self.image[2]), ("to_halves", self.channels or self.image[2])):
+            keep(name, checks.flag("Connector", name, getattr(self, name)))
+            if getattr(self, name) and c % 2:
+                raise ValueError(
+                    f"Connector({name}=True): {c} channels have no halves. Give an even number of channels."
+                )
         checks.choice("Connector", "norm", self.norm, (*NORMS, "none"))
         checks.choice("Connector", "border", self.border, BORDERS)
         get_activation(self.activation)
@@ -185,12 +196,27 @@ class Connector(Network):
             ValueError: x has another number of columns than d.
         """
         self._require_inputs("batch", jnp.zeros(x.shape[1:]))
-        u = average_pool(x.reshape(-1, *self.image), self.pool)
+        u = self.pooled(x)
         if self.channels is not None:
             u = self.convolved(theta, u)
             u = u + theta["b"] if self.norm == "none" else normalise(u, self.norm, theta["scale"], theta["b"])
             u = get_activation(self.activation)(u)
+        if self.to_halves:
+            u = jnp.moveaxis(u.reshape(*u.shape[:3], 2, u.shape[3] // 2), 3, 1)
         return u.reshape(len(x), -1)
+
+    def pooled(self, x: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
+        """``P u``: images before the convolution.
+
+        Args:
+            x: flat images, (n, d).
+
+        Returns:
+            Images.
+        """
+        h, w, c = self.image
+        u = jnp.moveaxis(x.reshape(-1, 2, h, w, c // 2), 1, 3) if self.from_halves else x
+        return average_pool(u.reshape(-1, h, w, c), self.pool)
 
     def convolved(self, theta: PyTree, u: Float[Array, "n h w c"]) -> Float[Array, "n rows columns channels"]:
         """``K * S u``: pooled images before offset, norm and activation.

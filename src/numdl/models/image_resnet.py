@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from numdl import checks
-from numdl.flow import Dynamics, on_images
+from numdl.flow import Dynamics, Separable, get_activation, get_dynamics, on_images
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
 from numdl.models.network import Network
@@ -63,10 +63,12 @@ then pooling 1x1x32'
     cells = checks.wholes("image_resnet", "cells", cells, count=2, least=1)  # type: ignore[assignment]
     blocks: list[Network] = []
     of_all = {"norm": norm, "activation": activation, "border": border}
+    two = isinstance(get_dynamics(dynamics).vector_field(get_activation(activation)), Separable)
+    of_all = of_all | {"to_halves": two}
     layer = Connector(image, channels[0], merge=merge, **of_all)  # type: ignore[arg-type]
     for c in channels:
         if blocks:
-            layer = Connector(layer.after, c, pool=2, **of_all)  # type: ignore[arg-type]
+            layer = Connector(layer.after, c, pool=2, from_halves=two, **of_all)  # type: ignore[arg-type]
         field = on_images(dynamics, layer.after[:2], kind, border=border)
         flowing = ResNet(layer.width, layer.width, depth, dynamics=field, opening=False, activation=activation, **flow)
         blocks += [layer, flowing]
@@ -76,4 +78,5 @@ then pooling 1x1x32'
             f"image_resnet(cells={cells}): the last images have {sides[0]} x {sides[1]} pixels, which are not divided "
             f"into {cells[0]} x {cells[1]} cells. Give divisors, as cells=(1, 1)."
         )
-    return Chain((*blocks, Connector(layer.after, pool=(sides[0] // cells[0], sides[1] // cells[1]))))
+    last = Connector(layer.after, pool=(sides[0] // cells[0], sides[1] // cells[1]), from_halves=two)
+    return Chain((*blocks, last))

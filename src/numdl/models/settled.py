@@ -16,7 +16,6 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import PyTree
-from numdl.flow.images import average_pool
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
 
@@ -47,8 +46,7 @@ def without_batch_norm(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tup
     for name, block in net.named():
         own = theta[name]
         if isinstance(block, Connector) and block.norm == "batch" and block.channels is not None:
-            u = average_pool(x.reshape(-1, *block.image), block.pool)
-            z = block.convolved(own, u)
+            z = block.convolved(own, block.pooled(x))
             mean = jnp.mean(z, axis=(0, 1, 2))
             factor = own["scale"] / jnp.sqrt(jnp.mean((z - mean) ** 2, axis=(0, 1, 2)) + EPS)
             block, own = (

@@ -34,7 +34,7 @@ class ImageClassifier(PatchFeaturesClassifier):
 
     1. Patches: ``PatchFeaturesClassifier`` in a third of the time, in half of it where that is short.
     2. A Gaussian kernel on the same features, solved for up to 12,000 rows.
-    3. Where half a minute or more is left: a network of parabolic flows that begins from what the first filters see,
+    3. Where half a minute or more is left: a network of Hamiltonian flows that begins from what the first filters see,
        trained in what is left of the time.
 
     Exponents of the members make a tenth of the rows, which no member has seen, most probable. They are only taken
@@ -203,7 +203,7 @@ class ImageClassifier(PatchFeaturesClassifier):
             )
         if self.network_ is not None:
             found["Network"] = (
-                f"parabolic flows on {self.network_.side} x {self.network_.side} cells of {self.network_.count} "
+                f"Hamiltonian flows on {self.network_.side} x {self.network_.side} cells of {self.network_.count} "
                 f"filters, {self.network_.steps} steps, rate {self.network_.rate:.2g}"
             )
         if len(self.held_out_):
