@@ -132,19 +132,18 @@ def test_an_image_network_is_its_blocks_one_after_the_other():
 
     u = each(theta, x)
     np.testing.assert_allclose(run(net, theta, x), u, atol=1e-12)
-    np.testing.assert_allclose(jax.jit(net.features)(theta, x[0]), u[0], atol=1e-12)
     leaves = jax.tree.leaves(image_resnet((8, 8, 1), (2,)).init(0, "float32"))
     assert {leaf.dtype for leaf in leaves} == {np.dtype("float32")}
     with jax.enable_x64(False):
         assert {leaf.dtype for leaf in jax.tree.leaves(net.init(0))} == {np.dtype("float32")}
 
 
-BATCH = image_resnet((8, 8, 1), (2, 4), norm="batch", **FLOWS)
+BATCH = image_resnet((8, 8, 1), (2,), norm="batch", **FLOWS)
 
 
 def test_without_its_batch_norm_a_network_does_the_same_sample_by_sample():
     theta, x = BATCH.init(0), 3 + normal(0, 20, 64)
-    theta["block 1"]["scale"], theta["block 3"]["b"] = jnp.array([0.5, 2.0]), normal(1, 4)
+    theta["block 1"]["scale"], theta["block 1"]["b"] = jnp.array([0.5, 2.0]), normal(1, 2)
     net, settled = without_batch_norm(BATCH, theta, x)
     expected = run(BATCH, theta, x)
     np.testing.assert_allclose(run(net, settled, x), expected, atol=1e-12)
@@ -161,7 +160,7 @@ def gradient(march, scheme):
     return jax.tree.leaves(jax.jit(jax.grad(lambda theta: jnp.sum(jnp.sin(net.batch(theta, x)))))(net.init(0)))
 
 
-@pytest.mark.quick("reversible")
+@pytest.mark.thorough
 @pytest.mark.parametrize("march", ["checkpointed", "reversible", "layer-parallel", "parallel-newton"])
 def test_marches_agree_on_the_gradient_of_an_image_network(march):
     scheme = "heun" if "parallel" in march else "verlet"

@@ -37,8 +37,9 @@ class ImageClassifier(PatchFeaturesClassifier):
     3. Where half a minute or more is left: a network of Hamiltonian flows that begins from what the first filters see,
        trained in what is left of the time.
 
-    Exponents of the members make a tenth of the rows, which no member has seen, most probable. They are only taken
-    where these rows are told better by them than by patches alone. Nothing is to be tuned.
+    Exponents of the members make a tenth of the rows most probable, told by patches and kernel as they are without
+    these rows, and not shown to the network. They are only taken where these rows are told better by them than by
+    patches alone. Nothing is to be tuned.
 
     Args:
         time_budget: seconds at most for the fit, positive. The first filters are fitted whatever it takes.

@@ -242,7 +242,7 @@ def trained(
         return None
     head = theta.pop("head")
     few = jnp.asarray(data[0][:SETTLED], jnp.float32).reshape(min(SETTLED, len(codes)), -1)
-    _, theta = without_batch_norm(net, theta, few)
+    theta = jax.jit(lambda theta, x: without_batch_norm(net, theta, x)[1])(theta, few)
     plain = jax.tree.map(np.asarray, {**theta, "head": head})
     return PatchNetwork(count, x.shape[1], mean, scale, mirrored, plain, steps, rate)
 
