@@ -70,6 +70,16 @@ def test_exponents_are_those_of_the_least_log_loss_and_no_member_that_knows_noth
     assert 0.9 < beta.sum() < 1.2
 
 
+def test_flows_need_time():
+    x = np.random.default_rng(0).standard_normal((4, 14, 14, 2))
+    filters = draw_filters(x, 6, np.random.default_rng(0))
+    h, w = filters.size
+    products = 6 * (15 - h) * (15 - w) * 2 * h * w
+    assert network.epochs(filters, 6, 3.0, 60.0) == pytest.approx(20 * products / network.LIKE)
+    plain, flowing = (network.chain(4, 8, "batch", flows) for flows in (False, True))
+    assert len(plain.blocks) == 3 and len(flowing.blocks) == 5 and plain.width == flowing.width
+
+
 def turned(x):
     return x[:, :, ::-1]
 
@@ -120,7 +130,7 @@ def small():
 
 def trained(small, clock):
     x, codes = small
-    settings: Any = {"mirrored": False, "rng": np.random.default_rng(0)}
+    settings: Any = {"mirrored": False, "flows": True, "rng": np.random.default_rng(0)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "time", clock)
         return network.trained(x[:120], codes[:120], np.ones(120), 2, clock=clock, **settings)
@@ -182,7 +192,7 @@ def test_layouts_weights_and_files(digits, tmp_path, small):
     rows = x.reshape(300, -1)
     model = ImageClassifier(29.0, image_shape=(8, 8), class_weight="balanced", random_state=0)
     model.fit(rows, y, sample_weight=np.arange(300) % 3)
-    model.network_ = network.PatchNetwork(4, 4, np.zeros(8), np.ones(8), True, _of_digits(), 0, 0.0)
+    model.network_ = network.PatchNetwork(4, 4, np.zeros(8), np.ones(8), True, True, _of_digits(), 0, 0.0)
     model.members_.append("network")
     model.exponents_ = np.append(model.exponents_, 0.3)
     told = model.predict_proba(rows[:20])
@@ -195,7 +205,7 @@ def test_layouts_weights_and_files(digits, tmp_path, small):
 
 def _of_digits():
     """Weights of an untrained network for digits."""
-    net = network.chain(4, 8, "none")
+    net = network.chain(4, 8, "none", True)
     drawn = net.init(0, np.float32)
     head = {"W": np.random.default_rng(0).standard_normal((net.width, 2)).astype(np.float32), "b": np.zeros(2, "f4")}
     return jax.tree.map(np.asarray, {**drawn, "head": head})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -34,8 +35,8 @@ class ImageClassifier(PatchFeaturesClassifier):
 
     1. Patches: ``PatchFeaturesClassifier`` in a third of the time, in half of it where that is short.
     2. A Gaussian kernel on the same features, solved for up to 12,000 rows.
-    3. Where half a minute or more is left: a network of Hamiltonian flows that begins from what the first filters see,
-       trained in what is left of the time.
+    3. Where half a minute or more is left: a network that begins from what the first filters see, of Hamiltonian
+       flows where there is time for them, trained in what is left of it.
 
     Exponents of the members make a tenth of the rows most probable, told by patches and kernel as they are without
     these rows, and not shown to the network. They are only taken where these rows are told better by them than by
@@ -156,7 +157,9 @@ class ImageClassifier(PatchFeaturesClassifier):
         clock.end -= MARGIN * clock.left()
         told = None
         with clock.guard(needed=False):
+            began = time.monotonic()
             x = network.responses(self.filters_, reduced(learned.images), count, side)
+            times = network.epochs(self.filters_, count, time.monotonic() - began, clock.left())
             rows = order[: len(order) - held]
             self.network_ = network.trained(
                 x[rows],
@@ -164,6 +167,7 @@ class ImageClassifier(PatchFeaturesClassifier):
                 learned.w[rows],
                 len(self.classes_),
                 mirrored=self.mirror_,
+                flows=times >= network.EPOCHS,
                 rng=learned.rng,
                 clock=clock,
             )
@@ -202,10 +206,11 @@ class ImageClassifier(PatchFeaturesClassifier):
             found["Kernel"] = (
                 f"{len(self.kernel_.rows)} rows, alpha {self.kernel_.alpha:g}, gamma {self.kernel_.gamma:.3g}"
             )
-        if self.network_ is not None:
+        if (net := self.network_) is not None:
+            kind = "Hamiltonian flows" if net.flows else "convolutions"
             found["Network"] = (
-                f"Hamiltonian flows on {self.network_.side} x {self.network_.side} cells of {self.network_.count} "
-                f"filters, {self.network_.steps} steps, rate {self.network_.rate:.2g}"
+                f"{kind} on {net.side} x {net.side} cells of {net.count} filters, {net.steps} steps, "
+                f"rate {net.rate:.2g}"
             )
         if len(self.held_out_):
             found["Held-out rows"] = f"log loss {self.held_out_[1]:.4f} nats, by patches alone {self.held_out_[0]:.4f}"

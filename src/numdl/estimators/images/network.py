@@ -17,7 +17,8 @@ none, from pixels (60 s)    52.8       317   1.29
 parabolic, from pixels      41.8       103   1.67
 ==========================  =======  =====  =====
 
-Hamiltonian flows learn as much with a third of the steps, and have not begun to know the rows by heart.
+Hamiltonian flows learn as much with a third of the steps, and have not begun to know the rows by heart: they are left
+out where there is no time for `EPOCHS` of them.
 
 Steps are AdamW on the cross entropy, the rate rises and falls with the share of the time. Its top comes from a range
 test: in the first steps it grows tenfold in every `TEST` / 2 of them, and a third of the rate at which the loss was
@@ -67,6 +68,9 @@ RISE = 0.25
 DECAY = 0.05
 """Of the weights, in units of the rate."""
 
+EPOCHS, LIKE = 8, 6e6
+"""Epochs from which on there are flows, and products of filters with patches that take the time of an image in one."""
+
 SETTLED = 1024
 """Rows whose statistics replace those of batches."""
 
@@ -80,6 +84,7 @@ class PatchNetwork(NamedTuple):
         mean: of the channels, (c,).
         scale: of the channels, (c,).
         mirrored: whether predictions are means over an image and its mirror image.
+        flows: whether there are any between the connectors.
         theta: weights, with those of the head, W (m, k) and b (k,).
         steps: of the training.
         rate: the highest, as found.
@@ -90,6 +95,7 @@ class PatchNetwork(NamedTuple):
     mean: np.ndarray
     scale: np.ndarray
     mirrored: bool
+    flows: bool
     theta: dict[str, Any]
     steps: int
     rate: float
@@ -108,7 +114,7 @@ class PatchNetwork(NamedTuple):
 
     def of_responses(self, x: np.ndarray) -> np.ndarray:
         """Log probabilities by responses, as `responses` gives them."""
-        net, found = chain(self.side, x.shape[3], "none"), []
+        net, found = chain(self.side, x.shape[3], "none", self.flows), []
         for i in range(0, len(x), 256):
             block = (x[i : i + 256].astype(np.float32) - self.mean) / self.scale
             padded = np.pad(block, ((0, 256 - len(block)), *((0, 0),) * 3))  # so that one program does for all
@@ -155,13 +161,14 @@ def mirror_of(count: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def chain(side: int, channels: int, norm: str) -> Chain:
+def chain(side: int, channels: int, norm: str, flows: bool) -> Chain:
     """The network.
 
     Args:
         side: cells along both sides.
         channels: of its inputs.
         norm: of its connectors.
+        flows: whether there are any between the connectors.
 
     Returns:
         A chain of `CHANNELS[-1]` features.
@@ -171,6 +178,10 @@ def chain(side: int, channels: int, norm: str) -> Chain:
     for c in CHANNELS:
         size: dict[str, Any] = {"taps": 3, "pool": 2, "from_halves": True} if blocks else {"taps": 1}
         layer = Connector(image, c, norm=norm, to_halves=True, **size)
+        image = layer.after
+        blocks.append(layer)
+        if not flows:
+            continue
         flow = ResNet(
             layer.width,
             layer.width,
@@ -181,9 +192,25 @@ def chain(side: int, channels: int, norm: str) -> Chain:
             opening=False,
             activation="relu",
         )
-        blocks += [layer, flow]
-        image = layer.after
+        blocks.append(flow)
     return Chain((*blocks, Connector(image, pool="all", from_halves=True)))
+
+
+def epochs(filters: Filters, count: int, took: float, seconds: float) -> float:
+    """How many there is time for with flows.
+
+    Args:
+        filters: tell how many products with patches their responses took.
+        count: of the filters.
+        took: seconds of their responses.
+        seconds: that are left.
+
+    Returns:
+        Epochs, by the speed at which the responses came.
+    """
+    places = np.prod([size - part + 1 for size, part in zip(filters.shape[:2], filters.size, strict=True)])
+    products = count * float(places) * filters.weights[0].size
+    return seconds / max(took * LIKE / products, 1e-9)
 
 
 def trained(
@@ -193,6 +220,7 @@ def trained(
     classes: int,
     *,
     mirrored: bool,
+    flows: bool,
     rng: np.random.Generator,
     clock: Clock,
 ) -> PatchNetwork | None:
@@ -204,6 +232,7 @@ def trained(
         w: weights of mean 1, (n,).
         classes: number of classes.
         mirrored: whether mirror images mean the same.
+        flows: whether there are any between the connectors.
         rng: draws weights and batches.
         clock: says when the time is over; an interruption ends the training.
 
@@ -214,7 +243,7 @@ def trained(
     mean, scale = x.mean(axis=(0, 1, 2)), 2 * x.std(axis=(0, 1, 2)) + 1e-6
     data = jnp.asarray(((x - mean) / scale).astype(np.float16)), jnp.asarray(codes), jnp.asarray(w, jnp.float32)
     count = x.shape[3] // 2
-    net = chain(x.shape[1], x.shape[3], "batch")
+    net = chain(x.shape[1], x.shape[3], "batch", flows)
     zeros = {"W": jnp.zeros((net.width, classes), jnp.float32), "b": jnp.zeros(classes, jnp.float32)}
     theta = {**net.init(rng, jnp.float32), "head": zeros}
     state, key = _descent().init(theta), jax.random.key(int(rng.integers(2**31)))
@@ -244,7 +273,7 @@ def trained(
     few = jnp.asarray(data[0][:SETTLED], jnp.float32).reshape(min(SETTLED, len(codes)), -1)
     theta = jax.jit(lambda theta, x: without_batch_norm(net, theta, x)[1])(theta, few)
     plain = jax.tree.map(np.asarray, {**theta, "head": head})
-    return PatchNetwork(count, x.shape[1], mean, scale, mirrored, plain, steps, rate)
+    return PatchNetwork(count, x.shape[1], mean, scale, mirrored, flows, plain, steps, rate)
 
 
 def _batches(n: int, rng: np.random.Generator) -> Any:
