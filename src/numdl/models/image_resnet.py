@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from numdl import checks
+from numdl.contracts import require
 from numdl.flow import Dynamics, Separable, get_activation, get_dynamics, on_images
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
@@ -51,6 +52,7 @@ def image_resnet(
 
     Raises:
         ValueError: parts do not go together, or sides that are not divisible.
+        TypeError: dynamics of yours miss a part.
 
     Examples:
         >>> from numdl.models import image_resnet
@@ -59,6 +61,8 @@ def image_resnet(
         'connector 14x14x16, then hamiltonian on 14x14 3136x2, then connector 7x7x32, then hamiltonian on 7x7 1568x2, \
 then pooling 1x1x32'
     """
+    if not isinstance(dynamics, str):
+        require(dynamics, Dynamics, "image_resnet(dynamics)", "use 'parabolic'")
     channels = checks.wholes("image_resnet", "channels", channels, least=1)
     cells = checks.wholes("image_resnet", "cells", cells, count=2, least=1)  # type: ignore[assignment]
     blocks: list[Network] = []

@@ -10,6 +10,7 @@ Source: Ioffe and Szegedy, Batch normalization, ICML 2015, sec. 3.1 (training en
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -35,10 +36,15 @@ def without_batch_norm(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tup
         The chain with ``norm="none"`` in their place, and its weights.
 
     Raises:
-        TypeError: net is no chain.
-        ValueError: there is no sample, or x has another number of columns than d.
+        TypeError: net is no chain, or theta holds no weights of it.
+        ValueError: there is no sample, x has another number of columns than d, or an entry is not finite.
     """
     checks.instance("without_batch_norm", "net", net, Chain, "Give Chain((net,)).")
+    if not isinstance(theta, Mapping) or set(theta) != {name for name, _ in net.named()}:
+        raise TypeError(
+            f"without_batch_norm(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0)."
+        )
+    checks.leaves("without_batch_norm", "theta", theta)
     x = checks.finite("without_batch_norm", "x", x, ("n", net.d))
     if not len(x):
         raise ValueError("without_batch_norm(x): n = 0, needs at least 1 sample. Give those of the training.")
