@@ -54,7 +54,7 @@ class Connector(Network):
         >>> from numdl.models import Connector
         >>> opening = Connector((32, 32, 3), 16, merge=2)
         >>> opening.after, opening.n_parameters
-        ((16, 16, 16), 1776)
+        ((16, 16, 16), 1760)
         >>> Connector(opening.after, pool="all").after
         (1, 1, 16)
     """
