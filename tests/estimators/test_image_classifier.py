@@ -211,6 +211,13 @@ def _of_digits():
     return jax.tree.map(np.asarray, {**drawn, "head": head})
 
 
+def test_a_member_that_overflowed_is_none(digits, monkeypatch):
+    monkeypatch.setattr(kernel, "spotrf", lambda matrix, **settings: (matrix, 1))
+    model = ImageClassifier(29.0, random_state=0).fit(digits[0][:200], digits[1][:200])
+    assert model.members_ == ["patches"] and model.kernel_ is None
+    assert np.isfinite(model.predict_log_proba(digits[0][:5])).all()
+
+
 @pytest.mark.thorough
 def test_an_interruption_keeps_what_there_is(digits):
     def stop(record):

@@ -120,9 +120,12 @@ class ImageClassifier(PatchFeaturesClassifier):
             told = order[n - held :]
             found = [learned.left_out[told]]
             for name, member in (("kernel", self._add_kernel), ("network", self._add_network)):
-                if not clock.over() and (scores := member(learned, order, held, clock)) is not None:
+                scores = None if clock.over() else member(learned, order, held, clock)
+                if scores is not None and np.isfinite(scores).all():
                     self.members_.append(name)
                     found.append(scores)
+                else:  # no time, or numbers that overflowed
+                    setattr(self, f"{name}_", None)
             clock.insist(lambda: self._mix(np.stack(found), learned.codes[told], learned.w[told]))
         code = "interrupted" if clock.interrupted else "converged"
         beta = ", ".join(f"{name} {b:.3g}" for name, b in zip(self.members_, self.exponents_, strict=True))
