@@ -1,11 +1,12 @@
 """How well are images told apart after some seconds of one core, with nothing tuned, beside a small VGG in torch?
 
 The first 10,000 training images of each collection; the first 2000 test images of MNIST and Fashion-MNIST, the first
-1000 of CIFAR-10 (1.5 points of noise there). Each side gets the same budget in CPU seconds and as many seeds. Ours is
-``PatchFeaturesClassifier(time_budget=...)``, whose clock is made to tell CPU seconds here, as that of the alternative
-does: others may be at work. It needs one thread, OMP_NUM_THREADS=1. The alternative is three 3 x 3 convolutions with
-batch norm, 32 to 128 channels, channels last, AdamW, flips (not for digits) and shifts by up to two pixels; its rate,
-3e-3 at the top, rises and falls with the share of the budget that is spent. It is a usual one and was not tuned here.
+1000 of CIFAR-10 (1.5 points of noise there). Each side gets the same budget in CPU seconds and as many seeds. Ours are
+``PatchFeaturesClassifier(time_budget=...)``, "patches", and ``ImageClassifier(time_budget=...)``, "images", whose clock
+is made to tell CPU seconds here, as that of the alternative does: others may be at work. It needs one thread,
+OMP_NUM_THREADS=1. The alternative is three 3 x 3 convolutions with batch norm, 32 to 128 channels, channels last,
+AdamW, flips (not for digits) and shifts by up to two pixels; its rate, 3e-3 at the top, rises and falls with the share
+of the budget that is spent. It is a usual one and was not tuned here.
 """
 
 from __future__ import annotations
@@ -18,10 +19,22 @@ import numpy as np
 
 from benchmarks._common import Run, table
 
-BUDGETS = {"cifar10": (40,), "fashion_mnist": (15, 30), "mnist": (30,)}
-"""CPU seconds."""
+BUDGETS = {
+    "patches": {"cifar10": (40,), "fashion_mnist": (15, 30), "mnist": (30,)},
+    "images": {"cifar10": (120, 600), "fashion_mnist": (300,), "mnist": (30,)},
+}
+"""CPU seconds, by our method and set."""
 
-WANTED = {("mnist", 30): 98.5, ("fashion_mnist", 15): 89.0, ("fashion_mnist", 30): 90.0, ("cifar10", 40): 67.0}
+WANTED = {
+    ("mnist", 30): 98.5,
+    ("fashion_mnist", 15): 89.0,
+    ("fashion_mnist", 30): 90.0,
+    ("fashion_mnist", 300): 92.0,
+    ("cifar10", 40): 67.0,
+}
+AHEAD = {("cifar10", 120): 2.0, ("cifar10", 600): 1.0}
+"""Points by which the alternative is to be beaten, where that is what was wanted."""
+
 SEEDS = 3
 RATE, BATCH = 3e-3, 128
 
@@ -43,17 +56,20 @@ def load(run: Run, name: str) -> tuple[np.ndarray, ...]:
     return tuple(parts)
 
 
-def ours(data: tuple[np.ndarray, ...], name: str, budget: float, seed: int) -> dict[str, Any]:
-    """numdl's classifier."""
-    from numdl.estimators import PatchFeaturesClassifier
+def ours(data: tuple[np.ndarray, ...], method: str, budget: float, seed: int) -> dict[str, Any]:
+    """numdl's classifiers."""
+    from numdl.estimators import ImageClassifier, PatchFeaturesClassifier
 
     x, y, x_test, y_test = data
+    kind = {"patches": PatchFeaturesClassifier, "images": ImageClassifier}[method]
     began = time.process_time()
     with mock.patch("time.monotonic", time.process_time):
-        model = PatchFeaturesClassifier(time_budget=budget, random_state=seed).fit(x, y)
+        model = kind(time_budget=budget, random_state=seed).fit(x, y)
     seconds = time.process_time() - began
     p = model.predict_proba(x_test)
     told = {"filters": len(model.filters_.weights), "mirror": model.mirror_, "left_out": 100 * model.left_out_error_}
+    if isinstance(model, ImageClassifier):
+        told |= {"members": ", ".join(model.members_), "steps": model.network_.steps if model.network_ else 0}
     return measured(p, y_test, seconds) | told | {"seconds_predict": time.process_time() - began - seconds}
 
 
@@ -115,35 +131,39 @@ def measured(p: np.ndarray, labels: np.ndarray, seconds: float) -> dict[str, Any
 
 def run(run: Run) -> None:
     """Measure all that was asked for, one seed after the other."""
-    sets = {name: load(run, name) for name in run.chosen(tuple(BUDGETS), 1)}
+    sets = {name: load(run, name) for name in run.chosen(tuple(BUDGETS["patches"]), 1)}
     if run.quick:
         sets = {name: tuple(part[:1000] for part in data) for name, data in sets.items()}
     for seed in range(run.seeds or (1 if run.quick else SEEDS)):
         for name, data in sets.items():
-            for budget in BUDGETS[name][:1] if run.quick else BUDGETS[name]:
-                keys = {"set": name, "budget": budget, "seed": seed}
-                for side, method, fit in (("ours", "patches", ours), ("theirs", "vgg", theirs)):
-                    if run.wants(side, method, **keys):
-                        run.record(side, method, keys, **fit(data, name, 2 if run.quick else budget, seed))
+            done: set[int] = set()
+            for method, budgets in BUDGETS.items():
+                for budget in budgets[name][:1] if run.quick else budgets[name]:
+                    keys = {"set": name, "budget": budget, "seed": seed}
+                    seconds = 2 if run.quick else budget
+                    if run.wants("ours", method, **keys):
+                        run.record("ours", method, keys, **ours(data, method, seconds, seed))
+                    if budget not in done and run.wants("theirs", "vgg", **keys):
+                        run.record("theirs", "vgg", keys, **theirs(data, name, seconds, seed))
+                    done.add(budget)
 
 
 def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the seeds, with the wanted accuracy and paired differences."""
     summary, rows = {}, []
-    for name, budgets in BUDGETS.items():
-        for budget in budgets:
-            same = [r for r in records if (r["set"], r["budget"]) == (name, budget)]
-            found = {side: {r["seed"]: r for r in same if r["side"] == side} for side in ("ours", "theirs")}
-            both = sorted(set(found["ours"]) & set(found["theirs"]))
-            gaps = [found["ours"][seed]["accuracy"] - found["theirs"][seed]["accuracy"] for seed in both]
-            line: dict[str, Any] = {"wanted": WANTED.get((name, budget))}
-            for side, by_seed in found.items():
-                for key in ("accuracy", "log_loss", "seconds", "seconds_predict"):
-                    line[f"{side}_{key}"] = float(np.mean([r[key] for r in by_seed.values()])) if by_seed else None
-            line |= {"difference": float(np.mean(gaps)) if gaps else None, "least_difference": min(gaps, default=None)}
-            summary[f"{name}/{budget}s"] = line
-            shown = ("ours_accuracy", "wanted", "theirs_accuracy", "difference", "ours_seconds", "theirs_seconds")
-            rows.append((name, budget, *(line[key] for key in (*shown, "ours_log_loss", "theirs_log_loss"))))
-    header = ("set", "s", "ours %", "wanted %", "VGG %", "difference", "our s", "VGG s", "our log loss", "VGG log loss")
+    for method, name, budget in ((m, name, b) for m, by in BUDGETS.items() for name, bs in by.items() for b in bs):
+        same = [r for r in records if (r["set"], r["budget"]) == (name, budget) and r["method"] in (method, "vgg")]
+        found = {side: {r["seed"]: r for r in same if r["side"] == side} for side in ("ours", "theirs")}
+        both = sorted(set(found["ours"]) & set(found["theirs"]))
+        gaps = [found["ours"][seed]["accuracy"] - found["theirs"][seed]["accuracy"] for seed in both]
+        line: dict[str, Any] = {"wanted": WANTED.get((name, budget)), "wanted_ahead": AHEAD.get((name, budget))}
+        for side, by_seed in found.items():
+            for key in ("accuracy", "log_loss", "seconds", "seconds_predict"):
+                line[f"{side}_{key}"] = float(np.mean([r[key] for r in by_seed.values()])) if by_seed else None
+        line |= {"difference": float(np.mean(gaps)) if gaps else None, "least_difference": min(gaps, default=None)}
+        summary[f"{name}/{budget}s/{method}"] = line
+        shown = ("ours_accuracy", "wanted", "theirs_accuracy", "difference", "ours_seconds", "theirs_seconds")
+        rows.append((method, name, budget, *(line[key] for key in (*shown, "ours_log_loss", "theirs_log_loss"))))
+    header = ("ours", "set", "s", "ours %", "wanted %", "VGG %", "difference", "our s", "VGG s", "our loss", "VGG loss")
     table("Images in some seconds of one core", header, rows)
     return summary

@@ -87,8 +87,19 @@ def theta_of(depth=2):
     return net().init(0) if depth else None
 
 
+def images():
+    return room("models").image_resnet((4, 4, 1), (2,), norm="batch")
+
+
 MODELS = {
     "Chain.blocks": lambda: (net(), room("models").MLP(2, 3)),
+    "Connector.image": lambda: (4, 6, 2),
+    "Connector.channels": lambda: 3,
+    "without_batch_norm.net": images,
+    "without_batch_norm.theta": lambda: images().init(0),
+    "without_batch_norm.x": lambda: np.ones((2, 16)),
+    "image_resnet.image": lambda: (4, 4, 1),
+    "image_resnet.channels": lambda: (2,),
     "MLP.widths": lambda: (2, 3),
     "coarsened.net": net,
     "coarsened.levels": lambda: 2,

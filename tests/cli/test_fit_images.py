@@ -95,6 +95,17 @@ def test_a_folder_becomes_a_run_that_names_the_class_of_a_picture(numdl, no_page
     assert refused.code == 1 and "Traceback" not in refused.err
 
 
+def test_the_model_of_a_given_time(numdl, no_page, tmp_path):
+    x, y = squares()
+    np.savez(tmp_path / "all.npz", x=x, y=np.array(["full", "hollow"])[y], size=y + np.linspace(0, 1, 48))
+    words = ("fit", tmp_path / "all.npz", "--model", "images", "--time", "20s", "--out", tmp_path / "run")
+    assert numdl(*words, "--target", "y").code == 0
+    model = load(tmp_path / "run" / "model.numdl")
+    assert type(model).__name__ == "ImageClassifier" and model.time_budget == 20
+    refused = numdl(*words, "--target", "size", "--overwrite")
+    assert refused.code == 1 and "--model images: this is for classes" in refused.err
+
+
 def test_idx_with_labels_and_arrays_with_a_target(numdl, no_page, tmp_path):
     x, y = squares(60)
     (tmp_path / "images.gz").write_bytes(gzip.compress(idx(x)))

@@ -24,7 +24,7 @@ from numdl.data.read.pictures import Pictures, kind_of_images, read_pictures
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import write_summary
 
-PATCHES = "patches"
+PATCHES, IMAGES = "patches", "images"
 SETTINGS = ("target", "task", "model", "time", "test", "seed", "labels", "size")
 """Options that images have."""
 
@@ -113,7 +113,7 @@ def _check(options: FitOptions, resume: bool) -> None:
         if field.name not in SETTINGS and getattr(options, field.name) != getattr(usual, field.name):
             flag = field.name.replace("_", "-")
             raise UserError(f"numdl fit --{flag}: images have no such setting; leave it out.")
-    if options.model not in ("auto", PATCHES):
+    if options.model not in ("auto", PATCHES, IMAGES):
         raise UserError(f"numdl fit --model {options.model}: this is for tables; leave it out for images.")
     if resume:
         raise UserError("numdl fit --resume: a fit to images is done in one go; repeat it with --overwrite.")
@@ -142,15 +142,25 @@ def _read(data: Path, options: FitOptions) -> tuple[Pictures, str]:
             f"numdl fit --target {target}: each row holds one 1 among {y.shape[1]} columns, as coded classes do; save "
             f"labels instead, {target}.argmax(axis=1), or say --task regression."
         )
+    found_task = _task(data, found, options, labels)
+    if options.model == IMAGES and found_task == "regression":
+        raise UserError("numdl fit --model images: this is for classes; leave it out for numbers of images.")
+    return found, found_task
+
+
+def _task(data: Path, found: Pictures, options: FitOptions, labels: Path | None) -> str:
+    """What is learned of the images."""
+    y = found.y
+    assert y is not None
     if options.task == "auto":
         counted = labels is None and y.dtype.kind in "iuf" and y.ndim == 1  # bytes beside IDX are labels
         numbers = y.ndim > 1 or (counted and guess_task(y.astype(float)) == "regression")
-        return found, "regression" if numbers else "classification"
+        return "regression" if numbers else "classification"
     if options.task not in ("regression", "classification"):
         raise UserError(f"numdl fit --task {options.task}: needed is auto, regression or classification.")
     if options.task == "regression" and y.dtype.kind not in "buif":
         raise UserError(f"numdl fit --task regression: the labels of {data} are text; leave it out.")
-    return found, options.task
+    return options.task
 
 
 def _parts(found: Pictures, task: str, options: FitOptions) -> tuple[dict[str, Part], list[str]]:
@@ -194,13 +204,16 @@ def _train(
     progress: Progress,
 ) -> int:
     from numdl.cli.fit import JUDGED, store
-    from numdl.estimators import PatchFeaturesClassifier, PatchFeaturesRegressor
+    from numdl.estimators import ImageClassifier, PatchFeaturesClassifier, PatchFeaturesRegressor
 
     kind = PatchFeaturesRegressor if task == "regression" else PatchFeaturesClassifier
+    settings: dict[str, Any] = {"time_budget": options.time}
+    if options.model == IMAGES:
+        kind, settings = ImageClassifier, {} if options.time is None else settings
     train, began = parts["train"], time.perf_counter()
     with warnings.catch_warnings(), blame_input(), progress:
         warnings.simplefilter("ignore")  # the status says it
-        model = kind(time_budget=options.time, random_state=options.seed)
+        model = kind(**settings, random_state=options.seed)
         model.fit(train.x, train.y, observe=progress.observe)
     seconds = time.perf_counter() - began
     target = options.target[0] if options.target else "label"

@@ -24,7 +24,8 @@ class FitOptions:
     Attributes:
         target: names of the target columns.
         task: "auto", "regression" or "classification".
-        model: "auto", "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel".
+        model: "auto", "resnet", "mlp", "single-layer", "linear", "random-features" or "kernel"; for images also
+            "patches" or "images".
         time: seconds at most.
         test: share of the rows held out to measure the error at the end.
         validation: share of the rows held out to watch the error during the fit; None for a tenth where the model looks

@@ -9,6 +9,7 @@ if _typing.TYPE_CHECKING:
     from numdl.estimators.basis import BasisFeatures
     from numdl.estimators.classes.classifier import AutoClassifier
     from numdl.estimators.graph_classifier import GraphRegularizedClassifier
+    from numdl.estimators.images.classifier import ImageClassifier
     from numdl.estimators.kernels.regressor import KernelRegressor
     from numdl.estimators.linear.classifier import LogisticClassifier, SoftmaxClassifier
     from numdl.estimators.networks.mlp import MLPClassifier, MLPRegressor, SingleLayerClassifier, SingleLayerRegressor
@@ -24,6 +25,7 @@ _HOMES = {
     "AutoRegressor": "numdl.estimators.auto.regressor",
     "BasisFeatures": "numdl.estimators.basis",
     "GraphRegularizedClassifier": "numdl.estimators.graph_classifier",
+    "ImageClassifier": "numdl.estimators.images.classifier",
     "KernelRegressor": "numdl.estimators.kernels.regressor",
     "LogisticClassifier": "numdl.estimators.linear.classifier",
     "MLPClassifier": "numdl.estimators.networks.mlp",
@@ -45,6 +47,7 @@ __all__ = [
     "AutoRegressor",
     "BasisFeatures",
     "GraphRegularizedClassifier",
+    "ImageClassifier",
     "KernelRegressor",
     "LogisticClassifier",
     "MLPClassifier",

@@ -1,22 +1,28 @@
 """Models: feature maps with weights. Which parameters does a model have, and how does it map one sample to features?"""
 
 from numdl.models.chain import Chain
+from numdl.models.connector import Connector
+from numdl.models.image_resnet import image_resnet
 from numdl.models.levels import coarsened, prolonged, refined
 from numdl.models.mlp import MLP
 from numdl.models.network import Network
 from numdl.models.overflow import first_overflow
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.resnet import ResNet
+from numdl.models.settled import without_batch_norm
 
 __all__ = [
     "MLP",
     "Chain",
+    "Connector",
     "Network",
     "RandomFeatures",
     "RandomWeights",
     "ResNet",
     "coarsened",
     "first_overflow",
+    "image_resnet",
     "prolonged",
     "refined",
+    "without_batch_norm",
 ]

@@ -87,7 +87,7 @@ class Chain(Network):
             ``{"block 1": ..., "block 2": ...}``, each as from the block's own ``init``.
         """
         rng = generator(key)
-        return {name: block.init(rng, dtype) for name, block in self._named()}
+        return {name: block.init(rng, dtype) for name, block in self.named()}
 
     def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """Features of one sample: those of the last block.
@@ -102,8 +102,25 @@ class Chain(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        for name, block in self._named():
+        for name, block in self.named():
             x = block.features(theta[name], x)
+        return x
+
+    def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, each block in its own way: a reversible one adds up derivatives by weights as it goes.
+
+        Args:
+            theta: weights as from ``init``.
+            x: (n, d).
+
+        Returns:
+            (n, m).
+
+        Raises:
+            ValueError: x has another number of columns than d.
+        """
+        for name, block in self.named():
+            x = block.batch(theta[name], x)
         return x
 
     def layers(self, theta: PyTree) -> dict[str, Array]:
@@ -117,10 +134,11 @@ class Chain(Network):
         """
         return {
             f"{name} {part}": leaf
-            for name, block in self._named()
+            for name, block in self.named()
             for part, leaf in block.layers(theta[name]).items()
             if jax.numpy.size(leaf)
         }
 
-    def _named(self) -> list[tuple[str, Network]]:
+    def named(self) -> list[tuple[str, Network]]:
+        """Blocks with the names of their weights in theta."""
         return [(f"block {j}", block) for j, block in enumerate(self.blocks, start=1)]

@@ -49,6 +49,8 @@ RECORDS = {
     "Filters": "numdl.estimators.patches.filters",
     "Pixels": "numdl.estimators.patches.intake",
     "Calibration": "numdl.estimators.patches.calibration",
+    "KernelHead": "numdl.estimators.images.kernel",
+    "PatchNetwork": "numdl.estimators.images.network",
 }
 """Records that a file may name, and where each is defined; a record of fields that a fit keeps is one entry here."""
 
@@ -241,7 +243,7 @@ def _shape(stored: Any, size: int | None = None) -> tuple[int, ...]:
 
 def _require_sizes(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Refuse a description of a network that is larger than its file."""
-    if name not in ("ResNet", "MLP", "RandomFeatures", "Architecture"):
+    if name not in ("ResNet", "MLP", "RandomFeatures", "Architecture", "PatchNetwork"):
         return
     most = max(MOST, sum(array.size for array in arrays.values()))
     for field, value in fields.items():

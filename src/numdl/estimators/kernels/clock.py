@@ -49,6 +49,10 @@ class Clock:
         """
         self.end = np.inf if self._seconds is None else self._began + part * self._seconds
 
+    def left(self) -> float:
+        """Seconds that are left, infinite without a limit."""
+        return self.end - time.monotonic()
+
     def tell(self, phase: str) -> None:
         """Tell who observes what is tried next; an interruption from there ends the search as any other.
 

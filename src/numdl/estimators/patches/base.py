@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numdl.estimators.common.weights import of_mean_one
 from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
-from numdl.estimators.patches.features import grid_of, pooled
+from numdl.estimators.patches.features import grid_of, pooled, rooted
 from numdl.estimators.patches.filters import Filters
 from numdl.estimators.patches.head import ROWS
 from numdl.estimators.patches.intake import Pixels, checked_images, described, reduced, require_labels
@@ -83,13 +83,22 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
             checks.number(name, "time_budget", self.time_budget, above=0)
         return generator(name, self.random_state)
 
-    def _begin(self, X: Any, y: Any) -> tuple[str, np.random.Generator, np.ndarray]:
-        """The call to name, the source of draws and the images of a fit, all checked."""
+    @property
+    def _share(self) -> float:
+        """Of the time, for filters and head."""
+        return 1.0
+
+    def _begin(self, X: Any, y: Any, observe: Any) -> tuple[str, np.random.Generator, np.ndarray, Clock]:
+        """The call to name, the source of draws, the images of a fit, all checked, and a clock that runs."""
         call, rng = f"{type(self).__name__}.fit", self._check()
+        if observe is not None:
+            checks.function(call, "observe", observe, "a dictionary -> anything")
+        clock = Clock(self.time_budget, observe)
+        clock.share(self._share)
         images = checked_images(call, X, self.image_shape)
         require_labels(call, len(images), y)
         require_memory(call, images, self.n_filters, self.mirror)
-        return call, rng, images
+        return call, rng, images, clock
 
     def _images(self, X: Any, call: str) -> np.ndarray:
         """Checked images of the size of the filters."""
@@ -102,12 +111,9 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         c: np.ndarray,
         weights: np.ndarray,
         rng: np.random.Generator,
-        observe: Callable[[dict[str, Any]], object] | None,
+        clock: Clock,
     ) -> tuple[Found, np.ndarray, np.ndarray]:
         """Set filters and head; the fit, left-out targets of the rows that have a weight, and these weights."""
-        if observe is not None:
-            checks.function(f"{type(self).__name__}.fit", "observe", observe, "a dictionary -> anything")
-        clock = Clock(self.time_budget, observe)
         self.pixels_ = described(images)
         self.n_features_in_ = int(np.prod(images.shape[1:]))
         used = weights > 0
@@ -140,14 +146,24 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
     def _scores(self, images: np.ndarray) -> np.ndarray:
         """What the head says of images of the size of the filters, (n, k), block by block."""
         scores = np.empty((len(images), len(self.offset_)))
+        for rows, x in self._scaled(images):
+            scores[rows] = x @ self.weights_
+        return scores + self.offset_
+
+    def _scaled(self, images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Blocks of rows and their scaled features.
+
+        Yields:
+            A slice of the rows, and their features.
+        """
         inverse = np.float32(1.0) / self.scale_
         for i in range(0, len(images), ROWS):
-            x = pooled(self.filters_, images[i : i + ROWS], folded=self.mirror_)
+            rows = slice(i, i + ROWS)
+            x = rooted(pooled(self.filters_, images[rows], folded=self.mirror_))
             x -= self.mean_
             x *= inverse
             with few_threads(len(x)):
-                scores[i : i + ROWS] = x @ self.weights_
-        return scores + self.offset_
+                yield rows, x
 
     def _facts(self) -> dict[str, str]:
         height, width, channels = self.pixels_.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -15,7 +15,28 @@ from numdl.estimators.common.weights import sample_weights, with_class_weight
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.base import PatchFeaturesBase
 from numdl.estimators.patches.calibration import Calibration, calibrated, crossed, with_own_share
+from numdl.estimators.patches.head import Columns
 from numdl.report.calibration import certainty_groups
+
+
+class Learned(NamedTuple):
+    """Rows of a fit that have a weight, and what is known of them.
+
+    Attributes:
+        images: (n, H, W, C), as given.
+        codes: of their classes, (n,).
+        w: weights of mean 1, (n,).
+        left_out: log probabilities of each row by the others, (n, k).
+        columns: their features.
+        rng: source of further draws.
+    """
+
+    images: np.ndarray
+    codes: np.ndarray
+    w: np.ndarray
+    left_out: np.ndarray
+    columns: Columns
+    rng: np.random.Generator
 
 
 class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBase):
@@ -105,17 +126,23 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         Raises:
             ValueError: a parameter or the data cannot be used.
         """
-        call, rng, images = self._begin(X, y)
+        self._fit(X, y, sample_weight, observe)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, observe: Any) -> tuple[Learned, Clock]:
+        """The fit, and what others may go on with."""
+        call, rng, images, clock = self._begin(X, y, observe)
         self.classes_, codes = encode_labels(call, y)
         weights = with_class_weight(self, sample_weights(call, sample_weight, codes[:, None]), y)
         require_classes(call, codes[weights > 0])
         k, used = len(self.classes_), weights > 0
         c = np.eye(k)[codes]
-        _, left, w = self._learn(images, c, weights, rng, observe)
-        left, clock = with_own_share(left, c[used], w), Clock(None)
+        found, left, w = self._learn(images, c, weights, rng, clock)
+        left, again = with_own_share(left, c[used], w), Clock(None)
         with one_blas_thread():
-            self.calibration_ = clock.insist(lambda: calibrated(left, codes[used], w))
-            told = clock.insist(lambda: crossed(left, codes[used], w))
+            self.calibration_ = again.insist(lambda: calibrated(left, codes[used], w))
+            told = again.insist(lambda: crossed(left, codes[used], w))
+        clock.interrupted |= again.interrupted
         if clock.interrupted:
             self.status_ = self.status_._replace(code="interrupted")
         self.log_loss_ = -float(w @ told[np.arange(len(w)), codes[used]]) / float(w.sum())
@@ -125,7 +152,7 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         self.leave_one_out_[used] = told
         if not used.all():
             self.leave_one_out_[~used] = self.predict_log_proba(images[~used])
-        return self
+        return Learned(images[used], codes[used], w, told, found.columns, rng), clock
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable labels.

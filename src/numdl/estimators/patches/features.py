@@ -51,7 +51,13 @@ def averages(places: int, cells: int) -> np.ndarray:
 
 
 def pooled(
-    filters: Filters, images: np.ndarray, *, folded: bool, first: int = 0, last: int | None = None
+    filters: Filters,
+    images: np.ndarray,
+    *,
+    folded: bool,
+    first: int = 0,
+    last: int | None = None,
+    grid: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """Features of images.
 
@@ -62,6 +68,7 @@ def pooled(
             difference between the two.
         first: number of the first filter, even.
         last: number of the filter after the last; None for all.
+        grid: cells along both axes; None for those of `grid_of`, the only ones that can be folded.
 
     Returns:
         Filters, signs, rows and columns of cells in this order, (n, q), float32; with ``folded`` half as many.
@@ -69,17 +76,18 @@ def pooled(
     last = len(filters.weights) if last is None else last
     n, parts = len(images), cores()
     with one_blas_thread():
-        work = functools.partial(_part, filters, folded, first, last)
+        work = functools.partial(_part, filters, folded, first, last, grid or grid_of(filters))
         found = each(work, [images[rows] for rows in np.array_split(np.arange(n), min(parts, max(n // 8, 1)))])
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _part(filters: Filters, folded: bool, first: int, last: int, images: np.ndarray) -> np.ndarray:
+def _part(
+    filters: Filters, folded: bool, first: int, last: int, grid: tuple[int, int], images: np.ndarray
+) -> np.ndarray:
     """Features of some of the images."""
     n, height, width, channels = images.shape
     h, w = filters.size
     rows, columns = height - h + 1, width - w + 1
-    grid = grid_of(filters)
     down, along = (averages(places, cells) for places, cells in zip((rows, columns), grid, strict=True))
     mean = np.einsum("ai,bj->ijab", down, along).reshape(rows * columns, -1).astype(np.float32)  # (places, cells)
     q, t = mean.shape[1], np.float32(filters.threshold)
@@ -118,6 +126,20 @@ def fold(features: np.ndarray, filters: Filters) -> np.ndarray:
     """
     cells = features.reshape(len(features), -1, 2, 2, *grid_of(filters))  # pairs, one of the pair, signs, grid
     return (cells[:, :, 0] + cells[:, :, 1, :, :, ::-1]).reshape(len(features), -1)
+
+
+def rooted(features: np.ndarray) -> np.ndarray:
+    """Square roots of averages: what many places say counts less than twice what half of them say.
+
+    Args:
+        features: averages, at least 0 but for rounding; changed here.
+
+    Returns:
+        The same array.
+
+    Source: Perronnin, Sanchez and Mensink, Improving the Fisher kernel, ECCV 2010, sec. 3.2 (power normalisation).
+    """
+    return np.sqrt(np.maximum(features, 0.0, out=features), out=features)
 
 
 def _patches(some: np.ndarray, h: int, w: int, contrast: float, out: np.ndarray) -> None:

@@ -83,6 +83,7 @@ class Columns:
         mean: of the columns so far, (m,).
         scale: their deviations, (m,).
         c_mean: of the targets, (k,).
+        tried: alphas so far.
     """
 
     def __init__(self, c: np.ndarray, w: np.ndarray) -> None:
@@ -96,7 +97,7 @@ class Columns:
         self._parts: list[np.ndarray] = []
         self.mean, self.scale = np.zeros(0, np.float32), np.zeros(0, np.float32)
         self._gram, self._with = np.zeros((0, 0)), np.zeros((0, c.shape[1]))
-        self._dual, self._trace = False, 0.0
+        self._dual, self._trace, self.tried = False, 0.0, 0
 
     def __len__(self) -> int:
         """Columns so far."""
@@ -174,7 +175,7 @@ class Columns:
         Returns:
             The head.
         """
-        alpha = max(alpha, self.least)
+        alpha, self.tried = max(alpha, self.least), self.tried + 1
         matrix = np.array(self._gram, order="F")
         size = len(matrix)
         if self._dual:
@@ -213,6 +214,18 @@ class Columns:
             return head.unknowns
         rows = head.unknowns.astype(np.float32) / np.float32(self._n)
         return np.concatenate([part.T @ rows for part in self._parts])[: head.size]
+
+    def scaled(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Scaled columns of some rows.
+
+        Args:
+            rows: their numbers.
+            size: of the first so many columns.
+
+        Returns:
+            (len(rows), size), float32.
+        """
+        return np.concatenate([part[rows] for part in self._parts], axis=1)[:, :size] / self._root[rows]
 
     def left_out(self, head: Ridge) -> np.ndarray:
         """What each row would be predicted to be without it.

@@ -69,14 +69,14 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
         Raises:
             ValueError: a parameter or the data cannot be used.
         """
-        call, rng, images = self._begin(X, y)
+        call, rng, images, clock = self._begin(X, y, observe)
         self._flat = np.ndim(y) == 1
         c = targets_beside(call, "y", y, len(images))
         weights = sample_weights(call, sample_weight, c)
         used = weights > 0
         require_varying(call, c[used])
         spread = c[used].std(axis=0)
-        _, left, w = self._learn(images, c / spread, weights, rng, observe)
+        _, left, w = self._learn(images, c / spread, weights, rng, clock)
         self._spread = spread
         errors = left * spread - c[used]
         std = np.sqrt(w @ errors**2 / w.sum())

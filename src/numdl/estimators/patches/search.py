@@ -14,7 +14,7 @@ import numpy as np
 
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.patches.features import fold, grid_of, pooled
+from numdl.estimators.patches.features import fold, grid_of, pooled, rooted
 from numdl.estimators.patches.filters import Filters, draw_filters
 from numdl.estimators.patches.head import Columns, Ridge
 from numdl.estimators.patches.intake import reduced
@@ -39,6 +39,9 @@ SIDE = 8192
 
 START = 0.03
 """Alpha where its search begins."""
+
+TRIED = 4
+"""Alphas that are tried from the one of the stage before on: three that enclose the least, and one between them."""
 
 
 class Found(NamedTuple):
@@ -93,12 +96,13 @@ class Stage:
         Returns:
             The head.
         """
-        began = time.monotonic()
-        self.columns.add(features)
+        began, before = time.monotonic(), self.columns.tried
+        self.columns.add(rooted(features))
         added = time.monotonic()
         head = self.columns.solve(start) if self.alpha is None else self.columns.at(self.alpha)
+        each = (time.monotonic() - added) / max(self.columns.tried - before, 1)
         self._rates[1] = (added - began) / (count**2 - self.count**2)
-        self._rates[2] = (time.monotonic() - added) / count**3
+        self._rates[2] = each * (TRIED if self.alpha is None else 1) / count**3
         self.count = count
         return head
 
@@ -120,6 +124,8 @@ class Stage:
     def affordable(self, seconds: float, most: int) -> int:
         """How many filters the time is enough for, and left-out rows in the end.
 
+        To leave rows out, a triangular solve for each, takes about as long at most as products of all columns.
+
         Args:
             seconds: that are left.
             most: answer at most.
@@ -128,7 +134,7 @@ class Stage:
             An even number.
         """
         k = np.arange(self.count, most + 1, 2.0)
-        powers = np.stack([k - self.count, 3 * k**2 - self.count**2, k**3])
+        powers = np.stack([k - self.count, 2 * k**2 - self.count**2, k**3])
         fit = k[self._rates @ powers <= seconds]
         return int(fit[-1]) if len(fit) else self.count
 

@@ -1,0 +1,220 @@
+"""Which class is a picture of, with the best that some seconds give: patches, a kernel on them, a network from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import log_softmax
+
+from numdl import checks
+from numdl.contracts.threads import one_blas_thread
+from numdl.estimators.images import kernel
+from numdl.estimators.images.mixing import exponents
+from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.patches.classifier import Learned, PatchFeaturesClassifier
+from numdl.estimators.patches.intake import reduced
+
+HELD, LEAST_HELD, MOST_HELD = 0.1, 30, 2000
+"""Share of the rows that judges the members, and between how many; with fewer there are patches alone."""
+
+LEAST = 30.0
+"""Seconds that have to be left for a network: a third of them goes into compiling it."""
+
+FILTERING, ALONE = 0.3, 0.5
+"""Share of the time that patches take at most, and where it is not enough for a network."""
+
+MARGIN = 0.06
+"""Share of the time that is kept for the network's predictions of held-out rows."""
+
+
+class ImageClassifier(PatchFeaturesClassifier):
+    """Classes of images in a given time: the product of up to three members, as held-out rows want it.
+
+    1. Patches: ``PatchFeaturesClassifier`` in a third of the time, in half of it where that is short.
+    2. A Gaussian kernel on the same features, solved for up to 12,000 rows.
+    3. Where half a minute or more is left: a network that begins from what the first filters see, of Hamiltonian
+       flows where there is time for them, trained in what is left of it.
+
+    Exponents of the members make a tenth of the rows most probable, told by patches and kernel as they are without
+    these rows, and not shown to the network. They are only taken where these rows are told better by them than by
+    patches alone. Nothing is to be tuned.
+
+    Args:
+        time_budget: seconds at most for the fit, positive. The first filters are fitted whatever it takes.
+        image_shape: (height, width) or (height, width, channels) of one image where X holds rows, channels of a pixel
+            beside each other; None for arrays of images. Images over 48 pixels a side are reduced to at most 48 by
+            means over rectangles of pixels.
+        mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
+        class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
+            from labels.
+        random_state: seed or generator. What is found depends on the machine too, by its speed.
+
+    Attributes:
+        members_: names of the members.
+        exponents_: of the members, each at least 0.
+        held_out_: log loss of the held-out rows by patches alone and by the product, in nats; empty without any rows.
+        kernel_: the kernel's part, or None.
+        network_: the network's part, or None.
+        leave_one_out_: and ``log_loss_``, ``left_out_error_``, ``calibration_error_``: of patches alone.
+        status_: what was found, in a sentence.
+
+    Sources: those of the modules of ``numdl.estimators.images`` and ``numdl.estimators.patches``.
+    """
+
+    _label = "numdl images"
+
+    def __init__(
+        self,
+        time_budget: float = 120.0,
+        *,
+        image_shape: Any = None,
+        mirror: bool | str = "auto",
+        class_weight: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            image_shape=image_shape,
+            mirror=mirror,
+            class_weight=class_weight,
+            time_budget=time_budget,
+            random_state=random_state,
+        )
+
+    @property
+    def _share(self) -> float:
+        return FILTERING if (self.time_budget or 0) >= 2 * LEAST else ALONE
+
+    def _check(self) -> np.random.Generator:
+        checks.number(type(self).__name__, "time_budget", self.time_budget, above=0)
+        return super()._check()
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, observe: Callable[[dict[str, Any]], object] | None = None
+    ) -> Self:
+        """Fit one member after the other, as long as there is time.
+
+        Args:
+            X: images, (n, H, W), (n, H, W, C), or rows (n, H W C) with ``image_shape``.
+            y: labels, (n,).
+            sample_weight: relative weight of each row, (n,), not negative; a factor on all of them changes nothing.
+            observe: called with a dictionary before each stage: ``phase``, what is tried, and ``seconds``.
+
+        Returns:
+            The fitted estimator. Ctrl-C ends the fit with what there is, status ``interrupted``.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used.
+        """
+        self.kernel_, self.network_, self.members_ = None, None, ["patches"]
+        self.exponents_, self.held_out_ = np.ones(1), np.zeros(0)
+        learned, clock = self._fit(X, y, sample_weight, observe)
+        ended = f"Patches: {self._ended}"
+        n = len(learned.codes)
+        held = int(np.clip(HELD * n, LEAST_HELD, MOST_HELD))
+        clock.share(1.0)
+        if 5 * held <= n:
+            order = learned.rng.permutation(n)
+            told = order[n - held :]
+            found = [learned.left_out[told]]
+            for name, member in (("kernel", self._add_kernel), ("network", self._add_network)):
+                scores = None if clock.over() else member(learned, order, held, clock)
+                if scores is not None and np.isfinite(scores).all():
+                    self.members_.append(name)
+                    found.append(scores)
+                else:  # no time, or numbers that overflowed
+                    setattr(self, f"{name}_", None)
+            clock.insist(lambda: self._mix(np.stack(found), learned.codes[told], learned.w[told]))
+        code = "interrupted" if clock.interrupted else "converged"
+        beta = ", ".join(f"{name} {b:.3g}" for name, b in zip(self.members_, self.exponents_, strict=True))
+        self.status_ = self.status_._replace(code=code, message=f"{ended}; exponents {beta}.")
+        return self
+
+    def _add_kernel(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | None:
+        """Scores of held-out rows by a kernel, which is kept."""
+        clock.tell("kernel")
+        c, size = np.eye(len(self.classes_))[learned.codes], len(self.mean_)
+        found = None
+        with clock.guard(needed=False), one_blas_thread():
+            take = lambda rows: learned.columns.scaled(rows, size)  # noqa: E731
+            # A network needs half a minute: with less than that and a kernel's time, all of it is the kernel's.
+            found = kernel.fitted(take, c, learned.w, order, held, 0.9 * clock.left())
+        if found is None:
+            return None
+        self.kernel_, scores = found
+        return scores
+
+    def _add_network(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | None:
+        """Log probabilities of held-out rows by a network, which is kept."""
+        if clock.left() < LEAST or not np.isfinite(clock.left()):
+            return None
+        from numdl.estimators.images import network
+
+        side = network.sides_of(self.filters_)
+        count = min(network.FILTERS, len(self.filters_.weights))
+        if side < 4:
+            return None
+        clock.tell("network")
+        clock.end -= MARGIN * clock.left()
+        told = None
+        with clock.guard(needed=False):
+            began = time.monotonic()
+            x = network.responses(self.filters_, reduced(learned.images), count, side)
+            times = network.epochs(self.filters_, count, time.monotonic() - began, clock.left())
+            rows = order[: len(order) - held]
+            self.network_ = network.trained(
+                x[rows],
+                learned.codes[rows],
+                learned.w[rows],
+                len(self.classes_),
+                mirrored=self.mirror_,
+                flows=times >= network.EPOCHS,
+                rng=learned.rng,
+                clock=clock,
+            )
+            if (trained := self.network_) is not None:
+                told = clock.insist(lambda: trained.of_responses(x[order[len(rows) :]]))
+        clock.share(1.0)
+        return told
+
+    def _mix(self, scores: np.ndarray, codes: np.ndarray, w: np.ndarray) -> None:
+        """Exponents, of patches alone where held-out rows are not told better."""
+        alone = scores[0] - np.logaddexp.reduce(scores[0], axis=1, keepdims=True)
+        before = -float(w @ alone[np.arange(len(w)), codes] / w.sum())
+        beta, after = exponents(scores, codes, w)
+        good = len(scores) > 1 and np.isfinite(beta).all() and after < before
+        self.exponents_ = beta if good else np.eye(len(scores))[0]
+        self.held_out_ = np.array([before, after if good else before])
+
+    def _log_p(self, X: Any, call: str) -> np.ndarray:
+        images = self._images(X, call)
+        beta = dict(zip(self.members_, self.exponents_, strict=True))
+        linear, others = np.zeros((2, len(images), len(self.classes_)))
+        for rows, x in self._scaled(images):
+            linear[rows] = x @ self.weights_
+            if self.kernel_ is not None and beta["kernel"]:
+                others[rows] = beta["kernel"] * self.kernel_.scores(x)
+        found = beta["patches"] * self.calibration_.log_p(linear + self.offset_) + others
+        if self.network_ is not None and beta["network"]:
+            found = found + beta["network"] * self.network_.log_p(self.filters_, images)
+        return log_softmax(found, axis=1)
+
+    def _facts(self) -> dict[str, str]:
+        found = super()._facts()
+        shown = zip(self.members_, self.exponents_, strict=True)
+        found["Members"] = ", ".join(f"{name} with exponent {beta:.3g}" for name, beta in shown)
+        if self.kernel_ is not None:
+            found["Kernel"] = (
+                f"{len(self.kernel_.rows)} rows, alpha {self.kernel_.alpha:g}, gamma {self.kernel_.gamma:.3g}"
+            )
+        if (net := self.network_) is not None:
+            kind = "Hamiltonian flows" if net.flows else "convolutions"
+            found["Network"] = (
+                f"{kind} on {net.side} x {net.side} cells of {net.count} filters, {net.steps} steps, "
+                f"rate {net.rate:.2g}"
+            )
+        if len(self.held_out_):
+            found["Held-out rows"] = f"log loss {self.held_out_[1]:.4f} nats, by patches alone {self.held_out_[0]:.4f}"
+        return found

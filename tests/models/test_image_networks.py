@@ -1,0 +1,217 @@
+"""Image networks: connectors against loops, adjoints, norms and pooling, chains of flows, marches, memory, refusals."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numdl.flow import on_images
+from numdl.flow.images import average_pool, space_to_depth
+from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
+from numdl.testing import check_gradient
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def run(net, theta, x):
+    return net.batch(theta, x)
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+
+
+def by_loops(net, theta, x):
+    """A connector without a norm, number by number, zeros beyond the border."""
+    (height, width, channels), (a, b), (p, q) = net.image, net.merge, net.pool
+    u = np.zeros((len(x), height // p, width // q, channels))
+    for i, j in np.ndindex(*u.shape[1:3]):
+        u[:, i, j] = (
+            np.asarray(x).reshape(-1, *net.image)[:, i * p : (i + 1) * p, j * q : (j + 1) * q].mean(axis=(1, 2))
+        )
+    K, r = np.asarray(theta["K"]), net.taps // 2
+    found = np.zeros((len(x), *net.after))
+    for i, j, o in np.ndindex(*net.after):
+        z = np.full(len(x), theta["b"][o])
+        for s, t, part, across, c in np.ndindex(net.taps, net.taps, a, b, channels):
+            y, w = (net.stride * i + s - r) * a + part, (net.stride * j + t - r) * b + across
+            if 0 <= y < u.shape[1] // a * a and 0 <= w < u.shape[2] // b * b:
+                z += K[s, t, (part * b + across) * channels + c, o] * u[:, y, w, c]
+        found[:, i, j, o] = np.maximum(z, 0)
+    return found.reshape(len(x), -1)
+
+
+CONNECTORS = {
+    "merge": Connector((6, 8, 2), 3, merge=(2, 4), norm="none"),
+    "patches": Connector((6, 4, 1), 3, merge=2, taps=1, norm="none"),
+    "stride": Connector((7, 5, 2), 3, stride=2, norm="none"),
+    "pool": Connector((12, 8, 2), 3, merge=(1, 2), pool=(3, 2), norm="none"),
+}
+
+
+@pytest.mark.quick("merge", "stride", "pool")
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_connectors_are_those_of_loops(name):
+    net = CONNECTORS[name]
+    theta, x = net.init(0), normal(1, 2, net.d)
+    theta["b"] = jnp.asarray(normal(2, net.channels))
+    expected = by_loops(net, theta, x)
+    found = run(net, theta, x)
+    assert found.shape == (2, net.width) and net.width == np.prod(net.after)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    turned = by_loops(net, {**theta, "K": theta["K"][:, :, ::-1]}, x)  # the mutant: channels in another order
+    assert np.abs(found - turned).max() > 1e-2
+
+
+def test_halves_are_images_one_after_the_other():
+    x = normal(0, 2, 4 * 6 * 2)
+    one = Connector((4, 6, 2), to_halves=True)
+    moved = np.asarray(one.batch({}, x)).reshape(2, 2, 4, 6, 1)
+    np.testing.assert_array_equal(moved, np.moveaxis(np.asarray(x).reshape(2, 4, 6, 2, 1), 3, 1))
+    np.testing.assert_array_equal(
+        Connector((4, 6, 2), from_halves=True).batch({}, jnp.asarray(moved.reshape(2, -1))), x
+    )
+    net = image_resnet((8, 8, 1), (2, 4), **FLOWS)
+    u = normal(1, 1, net.blocks[0].width)
+    theta = net.blocks[1].init(0)  # a change in one corner changes no other corner in one step
+    dynamics = on_images("hamiltonian", (4, 4))
+    step = jax.jit(ResNet(32, 32, 1, T=0.1, dynamics=dynamics, scheme="symplectic_euler", opening=False).batch)
+    theta = jax.tree.map(lambda leaf: leaf[:1], theta)
+    apart = np.abs(step(theta, u.at[0, 0].add(1.0)) - step(theta, u)).reshape(2, 4, 4)
+    assert apart[:, 3, 3].max() == 0 and apart[:, :2, :2].min() > 0
+
+
+def test_rearranging_loses_nothing_and_adjoints_are_exact():
+    u = normal(0, 2, 4, 6, 3)
+    for way, shape in ((space_to_depth, (2, 2, 2, 18)), (average_pool, (2, 2, 2, 3))):
+        z = normal(1, *shape)
+        found = way(u, (2, 3))
+        assert found.shape == shape
+        back = jax.linear_transpose(lambda u: way(u, (2, 3)), u)(z)[0]  # noqa: B023
+        np.testing.assert_allclose(np.vdot(found, z), np.vdot(u, back), atol=1e-12)
+    moved = space_to_depth(u, (2, 3))
+    np.testing.assert_allclose(jax.linear_transpose(lambda u: space_to_depth(u, (2, 3)), u)(moved)[0], u, atol=0)
+    assert float(moved[1, 1, 0, (1 * 3 + 2) * 3 + 1]) == u[1, 3, 2, 1]
+
+
+@pytest.mark.quick("layer")
+@pytest.mark.parametrize("norm", ["tv", "instance", "layer"])
+def test_derivatives_of_a_connector(norm):
+    net = Connector((4, 4, 2), 3, merge=2, norm=norm, activation="tanh")
+    theta, x = net.init(0), normal(1, 3, net.d)
+    check_gradient(
+        jax.jit(jax.value_and_grad(lambda theta: jnp.sum(jnp.sin(net.batch(theta, x))))), theta, jax.random.key(0)
+    )
+    alone = run(net, theta, x[:1])
+    np.testing.assert_allclose(run(net, theta, x)[:1], alone, atol=1e-13)  # no sample tells on another
+
+
+FLOWS = {"dynamics": "hamiltonian", "scheme": "verlet", "cells": (2, 1), "depth": 4}
+
+
+def test_an_image_network_is_its_blocks_one_after_the_other():
+    net = image_resnet((8, 8, 1), (2, 4), **FLOWS)
+    assert [type(block) for block in net.blocks] == [Connector, ResNet, Connector, ResNet, Connector]
+    assert (net.d, net.width) == (64, 8) and [b.after for b in net.blocks[::2] if isinstance(b, Connector)] == [
+        (4, 4, 2),
+        (2, 2, 4),
+        (2, 1, 4),
+    ]
+    theta, x = net.init(0), normal(0, 3, 64)
+
+    @jax.jit
+    def each(theta, x):
+        u = x
+        for j, block in enumerate(net.blocks, start=1):
+            u = jax.vmap(block.features, (None, 0))(theta[f"block {j}"], u)
+        return u
+
+    u = each(theta, x)
+    np.testing.assert_allclose(run(net, theta, x), u, atol=1e-12)
+    leaves = jax.tree.leaves(image_resnet((8, 8, 1), (2,)).init(0, "float32"))
+    assert {leaf.dtype for leaf in leaves} == {np.dtype("float32")}
+    with jax.enable_x64(False):
+        assert {leaf.dtype for leaf in jax.tree.leaves(net.init(0))} == {np.dtype("float32")}
+
+
+BATCH = image_resnet((8, 8, 1), (2,), norm="batch", **FLOWS)
+
+
+def test_without_its_batch_norm_a_network_does_the_same_sample_by_sample():
+    theta, x = BATCH.init(0), 3 + normal(0, 20, 64)
+    theta["block 1"]["scale"], theta["block 1"]["b"] = jnp.array([0.5, 2.0]), normal(1, 2)
+    net, settled = without_batch_norm(BATCH, theta, x)
+    expected = run(BATCH, theta, x)
+    np.testing.assert_allclose(run(net, settled, x), expected, atol=1e-12)
+    np.testing.assert_allclose(run(net, settled, x[:3]), expected[:3], atol=1e-12)
+    assert np.abs(run(BATCH, theta, x[:3]) - expected[:3]).max() > 1e-2  # which the batch norm does not
+
+
+@functools.cache
+def gradient(march, scheme):
+    net = image_resnet(
+        (4, 4, 1), (2,), march=march, **FLOWS | {"scheme": scheme, "activation": "tanh", "cells": (1, 2)}
+    )
+    x = normal(1, 2, 16)
+    return jax.tree.leaves(jax.jit(jax.grad(lambda theta: jnp.sum(jnp.sin(net.batch(theta, x)))))(net.init(0)))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("march", ["checkpointed", "reversible", "layer-parallel", "parallel-newton"])
+def test_marches_agree_on_the_gradient_of_an_image_network(march):
+    scheme = "heun" if "parallel" in march else "verlet"
+    expected = gradient("stored", scheme)
+    for found, wanted in zip(gradient(march, scheme), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+    assert max(np.abs(leaf).max() for leaf in expected) > 0.1
+
+
+def memory(march, depth, n=16):
+    """MiB beside weights and their gradient that a gradient takes, as XLA reports it; float32."""
+    flows = {"dynamics": "hamiltonian", "scheme": "verlet", "depth": depth, "T": 8.0}
+    with jax.enable_x64(False):
+        net = image_resnet((32, 32, 3), (32,), march=march, **flows)
+        total = lambda theta, x: jnp.sum(jnp.sin(net.batch(theta, x)))  # noqa: E731
+        compiled = jax.jit(jax.grad(total)).lower(net.init(0), jnp.zeros((n, net.d))).compile()
+    told: Any = compiled.memory_analysis()
+    return told.temp_size_in_bytes / 2**20
+
+
+@pytest.mark.thorough
+def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
+    assert memory("reversible", 1024) < 8
+    assert memory("stored", 64) > 40  # the mutant: in proportion to the depth
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Connector((4, 4, 2), merge=2), r"needs channels, of the convolution behind"),
+        (lambda: Connector((4, 4, 2), 3, merge=3), r"merge=3\): an image of 4 x 4 is not made of rectangles of 3 x 3"),
+        (lambda: Connector((4, 4, 2), pool=(1, 3)), r"pool=\(1, 3\)\): an image of 4 x 4 is not made of"),
+        (lambda: Connector((4, 4), 3), r"image"),
+        (lambda: Connector((4, 4, 1), 0), r"Connector\(channels=0\): needs a whole number >= 1"),
+        (lambda: Connector((4, 4, 1), 2, taps=2), r"Connector\(taps=2\): needs an odd number of taps"),
+        (lambda: Connector((2, 2, 1), 2, taps=7, border="periodic"), r"reach no further than the image of 2 x 2"),
+        (lambda: Connector((4, 4, 1), 2, norm="max"), r"norm"),
+        (
+            lambda: BATCH.features(BATCH.init(0), normal(0, 64)),
+            r"norm='batch'\)\.features: needs the other samples too",
+        ),
+        (lambda: without_batch_norm(BATCH, BATCH.init(0), normal(0, 0, 64)), r"n = 0, needs at least 1 sample"),
+        (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 192"),
+        (lambda: image_resnet((8, 8, 1), (2, 4), cells=(3, 1)), r"cells=\(3, 1\)\): the last images have 2 x 2 pixels"),
+        (lambda: image_resnet((6, 6, 1), (2, 4)), r"an image of 3 x 3 is not made of rectangles of 2 x 2"),
+        (
+            lambda: image_resnet((8, 8, 1), (3,), dynamics="hamiltonian", scheme="verlet"),
+            r"to_halves=True\): 3 channels have no halves",
+        ),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
