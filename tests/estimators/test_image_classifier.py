@@ -8,9 +8,10 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 
 import numdl
-from numdl.estimators import ImageClassifier
+from numdl.estimators import ImageClassifier, PatchFeaturesClassifier
 from numdl.estimators.images import kernel, network
 from numdl.estimators.images.mixing import exponents
 from numdl.estimators.kernels.clock import Clock
@@ -237,3 +238,44 @@ def test_a_budget_is_a_positive_number(digits, budget):
 def test_bad_images_are_refused_by_name(digits):
     with pytest.raises(ValueError, match=r"ImageClassifier\.fit: X has shape \(60, 64\), rows of pixels need"):
         ImageClassifier(5.0).fit(digits[0][:60].reshape(60, -1), digits[1][:60])
+
+
+def test_images_that_are_all_alike_have_no_kernel():
+    """Distances are rounding, and no scale follows from them."""
+    x, y = np.ones((200, 8, 8)), np.arange(200) % 2
+    model = ImageClassifier(1.0, random_state=0).fit(x, y)
+    assert model.kernel_ is None and np.all(np.isfinite(model.predict_proba(x[:3])))
+
+
+def test_what_is_refused_leaves_an_earlier_fit_as_it_was():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((160, 8, 8)), np.arange(160) % 2
+    x[y == 1, :4] += 0.5
+    model = ImageClassifier(2.0, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.predict(x)
+    before = model.fit(x, y).predict_proba(x)
+    with pytest.raises(ValueError, match="X holds nan"):
+        model.fit(np.where(x > 1, np.nan, x), y)
+    np.testing.assert_array_equal(model.predict_proba(x), before)
+    assert model._record()["model"] == "images"
+
+
+def test_a_file_from_before_roots_is_refused(tmp_path):
+    model = PatchFeaturesClassifier(8, random_state=0).fit(
+        np.random.default_rng(0).random((40, 8, 8)), np.arange(40) % 2
+    )
+    del model.rooted_
+    model.save(tmp_path / "old.numdl")
+    with pytest.raises(ValueError, match="before features had square roots"):
+        numdl.load(tmp_path / "old.numdl")
+
+
+def test_trials_of_a_kernel_look_at_the_clock(monkeypatch):
+    rng, solved, calls = np.random.default_rng(0), kernel._solved, []
+    x, c = rng.random((400, 40)).astype(np.float32), np.eye(2)[np.arange(400) % 2]
+    monkeypatch.setattr(kernel, "_solved", lambda *args: calls.append(args) or solved(*args))
+    for seconds, trials in ((0.0, 1), (1e9, len(kernel.GAMMAS) * len(kernel.ALPHAS))):
+        calls.clear()
+        found = kernel.fitted(lambda rows: x[rows], c, np.ones(400), np.arange(400), 40, seconds)
+        assert (found is None) == (not seconds) and trials <= len(calls) <= trials + 2 * bool(seconds)

@@ -190,7 +190,7 @@ def test_an_interrupted_choice_keeps_the_best_so_far(monkeypatch, calls):
 @pytest.mark.parametrize("solver", ["gauss-newton", "newton-cg"])
 def test_a_fit_that_is_interrupted_is_kept(monkeypatch, solver):
     x, y = table()
-    hessian, bend, count = DenseLinear.hessian, DenseLinear.bend, []
+    hessian, curved, count = DenseLinear.hessian, DenseLinear.curved, []
 
     def interrupted(self, *args, method):
         count.append(1)
@@ -198,7 +198,7 @@ def test_a_fit_that_is_interrupted_is_kept(monkeypatch, solver):
             raise KeyboardInterrupt
         return method(self, *args)
 
-    name, method = ("hessian", hessian) if solver == "gauss-newton" else ("bend", bend)
+    name, method = ("hessian", hessian) if solver == "gauss-newton" else ("curved", curved)
     monkeypatch.setattr(DenseLinear, name, functools.partialmethod(interrupted, method=method))
     with pytest.warns(ConvergenceWarning, match="after 2 steps.*Fit again to finish it"):
         model = SoftmaxClassifier(alpha=1e-3, solver=solver).fit(x, y)
@@ -225,9 +225,36 @@ def test_the_problem_in_numpy_is_the_compiled_one(loss, operator, x64):
     assert ours.wrong(s) == pytest.approx(float(lin.metrics["train_error"]), rel=1e-13)
     np.testing.assert_allclose(ours.gradient(W, s), lin.gradient, atol=1e-14)
     np.testing.assert_allclose(ours.hessian(W), theirs.hessian(W), atol=1e-14)
-    np.testing.assert_allclose(ours.product(ours.bend(s), v), lin.curvature(v), atol=1e-14)
+    np.testing.assert_allclose(ours.product(ours.curved(s), v), lin.curvature(v), atol=1e-14)
     other = dataclasses.replace(ours, w=np.ones(n))
     assert abs(other.value(W) - float(lin.value)) > 1e-5
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_numbers_that_overflow_are_refused_by_name():
+    x, y = table()
+    with pytest.raises(ValueError, match=r"X contains infinity"):
+        SoftmaxClassifier(dtype="float32", standardize=False, alpha=0.01).fit(1e100 * x, y)
+    with pytest.raises(ValueError, match=r"p_ref contains infinity"):
+        SoftmaxClassifier(alpha=0.01, p_ref=np.full(5, 1e300)).fit(1e10 * x, y)
+    with pytest.raises(ValueError, match=r"the objective is (inf|nan) where it begins.*p_ref"):
+        SoftmaxClassifier(alpha=0.01, p_ref=np.full(5, 1e200)).fit(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        far = LogisticClassifier(standardize=False).fit(1e300 * x, y == "a")
+    assert np.all(np.isfinite(far.coef_))
+    with pytest.raises(AttributeError, match="Fisher information overflows"):
+        _ = far.coef_std_
+
+
+def test_many_classes_need_no_matrix_for_each_sample():
+    """n k^2 numbers would be 10 GB here."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2000, 3)), np.arange(2000) % 800
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = SoftmaxClassifier(alpha=0.1, max_iter=1).fit(x, y)
+    assert fit.solver_ == "newton-cg" and np.all(np.isfinite(fit.coef_))
 
 
 def test_linear_models_are_there_without_a_compiler():

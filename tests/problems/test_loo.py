@@ -20,8 +20,8 @@ class Squares(DenseLinear):
     def residual(self, s):
         return s - self.c
 
-    def bend(self, s):
-        return np.broadcast_to(np.eye(s.shape[1]), (*s.shape, s.shape[1]))
+    def bent(self, curved, a, b):
+        return np.full(len(curved), float(a == b))
 
     def wrong(self, s):
         return 0.0

@@ -68,7 +68,11 @@ def fit(
     ] = None,
     task: Annotated[str, typer.Option(help="auto, regression or classification.", metavar="KIND")] = "auto",
     model: Annotated[
-        str, typer.Option(help="auto, resnet, mlp, single-layer, linear, random-features or kernel.", metavar="NAME")
+        str,
+        typer.Option(
+            help="auto, resnet, mlp, single-layer, linear, random-features or kernel; of images patches or images.",
+            metavar="NAME",
+        ),
     ] = "auto",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.", metavar="FOLDER")] = Path("run"),
     time: Annotated[str | None, typer.Option(help="Time for the training: 60, 60s, 5m, 1h.", metavar="TIME")] = None,

@@ -35,8 +35,11 @@ class ImageClassifier(PatchFeaturesClassifier):
 
     1. Patches: ``PatchFeaturesClassifier`` in a third of the time, in half of it where that is short.
     2. A Gaussian kernel on the same features, solved for up to 12,000 rows.
-    3. Where half a minute or more is left: a network that begins from what the first filters see, of Hamiltonian
-       flows where there is time for them, trained in what is left of it.
+    3. Where half a minute or more is left, and images are not so small that their patches have less than four places a
+       side to be averaged over: a network that begins from what the first filters see, of Hamiltonian flows where
+       there is time for eight epochs of them, trained in what is left of it.
+
+    With fewer than 150 rows there are patches alone.
 
     Exponents of the members make a tenth of the rows most probable, told by patches and kernel as they are without
     these rows, and not shown to the network. They are only taken where these rows are told better by them than by
@@ -108,8 +111,6 @@ class ImageClassifier(PatchFeaturesClassifier):
         Raises:
             ValueError: a parameter or the data cannot be used.
         """
-        self.kernel_, self.network_, self.members_ = None, None, ["patches"]
-        self.exponents_, self.held_out_ = np.ones(1), np.zeros(0)
         learned, clock = self._fit(X, y, sample_weight, observe)
         ended = f"Patches: {self._ended}"
         n = len(learned.codes)
@@ -182,11 +183,18 @@ class ImageClassifier(PatchFeaturesClassifier):
     def _mix(self, scores: np.ndarray, codes: np.ndarray, w: np.ndarray) -> None:
         """Exponents, of patches alone where held-out rows are not told better."""
         alone = scores[0] - np.logaddexp.reduce(scores[0], axis=1, keepdims=True)
+        w = w / w.max()  # sums of tiny numbers are 0
         before = -float(w @ alone[np.arange(len(w)), codes] / w.sum())
         beta, after = exponents(scores, codes, w)
         good = len(scores) > 1 and np.isfinite(beta).all() and after < before
         self.exponents_ = beta if good else np.eye(len(scores))[0]
         self.held_out_ = np.array([before, after if good else before])
+
+    def _begin(self, X: Any, y: Any, observe: Any) -> tuple[str, np.random.Generator, np.ndarray, Clock]:
+        begun = super()._begin(X, y, observe)  # what is refused leaves an earlier fit as it was
+        self.kernel_, self.network_, self.members_ = None, None, ["patches"]
+        self.exponents_, self.held_out_ = np.ones(1), np.zeros(0)
+        return begun
 
     def _log_p(self, X: Any, call: str) -> np.ndarray:
         images = self._images(X, call)
@@ -201,8 +209,14 @@ class ImageClassifier(PatchFeaturesClassifier):
             found = found + beta["network"] * self.network_.log_p(self.filters_, images)
         return log_softmax(found, axis=1)
 
+    def _record(self) -> dict[str, Any]:
+        count = self.weights_.size + (0 if self.kernel_ is None else self.kernel_.coef.size)
+        count += 0 if self.network_ is None else self.network_.n_parameters
+        return super()._record() | {"model": "images", "n_parameters": int(count)}
+
     def _facts(self) -> dict[str, str]:
-        found = super()._facts()
+        alone = ("Left-out rows", "Calibration error", "Effective parameters")
+        found = {f"{name} of patches" if name in alone else name: told for name, told in super()._facts().items()}
         shown = zip(self.members_, self.exponents_, strict=True)
         found["Members"] = ", ".join(f"{name} with exponent {beta:.3g}" for name, beta in shown)
         if self.kernel_ is not None:

@@ -104,7 +104,10 @@ def fitted(
     x = take(some)
     square = np.einsum("ij,ij->i", x, x)
     near = x[: len(x) // 2] @ x[len(x) // 2 :].T
-    unit = 1.0 / float(np.median(square[: len(near), None] + square[len(near) :] - 2 * near))
+    apart = square[: len(near), None] + square[len(near) :] - 2 * near
+    apart = apart[apart > 1e-5 * square.mean()]  # others are rounding: images that are alike
+    if not len(apart) or not np.isfinite(unit := 1.0 / float(np.median(apart))):
+        return None
     mean = w @ c / w.sum()
     trials = []
     for gamma in GAMMAS:
@@ -113,6 +116,9 @@ def fitted(
             _, left = _solved(x, (c - mean)[some], w[some], gamma * unit, alpha, len(told))
             errors = w[some[-len(told) :]] @ (left - (c - mean)[some[-len(told) :]]) ** 2
             trials.append((float(errors.sum()), gamma * unit, alpha, time.monotonic() - step))
+            rest_of_trials = len(GAMMAS) * len(ALPHAS) - len(trials) + 1  # and the last one, of all rows
+            if time.monotonic() - began + rest_of_trials * trials[-1][-1] > seconds:
+                return None
     _, gamma, alpha, _ = min(trials)
     # products and exponentials grow with the square of the rows, the factor with the cube; small ones are slower.
     left, each = seconds - (time.monotonic() - began), 1.2 * max(min(trial[-1] for trial in trials), 1e-9)
@@ -129,7 +135,11 @@ def fitted(
         return None
     tail = slice(count - held, None)
     (coef, scores), alpha = min(found, key=lambda one: float(np.sum(w[some][tail] @ (one[0][1] - targets[tail]) ** 2)))
-    head = KernelHead(x.astype(np.float16), coef.astype(np.float32), mean, gamma, alpha)
+    with np.errstate(over="ignore"):
+        rows = x.astype(np.float16)
+    if not (np.isfinite(rows).all() and np.isfinite(coef).all() and np.isfinite(scores).all()):
+        return None
+    head = KernelHead(rows, coef.astype(np.float32), mean, gamma, alpha)
     return head, scores + mean
 
 
@@ -150,7 +160,7 @@ def _solved(
     matrix = np.empty((n, n), np.float32, order="F")
     for i in range(0, n, BLOCK):  # the lower triangle
         matrix[i:, i : i + BLOCK] = _kernel(x[i:], x[i : i + BLOCK], gamma)
-    matrix[np.diag_indices(n)] += (alpha * w.mean() / w).astype(np.float32)
+    matrix[np.diag_indices(n)] += np.minimum(alpha * w.mean() / w, 1e30).astype(np.float32)
     factor, failed = spotrf(matrix, lower=1, clean=0, overwrite_a=1)
     if failed:
         return np.zeros_like(c), np.full((held, c.shape[1]), np.inf)

@@ -100,6 +100,11 @@ class PatchNetwork(NamedTuple):
     steps: int
     rate: float
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights."""
+        return sum(np.size(leaf) for leaf in jax.tree.leaves(self.theta))
+
     def log_p(self, filters: Filters, images: np.ndarray) -> np.ndarray:
         """Log probabilities of the classes.
 
@@ -271,7 +276,8 @@ def trained(
         return None
     head = theta.pop("head")
     few = jnp.asarray(data[0][:SETTLED], jnp.float32).reshape(min(SETTLED, len(codes)), -1)
-    theta = jax.jit(lambda theta, x: without_batch_norm(net, theta, x)[1])(theta, few)
+    settle = jax.jit(lambda theta, x: without_batch_norm(net, theta, x)[1])
+    theta = clock.insist(lambda: settle(theta, few))  # an interruption does not lose what is trained
     plain = jax.tree.map(np.asarray, {**theta, "head": head})
     return PatchNetwork(count, x.shape[1], mean, scale, mirrored, flows, plain, steps, rate)
 

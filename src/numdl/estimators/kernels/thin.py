@@ -2,8 +2,8 @@
 
 Averaging hyperparameters leaves a dozen processes of each kernel, and a prediction pays for each. Members are taken one
 by one, each time the one with which the rest is fitted best, in least squares with weights ``>= 0``, until mean and
-deviation of the mixture are met within 3 % of its deviation (root of the mean square over the places). The weight of
-all members of one name stays what it was.
+deviation of the mixture are met within 3 % of its deviation (root of the mean square over the places, which lie among
+the rows; at twice their range it was 8 %). The weight of all members of one name stays what it was.
 
 On 28 tables of 50 and 100 rows, 26 members became 10, the error on new rows 0.1 % larger in the mean, 1.2 % at most;
 5 % left 8 members and errors up to 2.6 % larger. The draws are a sample: their mean was uncertain by 4 to 11 %.
@@ -35,7 +35,9 @@ def thinned(mixture: Mixture) -> Mixture:
     if len(mixture.members) <= FEW:
         return mixture
     rng, w = np.random.default_rng(0), mixture.weights
-    x = np.stack([rng.permutation(np.resize(column, PLACES)) for column in mixture.rows.x.T], axis=1)
+    # Rows are sorted by their first input: the first of them are not a sample.
+    some = max(PLACES, len(mixture.rows.x))
+    x = np.stack([rng.permutation(np.resize(column, some))[:PLACES] for column in mixture.rows.x.T], axis=1)
     means, variances = moments(mixture, x, std=True)
     means = means - w @ means
     squares = variances + means**2

@@ -34,7 +34,7 @@ from numdl.estimators.linear.alpha import (
     minus_evidence,
     stratified_folds,
 )
-from numdl.estimators.linear.errors import linear_errors
+from numdl.estimators.linear.errors import DENSE_ERRORS, linear_errors
 from numdl.estimators.linear.fit import Solved, Solver, better_start, solver_for
 from numdl.estimators.linear.parameters import check_linear_parameters, gram, scaled_operator, scaled_reference
 from numdl.estimators.linear.summary import LinearReportMixin
@@ -145,17 +145,24 @@ class LinearClassifier(
         reference = scaled_reference(call, self.p_ref, k, d, scale, dtype)
         operator = scaled_operator(call, self.operator, d, dtype)
         choose = isinstance(self.alpha, str)
-        x = ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False)
+        checks.finite(call, "X", x)  # in this precision
         w = (weights / weights.mean()).astype(dtype)
-        penalty = QuadraticPenalty(1.0 if choose else float(self.alpha), gram(operator), reference)
+        # Whether the square of an operator is formed: products with it take less where unknowns are many.
+        few = operator is None or k * (d + 1) <= DENSE_ERRORS or self.alpha in ("loo", "evidence")
+        penalty = QuadraticPenalty(1.0 if choose else float(self.alpha), gram(operator) if few else None, reference)
         c, compiled = c.astype(dtype), None
-        if name not in BY_HAND or mesh is not None or X.size >= LARGE:
+        if name not in BY_HAND or mesh is not None or X.size >= LARGE or not few:
             large = name == "newton-cg" and X.size >= LARGE
             prior = None if reference is None else jnp.asarray(reference)
             operators = OperatorPenalty(jnp.asarray(np.asarray(penalty.alpha, dtype)), operator, prior)
             compiled = linear_empirical(get_loss(loss), operators, x, c, w, light=large, precondition=large, mesh=mesh)
+        if compiled is None:
+            dtype = np.dtype(np.float64)  # of what is small all digits are kept
+            c, w = c.astype(dtype), w.astype(dtype)
         if compiled is None or mesh is not None:
-            z = np.vstack([x.T, np.ones(len(x), dtype)])
+            z = np.vstack([x.T, np.ones(len(x))]).astype(dtype, copy=False)
         else:  # no second copy of the features
             z = np.asarray(compiled.z)
         dense = DenseLinear(loss, penalty, z, c, w)

@@ -58,6 +58,8 @@ def linear_errors(
         )
     information = problem.with_alpha(0.0).hessian(W)
     penalised = information + np.kron(np.eye(k), problem.with_alpha(alpha).penalty.matrix(q))
+    if not np.all(np.isfinite(penalised)):
+        return "the Fisher information overflows. Scale the columns, or look for entries of X far beyond all others."
     basis = np.eye(k)
     if problem.loss == "softmax":
         basis = np.linalg.svd(np.ones((1, k)))[2][1:].T

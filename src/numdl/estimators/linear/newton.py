@@ -29,6 +29,7 @@ PRODUCTS = 200
 History = dict[str, list[float]]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused
 def newton(
     problem: DenseLinear,
     W: Float[np.ndarray, "k q"],
@@ -48,6 +49,9 @@ def newton(
         max_iter: steps at most.
         observe: called with the history after each step.
 
+    Raises:
+        ValueError: the objective is not finite at W.
+
     Returns:
         The last point, why it is that, and one array for each recorded quantity: each row belongs to the point that a
         step has left. Ctrl-C ends it with what is there.
@@ -61,6 +65,14 @@ def newton(
             misfit, g = problem.misfit(s), problem.gradient(W, s)
             value = misfit + problem.penalty.value(W)
             norm = float(np.linalg.norm(g))
+            if not (np.isfinite(value) and np.isfinite(g).all()):
+                if history:
+                    status = Status("failed", f"The objective is {value:g} after {len(history['work'])} steps.")
+                    break
+                raise ValueError(
+                    f"fit: the objective is {value:g} where it begins, so no step can be judged. Look for entries of "
+                    "X, p_ref or operator far beyond all others, or let standardize=True."
+                )
             target = tol * max(1.0, abs(min([value, *history.get("objective", [])[:1]])))
             if formed:
                 factor, more = shifted_factor(problem.hessian(W)), {}
@@ -105,16 +117,16 @@ def _conjugate(problem: DenseLinear, s: np.ndarray, g: np.ndarray, enough: float
 
     With the residual small enough at once it is the steepest descent.
     """
-    bend, d, r = problem.bend(s), np.zeros_like(g), -g
+    curved, d, r = problem.curved(s), np.zeros_like(g), -g
     way, square = r, float(np.vdot(r, r))
     for count in range(PRODUCTS):
         if square <= enough**2:
             return (d, count) if count else (-g, 0)
-        Hway = problem.product(bend, way)
-        curved = float(np.vdot(way, Hway))
-        if not curved > 0:  # the Hessian is semidefinite: rounding, or a direction that nothing sees
+        Hway = problem.product(curved, way)
+        rise = float(np.vdot(way, Hway))
+        if not rise > 0:  # the Hessian is semidefinite: rounding, or a direction that nothing sees
             return (d, count) if count else (-g, 0)
-        t = square / curved
+        t = square / rise
         d, r = d + t * way, r - t * Hway
         last, square = square, float(np.vdot(r, r))
         way = r + (square / last) * way

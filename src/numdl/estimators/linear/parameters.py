@@ -107,4 +107,6 @@ def scaled_reference(
     values = np.asarray(checks.finite(call, "p_ref", p_ref), np.float64)
     if values.shape not in {(d,), (k, d)}:
         raise ValueError(f"{call}: p_ref has shape {values.shape}, needs ({k}, {d}) or ({d},), as coef_ has.")
-    return np.broadcast_to(values * scale, (k, d)).astype(dtype)
+    with np.errstate(over="ignore"):
+        scaled = np.broadcast_to(values * scale, (k, d)).astype(dtype)
+    return checks.finite(f"{call}: in units of deviations", "p_ref", scaled)

@@ -30,6 +30,7 @@ ENDED = {
     "memory": "more would not fit into the memory",
     "time": "more would not fit into the time",
     "given": "as given",
+    "interrupted": "the search was interrupted",
 }
 """Why there are not more filters, in words."""
 
@@ -114,7 +115,7 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         clock: Clock,
     ) -> tuple[Found, np.ndarray, np.ndarray]:
         """Set filters and head; the fit, left-out targets of the rows that have a weight, and these weights."""
-        self.pixels_ = described(images)
+        self.pixels_, self.rooted_ = described(images), True
         self.n_features_in_ = int(np.prod(images.shape[1:]))
         used = weights > 0
         w = of_mean_one(weights[used])
@@ -210,7 +211,9 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         return dataclasses.replace(found, pictures={**found.pictures, "mistakes": images, "mistaken": wrong})
 
     def _require_sound(self) -> None:
-        """Refuse contents of a file that give no predictions."""
+        """Refuse contents of a file that give no predictions, or others: features were means before they had roots."""
+        if not getattr(self, "rooted_", False):
+            raise ValueError("it was made before features had square roots. Fit it anew.")
         height, width, channels = self.pixels_.shape
         rows = np.random.default_rng(0).uniform(self.pixels_.low, self.pixels_.high, (3, height, width, channels))
         model: Any = self

@@ -167,7 +167,8 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
             NotFittedError: not fitted.
             ValueError: images of another size or unit than in the fit, or pixels that are not finite.
         """
-        return self.classes_[self._log_p(X, "predict").argmax(axis=1)]
+        found = self._log_p(X, "predict")  # which refuses to predict before a fit
+        return self.classes_[found.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.

@@ -55,7 +55,7 @@ class Found(NamedTuple):
         stages: number of filters and criterion of each stage, (stages, 2).
         mirrored: criterion of the first stage with features of mirror images added and apart, (2,); not numbers where
             it was not asked.
-        ended: why there are not more filters: "criterion", "most", "memory" or "time".
+        ended: why there are not more filters: "criterion", "most", "memory", "time" or "interrupted".
     """
 
     filters: Filters
@@ -181,17 +181,17 @@ def grown(
             can = stage.affordable(clock.end - time.monotonic(), min(most, largest, 5 * k // 2))
             wanted = can if can < 5 * k // 2 else wanted
         if wanted < min(1.2 * k, most):
-            ended = "memory" if largest < 1.2 * k else "time"
+            ended = "memory" if largest < 1.2 * k else "interrupted" if clock.interrupted else "time"
             break
         clock.tell(f"{wanted} filters")
         if clock.over():
-            ended = "time"
+            ended = "interrupted" if clock.interrupted else "time"
             break
         before, done = head, False
         with clock.guard(needed=False):
             head, done = stage.to(wanted, head.alpha), True
         if not done:
-            ended = "time"
+            ended = "interrupted" if clock.interrupted else "time"
             break
         stages.append((wanted, head.criterion))
         if not count and before.criterion - head.criterion < WORTH * before.criterion:

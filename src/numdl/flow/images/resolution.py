@@ -35,6 +35,7 @@ def space_to_depth(
         ValueError: an entry that is not finite, or sides that are no multiple of the factor.
     """
     a, b = _factors("space_to_depth", u, factor)
+    u = jnp.asarray(u)
     n, h, w, c = u.shape
     return u.reshape(n, h // a, a, w // b, b, c).swapaxes(2, 3).reshape(n, h // a, w // b, a * b * c)
 
@@ -55,14 +56,15 @@ def average_pool(
         ValueError: an entry that is not finite, or sides that are no multiple of the factor.
     """
     a, b = _factors("average_pool", u, factor)
+    u = jnp.asarray(u)
     n, h, w, c = u.shape
     return jnp.mean(u.reshape(n, h // a, a, w // b, b, c), axis=(2, 4))
 
 
 def _factors(call: str, u: Any, factor: Any) -> tuple[int, int]:
     """Rows and columns of a rectangle."""
-    checks.finite(call, "u", u, ("n", "height", "width", "channels"))
-    return rectangle(call, "factor", factor, u.shape[1:3])
+    u = checks.finite(call, "u", u, ("n", "height", "width", "channels"))
+    return rectangle(call, "factor", factor, jnp.shape(u)[1:3])
 
 
 def rectangle(call: str, name: str, factor: Any, sides: tuple[int, ...]) -> tuple[int, int]:

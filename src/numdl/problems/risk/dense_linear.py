@@ -102,10 +102,8 @@ class DenseLinear:
 
     def bend(self, s: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k k"]:
         """Second derivative of the loss of each sample by its scores."""
-        if self.loss == "softmax":
-            p = softmax(s, axis=1)
-            return p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :])
-        return (expit(s) * expit(-s))[:, :, None]
+        curved, k = self.curved(s), s.shape[1]
+        return np.stack([np.stack([self.bent(curved, a, b) for b in range(k)], axis=1) for a in range(k)], axis=1)
 
     def gradient(self, W: Head, s: Float[np.ndarray, "n k"]) -> Head:
         """Derivative of f at W, whose scores are s."""
@@ -113,18 +111,29 @@ class DenseLinear:
 
     def hessian(self, W: Head) -> Float[np.ndarray, "kq kq"]:
         """Second derivative of f, unknowns ordered as ``W.reshape(-1)``."""
-        (k, q), bend = W.shape, self.bend(self.scores(W)) * self._share[:, None, None]
+        (k, q), curved = W.shape, self.curved(self.scores(W))
         blocks = np.empty((k, q, k, q))
-        for a in range(k):
-            for b in range(a + 1):
-                blocks[a, :, b] = (self.z * bend[:, a, b]) @ self.z.T
-                blocks[b, :, a] = blocks[a, :, b]
-            blocks[a, :, a] += self.penalty.matrix(q)
+        with np.errstate(over="ignore", invalid="ignore"):  # who needs it looks whether it is finite
+            for a in range(k):
+                for b in range(a + 1):
+                    blocks[a, :, b] = (self.z * (self._share * self.bent(curved, a, b))) @ self.z.T
+                    blocks[b, :, a] = blocks[a, :, b]
+                blocks[a, :, a] += self.penalty.matrix(q)
         return blocks.reshape(k * q, k * q)
 
-    def product(self, bend: Float[np.ndarray, "n k k"], v: Head) -> Head:
-        """The Hessian times v, from ``bend`` at its point."""
-        moved = np.einsum("nab,nb->na", bend, self.scores(v))
+    def curved(self, s: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        """All that second derivatives need of scores: no matrix for each sample."""
+        return softmax(s, axis=1) if self.loss == "softmax" else expit(s) * expit(-s)
+
+    def bent(self, curved: Float[np.ndarray, "n k"], a: int, b: int) -> Float[np.ndarray, " n"]:
+        """Second derivative of the loss of each sample by its scores a and b."""
+        return curved[:, a] * ((a == b) - curved[:, b]) if self.loss == "softmax" else curved[:, 0]
+
+    def product(self, curved: Float[np.ndarray, "n k"], v: Head) -> Head:
+        """The Hessian times v, from ``curved`` at its point."""
+        moved = curved * self.scores(v)
+        if self.loss == "softmax":
+            moved -= curved * moved.sum(axis=1, keepdims=True)
         return (self.z @ (self._share[:, None] * moved)).T + self.penalty.product(v)
 
     def wrong(self, s: Float[np.ndarray, "n k"]) -> float:
