@@ -65,6 +65,15 @@ class ImageClassifier(PatchFeaturesClassifier):
         status_: what was found, in a sentence.
 
     Sources: those of the modules of ``numdl.estimators.images`` and ``numdl.estimators.patches``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl import ImageClassifier
+        >>> X = np.random.default_rng(0).random((60, 8, 8))
+        >>> X[:30, :, :4] += 1  # bright on the left
+        >>> model = ImageClassifier(time_budget=1.0, random_state=0).fit(X, np.repeat(["left", "none"], 30))
+        >>> model.predict(X[[0, -1]]).tolist()
+        ['left', 'none']
     """
 
     _label = "numdl images"
