@@ -48,7 +48,7 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
         >>> X[:30, :, :4] += 1
         >>> brightness = X.mean(axis=(1, 2))
         >>> model = PatchFeaturesRegressor(8, random_state=0).fit(X, brightness)
-        >>> bool(abs(model.predict(X[:5]) - brightness[:5]).max() < 0.01)
+        >>> bool(abs(model.predict(X[:5]) - brightness[:5]).max() < 0.25 * brightness.std())
         True
     """
 
