@@ -224,7 +224,7 @@ def test_the_problem_in_numpy_is_the_compiled_one(loss, operator, x64):
     assert ours.value(W) == pytest.approx(float(lin.value), rel=1e-13)
     assert ours.wrong(s) == pytest.approx(float(lin.metrics["train_error"]), rel=1e-13)
     np.testing.assert_allclose(ours.gradient(W, s), lin.gradient, atol=1e-14)
-    np.testing.assert_allclose(ours.hessian(W), theirs.hessian(W), atol=1e-14)
+    np.testing.assert_allclose(ours.hessian(s), theirs.hessian(W), atol=1e-14)
     np.testing.assert_allclose(ours.product(ours.curved(s), v), lin.curvature(v), atol=1e-14)
     other = dataclasses.replace(ours, w=np.ones(n))
     assert abs(other.value(W) - float(lin.value)) > 1e-5

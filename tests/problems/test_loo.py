@@ -76,7 +76,7 @@ def test_the_evidence_is_a_gaussian_integral(name):
     problem = linear(name, alpha=0.2, square=L.T @ L)
     W = fitted(problem)
     n, k = 40.0, W.shape[0]
-    hessian = n * problem.hessian(W)
+    hessian = n * problem.hessian(problem.scores(W))
     if name == "softmax":
         shift = np.zeros(W.shape)
         shift[:, -1] = 1.0

@@ -69,6 +69,6 @@ def filter_normalised(direction: PyTree, p: PyTree, *, axes: int = 1) -> PyTree:
         last = tuple(range(max(np.ndim(weights) - axes, 0), np.ndim(weights)))
         size, length = (on.sqrt(on.sum(a**2, axis=last, keepdims=True)) for a in (on.asarray(weights), along))
         moved = along * on.where(length > 0, size / on.where(length > 0, length, 1.0), 0.0)
-        return moved if on is jnp else jax.device_put(moved)
+        return jax.device_put(moved)
 
     return jax.tree.map(scale, direction, p)

@@ -65,7 +65,8 @@ def triangle_svd(R: Float[Array, "p p"]) -> tuple[Float[Array, "p p"], Float[Arr
     """
 
     def iterated() -> tuple[Array, Array, Array]:
-        return jax.lax.linalg.svd(R, full_matrices=False, algorithm=jax.lax.linalg.SvdAlgorithm.QR)
+        U, sigma, Vt = jax.lax.linalg.svd(R, full_matrices=False, algorithm=jax.lax.linalg.SvdAlgorithm.QR)
+        return U, sigma, Vt
 
     if len(R) <= _SMALL:
         return iterated()

@@ -174,7 +174,7 @@ class Connector(Network):
         Raises:
             ValueError: x has another length than d, or the norm couples samples.
         """
-        self._require_inputs("features", x)
+        self._require_inputs("features", x.shape)
         if self.norm == "batch" and self.channels is not None:
             raise ValueError(
                 "Connector(norm='batch').features: needs the other samples too. Call batch, or take network and "
@@ -195,7 +195,7 @@ class Connector(Network):
         Raises:
             ValueError: x has another number of columns than d.
         """
-        self._require_inputs("batch", jnp.zeros(x.shape[1:]))
+        self._require_inputs("batch", x.shape[1:])
         u = self.pooled(x)
         if self.channels is not None:
             u = self.convolved(theta, u)

@@ -106,7 +106,7 @@ class MLP(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        self._require_inputs("features", x)
+        self._require_inputs("features", x.shape)
         for name in self._names:
             x = apply_layer(theta[name], self.activation, x)
         return x

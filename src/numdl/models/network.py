@@ -127,10 +127,10 @@ class Network(abc.ABC):
                 "`with jax.enable_x64(True):`, or use float32."
             )
 
-    def _require_inputs(self, call: str, x: Float[Array, " entries"]) -> None:
+    def _require_inputs(self, call: str, shape: tuple[int, ...]) -> None:
         """Refuse a sample of the wrong length."""
-        if x.shape != (self.d,):
-            has = f"{x.shape[0]} entries" if len(x.shape) == 1 else f"the shape {x.shape}"
+        if shape != (self.d,):
+            has = f"{shape[0]} entries" if len(shape) == 1 else f"the shape {shape}"
             raise ValueError(
                 f"{type(self).__name__}(d={self.d}).{call}(x): x has {has}, needs {self.d}. Check the columns."
             )

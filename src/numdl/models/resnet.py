@@ -214,7 +214,7 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        self._require_inputs("open", x)
+        self._require_inputs("open", x.shape)
         if not self.opening:
             return jnp.pad(x, (0, self.width - self.d))
         return apply_layer(theta["opening"], self.activation, x)

@@ -17,11 +17,9 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import PyTree
+from numdl.flow.images.norms import EPS
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
-
-EPS = 1e-4
-"""What ``normalise`` adds to a variance."""
 
 
 def without_batch_norm(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tuple[Chain, PyTree]:

@@ -95,10 +95,10 @@ def fitted(
     began = time.monotonic()
     rest, last = order[: len(order) - held], order[len(order) - held :]
 
-    def of(count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As many rows, a share of them the last."""
+    def of(count: int) -> tuple[np.ndarray, int]:
+        """As many rows, and how many of them, at the end, are held out."""
         few = min(held, max(count // 4, 1)) if count <= FEW else held
-        return np.concatenate([rest[: max(count - few, 1)], last[:few]]), np.arange(few)
+        return np.concatenate([rest[: max(count - few, 1)], last[:few]]), few
 
     some, told = of(min(FEW, len(order)))
     x = take(some)
@@ -113,11 +113,11 @@ def fitted(
     for gamma in GAMMAS:
         for alpha in ALPHAS:
             step = time.monotonic()
-            _, left = _solved(x, (c - mean)[some], w[some], gamma * unit, alpha, len(told))
-            errors = w[some[-len(told) :]] @ (left - (c - mean)[some[-len(told) :]]) ** 2
+            _, left = _solved(x, (c - mean)[some], w[some], gamma * unit, alpha, told)
+            errors = w[some[-told:]] @ (left - (c - mean)[some[-told:]]) ** 2
             trials.append((float(errors.sum()), gamma * unit, alpha, time.monotonic() - step))
-            rest_of_trials = len(GAMMAS) * len(ALPHAS) - len(trials) + 1  # and the last one, of all rows
-            if time.monotonic() - began + rest_of_trials * trials[-1][-1] > seconds:
+            to_come = len(GAMMAS) * len(ALPHAS) - len(trials) + 1  # the last one of all rows
+            if time.monotonic() - began + to_come * trials[-1][-1] > seconds:
                 return None
     _, gamma, alpha, _ = min(trials)
     # products and exponentials grow with the square of the rows, the factor with the cube; small ones are slower.
@@ -129,10 +129,10 @@ def fitted(
     less = max(alpha * LESS ** (np.log(count / len(some)) / np.log(4)), min(LEAST, alpha))
     alphas = [less, alpha] if less < alpha and left > 2 * each * (count / len(some)) ** 3 else [less]
     some, told = of(count)
-    x, targets = take(some), (c - mean)[some]
-    found = [(_solved(x, targets, w[some], gamma, alpha, len(told)), alpha) for alpha in alphas]
-    if len(told) < held:
+    if told < held:
         return None
+    x, targets = take(some), (c - mean)[some]
+    found = [(_solved(x, targets, w[some], gamma, alpha, told), alpha) for alpha in alphas]
     tail = slice(count - held, None)
     (coef, scores), alpha = min(found, key=lambda one: float(np.sum(w[some][tail] @ (one[0][1] - targets[tail]) ** 2)))
     with np.errstate(over="ignore"):

@@ -40,7 +40,7 @@ from numdl.estimators.linear.parameters import check_linear_parameters, gram, sc
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.networks.base import precision
 from numdl.problems import get_loss, linear_empirical
-from numdl.problems.risk.dense_linear import DenseLinear, QuadraticPenalty
+from numdl.problems.risk.dense_linear import DenseLinear, QuadraticPenalty, with_ones
 from numdl.regularize import OperatorPenalty
 
 DENSE_ALPHA = 1000
@@ -147,28 +147,25 @@ class LinearClassifier(
         choose = isinstance(self.alpha, str)
         with np.errstate(over="ignore", invalid="ignore"):
             x = ((X - mean) / scale if self.standardize else X).astype(dtype, copy=False)
-        checks.finite(call, "X", x)  # in this precision
         w = (weights / weights.mean()).astype(dtype)
         # Whether the square of an operator is formed: products with it take less where unknowns are many.
         few = operator is None or k * (d + 1) <= DENSE_ERRORS or self.alpha in ("loo", "evidence")
         penalty = QuadraticPenalty(1.0 if choose else float(self.alpha), gram(operator) if few else None, reference)
-        c, compiled = c.astype(dtype), None
-        if name not in BY_HAND or mesh is not None or X.size >= LARGE or not few:
-            large = name == "newton-cg" and X.size >= LARGE
+        if name in BY_HAND and mesh is None and X.size < LARGE and few:
+            checks.finite(call, "X", x)  # in this precision
+            z = with_ones(x.astype(np.float64, copy=False))  # of what is small all digits are kept
+            problem = dense = DenseLinear(loss, penalty, z, c.astype(z.dtype), w.astype(z.dtype))
+        else:
             prior = None if reference is None else jnp.asarray(reference)
-            operators = OperatorPenalty(jnp.asarray(np.asarray(penalty.alpha, dtype)), operator, prior)
-            compiled = linear_empirical(get_loss(loss), operators, x, c, w, light=large, precondition=large, mesh=mesh)
-        if compiled is None:
-            dtype = np.dtype(np.float64)  # of what is small all digits are kept
-            c, w = c.astype(dtype), w.astype(dtype)
-        if compiled is None or mesh is not None:
-            z = np.vstack([x.T, np.ones(len(x))]).astype(dtype, copy=False)
-        else:  # no second copy of the features
-            z = np.asarray(compiled.z)
-        dense = DenseLinear(loss, penalty, z, c, w)
-        problem = dense if compiled is None else compiled
+            held = OperatorPenalty(jnp.asarray(np.asarray(penalty.alpha, dtype)), operator, prior)
+            large = name == "newton-cg" and X.size >= LARGE
+            options = {"light": large, "precondition": large, "mesh": mesh}
+            c = c.astype(dtype)
+            problem = linear_empirical(get_loss(loss), held, x, c, w, **options)
+            z = np.asarray(problem.z) if mesh is None else with_ones(x)  # no second copy but where rows are divided
+            dense = DenseLinear(loss, penalty, z, c, w)
         del x
-        start = better_start(problem, self._start(k, mean, scale).astype(dtype))
+        start = better_start(problem, self._start(k, mean, scale).astype(z.dtype))
         solver = Solver(name, self.tol, int(self.max_iter), int(self.verbose))
         if choose:
             choice = choose_alpha(problem, solver, self._criterion(solver, codes, weights, dense, mesh), start)

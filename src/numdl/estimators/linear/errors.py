@@ -56,7 +56,7 @@ def linear_errors(
             f"{k * q} unknowns are more than {DENSE_ERRORS}, up to which the covariance is formed. Use fewer features, "
             "or fit on resampled rows."
         )
-    information = problem.with_alpha(0.0).hessian(W)
+    information = problem.with_alpha(0.0).hessian(problem.scores(W))
     penalised = information + np.kron(np.eye(k), problem.with_alpha(alpha).penalty.matrix(q))
     if not np.all(np.isfinite(penalised)):
         return "the Fisher information overflows. Scale the columns, or look for entries of X far beyond all others."

@@ -49,12 +49,13 @@ def newton(
         max_iter: steps at most.
         observe: called with the history after each step.
 
-    Raises:
-        ValueError: the objective is not finite at W.
-
     Returns:
         The last point, why it is that, and one array for each recorded quantity: each row belongs to the point that a
         step has left. Ctrl-C ends it with what is there.
+
+    Raises:
+        ValueError: the objective is not finite at W.
+        KeyboardInterrupt: Ctrl-C came before the first step was done.
     """
     history: History = {}
     status = Status("max_iter", f"Stopped after {max_iter} iterations, the most that was allowed.")
@@ -73,15 +74,16 @@ def newton(
                     f"fit: the objective is {value:g} where it begins, so no step can be judged. Look for entries of "
                     "X, p_ref or operator far beyond all others, or let standardize=True."
                 )
-            target = tol * max(1.0, abs(min([value, *history.get("objective", [])[:1]])))
+            first = history["objective"][0] if history else value
+            target = tol * max(1.0, abs(min(value, first)))
             if formed:
-                factor, more = shifted_factor(problem.hessian(W)), {}
+                factor, more = shifted_factor(problem.hessian(s)), {}
                 d, work = -cho_solve((factor, True), g.reshape(-1), check_finite=False).reshape(W.shape), matrix
             else:
                 forcing = max(min(0.5, norm**0.5), 0.5 * target / norm if norm else 1.0)
                 d, products = _conjugate(problem, s, g, norm if norm <= target else forcing * norm)
                 more, work = {"products": float(products), "forcing": forcing}, 2.0 * products
-            t, trials = _armijo(problem, W, d, value, float(np.vdot(g, d)))
+            t, trials = _armijo(problem, W, s, d, value, float(np.vdot(g, d)))
             W = W + t * d if t else W
             _record(
                 history,
@@ -133,11 +135,13 @@ def _conjugate(problem: DenseLinear, s: np.ndarray, g: np.ndarray, enough: float
     return d, PRODUCTS
 
 
-def _armijo(problem: DenseLinear, W: np.ndarray, d: np.ndarray, value: float, slope: float) -> tuple[float, int]:
+def _armijo(
+    problem: DenseLinear, W: np.ndarray, s: np.ndarray, d: np.ndarray, value: float, slope: float
+) -> tuple[float, int]:
     """Length of a step that lowers the objective, 0 for none, and the number of trials."""
     if not np.all(np.isfinite(d)) or slope >= 0:
         return 0.0, 0
-    s, ds, t = problem.scores(W), problem.scores(d), 1.0
+    ds, t = problem.scores(d), 1.0
     for trial in range(1, 41):
         moved = problem.misfit(s + t * ds) + problem.penalty.value(W + t * d) - value
         if moved <= 1e-4 * t * slope:

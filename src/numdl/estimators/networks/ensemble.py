@@ -267,7 +267,7 @@ def _head_root(triangle: np.ndarray, alpha: float, n: int) -> np.ndarray:
     """G with ``G G' = (Z'Z + alpha D)^-1`` from the triangle of Z; directions that nothing sees are left out."""
     q = triangle.shape[1]
     whole = np.vstack([triangle, np.sqrt(alpha) * np.eye(q - 1, q)])
-    _, sigma, vt = safe_svd(np.linalg.qr(whole, mode="r"))
+    _, sigma, vt = safe_svd(np.asarray(np.linalg.qr(whole, mode="r")))
     seen = sigma > max(n, q) * np.finfo(float).eps * sigma[0]
     return vt.T * np.where(seen, 1 / np.where(seen, sigma, 1.0), 0.0)
 

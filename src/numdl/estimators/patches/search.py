@@ -181,22 +181,23 @@ def grown(
             can = stage.affordable(clock.end - time.monotonic(), min(most, largest, 5 * k // 2))
             wanted = can if can < 5 * k // 2 else wanted
         if wanted < min(1.2 * k, most):
-            ended = "memory" if largest < 1.2 * k else "interrupted" if clock.interrupted else "time"
+            ended = "memory" if largest < 1.2 * k else "time"
             break
         clock.tell(f"{wanted} filters")
         if clock.over():
-            ended = "interrupted" if clock.interrupted else "time"
+            ended = "time"
             break
         before, done = head, False
         with clock.guard(needed=False):
             head, done = stage.to(wanted, head.alpha), True
         if not done:
-            ended = "interrupted" if clock.interrupted else "time"
+            ended = "time"
             break
         stages.append((wanted, head.criterion))
         if not count and before.criterion - head.criterion < WORTH * before.criterion:
             ended = "criterion"
             break
+    ended = "interrupted" if ended == "time" and clock.interrupted else ended
     used = int(stages[-1][0])
     kept = filters._replace(weights=filters.weights[:used], bias=filters.bias[:used])
     return Found(kept, stage.folded, stage.columns, head, np.array(stages), mirrored, ended)

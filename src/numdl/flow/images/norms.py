@@ -18,6 +18,9 @@ from numdl import checks
 NORMS = {"tv": (3,), "instance": (1, 2), "layer": (1, 2, 3), "batch": (0, 1, 2)}
 """Axes of (n, height, width, channels) over which each goes."""
 
+EPS = 1e-4
+"""Added to a variance or a square, in squared units of the images."""
+
 
 def normalise(
     u: Float[Array, "n height width channels"],
@@ -25,7 +28,7 @@ def normalise(
     scale: Float[Array, " channels"] | None = None,
     shift: Float[Array, " channels"] | None = None,
     *,
-    eps: float = 1e-4,
+    eps: float = EPS,
 ) -> Float[Array, "n height width channels"]:
     """Images of even size.
 

@@ -34,10 +34,8 @@ def space_to_depth(
     Raises:
         ValueError: an entry that is not finite, or sides that are no multiple of the factor.
     """
-    a, b = _factors("space_to_depth", u, factor)
-    u = jnp.asarray(u)
-    n, h, w, c = u.shape
-    return u.reshape(n, h // a, a, w // b, b, c).swapaxes(2, 3).reshape(n, h // a, w // b, a * b * c)
+    parts = _divided("space_to_depth", u, factor).swapaxes(2, 3)
+    return parts.reshape(*parts.shape[:3], -1)
 
 
 def average_pool(
@@ -55,16 +53,15 @@ def average_pool(
     Raises:
         ValueError: an entry that is not finite, or sides that are no multiple of the factor.
     """
-    a, b = _factors("average_pool", u, factor)
-    u = jnp.asarray(u)
+    return jnp.mean(_divided("average_pool", u, factor), axis=(2, 4))
+
+
+def _divided(call: str, u: Any, factor: Any) -> Float[Array, "n rows a columns b channels"]:
+    """Images with axes for their rectangles and for the pixels in these."""
+    u = jnp.asarray(checks.finite(call, "u", u, ("n", "height", "width", "channels")))
     n, h, w, c = u.shape
-    return jnp.mean(u.reshape(n, h // a, a, w // b, b, c), axis=(2, 4))
-
-
-def _factors(call: str, u: Any, factor: Any) -> tuple[int, int]:
-    """Rows and columns of a rectangle."""
-    u = checks.finite(call, "u", u, ("n", "height", "width", "channels"))
-    return rectangle(call, "factor", factor, jnp.shape(u)[1:3])
+    a, b = rectangle(call, "factor", factor, (h, w))
+    return u.reshape(n, h // a, a, w // b, b, c)
 
 
 def rectangle(call: str, name: str, factor: Any, sides: tuple[int, ...]) -> tuple[int, int]:

@@ -109,16 +109,16 @@ class DenseLinear:
         """Derivative of f at W, whose scores are s."""
         return (self.z @ (self._share[:, None] * self.residual(s))).T + self.penalty.gradient(W)
 
-    def hessian(self, W: Head) -> Float[np.ndarray, "kq kq"]:
-        """Second derivative of f, unknowns ordered as ``W.reshape(-1)``."""
-        (k, q), curved = W.shape, self.curved(self.scores(W))
-        blocks = np.empty((k, q, k, q))
+    def hessian(self, s: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "kq kq"]:
+        """Second derivative of f where the scores are s, unknowns ordered as ``W.reshape(-1)``."""
+        k, q, curved = s.shape[1], len(self.z), self.curved(s)
+        blocks, held = np.empty((k, q, k, q)), self.penalty.matrix(q)
         with np.errstate(over="ignore", invalid="ignore"):  # who needs it looks whether it is finite
             for a in range(k):
                 for b in range(a + 1):
                     blocks[a, :, b] = (self.z * (self._share * self.bent(curved, a, b))) @ self.z.T
                     blocks[b, :, a] = blocks[a, :, b]
-                blocks[a, :, a] += self.penalty.matrix(q)
+                blocks[a, :, a] += held
         return blocks.reshape(k * q, k * q)
 
     def curved(self, s: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
@@ -149,6 +149,11 @@ class DenseLinear:
         return self.w / len(self.w)
 
 
+def with_ones(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "q n"]:
+    """Features of the problem from samples: one row for each, the last one of ones."""
+    return np.vstack([x.T, np.ones(len(x), x.dtype)])
+
+
 def shifted_factor(matrix: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "p p"]:
     """Lower Cholesky factor of a semidefinite matrix plus the smallest of 10, 1e3, 1e5, ... roundings that has one.
 
@@ -158,8 +163,7 @@ def shifted_factor(matrix: Float[np.ndarray, "p p"]) -> Float[np.ndarray, "p p"]
     Returns:
         The factor; NaN where no shift up to the size of the matrix helps.
     """
-    tiny = np.finfo(float)
-    unit = tiny.eps * max(np.trace(matrix) / len(matrix), tiny.tiny)
+    unit = np.finfo(float).eps * max(np.trace(matrix) / len(matrix), np.finfo(float).tiny)
     for power in range(1, 14, 2):
         with np.errstate(all="ignore"):
             try:

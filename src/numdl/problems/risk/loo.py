@@ -50,7 +50,7 @@ def left_out_scores(problem: DenseLinear, W: Head, total: float) -> Float[np.nda
         (n, k). Cost: ``n q^2 k^2`` operations twice over and one factor of order k q.
     """
     (k, q), s = W.shape, problem.scores(W)
-    inverse = cho_solve((hessian_factor(problem, W), True), np.eye(k * q), check_finite=False).reshape(k, q, k, q)
+    inverse = cho_solve((hessian_factor(problem, s), True), np.eye(k * q), check_finite=False).reshape(k, q, k, q)
     V = np.empty((len(s), k, k))
     for a in range(k):
         for b in range(k):
@@ -61,11 +61,11 @@ def left_out_scores(problem: DenseLinear, W: Head, total: float) -> Float[np.nda
     return s + np.einsum("nab,nb->na", V, np.linalg.solve(rest, problem.residual(s)[..., None])[..., 0])
 
 
-def hessian_factor(problem: DenseLinear, W: Head) -> Float[np.ndarray, "kq kq"]:
+def hessian_factor(problem: DenseLinear, s: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "kq kq"]:
     """Cholesky factor of the Hessian; the common shift of softmax intercepts, which nothing sees, counts as 1."""
-    hessian = problem.hessian(W)
+    hessian = problem.hessian(s)
     if problem.loss == "softmax":
-        shift = np.zeros_like(W)
+        shift = np.zeros((s.shape[1], len(problem.z)))
         shift[:, -1] = 1.0
         hessian += np.outer(shift, shift)
     return shifted_factor(hessian)
@@ -82,9 +82,9 @@ def laplace_evidence(problem: DenseLinear, W: Head, total: float) -> float:
     Returns:
         Nats; comparable between alphas, not between operators L.
     """
-    k, alpha = W.shape[0], problem.penalty.alpha
-    logdet = 2 * float(np.sum(np.log(np.diag(hessian_factor(problem, W)))))
-    misfit, penalty = problem.misfit(problem.scores(W)), problem.penalty.value(W)
+    k, alpha, s = W.shape[0], problem.penalty.alpha, problem.scores(W)
+    logdet = 2 * float(np.sum(np.log(np.diag(hessian_factor(problem, s)))))
+    misfit, penalty = problem.misfit(s), problem.penalty.value(W)
     rank = int(np.linalg.matrix_rank(problem.with_alpha(1.0).penalty.matrix(W.shape[1]), hermitian=True))
     sizes = Sizes(total, k, np.array([k * rank]), W.size - k * rank, gaussian=False)
     precisions = Precisions(np.array([alpha * total]), 1.0)
