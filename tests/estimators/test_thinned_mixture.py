@@ -45,15 +45,23 @@ def test_few_members_predict_what_all_predict(whole):
 
 def test_without_loss_all_members_that_differ_stay_and_repeated_ones_become_one(whole, monkeypatch):
     monkeypatch.setattr(thin, "LOST", 0.0)
-    once = whole._replace(members=whole.members[:5])
+    total = whole.weights[:5].sum()
+    once = whole._replace(members=[m._replace(weight=m.weight / total) for m in whole.members[:5]])
     twice = whole._replace(members=[m._replace(weight=m.weight / 2) for m in once.members for _ in range(2)])
     few = thin.thinned(twice)
     x = whole.rows.x[:20] + 0.1
-    total = once.weights.sum()
-    expected = combine(once.weights / total, *moments(once, x, std=True))
+    expected = combine(once.weights, *moments(once, x, std=True))
     np.testing.assert_allclose(combine(few.weights, *moments(few, x, std=True)), expected, rtol=1e-6)
 
 
 def test_few_members_all_stay(whole):
     four = whole._replace(members=whole.members[: thin.FEW])
     assert thin.thinned(four) is four
+
+
+def test_where_weights_are_not_found_all_members_stay(whole, monkeypatch):
+    def gives_up(a, b):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    monkeypatch.setattr(thin, "nnls", gives_up)
+    assert thin.thinned(whole) is whole

@@ -49,11 +49,23 @@ def thinned(mixture: Mixture) -> Mixture:
     b, kept, others = a @ w, [], list(range(len(w)))
     lost = np.inf
     while others and lost > LOST:
-        lost, best = min((nnls(a[:, [*kept, one]], b)[1], one) for one in others)
+        lost, best = min((_weighted(a[:, [*kept, one]], b)[1], one) for one in others)
+        if not np.isfinite(lost):
+            return mixture
         kept.append(best)
         others.remove(best)
     kept = sorted(kept)
-    found = nnls(a[:, kept], b)[0]
+    found, lost = _weighted(a[:, kept], b)
+    if not np.isfinite(lost):
+        return mixture
     found /= found.sum()
     members = [mixture.members[i]._replace(weight=float(v)) for i, v in zip(kept, found, strict=True) if v > 0]
     return mixture._replace(members=members)
+
+
+def _weighted(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights ``>= 0`` in least squares, and the norm that is left; infinite where SciPy gives up, as 1.14 may."""
+    try:
+        return nnls(a, b)
+    except (RuntimeError, np.linalg.LinAlgError):
+        return np.zeros(a.shape[1]), np.inf
