@@ -44,7 +44,7 @@ def thinned(mixture: Mixture) -> Mixture:
     variance = w @ squares
     errors = np.hstack([means / np.sqrt(variance), 0.5 * squares / variance]).T / np.sqrt(PLACES)
     names = np.array([member.name for member in mixture.members])
-    shares = 1e3 * (np.unique(names)[:, None] == names)  # so heavy that they stay what they are
+    shares = 30.0 * (np.unique(names)[:, None] == names)  # so heavy that they stay what they are
     a = np.asarray(np.linalg.qr(np.vstack([errors, shares]), mode="r"))
     b, kept, others = a @ w, [], list(range(len(w)))
     lost = np.inf
