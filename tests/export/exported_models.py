@@ -15,10 +15,12 @@ from numdl import (
     SoftmaxClassifier,
     TikhonovRegressor,
 )
+from numdl.estimators.auto import boosted as trees
 from numdl.estimators.auto.chaos import condition
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
 from numdl.estimators.classes import worth
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import Mixture
 from numdl.estimators.kernels.nearest import PROFILES, Nearest
 from numdl.export import describe
@@ -101,6 +103,19 @@ def near():
     return model
 
 
+def boosted():
+    """Boosted trees beside a process."""
+    model = kernel("rbf")
+    (mixture,) = model.mixtures_
+    rows, clock = mixture.rows, Clock(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trees, "TREES", 40)
+        one = trees.boosted(rows, None, 0.1, np.random.default_rng(0), clock)
+    members = [mixture.members[0]._replace(weight=0.3), one._replace(weight=0.7)]
+    model.mixtures_ = [Mixture(members, rows, mixture.box)]
+    return model
+
+
 def wooden():
     """An `AutoClassifier` with forests as members."""
     x, y = labels(60)
@@ -116,6 +131,7 @@ def wooden():
 LIGHT = {
     **{name: lambda name=name: kernel(name) for name in ("linear", "rbf", "matern52", "arcsine", "legendre", "anova")},
     "mixture": mixed,
+    "boosted": boosted,
     "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
     "trees": lambda: wooden(),
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),

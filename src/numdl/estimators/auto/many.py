@@ -1,8 +1,8 @@
 """Which members predict together where rows are too many for the matrix of a process?
 
-A layer of one unit beside a straight line is there at once. Then come a process on nearest rows, `kernels.vecchia`, and
-residual networks: trained on few rows first, where a step costs little, then on more, in the end on all, up to
-``TRAINED``. Each start gives another function, so the mean of several is better than any.
+A layer of one unit beside a straight line is there at once. Then come a process on nearest rows, `kernels.vecchia`,
+boosted trees, and residual networks: trained on few rows first, where a step costs little, then on more, in the end on
+all, up to 50,000. Each start gives another function, so the mean of several is better than any.
 
 Rows of a sample are predicted by each member from all others. Weights are those of the mean that errs least there,
 ``min |y - F w|^2`` for ``w >= 0, sum w = 1``: with thousands of rows evidence is settled to hundreds of nats by one
@@ -20,13 +20,14 @@ import functools
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
 
+from numdl.estimators.auto.boosted import boosted
 from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import Training
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows, within
+from numdl.estimators.kernels.mixture import simplex
 from numdl.estimators.kernels.search import NEGLIGIBLE, WIDE, Search, part
 from numdl.estimators.kernels.vecchia import nearest, stretch
 
@@ -78,6 +79,10 @@ def search(rows: Rows, count: int, rng: np.random.Generator, notes: list[str], c
         with clock.guard(needed=not found):
             if (one := nearest(rows, rng, clock)) is not None:
                 found[one.name] = one
+    if not clock.over():
+        least = min((one.noise for one in found.values()), default=np.inf)
+        if (one := boosted(rows, None, least, rng, clock)) is not None:
+            found[one.name] = one
     width = next((width for width in WIDTHS if Architecture(d, width, 2).n_weights <= HEAVIEST), None)
     if width is None and count:
         notes.append(f"{d} inputs are too many for the curvature of a network beside so many rows: none was tried.")
@@ -138,24 +143,6 @@ def stack(found: dict[str, Any], rows: Rows, sample: np.ndarray) -> Search:
             members.append(found[name].spread(factor)._replace(weight=float(weight)))
     settled = all(one.settled for one in members if isinstance(one, Network))
     return Search(members, evidence, settled)
-
-
-def simplex(gram: np.ndarray) -> np.ndarray:
-    """Minimiser of ``w' gram w`` with ``w >= 0`` and sum 1.
-
-    Without the sum it is the ray of ``min |R w|^2 - 2 sum w``, which is a problem of least squares for w >= 0.
-
-    Args:
-        gram: (k, k), not negative.
-
-    Returns:
-        (k,).
-    """
-    size = len(gram)
-    scale = max(float(np.trace(gram)), np.finfo(float).tiny)
-    upper = np.linalg.cholesky(gram / scale + 1e-10 * np.eye(size)).T
-    weights = nnls(upper, np.linalg.solve(upper.T, np.ones(size)))[0]
-    return weights / weights.sum()
 
 
 def _network(

@@ -10,6 +10,7 @@ import numpy as np
 from numdl import checks
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.auto import many
+from numdl.estimators.auto.boosted import beside
 from numdl.estimators.auto.chaos import expansions
 from numdl.estimators.auto.member import Network
 from numdl.estimators.auto.plan import plan
@@ -34,13 +35,14 @@ class AutoRegressor(MixtureRegressor):
     Candidates are Bayesian ridge regression and the Gaussian processes of `KernelRegressor`, which are networks of
     infinite width; up to 600 rows sparse expansions in Legendre polynomials (polynomial chaos); and small networks:
     residual ones and single layers, with a precision for each input. Their log evidence is on one scale; those close
-    to the best predict together, see `numdl.estimators.kernels.search`. Nothing is compiled: a fit to some hundred rows
-    takes a second or a few. Each target gets a model of its own.
+    to the best predict together, see `numdl.estimators.kernels.search`. From 150 rows on boosted trees join them where
+    rows that they have not seen speak for it, see `numdl.estimators.auto.boosted`. Nothing is compiled: a fit to some
+    hundred rows takes a second or a few. Each target gets a model of its own.
 
     Beyond 4000 different rows, or where a budget does not allow to factorise all of them, members are a process that
-    predicts each row from the nearest ones and three residual networks, trained on few rows first; weights are those
-    that err least on rows predicted from all others, see `numdl.estimators.auto.many`. Time and memory then grow with
-    the number of rows.
+    predicts each row from the nearest ones, boosted trees and three residual networks, trained on few rows first;
+    weights are those that err least on rows predicted from all others, see `numdl.estimators.auto.many`. Time and
+    memory then grow with the number of rows.
 
     Args:
         n_networks: networks that are tried, at most 6 kinds of start; "auto" for 6, or none on fewer than 40 rows and
@@ -62,7 +64,7 @@ class AutoRegressor(MixtureRegressor):
         noise_: standard deviation of one observation, in units of the target, or of its logarithm where that is seen,
             (k,) or a number.
         relevance_: root mean square over the rows of the derivative of the mean, in standard deviations of target and
-            input, (d,) or (k, d); 0 for a constant column. "Target" is here what is seen of it.
+            input, (d,) or (k, d); 0 for a constant column, and for steps of trees. "Target" is here what is seen of it.
         lengths_: ``1 / relevance_`` in units of the input, (d,) or (k, d).
         leave_one_out_: prediction of each row from all others, hyperparameters fixed, (n,) or (n, k); of more than
             6000 different rows about this many are asked, the others are not a number.
@@ -117,7 +119,8 @@ class AutoRegressor(MixtureRegressor):
     def _search(self, rows: Rows, box: np.ndarray, rng: np.random.Generator, notes: list[str], clock: Clock) -> Search:
         n = len(rows.y)
         if n <= many.MANY and (n <= REFINE or clock.spare(2 * FACTORS * n**3)):
-            return super()._search(rows, box, rng, notes, clock)
+            found = super()._search(rows, box, rng, notes, clock)
+            return beside(found, rows, box, rng, clock)
         count = many.NETWORKS if self.n_networks == "auto" else int(self.n_networks)
         with one_blas_thread():
             return many.search(rows, count, rng, notes, clock)

@@ -42,6 +42,7 @@ RECORDS = {
     "Architecture": "numdl.estimators.auto.network",
     "Network": "numdl.estimators.auto.member",
     "Chaos": "numdl.estimators.auto.chaos",
+    "Boosted": "numdl.estimators.auto.boosted",
     "ClassMixture": "numdl.estimators.classes.member",
     "Scores": "numdl.estimators.classes.member",
     "Trees": "numdl.estimators.classes.trees",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 from scipy.special import ndtr, ndtri
 
 from numdl.contracts.threads import one_blas_thread
@@ -159,3 +160,21 @@ def mean_over(mixture: Mixture, of: Callable[[Any], float]) -> float:
         The mean.
     """
     return float(sum(member.weight * of(member) for member in mixture.members))
+
+
+def simplex(gram: np.ndarray) -> np.ndarray:
+    """Minimiser of ``w' gram w`` with ``w >= 0`` and sum 1.
+
+    Without the sum it is the ray of ``min |R w|^2 - 2 sum w``, which is a problem of least squares for w >= 0.
+
+    Args:
+        gram: (k, k), not negative.
+
+    Returns:
+        (k,).
+    """
+    size = len(gram)
+    scale = max(float(np.trace(gram)), np.finfo(float).tiny)
+    upper = np.linalg.cholesky(gram / scale + 1e-10 * np.eye(size)).T
+    weights = nnls(upper, np.linalg.solve(upper.T, np.ones(size)))[0]
+    return weights / weights.sum()

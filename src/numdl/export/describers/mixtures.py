@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numdl.export.describers.kernels import KERNELS, Place
-from numdl.export.describers.parts import mean_and_std, scaled
+from numdl.export.describers.parts import forest, mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
 from numdl.export.local import PROFILES
 from numdl.export.program import Program, Value
@@ -150,6 +150,12 @@ def _chaos(member: Any, place: Place, std: bool) -> Moments:
     return mean, f.affine(member.root.T).square().sum() + float(member.noise)
 
 
+def _boosted(member: Any, place: Place, std: bool) -> Moments:
+    """Boosted trees, see ``numdl.estimators.auto.boosted``; their variance is the same everywhere."""
+    variance = place.program.constant(float(member.noise) + float(member.more)) if std else None
+    return forest(place.x, member.forest), variance
+
+
 def _nearest(member: Any, place: Place, std: bool) -> Moments:
     """A process on nearest rows, see ``numdl.estimators.kernels.nearest``."""
     n, rows = len(place.z), place.rows
@@ -174,6 +180,7 @@ MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {
     "Network": _network,
     "Chaos": _chaos,
     "Nearest": _nearest,
+    "Boosted": _boosted,
 }
 """Kind of member to what it says of the scaled target: mean and variance of a new observation."""
 
