@@ -1,8 +1,8 @@
 """How good are the defaults on eight small and medium regression tables (UCI, random 90/10 splits)?
 
 Test RMSE in the target's own units and fit time, standardised on the training part, seeds 0..4, nothing tuned per set.
-The Gaussian process is only asked where its cubic cost is bearable. The search for MLPRegressor's alpha and solver uses
-at most 5000 rows; the chosen setting is then fitted on all of them.
+The Gaussian process is only asked where its cubic cost is bearable, RealMLP up to 1700 rows. The search for
+MLPRegressor's alpha and solver uses at most 5000 rows; the chosen setting is then fitted on all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 
 from benchmarks._common import Run, median, ratio, standardise, table, timed
+from benchmarks._rivals import RIVALS as PACKAGED
+from benchmarks._rivals import installed
 
 SETS = {
     "yacht": "yacht",
@@ -31,8 +33,9 @@ SETS = {
     "protein": "protein-tertiary-structure",
 }
 GP_ROWS = 1100
+REALMLP_ROWS = 1700
 SEARCH_ROWS = 5000
-RIVALS = ("hist_gradient_boosting", "mlp_cv", "gp_ard")  # ridge is shown, but is no rival
+RIVALS = ("hist_gradient_boosting", "mlp_cv", "gp_ard", "catboost", "realmlp")  # ridge is shown, but is no rival
 
 
 def load(run: Run, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -70,13 +73,18 @@ def gp_ard(x: np.ndarray, y: np.ndarray, seed: int) -> GaussianProcessRegressor:
 
 
 def alternatives(n: int) -> dict[str, Callable[[np.ndarray, np.ndarray, int], Any]]:
-    """Name -> ``fit(x, y, seed)``, on standardised data."""
+    """Name -> ``fit(x, y, seed)`` on standardised data: a model, or a function that predicts and what was chosen."""
     methods: dict[str, Callable[[np.ndarray, np.ndarray, int], Any]] = {
         "hist_gradient_boosting": lambda x, y, seed: HistGradientBoostingRegressor(random_state=seed).fit(x, y),
         "ridge": lambda x, y, seed: Ridge().fit(x, y),
         "mlp_cv": mlp_cv,
     }
-    return {**methods, "gp_ard": gp_ard} if n <= GP_ROWS else methods
+    if n <= GP_ROWS:
+        methods["gp_ard"] = gp_ard
+    for name in ("catboost", "realmlp"):
+        if name == "catboost" or n <= REALMLP_ROWS:
+            methods[name] = lambda x, y, seed, name=name: PACKAGED[name](x, y)
+    return methods
 
 
 def theirs(run: Run, name: str, seed: int, train: tuple, test: tuple) -> None:
@@ -86,9 +94,10 @@ def theirs(run: Run, name: str, seed: int, train: tuple, test: tuple) -> None:
     z = standardise(y)[0]
     keys = {"set": name, "seed": seed}
     for method, fit in alternatives(len(x) + len(x_test)).items():
-        if run.wants("theirs", method, **keys):
+        if installed(method) and run.wants("theirs", method, **keys):
             model, seconds = timed(lambda fit=fit: fit(x, z, seed))
-            error = y.mean() + y.std() * model.predict(x_test) - y_test
+            predict = model[0] if isinstance(model, tuple) else model.predict
+            error = y.mean() + y.std() * np.ravel(predict(x_test)) - y_test
             choice = {key: getattr(model, key) for key in ("alpha", "solver") if method == "mlp_cv"}
             run.record("theirs", method, keys, rmse=np.sqrt(np.mean(error**2)), seconds=seconds, **choice)
 
@@ -136,7 +145,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         found = values(name, method, key)
         return float(np.mean(found)) if found else None
 
-    methods = ("hist_gradient_boosting", "mlp_cv", "gp_ard", "ridge", "numdl")
+    methods = (*RIVALS, "ridge", "numdl")
     sets, rows, times = {}, [], []
     for name in [name for name in SETS if any(r["set"] == name for r in records)]:
         rmse = {method: mean(name, method) for method in methods}
@@ -156,7 +165,7 @@ def summarise(records: list[dict[str, Any]]) -> dict[str, Any]:
         }
         rows.append([name, *rmse.values(), best, quotient, *coverage.values()])
         times.append([name, *(seconds.get(method) for method in methods)])
-    header = ["set", "HGB", "MLP cv", "ARD GP", "ridge", "numdl"]
+    header = ["set", "HGB", "MLP cv", "ARD GP", "CatBoost", "RealMLP", "ridge", "numdl"]
     table("UCI: mean test RMSE", [*header, "best rival", "ratio", "in 50 %", "in 90 %"], rows)
     table("UCI: median fit time in s", header, times)
     ratios = [s["ratio"] for s in sets.values() if s["ratio"]]
