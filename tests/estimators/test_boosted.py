@@ -13,7 +13,7 @@ from numdl.estimators.kernels.search import Search
 from numdl.estimators.trees import boost as growing
 from numdl.estimators.trees.boost import as_forest, boost
 
-BOX = np.empty((2, 0))
+BOX, LONG = np.empty((2, 0)), Clock(None)
 
 
 def stairs(x):
@@ -87,28 +87,31 @@ def test_weights_count_as_rows_that_are_repeated():
 
 # -------------------------------------------------------------------------------------------------------------- member
 def test_a_row_is_left_out_by_trees_that_have_not_seen_it(small, monkeypatch):
-    monkeypatch.setattr(member, "EACH", 60)  # else the row has a say in how many trees there are
-    rows = table(150)
-    first = boosted(rows, None, 0.1, np.random.default_rng(0), Clock(None))
+    rows, without = table(150), {}
     y = rows.y.copy()
     y[7] += 50.0
-    other = boosted(rows._replace(y=y), None, 0.1, np.random.default_rng(0), Clock(None))
-    assert other.left[7] == pytest.approx(first.left[7], abs=1e-9)
-    assert abs(other.forest.mean(rows.x[[7]]) - first.forest.mean(rows.x[[7]])) > 1
+    for trees in (60, 120):  # it has a say in how many there are
+        monkeypatch.setattr(member, "TREES", trees)
+        monkeypatch.setattr(member, "EACH", trees)
+        one = boosted(rows._replace(y=np.where(np.arange(150) == 7, 0.1, y)), None, 0.1, np.random.default_rng(0), LONG)
+        without[len(one.forest.root)] = one.left[7]
+    other = boosted(rows._replace(y=y), None, 0.1, np.random.default_rng(0), LONG)
+    assert other.left[7] == pytest.approx(without[len(other.forest.root)], abs=1e-9)
+    assert abs(other.forest.mean(rows.x[[7]]) - other.left[7]) > 1
 
 
 def test_the_number_of_trees_is_the_one_that_errs_least_on_parts(small):
     rng = np.random.default_rng(0)
     rows = Rows(rng.normal(size=(200, 3)), rng.normal(size=200), np.ones(200), 0.0)
-    noise = boosted(rows, None, 1.0, np.random.default_rng(0), Clock(None))
+    noise = boosted(rows, None, 1.0, np.random.default_rng(0), LONG)
     assert len(noise.forest.root) == member.EACH  # nothing is to be learnt
     assert np.mean((noise.left - rows.y) ** 2) > 0.95 * rows.y.var()
-    assert len(boosted(table(), None, 1.0, np.random.default_rng(0), Clock(None)).forest.root) == member.TREES
+    assert len(boosted(table(), None, 1.0, np.random.default_rng(0), LONG).forest.root) > member.TREES
 
 
 def test_moments_slope_and_scale(small):
     rows = table()
-    one = boosted(rows, None, 0.01, np.random.default_rng(0), Clock(None))
+    one = boosted(rows, None, 0.01, np.random.default_rng(0), LONG)
     mean, variance = one.moments(rows, BOX, rows.x[:5], std=True)
     np.testing.assert_allclose(mean, one.forest.mean(rows.x[:5])[:, 0])
     np.testing.assert_allclose(variance, one.noise + one.more)
@@ -128,7 +131,7 @@ def test_moments_slope_and_scale(small):
 # ------------------------------------------------------------------------------------------------------------- joining
 def test_they_join_where_the_others_miss_steps_with_the_weight_that_errs_least(small):
     rows = table()
-    found = beside(Search([Flat()], {"flat": 0.0}, True), rows, BOX, np.random.default_rng(0), Clock(None))
+    found = beside(Search([Flat()], {"flat": 0.0}, True), rows, BOX, np.random.default_rng(0), LONG)
     flat, trees = found.members
     assert trees.weight > 0.9
     assert flat.weight == pytest.approx(1 - trees.weight)
@@ -145,14 +148,14 @@ def test_they_stay_away_where_others_know_better_and_little_is_tried(error, fits
     search = Search([Knowing(error)], {}, True)
     rng = np.random.default_rng(0)
     rows = table()._replace(y=rng.normal(size=200))  # nothing that trees could learn
-    assert beside(search, rows, BOX, rng, Clock(None)) is search
+    assert beside(search, rows, BOX, rng, LONG) is search
     assert len(asked) == fits
 
 
 def test_few_rows_and_no_time_grow_nothing(monkeypatch):
     monkeypatch.setattr(member, "boost", None)
     search, rng = Search([Flat()], {}, True), np.random.default_rng(0)
-    assert beside(search, table(member.FEWEST - 1), BOX, rng, Clock(None)) is search
+    assert beside(search, table(member.FEWEST - 1), BOX, rng, LONG) is search
     late = Clock(1e-9)
     assert beside(search, table(), BOX, rng, late) is search
     assert late.late
@@ -162,7 +165,7 @@ def test_of_many_rows_some_are_grown_on_and_the_others_are_predicted(small, monk
     monkeypatch.setattr(member, "MANY", 150)
     monkeypatch.setattr(member, "MOST", 200)
     rows = table(300)
-    one = boosted(rows, None, 0.1, np.random.default_rng(0), Clock(None))
+    one = boosted(rows, None, 0.1, np.random.default_rng(0), LONG)
     assert (np.abs(one.left - one.forest.mean(rows.x)[:, 0]) < 1e-12).sum() == 100
     assert np.mean((one.left - rows.y) ** 2) < 0.5
 
