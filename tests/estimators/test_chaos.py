@@ -188,6 +188,16 @@ def test_what_cannot_be_expanded_brings_no_candidate():
     assert chaos.expansions(rows(), BOX, late) == []
 
 
+def test_of_many_bases_that_are_equally_good_the_best_stays(monkeypatch):
+    """Two columns of a category, each the other's complement, give thirty, none with a twentieth of the weight."""
+    alike = [terms.Terms(np.array([[3, 0, 0], [0, 1, 1], [0, 0, i]]), 50, 0.1 + 1e-6 * (i != 7)) for i in range(1, 31)]
+    monkeypatch.setattr(chaos, "search", lambda *_: alike)
+    (found,) = chaos.expansions(rows(60), BOX, Clock(None))
+    assert np.isfinite(found.left_out) and np.isfinite(found.evidence)
+    (member,) = found.members(1.0)
+    assert member.powers[-1].tolist() == [0, 0, 7]
+
+
 def wave(n, seed):
     """Ishigami's function: strong oscillation, one interaction."""
     x = np.random.default_rng(seed).uniform(-np.pi, np.pi, size=(n, 3))
