@@ -18,6 +18,7 @@ from numdl import load
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.estimators import (
     AutoClassifier,
+    AutoRegressor,
     KernelRegressor,
     LogisticClassifier,
     RandomFeaturesClassifier,
@@ -31,6 +32,7 @@ from numdl.estimators.kernels import search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import in_units
 from numdl.estimators.kernels.mixture import combine, slopes
+from numdl.estimators.kernels.tables import gather
 from numdl.report.measures import coverage
 
 UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
@@ -365,3 +367,28 @@ def test_every_classifier_has_weights_of_classes(model):
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     with pytest.raises(ValueError, match=r"\(class_weight\): 'hihg' is no label of y, which holds 'high', 'low'"):
         clone(model).set_params(class_weight={"hihg": 3.0}).fit(x, labels)
+
+
+@pytest.mark.parametrize("estimator", [KernelRegressor, AutoRegressor])
+def test_copies_of_rows_do_not_say_that_there_is_no_noise(estimator):
+    """A quarter of the rows twice: the error rose from 0.038 to 0.185, and 90 % intervals held 70 %."""
+    rng = np.random.default_rng(0)
+    X, new = rng.uniform(0, 1, (120, 2)), rng.uniform(0, 1, (1000, 2))
+    f = [np.sin(5 * x[:, 0]) + x[:, 1] for x in (X, new)]
+    y, seen = (c + 0.1 * rng.standard_normal(len(c)) for c in f)
+    copied = np.r_[np.arange(120), np.arange(30)]
+    mean, std = estimator(random_state=0).fit(X[copied], y[copied]).predict(new, return_std=True)
+    assert np.sqrt(np.mean((mean - f[1]) ** 2)) < 0.06
+    assert 0.84 < np.mean(np.abs(seen - mean) < 1.645 * std) < 0.95
+
+
+def test_equal_values_of_a_target_with_few_values_are_observations():
+    """Ratings at three settings: that two agree is no copy, and all count."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(3, size=(200, 1)).astype(float), rng.integers(1, 6, 200).astype(float)
+    table = gather("test", x, y[:, None], np.ones(200), 500, rng)
+    assert table.rows[0].w.sum() == 200
+    y = rng.standard_normal(200)
+    copied = np.r_[np.arange(200), np.arange(60)]
+    table = gather("test", x[copied], y[copied][:, None], np.ones(260), 500, rng)
+    np.testing.assert_allclose(table.rows[0].w.sum(), 200, rtol=1e-12)
