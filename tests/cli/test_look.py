@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from numdl.cli.columns import chosen
+from numdl.cli.columns import chosen, expand
 from numdl.cli.errors import UserError
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
-from numdl.data.table.profile import first_of_equals, profile, sentinels, suggested_targets, unit_of
+from numdl.data.table.profile import profile, sentinels, suggested_targets, unit_of
+from numdl.data.table.table import first_of_equals
 
 
 @pytest.fixture
@@ -148,7 +149,9 @@ def test_equal_rows_never_lie_on_both_sides(numdl, tmp_path, stand_in):
 def test_test_rows_of_another_file_and_missing_rows(numdl, tmp_path, stand_in):
     path = write(tmp_path)
     header, *lines = path.read_text().splitlines()
-    (tmp_path / "b.csv").write_text("\n".join([header, *lines[:7]]) + "\n")
+    new = [line.replace(",n", "1,n") for line in lines[:7]]
+    (tmp_path / "b.csv").write_text("\n".join([header, *new, *lines[10:12]]) + "\n")
+    (tmp_path / "c.csv").write_text("\n".join([header, *lines[10:12]]) + "\n")
     lines[4] = lines[4].replace("n1", "n1").replace(lines[4].split(",")[1], "N/A")
     path.write_text("\n".join([header, *lines]) + "\n")
     refused = numdl("fit", path, "--target", "y1", "--out", tmp_path / "r")
@@ -157,7 +160,11 @@ def test_test_rows_of_another_file_and_missing_rows(numdl, tmp_path, stand_in):
     done = numdl("fit", path, "--target", "y1", "--missing", "drop", "--split", split, "--out", tmp_path / "r")
     assert done.code == 0, done.err
     assert "53 training, 6 validation, 7 test" in done.out
-    assert "1 of 60 rows are left out, as an entry is missing in 'x1'." in done.out
+    assert "1 of 60 rows is left out, as an entry is missing in 'x1'." in done.out
+    assert "2 of 9 rows of b.csv are left out: training has them." in done.out
+    split = f"file:{tmp_path / 'c.csv'}"
+    done = numdl("fit", path, "--target", "y1", "--missing", "drop", "--split", split, "--out", tmp_path / "s")
+    assert done.code == 1 and "each of its rows is one of the training" in done.err
 
 
 def test_wrong_words(numdl, tmp_path):
@@ -293,6 +300,9 @@ def test_all_of_numbered_targets_are_suggested():
     assert suggested("y1", "x", "y2") == "y2"  # not side by side
     assert suggested("x0", "x1") == "x1"  # nothing would be left
     assert suggested("id_", "x1", "x2", "x3") == "x3" and suggested("temp", "2018", "2019") == "2019"  # no targets
+    assert suggested("x [mm]", "y1 [V]", "y2 [Nm]") == "y1:y2"  # which the command understands
+    assert suggested("X0", "X1", "T0", "T1", "T2") == "T0:T2"  # matrices of a MAT file
+    assert suggested("a", "T0", "T1") == "T1"
     assert suggested("x", "y") == "y" and suggested("x", "y", "height") == "height"
 
 
@@ -309,6 +319,7 @@ def test_columns_are_named_without_their_units(tmp_path):
         ["speed [rpm]", "load (Nm)", "load [kN]", "fuel [g/kWh]", "w", "run [1]"],
         [np.arange(6.0), np.arange(6.0) ** 2, np.arange(6.0) ** 3, np.arange(6.0) % 4, np.ones(6), np.arange(6.0) // 2],
     )
+    assert expand("fit", ["speed:load (Nm)", "fuel:run"], table.names) == (*table.names[:2], *table.names[3:])
     options = FitOptions(("fuel",), inputs=("speed", "load (Nm)"), weights="w", split="group:run")
     found, named = chosen(table, options)
     assert found.names == ("speed [rpm]", "load (Nm)", "fuel [g/kWh]", "w", "run [1]")
@@ -328,3 +339,89 @@ def test_groups_named_without_their_unit_stay_together(tmp_path):
     train, test = (set((parts[name].rows - 1) // 5) for name in ("train", "test"))
     assert train and test and not train & test
     assert parts["train"].x.shape[1] == 1  # the group is no input
+
+
+def test_test_rows_are_on_a_sheet_of_a_workbook(numdl, tmp_path, stand_in):
+    openpyxl = pytest.importorskip("openpyxl")
+    rng, book = np.random.default_rng(0), openpyxl.Workbook()
+    book.active.title = "train"
+    for name, n in (("train", 40), ("test", 12)):
+        sheet = book["train"] if name == "train" else book.create_sheet(name)
+        for row in (["x", "y"], ["mm", "kN"], *rng.normal(size=(n, 2)).tolist()):
+            sheet.append(row)
+    path = tmp_path / "a.xlsx"
+    book.save(path)
+    done = numdl("fit", path, "--target", "y", "--split", f"file:{path}", "--out", tmp_path / "r")
+    assert done.code == 1 and "or another sheet (file:TEST.xlsx:SHEET)" in done.err  # the same sheet
+    done = numdl("fit", path, "--target", "y", "--split", f"file:{path}:test", "--out", tmp_path / "r")
+    assert done.code == 0 and "12 test" in done.out and "a.xlsx: The row below the header is read as units" in done.out
+    # and what the row of units says stands where the column is named
+    options = FitOptions(("y",))
+    assert prepare(read_encoded(path, options), options, watched=False).label("y") == "y [kN]"
+    assert "RMSE of y [kN]" in (tmp_path / "r" / "report.json").read_text()
+
+
+def test_copies_count_once_in_the_training(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 40))
+    at = np.r_[np.arange(40), np.arange(10)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x,y,w", *(f"{x[i]},{y[i]},{1 + i % 2}" for i in at)]) + "\n")
+    options = FitOptions(("y",), test=0.0, weights="w")
+    found = prepare(read_encoded(path, options), options, watched=False)
+    assert len(found.parts["train"].x) == len(found.weights) == 40
+    assert "10 rows repeat an earlier one in inputs and target" in " ".join(found.notes)
+    # ratings at few settings: equal rows are as many by chance
+    path.write_text("\n".join(["x,y", *(f"{i % 3},{i % 7 % 4 + 0.5}" for i in range(60))]) + "\n")
+    options = FitOptions(("y",), test=0.0)
+    found = prepare(read_encoded(path, options), options, watched=False)
+    assert len(found.parts["train"].x) == 60 and not found.notes
+
+
+def test_columns_that_name_rows(numdl, tmp_path, stand_in, monkeypatch):
+    """Also where a quarter of the rows occur twice: a serial number became 51 inputs without a word."""
+    monkeypatch.setenv("COLUMNS", "160")
+    rng = np.random.default_rng(0)
+    lines = [f"{i + 1000},SN{i:04d},{a:.5f},{a + b:.5f}" for i, (a, b) in enumerate(rng.normal(size=(60, 2)))]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["Sample No.,serial,x,y", *lines, *lines[::4]]) + "\n")
+    out = numdl("look", path).out
+    assert "60 of 60 different rows have a word of their own" in out and "seems to name rows by numbers" in out
+    assert "--target y --drop 'Sample No.'" in out
+    done = numdl("fit", path, "--target", "y", "--out", tmp_path / "r")
+    assert "Column 'serial' is dropped: it is text that names rows" in done.out
+    assert "add --drop 'Sample No.'" in done.out and stand_in.Regressor.seen["X"].shape[1] == 2
+    # time steps and counts are measurements
+    table = Table(("step", "n", "id"), (np.arange(9.0), np.arange(9.0) ** 2, np.arange(9.0) // 2))
+    assert not any(column.numbered for column in profile(table).columns)
+
+
+def test_infinite_entries_are_told_and_the_next_command_takes_them_for_missing(numdl, tmp_path, stand_in):
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x,z,y", *(f"{i},{'-inf' if i == 7 else i % 5},{i / 7}" for i in range(40))]) + "\n")
+    out = numdl("look", path).out
+    assert "infinite in 1 rows, row 8 first" in out
+    command = shlex.split(next(line for line in out.splitlines() if line.startswith("Next")))[2:]
+    assert command[-4:] == ["--na", "-inf", "--missing", "impute"]
+    assert numdl(*command, "--out", tmp_path / "r").code == 0
+    assert "--na inf --missing impute" in numdl("fit", path, "--target", "y", "--out", tmp_path / "s").err
+
+
+def test_several_files_are_one_table(numdl, tmp_path, stand_in, monkeypatch):
+    """As the shell gives them for a pattern that is not quoted."""
+    monkeypatch.chdir(tmp_path)
+    for k in range(3):
+        (tmp_path / f"d{k}.csv").write_text("\n".join(["x,y", *(f"{i},{i % 7}.5" for i in range(20 * k, 20 * k + 20))]))
+    out = numdl("look", "d0.csv", "d1.csv", "d2.csv").out
+    assert out.startswith("d0.csv, d1.csv, d2.csv: 60 rows, 2 columns")
+    command = shlex.split(next(line for line in out.splitlines() if line.startswith("Next")))[2:]
+    assert command[:4] == ["fit", "d0.csv", "d1.csv", "d2.csv"]
+    done = numdl(*command, "--out", "run")
+    assert done.code == 0 and "60 rows" in done.out, done.err
+    assert "fit d0.csv d1.csv d2.csv --target y" in numdl("info", "run").out
+    done = numdl("predict", "run", "d0.csv", "d2.csv")
+    assert len(done.out.splitlines()) == 41
+    done = numdl("look", "d0.csv", "e.csv")
+    assert done.code == 1 and "read_table('e.csv'): there is no such file" in done.err
+    (tmp_path / "a:b.csv").write_text("x,y\n1,2\n2,3\n")  # a file of this name comes first
+    assert "2 rows" in numdl("look", "a:b.csv").out

@@ -156,7 +156,7 @@ def test_ctrl_c_outside_the_training(numdl, csv_file, tmp_path, monkeypatch):
         end = numdl("fit", csv_file, "--target", "price", "--out", run)
     assert (end.code, "the model is in" in end.err) == (130, True)
     assert numdl("fit", csv_file, "--target", "price", "--out", run, "--resume").code == 0
-    assert json.loads((run / "options.json").read_text())["data"] == "flats.csv"
+    assert json.loads((run / "options.json").read_text())["data"].endswith("flats.csv")
 
 
 @pytest.fixture

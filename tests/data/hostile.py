@@ -51,6 +51,28 @@ def workbook():
     return packed.getvalue()
 
 
+def means():
+    """A table whose last rows are as wide as the others."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["Time", "Force"], ["s", "kN"], *([i, 1.5 * i] for i in range(4)), ["Mean", 2.25], ["Max.", 4.5]):
+        book.active.append(row)
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def structure():
+    """What ``save`` writes of ``run.speed``, ``run.at.load`` and a number."""
+    import scipy.io
+
+    packed = io.BytesIO()
+    run = {"speed": SERIES[:4], "at": {"load": 2.5 * SERIES[:4]}, "count": 4.0}
+    scipy.io.savemat(packed, {"run": run})
+    return packed.getvalue()
+
+
 def hdf5(matlab):
     import h5py
 
@@ -207,6 +229,36 @@ CASES = [
         XY,
         "below the table is skipped ('Exported by LabTool 4')",
     ),
+    Case(
+        "footer_of_cells.csv",
+        rows("t;x;y", *(f"00:0{i}:00;{i};{2.5 * i}" for i in range(1, 5)), "Ende;;", ";;", ";;"),
+        XY | {"t": [f"00:0{i}:00" for i in range(1, 5)]},
+        "2 rows without entries at the end skipped. One row below the table skipped ('Ende').",
+    ),
+    Case(
+        "means.csv",
+        rows("x,y", *(f"{i},{2.5 * i}" for i in range(1, 5)), "Mittelwert,6.25", "Std. dev.,2.8", "max,10"),
+        XY,
+        "3 rows below the table skipped ('Mittelwert')",
+    ),
+    Case(
+        "means_of_names.csv",
+        rows("part,x,y", *(f"P{i},{i},{2.5 * i}" for i in range(1, 5)), "Total,10,25"),
+        XY | {"part": [f"P{i}" for i in range(1, 5)]},
+        "One row below the table skipped ('Total')",
+    ),
+    Case("max_is_a_name.csv", rows("who,x", "Joe,1", "Ann,2", "Max,3"), {"who": ["Joe", "Ann", "Max"]}),
+    Case("mean_is_a_class.csv", rows("of,x", "mean,1", "sum,2", "sum,3", "mean,4"), {"x": SERIES[:4]}),
+    Case("last_gap.csv", rows("s,x,y", "a,1,2", "b,,", "c,,"), {"x": [1, NAN, NAN], "s": ["a", "b", "c"]}),
+    Case("only_gaps.csv", rows("x,y,z", ",,", ",,"), {"x": [None]}, "One row without entries at the end skipped."),
+    Case("means.xlsx", means(), {"Time": np.arange(4.0), "Force": 1.5 * np.arange(4)}, "2 rows below the table"),
+    Case(
+        "matlab_comments.dat",
+        rows("% Rig 9", "%", "% speed [rpm]", "x y", "rpm %", *(f"{i} {2.5 * i}" for i in range(1, 5))),
+        XY,
+        "read as units (rpm, %)",
+    ),
+    Case("percent_name.csv", rows("%load,y", "1,2.5", "2,5"), {"%load": SERIES[:2], "y": [2.5, 5]}),
     Case("trailing.csv", rows("x;y;", *(f"{i};{2.5 * i};" for i in range(1, 5))), XY, "One column without name"),
     Case(
         "years.csv", rows("2019,2020,2021", "1.5,2,3", "4,5,6"), refused=r"2019, 2020, 2021\) may hold names or values"
@@ -265,6 +317,7 @@ CASES = [
     Case("twice.jsonl", rows('{"x": {"y": 1}, "x.y": 2}'), refused="two entries named 'x.y'"),
     Case("a.h5", hdf5(matlab=False), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
     Case("a73.mat", hdf5(matlab=True), {"X2": [2, 5, 8, 11], "y": SERIES[:4]}),
+    Case("structure.mat", structure(), {"run.speed": SERIES[:4], "run.at.load": XY["y"]}),
     Case("damaged.mat", damaged_mat(), refused="truncated or is not MATLAB 5"),
     Case("cut.csv.gz", gzip.compress(rows("x,y", *["1,2"] * 999))[:-9], refused="cannot be unpacked"),
     Case(

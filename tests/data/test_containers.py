@@ -122,7 +122,7 @@ def test_mat_refuses(tmp_path):
     with pytest.raises(ValueError, match=r"rows or the same number of columns \(X \(4, 3\), Z \(5, 2\)\)"):
         mat(tmp_path, {"X": X, "Z": np.ones((5, 2))})
     with pytest.raises(ValueError, match="no array of numbers"):
-        mat(tmp_path, {"settings": {"s": 1}})
+        mat(tmp_path, {"settings": np.zeros(2, [("s", float)])})
     with pytest.raises(ValueError, match="complex"):
         mat(tmp_path, {"X": 1j * X})
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from numdl.cli.app_course import course, experiments, references
-from numdl.cli.reading import Dates, Drop, Header, Inputs, Missing, Na, Sheet, Words
+from numdl.cli.reading import Dates, Drop, Given, Header, Inputs, Missing, Na, Sheet, Tables, Words
 
 app = typer.Typer(
     name="numdl",
@@ -21,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+SEVERAL = {"allow_extra_args": True}
+"""For commands whose table may be the rows of several files: the first is DATA, and the context has the others."""
+
 app.add_typer(experiments, name="experiment")
 app.add_typer(course, name="course")
 app.add_typer(references, name="reference")
@@ -45,13 +48,16 @@ def _all(
 
 
 @app.command(
-    short_help="Fit the model that suits a table.", epilog="Example: numdl fit data.csv --target price --out run"
+    short_help="Fit the model that suits a table.",
+    epilog="Example: numdl fit data.csv --target price --out run",
+    context_settings=SEVERAL,
 )
 def fit(
+    ctx: typer.Context,
     data: Annotated[
         Path,
         typer.Argument(
-            help="Table: CSV, Excel, Parquet, MAT, ... or -. Images: a folder for each class, IDX, .npz.",
+            help="Table: CSV, Excel, Parquet, MAT, ... or -; several are joined. Images: folder of classes, IDX, .npz.",
             show_default=False,
             metavar="DATA",
         ),
@@ -143,7 +149,8 @@ def fit(
     split: Annotated[
         str,
         typer.Option(
-            help="Rows held out: random, time (the last by a column of dates), group:COLUMN, file:TEST.csv.",
+            help="Rows held out: random, time (the last by a column of dates), group:COLUMN, file:TEST.csv, "
+            "file:TEST.xlsx:SHEET.",
             metavar="HOW",
         ),
     ] = "random",
@@ -155,8 +162,10 @@ def fit(
     """
     from numdl.cli.options import FitOptions, number_or_auto, seconds, sides, widths_or_auto
     from numdl.data.read.pictures import kind_of_images
+    from numdl.data.read.several import joined
 
-    images = labels is not None or size is not None or kind_of_images(data)
+    file = joined([data, *map(Path, ctx.args)])
+    images = labels is not None or size is not None or kind_of_images(file)
     options = FitOptions(
         target=tuple(target or ()),
         task=task,
@@ -195,14 +204,17 @@ def fit(
     else:
         from numdl.cli.fit import run_fit
 
-    raise typer.Exit(run_fit(data, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
+    raise typer.Exit(run_fit(file, options, out, resume=resume, overwrite=overwrite, quiet=quiet))
 
 
-@app.command(short_help="Say what a table holds and what is wrong.", epilog="Example: numdl look data.xlsx")
+@app.command(
+    short_help="Say what a table holds and what is wrong.",
+    epilog="Example: numdl look data.xlsx",
+    context_settings=SEVERAL,
+)
 def look(
-    data: Annotated[
-        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
-    ],
+    ctx: typer.Context,
+    data: Tables,
     out: Annotated[Path | None, typer.Option(help="File for a page.", metavar="FILE")] = None,
     na: Na = None,
     header: Header = None,
@@ -211,14 +223,20 @@ def look(
 ) -> None:
     """Say what a table holds, what is wrong with it, and which command to run next."""
     from numdl.cli.look import run_look
+    from numdl.data.read.several import joined
 
-    run_look(data, out, na=tuple(na or ()), header=header, sheet=sheet, overwrite=overwrite)
+    run_look(
+        joined([data, *map(Path, ctx.args)]), out, na=tuple(na or ()), header=header, sheet=sheet, overwrite=overwrite
+    )
 
 
 @app.command(
-    short_help="Predict the rows of a table.", epilog="Example: numdl predict run new.csv --std --out predictions.csv"
+    short_help="Predict the rows of a table.",
+    epilog="Example: numdl predict run new.csv --std --out predictions.csv",
+    context_settings=SEVERAL,
 )
 def predict(
+    ctx: typer.Context,
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
     data: Annotated[
         Path, typer.Argument(help="Table with the columns of the training; pictures likewise.", metavar="DATA")
@@ -243,9 +261,19 @@ def predict(
     numbers stay numbers.
     """
     from numdl.cli.predict import run_predict
+    from numdl.data.read.several import joined
 
-    given = {"na": tuple(na or ()), "header": header, "sheet": sheet}
-    written = run_predict(model, data, out, std=std, overwrite=overwrite, keep=keep, outside=outside, given=given)
+    given = Given(tuple(na or ()), header, sheet)
+    written = run_predict(
+        model,
+        joined([data, *map(Path, ctx.args)]),
+        out,
+        std=std,
+        overwrite=overwrite,
+        keep=keep,
+        outside=outside,
+        given=given,
+    )
     if written is not None:
         typer.echo(f"Predictions  {written}")
 
@@ -279,12 +307,13 @@ def export(
 
 
 @app.command(
-    short_help="Compare the criteria that choose alpha.", epilog="Example: numdl select data.csv --target price"
+    short_help="Compare the criteria that choose alpha.",
+    epilog="Example: numdl select data.csv --target price",
+    context_settings=SEVERAL,
 )
 def select(
-    data: Annotated[
-        Path, typer.Argument(help="Table: CSV, Excel, Parquet, MAT, ... or -.", show_default=False, metavar="DATA")
-    ],
+    ctx: typer.Context,
+    data: Tables,
     target: Annotated[
         list[str], typer.Option(help="Column of numbers to predict; may be given several times.", metavar="COLUMN")
     ],
@@ -313,6 +342,7 @@ def select(
     """Compare the criteria that choose the penalty of a linear model, and recommend one."""
     from numdl.cli.options import FitOptions
     from numdl.cli.select import run_select
+    from numdl.data.read.several import joined
 
     options = FitOptions(
         target=tuple(target),
@@ -327,7 +357,7 @@ def select(
         dates=dates,
         sheet=sheet,
     )
-    run_select(data, options, out, operator=operator, noise=noise, overwrite=overwrite)
+    run_select(joined([data, *map(Path, ctx.args)]), options, out, operator=operator, noise=noise, overwrite=overwrite)
 
 
 @app.command(short_help="Say whether a residual network is stable.", epilog="Example: numdl check run data.csv")
@@ -345,8 +375,7 @@ def check(
     """Say whether a trained residual network is stable, and what to change."""
     from numdl.cli.check import run_check
 
-    given = {"na": tuple(na or ()), "header": header, "sheet": sheet}
-    run_check(model, data, out, overwrite=overwrite, given=given)
+    run_check(model, data, out, overwrite=overwrite, given=Given(tuple(na or ()), header, sheet))
 
 
 @app.command(short_help="Make the page of a run again.", epilog="Example: numdl report run")

@@ -11,16 +11,14 @@ from rich.text import Text
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
-from numdl.cli.reading import reading
+from numdl.cli.reading import NOTHING_SAID, Given, read_as_trained
 from numdl.cli.show import terminal
 from numdl.contracts.compilation_cache import compilation_cache
-from numdl.data import TableEncoder, read_table
+from numdl.data import TableEncoder
 from numdl.report.stability import write_stability
 
 
-def run_check(
-    model: Path, data: Path | None, out: Path, *, overwrite: bool, given: dict[str, Any] | None = None
-) -> None:
+def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, given: Given = NOTHING_SAID) -> None:
     """Judge the flow of a model, print the verdict, and write a page.
 
     Args:
@@ -28,7 +26,7 @@ def run_check(
         data: file with the columns of the training; None for standard normal samples, as inputs are scaled.
         out: file for the page.
         overwrite: replace ``out`` if it exists.
-        given: what the user says of this file, see `numdl.cli.reading.reading`.
+        given: what the user says of this file.
 
     Raises:
         UserError: something the user gave cannot be used.
@@ -51,7 +49,7 @@ def run_check(
             raise UserError(f"{path}: this model was not made by numdl fit and does not know the columns of a table.")
         encoder = TableEncoder.from_json(extra["encoder"])
         with blame_input():
-            x = encoder.transform(read_table(data, text=encoder.text_columns, **reading(extra, given)))
+            x = encoder.transform(read_as_trained(data, encoder, extra, given))
     with blame_input():
         found = estimator.stability(x)
         off, said = _adjoint(estimator, x)

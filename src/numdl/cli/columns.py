@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,8 +15,8 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table
 from numdl.data.table.encode import complete_rows
 from numdl.data.table.notation import interpret
-from numdl.data.table.profile import profile, sentinels, suggested_targets, without_unit
-from numdl.data.table.table import absent, listed, same_name
+from numdl.data.table.profile import names_rows, profile, sentinels, suggested_targets, without_unit
+from numdl.data.table.table import absent, first_of_equals, listed, same_name
 
 
 def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -35,14 +36,14 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
     """
     found: dict[str, None] = {}
     bare = [without_unit(name) for name in names]
+    often = Counter(bare)
+    places = {name: j for j, name in enumerate(bare) if often[name] == 1} | {name: j for j, name in enumerate(names)}
     for pattern in map(same_name, patterns):
         first, colon, last = pattern.partition(":")
-        if pattern in names:
-            found[pattern] = None
-        elif bare.count(pattern) == 1:
-            found[names[bare.index(pattern)]] = None
-        elif colon and first in names and last in names:
-            found.update(dict.fromkeys(names[names.index(first) : names.index(last) + 1]))
+        if pattern in places:
+            found[names[places[pattern]]] = None
+        elif colon and first in places and last in places:
+            found.update(dict.fromkeys(names[places[first] : places[last] + 1]))
         else:
             matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
             if not matching:
@@ -131,12 +132,18 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
     Raises:
         UserError: no row is left.
     """
+    numbers = [pair for pair in zip(table.names, table.columns, strict=True) if pair[1].dtype.kind == "f"]
     notes = [
         f"Column {name!r} holds {value:g} in {count} rows, far from all else: if this stands for a missing entry, add "
         f"--na {value:g} --missing impute."
-        for name, column in zip(table.names, table.columns, strict=True)
-        if column.dtype.kind == "f"
+        for name, column in numbers
         for value, count in sentinels(column)
+    ]
+    different = np.unique(first_of_equals(table.columns))
+    notes += [
+        f"Column {name!r} is an input, but seems to name rows by numbers: if it does, add --drop {shlex.quote(name)}."
+        for name, column in numbers
+        if name not in targets and names_rows(name, column[different])
     ]
     kept = np.arange(table.n)
     if policy == "refuse":
@@ -148,8 +155,9 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
     if not complete.all():
         gaps = {name: int((~complete_rows(table, [name])).sum()) for name in looked}
         most = sorted((name for name in gaps if gaps[name]), key=lambda name: -gaps[name])
+        out = int((~complete).sum())
         notes.append(
-            f"{int((~complete).sum())} of {table.n} rows are left out, as an entry is missing in {listed(most)}."
+            f"{out} of {table.n} rows {'is' if out == 1 else 'are'} left out, as an entry is missing in {listed(most)}."
         )
         kept = np.flatnonzero(complete)
         table = table.take(kept)

@@ -23,6 +23,7 @@ from numdl.cli.prepare import Part, Prepared, prepare, read_encoded
 from numdl.cli.processes import Job, joined
 from numdl.cli.show import UNFINISHED, Progress, show_end, show_start, terminal
 from numdl.container import FullDisk
+from numdl.data.read.several import called
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import read_summary, write_summary
 
@@ -223,18 +224,20 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
     held_out: Part = parts[name].spread(JUDGED)
-    own = model.summary(held_out.x, held_out.y, inputs=encoder.inputs)
+    targets = tuple(map(prepared.label, encoder.target_names))
+    inputs = {prepared.label(name): columns for name, columns in encoder.inputs.items()}
+    own = model.summary(held_out.x, held_out.y, inputs=inputs)
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
     if any(len(rows.x) > JUDGED for rows in parts.values()):
         facts = facts | {"Judged": f"at most {JUDGED:,} rows of each part, evenly spaced"}
     return dataclasses.replace(
         own,
-        title=f"{', '.join(encoder.target_names)} from {data.name}",
+        title=f"{', '.join(encoder.target_names)} from {called(data)}",
         facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
         scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), parts, JUDGED),
-        score_name=score_name(encoder.task, encoder.target_names),
+        score_name=score_name(encoder.task, targets),
         held_out_name="training" if name == "train" else name,
-        target_names=encoder.target_names,
+        target_names=targets,
         rows=held_out.rows,
     )
 
@@ -245,7 +248,7 @@ def _facts(data: Path, prepared: Prepared) -> dict[str, str]:
     text = sum(feature.kind == "text" for feature in encoder.features)
     kinds = [f"{len(encoder.features) - text} of numbers"] + ([f"{text} of text"] if text else [])
     return {
-        "File": data.name,
+        "File": called(data),
         "Target": ", ".join(encoder.target_names),
         "Rows": ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()),
         "Inputs": f"{len(encoder.feature_names)} from columns: {' and '.join(kinds)}",

@@ -14,7 +14,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.lock import LOCK, locked
 from numdl.cli.options import FitOptions, difference
 from numdl.container import whole_file
-from numdl.data.read.several import matching
+from numdl.data.read.several import called, matching
 from numdl.data.read.sources import STANDARD_INPUT
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # of an atomic write that was killed
@@ -149,9 +149,9 @@ def check_same_run(folder: RunFolder, options: FitOptions, digest: str) -> None:
             f"{call}: the run {other}; repeat the command with the options of the run, or start anew with --overwrite."
         )
     if changed:
+        data = called(Path(before.get("data", "another file")))
         raise UserError(
-            f"{call}: the run began with other data ({before.get('data', 'another file')}); give the file as it was, "
-            "or start anew with --overwrite."
+            f"{call}: the run began with other data ({data}); give the file as it was, or start anew with --overwrite."
         )
 
 
@@ -167,7 +167,7 @@ def begin(folder: RunFolder, options: FitOptions, data: Path, digest: str) -> No
     Raises:
         UserError: the folder cannot be made or written.
     """
-    record: dict[str, Any] = {"data": data.name, "data_sha256": digest, "options": options.to_json()}
+    record: dict[str, Any] = {"data": str(data), "data_sha256": digest, "options": options.to_json()}
     with blame_input():
         folder.path.mkdir(parents=True, exist_ok=True)
         for path in (folder.checkpoint, folder.model, folder.summary, folder.report, folder.numbers, folder.options):

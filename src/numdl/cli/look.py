@@ -13,6 +13,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.show import terminal
 from numdl.container import whole_file
 from numdl.data import guess_task, read_table
+from numdl.data.read.several import apart, called
 from numdl.data.table.profile import ColumnProfile, Profile, profile, suggested_targets
 from numdl.report.template import bullets, card, document, element, grid, table, terms
 
@@ -52,7 +53,9 @@ def run_look(
     remarks = [*read.notes, *_remarks(found)]
     command = next_command(data, found, na, header, sheet)
     console = terminal()
-    console.print(Text(f"{data}: {found.rows:,} rows, {len(rows):,} columns"), soft_wrap=True)
+    console.print(
+        Text(f"{', '.join(map(str, apart(data)))}: {found.rows:,} rows, {len(rows):,} columns"), soft_wrap=True
+    )
     console.print(_grid(rows[:SHOWN]))
     if len(rows) > SHOWN:
         console.print(Text(f"and {len(rows) - SHOWN:,} columns more; --out PAGE.html shows them", style="dim"))
@@ -83,14 +86,15 @@ def next_command(
     Returns:
         A line for the shell.
     """
-    words = ["numdl", "fit", str(data), "--target", suggested_targets(found) or "COLUMN"]
+    words = ["numdl", "fit", *map(str, apart(data)), "--target", suggested_targets(found) or "COLUMN"]
     values = {f"{value:g}" for column in found.columns for value, _ in column.sentinels}
+    values |= {f"{value:g}" for column in found.columns for value in np.unique(_infinite(column))}
     for word in (*na, *sorted(values)):
         words += ["--na", word]
     if values or any(column.gaps for column in found.columns if column.kind.name in ("number", "text", "date")):
         words += ["--missing", "impute"]
     for column in found.columns:
-        if column.kind.name == "unreadable" and column.name != found.target:
+        if (column.kind.name == "unreadable" or column.numbered) and column.name != found.target:
             words += ["--drop", column.name]
     if found.split != "random":
         words += ["--split", found.split]
@@ -106,6 +110,12 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
     remark = kind.why if kind.name not in ("number", "text") else ""
     for value, count in column.sentinels:
         remark += f"{'; ' if remark else ''}{value:g} in {count:,} rows may stand for missing"
+    if len(infinite := _infinite(column)):
+        assert kind.values is not None
+        first = int(np.isinf(kind.values).argmax()) + 1
+        remark += f"{'; ' if remark else ''}infinite in {len(infinite):,} rows, row {first} first"
+    if column.numbered:
+        remark += f"{'; ' if remark else ''}it seems to name rows by numbers"
     ends = ("" if np.isnan(value) else f"{value:.6g}" for value in (column.low, column.high))
     return (
         column.name,
@@ -116,6 +126,12 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
         f"{column.gaps:,}" if column.gaps else "",
         remark,
     )
+
+
+def _infinite(column: ColumnProfile) -> np.ndarray:
+    """The entries that are infinite."""
+    values = column.kind.values
+    return np.empty(0) if values is None else values[np.isinf(values)]
 
 
 def _grid(rows: list[tuple[str, ...]]) -> Grid:
@@ -162,11 +178,11 @@ def _page(data: Path, found: Profile, rows: list[tuple[str, ...]], remarks: list
     used = [j for j in range(len(HEAD)) if j < 2 or any(row[j] for row in rows)]
     cells = [[row[j] for j in used] for row in rows[:_ON_PAGE]]
     header = (
-        f"<header>{element('p', 'numdl look', 'eyebrow')}{element('h1', data.name)}"
+        f"<header>{element('p', 'numdl look', 'eyebrow')}{element('h1', called(data))}"
         f"{element('p', f'{found.rows:,} rows, {len(rows):,} columns', 'lead')}</header>"
     )
     parts = [header, grid([card("What to do next", terms(list(facts.items())))])]
     if remarks:
         parts.append(grid([card("Notes", bullets(remarks))]))
     parts.append(grid([card("Columns", table([HEAD[j] for j in used], cells))], "one"))
-    return document(f"{data.name}: what it holds", "\n".join(parts))
+    return document(f"{called(data)}: what it holds", "\n".join(parts))

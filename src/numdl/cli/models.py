@@ -54,6 +54,11 @@ def check_model(options: FitOptions) -> None:
     Raises:
         UserError: with the reason.
     """
+    if options.model in ("images", "patches"):
+        raise UserError(
+            f"numdl fit --model {options.model}: this is for images (a folder for each class, IDX, .npz), and the data "
+            f"are a table; for tables use one of {', '.join(MODELS)}."
+        )
     if options.model not in MODELS:
         raise UserError(f"numdl fit --model {options.model}: unknown; use one of {', '.join(MODELS)}.")
     missing = {"resnet": (), "mlp": _OF_FLOWS, "single-layer": _OF_FLOWS, LINEAR: (*_OF_NETWORKS, "width")}

@@ -6,9 +6,11 @@ import dataclasses
 import math
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from numdl.cli.errors import UserError
+from numdl.data.read.several import apart
 from numdl.data.table.feature import DATES, POLICIES
 
 LOSSES = ("squared", "pseudo-huber")
@@ -52,7 +54,7 @@ class FitOptions:
         dates: "drop", "elapsed" or "cyclic".
         weights: column that says how many observations each row stands for.
         sheet: name or number of a sheet of a workbook.
-        split: "random", "time", "group:COLUMN" or "file:TEST.csv".
+        split: "random", "time", "group:COLUMN", "file:TEST.csv" or "file:TEST.xlsx:SHEET".
         labels: file of the labels of images.
         size: height and width to which pictures are brought.
     """
@@ -163,7 +165,7 @@ def command(data: str | os.PathLike[str], options: FitOptions | dict[str, Any]) 
     stored = options.to_json() if isinstance(options, FitOptions) else options
     usual = FitOptions(target=()).to_json()
     told = {name: value for name, value in stored.items() if value != usual.get(name)}
-    words = ["numdl", "fit", os.fspath(data)]
+    words = ["numdl", "fit", *map(str, apart(Path(data)))]
     for name, value in told.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):

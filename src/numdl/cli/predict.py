@@ -13,8 +13,8 @@ import numpy as np
 
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
-from numdl.cli.reading import reading
-from numdl.data import Table, TableEncoder, check_writable, read_table, write_predictions
+from numdl.cli.reading import NOTHING_SAID, Given, read_as_trained
+from numdl.data import Table, TableEncoder, check_writable, write_predictions
 from numdl.data.read.files import unrun
 
 
@@ -27,7 +27,7 @@ def run_predict(
     overwrite: bool,
     keep: bool = False,
     outside: bool = False,
-    given: dict[str, Any] | None = None,
+    given: Given = NOTHING_SAID,
 ) -> Path | None:
     """Predict the rows of a file.
 
@@ -39,7 +39,7 @@ def run_predict(
         overwrite: replace ``out`` if it exists.
         keep: copy the columns of the file through, before the predictions.
         outside: add a column that says which rows lie outside the region of the training rows.
-        given: what the user says of this file, see `numdl.cli.reading.reading`.
+        given: what the user says of this file.
 
     Returns:
         The file written, or None.
@@ -56,7 +56,7 @@ def run_predict(
         plain, extra = read_plain(path)
     if "images" in extra:
         said = {"std": std, "keep": keep, "outside": outside} | {
-            name: value not in (None, ()) for name, value in (given or {}).items()
+            name: value not in (None, ()) for name, value in given._asdict().items()
         }
         for flag, wanted in said.items():
             if wanted:
@@ -81,9 +81,9 @@ def run_predict(
     formula = formula_of(plain, std=std)
     estimator = _estimator(path, std) if formula is None else formula
     with blame_input():
-        table = read_table(data, text=encoder.text_columns, **reading(extra, given))
+        table = read_as_trained(data, encoder, extra, given)
         x = encoder.transform(table)
-        for note in (*table.notes, *encoder.unseen(table)):
+        for note in encoder.unseen(table):
             print(note, file=sys.stderr)
         try:
             names, columns = predictions(estimator, encoder, x, std=std)

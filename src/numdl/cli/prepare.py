@@ -5,7 +5,9 @@ Which rows of the file train the network, which watch it, and which judge it at 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +16,11 @@ from numdl.cli.columns import chosen, usable, weights_of
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions
 from numdl.data import Table, TableEncoder, read_table, split
+from numdl.data.read.files import SHEETS
 from numdl.data.table.column import kind_of
 from numdl.data.table.dates import calendar_of
-from numdl.data.table.profile import first_of_equals
+from numdl.data.table.profile import unit_of
+from numdl.data.table.table import first_of_equals
 
 WATCHED = 0.1
 """Share of the rows that is held out for networks to watch, where none is given."""
@@ -80,6 +84,7 @@ class Prepared(NamedTuple):
         columns: number of columns of the file, targets included.
         notes: sentences the user should see.
         weights: of the training rows, None without.
+        units: of columns whose name does not tell it.
     """
 
     encoder: TableEncoder
@@ -88,6 +93,11 @@ class Prepared(NamedTuple):
     columns: int
     notes: list[str]
     weights: np.ndarray | None = None
+    units: Mapping[str, str] = MappingProxyType({})
+
+    def label(self, name: str) -> str:
+        """A column as pages and tables call it: with its unit."""
+        return f"{name} [{self.units[name]}]" if name in self.units else name
 
 
 def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
@@ -118,8 +128,35 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
     whole, weights = found.whole, found.weights
     parts = {name: whole.take(rows) for name, rows in zip(fractions, index, strict=True) if len(rows)}
     if options.test_file:
-        parts["test"] = _test(Path(options.test_file), found.encoder, options)
-    return Prepared(found.encoder, parts, n, found.columns, notes, None if weights is None else weights[index[0]])
+        parts["test"], told = _test(options.test_file, found, options)
+        notes += told
+    weights = None if weights is None else weights[index[0]]
+    kept = _without_copies(parts["train"], weights) if found.encoder.task == "regression" else None
+    if kept is not None:
+        copies = len(parts["train"].x) - len(kept)
+        notes.append(
+            f"{copies} {'row repeats' if copies == 1 else 'rows repeat'} an earlier one in inputs and target; the "
+            "training counts it once, since copies look as if nothing was measured with an error."
+        )
+        parts["train"] = parts["train"].take(kept)
+        weights = None if weights is None else weights[kept]
+    units = {name: unit for name, unit in found.table.units.items() if not unit_of(name)}
+    return Prepared(found.encoder, parts, n, found.columns, notes, weights, units)
+
+
+def _without_copies(part: Part, weights: np.ndarray | None) -> np.ndarray | None:
+    """Rows that repeat no earlier one, from 0; None where none does, or where equal ones are as many by chance.
+
+    Repeated measurements do not agree in all digits: rows that do are copies, unless the targets have few values.
+    """
+    n = len(part.x)
+    y = [*part.y.reshape(n, -1).T]
+    first = first_of_equals([*part.x.T, *y, *([] if weights is None else [weights])])
+    different = np.flatnonzero(first == np.arange(n))
+    places = len(np.unique(first_of_equals([*part.x.T])))
+    values = max(len(np.unique(column)) for column in y)
+    copied = len(different) < n and (places == len(different) or values > len(different) / 2)
+    return different if copied else None
 
 
 def _moments(table: Table, options: FitOptions) -> tuple[np.ndarray | None, list[str]]:
@@ -173,7 +210,7 @@ def divide(
         order = np.concatenate(index)
         for i, rows in enumerate(index):
             part[rows] = i
-    part = part[first_of_equals([*x.T, *y.reshape(n, -1).T])]
+    part = part[first_of_equals(_columns(found.whole))]
     return [order[part[order] == i] for i in range(len(fractions))]
 
 
@@ -210,8 +247,32 @@ def _part(encoder: TableEncoder, table: Table, rows: np.ndarray) -> Part:
     return Part(x, y[:, 0] if encoder.task == "regression" and y.shape[1] == 1 else y, rows + 1)
 
 
-def _test(path: Path, encoder: TableEncoder, options: FitOptions) -> Part:
-    """The rows of the file that ``--split file:`` names."""
+def _test(word: str, found: Encoded, options: FitOptions) -> tuple[Part, list[str]]:
+    """The rows of the file that ``--split file:`` names, perhaps with a sheet behind, and what the user should know."""
+    path, sheet = Path(word), None
+    name, _, behind = word.rpartition(":")
+    if Path(name).suffix.lower() in SHEETS and not path.exists():
+        path, sheet = Path(name), behind
+    elif path.suffix.lower() in SHEETS:
+        sheet = options.sheet
+    encoder = found.encoder
     with blame_input():
-        table = read_table(path, text=encoder.text_columns, header=options.header, na=options.na)
-        return _part(encoder, *usable(table, encoder.target_names, options.missing)[:2])
+        table = read_table(path, text=encoder.text_columns, header=options.header, na=options.na, sheet=sheet)
+        rows, kept, told = usable(table, encoder.target_names, options.missing)
+        part = _part(encoder, rows, kept)
+    n = len(found.whole.x)
+    both = [np.concatenate([a, b]) for a, b in zip(_columns(found.whole), _columns(part), strict=True)]
+    new = np.flatnonzero(first_of_equals(both)[n:] >= n)
+    if not len(new):
+        raise UserError(
+            f"numdl fit --split file:{word}: each of its rows is one of the training, so it tests nothing; name "
+            "another file, or another sheet (file:TEST.xlsx:SHEET)."
+        )
+    notes = [f"{path.name}: {note}" for note in (*table.notes, *told, *encoder.unseen(rows))]
+    if len(new) < len(part.x):
+        notes.append(f"{len(part.x) - len(new)} of {len(part.x)} rows of {path.name} are left out: training has them.")
+    return part.take(new), notes
+
+
+def _columns(part: Part) -> list[np.ndarray]:
+    return [*part.x.T, *part.y.reshape(len(part.x), -1).T]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+if TYPE_CHECKING:
+    from numdl.data import Table, TableEncoder
+
+Tables = Annotated[
+    Path,
+    typer.Argument(
+        help="Table: CSV, Excel, Parquet, MAT, ... or -; several are joined.", show_default=False, metavar="DATA"
+    ),
+]
 Inputs = Annotated[list[str] | None, typer.Option(help="Input columns, also patterns: 'T*', T0:T9.", metavar="COLUMN")]
 Drop = Annotated[list[str] | None, typer.Option(help="Columns to leave out, also patterns.", metavar="COLUMN")]
 Words = Annotated[
@@ -23,20 +34,44 @@ Sheet = Annotated[
 ]
 
 
-def reading(extra: dict[str, Any], given: dict[str, Any] | None = None) -> dict[str, Any]:
-    """How a file is read: what the user told the fit holds for files of its kind, unless this command says otherwise.
+class Given(NamedTuple):
+    """What the user says of one file.
+
+    Attributes:
+        na: further words and numbers for a missing entry.
+        header: whether its first line holds names; None where nothing is said.
+        sheet: of a workbook; None where nothing is said.
+    """
+
+    na: tuple[str, ...] = ()
+    header: bool | None = None
+    sheet: str | None = None
+
+
+NOTHING_SAID = Given()
+
+
+def read_as_trained(data: Path, encoder: TableEncoder, extra: dict[str, Any], given: Given) -> Table:
+    """Rows for a model: what the user told the fit holds for files of its kind, unless this command says otherwise.
 
     Args:
+        data: the file.
+        encoder: says which columns are text.
         extra: what was stored beside the model.
-        given: ``na`` (added to those of the fit), ``header`` and ``sheet``, each None or empty where nothing was said.
+        given: what is said of this file; ``na`` is added to that of the fit.
 
     Returns:
-        Options of `read_table`.
+        The table; its notes go to the standard error output.
+
+    Raises:
+        ValueError: it cannot be read.
     """
-    options, given = extra.get("options", {}), given or {}
-    header = given.get("header")
-    return {
-        "na": (*options.get("na", ()), *given.get("na", ())),
-        "header": options.get("header") if header is None else header,
-        "sheet": given.get("sheet"),
-    }
+    from numdl.data import read_table
+
+    told = extra.get("options", {})
+    header = told.get("header") if given.header is None else given.header
+    na = (*told.get("na", ()), *given.na)
+    table = read_table(data, text=encoder.text_columns, na=na, header=header, sheet=given.sheet)
+    for note in table.notes:
+        print(note, file=sys.stderr)
+    return table

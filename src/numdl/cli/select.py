@@ -12,6 +12,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.options import FitOptions, command
 from numdl.cli.prepare import read_encoded
 from numdl.cli.show import terminal
+from numdl.data.read.several import called
 from numdl.report import selection_table, write_selection
 
 
@@ -47,7 +48,7 @@ def run_select(
         found = compare_criteria(x, scaled, operator, noise=noise, random_state=options.seed)
     unit = "standard deviations of each target" if several else f"the unit of {encoder.target_names[0]}"
     facts = {
-        "File": data.name,
+        "File": called(data),
         "Target": ", ".join(encoder.target_names),
         "Rows": f"{len(x):,}",
         "Inputs": f"{x.shape[1]:,}, scaled to unit variance",
@@ -57,7 +58,7 @@ def run_select(
         + f", in {unit}",
         "Errors": f"root mean square of five folds, in {unit}",
     }
-    summary = found.summary(f"Alpha for {', '.join(encoder.target_names)} from {data.name}", facts)
+    summary = found.summary(f"Alpha for {', '.join(encoder.target_names)} from {called(data)}", facts)
     with blame_input():
         write_selection(summary, out)
     for note in notes:

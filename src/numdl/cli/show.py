@@ -15,6 +15,7 @@ from rich.text import Text
 from numdl.checks import unmarked
 from numdl.cli.folder import RunFolder
 from numdl.cli.prepare import Prepared
+from numdl.data.read.several import apart
 from numdl.report import FitSummary, ProgressLine, print_status, score_table, target_table
 
 _LABEL = 11
@@ -121,8 +122,9 @@ def show_start(console: Console, data: Path, prepared: Prepared, checkpoint: Pat
     """
     encoder = prepared.encoder
     targets = ", ".join(encoder.target_names[:5]) + (" and more" if len(encoder.target_names) > 5 else "")
-    row(console, "Data", f"{data}: {prepared.rows:,} rows, {prepared.columns:,} columns")
-    row(console, "Task", f"{encoder.task} of {targets} from {len(encoder.feature_names):,} inputs")
+    row(console, "Data", f"{', '.join(map(str, apart(data)))}: {prepared.rows:,} rows, {prepared.columns:,} columns")
+    inputs = len(encoder.feature_names)
+    row(console, "Task", f"{encoder.task} of {targets} from {inputs:,} input{'s' * (inputs > 1)}")
     names = {"train": "training", "validation": "validation", "test": "test"}
     row(console, "Rows", ", ".join(f"{len(part.x):,} {names[name]}" for name, part in prepared.parts.items()))
     if processes > 1:

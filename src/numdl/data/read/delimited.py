@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numdl.data.read.arrow import first_line, from_arrow
+from numdl.data.read.footer import without_footer
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
 from numdl.data.read.text.quotes import check_quotes
@@ -61,7 +62,8 @@ def read_delimited(
     table = from_arrow(call, arrow)
     comma = ["Numbers are read with a decimal comma."] if layout.decimal == "," else []
     notes = [*notes, *layout.notes, *comma, *footer, *table.notes]
-    return understood(Table(table.names, table.columns, tuple(notes), layout.units), layout.decimal, text)
+    table = without_footer(Table(table.names, table.columns, tuple(notes), layout.units))
+    return understood(table, layout.decimal, text)
 
 
 def _parse(call: str, rows: Any, layout: Layout, text: Sequence[str], quoted: bool) -> tuple[Any, list[str]]:

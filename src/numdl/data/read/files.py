@@ -60,7 +60,8 @@ def read_table(
     Words that are numbers in another notation become numbers (`numdl.data.table.notation`), with a note.
 
     Args:
-        path: the file; "-" for standard input; a pattern such as "runs/*.csv" for the rows of several files.
+        path: the file; "-" for standard input; a pattern such as "runs/*.csv", or names joined by
+            ``os.pathsep`` ("a.csv:b.csv"), for the rows of several files.
         text: columns of a text file that stay text even if all entries look like numbers, such as 007. At prediction
             give ``TableEncoder.text_columns``, so that a file that happens to hold only numbers there is read alike.
         header: whether the first line of a text file or sheet holds names; None guesses.
@@ -144,9 +145,10 @@ def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None,
         return understood(read_parquet(call, source.content), None, text)
     if source.extension in SHEETS:
         from numdl.data.read.cells import read_sheet
+        from numdl.data.read.footer import without_footer
 
         check_archive(call, source.content)
-        return understood(read_sheet(call, source.content, header=header, sheet=sheet), None, text)
+        return understood(without_footer(read_sheet(call, source.content, header=header, sheet=sheet)), None, text)
     if source.extension in RECORDS:
         from numdl.data.read.cells import read_json_lines
 

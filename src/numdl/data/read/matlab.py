@@ -22,7 +22,7 @@ def variables(path: Path) -> dict[str, np.ndarray]:
         path: an existing file.
 
     Returns:
-        Arrays by name; structures are left out.
+        Arrays by name; a field of a structure has both names, ``run.speed``. Arrays of structures are left out.
     """
     import scipy.io.matlab as matlab
 
@@ -30,11 +30,15 @@ def variables(path: Path) -> dict[str, np.ndarray]:
         warnings.simplefilter("error", matlab.MatReadWarning)
         warnings.filterwarnings("ignore", ".*`spmatrix`")  # of SciPy 1.18: below, any kind is made dense
         content = matlab.loadmat(path)
-    found = {}
-    for name, value in content.items():
+    found: dict[str, np.ndarray] = {}
+    waiting = [(name, value) for name, value in content.items() if not name.startswith("__")][::-1]
+    while waiting:
+        name, value = waiting.pop()
         array = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
-        if not name.startswith("__") and array.dtype.names is None:
+        if array.dtype.names is None:
             found[name] = _cell_strings(array)
+        elif array.size == 1:
+            waiting += [(f"{name}.{field}", array[field].item()) for field in reversed(array.dtype.names)]
     return found
 
 

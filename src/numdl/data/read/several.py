@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,18 +13,44 @@ from numdl.data.table.notation import plain_number
 from numdl.data.table.table import Table, listed
 
 
+def joined(paths: Sequence[Path]) -> Path:
+    """Several files as one path, as in the variable PATH: ``a.csv:b.csv``.
+
+    Args:
+        paths: at least one, as they were named.
+
+    Returns:
+        The path that `apart` and `matching` take apart.
+    """
+    return Path(os.pathsep.join(map(str, paths)))
+
+
+def apart(path: Path) -> list[Path]:
+    """The files or patterns that `joined` put together; the path itself if there is a file of its name."""
+    words = str(path).split(os.pathsep)
+    return [path] if len(words) == 1 or not all(words) or path.exists() else [Path(word) for word in words]
+
+
+def called(path: Path) -> str:
+    """What a page calls a file, a pattern or several files."""
+    names = [one.name for one in apart(path)]
+    return ", ".join(names) if len(names) < 4 else f"{len(names)} files, {names[0]} first"
+
+
 def matching(path: Path) -> list[Path]:
     """The files that a path or a pattern such as ``runs/*.csv`` means, in the order of their names.
 
     Args:
-        path: a file, or a pattern if there is no file of this name.
+        path: a file; a pattern if there is no file of this name; or several of them, `joined`.
 
     Returns:
         One or several files; the path itself if nothing matches.
     """
-    if not glob.has_magic(str(path)) or path.exists():
-        return [path]
-    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))] or [path]
+    found: list[Path] = []
+    for one in apart(path):
+        named = glob.glob(str(one), recursive=True) if glob.has_magic(str(one)) and not one.exists() else []
+        found += [Path(name) for name in sorted(named)] or [one]
+    return found
 
 
 def stacked(call: str, names: Sequence[str], tables: Sequence[Table]) -> Table:

@@ -146,6 +146,8 @@ def _from_zip(call: str, path: Path, readable: tuple[str, ...]) -> Source:
 
 
 def _standard_input(call: str) -> Source:
+    if sys.stdin.buffer.isatty():
+        raise ValueError(f"{call}: standard input is the keyboard; pipe a table into the command, or give a file.")
     content = sys.stdin.buffer.read()
     if not content.strip():
         raise ValueError(f"{call}: standard input is empty; pipe a table into the command, or give a file.")

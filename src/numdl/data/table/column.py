@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +51,8 @@ def refuse_missing(call: str, name: str, column: np.ndarray) -> None:
         infinite = ~np.isfinite(column)
         raise ValueError(
             f"{call}: column {name!r}, row {int(infinite.argmax()) + 1} is infinite ({int(infinite.sum())} of "
-            f"{len(column)} values in this column are); correct or remove these rows."
+            f"{len(column)} values in this column are); correct or remove these rows, or take such entries for missing "
+            "ones (--na inf --missing impute)."
         )
 
 
@@ -72,12 +74,17 @@ class Kind:
     distinct: int = 0
 
 
-def kind_of(column: np.ndarray, unnamed: bool = False) -> Kind:
+MOSTLY = 0.9
+"""Share of the different rows from which on words that occur in one of them only name these rows."""
+
+
+def kind_of(column: np.ndarray, unnamed: bool = False, different: np.ndarray | None = None) -> Kind:
     """Decide what a column holds, from all its entries.
 
     Args:
         column: float64 or object (n,).
         unnamed: whether the file gives it no name, as to the row numbers of a table that was written.
+        different: rows of the table that repeat no earlier one, from 0; None for all.
 
     Returns:
         The kind.
@@ -108,6 +115,11 @@ def kind_of(column: np.ndarray, unnamed: bool = False) -> Kind:
         return Kind("date", f"it holds dates or times ({next(iter(words))})", None, len(words))
     if len(words) == len(column):
         return Kind("names", "it is text that is different in every row", None, len(words))
+    rows = column if different is None else column[different]
+    once = sum(count == 1 for count in Counter(word for word in rows if not is_missing(word)).values())
+    if len(words) > 2 and once >= MOSTLY * len(rows):
+        why = f"it is text that names rows: {once} of {len(rows)} different rows have a word of their own"
+        return Kind("names", why, None, len(words))
     return Kind("text", "", None, len(words))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from numdl.data.table.column import Kind, kind_of, missing
 from numdl.data.table.feature import is_unnamed
-from numdl.data.table.table import Table
+from numdl.data.table.table import Table, first_of_equals
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30)
 """Numbers that instruments and programs write for a missing entry."""
@@ -20,6 +20,10 @@ _TARGETS = re.compile(
     r"y_?\d*|targets?_?\d*|outputs?_?\d*|response|label|class|result|quality|price|ziel", re.IGNORECASE
 )
 _TIMES = re.compile(r"t|time|zeit|timestamp|date|datum|zeitstempel", re.IGNORECASE)
+_INPUTS = re.compile(r"x|p|u|in|inputs?|features?", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"(?:.*[ _.-])?(?:id|nr|no|number|nummer|index|serial|seriennummer|key|row|zeile)\.?", re.IGNORECASE
+)
 _GROUPS = re.compile(
     r".*(run|specimen|sample|probe|batch|charge|lot|group|subject|patient|serial|unit|motor|engine|part|test)"
     r"[ _-]?(id|no|nr|number)?",
@@ -39,6 +43,7 @@ class ColumnProfile:
         high: largest number.
         gaps: number of missing entries.
         sentinels: values that look as if they stood for missing entries, and how often each occurs.
+        numbered: whether it seems to name rows by numbers.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ColumnProfile:
     high: float
     gaps: int
     sentinels: tuple[tuple[float, int], ...]
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,19 +86,20 @@ def profile(table: Table) -> Profile:
     Returns:
         The profile.
     """
-    unnamed = is_unnamed(table)
+    unnamed, different = is_unnamed(table), np.unique(first_of_equals(table.columns))
     columns = tuple(
-        _column(table, name, kind_of(column, unnamed=j == 0 and unnamed))
+        _column(table, name, kind_of(column, unnamed=j == 0 and unnamed, different=different), different)
         for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True))
     )
-    first = first_of_equals(table.columns)
     split, why = _split(columns, table)
-    duplicates = int((first != np.arange(table.n)).sum())
-    return Profile(columns, table.n, duplicates, _target(columns), split, why)
+    return Profile(columns, table.n, table.n - len(different), _target(columns), split, why)
 
 
 def suggested_targets(found: Profile) -> str:
     """The suggested target as the command takes it: of numbered ones that stand side by side all, ``y0:y9``.
+
+    Numbered columns are taken for targets where their name says so, or where they stand at the end and numbered inputs,
+    such as ``X0``, before them: a file of matrices.
 
     Args:
         found: what the table holds.
@@ -100,15 +107,36 @@ def suggested_targets(found: Profile) -> str:
     Returns:
         A name or a range; "" if there is none.
     """
-    stem = found.target.rstrip("0123456789")
-    if stem in ("", found.target) or not _TARGETS.fullmatch(found.target):
+    names = [without_unit(column.name) for column in found.columns]
+    target = without_unit(found.target)
+    stem = target.rstrip("0123456789")
+    if stem in ("", target):
         return found.target
-    names = [column.name for column in found.columns]
     alike = [i for i, name in enumerate(names) if name.startswith(stem) and name[len(stem) :].isdecimal()]
     numbers = all(found.columns[i].kind.name == "number" for i in alike)
+    first = re.fullmatch(r"(.*?)\d+", names[0])
+    behind = first and _INPUTS.fullmatch(first[1]) and alike[0] > 0 and alike[-1] == len(names) - 1
+    if not (_TARGETS.fullmatch(target) or behind):
+        return found.target
     if len(alike) < 2 or not numbers or alike[-1] - alike[0] >= len(alike) or len(alike) + 1 > len(names):
         return found.target
-    return f"{names[alike[0]]}:{names[alike[-1]]}"
+    ends = (alike[0], alike[-1])
+    return ":".join(names[i] if names.count(names[i]) == 1 else found.columns[i].name for i in ends)
+
+
+def names_rows(name: str, values: np.ndarray) -> bool:
+    """Whether a column seems to name rows by numbers: called so, whole, and different in all of them.
+
+    Args:
+        name: column name.
+        values: of rows that differ (n,).
+
+    Returns:
+        True for columns such as ``id`` or ``Sample No.``.
+    """
+    if not _NUMBERED.fullmatch(name) or len(values) < 3 or not np.isfinite(values).all():
+        return False
+    return bool((values == np.rint(values)).all()) and len(np.unique(values)) == len(values)
 
 
 def sentinels(values: np.ndarray) -> tuple[tuple[float, int], ...]:
@@ -132,29 +160,6 @@ def sentinels(values: np.ndarray) -> tuple[tuple[float, int], ...]:
     return tuple(found)
 
 
-def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """For each row the first one that is equal in all columns.
-
-    Args:
-        columns: arrays (n,) of numbers or text; missing entries are equal.
-
-    Returns:
-        Row numbers (n,), from 0; its own where no earlier row is equal.
-    """
-    group = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        if column.dtype.kind == "O":
-            places: dict[object, int] = {}
-            codes = np.array([places.setdefault(word, len(places)) for word in column])
-        else:
-            codes = np.unique(column, return_inverse=True)[1].ravel()
-        group = group * (int(codes.max()) + 1) + codes
-        group = np.unique(group, return_inverse=True)[1].ravel()
-        if group.max() == len(group) - 1:  # all rows differ
-            return np.arange(len(group))
-    return np.unique(group, return_index=True)[1][group]
-
-
 def unit_of(name: str) -> str:
     """The unit in a header such as ``Force [kN]`` or ``Weg (mm)``, "" if there is none."""
     match = _UNIT.search(name)
@@ -166,7 +171,7 @@ def without_unit(name: str) -> str:
     return _UNIT.sub("", name).strip() or name
 
 
-def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
+def _column(table: Table, name: str, kind: Kind, different: np.ndarray) -> ColumnProfile:
     column = table.column(name)
     low = high = np.nan
     found: tuple[tuple[float, int], ...] = ()
@@ -175,13 +180,16 @@ def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (np.nan, np.nan)
         found = sentinels(kind.values)
     unit = table.units.get(name, "") or unit_of(name)
-    return ColumnProfile(name, kind, unit, low, high, int(missing(column).sum()), found)
+    numbered = kind.name == "number" and kind.values is not None and names_rows(name, kind.values[different])
+    return ColumnProfile(name, kind, unit, low, high, int(missing(column).sum()), found, numbered)
 
 
 def _target(columns: Sequence[ColumnProfile]) -> str:
     if sum(c.kind.name in ("number", "text", "date") for c in columns) < 2:
         return ""  # nothing to learn from
-    can = [c.name for c in columns if c.kind.name == "number"] or [c.name for c in columns if c.kind.name == "text"]
+    can = [c.name for c in columns if c.kind.name == "number" and not c.numbered] or [
+        c.name for c in columns if c.kind.name == "text"
+    ]
     usable = [c.name for c in columns if c.kind.name in ("number", "text")]
     named = [name for name in usable if _TARGETS.fullmatch(name.split(" ")[0])]
     if named in (["y"], ["Y"]) and {"x", "X"} & set(usable) and len(usable) > 2:

@@ -6,8 +6,8 @@ The layout is guessed from the first lines only, never from the whole file:
   ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The semicolon
   comes before the comma because files with decimal commas use it.
 * title: lines before this run that are narrower are no part of the table.
-* comments: lines that start with ``#`` before the data are skipped; the last of them is the header if it has as many
-  fields as the data.
+* comments: lines that start with ``#``, or ``%`` and a blank, before the data are skipped; the last of them is the
+  header if it has as many fields as the data.
 * header: the first line, unless all its fields are numbers; then the names are ``column0``, ``column1``, ... Where
   the line may be either, it is asked for and not guessed.
 * units: the line below the header, if it holds words where all lines below hold numbers.
@@ -30,10 +30,22 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NUMERAL = re.compile(
     r"[+\-\u2212]?(?:\d[\d.,' \u00a0]*|[.,]\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE
 )
+_COMMENT = re.compile(r"\s*(?:#|%+(?=\s|$))")
 _UNIT = re.compile(r"1/[^\s\d]{1,8}|[\[(<].{0,14}[\])>]|[^\W\d_][^\s\d]{0,11}(?:[\d²³/^*·].{0,8})?|[%‰°µΩ€$£#].{0,8}")
 _POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})*)\.\d+(?:[eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})*),\d+(?:[eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+
+
+SUMMARY = re.compile(
+    r"(?:(?:grand|sub)?[ -]?totals?|sum|mean|average|avg|median|std\.?(?: ?dev\.?)?|stdev|standard deviation|"
+    r"mittelwert|durchschnitt|summe|gesamt|standardabweichung|stabw)[ .:]*",
+    re.IGNORECASE,
+)
+"""Words for rows below a table that sum it up."""
+
+EXTREME = re.compile(r"(?:min|max|minimum|maximum|mittel|count|anzahl|n|sd|\u03c3|\u00f8|range)[ .:]*", re.IGNORECASE)
+"""Further ones, which are names and classes as well."""
 
 
 class Layout(NamedTuple):
@@ -94,8 +106,8 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
         _Record(record.fields, record.end + start)
         for record in itertools.islice(_records(lines[start:], delimiter), 3 * _SAMPLE_LINES)
     ]
-    if lines[start].lstrip().startswith("#"):
-        records[0].fields[0] = records[0].fields[0].removeprefix("#").strip()
+    if _COMMENT.match(lines[start]):
+        records[0].fields[0] = _COMMENT.sub("", records[0].fields[0], count=1).strip()
     top = _top(lines, records)
     table = records[top:]
     notes = (
@@ -110,7 +122,7 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     decimal = _decimal(rows[1:] or rows, delimiter)
     if comment is not None and comment != start and header is None and any(map(is_numeral, rows[0])):
         # numpy.savetxt and others put names into a comment, often with blanks between them whatever the delimiter
-        title = lines[comment].lstrip().removeprefix("#")
+        title = _COMMENT.sub("", lines[comment], count=1)
         fitting = [cut for cut in (fields(title, delimiter), fields(title, " ")) if len(cut) == width > 1]
         if fitting:
             return Layout(delimiter, _named(fitting[0]), first, decimal, {}, tuple(notes))
@@ -178,7 +190,7 @@ def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
     """
     if len(rows) < 3 or len(rows[1]) != len(rows[0]):
         return []
-    row, body = rows[1], [other for other in rows[2:] if len(other) == len(rows[0])]
+    row, body = rows[1], [other for other in rows[2:] if len(other) == len(rows[0]) and not _below(other)]
     numeric = [j for j in range(len(row)) if _all_numerals(body, j)]
     others = set(range(len(row))) - set(numeric)
     words = [row[j] for j in numeric if row[j] not in MISSING]
@@ -188,6 +200,12 @@ def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
     if len(numeric) < 2 and not bare:
         return []
     return ["" if word in MISSING else word.strip("[]()<> ") for word in row]
+
+
+def _below(row: Sequence[str]) -> bool:
+    """Whether a row sums up those above, or holds one remark."""
+    alone = len(row) > 2 and len(_filled(row)) == 1 and not is_numeral(_filled(row)[0])
+    return alone or bool(SUMMARY.fullmatch(row[0]) or EXTREME.fullmatch(row[0]))
 
 
 def is_numeral(word: str) -> bool:
@@ -207,7 +225,7 @@ def _sample(text: bytes) -> list[str]:
 
 
 def _is_data(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    return bool(line.strip()) and not _COMMENT.match(line)
 
 
 def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:

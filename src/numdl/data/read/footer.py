@@ -1,0 +1,70 @@
+"""Footers of tables: which of the last rows are no measurement, but empty, a remark, or a sum of those above?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numdl.data.read.text.layout import EXTREME, SUMMARY, is_numeral
+from numdl.data.table.column import missing
+from numdl.data.table.dates import is_date
+from numdl.data.table.table import Table
+
+_LOOKED = 20
+
+
+def without_footer(table: Table) -> Table:
+    """The table without the last rows that are none of it.
+
+    These are empty; or hold one word and nothing else, which no row above does; or begin with a word for a sum or mean,
+    which the column of this word holds nowhere else. Where this column holds numbers or dates, words for extremes and
+    counts count as well.
+
+    Args:
+        table: as a reader of text or sheets gave it, n rows.
+
+    Returns:
+        The first rows, at least one, with a note about those that are left out.
+    """
+    last = table.n - 1
+    if not _entries(table, last):
+        last = max(int(np.flatnonzero(~missing(column))[-1:].max(initial=0)) for column in table.columns)
+    end = last + 1
+    while end > max(last + 1 - _LOOKED, 1) and _is_remark(table, end - 1):
+        end -= 1
+    notes = []
+    if last + 1 < table.n:
+        notes.append(f"{_rows(table.n - last - 1)} without entries at the end skipped.")
+    if end <= last:
+        shown = next((str(table.columns[j][end]) for j in _entries(table, end)), "")
+        notes.append(f"{_rows(last + 1 - end)} below the table skipped ({shown[:40]!r}).")
+    if not notes:
+        return table
+    kept = table.take(np.arange(end))
+    return Table(kept.names, kept.columns, (*table.notes, *notes), table.units)
+
+
+def _rows(count: int) -> str:
+    return "One row" if count == 1 else f"{count} rows"
+
+
+def _entries(table: Table, row: int) -> list[int]:
+    """Columns that hold something in a row."""
+    return [j for j, column in enumerate(table.columns) if not missing(column[row : row + 1])[0]]
+
+
+def _is_remark(table: Table, row: int) -> bool:
+    entries = _entries(table, row)
+    if not entries:
+        return True
+    column = table.columns[entries[0]]
+    word = column[row]
+    if not isinstance(word, str) or is_numeral(word) or is_date(word):
+        return False
+    if len(entries) == 1 and len(table.names) > 2 and row:
+        fewest = np.sum([~missing(other[:row]) for other in table.columns], axis=0).min()
+        return bool(fewest > 1)
+    above = [other for other in column[:row] if other is not None]
+    if entries[0] or word in above:  # a summary is named in the first column
+        return False
+    measured = sum(is_numeral(other) or is_date(other) for other in above[:200]) > 0.5 * len(above[:200])
+    return bool(SUMMARY.fullmatch(word) or (measured and EXTREME.fullmatch(word)))
