@@ -6,6 +6,8 @@
   columns from 0 or by name.
 * Values that JAX traces are not known yet: they pass, and compiled code is as fast as without checks.
 
+Each check is told the call and the name of the argument as messages name them, and the value as given; it returns the
+value or raises a ValueError, for what is of another kind altogether (no text, no function, no instance) a TypeError.
 Messages have one form: call, value seen, value needed, next thing to try. Nothing of numdl is imported, nor JAX.
 """
 
@@ -15,7 +17,7 @@ import math
 import os
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +49,7 @@ def is_number(value: Any) -> bool:
 
 
 def whole(call: str, name: str, value: Any, *, least: float = -math.inf, most: float = math.inf, hint: str = "") -> int:
-    """A whole number in range.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        least: lower bound.
-        most: upper bound.
-        hint: the next thing to try; without one, a number that would do.
-
-    Returns:
-        The number as Python's.
-
-    Raises:
-        ValueError: no whole number, or out of range.
-    """
+    """A whole number in range, as Python's; ``hint`` is the next thing to try instead of a number that would do."""
     if traced(value):
         return value
     if is_whole(value) and least <= value <= most:
@@ -74,21 +61,7 @@ def whole(call: str, name: str, value: Any, *, least: float = -math.inf, most: f
 
 
 def wholes(call: str, name: str, values: Any, *, count: int | None = None, least: float = -math.inf) -> tuple[int, ...]:
-    """Several whole numbers in range, such as the sides of an image.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        values: as given.
-        count: how many there must be; None for any number but none.
-        least: lower bound of each.
-
-    Returns:
-        The numbers as Python's.
-
-    Raises:
-        ValueError: none, not so many, one that is no whole number, or one out of range.
-    """
+    """Whole numbers such as the sides of an image, as a tuple of Python's: ``count`` of them, or one or more."""
     given = values.tolist() if isinstance(values, np.ndarray) else values
     fits = isinstance(given, list | tuple) and len(given) == (count or max(len(given), 1))
     if not fits or not all(is_whole(value) and value >= least for value in given):
@@ -112,24 +85,9 @@ def number(
     infinite: bool = False,
     hint: str = "",
 ) -> float:
-    """A real, finite number in range.
+    """A real, finite number, as Python's: from ``least`` to ``most``, beyond ``above`` and before ``below``.
 
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        least: lower bound.
-        most: upper bound.
-        above: lower bound that is itself refused.
-        below: upper bound that is itself refused.
-        infinite: whether infinity will do, as a bound that nothing reaches.
-        hint: the next thing to try; without one, to give another.
-
-    Returns:
-        The number as Python's, an integer where it was one.
-
-    Raises:
-        ValueError: no number, not finite, or out of range.
+    ``infinite``: whether infinity will do, as a bound that nothing reaches.
     """
     if is_number(value) and least <= value <= most and above < value < below:
         return value.item() if isinstance(value, np.generic) else value
@@ -140,20 +98,7 @@ def number(
 
 
 def scalar(call: str, name: str, value: Any, **bounds: Any) -> Any:
-    """A number, or an array () of one; what is traced passes.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        **bounds: and hint, as for ``number``.
-
-    Returns:
-        The value as given.
-
-    Raises:
-        ValueError: as ``number``.
-    """
+    """A number, or an array () of one, as given; ``bounds`` and hint as for ``number``. What is traced passes."""
     if traced(value):
         if value.shape == () and value.dtype.kind in "iufV":
             return value
@@ -168,20 +113,7 @@ def scalar(call: str, name: str, value: Any, **bounds: Any) -> Any:
 
 
 def choice(call: str, name: str, value: Any, allowed: Iterable[Any]) -> Any:
-    """One of the allowed words.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        allowed: all words.
-
-    Returns:
-        The value.
-
-    Raises:
-        ValueError: unknown word.
-    """
+    """One of the allowed words."""
     known = tuple(allowed)
     if (isinstance(value, str) or value is None) and value in known:
         return value
@@ -189,97 +121,37 @@ def choice(call: str, name: str, value: Any, allowed: Iterable[Any]) -> Any:
 
 
 def flag(call: str, name: str, value: Any) -> bool:
-    """True or False.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-
-    Returns:
-        The value as Python's.
-
-    Raises:
-        ValueError: something else, whose truth would be a guess.
-    """
+    """True or False, as Python's: the truth of anything else would be a guess."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise ValueError(f"{call}({name}={shown(value)}): needs True or False. Use one of them.")
 
 
 def text(call: str, name: str, value: Any) -> str:
-    """Text.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-
-    Returns:
-        The text.
-
-    Raises:
-        TypeError: something else.
-    """
+    """Text."""
     if isinstance(value, str):
         return value
     raise TypeError(f"{call}({name}={shown(value)}): needs text. Give it in quotes.")
 
 
 def path(call: str, value: Any, name: str = "path") -> Path:
-    """Where a file is or will be.
-
-    Args:
-        call: the call to name.
-        value: as given, text or a path.
-        name: of the argument.
-
-    Returns:
-        The path.
-
-    Raises:
-        TypeError: neither.
-    """
+    """Where a file is or will be, text or a path, as a path."""
     if isinstance(value, str | os.PathLike):
         return Path(value)
     raise TypeError(f"{call}({name}={shown(value)}): needs the name of a file. Give text or a pathlib.Path.")
 
 
 def function(call: str, name: str, value: Any, signature: str) -> Any:
-    """Something that can be called.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        signature: how it will be called, such as ``"v -> H v"``.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: it cannot be called.
-    """
+    """Something that can be called; ``signature`` says how, such as ``"v -> H v"``."""
     if callable(value):
         return value
     raise TypeError(f"{call}({name}={shown(value)}): needs a function, {signature}. Give one, such as a lambda.")
 
 
 def shape_of(call: str, name: str, function: Any, *arguments: Any, needs: str) -> Any:
-    """Shapes and dtypes that a function given by the user returns; nothing is computed.
+    """Shapes and dtypes that a function given by the user returns for arrays, or for their shapes; nothing is computed.
 
-    Args:
-        call: the call to name.
-        name: of the arguments that have to fit each other.
-        function: as given.
-        *arguments: arrays, or their shapes.
-        needs: what it has to be able to do, for the message.
-
-    Returns:
-        What ``jax.eval_shape`` returns.
-
-    Raises:
-        TypeError: it cannot be evaluated.
+    ``name``: of the arguments that have to fit each other; ``needs``: what the function has to be able to do.
     """
     import jax
 
@@ -294,20 +166,7 @@ def shape_of(call: str, name: str, function: Any, *arguments: Any, needs: str) -
 
 
 def real(call: str, name: str, values: Any, shape: Shape | None = None) -> Any:
-    """An array of real numbers, of a shape.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        values: as given; lists of numbers count as arrays.
-        shape: see ``Shape``; None for any.
-
-    Returns:
-        The array as given, or NumPy's where it was none.
-
-    Raises:
-        ValueError: complex numbers, text or objects; another shape.
-    """
+    """An array of real numbers, of a ``Shape`` or any, as given; lists of numbers become arrays of NumPy."""
     array = values
     if not hasattr(values, "dtype") or not hasattr(values, "shape"):
         try:
@@ -340,22 +199,9 @@ def finite(
     first: int = 1,
     hint: str = "Remove or fill that entry.",
 ) -> Any:
-    """An array of real, finite numbers; what is traced, or lies on other processes, is checked by shape only.
+    """An array as from ``real``, of finite numbers; what is traced, or lies on other processes, by shape only.
 
-    Args:
-        call: the call to name.
-        name: of the argument.
-        values: as given.
-        shape: as for ``real``.
-        columns: names of the columns; None if they have none.
-        first: number of the first row, for tables that come in parts.
-        hint: the next thing to try.
-
-    Returns:
-        The array, as from ``real``.
-
-    Raises:
-        ValueError: as ``real``, or an entry is NaN or infinite.
+    ``columns``: their names, None if they have none; ``first``: number of the first row, for tables that come in parts.
     """
     array = real(call, name, values, shape)
     if _FINITE.get(id(array)) is array:
@@ -375,39 +221,29 @@ def finite(
     return array
 
 
-def generator(call: str, value: Any, name: str = "random_state") -> np.random.Generator:
-    """NumPy's generator of a seed.
+def vectors(call: str, given: Mapping[str, Any], *, alike: bool = True, missing: bool = False) -> list[np.ndarray]:
+    """Arguments by name as vectors of NumPy with at least one number; ``missing`` ones may be NaN or infinite.
 
-    Args:
-        call: the call to name.
-        value: a seed or a generator; None for a fresh seed.
-        name: of the argument.
-
-    Returns:
-        The generator.
-
-    Raises:
-        ValueError: neither, or a negative seed.
+    ``alike``: whether all are as long as the first.
     """
+    found: list[np.ndarray] = []
+    for name, values in given.items():
+        length = len(found[0]) if alike and found else "n"
+        found.append(np.asarray((real if missing else finite)(call, name, values, (length,))))
+        if not found[-1].size:
+            raise ValueError(f"{call}({name} of shape (0,)): needs at least one number. Give more.")
+    return found
+
+
+def generator(call: str, value: Any, name: str = "random_state") -> np.random.Generator:
+    """NumPy's generator: the one given, or one of a seed; None for a fresh seed."""
     if value is None or isinstance(value, np.random.Generator) or (is_whole(value) and value >= 0):
         return np.random.default_rng(value)
     raise ValueError(f"{call}({name}={shown(value)}): needs a seed >= 0, a generator or None. Use {name}=0.")
 
 
 def key(call: str, name: str, value: Any) -> Any:
-    """A JAX random key, made from a seed where that is given.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-
-    Returns:
-        The key.
-
-    Raises:
-        TypeError: neither a seed nor one key.
-    """
+    """A JAX random key, made from a seed where that is given."""
     import jax
 
     if is_whole(value):
@@ -421,20 +257,10 @@ def key(call: str, name: str, value: Any) -> Any:
 
 
 def leaves(call: str, name: str, tree: Any, *, infinite: bool = False, others: bool = False) -> Any:
-    """A tree of arrays and numbers, real and finite.
+    """A tree of arrays and numbers, real and finite; None and empty trees will do. Messages name the path.
 
-    Args:
-        call: the call to name.
-        name: of the argument.
-        tree: as given; None and empty trees will do.
-        infinite: whether entries may be infinite, as bounds that nothing reaches.
-        others: whether leaves may be no arrays, as the functions of a module.
-
-    Returns:
-        The tree.
-
-    Raises:
-        ValueError: as ``finite``, naming the path.
+    ``infinite``: whether entries may be, as bounds that nothing reaches; ``others``: whether leaves may be no arrays,
+    as the functions of a module.
     """
     import jax
 
@@ -459,21 +285,7 @@ def form_of(tree: Any) -> Any:
 
 
 def record(call: str, name: str, value: Any, kind: type) -> Any:
-    """A named tuple whose arrays are real and finite.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        kind: the class it must be of.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: of another class.
-        ValueError: as ``finite``, naming the field.
-    """
+    """A named tuple of a kind, whose arrays are real and finite; messages name the field."""
     instance(call, name, value, kind)
     for field, entry in zip(value._fields, value, strict=True):
         if hasattr(entry, "dtype"):
@@ -482,21 +294,7 @@ def record(call: str, name: str, value: Any, kind: type) -> Any:
 
 
 def instance(call: str, name: str, value: Any, kind: Any, hint: str = "") -> Any:
-    """Something of a class.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        value: as given.
-        kind: the class.
-        hint: the next thing to try.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: of another class.
-    """
+    """Something of a class."""
     if isinstance(value, kind):
         return value
     raise TypeError(
@@ -527,18 +325,7 @@ def place(index: Any, columns: Any = None, first: int = 1) -> str:
 
 
 def mesh(call: str, value: Any) -> Any:
-    """A mesh of devices, or None.
-
-    Args:
-        call: the call to name.
-        value: as given; None for one device.
-
-    Returns:
-        The value.
-
-    Raises:
-        ValueError: it has no named axes.
-    """
+    """A mesh of devices with named axes; None for one device."""
     if value is not None and not hasattr(value, "axis_names"):
         raise ValueError(
             f"{call}(mesh={shown(value)}): needs a jax.sharding.Mesh. "

@@ -17,7 +17,7 @@ from numdl import KernelRegressor, TikhonovRegressor
 from numdl.estimators.common.effects import LEVELS, POINTS, effects
 from numdl.plots import fit
 from numdl.plots import inputs as pictures
-from numdl.report import FitSummary, measures, page_html, write_json
+from numdl.report import FitSummary, calibration, measures, page_html, write_json
 from numdl.report.inputs import LIVE
 from numdl.report.summary import read_summary, write_summary
 
@@ -243,8 +243,8 @@ def test_a_target_seen_by_its_logarithm_is_shown_so(monkeypatch):
     mean, std = model.predict(at, return_std=True)
     assert (mean - 1.6449 * std < 0).all() and (ends > 0).all()  # what mean and deviation would have shown
     z = np.abs(ndtri(found.below[:, 0]))
-    assert measures.deviations(found, 7, 0) == pytest.approx(z[7])
-    assert abs(measures.coverage(found, [0.9])[0] - np.mean(z < 1.6449)) < 1e-12
+    assert calibration.deviations(found, 7, 0) == pytest.approx(z[7])
+    assert abs(calibration.coverage(found, [0.9])[0] - np.mean(z < 1.6449)) < 1e-12
     drawn = {}
     for name in ("draw_parity", "draw_residuals", "draw_histogram"):
         monkeypatch.setattr(fit, name, lambda ax, called=name, **given: drawn.setdefault(called, given))

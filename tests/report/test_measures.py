@@ -5,7 +5,7 @@ import pytest
 from report_summaries import classification, history, regression
 from sklearn.metrics import confusion_matrix
 
-from numdl.report import measures
+from numdl.report import calibration, measures
 from numdl.report.calibration import certainty_groups
 
 
@@ -53,9 +53,9 @@ def test_coverage_of_a_normal_error_is_the_nominal_one():
     summary = regression(c=np.zeros((n, 1)), prediction=residual, interval=np.ones((n, 1)))
     # four standard deviations of a share of n independent rows
     bound = 4 * np.sqrt(0.25 / n)
-    np.testing.assert_allclose(measures.coverage(summary, levels), levels, atol=bound)
+    np.testing.assert_allclose(calibration.coverage(summary, levels), levels, atol=bound)
     doubled = regression(c=np.zeros((n, 1)), prediction=2 * residual, interval=np.ones((n, 1)))
-    assert np.all(measures.coverage(doubled, levels) < np.array(levels) - bound)  # the mutant is seen
+    assert np.all(calibration.coverage(doubled, levels) < np.array(levels) - bound)  # the mutant is seen
 
 
 def test_decline_recovers_the_rate_of_an_exponential():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from report_summaries import CONVERGED, EVIL, classification, history, regression
 
-from numdl.report import FitSummary, advise, measures, page_html, verdict, write_page
+from numdl.report import FitSummary, advise, calibration, page_html, verdict, write_page
 from numdl.report.plain import plain
 from numdl.report.template import table
 
@@ -158,7 +158,7 @@ def test_bad_paths_fail_before_work(tmp_path, monkeypatch):
 def test_import_is_light_and_drawing_leaves_pyplot_alone():
     code = (
         "import sys, numdl.report; heavy = {'matplotlib', 'rich', 'jax'} & set(sys.modules); assert not heavy, heavy\n"
-        "from numdl.plots.canvas import draw_svg; import matplotlib as mpl\n"
+        "from numdl.report.template import draw_svg; import matplotlib as mpl\n"
         "def settings(): return {key: mpl.rcParams[key] for key in mpl.rcParams if 'backend' not in key}\n"
         "before = settings()\n"
         "assert draw_svg('a', 't', lambda ax: ax.plot([0, 1])).startswith('<svg')\n"
@@ -178,7 +178,7 @@ def certain(n=600, sharper=1.0):
 
 
 def test_probabilities_are_held_against_the_rows():
-    kept, broken = measures.reliability(certain()), measures.reliability(certain(sharper=4.0))
+    kept, broken = calibration.reliability(certain()), calibration.reliability(certain(sharper=4.0))
     assert ((kept.low <= kept.certainty) & (kept.certainty <= kept.high)).mean() >= 0.8
     assert kept.error < 0.06 < 0.1 < broken.error and kept.log_loss < broken.log_loss
     c, p = certain().c, certain().probability
@@ -191,7 +191,7 @@ def test_probabilities_are_held_against_the_rows():
     found = plain(certain())["probabilities"]
     assert found == {"log_loss": kept.log_loss, "calibration_error": kept.error}
     one = classification(c=[1], prediction=[0], class_names=["a", "b"], probability=[[1.0, 0.0]])
-    assert np.isfinite(measures.reliability(one).log_loss) and "Reliability" in page_html(one)
+    assert np.isfinite(calibration.reliability(one).log_loss) and "Reliability" in page_html(one)
 
 
 @pytest.mark.parametrize("bad", [np.ones((3, 2)), np.ones(600), np.full((600, 2), 2.0), np.full((600, 2), np.nan)])

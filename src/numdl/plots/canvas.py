@@ -1,24 +1,18 @@
-"""Canvas of figures (inline SVG).
+"""Canvas of figures: what can be drawn, in which colours, on which axes?
 
-How does a drawing become an inline SVG that a page can hold: text as text, a title, no identifiers that clash?
-
-Neither pyplot nor the global backend is touched: a ``Figure`` gets its own SVG canvas.
+A figure of this room checks its arguments once, by `drawable` and its kin; what it calls for each line and axis refuses
+nothing.
 """
 
 from __future__ import annotations
 
-import html
-import io
-import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int, Real
 
 from numdl import checks
-from numdl.plots._arguments import require_axes
 from numdl.plots.wording import power
 
 if TYPE_CHECKING:
@@ -29,10 +23,10 @@ BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#1f5fa8", "#d1690a", "#23845a", "#7a4e
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, "#0e8f9e", "#a07a1c", "#c2508d")
 DASHES = ("-", "--", "-.", ":", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (5, 1)))
 INK = "#2b3440"
-LIVE = {"live-line", "live-band", "live-frame", "live-mark"}
-"""Parts of a figure that a page may move: ``gid`` of an artist."""
 SIZE = (4.6, 3.1)
 MAX_POINTS = 2000
+MARKS = 8
+"""Pairs that a figure has colours for."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -62,79 +56,118 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def pen(position: int) -> dict[str, Any]:
-    """Colour and dashes of the line at a position, from 0: lines are told apart without colour, too."""
-    position = checks.whole("pen", "position", position, least=0)
-    return {"color": CYCLE[position % len(CYCLE)], "linestyle": DASHES[position % len(DASHES)]}
-
-
-def draw_svg(
-    name: str, title: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE, description: str = ""
-) -> str:
-    """Draw one pair of axes and return it as an ``<svg>`` element for an HTML page.
+def drawable(
+    call: str, ax: Any, *, missing: bool = False, by_name: Mapping[str, Any] | None = None, **values: Any
+) -> list[Any]:
+    """Axes to draw on, and vectors of one length, real and finite.
 
     Args:
-        name: identifier of the figure, unique on its page; prefix of all identifiers inside.
-        title: what the figure shows, for those who cannot see it; escaped here.
-        draw: function that draws on the axes.
-        size: width and height in inches; the page scales the figure to its column.
-        description: more for those who cannot see it; escaped here.
+        call: the call to name.
+        ax: axes.
+        missing: whether entries may be NaN or infinite.
+        by_name: arguments that are vectors by name; of the length of the others, or each of its own without others.
+        **values: by name, (n,) each with the same n > 0.
 
     Returns:
-        The element, without prolog, fixed size or style sheet of its own.
+        The vectors as arrays of NumPy, then a dictionary of such for each argument of ``by_name``.
 
     Raises:
-        TypeError: name or title is no text, or draw no function.
-        ValueError: no size.
+        TypeError: no axes, or no dictionary.
+        ValueError: a vector that cannot be drawn.
     """
-    checks.text("draw_svg", "name", name)
-    checks.text("draw_svg", "title", title)
-    checks.text("draw_svg", "description", description)
-    checks.function("draw_svg", "draw", draw, "axes -> None")
-    for inches in checks.real("draw_svg", "size", size, (2,)):
-        checks.number("draw_svg", "size", inches, above=0)
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # The browser has the glyphs that matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), name, title, description)
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"{call}(ax={checks.shown(ax)}): needs axes of matplotlib. Make them with matplotlib.pyplot.subplots()."
+        )
+    given = dict(values)
+    for name, lines in (by_name or {}).items():
+        if not isinstance(lines, Mapping) or not lines:
+            raise TypeError(
+                f"{call}({name}={checks.shown(lines)}): needs vectors by name. Give a dictionary of arrays."
+            )
+        given |= {f"{name}[{label!r}]": line for label, line in lines.items()}
+    found = iter(checks.vectors(call, given, alike=bool(values), missing=missing))
+    vectors = [next(found) for _ in values]
+    return [*vectors, *({label: next(found) for label in lines} for lines in (by_name or {}).values())]
 
 
-def _inline(svg: str, name: str, title: str, description: str) -> str:
-    box = re.search(r'viewBox="([^"]+)"', svg)
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    for pattern in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<defs>\s*</defs>"):
-        body = re.sub(pattern, "", body, flags=re.DOTALL)
-    body = body.replace("xlink:href=", "href=")
-    used = set(re.findall(r"""(?:url\(|href=")#([\w-]+)""", body))
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used | LIVE else "", body)
-    body = re.sub(r"""(url\(|href=")#""", rf"\1#{name}-", body)
-    texts = {"title": title} | ({"desc": description} if description else {})
-    said = "".join(f'<{tag} id="{name}-{tag}">{html.escape(text)}</{tag}>' for tag, text in texts.items())
-    ids = " ".join(f"{name}-{tag}" for tag in texts)
-    return f'<svg viewBox="{box[1] if box else "0 0 100 100"}" role="img" aria-labelledby="{ids}">{said}{body}'
+def listed(call: str, name: str, names: Any, count: int) -> list[str]:
+    """So many names.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        names: as given.
+        count: how many there must be.
+
+    Returns:
+        The names.
+
+    Raises:
+        ValueError: one text, or another number of them.
+    """
+    if isinstance(names, str) or not isinstance(names, Sequence | np.ndarray) or len(names) != count:
+        raise ValueError(f"{call}({name}={checks.shown(names)}): needs {count} names. Give a list of them.")
+    return [str(one) for one in names]
+
+
+def pairs(call: str, name: str, given: Any, second: Callable[[str, str, Any], Any]) -> list[tuple[str, Any]]:
+    """Names with a number each.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        given: sequence of pairs.
+        second: check of a number, ``(call, name, value) -> value``.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        ValueError: something else, more than there are colours, or what ``second`` refuses.
+    """
+    few = isinstance(given, list | tuple) and len(given) <= MARKS
+    if not few or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in given):
+        raise ValueError(
+            f"{call}({name}={checks.shown(given)}): needs at most {MARKS} pairs of a name and a number. "
+            "Give for example [('gcv', 0.1)]."
+        )
+    return [(str(label), second(call, f"{name}[{label!r}]", value)) for label, value in given]
+
+
+def require_color(call: str, name: str, color: Any) -> None:
+    """Refuse what matplotlib knows as no colour.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        color: as given.
+
+    Raises:
+        ValueError: something else.
+    """
+    from matplotlib.colors import is_color_like
+
+    if not is_color_like(color):
+        raise ValueError(
+            f"{call}({name}={checks.shown(color)}): needs a colour of matplotlib. Give for example '#1f5fa8'."
+        )
+
+
+def pen(position: int) -> dict[str, Any]:
+    """Colour and dashes of the line at a position, from 0: lines are told apart without colour, too."""
+    return {"color": CYCLE[position % len(CYCLE)], "linestyle": DASHES[position % len(DASHES)]}
 
 
 def thin(n: int, limit: int) -> Int[np.ndarray, " i"]:
     """At most ``limit`` evenly spaced indices of 0..n-1, with both ends."""
-    checks.whole("thin", "n", n, least=0)
-    checks.whole("thin", "limit", limit, least=2)
     return np.arange(n) if n <= limit else np.unique(np.linspace(0, n - 1, limit).round().astype(int))
 
 
 def sample(n: int, limit: int = MAX_POINTS) -> Int[np.ndarray, " i"]:
     """At most ``limit`` indices of 0..n-1 drawn at random with a fixed seed, ascending."""
-    checks.whole("sample", "n", n, least=0)
-    checks.whole("sample", "limit", limit, least=1)
     return np.arange(n) if n <= limit else np.sort(np.random.default_rng(0).choice(n, limit, replace=False))
 
 
@@ -145,8 +178,7 @@ def logarithmic(ax: Axes, values: Real[np.ndarray, " ..."]) -> None:
         ax: axes.
         values: that are drawn; what is not finite is left out.
     """
-    require_axes("logarithmic", ax)
-    values = np.asarray(checks.real("logarithmic", "values", values))
+    values = np.asarray(values)
     values = values[np.isfinite(values)]
     if not values.size or values.min() <= 0 or values.max() < 10 * values.min():
         return
@@ -160,12 +192,7 @@ def logarithmic_x(ax: Axes, ratio: float = np.inf) -> None:
     Args:
         ax: axes.
         ratio: of its ends, at least 1; decades alone are marked from 100 on.
-
-    Raises:
-        ValueError: another ratio.
     """
-    require_axes("logarithmic_x", ax)
-    checks.number("logarithmic_x", "ratio", ratio, least=1, infinite=True)
     ax.set_xscale("log")
     _decades(ax.xaxis, ratio)
 
@@ -176,12 +203,7 @@ def logarithmic_y(ax: Axes, ratio: float = np.inf) -> None:
     Args:
         ax: axes.
         ratio: of its ends, at least 1.
-
-    Raises:
-        ValueError: another ratio.
     """
-    require_axes("logarithmic_y", ax)
-    checks.number("logarithmic_y", "ratio", ratio, least=1, infinite=True)
     ax.set_yscale("log")
     _decades(ax.yaxis, ratio)
 

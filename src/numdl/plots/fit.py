@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, listed, require_axes, vector
-from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, logarithmic_x, logarithmic_y, sample
+from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, drawable, listed, logarithmic_x, logarithmic_y, sample
 from numdl.plots.wording import number, short
 
 if TYPE_CHECKING:
@@ -88,8 +87,7 @@ def draw_histogram(ax: Axes, residual: Real[np.ndarray, " ..."], label: str) -> 
         residual: residuals of any shape.
         label: label of the residuals.
     """
-    require_axes("draw_histogram", ax)
-    values = vector("draw_histogram", "residual", np.ravel(checks.real("draw_histogram", "residual", residual)))
+    (values,) = drawable("draw_histogram", ax, residual=np.ravel(checks.real("draw_histogram", "residual", residual)))
     mean, deviation = float(values.mean()), float(values.std())
     ax.set_xlabel(label, parse_math=False)
     ax.set_ylabel("rows")
@@ -116,7 +114,7 @@ def draw_confusion(ax: Axes, table: Real[np.ndarray, "k k"], names: Sequence[str
         table: rows of class i predicted as class j, (k, k).
         names: class names, (k,).
     """
-    require_axes("draw_confusion", ax)
+    drawable("draw_confusion", ax)
     k = len(checks.real("draw_confusion", "table", table, ("k", "k")))
     table = np.asarray(checks.finite("draw_confusion", "table", table, (k, k)))
     names = listed("draw_confusion", "names", names, k)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, listed, vector
-from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, logarithmic_y
+from numdl.plots.canvas import BLUE, GREY, INK, ORANGE, drawable, listed, logarithmic_y
 from numdl.plots.fit import draw_residuals
 from numdl.plots.wording import number, short
 
@@ -71,7 +70,11 @@ def draw_response(
         names: of the input and of what is predicted.
         log: whether the axis of the predictions is logarithmic; then the limits must be positive.
     """
-    grid, mean = drawable("draw_response", ax, grid=grid, mean=mean)
+    if band is not None and (not isinstance(band, tuple | list) or len(band) != 2):
+        raise ValueError(f"draw_response(band={checks.shown(band)}): needs a pair of arrays. Give both ends, or None.")
+    given: dict[str, Any] = {"grid": grid, "mean": mean}
+    given |= {} if band is None else {f"band[{side}]": end for side, end in enumerate(band)}
+    grid, mean, *ends = drawable("draw_response", ax, **given)
     low, high = (float(end) for end in checks.finite("draw_response", "limits", limits, (2,)))
     names = listed("draw_response", "names", names, 2)
     log = checks.flag("draw_response", "log", log)
@@ -80,12 +83,8 @@ def draw_response(
     if not low < high:
         raise ValueError(f"draw_response(limits={checks.shown(limits)}): needs low < high. Give both.")
     checks.number("draw_response", "at", at)
-    if band is not None:
-        if not isinstance(band, tuple | list) or len(band) != 2:
-            raise ValueError(
-                f"draw_response(band={checks.shown(band)}): needs a pair of arrays. Give both ends, or None."
-            )
-        below, above = (vector("draw_response", "band", end, len(grid)) for end in band)
+    if ends:
+        below, above = ends
         edge = np.concatenate([above, below[::-1]])  # one path, unlike fill_between
         ax.fill(np.append(grid, grid[::-1]), edge, color=BLUE, alpha=0.18, linewidth=0)[0].set_gid("live-band")
     ax.plot(grid, mean, color=BLUE)[0].set_gid("live-line")

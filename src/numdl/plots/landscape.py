@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, require_axes, require_color, vector
-from numdl.plots.canvas import BLUE, GREY, logarithmic
+from numdl.plots.canvas import BLUE, GREY, drawable, logarithmic, require_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +37,7 @@ def draw_plane(
     """
     from matplotlib.ticker import FuncFormatter
 
-    require_axes("draw_plane", ax)
-    a, b = vector("draw_plane", "a", a), vector("draw_plane", "b", b)
+    (a,), (b,) = drawable("draw_plane", ax, a=a), drawable("draw_plane", ax, b=b)
     values = np.asarray(checks.real("draw_plane", "values", values, (len(b), len(a))))
     known = values[np.isfinite(values)]
     if min(len(a), len(b)) < 2 or not known.size:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import listed, require_axes
+from numdl.plots.canvas import drawable, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ def draw_pictures(
         captions: of the pictures, (n,), or none.
         columns: pictures in a row, at least 1.
     """
-    require_axes("draw_pictures", ax)
+    drawable("draw_pictures", ax)
     pictures = np.asarray(checks.finite("draw_pictures", "pictures", pictures, ("n", "h", "w", "channels")))
     n, height, width, channels = pictures.shape
     if channels not in (1, 3) or not pictures.size:

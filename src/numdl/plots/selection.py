@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, pairs, require_axes, vector, vectors
-from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, logarithmic, pen
+from numdl.plots.canvas import BLUE, CYCLE, GREY, ORANGE, drawable, logarithmic, pairs, pen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +37,7 @@ def draw_criteria(
         marks: choices, drawn as vertical lines.
     """
     (alphas,) = drawable("draw_criteria", ax, alphas=alphas)
-    criteria = vectors("draw_criteria", "criteria", criteria, len(alphas), missing=True)
+    _, criteria = drawable("draw_criteria", ax, missing=True, alphas=alphas, by_name={"criteria": criteria})
     marks = pairs("draw_criteria", "marks", marks, checks.number)
     top = 1.0
     for position, (name, values) in enumerate(criteria.items()):
@@ -88,9 +87,7 @@ def draw_picard(ax: Axes, values: Real[np.ndarray, " r"], coefficients: Real[np.
         coefficients: ``|u' b|``, (r,).
         noise: level at which the coefficients stop falling; 0 if there is none.
     """
-    require_axes("draw_picard", ax)
-    values = np.asarray(checks.finite("draw_picard", "values", values, ("r",)))
-    coefficients = np.asarray(checks.finite("draw_picard", "coefficients", coefficients, (len(values),)))
+    values, coefficients = drawable("draw_picard", ax, values=values, coefficients=coefficients)
     checks.number("draw_picard", "noise", noise, least=0)
     index = np.arange(1, len(values) + 1)
     ax.plot(index, coefficients, ".", color=ORANGE, markersize=4, label="coefficients of the targets")
@@ -121,8 +118,9 @@ def draw_error(
         marks: choices, drawn as vertical lines.
     """
     (alphas,) = drawable("draw_error", ax, alphas=alphas)
-    curves = {"error": error, "high": high, "freedom": freedom}
-    error, high, freedom = (vector("draw_error", *curve, len(alphas), missing=True) for curve in curves.items())
+    _, error, high, freedom = drawable(
+        "draw_error", ax, missing=True, alphas=alphas, error=error, high=high, freedom=freedom
+    )
     marks = pairs("draw_error", "marks", marks, checks.number)
     ax.plot(alphas, error, color=BLUE, label="error")
     ax.fill_between(alphas, 2 * error - high, high, color=BLUE, alpha=0.15, linewidth=0, label="standard error")

@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Inexact, Real
 
 from numdl import checks
-from numdl.plots._arguments import require_axes, vector, vectors
-from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, logarithmic, sample
+from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, drawable, logarithmic, sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +26,7 @@ def draw_region(ax: Axes, z: Inexact[np.ndarray, " ..."], size: Callable[[Any], 
         z: complex numbers ``h lambda``, any shape; NaN is left out.
         size: ``|R(z)|`` for complex arrays; None draws no region.
     """
-    require_axes("draw_region", ax)
+    drawable("draw_region", ax)
     z = np.asarray(z)
     checks.real("draw_region", "z", np.real(z) if z.dtype.kind == "c" else z)
     if size is not None:
@@ -56,8 +55,7 @@ def draw_layers(ax: Axes, curves: Mapping[str, Real[np.ndarray, " layers"]], lab
         curves: at most three of positive values by name, (layers,) each; what is not finite is left out.
         label: of the vertical axis.
     """
-    require_axes("draw_layers", ax)
-    curves = vectors("draw_layers", "curves", curves, missing=True)
+    (curves,) = drawable("draw_layers", ax, missing=True, by_name={"curves": curves})
     for color, (name, values) in zip((BLUE, ORANGE, GREY), curves.items(), strict=False):
         known = np.where(np.isfinite(values) & (values > 0), values, np.nan)
         ax.plot(np.arange(len(known)), known, "-", color=color, label=name)
@@ -73,9 +71,8 @@ def draw_changes(ax: Axes, changes: Mapping[str, float]) -> None:
         ax: axes to draw on.
         changes: by name; what is not finite is left out.
     """
-    require_axes("draw_changes", ax)
     checks.instance("draw_changes", "changes", changes, Mapping, "Give a dictionary.")
-    bars = vector("draw_changes", "changes", list(changes.values()), missing=True)
+    (bars,) = drawable("draw_changes", ax, missing=True, changes=list(changes.values()))
     ax.barh(list(changes), bars, color=BLUE)
     ax.invert_yaxis()
     ax.set(xlabel="relative change of the features")

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Real
 
 from numdl import checks
-from numdl.plots._arguments import drawable, require_axes, vectors
-from numdl.plots.canvas import CYCLE, GREY, INK, logarithmic, pen, thin
+from numdl.plots.canvas import CYCLE, GREY, INK, drawable, logarithmic, pen, thin
 from numdl.plots.wording import short
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def draw_history(
     """
     from matplotlib.ticker import MaxNLocator
 
-    (x,) = drawable("draw_history", ax, missing=True, x=x)
-    lines = vectors("draw_history", "lines", lines, len(x), missing=True)
+    x, lines = drawable("draw_history", ax, missing=True, x=x, by_name={"lines": lines})
     many = len(lines) > LEGEND_LINES
     for position, (label, values) in enumerate(lines.items()):
         known = np.flatnonzero(np.isfinite(values) & np.isfinite(x))
@@ -99,8 +97,7 @@ def draw_over_depth(ax: Axes, lines: Mapping[str, Real[np.ndarray, " layers"]], 
     """
     from matplotlib.ticker import MaxNLocator
 
-    require_axes("draw_over_depth", ax)
-    lines = vectors("draw_over_depth", "lines", lines)
+    (lines,) = drawable("draw_over_depth", ax, by_name={"lines": lines})
     checks.number("draw_over_depth", "start", start)
     shown = dict(list(lines.items())[: len(CYCLE)])
     for position, (name, values) in enumerate(shown.items()):
@@ -123,7 +120,7 @@ def draw_heat_map(ax: Axes, values: Real[np.ndarray, "nt ..."]) -> None:
         ax: axes to draw on.
         values: weights, (nt, ...); beyond 200 layers or 400 entries evenly spaced ones are drawn.
     """
-    require_axes("draw_heat_map", ax)
+    drawable("draw_heat_map", ax)
     values = np.asarray(checks.finite("draw_heat_map", "values", values, ("nt", "...")))
     if not values.size:
         raise ValueError(f"draw_heat_map(values of shape {values.shape}): needs at least one weight. Give more.")

@@ -1,10 +1,11 @@
-"""Wording of numbers, durations and names: how do numbers, durations and names read in a sentence or a label?"""
+"""Wording of numbers, durations and names: how do numbers, durations and names read in a sentence or a label?
+
+Called for each number of a page, by what has checked its arguments: nothing is refused here.
+"""
 
 from __future__ import annotations
 
 import math
-
-from numdl import checks
 
 MISSING = "–"
 
@@ -20,7 +21,6 @@ def finite(value: object) -> float | None:
 
 def number(value: object, digits: int = 4) -> str:
     """A number with so many significant digits, a dash if there is none."""
-    checks.whole("number", "digits", digits, least=1, most=17)
     x = finite(value)
     if x is None:
         return MISSING
@@ -45,7 +45,6 @@ def short(text: object, length: int = 24) -> str:
     Returns:
         The line.
     """
-    checks.whole("short", "length", length, least=3)
     line = " ".join("".join(ch if ch.isprintable() else " " for ch in str(text)).split())
     if len(line) <= length:
         return line
@@ -71,14 +70,11 @@ def duration(seconds: object) -> str:
 
 def factor(value: float) -> str:
     """A ratio of errors, to two digits: a third one would claim more than one split can show."""
-    checks.number("factor", "value", value, least=0, infinite=True)
     return number(value, 2) if value < 9.5 else number(round(value), 2) if value < 100 else number(value, 3)
 
 
 def compare(own: float, other: float) -> str:
     """How an error stands to another one: ``12 times below``, ``equal to``, ``1.3 times above``."""
-    checks.number("compare", "own", own, infinite=True)
-    checks.number("compare", "other", other, infinite=True)
     if own == other:
         return "equal to"
     word = "below" if own < other else "above"
@@ -92,7 +88,6 @@ def compare(own: float, other: float) -> str:
 
 def power(value: float, _: int) -> str:
     """A power of ten as plain text, for a logarithmic axis; empty where there is none."""
-    checks.number("power", "value", value, infinite=True)
     if not 0 < value < math.inf:
         return ""
     exponent = round(math.log10(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numdl import checks
 from numdl.plots.wording import compare, duration, factor, number, short
 from numdl.report.measures import (
     Judgement,
@@ -23,7 +24,7 @@ from numdl.report.measures import (
     shown_rows,
     target_errors,
 )
-from numdl.report.summary import FitSummary, require_summary
+from numdl.report.summary import MAKE, FitSummary
 
 NO_SIGNAL = 0.9  # own error over the trivial model's, from here on the columns explain nothing
 NEGLIGIBLE = 0.05  # own error over the trivial model's, below it neither gaps nor residual shapes matter
@@ -49,7 +50,7 @@ def advise(summary: FitSummary) -> list[str]:
     Returns:
         One sentence group per finding, the most important first; a single one if the fit is good.
     """
-    require_summary("advise", summary)
+    checks.instance("advise", "summary", summary, FitSummary, MAKE)
     judgement = judge(summary)
     rules = (_ended_badly, _not_finite, _no_held_out, _no_signal, _linear, _curved, _overfit, _saturated, _more_time)
     rules += (_residual_shape, _confused_pair, _intervals, _few_rows)
@@ -59,7 +60,7 @@ def advise(summary: FitSummary) -> list[str]:
 
 def verdict(summary: FitSummary) -> str:
     """One sentence: the held-out error, and how it stands to the baselines."""
-    require_summary("verdict", summary)
+    checks.instance("verdict", "summary", summary, FitSummary, MAKE)
     j = judge(summary)
     if j.own is None:
         return "The error of this model is not known."

@@ -1,4 +1,4 @@
-"""Calibration error: do probabilities of classes keep their word, in groups of rows of equal size?
+"""Calibration: do probabilities of classes and intervals keep their word? That of classes in groups of equal size.
 
 Groups of equal size, not bins of equal width: certainties crowd near 1, so that of 15 bins between 0 and 1 most hold a
 few rows or none, and the distance of a share of few rows from its certainty is chance. On three classes with true
@@ -12,9 +12,19 @@ AISTATS 2022 (why).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+
+from numdl.report.summary import FitSummary
+
+HUGE = 1e100
+"""Larger predictions are treated as not finite: their squares and axis limits overflow."""
+
+FARTHEST = 1e-12
+"""Probability down to which a normal deviation is read from it: 7 standard deviations."""
 
 GROUP, GROUPS = 15, 10
 """Rows of a group at least, as long as there are two groups, and groups at most."""
@@ -63,3 +73,95 @@ def certainty_groups(p: np.ndarray, label: np.ndarray, count: np.ndarray | None 
     size, hit, sums = (np.bincount(place, values, m) for values in (sizes, hits, sizes * told))
     held = size > 0
     return CertaintyGroups(sums[held] / size[held], hit[held] / size[held], size[held])
+
+
+class Reliability(NamedTuple):
+    """How often the predicted class is right, over how certain it was: rows in groups of rising certainty.
+
+    Attributes:
+        certainty: mean probability of the predicted class in each group, (m,).
+        right: share of its rows that are predicted right, (m,).
+        low: lower end of the 90 % interval of this share, (m,).
+        high: upper end, (m,).
+        error: mean distance of certainty and share over all rows, the calibration error.
+        log_loss: mean of ``-log p`` of the true class, in nats.
+        trivial: the same of the shares of the classes among these rows.
+    """
+
+    certainty: np.ndarray
+    right: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    error: float
+    log_loss: float
+    trivial: float
+
+
+def reliability(summary: FitSummary) -> Reliability | None:
+    """Whether probabilities keep their word on the held-out rows; ``None`` without any.
+
+    The intervals are Wilson's: Wilson, Journal of the American Statistical Association 22, 1927.
+
+    Args:
+        summary: of a classification.
+
+    Returns:
+        Groups of equal size, those of ``certainty_groups``.
+    """
+    p, c = summary.probability, summary.c
+    if p is None or c is None or not len(c):
+        return None
+    groups = certainty_groups(p, c)
+    told, share, size = groups
+    z = NormalDist().inv_cdf(0.95)
+    middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
+    of_true = np.log(np.maximum(p[np.arange(len(c)), c], np.finfo(float).tiny))
+    counts = np.bincount(c)
+    counts = counts[counts > 0]
+    trivial = -float(counts @ np.log(counts / len(c))) / len(c)
+    return Reliability(told, share, middle - half, middle + half, groups.error, -float(of_true.mean()), trivial)
+
+
+def coverage(summary: FitSummary, levels: Sequence[float], target: int | None = None) -> np.ndarray | None:
+    """Share of the held-out targets inside the central interval of each level, (len(levels),).
+
+    It is Gaussian unless the summary says how probable smaller targets were.
+
+    Args:
+        summary: a regression with predicted standard deviations.
+        levels: nominal probabilities in (0, 1).
+        target: number of one target; None pools all of them.
+
+    Returns:
+        The observed shares, or ``None`` if there is no usable interval.
+    """
+    if summary.interval is None or summary.c is None or summary.prediction is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(summary.c) < HUGE) & (np.abs(summary.prediction) < HUGE)
+        good &= np.isfinite(summary.interval) & (summary.interval >= 0)
+    if target is not None:
+        good = good & (np.arange(good.shape[1]) == target)
+    if summary.below is not None:
+        good &= np.isfinite(summary.below)
+    if not good.any():
+        return None
+    if summary.below is not None:
+        inside = np.abs(2 * summary.below[good] - 1)
+        return np.array([np.mean(inside <= level) for level in levels])
+    distance, deviation = np.abs(summary.c - summary.prediction)[good], summary.interval[good]
+    widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels]
+    return np.array([np.mean(distance <= width * deviation) for width in widths])
+
+
+def deviations(summary: FitSummary, row: int, target: int) -> float:
+    """How far a target lies from its prediction, in predicted standard deviations.
+
+    Where the summary says how probable smaller targets were, in those of the normal distribution with this probability,
+    as long as floating point tells it from 0 and 1.
+    """
+    if summary.below is not None and FARTHEST < summary.below[row, target] < 1 - FARTHEST:
+        return abs(NormalDist().inv_cdf(float(summary.below[row, target])))
+    off = summary.c[row, target] - summary.prediction[row, target]  # type: ignore[index]
+    return float(abs(off) / max(summary.interval[row, target], 1e-300))  # type: ignore[index]

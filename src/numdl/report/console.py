@@ -11,7 +11,7 @@ import numpy as np
 from numdl import checks
 from numdl.plots.wording import duration, finite, number, short
 from numdl.report.measures import target_cells
-from numdl.report.summary import FitSummary, require_summary
+from numdl.report.summary import MAKE, FitSummary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,7 @@ def score_table(summary: FitSummary) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    require_summary("score_table", summary)
+    checks.instance("score_table", "summary", summary, FitSummary, MAKE)
     table = Table(title=Text(summary.score_name), title_justify="left", title_style="bold")
     table.add_column("model", overflow="ellipsis", no_wrap=True)
     parts = [(part, head) for part, head in PARTS if any(finite(row.get(part)) is not None for row in summary.scores)]
@@ -64,7 +64,7 @@ def target_table(summary: FitSummary) -> Table | None:
     from rich.table import Table
     from rich.text import Text
 
-    require_summary("target_table", summary)
+    checks.instance("target_table", "summary", summary, FitSummary, MAKE)
     heads, rows, more = target_cells(summary, SHOWN)
     if len(rows) < 2:
         return None

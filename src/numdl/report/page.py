@@ -14,9 +14,9 @@ from numdl.plots import training as curves
 from numdl.plots.canvas import MAX_POINTS
 from numdl.plots.pictures import draw_pictures
 from numdl.plots.wording import finite, number, short
-from numdl.report import inputs, measures
+from numdl.report import calibration, inputs, measures
 from numdl.report.advice import advise, verdict
-from numdl.report.summary import FitSummary, require_summary
+from numdl.report.summary import MAKE, FitSummary
 from numdl.report.template import bullets, card, contents, document, drawn, element, grid, section, table, terms
 
 MOODS = {"converged": "good", "failed": "bad"}
@@ -35,7 +35,7 @@ def write_page(summary: FitSummary, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the path is a folder, its folder does not exist, or it cannot be written; raised before any drawing.
     """
-    require_summary("write_page", summary)
+    checks.instance("write_page", "summary", summary, FitSummary, MAKE)
     with whole_file(checks.path("write_page", path), "write_page") as write:
         write(page_html(summary))
 
@@ -49,7 +49,7 @@ def page_html(summary: FitSummary) -> str:
     Returns:
         The whole document.
     """
-    require_summary("page_html", summary)
+    checks.instance("page_html", "summary", summary, FitSummary, MAKE)
     top = [scores(summary), card("What to try next", bullets(advise(summary)))]
     facts = [(str(name), str(value)) for name, value in summary.facts.items()]
     parts = [
@@ -182,7 +182,7 @@ def regression(summary: FitSummary) -> str:
     note = "No pattern is what you want to see."
     figures.append(drawn("residuals-prediction", heading, note, draw))
     figures += inputs.over_inputs(summary, measures.finite_rows(summary), j)
-    observed = measures.coverage(summary, list(LEVELS))
+    observed = calibration.coverage(summary, list(LEVELS))
     if observed is not None:
         half, ninety = (number(100 * share, 3) for share in observed[[5, 9]])
         note = f"The 50 % intervals hold {half} %, the 90 % intervals {ninety} % of the targets."
@@ -244,7 +244,7 @@ def classification(summary: FitSummary) -> str:
 
 def _probabilities(summary: FitSummary) -> list[str]:
     """Whether probabilities keep their word: the diagram of reliability, with its numbers."""
-    found = measures.reliability(summary)
+    found = calibration.reliability(summary)
     if found is None:
         return []
     note = (

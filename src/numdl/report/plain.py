@@ -9,9 +9,9 @@ from typing import Any
 from numdl import checks
 from numdl.container import whole_file
 from numdl.plots.wording import finite
-from numdl.report import measures
+from numdl.report import calibration, measures
 from numdl.report.advice import advise, verdict
-from numdl.report.summary import FitSummary, require_summary
+from numdl.report.summary import MAKE, FitSummary
 
 
 def write_json(summary: FitSummary, path: str | os.PathLike[str]) -> None:
@@ -24,7 +24,7 @@ def write_json(summary: FitSummary, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    require_summary("write_json", summary)
+    checks.instance("write_json", "summary", summary, FitSummary, MAKE)
     text = json.dumps(plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with whole_file(checks.path("write_json", path), "write_json") as write:
         write(text)
@@ -42,7 +42,7 @@ def plain(summary: FitSummary) -> dict[str, Any]:
         with log loss (nats) and calibration error; ``inputs`` with their
         importance.
     """
-    require_summary("plain", summary)
+    checks.instance("plain", "summary", summary, FitSummary, MAKE)
     scores = [
         {name: value if name == "name" else finite(value) for name, value in row.items()} for row in summary.scores
     ]
@@ -62,7 +62,7 @@ def plain(summary: FitSummary) -> dict[str, Any]:
     }
     if summary.task == "regression":
         found["targets"] = _targets(summary)
-    told = measures.reliability(summary)
+    told = calibration.reliability(summary)
     if told is not None:
         found["probabilities"] = {"log_loss": finite(told.log_loss), "calibration_error": finite(told.error)}
     if summary.task == "classification" and summary.c is not None and summary.prediction is not None:

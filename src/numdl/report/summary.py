@@ -23,6 +23,10 @@ EFFECTS = {"importance", "spread", "shown", "outputs"}
 """What ``effects`` of a summary always hold."""
 
 
+MAKE = "Make one with the summary() of an estimator."
+"""What to try where something else is given for a summary."""
+
+
 class ScoreRow(TypedDict, total=False):
     """One line of the score table; parts that do not exist are ``None``, absent or NaN."""
 
@@ -105,9 +109,9 @@ class FitSummary:
             checks.text("FitSummary", name, getattr(self, name))
         checks.whole("FitSummary", "n_parameters", self.n_parameters, least=0)
         for name in ("facts", "history", "weights", "path", "effects", "pictures"):
-            _mapping(name, getattr(self, name))
+            checks.instance("FitSummary", name, getattr(self, name), Mapping, "Give a dictionary.")
         for row in _several("scores", self.scores):
-            _mapping("scores", row)
+            checks.instance("FitSummary", "scores", row, Mapping, "Give a dictionary.")
         history = {name: _floats(f"history[{name!r}]", values) for name, values in self.history.items()}
         lengths = {name: column.shape for name, column in history.items()}
         if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
@@ -246,23 +250,6 @@ class FitSummary:
                 "Pass one name per class, in the order of the indices."
             )
         return names or tuple(f"class {j}" for j in range(needed))
-
-
-def require_summary(call: str, summary: object) -> None:
-    """Refuse what is no summary of a fit.
-
-    Args:
-        call: the call to name.
-        summary: as given.
-
-    Raises:
-        TypeError: something else.
-    """
-    checks.instance(call, "summary", summary, FitSummary, "Make one with the summary() of an estimator.")
-
-
-def _mapping(name: str, value: object) -> None:
-    checks.instance("FitSummary", name, value, Mapping, "Give a dictionary.")
 
 
 def _several(name: str, values: Any) -> Any:

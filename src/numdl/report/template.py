@@ -1,4 +1,4 @@
-"""HTML template.
+"""HTML template and inline SVG.
 
 What does the page look like: its style sheet, and the few pieces of HTML it is made of? All text is escaped here.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import io
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from numdl import checks
-from numdl.plots.canvas import SIZE, draw_svg
+from numdl.plots.canvas import SIZE, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,6 +85,9 @@ main{max-width:none;padding:0}.card{break-inside:avoid}.tall .scroll{max-height:
 .scroll{overflow:visible}th,td{padding:.3em .4em;white-space:normal}thead{display:table-header-group}}
 """
 
+_MOVED = {"live-line", "live-band", "live-frame", "live-mark"}
+"""Parts of a figure that a page may move: ``gid`` of an artist."""
+
 _NUMBER = re.compile(r"\W*([\d.,]+(e[-+−]?\d+)?(\s?\W|\s\w{1,3})?)?|nan|[-−]?inf")
 """A number as tables show it, perhaps with a unit, or a sign for none."""
 
@@ -144,6 +149,54 @@ def contents(parts: Iterable[str]) -> str:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"\W+", "-", heading.lower()).strip("-")
+
+
+def draw_svg(
+    name: str, title: str, draw: Callable[[Axes], None], size: tuple[float, float] = SIZE, description: str = ""
+) -> str:
+    """Draw one pair of axes and return it as an ``<svg>`` element: text as text, a title, no identifiers that clash.
+
+    Neither pyplot nor the global backend is touched: a ``Figure`` gets its own SVG canvas.
+
+    Args:
+        name: identifier of the figure, unique on its page; prefix of all identifiers inside.
+        title: what the figure shows, for those who cannot see it; escaped here.
+        draw: function that draws on the axes.
+        size: width and height in inches; the page scales the figure to its column.
+        description: more for those who cannot see it; escaped here.
+
+    Returns:
+        The element, without prolog, fixed size or style sheet of its own.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    return _inline(buffer.getvalue(), name, title, description)
+
+
+def _inline(svg: str, name: str, title: str, description: str) -> str:
+    box = re.search(r'viewBox="([^"]+)"', svg)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    for pattern in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<defs>\s*</defs>"):
+        body = re.sub(pattern, "", body, flags=re.DOTALL)
+    body = body.replace("xlink:href=", "href=")
+    used = set(re.findall(r"""(?:url\(|href=")#([\w-]+)""", body))
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used | _MOVED else "", body)
+    body = re.sub(r"""(url\(|href=")#""", rf"\1#{name}-", body)
+    texts = {"title": title} | ({"desc": description} if description else {})
+    said = "".join(f'<{tag} id="{name}-{tag}">{html.escape(text)}</{tag}>' for tag, text in texts.items())
+    ids = " ".join(f"{name}-{tag}" for tag in texts)
+    return f'<svg viewBox="{box[1] if box else "0 0 100 100"}" role="img" aria-labelledby="{ids}">{said}{body}'
 
 
 def drawn(
