@@ -162,21 +162,21 @@ def test_refusals(arguments, message):
 @pytest.mark.parametrize("value", [2.5, "3", True])
 def test_sizes_that_are_no_whole_numbers_are_refused(value):
     with pytest.raises(ValueError, match=f"ResNet.width={value!r}.: needs a whole number >= 1"):
-        ResNet(2, 3, 1)._require_size("width", 1, value)
+        ResNet(2, value, 1)
     with pytest.raises(ValueError, match="unknown march"):
         get_march([value])
 
 
 @pytest.mark.parametrize("value", [jnp.asarray(1.0), "1", True, 1j, None])
 def test_a_time_that_is_no_number_is_refused(value):
-    with pytest.raises(ValueError, match=r"ResNet\(T=.*needs a finite number. Use float\(T\)"):
-        ResNet(2, 3, 1)._number("T", value)
+    with pytest.raises(ValueError, match=r"ResNet\(T=.*needs a finite number > 0"):
+        ResNet(2, 3, 1, T=value)
 
 
 def test_numbers_of_numpy_become_those_of_python():
     net = ResNet(2, 3, 1, T=np.float64(2.0), smoothness=np.float64(0.5), opening=True)
     assert type(net.T) is type(net.smoothness) is float and hash(net) == hash(ResNet(2, 3, 1, T=2.0, smoothness=0.5))
-    narrow = net._number("T", np.float32(0.5))
+    narrow = ResNet(2, 3, 1, T=np.float32(0.5)).T
     assert type(narrow) is float and narrow == 0.5
 
 

@@ -84,9 +84,9 @@ class Connector(Network):
         pooled = tuple(size // part for size, part in zip(self.image[:2], self.pool, strict=True))
         keep("merge", rectangle("Connector", "merge", self.merge, pooled))
         for name in ("taps", "stride"):
-            self._require_size(name, 1, getattr(self, name))
+            checks.whole("Connector", name, getattr(self, name), least=1)
         if self.channels is not None:
-            self._require_size("channels", 1, self.channels)
+            checks.whole("Connector", "channels", self.channels, least=1)
         elif max(*self.merge, self.stride) > 1:
             raise ValueError(
                 f"Connector(merge={self.merge}, stride={self.stride}): needs channels, of the convolution behind. Give "

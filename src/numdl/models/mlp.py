@@ -45,7 +45,7 @@ class MLP(Network):
                 f"MLP(widths={self.widths!r}): needs whole numbers >= 1, one for each layer. Give for example (16, 16)."
             )
         object.__setattr__(self, "widths", tuple(int(width) for width in given))
-        self._require_size("d", 1, self.d)
+        checks.whole("MLP", "d", self.d, least=1)
         get_activation(self.activation)
 
     @property
@@ -108,7 +108,7 @@ class MLP(Network):
         """
         self._require_inputs("features", x.shape)
         for name in self._names:
-            x = apply_layer(theta[name], self.activation, x)
+            x = apply_layer(theta[name], self.act, x)
         return x
 
     @property

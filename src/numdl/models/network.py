@@ -1,10 +1,14 @@
-"""Base class of networks: what do all networks share: features row by row, a number of weights, and a name in files?"""
+"""Base class of networks.
+
+What do all networks share: features row by row, a number of weights, a name in files, parts that go together?
+"""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl import checks
-from numdl.contracts import PyTree
-from numdl.flow import get_activation
+from numdl.contracts import PyTree, Scheme
+from numdl.flow import Dynamics, PiecewiseConstant, final
+from numdl.flow.activations import Activation, get_activation
 from numdl.flow.dynamics.base import as_weights, times
 
 
@@ -84,6 +88,11 @@ class Network(abc.ABC):
         return {}
 
     @functools.cached_property
+    def act(self) -> Activation:
+        """The activation, looked up once."""
+        return get_activation(self.activation)
+
+    @functools.cached_property
     def n_parameters(self) -> int:
         """Number of weights in ``init``; the head is not among them."""
         return _count(self)
@@ -110,14 +119,6 @@ class Network(abc.ABC):
             ValueError: x has another number of columns than d.
         """
         return jax.vmap(lambda row: self.features(theta, row))(x)
-
-    def _require_size(self, name: str, least: int, value: Any) -> None:
-        """Refuse a size that is no whole number or too small."""
-        checks.whole(type(self).__name__, name, value, least=least)
-
-    def _number(self, name: str, value: Any) -> float | int:
-        """A number as Python's; refuses what is none, such as an array, which has no hash."""
-        return checks.number(type(self).__name__, name, value, hint=f"Use float({name}).")
 
     def _require_dtype(self, dtype: Any) -> None:
         """Refuse a dtype that JAX would silently replace by a shorter one."""
@@ -157,21 +158,62 @@ def draw_layer(rng: np.random.Generator, rows: int, columns: int, dtype: Any) ->
     }
 
 
-def apply_layer(layer: dict[str, Array], activation: str, x: Float[Array, " d"]) -> Float[Array, " m"]:
+def apply_layer(layer: dict[str, Array], act: Activation, x: Float[Array, " d"]) -> Float[Array, " m"]:
     """``act(K x + b)``.
 
     Args:
         layer: K (m, d) and b (m,).
-        activation: key of ``numdl.flow.ACTIVATIONS``.
+        act: activation of each entry.
         x: (d,).
 
     Returns:
         (m,).
     """
-    return get_activation(activation)(times(layer["K"], x) + layer["b"])
+    return act(times(layer["K"], x) + layer["b"])
 
 
 @functools.lru_cache(maxsize=256)
 def _count(net: Network) -> int:
     """Number of weights."""
     return sum(leaf.size for leaf in jax.tree.leaves(net.init(0)))
+
+
+@functools.lru_cache(maxsize=256)
+def require_compatible(
+    field: Dynamics, scheme: Scheme, march: Callable[..., Array], activation: str, width: int
+) -> None:
+    """Refuse parts that do not go together, by shapes alone; once for each combination, as tracing takes its time.
+
+    Args:
+        field: dynamics.
+        scheme: one step.
+        march: a value of ``MARCHES``.
+        activation: key of ``ACTIVATIONS``.
+        width: number of features.
+
+    Raises:
+        ValueError: the field gives no rate of the state's shape, or march, scheme and dynamics exclude each other.
+        TypeError: the field cannot be traced.
+    """
+    f = field.vector_field(get_activation(activation))
+    layer, u = field.init(0, width, 1.0), jnp.zeros(width)
+    named = f"ResNet(dynamics={field.name!r})"
+    if not isinstance(layer, dict) or not layer or not all(hasattr(leaf, "shape") for leaf in layer.values()):
+        raise ValueError(f"{named}: init returns {layer!r}, needs a dict of arrays, the weights of one layer.")
+    try:
+        rate = jax.eval_shape(f, 0.0, u, layer)
+    except jax.errors.JAXTypeError as error:
+        raise TypeError(f"{named}: f cannot be traced: {error} Use jax.numpy in it.") from error
+    if getattr(rate, "shape", None) != (width,) or jnp.result_type(rate, u) != u.dtype:
+        shown = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", rate)
+        raise ValueError(
+            f"{named}: f maps a state of width {width} to {shown}, needs one real array of shape ({width},). A scalar "
+            "would be added to each entry: return its vector."
+        )
+
+    def go(way: Callable[..., Array], theta: PyTree, u: Array) -> Array:
+        return way(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
+
+    # The trajectory takes the steps of the scheme, also where the march takes its own.
+    for way in dict.fromkeys((march, final)):
+        jax.eval_shape(functools.partial(go, way), jax.tree.map(lambda leaf: leaf[None], layer), u)

@@ -22,7 +22,6 @@ from numdl.flow import (
     Dynamics,
     SmoothInTime,
     damped,
-    get_activation,
     get_control,
     get_dynamics,
     get_march,
@@ -32,8 +31,7 @@ from numdl.flow import (
 from numdl.flow.controls import WeightsInTime
 from numdl.flow.dynamics.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
-from numdl.models.compatible import require_compatible
-from numdl.models.network import Network, apply_layer, draw_layer
+from numdl.models.network import Network, apply_layer, draw_layer, require_compatible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +90,16 @@ class ResNet(Network):
             ValueError: a size or a number is out of range or none, or a name is unknown.
         """
         for name, least in (("d", 1), ("width", 1), ("depth", 0)):
-            self._require_size(name, least, getattr(self, name))
-        for name in ("T", "smoothness", "damping"):
-            if getattr(self, name) is not None or name != "damping":
-                object.__setattr__(self, name, self._number(name, getattr(self, name)))
-        object.__setattr__(self, "opening", checks.flag("ResNet", "opening", self.opening))
-        checks.number("ResNet", "T", self.T, above=0, hint="Use depth=0 for a network without flow.")
-        checks.number("ResNet", "smoothness", self.smoothness, least=0, hint="Use 0 for none.")
+            checks.whole("ResNet", name, getattr(self, name), least=least)
+        numbers = {
+            "T": checks.number("ResNet", "T", self.T, above=0, hint="Use depth=0 for a network without flow."),
+            "smoothness": checks.number("ResNet", "smoothness", self.smoothness, least=0, hint="Use 0 for none."),
+            "opening": checks.flag("ResNet", "opening", self.opening),
+        }
+        if self.damping is not None:
+            numbers["damping"] = checks.number("ResNet", "damping", self.damping)
+        for name, value in numbers.items():
+            object.__setattr__(self, name, value)
         if not self.opening and self.width < self.d:
             raise ValueError(
                 f"ResNet(d={self.d}, width={self.width}, opening=False): needs width >= d, as x is padded with zeros. "
@@ -134,7 +135,7 @@ class ResNet(Network):
     @functools.cached_property
     def _parts(self) -> tuple[Scheme, VectorField, Callable[..., Any]]:
         """Scheme, right-hand side and march, looked up once."""
-        f = self.field.vector_field(get_activation(self.activation))
+        f = self.field.vector_field(self.act)
         return get_scheme(self.scheme), f, get_march(self.march)
 
     @property
@@ -217,7 +218,7 @@ class ResNet(Network):
         self._require_inputs("open", x.shape)
         if not self.opening:
             return jnp.pad(x, (0, self.width - self.d))
-        return apply_layer(theta["opening"], self.activation, x)
+        return apply_layer(theta["opening"], self.act, x)
 
     def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
         """Features ``u(T)`` of one sample.

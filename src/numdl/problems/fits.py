@@ -57,10 +57,7 @@ def require_parts(problem: Any) -> None:
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
-            if np.ndim(part) == 1:  # type: ignore[arg-type] # one for each output
-                checks.finite(call, name, part, (problem.c.shape[1],))
-                part = part if checks.traced(part) else np.min(np.asarray(part))
-            checks.scalar(call, name, part, least=0, hint="Use 0 for no penalty.")
+            require_alpha_head(call, part, problem.c.shape[1])
     rows = {
         name: part.shape[1 if name in ("z", "light") else 0]
         for name, (part, _) in parts.items()
@@ -68,6 +65,20 @@ def require_parts(problem: Any) -> None:
     }
     if len(set(rows.values())) > 1:
         raise ValueError(f"{call}: {_told(rows)}, needs the same number. Give one target and one weight per sample.")
+
+
+def require_alpha_head(call: str, alpha_head: Any, k: int) -> None:
+    """Refuse what is no penalty on a head.
+
+    Args:
+        call: the call to name.
+        alpha_head: one number >= 0, or one for each output, (k,).
+        k: number of outputs.
+    """
+    if np.ndim(alpha_head) == 1:
+        checks.finite(call, "alpha_head", alpha_head, (k,))
+        alpha_head = alpha_head if checks.traced(alpha_head) else np.min(np.asarray(alpha_head))
+    checks.scalar(call, "alpha_head", alpha_head, least=0, hint="Use 0 for no penalty.")
 
 
 def require_loss(call: str, loss: Any) -> None:

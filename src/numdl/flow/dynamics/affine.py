@@ -10,10 +10,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Dynamics, as_weights, by_columns, generator, plus, times
-
-Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
-"""``draw(rng, m, scale)``: the numbers behind a random K, by name; for ``scale`` see ``Dynamics``."""
+from numdl.flow.dynamics.base import Draw, Dynamics, by_columns, drawn, plus, times
 
 Product = Callable[[dict[str, Any], Array], Array]
 """``product(theta, u)``: ``K u`` for one sample, (m,), or for the columns of u, (m, n)."""
@@ -33,10 +30,8 @@ def affine(name: str, draw: Draw, product: Product) -> Dynamics:
     Source: Haber and Ruthotto, Stable architectures for deep neural networks, Inverse Problems 34, 2018, sec. 2.
     """
 
-    def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
-        rng = generator(key)
-        drawn = draw(rng, m, scale) | {"b": scale * rng.uniform(-1.0, 1.0, m)}
-        return {part: as_weights(values, dtype) for part, values in drawn.items()}
+    def layer(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
+        return draw(rng, m, scale) | {"b": scale * rng.uniform(-1.0, 1.0, m)}
 
     def vector_field(activation: Activation) -> VectorField:
         @by_columns
@@ -45,7 +40,7 @@ def affine(name: str, draw: Draw, product: Product) -> Dynamics:
 
         return f
 
-    return Dynamics(name, init, vector_field)
+    return Dynamics(name, drawn(layer), vector_field)
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:

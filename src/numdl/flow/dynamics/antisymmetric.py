@@ -7,32 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.base import Dynamics, Guarantee, as_weights, by_columns, generator, plus, times
+from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, drawn, plus, times
 from numdl.flow.dynamics.lower import lower
 
 
-def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
     """Random weights of one layer; each pair of opposite entries is stored once.
 
     Args:
-        key: seed, JAX random key or NumPy generator.
+        rng: source of random numbers.
         m: width.
         scale: size of the weights, no unit; see ``Dynamics``.
-        dtype: of the weights; None for JAX's default.
 
     Returns:
         ``{"a": (m (m - 1) / 2,), "b": (m,)}``; for m = 1 ``a`` is empty.
     """
-    rng = generator(key)
-    return {
-        "a": as_weights(scale / m**0.5 * rng.standard_normal(m * (m - 1) // 2), dtype),
-        "b": as_weights(scale * rng.uniform(-1.0, 1.0, m), dtype),
-    }
+    a = scale / m**0.5 * rng.standard_normal(m * (m - 1) // 2)
+    return {"a": a, "b": scale * rng.uniform(-1.0, 1.0, m)}
 
 
 def matrix(a: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
@@ -78,4 +75,4 @@ def vector_field(activation: Activation, gamma: float = 0.0) -> VectorField:
     return f
 
 
-ANTISYMMETRIC = Dynamics("antisymmetric", init, vector_field, (Guarantee.AXIS,), damping=0.0)
+ANTISYMMETRIC = Dynamics("antisymmetric", drawn(draw), vector_field, (Guarantee.AXIS,), damping=0.0)

@@ -16,6 +16,9 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 
+Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
+"""``draw(rng, m, scale)``: the random numbers of a layer of width m, by name; for ``scale`` see ``Dynamics``."""
+
 
 class Guarantee(enum.Enum):
     """What a flow keeps or bounds whatever its weights are, unless said otherwise; an energy is a function of its own.
@@ -84,6 +87,22 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
     """
     # jnp.asarray compiles a program for each shape; putting an array on the device compiles none.
     return jax.device_put(np.asarray(values, jax.dtypes.canonicalize_dtype(dtype or float)))
+
+
+def drawn(draw: Draw) -> Callable[..., dict[str, Array]]:
+    """The ``init`` of a ``Dynamics``.
+
+    Args:
+        draw: ``draw(rng, m, scale)``, the numbers of one layer by name.
+
+    Returns:
+        ``init(key, m, scale, dtype=None)``, which returns them as weights.
+    """
+
+    def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+        return {part: as_weights(values, dtype) for part, values in draw(generator(key), m, scale).items()}
+
+    return init
 
 
 def draw_layers(

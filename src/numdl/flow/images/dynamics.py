@@ -23,7 +23,7 @@ from numdl.flow.activations import Activation
 from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
-from numdl.flow.dynamics.base import Dynamics, as_weights, generator
+from numdl.flow.dynamics.base import Dynamics, drawn
 from numdl.flow.images.convolution import BORDERS
 from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
 from numdl.flow.semilinear import Semilinear
@@ -84,20 +84,19 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
     opposite = base.init is ANTISYMMETRIC.init
     layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
 
-    def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
-        rng = generator(key)
+    def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
         if m % (sides[0] * sides[1]):
             raise ValueError(
                 f"{name}.init(m={m}): needs a multiple of {sides[0]} x {sides[1]} pixels. Give h * w * channels."
             )
-        drawn: dict[str, np.ndarray] = {}
+        found: dict[str, np.ndarray] = {}
         for part, values in layer.init(rng, m // (sides[0] * sides[1]), scale).items():  # of one pixel: names and sizes
             if part[0] == "K":
                 maps = of_kind.draw(rng, values.shape[0], values.shape[1], taps)
-                drawn |= {part + more: scale * weights for more, weights in maps.items()}
+                found |= {part + more: scale * weights for more, weights in maps.items()}
             else:
-                drawn[part] = np.asarray(values)
-        return {part: as_weights(values, dtype) for part, values in drawn.items()}
+                found[part] = np.asarray(values)
+        return found
 
     def seen(theta: dict[str, Array], gamma: float = 0.0) -> dict[str, Any]:
         """The weights as the layer knows them: maps instead of matrices."""
@@ -134,4 +133,4 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
         return base.energy(potential, u, seen(theta))
 
     name = f"{base.name} on {sides[0]}x{sides[1]}"
-    return Dynamics(name, init, vector_field, base.guarantees, base.energy and energy, base.damping)
+    return Dynamics(name, drawn(draw), vector_field, base.guarantees, base.energy and energy, base.damping)

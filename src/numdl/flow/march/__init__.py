@@ -103,8 +103,8 @@ def over_samples(
         ValueError: the states are no finite (n, m), or as the march.
     """
     checks.function("over_samples", "march", march, "(scheme, f, control, coeffs, u0, t0, h) -> u(T)")
-    require(scheme, Scheme, "over_samples(scheme)", "use numdl.flow.get_scheme('heun')")
     u0 = checks.finite("over_samples", "u0", u0, ("n", "m"))
+    require(scheme, Scheme, "over_samples(scheme)", "use numdl.flow.get_scheme('heun')")
     if isinstance(march, AllAtOnce) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
     if march in COLUMNS and scheme.columns and getattr(f, "columns", False):

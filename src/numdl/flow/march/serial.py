@@ -11,6 +11,9 @@ from jaxtyping import Array, Float
 from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField, require
 
+CONTROL = "use numdl.flow.PiecewiseConstant(nt)"
+"""What to try where something else is given for a control."""
+
 
 def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
     """State in the common dtype, and start time, size and cell of each step.
@@ -30,7 +33,11 @@ def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h:
         TypeError: the control is none.
         ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
     """
-    require(control, Control, f"{call}(control)", "use numdl.flow.PiecewiseConstant(nt)")
+    require(control, Control, f"{call}(control)", CONTROL)
+    return _steps(call, control, coeffs, u0, t0, h)
+
+
+def _steps(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
     u0, t0 = checks.finite(call, "u0", u0, ("m", "...")), checks.finite(call, "t0", t0, ())
     checks.finite(call, "h", h)
     cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
@@ -92,12 +99,13 @@ def begin(
         TypeError: scheme, right-hand side or control are none.
     """
     require(scheme, Scheme, f"{call}(scheme)", "use numdl.flow.get_scheme('heun')")
+    require(control, Control, f"{call}(control)", CONTROL)
+    u0, steps = _steps(call, control, coeffs, u0, t0, h)
     checks.function(call, "f", f, "(t, u, theta) -> du/dt")
-    u0, steps = steps_of(call, control, coeffs, u0, t0, h)
     if u0.ndim not in axes:
         needed = "one state (m,)" + " or those of samples" * (2 in axes)
         raise ValueError(f"{call}(u0 of shape {u0.shape}): needs {needed}. Use jax.vmap for others.")
-    if steps.nt and not any(map(checks.traced, jax.tree.leaves((u0, steps)))):
+    if not any(map(checks.traced, jax.tree.leaves((u0, steps)))) and steps.nt:
         u = jax.ShapeDtypeStruct(u0.shape[-1:] if rows else u0.shape, u0.dtype)
         t, _, cell = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), steps)
         needs = "a state and the weights of one layer that fit each other"
@@ -140,7 +148,6 @@ def tied(tangents: PyTree) -> PyTree:
 
 def enter(scheme: Scheme, u: Array) -> PyTree:
     """What the scheme carries, from a state."""
-    require(scheme, Scheme, "march", "use numdl.flow.get_scheme('heun')")
     return u if scheme.start is None else scheme.start(u)
 
 

@@ -2,14 +2,10 @@
 
 from numdl.contracts import Scheme
 from numdl.flow.schemes.adams_bashforth import ADAMS_BASHFORTH
-from numdl.flow.schemes.euler import EULER
-from numdl.flow.schemes.heun import HEUN
 from numdl.flow.schemes.imex import IMEX
 from numdl.flow.schemes.implicit_midpoint import IMPLICIT_MIDPOINT
-from numdl.flow.schemes.rk3 import RK3
-from numdl.flow.schemes.rk4 import RK4
 from numdl.flow.schemes.symplectic import SYMPLECTIC_EULER, VERLET
-from numdl.flow.schemes.tableau import explicit
+from numdl.flow.schemes.tableau import EULER, HEUN, RK3, RK4, explicit
 
 __all__ = ["SCHEMES", "explicit", "get_scheme"]
 
@@ -24,7 +20,7 @@ SCHEMES: dict[str, Scheme] = {
     "implicit_midpoint": IMPLICIT_MIDPOINT,
     "imex": IMEX,
 }
-"""Name to scheme; a new one is one file and one entry here."""
+"""Name to scheme; a new one is one file, or one tableau, and one entry here."""
 
 
 def get_scheme(name: str) -> Scheme:

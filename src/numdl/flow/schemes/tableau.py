@@ -1,4 +1,10 @@
-"""Explicit Runge-Kutta schemes from a Butcher tableau: how does a Butcher tableau become one explicit step?"""
+"""Explicit Runge-Kutta schemes: how does a Butcher tableau become one explicit step, and which tableaus are named?
+
+Euler's step ``u + h f(t, u, theta(t))`` is that of a classical residual network; Heun's averages the slope here and the
+slope where Euler would land; RK3 is Kutta's, RK4 the classical one.
+
+Source: Hairer, Norsett and Wanner, Solving ordinary differential equations I, 2nd ed., Springer 1993, secs. I.7, II.1.
+"""
 
 from __future__ import annotations
 
@@ -88,3 +94,9 @@ def _move(u: Array, h: Any, weights: Sequence[float], slopes: Sequence[Array]) -
     """``u + h sum_j weights_j slopes_j`` without the terms that vanish."""
     terms = [slope if w == 1 else w * slope for w, slope in zip(weights, slopes, strict=True) if w != 0]
     return u + h * sum(terms[1:], start=terms[0]) if terms else u
+
+
+EULER = explicit(1, a=[[]], b=[1.0])
+HEUN = explicit(2, a=[[], [1.0]], b=[0.5, 0.5])
+RK3 = explicit(3, a=[[], [0.5], [-1.0, 2.0]], b=[1 / 6, 2 / 3, 1 / 6])
+RK4 = explicit(4, a=[[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], b=[1 / 6, 1 / 3, 1 / 3, 1 / 6])

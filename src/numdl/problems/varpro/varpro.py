@@ -30,7 +30,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
-from numdl.problems.fits import require_parts
+from numdl.problems.fits import require_alpha_head, require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, linear_passes
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
@@ -255,7 +255,7 @@ class VarPro(eqx.Module):
         return dataclasses.replace(self, c=c)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
-        """The same problem with other penalty parameters; nothing is compiled anew."""
-        return dataclasses.replace(
-            self, penalty=dataclasses.replace(self.penalty, alpha=alpha), alpha_head=jnp.asarray(alpha_head)
-        )
+        """The same problem with other penalty parameters; nothing is compiled anew or checked again."""
+        penalty = dataclasses.replace(self.penalty, alpha=alpha)
+        require_alpha_head("VarPro", alpha_head, self.c.shape[1])
+        return eqx.tree_at(lambda one: (one.penalty, one.alpha_head), self, (penalty, jnp.asarray(alpha_head)))

@@ -69,27 +69,28 @@ class ResNets:
             state is a bottleneck for ten classes. Several networks for regression.
         """
         if classes is not None:
-            return [self._network(d, class_width(classes), 0, "plain")]
-        nets = [
-            self._network(d, 8, 4, "antisymmetric"),
-            self._network(d, 16, 2, "plain"),
-        ]
-        return list(dict.fromkeys(nets))
+            choices = [self._filled(class_width(classes), 0, "plain")]
+        else:
+            choices = [self._filled(8, 4, "antisymmetric"), self._filled(16, 2, "plain")]
+        return [self._network(d, *choice) for choice in dict.fromkeys(choices)]
 
     @property
     def grows(self) -> bool:
         """Whether the width is open, so that wider networks may be tried."""
         return self.width is None
 
-    def _network(self, d: int, width: int, depth: int, dynamics: str) -> Network:
-        """Network with the open choices filled in; without steps all dynamics are the same network."""
+    def _filled(self, width: int, depth: int, dynamics: str) -> tuple[int, int, str | Dynamics]:
+        """Width, depth and dynamics where they are open; without steps all dynamics are the same network."""
         depth = depth if self.depth is None else self.depth
+        return self.width or width, depth, self.dynamics or (dynamics if depth else "plain")
+
+    def _network(self, d: int, width: int, depth: int, dynamics: str | Dynamics) -> Network:
         net = ResNet(
             d=d,
-            width=self.width or width,
+            width=width,
             depth=depth,
             T=self.T,
-            dynamics=self.dynamics or (dynamics if depth else "plain"),
+            dynamics=dynamics,
             scheme=self.scheme,
             control=self.control,
             smoothness=self.smoothness,
@@ -97,7 +98,7 @@ class ResNets:
             march=self.march,
             damping=self.damping,
         )
-        return coarsened(net, self.levels)
+        return coarsened(net, self.levels) if self.levels > 1 else net
 
 
 @dataclasses.dataclass(frozen=True)

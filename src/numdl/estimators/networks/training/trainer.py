@@ -74,6 +74,7 @@ class Trainer:
 
     Attributes:
         runs: what was trained so far.
+        squares: whether the misfit is least squares.
         weights: first weights for an architecture and a seed, instead of random ones.
         refused: sentences on the starts without a finite objective, for which nothing was trained.
     """
@@ -89,12 +90,14 @@ class Trainer:
         mesh: jax.sharding.Mesh | None = None,
     ) -> None:
         self.data, self.settings, self.deadline, self.mesh = data, settings.filled(), deadline, mesh
+        self.squares = self.settings.squares
         self.observe, self.store = observe, store
         self.runs: dict[tuple[Network, Start], Run] = {}
         self.interrupted = False
         self.began = time.perf_counter()
         self.weights: dict[tuple[Network, int], Any] = {}
         self.refused: dict[tuple[Network, Start], str] = {}
+        self._setups: dict[tuple[Network, Start], Any] = {}  # for runs that go on
         self._arrays = divide(mesh, data.w, data.x, data.c)
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
@@ -112,11 +115,6 @@ class Trainer:
         if self.deadline is None:
             return False
         return of_first(self.mesh, time.perf_counter() - self.began >= share * (self.deadline - self.began))
-
-    @property
-    def squares(self) -> bool:
-        """Whether the misfit is least squares."""
-        return self.settings.squares
 
     @property
     def elapsed(self) -> float:
@@ -205,7 +203,9 @@ class Trainer:
             return run
         if self.out_of_time and self.runs:
             return run
-        problem, method, follow, theta, algebra = self.setup(net, start)
+        if (net, start) not in self._setups:
+            self._setups[net, start] = self.setup(net, start)
+        problem, method, follow, theta, algebra = self._setups[net, start]
         key, head, resume = (net, start), problem.first_head(theta), None if run is None else run.progress
         if coarser is not None and resume is None:
             resume = carried(coarser.progress, problem, method, prolonged(coarser.net, coarser.progress.iterate.p))
