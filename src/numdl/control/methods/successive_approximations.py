@@ -38,11 +38,10 @@ from jaxtyping import Array, Float
 from numdl import checks
 from numdl.contracts import Iterate, LayeredProblem, Linearization, Optimizer, PyTree, Status, Work, require
 from numdl.optimize.parts.checks import require_pytree
-from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.compiled import scalars_like, work_of
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import rounding_of
 from numdl.optimize.parts.status import kept_if
-from numdl.optimize.parts.work import work_of
 from numdl.optimize.smooth.lbfgs import LBFGS
 
 

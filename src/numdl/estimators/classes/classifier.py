@@ -21,6 +21,7 @@ from numdl.estimators.classes.worth import KINDS, MARGIN, trees
 from numdl.estimators.common.intake import (
     checked_table,
     encode_labels,
+    generator,
     require_classes,
     require_near,
 )
@@ -29,7 +30,7 @@ from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.weights import of_mean_one, sample_weights, with_class_weight
-from numdl.estimators.kernels.base import UNSETTLED, generator
+from numdl.estimators.kernels.base import UNSETTLED
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.kernels.tables import gather

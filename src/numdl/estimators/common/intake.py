@@ -204,6 +204,21 @@ def require_seed(call: str, random_state: Any) -> None:
         check_random_state(random_state)
 
 
+def generator(call: str, random_state: Any) -> np.random.Generator:
+    """NumPy's generator of what scikit-learn or NumPy allow as ``random_state``.
+
+    Args:
+        call: the call to name.
+        random_state: as given.
+
+    Returns:
+        The generator.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31 - 1)
+    return checks.generator(call, random_state)
+
+
 def is_auto(value: Any) -> bool:
     """Whether a parameter is left to the estimator."""
     return isinstance(value, str) and value == "auto"

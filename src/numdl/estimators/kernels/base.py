@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.estimators.common.intake import checked_table, require_near
+from numdl.estimators.common.intake import checked_table, generator, require_near
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
@@ -400,27 +400,3 @@ def _by_name(mixture: Mixture) -> dict[str, float]:
     names = dict.fromkeys(member.name for member in mixture.members)
     sums = {name: float(sum(member.weight for member in mixture.members if member.name == name)) for name in names}
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
-
-
-def generator(name: str, random_state: Any) -> np.random.Generator:
-    """A generator, whatever scikit-learn or NumPy allow as ``random_state``.
-
-    Args:
-        name: of the estimator.
-        random_state: as given.
-
-    Returns:
-        The generator.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31 - 1)
-    try:
-        return np.random.default_rng(random_state)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name}(random_state={random_state!r}): needs a whole number >= 0, a generator of NumPy or None. "
-            "Give random_state=0."
-        ) from None

@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
+from numdl.estimators.common.intake import generator
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin, require_numbers
 from numdl.estimators.common.weights import of_mean_one
-from numdl.estimators.kernels.base import generator
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
 from numdl.estimators.patches.features import grid_of, pooled, rooted

@@ -29,9 +29,8 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import Iterate, Problem, PyTree, ResidualProblem, Status, require
-from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.compiled import scalars_like, work_of
 from numdl.optimize.parts.status import RUNNING, kept_if
-from numdl.optimize.parts.work import work_of
 
 
 class Told(NamedTuple):
