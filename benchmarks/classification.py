@@ -1,8 +1,8 @@
 """Do the defaults classify as well as the usual alternatives on four tables of digits and mail?
 
 Test error (share of wrong labels), mean negative log probability of the right label, expected calibration error in 15
-bins of certainty, and fit time, on standardised inputs. "numdl" is what ``numdl fit`` takes: `AutoClassifier` up to
-4000 rows, `ResNetClassifier` beyond. optdigits, pendigits and spambase come with
+bins of certainty, and fit time, on standardised inputs. "numdl" is `AutoClassifier`, which ``numdl fit`` takes for as
+many rows as these. optdigits, pendigits and spambase come with
 their own test part, ``digits`` (in scikit-learn) is split 80/20 within classes by the seed. Methods without randomness
 run once where the split is fixed; the others run with three random states (five on digits).
 """
@@ -22,7 +22,6 @@ from sklearn.neural_network import MLPClassifier
 from benchmarks._common import Run, median, ratio, standardise, table, timed
 from benchmarks._rivals import catboost_classes, installed
 
-MOST_ROWS = 4000
 SETS = ("digits", "optdigits", "pendigits", "spambase")
 DETERMINISTIC = ("logistic_cv", "hist_gradient_boosting")
 Part = tuple[np.ndarray, np.ndarray]
@@ -87,12 +86,10 @@ def ours(run: Run, name: str, seed: int, train: Part, test: Part) -> None:
     """Our defaults on one split."""
     if not run.wants("ours", "numdl", set=name, seed=seed):
         return
-    from numdl import AutoClassifier, ResNetClassifier
+    from numdl import AutoClassifier
 
-    kind = AutoClassifier if len(train[0]) <= MOST_ROWS else ResNetClassifier  # as numdl fit
-    model, seconds = timed(lambda: kind(random_state=seed).fit(*train))
-    values = judged(model, *test)
-    run.record("ours", "numdl", {"set": name, "seed": seed}, **values, seconds=seconds, model=kind.__name__)
+    model, seconds = timed(lambda: AutoClassifier(random_state=seed).fit(*train))
+    run.record("ours", "numdl", {"set": name, "seed": seed}, **judged(model, *test), seconds=seconds)
 
 
 def run(run: Run) -> None:

@@ -31,8 +31,8 @@ MODELS = (AUTO, *NETWORKS, LINEAR, RANDOM, KERNEL)
 MOST_ROWS, MOST_TARGETS = 4_000_000, 4
 """Rows and targets up to which "auto" mixes processes with small networks, each target for itself."""
 
-CLASS_ROWS = 4000
-"""Rows up to which "auto" mixes processes for classes."""
+CLASS_ROWS = 10_000
+"""Rows up to which "auto" mixes processes and forests for classes."""
 
 WIDE_ROWS, WIDE = 4000, 50
 """Rows beyond which it does so for not more inputs than this: nearest rows say little in many dimensions, and small

@@ -4,7 +4,11 @@ Hyperparameters are those that explain the labels as numbers: the q contrasts of
 with normal noise, whose evidence costs one factorisation whatever q. What is left is the scale of the scores, which is
 the size at which left-out observations are most probable. Where rows are few, hyperparameters are averaged over the
 normal approximation of their posterior instead of trusted: the most probable ones, a length for each input, imitate
-noise, and observations left out from them do not show it.
+noise, and observations left out from them do not show it. Where rows are many, kernels and scales are judged on some of
+them, and the best two kernels see all.
+
+On digits, optdigits, spambase and pendigits two kernels had log losses of .041, .060, .128 and .077, all four .043,
+.063, .128 and .081 at 1.1 to 1.6 times the cost. Looser steps lost: they misjudge kernels.
 
 Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, secs. 5.4 and 6.5.
 """
@@ -35,7 +39,10 @@ SCREEN, REFINE = 200, 400
 """Rows on which hyperparameters are sought, and on which they go on."""
 
 AVERAGED = 600
-"""Rows up to which hyperparameters are averaged, each draw costs a fit, and the scale is chosen on all of them."""
+"""Rows up to which hyperparameters are averaged, each draw costs a fit, and kernels and scales are chosen on all."""
+
+KEPT = 2
+"""Kernels that go on where only some of the rows were screened, see above: each step on all costs seconds."""
 
 FOLDS = 10
 """In which linear scores are judged: where classes can be separated, their left-out rows look far too good."""
@@ -84,6 +91,24 @@ class Judged(NamedTuple):
     converged: bool
 
 
+class Screened(NamedTuple):
+    """A kernel on some of the rows.
+
+    Attributes:
+        name: of the kernel.
+        best: its hyperparameters.
+        scale: of its scores.
+        coef: what kernels of these rows count in the contrasts (rows, q).
+        density: sum of the log probabilities of left-out observations there.
+    """
+
+    name: str
+    best: Candidate
+    scale: float
+    coef: np.ndarray
+    density: float
+
+
 def as_numbers(table: Classes) -> Rows:
     """Contrasts of the labels, of mean 0 and mean square 1, as targets of a process.
 
@@ -115,7 +140,7 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
     Returns:
         Those that have factors, the linear one first.
     """
-    rows, found = as_numbers(table), []
+    rows, found, screened = as_numbers(table), [], []
     order = rng.permutation(len(rows.w))
     few, more = part(rows, order[:SCREEN]), part(rows, order[:REFINE])
     marks = np.sort(order[:MARKS])
@@ -135,17 +160,27 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
             if not done:
                 notes.append(f"The time was over while the kernel {name} was tried.")
                 break
-        if one is not None:
+        if isinstance(one, Screened):
+            screened.append(one)
+        elif one is not None:
             found.append(one)
         else:
             notes.append(f"Left out, because its matrices have no Cholesky factor: {name}.")
+    for some in sorted(screened, key=lambda some: -some.density)[:KEPT]:
+        if clock.over():
+            notes.append(f"The time was over before the kernel {some.name} saw all rows.")
+            break
+        clock.tell(f"kernel {some.name} on {len(table.x):,} rows")
+        with clock.guard(needed=False):
+            if (one := _on_all_rows(some, table, more, marks, clock.check)) is not None:
+                found.append(one)
     return found
 
 
 def _candidate(
     name: str, table: Classes, few: Rows, more: Rows, marks: np.ndarray, rng: np.random.Generator, clock: Clock | None
-) -> Judged | None:
-    """One kernel on all rows; None where it has no factor."""
+) -> Judged | Screened | None:
+    """One kernel on all rows, or on some where they are many; None where it has no factor."""
     ask = None if clock is None else clock.check
     best = optimise(Evidence(name, few, table.box, ask), 1, rng)
     if best is None:
@@ -153,31 +188,53 @@ def _candidate(
     if len(more.w) > len(few.w):
         best = refine(best, Evidence(name, more, table.box, ask))
     model = Evidence(name, few, table.box)
+    if name != "linear" and len(table.x) > AVERAGED:
+        some = marks[_every(marks)]
+        phi, upper = features(name, best.theta, table.x[some], np.arange(len(some)), table.box)
+        if upper is None:
+            return None
+        scale, fit, left = _scaled(phi, table.c[some], ask, leave_out)
+        return Screened(name, best, scale, solve_triangular(upper, fit.V), left.density)
     phi, upper = features(name, best.theta, table.x, marks, table.box)
     if not phi.shape[1]:
         return None
     if name == "linear":
-        scale, fit, left = _scaled(
-            phi, table.c, ask, functools.partial(_folded, np.asarray(rng.permutation(len(phi)) % FOLDS))
-        )
-    elif len(table.x) <= AVERAGED:
-        scale, fit, left = _scaled(phi, table.c, ask, leave_out)
+        folded = functools.partial(_folded, np.asarray(rng.permutation(len(phi)) % FOLDS))
+        scale, fit, left = _scaled(phi, table.c, ask, folded)
     else:
-        some = marks[:: -(-len(marks) // AVERAGED)]
-        own = features(name, best.theta, table.x[some], np.arange(len(some)), table.box)[0]
-        scale = _scaled(own, table.c[some], ask, leave_out)[0] if own.shape[1] else 1.0
-        fit = climb(phi, table.c, scale, np.zeros((phi.shape[1], table.c.shape[1] - 1)), ask)
-        left = leave_out(phi, table.c, fit)
-    members, converged = [scores_of(name, best.theta, marks, upper, fit.V)], fit.converged
-    if name != "linear" and name not in TIED and len(table.x) <= AVERAGED:
+        scale, fit, left = _scaled(phi, table.c, ask, leave_out)
+    members = [scores_of(name, best.theta, marks, upper, fit.V)]
+    if name != "linear" and name not in TIED:
         thetas = [np.clip(theta, model.low, model.high) for theta in _draws(best, rng)]
         made = [one for theta in thetas if (one := _drawn(name, theta, table, scale, fit.f, ask)) is not None]
         members = [one for one, _ in made] or members
         each = np.array([one.log_p for _, one in made] or [left.log_p])
         left = left._replace(log_p=without_each(each, left.label))
-    evidence = Evidence(name, more, table.box)(best.theta)[0]
+    return _judged(name, best, members, left, fit, Evidence(name, more, table.box))
+
+
+def _on_all_rows(
+    one: Screened, table: Classes, more: Rows, marks: np.ndarray, ask: Callable[[], object]
+) -> Judged | None:
+    """A kernel on all rows, at the scale that some of them favour, from the scores that these gave."""
+    phi, upper = features(one.name, one.best.theta, table.x, marks, table.box)
+    if upper is None:
+        return None
+    fit = climb(phi, table.c, one.scale, upper[:, _every(marks)] @ one.coef, ask)
+    members = [scores_of(one.name, one.best.theta, marks, upper, fit.V)]
+    left = leave_out(phi, table.c, fit)
+    return _judged(one.name, one.best, members, left, fit, Evidence(one.name, more, table.box))
+
+
+def _every(marks: np.ndarray) -> slice:
+    """Which of the marks the scale is sought on."""
+    return slice(None, None, -(-len(marks) // AVERAGED))
+
+
+def _judged(name: str, best: Candidate, members: list[Any], left: LeftOut, fit: Softmax, model: Evidence) -> Judged:
+    """What may become a member."""
     free = float(np.sum(1 - np.linalg.inv(best.hessian).diagonal()[1:] / model.spread[1:] ** 2))
-    return Judged(name, members, left, float(evidence), free, best.converged and converged)
+    return Judged(name, members, left, float(model(best.theta)[0]), free, best.converged and fit.converged)
 
 
 def _drawn(
