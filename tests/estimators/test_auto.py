@@ -259,5 +259,5 @@ def test_the_time_ends_a_kernel_that_is_being_tried(monkeypatch):
 
 @pytest.mark.parametrize("state", [-1, "a", 1.5])
 def test_random_states_that_are_none(state):
-    with pytest.raises(ValueError, match=r"AutoRegressor\(random_state=.*\): needs a whole number >= 0, a generator"):
+    with pytest.raises(ValueError, match=r"AutoRegressor\(random_state=.*\): needs a seed >= 0, a generator"):
         AutoRegressor(random_state=state).fit(*table())

@@ -294,7 +294,7 @@ def test_rows_alike_and_columns_that_are_all_constant_leave_the_shares_of_the_cl
     ("parameters", "message"),
     [
         ({"time_budget": 0}, r"AutoClassifier\(time_budget=0\): needs a finite number > 0"),
-        ({"random_state": -1}, r"AutoClassifier\(random_state=-1\): needs a whole number >= 0"),
+        ({"random_state": -1}, r"AutoClassifier\(random_state=-1\): needs a seed >= 0"),
         ({"class_weight": "even"}, r"AutoClassifier\(class_weight\).*Give 'balanced'"),
     ],
 )
