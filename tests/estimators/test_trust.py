@@ -392,3 +392,30 @@ def test_equal_values_of_a_target_with_few_values_are_observations():
     copied = np.r_[np.arange(200), np.arange(60)]
     table = gather("test", x[copied], y[copied][:, None], np.ones(260), 500, rng)
     np.testing.assert_allclose(table.rows[0].w.sum(), 200, rtol=1e-12)
+
+
+def test_ctrl_c_before_the_first_step(monkeypatch):
+    """While the first step is compiled: once a KeyError about penalties that nobody had set."""
+    from numdl.contracts import Status
+    from numdl.estimators.networks.training import trainer
+
+    minimize, calls = trainer.minimize, []
+
+    def cut_short(*arguments, **options):
+        calls.append(options["max_iter"])
+        if len(calls) <= spared:
+            return minimize(*arguments, **options)
+        result, progress = minimize(*arguments, **options | {"max_iter": 0})
+        return result._replace(status=Status("interrupted", "Ctrl-C came after 0 iterations.")), progress
+
+    monkeypatch.setattr(trainer, "minimize", cut_short)
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model, spared = SingleLayerRegressor(width=3, max_iter=4, n_restarts=2, random_state=0), 0
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, X)
+    calls.clear()
+    spared = 1  # and with one network that is trained, this one predicts
+    with pytest.warns(match="Ctrl-C came"):
+        model.fit(X, X)
+    assert model.status_.code == "interrupted" and len(model.members_) == 1
+    assert np.isfinite(model.predict(X)).all()

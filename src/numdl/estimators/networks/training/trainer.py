@@ -249,11 +249,13 @@ class Trainer:
                 observe=watch,
                 resume=resume,
             )
+            if result.status.code == "interrupted" and progress.iteration == 0:
+                raise KeyboardInterrupt  # no step was taken: there is nothing that could predict
         except NoFiniteStart as error:
             place = first_overflow(net, theta, self.data.x)
             self.refused[key] = f"{net.title}, before any training: {place or error}"
             return None
-        except KeyboardInterrupt:  # while something was compiled, outside the loop
+        except KeyboardInterrupt:  # while something was compiled
             if self.interrupted or not self.runs or within_search():
                 raise
             self.interrupted = True
