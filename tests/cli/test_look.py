@@ -425,3 +425,5 @@ def test_several_files_are_one_table(numdl, tmp_path, stand_in, monkeypatch):
     assert done.code == 1 and "read_table('e.csv'): there is no such file" in done.err
     (tmp_path / "a:b.csv").write_text("x,y\n1,2\n2,3\n")  # a file of this name comes first
     assert "2 rows" in numdl("look", "a:b.csv").out
+    (tmp_path / "-x.csv").write_text("x,y\n1,2\n2,3\n")
+    assert "fit ./-x.csv --target y" in numdl("look", "--", "-x.csv").out

@@ -222,6 +222,24 @@ CASES = [
         XY,
         "2 lines above the table skipped ('Endurance run 17')",
     ),
+    Case(
+        "quoted_comma.csv",
+        rows('"x","y"', *(f'"0,00{i}","-0,12{i}"' for i in range(1, 5))),
+        {"x": SERIES[:4] / 1000, "y": -0.12 - SERIES[:4] / 1000},
+        "Numbers are read with a decimal comma",
+    ),
+    Case(
+        "quoted_either.csv",
+        rows('"x","y"', *(f'{i},"1,12{i}"' for i in range(1, 5))),
+        refused="column 'y', row 1: '1,121' may be 1121 or 1.121",
+        target="x",
+    ),
+    Case(
+        "dates_and_numbers.csv",
+        rows("d,x,y", *(f"{45000 if i == 3 else f'2026-03-0{i}'},{i},{2 * i}" for i in range(1, 7))),
+        refused="column 'd', row 3: '45000' is no date or time, as others are",
+        target="y",
+    ),
     Case("sep.csv", rows("sep=;", "x;y", *(f"{i};{2.5 * i}" for i in range(1, 5))), XY),
     Case(
         "footer.csv",

@@ -13,7 +13,7 @@ from numdl.cli.errors import UserError, blame_input
 from numdl.cli.show import terminal
 from numdl.container import whole_file
 from numdl.data import guess_task, read_table
-from numdl.data.read.several import apart, called
+from numdl.data.read.several import apart, arguments, called
 from numdl.data.table.profile import ColumnProfile, Profile, profile, suggested_targets
 from numdl.report.template import bullets, card, document, element, grid, table, terms
 
@@ -86,7 +86,7 @@ def next_command(
     Returns:
         A line for the shell.
     """
-    words = ["numdl", "fit", *map(str, apart(data)), "--target", suggested_targets(found) or "COLUMN"]
+    words = ["numdl", "fit", *arguments(data), "--target", suggested_targets(found) or "COLUMN"]
     values = {f"{value:g}" for column in found.columns for value, _ in column.sentinels}
     values |= {f"{value:g}" for column in found.columns for value in np.unique(_infinite(column))}
     for word in (*na, *sorted(values)):
@@ -94,7 +94,7 @@ def next_command(
     if values or any(column.gaps for column in found.columns if column.kind.name in ("number", "text", "date")):
         words += ["--missing", "impute"]
     for column in found.columns:
-        if (column.kind.name == "unreadable" or column.numbered) and column.name != found.target:
+        if found.target and (column.kind.name == "unreadable" or column.numbered) and column.name != found.target:
             words += ["--drop", column.name]
     if found.split != "random":
         words += ["--split", found.split]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numdl.cli.errors import UserError
-from numdl.data.read.several import apart
+from numdl.data.read.several import arguments
 from numdl.data.table.feature import DATES, POLICIES
 
 LOSSES = ("squared", "pseudo-huber")
@@ -165,7 +165,7 @@ def command(data: str | os.PathLike[str], options: FitOptions | dict[str, Any]) 
     stored = options.to_json() if isinstance(options, FitOptions) else options
     usual = FitOptions(target=()).to_json()
     told = {name: value for name, value in stored.items() if value != usual.get(name)}
-    words = ["numdl", "fit", *map(str, apart(Path(data)))]
+    words = ["numdl", "fit", *arguments(Path(data))]
     for name, value in told.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from numdl.data.read.sources import STANDARD_INPUT
 from numdl.data.table.notation import plain_number
 from numdl.data.table.table import Table, listed
 
@@ -29,6 +30,12 @@ def apart(path: Path) -> list[Path]:
     """The files or patterns that `joined` put together; the path itself if there is a file of its name."""
     words = str(path).split(os.pathsep)
     return [path] if len(words) == 1 or not all(words) or path.exists() else [Path(word) for word in words]
+
+
+def arguments(path: Path) -> list[str]:
+    """The words by which a command takes it; a name that looks like an option is one of this folder."""
+    words = [str(one) for one in apart(path)]
+    return [f"./{word}" if word.startswith("-") and word != STANDARD_INPUT else word for word in words]
 
 
 def called(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -111,8 +112,13 @@ def kind_of(column: np.ndarray, unnamed: bool = False, different: np.ndarray | N
         return Kind("unreadable", f"row {reading.problem[0] + 1}: {reading.problem[1]}", None, len(words))
     if len(words) == 1:
         return Kind("constant", "it is constant", None, 1)
-    if sum(map(is_date, words)) == len(words):
+    dates = [is_date(word) for word in words] if any(map(is_date, itertools.islice(words, 200))) else [False]
+    if all(dates):
         return Kind("date", f"it holds dates or times ({next(iter(words))})", None, len(words))
+    if sum(dates) > 0.5 * len(dates):
+        other = next(word for word, date in zip(words, dates, strict=True) if not date)
+        row = int(np.flatnonzero(column == other)[0])
+        return Kind("unreadable", f"row {row + 1}: {other!r} is no date or time, as others are", None, len(words))
     if len(words) == len(column):
         return Kind("names", "it is text that is different in every row", None, len(words))
     rows = column if different is None else column[different]

@@ -43,12 +43,15 @@ _KNOWN = frozenset(_UNITS.split())
 _SAMPLE = 200
 """Words that are looked at before all are."""
 
+_LETTERS = frozenset({"EUR", "USD", "GBP", "CHF", "JPY", "INF", "NAN"})
+"""Letters that numbers may begin with; most of what text holds begins with others."""
+
 _WHOLE = re.compile(r"[+-]?\d+")
 _SIGNS = "%‰°€$£¥₹Ωµ"
 _TAIL = r"(?:[eE] ?[+-]?\d+)?"
 _GROUPED = {
     (decimal, group): re.compile(
-        rf"[+-]?(?:\d{{1,3}}(?:{re.escape(group)}\d{{3}})+|\d*)(?:{re.escape(decimal)}\d*)?{_TAIL}"
+        rf"[+-]?(?:[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+|\d*)(?:{re.escape(decimal)}\d*)?{_TAIL}"
     )
     for decimal, groups in ((".", ", '"), (",", ". '"))
     for group in groups
@@ -123,9 +126,11 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
     few = list(itertools.islice(found.rows, _SAMPLE))
     if sum(map(is_date, few)) > 0.5 * len(few):
         return Reading(None)
-    parts = {word: _LIKE.fullmatch(_plain_signs(word)) for word in found.rows}
+    possible = [word for word in found.rows if not (word[0].isalpha() and word[:3].upper() not in _LETTERS)]
+    parts: dict[str, re.Match[str] | None] = dict.fromkeys(found.rows)
+    parts |= {word: _LIKE.fullmatch(_plain_signs(word)) for word in possible}
     usual, several = _usual_unit(parts, found), len(found.rows) > MANY_NUMBERS
-    like = {word for word, match in parts.items() if _counts_as_number(word, match, usual, several)}
+    like = {word for word in possible if _counts_as_number(word, parts[word], usual, several)}
     if not _meant_as_numbers(like, found):
         return Reading(None)
     for word in found.rows:

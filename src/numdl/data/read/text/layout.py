@@ -299,8 +299,6 @@ def _counts(head: list[str]) -> bool:
 
 
 def _decimal(rows: list[list[str]], delimiter: str) -> str | None:
-    if delimiter == ",":
-        return "."
     # 1,234 and 1.234 show nothing, since they may be groups of digits
     words = {field for row in rows for field in row if not _THOUSANDS.fullmatch(field)}
     comma, point = any(map(_DECIMAL_COMMA.fullmatch, words)), any(map(_POINT.fullmatch, words))
