@@ -120,6 +120,7 @@ def test_an_interruption_keeps_what_was_found(monkeypatch, module, name, call, l
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = AutoRegressor(random_state=0).fit(x, y)
     assert model.status_.code == "interrupted" and len(model.evidence_[0]) <= left
+    assert "The time was over" not in model.status_.message
     assert np.isfinite(model.predict(x)).all() and rmse(model, x, y) < y.std()
 
 

@@ -88,7 +88,7 @@ def search(rows: Rows, count: int, rng: np.random.Generator, notes: list[str], c
         notes.append(f"{d} inputs are too many for the curvature of a network beside so many rows: none was tried.")
     for i in range(1, count + 1 if width else 1):
         if clock.over():
-            notes.append(f"The time was over before network {i} of {count} was tried.")
+            notes.append(f"{clock.ending} before network {i} of {count} was tried.")
             break
         clock.tell(f"network {i} of {count}")
         with clock.guard(needed=not found):

@@ -150,7 +150,7 @@ def _networks(
     begun: list[tuple[str, Training]] = []
     for i, start in enumerate(plan(rows.x.shape[1], count), start=1):
         if not (needed and not begun) and clock.over():
-            notes.append(f"The time was over before network {i} of {count} was tried.")
+            notes.append(f"{clock.ending} before network {i} of {count} was tried.")
             break
         clock.tell(f"network {i} of {count}, {start.spec.name}")
         with clock.guard(needed=needed and not begun):

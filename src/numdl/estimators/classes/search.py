@@ -146,7 +146,7 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
     marks = np.sort(order[:MARKS])
     for i, name in enumerate(TRIED):
         if found and clock.over():
-            notes.append(f"The time was over before the kernel {name} was tried.")
+            notes.append(f"{clock.ending} before the kernel {name} was tried.")
             break
         clock.tell(f"kernel {name}")
         seed = rng.spawn(1)[0]
@@ -158,7 +158,7 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
             with clock.guard(needed=not found):
                 one, done = work(clock), True
             if not done:
-                notes.append(f"The time was over while the kernel {name} was tried.")
+                notes.append(f"{clock.ending} while the kernel {name} was tried.")
                 break
         if isinstance(one, Screened):
             screened.append(one)

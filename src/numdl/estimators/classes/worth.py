@@ -73,7 +73,7 @@ def trees(
                 break
         return judged, worth
     if not clock.interrupted:
-        notes.append(f"The time was over {'while' if grown else 'before'} trees were grown.")
+        notes.append(f"{clock.ending} {'while' if grown else 'before'} trees were grown.")
     return judged, worth
 
 

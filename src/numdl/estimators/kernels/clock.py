@@ -72,6 +72,11 @@ class Clock:
         self.late |= late
         return self.interrupted or late
 
+    @property
+    def ending(self) -> str:
+        """Why something was not done, as the begin of a sentence."""
+        return "Ctrl-C came" if self.interrupted else "The time was over"
+
     def spare(self, operations: float) -> bool:
         """Whether so many floating point operations of LAPACK are likely to end in time.
 

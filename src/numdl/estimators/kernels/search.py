@@ -128,7 +128,7 @@ def processes(
         tried = tuple(name for name in tried if not isinstance(KERNELS[name], Product))
     for name in tried:
         if judged and clock.over():
-            notes.append(f"The time was over before the kernel {name} was tried.")
+            notes.append(f"{clock.ending} before the kernel {name} was tried.")
             break
         clock.tell(f"kernel {name} on {len(few.y):,} rows")
         with clock.guard(needed=not judged):
@@ -137,7 +137,7 @@ def processes(
             if best is not None and (one := judge(best, few, box)) is not None:
                 judged.append(one)
             continue
-        notes.append(f"The time was over while the kernel {name} was tried.")
+        notes.append(f"{clock.ending} while the kernel {name} was tried.")
         break
     if len(few.y) < n:
         screened = [one.candidate for one in _worth_all_rows(_curved(judged, few, box, n, clock), n)]
