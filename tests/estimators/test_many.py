@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import numdl
 from numdl import AutoRegressor
-from numdl.estimators.auto import blocks, many, training
+from numdl.estimators.auto import blocks, boosted, many, training
 from numdl.estimators.auto.blocks import Blocks, Streamed
 from numdl.estimators.auto.laplace import Curvature
 from numdl.estimators.auto.network import Architecture, draw, jacobian
@@ -231,6 +231,7 @@ def few_are_many(monkeypatch):
     monkeypatch.setattr(many, "JUDGED", 200)
     monkeypatch.setattr(vecchia, "SOUGHT", 200)
     monkeypatch.setattr(base, "ASKED", 300)
+    monkeypatch.setattr(boosted, "TREES", 120)  # how good many are is the subject of their own tests
 
 
 @pytest.mark.usefixtures("few_are_many")
