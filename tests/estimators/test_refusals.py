@@ -167,3 +167,10 @@ def test_text_in_a_frame_and_rows_beyond_reach(kind):
     with pytest.raises(ValueError, match=rf"{kind.__name__}.predict: X at column 'b', row 2 is more than 1e\+100"):
         model.predict(far)
     assert kind is AutoClassifier or np.isfinite(model.predict(frame * 1e90, return_std=True)).all()
+
+
+@pytest.mark.parametrize("kind", [AutoRegressor, KernelRegressor])
+def test_complex_numbers_are_refused_in_one_line(kind):
+    with pytest.raises(ValueError, match="Complex data not supported") as refused:
+        kind().fit(X + 1j, Y)
+    assert "\n" not in str(refused.value) and "needs to be a table of numbers" in str(refused.value)

@@ -35,7 +35,8 @@ def in_words(call: str, needs: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if type(error) not in (TypeError, ValueError):
             raise
-        raise type(error)(f"{call}: {error} {needs}") from error
+        told = str(error).partition("\n[")[0]  # without the array that was given, as of complex numbers
+        raise type(error)(f"{call}: {told} {needs}") from error
 
 
 def validate_data(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
