@@ -101,14 +101,15 @@ def check_parameters(estimator: Any) -> None:
         ValueError: names the parameter, its value and what is needed.
     """
     call, given = type(estimator).__name__, estimator.get_params(deep=False)
+    fixed = {name: value for name, value in given.items() if not is_auto(value)}
     for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
-        if not is_auto(given.get(name, "auto")):
-            checks.whole(call, name, given[name], least=least)
+        if name in fixed:
+            checks.whole(call, name, fixed[name], least=least)
     for name in ("alpha", "alpha_head"):
-        if not is_auto(given[name]):
-            checks.number(call, name, given[name], above=0)
-    if "widths" in given:
-        _require_widths(call, given["widths"])
+        if name in fixed:
+            checks.number(call, name, fixed[name], above=0)
+    if "widths" in fixed:
+        _require_widths(call, fixed["widths"])
     checks.number(call, "T", given.get("T", 1.0), above=0)
     checks.number(call, "smoothness", given.get("smoothness", 0.0), least=0)
     _require_levels(call, given.get("levels", 1), given.get("depth"))
@@ -166,9 +167,7 @@ def _require_damped(call: str, damping: Any, dynamics: Any) -> None:
 
 
 def _require_widths(call: str, widths: Any) -> None:
-    """Refuse what is neither "auto" nor the units of at least one layer."""
-    if isinstance(widths, str) and widths == "auto":
-        return
+    """Refuse what is not the units of at least one layer."""
     several = isinstance(widths, (Sequence, np.ndarray)) and not isinstance(widths, str)
     if (several and len(widths) == 0) or isinstance(widths, str):
         raise ValueError(
