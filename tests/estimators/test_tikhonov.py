@@ -238,9 +238,9 @@ def test_bad_data_are_refused_by_name():
     x, y = data()
     bad = x.copy()
     bad[3, 2] = np.nan
-    with pytest.raises(ValueError, match="NaN at column 2, row 4"):
+    with pytest.raises(ValueError, match=r"TikhonovRegressor.fit: Input X contains NaN at column 2, row 4"):
         TikhonovRegressor().fit(bad, y)
-    with pytest.raises(ValueError, match="NaN at column 2, row 4"):
+    with pytest.raises(ValueError, match=r"TikhonovRegressor.fit: Input X contains NaN at column 2, row 4"):
         TikhonovRegressor().fit(scipy.sparse.csr_array(bad), y)
     with pytest.raises(ValueError, match="one target per row"):
         TikhonovRegressor().fit(aslinearoperator(x), y[:-1])

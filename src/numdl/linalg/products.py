@@ -51,7 +51,7 @@ def as_operator(A: Any, *, name: str = "A") -> LinearOperator:
     if sparse.issparse(A):
         _require_matrix(name, A)
         A = A.tocsr().astype(np.float64)
-        _require_finite(name, A.tocoo())
+        require_finite_entries("as_operator", name, A)
         return aslinearoperator(A)
     if hasattr(A, "in_structure"):
         return _from_lineax(name, A)
@@ -147,13 +147,25 @@ def _require_matrix(name: str, A: Any) -> None:
         raise ValueError(_not_real(name, A.dtype))
 
 
-def _require_finite(name: str, A: Any) -> None:
-    bad = np.flatnonzero(~np.isfinite(A.data))
+def require_finite_entries(call: str, name: str, A: Any, columns: Any = None) -> None:
+    """Refuse a sparse matrix with NaN or infinity, naming row and column.
+
+    Args:
+        call: the call to name.
+        name: of the matrix.
+        A: sparse, (m, n).
+        columns: their names; None if they have none.
+
+    Raises:
+        ValueError: an entry is not finite.
+    """
+    found = A.tocoo()
+    bad = np.flatnonzero(~np.isfinite(found.data))
     if bad.size:
-        kind = "NaN" if np.isnan(A.data[bad[0]]) else "infinity"
-        where = checks.place([axis[bad[0]] for axis in A.coords])
+        kind = "NaN" if np.isnan(found.data[bad[0]]) else "infinity"
+        where = checks.place([axis[bad[0]] for axis in found.coords], columns)
         raise ValueError(
-            f"as_operator: Input {name} contains {kind} at {where} ({bad.size} such entries in all), needs "
+            f"{call}: Input {name} contains {kind} at {where} ({bad.size} such entries in all), needs "
             "finite numbers. Remove or fill that entry."
         )
 

@@ -18,6 +18,7 @@ from numdl.estimators.common.intake import in_words, require_finite, validate_da
 from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.tikhonov.criteria import CRITERIA
 from numdl.linalg import as_operator
+from numdl.linalg.products import require_finite_entries
 
 METHODS = ("auto", "svd", "tsvd", "cgls", "lsqr", "hybrid-lsqr")
 """Ways to the solution."""
@@ -114,7 +115,7 @@ def require_finite_samples(estimator: Any, call: str, X: Any) -> None:
         ValueError: an entry is not finite.
     """
     if scipy.sparse.issparse(X):
-        as_operator(X, name="X")
+        require_finite_entries(call, "X", X, getattr(estimator, "feature_names_in_", None))
     else:
         require_finite(call, "X", X, getattr(estimator, "feature_names_in_", None))
 
