@@ -6,17 +6,19 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn import ensemble
 from sklearn.exceptions import ConvergenceWarning
 
 import numdl
 from numdl import AutoClassifier
 from numdl.estimators.classes import classifier, worth
+from numdl.estimators.classes.search import Classes
 from numdl.estimators.classes.trees import calibrated, taken_for
 from numdl.estimators.common.plain import formula_of, read_plain
 from numdl.estimators.kernels import clock as clocks
 from numdl.estimators.trees import grow as growing
+from numdl.estimators.trees.boost import as_forest, boost
 from numdl.estimators.trees.forest import Forest, joined
 from numdl.estimators.trees.grow import Kind, grow, together
 
@@ -129,7 +131,7 @@ def fitted():
 def test_steps_get_trees_and_are_told_the_better_for_it(fitted, monkeypatch):
     x, y = steps(2000, 1)
     y = np.array(["a", "b"])[y.astype(int)]
-    assert fitted.tree_gain_ > 0.02 and fitted.weights_["extra trees"] + fitted.weights_["random forest"] > 0.3
+    assert fitted.tree_gain_ > 0.02 and sum(fitted.weights_.get(name, 0.0) for name in classifier.TREES) > 0.3
     monkeypatch.setattr(classifier, "trees", lambda *args: ([], 0.0))
     smooth = AutoClassifier(random_state=0).fit(*_named(steps(200, 0)))
     losses = [-np.mean(m.predict_log_proba(x)[np.arange(2000), (y == "b").astype(int)]) for m in (fitted, smooth)]
@@ -247,3 +249,45 @@ def test_a_budget_that_is_over_grows_none(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="The time was over before trees were grown"):
         model = AutoClassifier(time_budget=5, random_state=0).fit(*rows(60)[:2])
     assert set(model.left_out_) == {"linear"} and model.status_.code == "time_budget"
+
+
+# ------------------------------------------------------------------------------------------------------------- boosted
+@pytest.mark.parametrize("k", [2, 3])
+def test_boosted_arrays_say_what_scikit_learn_says(k):
+    (x, label, _), new = rows(200), rows(300, 1)[0]
+    label = np.minimum(label, k - 1)
+    model = boost(x, label, np.random.default_rng(2).uniform(0.5, 2, 200), 20, 3, classes=k)
+    said = softmax(as_forest(model).mean(new), axis=1)
+    np.testing.assert_allclose(said, model.predict_proba(new), rtol=1e-9, atol=1e-12)
+
+
+def spread_out(n, seed=0):
+    """Two classes by the number of inputs, of ten, that are above a level of their own, with some mistakes."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 10))
+    label = ((x > np.linspace(-0.5, 0.5, 10)).sum(axis=1) > 4.5).astype(int)
+    return x, np.where(rng.uniform(size=n) < 0.05, 1 - label, label), label
+
+
+def test_boosted_trees_join_where_they_add_to_what_forests_gain():
+    x, seen, _ = spread_out(400)
+    model = AutoClassifier(random_state=0).fit(x, seen)
+    assert model.weights_["boosted trees"] > 0.1
+    new, _, label = spread_out(2000, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worth, "CLASSES", 1)
+        without = AutoClassifier(random_state=0).fit(x, seen)
+    assert "boosted trees" not in without.left_out_
+    assert without.tree_gain_ < model.tree_gain_
+    told, other = (-one.predict_log_proba(new)[np.arange(2000), label].mean() for one in (model, without))
+    assert told < other
+
+
+def test_an_observation_is_left_out_by_boosted_trees_that_have_not_seen_it(monkeypatch):
+    monkeypatch.setattr(worth, "TREES", 40)
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(300, 3)), rng.integers(0, 2, 300)  # nothing is to be learnt
+    one = worth._boosted(Classes(x, np.eye(2)[label], np.empty((2, 3))), rng, clocks.Clock(None))
+    assert one.left.density / 300 > -0.72 and one.left.density / 300 < -0.66  # ignorance has -0.69
+    right = one.left.log_p[np.arange(300), one.left.label] > np.log(0.5)
+    assert right.mean() < 0.6

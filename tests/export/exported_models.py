@@ -20,6 +20,7 @@ from numdl.estimators.auto.chaos import condition
 from numdl.estimators.auto.network import Architecture
 from numdl.estimators.auto.training import train
 from numdl.estimators.classes import worth
+from numdl.estimators.classes.search import Classes
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import Mixture
 from numdl.estimators.kernels.nearest import PROFILES, Nearest
@@ -128,10 +129,28 @@ def wooden():
     return model
 
 
+def boosted_classes(k):
+    """An `AutoClassifier` of k classes with boosted trees beside a process."""
+    x, y = labels(60)
+    x, y = (x, y) if k == 3 else (x[y != "cold"], y[y != "cold"])
+    model = AutoClassifier(random_state=0).fit(x, y)
+    old = model.mixture_
+    rows = np.abs(old.x[:, None] - model._scaler.transform(x)[None, :, model._active]).sum(axis=2).argmin(axis=1)
+    table = Classes(old.x, np.eye(k)[np.searchsorted(model.classes_, y[rows])], old.box)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worth, "TREES", 40)
+        (one,) = worth._boosted(table, np.random.default_rng(0), Clock(None)).members
+    members = [old.members[0]._replace(weight=0.3), one._replace(weight=0.7)]
+    model.mixture_ = old._replace(members=members)
+    return model
+
+
 LIGHT = {
     **{name: lambda name=name: kernel(name) for name in ("linear", "rbf", "matern52", "arcsine", "legendre", "anova")},
     "mixture": mixed,
     "boosted": boosted,
+    "boosted, 2 classes": lambda: boosted_classes(2),
+    "boosted, 3 classes": lambda: boosted_classes(3),
     "classes": lambda: AutoClassifier(random_state=0).fit(*labels()),
     "trees": lambda: wooden(),
     "weighted": lambda: kernel("rbf", sample_weight=UNEQUAL),

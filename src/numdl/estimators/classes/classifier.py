@@ -17,7 +17,7 @@ from numdl.estimators.classes.member import ClassMixture, log_probabilities
 from numdl.estimators.classes.mixing import weighed
 from numdl.estimators.classes.search import Classes, Judged, candidates
 from numdl.estimators.classes.softmax import LeftOut, shares
-from numdl.estimators.classes.worth import KINDS, MARGIN, trees
+from numdl.estimators.classes.worth import BOOSTED, KINDS, MARGIN, trees
 from numdl.estimators.common.intake import (
     checked_table,
     encode_labels,
@@ -39,7 +39,7 @@ from numdl.report.calibration import certainty_groups
 LARGEST = 20_000
 """Different rows that are used at most."""
 
-TREES = tuple(kind.name for kind in KINDS)
+TREES = (*(kind.name for kind in KINDS), BOOSTED)
 """Names of members that are forests."""
 
 
@@ -52,8 +52,9 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
     which costs no further fit; of logistic regression, in ten folds; of a forest, by the trees that have not seen it.
     Nothing is compiled: a fit to some hundred rows takes a second or a few.
 
-    Forests of trees join them where left-out rows say that they are worth it: where classes change in steps along
-    single columns, or where many columns hold next to nothing. Probabilities then change in steps too.
+    Forests of trees, of two or three classes boosted trees too, join them where left-out rows say that they are worth
+    it: where classes change in steps along single columns, or where many columns hold next to nothing. Probabilities
+    then change in steps too. Where rows are many, only the best two processes see all of them.
 
     Args:
         class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from numdl.estimators.trees.forest import Forest
 
@@ -31,10 +31,11 @@ class Trees(NamedTuple):
 
     Attributes:
         name: under which its weight is told.
-        forest: its leaves hold shares of the classes.
+        forest: its leaves hold shares of the classes, or what is added to their scores.
         blur: e above.
         sharpness: s above.
         weight: share in the mixture.
+        scores: whether q above is the softmax of the forest's mean, as that of boosted trees, instead of the mean.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Trees(NamedTuple):
     blur: float
     sharpness: float
     weight: float = 1.0
+    scores: bool = False
 
     @property
     def n_parameters(self) -> int:
@@ -58,7 +60,9 @@ class Trees(NamedTuple):
         Returns:
             (n, k).
         """
-        return taken_for(self.forest.mean(x), np.exp(base), self.blur, self.sharpness)
+        mean = self.forest.mean(x)
+        q = softmax(mean, axis=1) if self.scores else mean
+        return taken_for(q, np.exp(base), self.blur, self.sharpness)
 
 
 def taken_for(q: np.ndarray, shares: np.ndarray, blur: float, sharpness: float) -> np.ndarray:

@@ -23,21 +23,24 @@ SMALL, FEW, MANY = 2000, 10, 31
 """Rows up to which trees have few leaves, and their numbers."""
 
 
-def boost(x: np.ndarray, y: np.ndarray, w: np.ndarray, trees: int, seed: int, *, step: float = STEP) -> Any:
-    """Trees that are fitted one after the other.
+def boost(
+    x: np.ndarray, y: np.ndarray, w: np.ndarray, trees: int, seed: int, *, step: float = STEP, classes: int = 1
+) -> Any:
+    """Trees that are fitted one after the other, for more than two classes one for each at a time.
 
     Args:
         x: rows (n, d).
-        y: targets (n,).
+        y: targets, or classes as whole numbers from 0, each of which is there (n,).
         w: weights (n,), positive.
         trees: how many.
         seed: of their draws.
         step: share of what is left that a tree takes away.
+        classes: their number, 1 for targets.
 
     Returns:
         scikit-learn's model.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     leaves = FEW if len(x) <= SMALL else MANY
     settings: dict[str, Any] = {
@@ -49,32 +52,37 @@ def boost(x: np.ndarray, y: np.ndarray, w: np.ndarray, trees: int, seed: int, *,
         "l2_regularization": HELD,
         "early_stopping": False,
     }
-    model = HistGradientBoostingRegressor(random_state=seed, **settings)
+    kind = HistGradientBoostingRegressor if classes == 1 else HistGradientBoostingClassifier
+    model = kind(random_state=seed, **settings)
     with threadpool_limits(1, user_api="openmp"):  # two were never quicker, and took twice the processor
         return model.fit(x, y, w)
 
 
 def as_forest(model: Any) -> Forest:
-    """The trees of a model as arrays, such that the mean over them is its prediction.
+    """The trees of a model as arrays, such that the mean over them is its prediction, or the scores of the classes.
 
     Args:
         model: what `boost` gave.
 
     Returns:
-        The forest.
+        The forest; of two classes the first has the score 0.
     """
-    grown = [one.nodes for (one,) in model._predictors]
-    sizes = [len(nodes) for nodes in grown]
+    grown = [(one.nodes, c) for each in model._predictors for c, one in enumerate(each)]
+    sizes = [len(nodes) for nodes, _ in grown]
     root = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
-    nodes = np.concatenate(grown)
+    nodes = np.concatenate([nodes for nodes, _ in grown])
     own, start = np.arange(len(nodes), dtype=np.int32), np.repeat(root, sizes)
     leaf = nodes["is_leaf"].astype(bool)
-    base = float(np.ravel(model._baseline_prediction)[0])
+    value = np.tile(np.ravel(model._baseline_prediction), (len(nodes), 1))
+    value[own, np.repeat([c for _, c in grown], sizes)] += len(grown) * nodes["value"]
+    value[~leaf] = 0.0
+    if len(getattr(model, "classes_", ())) == 2:
+        value = np.column_stack([np.zeros(len(nodes)), value])
     return Forest(
         np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32),
         np.where(leaf, 0.0, nodes["num_threshold"]),
         np.where(leaf, own, start + nodes["left"]).astype(np.int32),
         np.where(leaf, own, start + nodes["right"]).astype(np.int32),
         root,
-        np.where(leaf, len(grown) * nodes["value"] + base, 0.0)[:, None],
+        value,
     )

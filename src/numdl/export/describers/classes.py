@@ -46,8 +46,9 @@ def _scores(one: Any, x: Value, mixture: Any) -> Value:
     """Scores of the classes (k,) by one member."""
     k = len(mixture.base)
     if kind_of(one) == "Trees":
-        shares = np.exp(np.asarray(mixture.base))
-        blurred = (1.0 - float(one.blur)) * forest(x, one.forest) + float(one.blur) * shares
+        shares, said = np.exp(np.asarray(mixture.base)), forest(x, one.forest)
+        said = said.softmax() if one.scores else said
+        blurred = (1.0 - float(one.blur)) * said + float(one.blur) * shares
         return float(one.sharpness) * blurred.log()
     if not len(one.marks):
         inner = x.affine(one.coef[:-1].T, one.coef[-1])
