@@ -101,7 +101,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
             checks.function(call, "observe", observe, "dict -> None")
         X, y = checked_table(self, call, X, y, y_numeric=False, ensure_min_samples=1)
         c = self._targets(call, y)
-        weights, robust = self._without_gross_errors(call, X, c, self._weights(call, sample_weight, X, y))
+        weights, robust = self._without_gross_errors(call, X, c, self._weights(call, sample_weight, X, y, c))
         used = weights > 0
         X, c, weights = X[used], c[used], weights[used]
         self._require_targets(call, c)
@@ -145,7 +145,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         """Networks that the parameters leave open."""
         raise NotImplementedError
 
-    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any) -> np.ndarray:
+    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
         return sample_weights(call, sample_weight, X)
 
     def _without_gross_errors(

@@ -79,8 +79,8 @@ class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
         self.classes_, codes = encode_labels(call, y)
         return self._one_hot(codes)
 
-    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any) -> np.ndarray:
-        return with_class_weight(self, super()._weights(call, sample_weight, X, y), y)
+    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
+        return with_class_weight(self, super()._weights(call, sample_weight, X, y, c), y)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
         require_classes(call, c)  # a class of several may have weight 0

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl.data import Scaler
+from numdl.estimators.common.weights import weighed
 from numdl.estimators.networks.base import precision
 from numdl.linalg import TSQR, tsqr_start, tsqr_update
 from numdl.models import RandomFeatures, RandomWeights
@@ -99,7 +100,7 @@ def draw_map(
     Args:
         X: rows, (n, d).
         c: targets, (n, k); "auto" looks at them.
-        weights: observations each row stands for, not negative, (n,).
+        weights: relative, not negative, (n,).
         width: number of features.
         activation: key of ``ACTIVATIONS``.
         scale: bandwidth, or "auto".
@@ -130,7 +131,7 @@ def best_scale(
         build: bandwidth to `FeatureMap`.
         X: rows, (n, d).
         c: targets, (n, k).
-        weights: observations each row stands for, (n,).
+        weights: relative, not negative, (n,).
         seed: of the rows.
 
     Returns:
@@ -139,6 +140,8 @@ def best_scale(
     used = np.flatnonzero(weights)
     rows = np.sort(np.random.default_rng(seed).permutation(used)[:TRIAL_ROWS])
     X, c, weights = X[rows], c[rows], weights[rows]
+    counted = weighed(weights)
+    weights = weights * (counted.factor / counted.sums[0])  # else n of GCV is beyond the rows, and interpolation wins
 
     def criterion(scale: float) -> float:
         decomposition = decompose_condensed(add_rows(None, build(scale), X, c, weights))

@@ -17,7 +17,7 @@ from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.common.standard_errors import RegressionErrors, StandardErrors, standard_errors
-from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, weighed
+from numdl.estimators.common.weights import Weighed, copies_once, in_relative_weights, raw_weights, weighed
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -66,7 +66,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         path_: what it was chosen from; None likewise.
         features_: rows in the units of the data to features.
         condensed_: all rows seen, as a triangle.
-        n_rows_: how many there were.
+        n_rows_: how many there were that count: copies of a row in one call are one row of their summed weight.
         status_: the choice in a sentence.
 
     Sources: Rahimi and Recht, NIPS 20 (2007); Demmel et al., SIAM J. Sci. Comput. 34 (2012), sec. 2.
@@ -178,8 +178,8 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             checks.number(type(self).__name__, "alpha", self.alpha, least=0)
         checks.choice(type(self).__name__, "loss", self.loss, LOSSES)
         X, y = checked_table(self, call, X, y, reset=anew, y_numeric=True, dtype=np.float64)
-        weights = raw_weights(call, sample_weight, X)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
+        weights = copies_once(raw_weights(call, sample_weight, X), X, c)
         seen, robust = 0 if anew else self.n_rows_, None
         if self.loss != "squared" and weights.any():
             robust = gross_errors(call, X, c, weights, np.random.default_rng(0), Clock(None))

@@ -19,7 +19,14 @@ from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.robust import Fit, Robust, Seen, robust_rounds
 from numdl.estimators.common.saving import SaveMixin
 from numdl.estimators.common.standard_errors import RegressionErrors, standard_errors
-from numdl.estimators.common.weights import Weighed, in_relative_weights, raw_weights, sample_weights, weighed
+from numdl.estimators.common.weights import (
+    Weighed,
+    copies_once,
+    in_relative_weights,
+    raw_weights,
+    sample_weights,
+    weighed,
+)
 from numdl.estimators.linear.summary import LinearReportMixin
 from numdl.estimators.tikhonov.checks import (
     can_condense,
@@ -162,8 +169,9 @@ class TikhonovRegressor(
         check_tikhonov(self)
         require_finite_targets(call, y)
         x, y = checked_samples(self, call, X, y, reset=True)
-        weights = sample_weights(call, sample_weight, np.empty((len(y), 1)))
         c = np.asarray(y, np.float64).reshape(len(y), -1)
+        counted = copies_once(raw_weights(call, sample_weight, c), x, c)
+        weights = sample_weights(call, counted, c)
         used = weights > 0
         self.condensed_, self._sums = None, weighed(weights).sums
         if isinstance(self.alpha, str) and used.sum() < 2:
@@ -209,9 +217,9 @@ class TikhonovRegressor(
         require_finite_targets(call, y)
         state = getattr(self, "condensed_", None)
         x, y = checked_samples(self, call, X, y, reset=state is None)
-        weights = raw_weights(call, sample_weight, np.empty((len(y), 1)))
-        self._sums = weighed(weights, None if state is None else self._sums).sums
         c = np.asarray(y, np.float64).reshape(len(y), -1)
+        weights = copies_once(raw_weights(call, sample_weight, c), x, c)
+        self._sums = weighed(weights, None if state is None else self._sums).sums
         x = x.toarray() if scipy.sparse.issparse(x) else x
         d, k = x.shape[1], c.shape[1]
         self.condensed_ = tsqr_update(tsqr_start(d, k) if state is None else state, x, c, weights)
