@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from exported_models import by_c, by_octave, by_onnx, error
+from scipy.linalg import solve_triangular
 
 from numdl.export import Description, description, slopes
 from numdl.export.description import DESCRIBERS
@@ -167,3 +168,31 @@ def test_gradients_have_one_vector_for_each_entry():
     program = single("affine")
     program.results["g"] = program.join(gradients(program, "mean")).at
     np.testing.assert_allclose(evaluate(program, ("g",), ROWS[:1])[0][0], np.arange(6.0))
+
+
+def nearly_singular():
+    """``|L^-1 k|^2`` for the covariance L L' of a process all but without noise; as in SciPy, at rows."""
+    z = np.linspace(-2, 2, 150)[:, None]
+    L = np.linalg.cholesky(np.exp(-((z - z.T) ** 2)) + 1e-12 * np.eye(150))
+    program = Program(1)
+    program.results["mean"] = program.input.distances(z).negative().exp().solve(L).square().sum().at
+    x = np.linspace(-1.9, 1.9, 40)[:, None]
+    half = solve_triangular(L, np.exp(-((x - z.T) ** 2)).T, lower=True)
+    return Description("Together", program, False, np.zeros(1), np.ones(1)), x, np.sum(half**2, axis=0)
+
+
+def test_triangular_solves_by_tiles_err_as_substitution_does():
+    """Products with the inverse of a tile alone err by 2e-9, far more than what is left of the variance."""
+    described, x, wanted = nearly_singular()
+    found = evaluate(described.program, ("mean",), x)[0][:, 0]
+    assert np.abs(found - wanted).max() < 2e-13
+
+
+def test_onnx_solves_as_well(monkeypatch, tmp_path):
+    """Where a process says that there is no noise, deviations were a hundred times those of the model."""
+    pytest.importorskip("onnxruntime")
+    described, x, wanted = nearly_singular()
+    monkeypatch.setitem(DESCRIBERS, "Together", "test_operations_describer")
+    module = type("M", (), {"describe": staticmethod(lambda m, std: described)})
+    monkeypatch.setattr(description, "import_module", lambda name: module)
+    assert np.abs(by_onnx(Together(), x, tmp_path)["mean"][:, 0] - wanted).max() < 2e-13

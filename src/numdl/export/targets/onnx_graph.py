@@ -20,6 +20,9 @@ from numdl.export.targets.onnx_local import local
 OPSET, ML, IR = 17, 3, 8
 """Versions of the operators and of the file."""
 
+TILE = 128
+"""Unknowns that a triangular solve eliminates at once."""
+
 NAMES = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "maximum": "Max", "minimum": "Min"}
 NAMES |= {"tanh": "Tanh", "sin": "Sin", "cos": "Cos", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sigmoid": "Sigmoid"}
 NAMES |= {"negative": "Neg"}
@@ -227,8 +230,7 @@ class Graph:
                 product = self.add("MatMul", [args[0], self.constant(node.data[0].T)])
                 self.add("Add", [product, self.constant(node.data[1][None, :])], out)
             case "solve":
-                inverse = np.linalg.solve(node.data[0], np.eye(node.size))
-                self.add("MatMul", [args[0], self.constant(np.tril(inverse).T)], out)
+                self.solve(args[0], node.data[0], out)
             case "distances":
                 Z = node.data[0]
                 product = self.add("MatMul", [args[0], self.constant(-2 * Z.T)])
@@ -251,6 +253,32 @@ class Graph:
                 self.add("Mul", [args[0], args[0]], out)
             case _:
                 self.add(NAMES[node.op], args, out) if node.op in NAMES else self.written(node.op, args[0], out)
+
+    def solve(self, a: str, L: np.ndarray, out: str) -> None:
+        """Forward substitution by tiles, by products only: of the inverses of diagonal tiles, each result corrected.
+
+        Where L L' is nearly singular, as of a process with little noise, a product with the inverse has an error of
+        the inverse's size. Its correction by the residual has that of a substitution.
+
+        Args:
+            a: right-hand sides, (rows, m).
+            L: lower triangle, (m, m).
+            out: the result.
+        """
+        c, add, m = self.constant, self.add, len(L)
+        done: list[str] = []
+        for start in range(0, m, TILE):
+            stop = min(start + TILE, m)
+            tile = L[start:stop, start:stop]
+            inverse = c(np.tril(np.linalg.solve(tile, np.eye(stop - start))).T)
+            right = a if stop - start == m else add("Gather", [a, c(np.arange(start, stop))], axis=1)
+            if done:
+                before = done[0] if len(done) == 1 else add("Concat", done, axis=1)
+                right = add("Sub", [right, add("MatMul", [before, c(L[start:stop, :start].T)])])
+            first = add("MatMul", [right, inverse])
+            wrong = add("Sub", [right, add("MatMul", [first, c(tile.T)])])
+            done.append(add("Add", [first, add("MatMul", [wrong, inverse])]))
+        add("Concat", done, out, axis=1)
 
     def trees(self, a: str, data: tuple[np.ndarray, ...], out: str) -> None:
         """All trees at once, a level at a time: the operator that ONNX has for them takes float32.
