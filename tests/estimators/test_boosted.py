@@ -7,6 +7,8 @@ import numdl
 from numdl import AutoRegressor
 from numdl.estimators.auto import boosted as member
 from numdl.estimators.auto.boosted import beside, boosted
+from numdl.estimators.classes import worth
+from numdl.estimators.classes.search import Classes
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.search import Search
@@ -159,6 +161,60 @@ def test_few_rows_and_no_time_grow_nothing(monkeypatch):
     late = Clock(1e-9)
     assert beside(search, table(), BOX, rng, late) is search
     assert late.late
+
+
+class Watched(Clock):
+    """A clock that time passes on only where trees grow: a second for ten."""
+
+    def __init__(self, seconds, monkeypatch, module):
+        super().__init__(None)
+        self.rest, self.grown = seconds, []
+        monkeypatch.setattr(module, "boost", self.boost)
+
+    def boost(self, x, y, w, trees, *a, **k):
+        self.rest -= trees / 10
+        self.grown.append(trees)
+        return boost(x, y, w, trees, *a, **k)
+
+    def left(self):
+        return self.rest
+
+
+@pytest.mark.parametrize(("seconds", "trees"), [(1e9, 160), (60.0, 80), (20.0, None)])
+def test_trees_are_as_many_as_the_time_allows(seconds, trees, monkeypatch):
+    monkeypatch.setattr(member, "TREES", 80)
+    monkeypatch.setattr(growing, "LEAST_TREES", 40)
+    clock = Watched(seconds, monkeypatch, member)
+    one = boosted(table(), None, 1.0, np.random.default_rng(0), clock)
+    assert clock.rest > 0.4 * seconds and clock.grown[0] == growing.PIECE
+    if trees is None:
+        assert one is None and clock.late and len(clock.grown) == 1
+    else:
+        assert max(clock.grown[1:]) <= trees
+        assert one is not None and not clock.late
+
+
+def test_the_time_of_classes_is_watched_too(monkeypatch):
+    monkeypatch.setattr(growing, "LEAST_TREES", 40)
+    x, label = np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2
+    data, rng = Classes(x, np.eye(2)[label], np.empty((2, 3))), np.random.default_rng(0)
+    clock = Watched(60.0, monkeypatch, worth)
+    assert len(worth._boosted(data, rng, clock)) == 1 and clock.rest > 20 and max(clock.grown) < 100
+    assert worth._boosted(data, rng, late := Watched(5.0, monkeypatch, worth)) == [] and late.late
+
+
+def test_repeated_measurements_leave_the_noise_of_one_what_it_is(small):
+    rng, m = np.random.default_rng(0), 10
+    x = rng.normal(size=(400, 2))
+    mean = (x[:, 0] > 0) + 0.5 * rng.normal(size=400) / np.sqrt(m)
+    one = boosted(Rows(x, mean, np.full(400, float(m)), 0.0), None, 0.25, rng, LONG)
+    assert 0.2 < one.noise <= 0.25  # and not a tenth of it
+    assert one.more < 0.05
+
+
+def test_a_target_that_is_constant_has_no_trees(small):
+    rows = table()._replace(y=np.zeros(200))
+    assert boosted(rows, None, np.inf, np.random.default_rng(0), LONG) is None
 
 
 def test_of_many_rows_some_are_grown_on_and_the_others_are_predicted(small, monkeypatch):

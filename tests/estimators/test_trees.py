@@ -287,7 +287,7 @@ def test_an_observation_is_left_out_by_boosted_trees_that_have_not_seen_it(monke
     monkeypatch.setattr(worth, "TREES", 40)
     rng = np.random.default_rng(0)
     x, label = rng.normal(size=(300, 3)), rng.integers(0, 2, 300)  # nothing is to be learnt
-    one = worth._boosted(Classes(x, np.eye(2)[label], np.empty((2, 3))), rng, clocks.Clock(None))
+    (one,) = worth._boosted(Classes(x, np.eye(2)[label], np.empty((2, 3))), rng, clocks.Clock(None))
     assert one.left.density / 300 > -0.72 and one.left.density / 300 < -0.66  # ignorance has -0.69
     right = one.left.log_p[np.arange(300), one.left.label] > np.log(0.5)
     assert right.mean() < 0.6

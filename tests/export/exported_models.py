@@ -139,7 +139,7 @@ def boosted_classes(k):
     table = Classes(old.x, np.eye(k)[np.searchsorted(model.classes_, y[rows])], old.box)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worth, "TREES", 40)
-        (one,) = worth._boosted(table, np.random.default_rng(0), Clock(None)).members
+        ((one,),) = (found.members for found in worth._boosted(table, np.random.default_rng(0), Clock(None)))
     members = [old.members[0]._replace(weight=0.3), one._replace(weight=0.7)]
     model.mixture_ = old._replace(members=members)
     return model

@@ -29,7 +29,7 @@ from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.mixture import Mixture, simplex
 from numdl.estimators.kernels.search import Search, part
 from numdl.estimators.kernels.vecchia import stretch
-from numdl.estimators.trees.boost import STEP, as_forest, boost
+from numdl.estimators.trees.boost import STEP, affordable, as_forest, boost
 from numdl.estimators.trees.forest import Forest
 
 FEWEST = 150
@@ -121,8 +121,8 @@ def beside(found: Search, rows: Rows, box: np.ndarray, rng: np.random.Generator,
         return found
     mixture = Mixture(found.members, rows, box)
     mean = mixture.weights @ [member.left_out(rows)[0] for member in found.members]
-    if np.sqrt((mean - rows.y) ** 2 @ rows.w / rows.w.sum()) < SMOOTH:
-        return found
+    if not np.sqrt((mean - rows.y) ** 2 @ rows.w / rows.w.sum()) >= SMOOTH:
+        return found  # nothing is left to be learnt, or it is no number
     trees = boosted(rows, mean, min(member.noise for member in found.members), rng, clock)
     if trees is None:
         return found
@@ -154,7 +154,7 @@ def boosted(
     x, y, w, _ = grown_on
     folds = FOLDS if n <= MANY else 2
     fold, seeds = rng.permutation(len(y)) % folds, rng.integers(2**31 - 1, size=folds + 1).tolist()
-    total, stages = TREES, np.empty((max(2 * TREES, TRIED) // EACH, len(y)))
+    stages = np.empty((max(2 * TREES, TRIED) // EACH, len(y)))
 
     def grow(j: int, trees: int, step: float) -> bool:
         """Predict the rows of a part by more and more trees; whether they promise something on those so far."""
@@ -176,11 +176,16 @@ def boosted(
         clock.check()
         if mean is not None and not grow(0, TRIED, LONG):
             return None
+        rest = fold != 0
+        most = affordable(clock, folds + 1, 2 * TREES, lambda trees: boost(x[rest], y[rest], w[rest], trees, seeds[0]))
+        total = min(TREES, most) // EACH * EACH
+        if not total:
+            return None
         for j in range(folds):
             clock.check()
             if not grow(j, total, STEP):
                 return None
-            if j == 0 and least(np.flatnonzero(fold == 0), total) == total // EACH - 1:
+            if j == 0 and most == 2 * TREES and least(np.flatnonzero(fold == 0), total) == total // EACH - 1:
                 total *= 2
                 clock.check()
                 grow(0, total, STEP)
@@ -188,13 +193,18 @@ def boosted(
         best = least(np.arange(len(y)), total)
         model = boost(x, y, w, EACH * (best + 1), seeds[folds])
         seen, left = ((said - y) ** 2 @ w / w.sum() for said in (model.predict(x), stages[best]))
+        if not left > 0:
+            return None  # nothing was to be learnt
         off = np.abs(stages[best] - y) * np.sqrt(w / left)
-        variance = left * stretch(off)  # errors have heavy tails
-        own = min(noise, variance)
+        square = left * stretch(
+            off
+        )  # errors have heavy tails; noise and the mean weight times what is predicted wrongly
+        own = min(noise, square)
+        more = (square - own) * len(y) / float(w.sum())
         without = model.predict(rows.x) if len(y) < n else np.empty(n)
         without[some] = stages[best]
         freedom = len(y) * max(1 - np.sqrt(seen / left), 0.0)
-        return Boosted(as_forest(model), without, float(own), float(variance - own), float(freedom))
+        return Boosted(as_forest(model), without, float(own), float(more), float(freedom))
     return None
 
 

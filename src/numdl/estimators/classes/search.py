@@ -168,12 +168,15 @@ def candidates(table: Classes, rng: np.random.Generator, notes: list[str], clock
             notes.append(f"Left out, because its matrices have no Cholesky factor: {name}.")
     for some in sorted(screened, key=lambda some: -some.density)[:KEPT]:
         if clock.over():
-            notes.append(f"The time was over before the kernel {some.name} saw all rows.")
+            notes.append(f"{clock.ending} before the kernel {some.name} saw all rows.")
             break
         clock.tell(f"kernel {some.name} on {len(table.x):,} rows")
         with clock.guard(needed=False):
             if (one := _on_all_rows(some, table, more, marks, clock.check)) is not None:
                 found.append(one)
+            continue
+        notes.append(f"{clock.ending} before the kernel {some.name} had seen all rows.")
+        break
     return found
 
 

@@ -20,7 +20,7 @@ from numdl.estimators.classes.search import Classes, Judged
 from numdl.estimators.classes.softmax import LeftOut, shares
 from numdl.estimators.classes.trees import Trees, calibrated, taken_for
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.trees.boost import as_forest, boost
+from numdl.estimators.trees.boost import affordable, as_forest, boost
 from numdl.estimators.trees.grow import Grown, Kind, grow, together
 
 KINDS = (Kind("random forest", False, "sqrt", 3), Kind("extra trees", True, 0.5, 1))
@@ -82,7 +82,7 @@ def trees(
                 return judged, worth
         if table.c.shape[1] <= CLASSES and table.c.sum(axis=0).min() >= EACH:
             clock.tell("boosted trees")
-            further = [*judged, _boosted(table, rng, clock)]
+            further = [*judged, *_boosted(table, rng, clock)]
             if (more := gain(found, further)) > worth:
                 judged, worth = further, more
         return judged, worth
@@ -134,17 +134,24 @@ def _judged(table: Classes, kind: Kind, grown: Grown) -> Judged:
     return Judged(kind.name, [Trees(kind.name, grown.forest, blur, sharpness)], left, np.nan, 2.0, True)
 
 
-def _boosted(table: Classes, rng: np.random.Generator, clock: Clock) -> Judged:
-    """Boosted trees as a candidate, as many as do best; each observation is left out by those grown on other parts."""
+def _boosted(table: Classes, rng: np.random.Generator, clock: Clock) -> list[Judged]:
+    """Boosted trees as a candidate, as many as do best; each observation is left out by those grown on other parts.
+
+    None where there is no time for them.
+    """
     row, label = np.nonzero(table.c)
     count, base, k = table.c[row, label], np.exp(shares(table.c)), table.c.shape[1]
     x, fold = table.x[row], np.empty(len(row), int)
     fold[np.lexsort((rng.permutation(len(row)), label))] = np.arange(len(row)) % FOLDS  # within classes
-    seeds, stages = rng.integers(2**31 - 1, size=FOLDS + 1).tolist(), np.empty((TREES // STAGE, len(row), k))
+    seeds = rng.integers(2**31 - 1, size=FOLDS + 1).tolist()
+    few = affordable(clock, FOLDS + 1, TREES, lambda trees: boost(x, label, count, trees, seeds[0], classes=k))
+    if few < STAGE:
+        return []
+    stages = np.empty((few // STAGE, len(row), k))
     for j in range(FOLDS):
         clock.check()
         rest = fold != j
-        model = boost(x[rest], label[rest], count[rest], TREES, seeds[j], classes=k)
+        model = boost(x[rest], label[rest], count[rest], few // STAGE * STAGE, seeds[j], classes=k)
         for i, said in enumerate(model.staged_predict_proba(x[~rest]), start=1):
             if i % STAGE == 0:
                 stages[i // STAGE - 1, ~rest] = said
@@ -154,7 +161,7 @@ def _boosted(table: Classes, rng: np.random.Generator, clock: Clock) -> Judged:
     forest = as_forest(boost(x, label, count, STAGE * (best + 1), seeds[FOLDS], classes=k))
     blur, sharpness = calibrated(stages[best], base, label, count)
     left = LeftOut(row, label, count, taken_for(stages[best], base, blur, sharpness))
-    return Judged(BOOSTED, [Trees(BOOSTED, forest, blur, sharpness, scores=True)], left, np.nan, 3.0, True)
+    return [Judged(BOOSTED, [Trees(BOOSTED, forest, blur, sharpness, scores=True)], left, np.nan, 3.0, True)]
 
 
 def _sums(cell: np.ndarray, values: np.ndarray) -> np.ndarray:

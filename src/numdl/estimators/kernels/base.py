@@ -307,7 +307,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             used &= np.arange(len(X)) % -(-len(X) // ASKED) == 0
         for j, mixture in enumerate(self.mixtures_):
             y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
-            each = each_left_out(mixture, table.group[used], y, table.weights[used])
+            share = float(mixture.rows.w.sum() / table.weights[table.group >= 0].sum())  # of copies
+            each = each_left_out(mixture, table.group[used], y, table.weights[used], share)
             mean[used, j], std[used, j] = self._combined(j, *each)
         other = table.group < 0
         if other.any():

@@ -9,15 +9,20 @@ LightGBM, NeurIPS 2017, for histograms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.trees.forest import Forest
 
 STEP, ASKED, LEAST, HELD = 0.1, 0.4, 2, 1.0
 """Length of a step, share of the inputs that a split may ask, rows of a leaf, and what is added to their curvature."""
+
+PIECE, SHARE, LEAST_TREES = 20, 0.5, 100
+"""Trees whose seconds tell those of all, share of the time that is left for them, and how few are worth it."""
 
 SMALL, FEW, MANY = 2000, 10, 31
 """Rows up to which trees have few leaves, and their numbers."""
@@ -57,6 +62,29 @@ def boost(
     equal = bool((w == 1).all())  # with weights each end of a bin takes scikit-learn 0.3 ms
     with threadpool_limits(1, user_api="openmp"):  # two were never quicker, and took twice the processor
         return model.fit(x, y, None if equal else w)
+
+
+def affordable(clock: Clock, fits: int, trees: int, grow: Callable[[int], object]) -> int:
+    """Trees that so many fits can have in a share of the time that is left, by the seconds that the first few take.
+
+    Args:
+        clock: of the search.
+        fits: how many there will be.
+        trees: of each, without a limit of time.
+        grow: makes a fit of so many trees.
+
+    Returns:
+        At most ``trees``; 0 where there is no time for ``LEAST_TREES``, of which the clock is told.
+    """
+    before = clock.left()
+    if np.isinf(before):
+        return trees
+    grow(PIECE)
+    each = max(before - clock.left(), 0.0) / PIECE
+    if SHARE * clock.left() < fits * LEAST_TREES * each:
+        clock.late = True
+        return 0
+    return trees if each == 0 else min(trees, int(SHARE * clock.left() / (fits * each)))
 
 
 def as_forest(model: Any) -> Forest:
