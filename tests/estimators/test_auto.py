@@ -93,7 +93,7 @@ def test_targets_have_models_of_their_own_and_files_hold_them(tmp_path):
     np.testing.assert_array_equal(model.predict_quantiles(new), again.predict_quantiles(new))
     np.testing.assert_array_equal(clone(model).fit(x, c).predict(new), model.predict(new))
     assert again.weights_ == model.weights_ and again.status_ == model.status_
-    assert model.summary(x, c).facts["Members"].count("flow 8x4") == model._names().count("flow 8x4")
+    assert model.summary(x, c).status.message.count("flow 8x4") == model._names().count("flow 8x4")
 
 
 def interrupt_at(monkeypatch, module, name, call):

@@ -28,6 +28,11 @@ def test_no_signal():
     assert "97 %" in sentence and "14.5" in sentence and "Add columns" in sentence
 
 
+def test_a_good_fit_that_was_not_finished():
+    (told,) = advise(regression(history={}, status=Status("max_iter", "Members.")))
+    assert told == "The fit is good; nothing needs to change, though more steps might still gain a little."
+
+
 def test_ridge_is_as_good_or_better():
     assert said(regression(scores=scores(8.6)), "linear model")[0].startswith("Ridge does as well (8.7 against 8.6)")
     assert said(regression(scores=scores(9.9)), "Ridge does better (8.7 against 9.9)")

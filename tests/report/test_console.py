@@ -37,7 +37,8 @@ def test_score_table_leaves_out_empty_parts_and_does_not_read_markup():
 def test_status_is_a_sentence_and_not_markup():
     screen = console()
     print_status(Status("time_budget", "Stopped [bold] after 60 s."), screen)
-    assert text_of(screen) == "time budget: Stopped [bold] after 60 s.\n"
+    print_status(Status("max_iter", "Members."), screen)
+    assert text_of(screen) == "time budget: Stopped [bold] after 60 s.\nlimit of steps reached: Members.\n"
 
 
 def test_plain_progress_prints_every_tenth_update_and_the_last():

@@ -311,4 +311,6 @@ def _good(summary: FitSummary, j: Judgement) -> str:
         return "Nothing to advise: no errors were recorded."
     effective = last(summary, "effective_dof")
     known = column(summary, "objective") is not None or effective is not None or j.trivial is not None
+    if known and summary.status.code == "max_iter":
+        return "The fit is good; nothing needs to change, though more steps might still gain a little."
     return "The fit is good; nothing needs to change." if known else "Nothing in these numbers asks for a change."

@@ -11,7 +11,7 @@ import numpy as np
 from numdl import checks
 from numdl.plots.wording import duration, finite, number, short
 from numdl.report.measures import target_cells
-from numdl.report.summary import MAKE, FitSummary
+from numdl.report.summary import MAKE, FitSummary, ending
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def print_status(status: Status, console: Console | None = None) -> None:
 
     checks.instance("print_status", "status", status, Status, "Take status_ of an estimator.")
     _require_console("print_status", console)
-    line = Text.assemble((f"{status.code.replace('_', ' ')}: ", STYLES.get(status.code, "bold")), status.message)
+    line = Text.assemble((f"{ending(status)}: ", STYLES.get(status.code, "bold")), status.message)
     (console or Console()).print(line, soft_wrap=True)
 
 

@@ -16,7 +16,7 @@ from numdl.plots.pictures import draw_pictures
 from numdl.plots.wording import finite, number, short
 from numdl.report import calibration, inputs, measures
 from numdl.report.advice import advise, verdict
-from numdl.report.summary import MAKE, FitSummary
+from numdl.report.summary import MAKE, FitSummary, ending
 from numdl.report.template import bullets, card, contents, document, drawn, element, grid, section, table, terms
 
 MOODS = {"converged": "good", "failed": "bad"}
@@ -66,7 +66,7 @@ def page_html(summary: FitSummary) -> str:
 
 
 def _header(summary: FitSummary) -> str:
-    badge = element("span", summary.status.code.replace("_", " "), f"badge {MOODS.get(summary.status.code, 'fair')}")
+    badge = element("span", ending(summary.status), f"badge {MOODS.get(summary.status.code, 'fair')}")
     return (
         f"<header>{element('p', 'numdl report', 'eyebrow')}{element('h1', summary.title)}"
         f"{element('p', verdict(summary), 'lead')}<p>{badge}{element('span', summary.status.message)}</p></header>"

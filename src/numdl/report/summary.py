@@ -340,3 +340,8 @@ def read_summary(path: str | os.PathLike[str]) -> FitSummary:
 
 def _plain(value: object) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def ending(status: Status) -> str:
+    """Why a fit ended, in a word or few: ``max_iter`` is a parameter that not every model has."""
+    return "limit of steps reached" if status.code == "max_iter" else status.code.replace("_", " ")

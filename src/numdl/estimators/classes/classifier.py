@@ -227,7 +227,6 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
     def _facts(self) -> dict[str, str]:
         ranked = sorted(self.left_out_.items(), key=lambda item: -item[1])
         return {
-            "Members": self._names(),
             "Mixture": f"of {len(self.mixture_.members)}, on {len(self.mixture_.x):,} different rows",
             "Left-out log probability": ", ".join(f"{name} {value:.4f}" for name, value in ranked) + " nats",
             "Left-out log loss": f"{self.log_loss_:.4f} nats, after temperature {self.temperature_:.3g}",

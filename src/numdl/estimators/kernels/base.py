@@ -376,7 +376,6 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
     def _facts(self) -> dict[str, str]:
         rows = len(self.mixtures_[0].rows.y)
         return ({"Target": self._view()} if self.logarithm_.any() else {}) | {
-            self._about: self._names(),
             "Mixture": f"of {sum(len(m.members) for m in self.mixtures_)}, on {rows:,} different rows",
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
             "Log evidence": f"{'; '.join(_ranked(each) for each in self.evidence_[:3])} nats",
