@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from numdl.data import check_writable, read_table, write_predictions
+from numdl.data.read import several
 
 
 def sentence(error):
@@ -235,3 +237,21 @@ def test_a_spreadsheet_runs_nothing_that_is_written(tmp_path):
     assert [line.split(",")[-1] for line in lines[1:3]] == ["-3", "-2"]
     write_predictions(tmp_path / "p.parquet", ["=name"], [labels])
     assert read_table(tmp_path / "p.parquet").column("=name").tolist()[:-1] == labels.tolist()[:-1]
+
+
+@pytest.mark.skipif(os.pathsep != ":", reason="names of files hold no semicolons by which paths are joined here")
+def test_names_that_hold_what_joins_paths_stay_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("12:30").mkdir()
+    for name in ("a.csv", "T12:30.csv", "12:30:00.csv", "12:30/b.csv", "12:30/c.csv"):
+        Path(name).write_text("x,y\n1,2\n")
+    given = [Path(name) for name in ("T12:30.csv", "a.csv", "12:30:00.csv", "12:30/*.csv", "missing.csv")]
+    assert several.apart(several.joined(given)) == given
+    found = several.matching(several.joined(given))
+    assert list(map(str, found)) == [*map(str, given[:3]), "12:30/b.csv", "12:30/c.csv", "missing.csv"]
+    assert several.matching(Path("12:30/*.csv")) == [Path("12:30/b.csv"), Path("12:30/c.csv")]
+
+
+def test_many_files_are_more_than_a_path_may_be_long(tmp_path):
+    given = [tmp_path / f"measurement_{i:06d}.csv" for i in range(2000)]
+    assert several.apart(several.joined(given)) == given

@@ -13,6 +13,9 @@ from numdl.data.read.sources import STANDARD_INPUT
 from numdl.data.table.notation import plain_number
 from numdl.data.table.table import Table, listed
 
+COLONS = 3
+"""What joins paths that a name may hold at most, as ``12:30:00.csv`` does twice."""
+
 
 def joined(paths: Sequence[Path]) -> Path:
     """Several files as one path, as in the variable PATH: ``a.csv:b.csv``.
@@ -27,9 +30,24 @@ def joined(paths: Sequence[Path]) -> Path:
 
 
 def apart(path: Path) -> list[Path]:
-    """The files or patterns that `joined` put together; the path itself if there is a file of its name."""
-    words = str(path).split(os.pathsep)
-    return [path] if len(words) == 1 or not all(words) or path.exists() else [Path(word) for word in words]
+    """The files or patterns that `joined` put together; the path itself if there is a file of its name.
+
+    Names may hold what joins: of up to ``COLONS`` more words, the longest name that there is counts.
+    """
+    words, found = str(path).split(os.pathsep), []
+    if len(words) == 1 or not all(words) or os.path.exists(path):  # of Path it fails for very long names
+        return [path]
+    while words:
+        names = [os.pathsep.join(words[: 1 + more]) for more in range(min(COLONS, len(words) - 1), 0, -1)]
+        name = next((name for name in names if os.path.exists(name) or _matches(name)), words[0])
+        found.append(Path(name))
+        del words[: 1 + name.count(os.pathsep)]
+    return found
+
+
+def _matches(name: str) -> list[str]:
+    """Files of a pattern."""
+    return glob.glob(name, recursive=True) if glob.has_magic(name) else []
 
 
 def arguments(path: Path) -> list[str]:
@@ -55,7 +73,7 @@ def matching(path: Path) -> list[Path]:
     """
     found: list[Path] = []
     for one in apart(path):
-        named = glob.glob(str(one), recursive=True) if glob.has_magic(str(one)) and not one.exists() else []
+        named = [] if one.exists() else _matches(str(one))
         found += [Path(name) for name in sorted(named)] or [one]
     return found
 
