@@ -177,6 +177,14 @@ def test_as_many_threads_as_the_environment_allows(monkeypatch):
     assert threads.each(lambda i: i**2, range(5)) == [0, 1, 4, 9, 16] and threads.each(str, []) == []
 
 
+def test_a_member_that_errs_beyond_all_measure_does_not_hide_how_the_others_err():
+    errors = np.random.default_rng(0).normal(size=(100, 3)) * [1.0, 2.0, 1e14]
+    w = many.simplex(errors.T @ errors)
+    np.testing.assert_allclose(w[:2], many.simplex(errors[:, :2].T @ errors[:, :2]), rtol=1e-6)
+    assert 0 <= w[2] < 1e-14
+    np.testing.assert_allclose(many.simplex(np.diag([0.0, 1.0])), [1.0, 0.0], atol=1e-300)  # one that errs nowhere
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_on_the_simplex_are_the_best_of_a_grid(seed):
     R = np.random.default_rng(seed).normal(size=(6, 3)) + 1.0

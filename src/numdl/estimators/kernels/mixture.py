@@ -177,8 +177,10 @@ def simplex(gram: np.ndarray) -> np.ndarray:
     Returns:
         (k,).
     """
-    size = len(gram)
-    scale = max(float(np.trace(gram)), np.finfo(float).tiny)
-    upper = np.linalg.cholesky(gram / scale + 1e-10 * np.eye(size)).T
-    weights = nnls(upper, np.linalg.solve(upper.T, np.ones(size)))[0]
+    size = np.sqrt(
+        np.maximum(gram.diagonal(), np.finfo(float).tiny)
+    )  # of what each errs: some may err 10^14 times more
+    unit = size.min() / size
+    upper = np.linalg.cholesky(gram / size / size[:, None] + 1e-10 * np.eye(len(size))).T
+    weights = unit * nnls(upper, np.linalg.solve(upper.T, unit))[0]
     return weights / weights.sum()
