@@ -109,7 +109,7 @@ def test_kernels_fit_numbers_only(numdl, csv_file, tmp_path):
         (4_000_001, 1, "regression", 1, {}, "resnet"),
         (100, 5, "regression", 1, {}, "resnet"),
         (4000, 1, "classification", 1, {}, "auto"),
-        (4001, 1, "classification", 1, {}, "resnet"),
+        (10_001, 1, "classification", 1, {}, "resnet"),
         (100, 1, "classification", 2, {}, "resnet"),
         (100, 1, "regression", 2, {}, "resnet"),
         (100, 1, "regression", 1, {"width": 8}, "resnet"),
