@@ -16,7 +16,7 @@ from numdl.data import Table
 from numdl.data.table.encode import complete_rows
 from numdl.data.table.notation import interpret
 from numdl.data.table.profile import names_rows, profile, sentinels, suggested_targets, without_unit
-from numdl.data.table.table import absent, first_of_equals, listed, same_name
+from numdl.data.table.table import absent, listed, same_name
 
 
 def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -139,11 +139,10 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
         for name, column in numbers
         for value, count in sentinels(column)
     ]
-    different = np.unique(first_of_equals(table.columns))
     notes += [
         f"Column {name!r} is an input, but seems to name rows by numbers: if it does, add --drop {shlex.quote(name)}."
         for name, column in numbers
-        if name not in targets and names_rows(name, column[different])
+        if name not in targets and names_rows(name, column[table.different])
     ]
     kept = np.arange(table.n)
     if policy == "refuse":

@@ -156,17 +156,14 @@ def worst(summary: FitSummary) -> str:
     order = np.argsort(-scaled.max(axis=1), kind="stable")[:WORST]
     shown = summary.effects["shown"].astype(int) if "values" in summary.effects else []
     head = ["row", *(["target"] if c.shape[1] > 1 else []), "true", "predicted", "error"]
-    targets, lines = scaled.argmax(axis=1), []
-    far = [
-        calibration.deviations(summary, int(rows[i]), targets[i]) if summary.interval is not None else 0 for i in order
-    ]
-    for i, off in zip(order, far, strict=True):
-        j = int(targets[i])
+    lines = []
+    for i in order:
+        j = int(scaled[i].argmax())
         row = f"{int(summary.rows[rows[i]]) if summary.rows is not None else int(rows[i]) + 1:,}"
         cells = [row, *([summary.target_names[j]] if c.shape[1] > 1 else [])]
         cells += [number(value) for value in (c[i, j], prediction[i, j], prediction[i, j] - c[i, j])]
         if summary.interval is not None:
-            cells.append(number(off, 2))
+            cells.append(number(calibration.deviations(summary, int(rows[i]), j), 2))
         values = [summary.effects["values"][rows[i], position] for position in range(len(shown))]
         lines.append([*cells, *(number(value) for value in values)])
     head += ["in std. deviations"] if summary.interval is not None else []

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numdl.data.table.column import kind_of, missing, numbers, refuse_missing, texts, unreadable
 from numdl.data.table.dates import Calendar, calendar_of
 from numdl.data.table.notation import interpret
-from numdl.data.table.table import Table, first_of_equals
+from numdl.data.table.table import Table
 
 POLICIES = ("refuse", "drop", "impute")
 """What is done about missing entries: refused, their rows left out, or filled."""
@@ -154,11 +154,10 @@ def choose_features(
     """
     features: list[Feature] = []
     notes: list[str] = []
-    different = np.unique(first_of_equals(table.columns))
     for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
         if name in targets:
             continue
-        kind = kind_of(column, unnamed=j == 0 and is_unnamed(table), different=different)
+        kind = kind_of(column, unnamed=j == 0 and is_unnamed(table), different=table.different)
         if kind.name == "unreadable":
             raise unreadable(call, name, kind.why)
         if kind.name in ("number", "text", "date"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from numdl.data.table.column import Kind, kind_of, missing
 from numdl.data.table.feature import is_unnamed
-from numdl.data.table.table import Table, first_of_equals
+from numdl.data.table.table import Table
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30)
 """Numbers that instruments and programs write for a missing entry."""
@@ -86,13 +86,13 @@ def profile(table: Table) -> Profile:
     Returns:
         The profile.
     """
-    unnamed, different = is_unnamed(table), np.unique(first_of_equals(table.columns))
+    unnamed = is_unnamed(table)
     columns = tuple(
-        _column(table, name, kind_of(column, unnamed=j == 0 and unnamed, different=different), different)
+        _column(table, name, kind_of(column, unnamed=j == 0 and unnamed, different=table.different))
         for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True))
     )
     split, why = _split(columns, table)
-    return Profile(columns, table.n, table.n - len(different), _target(columns), split, why)
+    return Profile(columns, table.n, table.n - len(table.different), _target(columns), split, why)
 
 
 def suggested_targets(found: Profile) -> str:
@@ -171,7 +171,7 @@ def without_unit(name: str) -> str:
     return _UNIT.sub("", name).strip() or name
 
 
-def _column(table: Table, name: str, kind: Kind, different: np.ndarray) -> ColumnProfile:
+def _column(table: Table, name: str, kind: Kind) -> ColumnProfile:
     column = table.column(name)
     low = high = np.nan
     found: tuple[tuple[float, int], ...] = ()
@@ -180,7 +180,7 @@ def _column(table: Table, name: str, kind: Kind, different: np.ndarray) -> Colum
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (np.nan, np.nan)
         found = sentinels(kind.values)
     unit = table.units.get(name, "") or unit_of(name)
-    numbered = kind.name == "number" and kind.values is not None and names_rows(name, kind.values[different])
+    numbered = kind.name == "number" and kind.values is not None and names_rows(name, kind.values[table.different])
     return ColumnProfile(name, kind, unit, low, high, int(missing(column).sum()), found, numbered)
 
 

@@ -6,6 +6,7 @@ What did the file hold: named columns of equal length, numbers or text, and noth
 from __future__ import annotations
 
 import difflib
+import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,6 +78,11 @@ class Table:
     def n(self) -> int:
         """Number of rows."""
         return len(self.columns[0])
+
+    @functools.cached_property
+    def different(self) -> np.ndarray:
+        """Rows that repeat no earlier one, their numbers from 0."""
+        return np.unique(first_of_equals(self.columns))
 
     def __len__(self) -> int:
         return self.n

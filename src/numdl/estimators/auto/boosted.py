@@ -20,6 +20,7 @@ Sources: Wolpert, Stacked generalization, Neural Networks 5, 1992; Breiman, Stac
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -159,9 +160,8 @@ def boosted(
     def grow(j: int, trees: int, step: float) -> bool:
         """Predict the rows of a part by more and more trees; whether they promise something on those so far."""
         model = boost(x[fold != j], y[fold != j], w[fold != j], trees, seeds[j], step=step)
-        for i, said in enumerate(model.staged_predict(x[fold == j]), start=1):
-            if i % EACH == 0:
-                stages[i // EACH - 1, fold == j] = said
+        said = itertools.islice(model.staged_predict(x[fold == j]), EACH - 1, None, EACH)
+        stages[: trees // EACH, fold == j] = list(said)
         if mean is None or j > 1:
             return True
         seen = np.flatnonzero(fold <= j)
@@ -196,9 +196,8 @@ def boosted(
         if not left > 0:
             return None  # nothing was to be learnt
         off = np.abs(stages[best] - y) * np.sqrt(w / left)
-        square = left * stretch(
-            off
-        )  # errors have heavy tails; noise and the mean weight times what is predicted wrongly
+        # Errors have heavy tails; this is the noise, and the mean weight times the variance of what is predicted.
+        square = left * stretch(off)
         own = min(noise, square)
         more = (square - own) * len(y) / float(w.sum())
         without = model.predict(rows.x) if len(y) < n else np.empty(n)

@@ -165,9 +165,7 @@ def expansions(rows: Rows, box: np.ndarray, clock: Clock) -> list[Scored]:
         return []
     shares = -0.5 * n * np.log([one.error for one in found]) / TEMPERATURE
     shares = np.exp(shares - shares.max())
-    shares[shares < min(SHARE * shares.sum(), 1.0)] = (
-        0.0  # of more equals than shares of it, all would go: the best stay
-    )
+    shares[shares < min(SHARE * shares.sum(), 1.0)] = 0.0  # the best stay, also where many are as good
     shares /= shares.sum()
     members, evidence, density, squares = [], [], [], []
     deviation = np.average((rows.y - np.average(rows.y, weights=rows.w)) ** 2, weights=rows.w)

@@ -13,6 +13,8 @@ the gain: spambase on three splits 5.3 -> 4.9 % wrong, log loss .140 -> .134.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from numdl.estimators.classes.mixing import weighed
@@ -87,7 +89,7 @@ def trees(
                 judged, worth = further, more
         return judged, worth
     if not clock.interrupted:
-        notes.append(f"{clock.ending} {'while' if grown else 'before'} trees were grown.")
+        notes.append(f"The time was over {'while' if grown else 'before'} trees were grown.")
     return judged, worth
 
 
@@ -152,9 +154,8 @@ def _boosted(table: Classes, rng: np.random.Generator, clock: Clock) -> list[Jud
         clock.check()
         rest = fold != j
         model = boost(x[rest], label[rest], count[rest], few // STAGE * STAGE, seeds[j], classes=k)
-        for i, said in enumerate(model.staged_predict_proba(x[~rest]), start=1):
-            if i % STAGE == 0:
-                stages[i // STAGE - 1, ~rest] = said
+        said = itertools.islice(model.staged_predict_proba(x[~rest]), STAGE - 1, None, STAGE)
+        stages[:, ~rest] = list(said)
     clock.check()
     told = np.log(np.maximum(stages[:, np.arange(len(row)), label], 1e-12)) @ count
     best = int(told.argmax())

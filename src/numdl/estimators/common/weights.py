@@ -11,6 +11,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils import validation as of_sklearn
 
 from numdl.checks import shown
+from numdl.data.table.table import first_of_equals
 from numdl.estimators.common.intake import in_words
 
 if TYPE_CHECKING:
@@ -78,16 +79,13 @@ def copies_once(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, "
     for column in [*c.T[:LOOKED], *X.T[:LOOKED]]:  # a row has no equal where one of its entries has none
         _, at, count = np.unique(column[rows], return_inverse=True, return_counts=True)
         rows = rows[count[at] > 1]
-    seen: dict[int, int] = {}
-    merged = weights.copy()
-    for i in rows.tolist():
-        row = np.concatenate([X[i], c[i]]) + 0.0  # -0 is 0
-        first = seen.setdefault(hash(row.tobytes()), i)
-        if first != i and np.array_equal(X[first], X[i]) and np.array_equal(c[first], c[i]):
-            merged[first], merged[i] = merged[first] + merged[i], 0.0
-    left = merged > 0
-    if left.sum() == (weights > 0).sum():
+    first = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
+    if (first == rows).all():
         return weights
+    merged = weights.copy()
+    merged[rows] = 0.0
+    np.add.at(merged, first, weights[rows])
+    left = merged > 0
     own, x = left.sum() / 2, X[left]
     if any(len(np.unique(column)) > own for column in c[left].T):
         return merged

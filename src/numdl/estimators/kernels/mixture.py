@@ -177,9 +177,8 @@ def simplex(gram: np.ndarray) -> np.ndarray:
     Returns:
         (k,).
     """
-    size = np.sqrt(
-        np.maximum(gram.diagonal(), np.finfo(float).tiny)
-    )  # of what each errs: some may err 10^14 times more
+    # In the unit of each one's own errors, since some may err 10^14 times more than others.
+    size = np.sqrt(np.maximum(gram.diagonal(), np.finfo(float).tiny))
     unit = size.min() / size
     upper = np.linalg.cholesky(gram / size / size[:, None] + 1e-10 * np.eye(len(size))).T
     weights = unit * nnls(upper, np.linalg.solve(upper.T, unit))[0]

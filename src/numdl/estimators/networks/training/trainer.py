@@ -74,7 +74,6 @@ class Trainer:
 
     Attributes:
         runs: what was trained so far.
-        squares: whether the misfit is least squares.
         weights: first weights for an architecture and a seed, instead of random ones.
         refused: sentences on the starts without a finite objective, for which nothing was trained.
     """
@@ -90,7 +89,6 @@ class Trainer:
         mesh: jax.sharding.Mesh | None = None,
     ) -> None:
         self.data, self.settings, self.deadline, self.mesh = data, settings.filled(), deadline, mesh
-        self.squares = self.settings.squares
         self.observe, self.store = observe, store
         self.runs: dict[tuple[Network, Start], Run] = {}
         self.interrupted = False
@@ -115,6 +113,11 @@ class Trainer:
         if self.deadline is None:
             return False
         return of_first(self.mesh, time.perf_counter() - self.began >= share * (self.deadline - self.began))
+
+    @property
+    def squares(self) -> bool:
+        """Whether the misfit is least squares."""
+        return self.settings.squares
 
     @property
     def elapsed(self) -> float:
