@@ -12,8 +12,8 @@ from numdl.cli.errors import UserError
 from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
+from numdl.data.table.copies import first_of_equals
 from numdl.data.table.profile import profile, sentinels, suggested_targets, unit_of
-from numdl.data.table.table import first_of_equals
 
 
 @pytest.fixture
@@ -361,7 +361,7 @@ def test_test_rows_are_on_a_sheet_of_a_workbook(numdl, tmp_path, stand_in):
     assert "RMSE of y [kN]" in (tmp_path / "r" / "report.json").read_text()
 
 
-def test_copies_count_once_in_the_training(tmp_path):
+def test_copies_are_told(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 40))
     at = np.r_[np.arange(40), np.arange(10)]
@@ -369,7 +369,7 @@ def test_copies_count_once_in_the_training(tmp_path):
     path.write_text("\n".join(["x,y,w", *(f"{x[i]},{y[i]},{1 + i % 2}" for i in at)]) + "\n")
     options = FitOptions(("y",), test=0.0, weights="w")
     found = prepare(read_encoded(path, options), options, watched=False)
-    assert len(found.parts["train"].x) == len(found.weights) == 40
+    assert len(found.parts["train"].x) == len(found.weights) == 50  # estimators count them once
     assert "10 rows repeat an earlier one in inputs and target" in " ".join(found.notes)
     # ratings at few settings: equal rows are as many by chance
     path.write_text("\n".join(["x,y", *(f"{i % 3},{i % 7 % 4 + 0.5}" for i in range(60))]) + "\n")

@@ -74,3 +74,7 @@ def test_which_rows_are_copies():
     few = rng.integers(3, size=(250, 2)).astype(float)  # settings: equal by chance
     assert copies_once(np.ones(250), few, rng.integers(1, 6, (250, 1)).astype(float)).tolist() == [1.0] * 250
     assert copies_once(np.ones(250), few, rng.standard_normal((250, 1))).tolist() == [1.0] * 250  # repeated
+    rounded, rating = np.round(5 * rng.normal(size=(200, 4))), rng.integers(3, 9, (200, 1)).astype(float)
+    assert copies_once(np.ones(250), rounded[COPIED], rating[COPIED])[:50].tolist() == [2.0] * 50  # always agree
+    rating = np.r_[rating[COPIED[:-1]], rating[49:50] + 1]
+    assert copies_once(np.ones(250), rounded[COPIED], rating).tolist() == [1.0] * 250

@@ -32,7 +32,6 @@ from numdl.estimators.kernels import search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import in_units
 from numdl.estimators.kernels.mixture import combine, slopes
-from numdl.estimators.kernels.tables import gather
 from numdl.report.measures import coverage
 
 UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
@@ -386,12 +385,12 @@ def test_equal_values_of_a_target_with_few_values_are_observations():
     """Ratings at three settings: that two agree is no copy, and all count."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(3, size=(200, 1)).astype(float), rng.integers(1, 6, 200).astype(float)
-    table = gather("test", x, y[:, None], np.ones(200), 500, rng)
-    assert table.rows[0].w.sum() == 200
+    assert KernelRegressor(random_state=0).fit(x, y).mixtures_[0].rows.w.sum() == 200
     y = rng.standard_normal(200)
     copied = np.r_[np.arange(200), np.arange(60)]
-    table = gather("test", x[copied], y[copied][:, None], np.ones(260), 500, rng)
-    np.testing.assert_allclose(table.rows[0].w.sum(), 200, rtol=1e-12)
+    model = KernelRegressor(random_state=0).fit(x[copied], y[copied])
+    np.testing.assert_allclose(model.mixtures_[0].rows.w.sum(), 200, rtol=1e-12)
+    np.testing.assert_array_equal(model.leave_one_out_[200:], model.leave_one_out_[:60])
 
 
 def test_ctrl_c_before_the_first_step(monkeypatch):

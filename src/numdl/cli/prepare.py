@@ -18,9 +18,9 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table, TableEncoder, read_table, split
 from numdl.data.read.files import SHEETS
 from numdl.data.table.column import kind_of
+from numdl.data.table.copies import first_copies, first_of_equals
 from numdl.data.table.dates import calendar_of
 from numdl.data.table.profile import unit_of
-from numdl.data.table.table import first_of_equals
 
 WATCHED = 0.1
 """Share of the rows that is held out for networks to watch, where none is given."""
@@ -131,32 +131,22 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
         parts["test"], told = _test(options.test_file, found, options)
         notes += told
     weights = None if weights is None else weights[index[0]]
-    kept = _without_copies(parts["train"], weights) if found.encoder.task == "regression" else None
-    if kept is not None:
-        copies = len(parts["train"].x) - len(kept)
-        notes.append(
-            f"{copies} {'row repeats' if copies == 1 else 'rows repeat'} an earlier one in inputs and target; the "
-            "training counts it once, since copies look as if nothing was measured with an error."
-        )
-        parts["train"] = parts["train"].take(kept)
-        weights = None if weights is None else weights[kept]
+    notes += _of_copies(parts["train"], weights) if found.encoder.task == "regression" else []
     units = {name: unit for name, unit in found.table.units.items() if not unit_of(name)}
     return Prepared(found.encoder, parts, n, found.columns, notes, weights, units)
 
 
-def _without_copies(part: Part, weights: np.ndarray | None) -> np.ndarray | None:
-    """Rows that repeat no earlier one, from 0; None where none does, or where equal ones are as many by chance.
-
-    Repeated measurements do not agree in all digits: rows that do are copies, unless the targets have few values.
-    """
+def _of_copies(part: Part, weights: np.ndarray | None) -> list[str]:
+    """What the user should know of copied rows."""
     n = len(part.x)
-    y = [*part.y.reshape(n, -1).T]
-    first = first_of_equals([*part.x.T, *y, *([] if weights is None else [weights])])
-    different = np.flatnonzero(first == np.arange(n))
-    places = len(np.unique(first_of_equals([*part.x.T])))
-    values = max(len(np.unique(column)) for column in y)
-    copied = len(different) < n and (places == len(different) or values > len(different) / 2)
-    return different if copied else None
+    first = first_copies(np.ones(n) if weights is None else weights, part.x, part.y.reshape(n, -1))
+    copies = int((first != np.arange(n)).sum())
+    if not copies:
+        return []
+    return [
+        f"{copies} {'row repeats' if copies == 1 else 'rows repeat'} an earlier one in inputs and target; the training "
+        "counts equal ones as one observation, since copies look as if nothing was measured with an error."
+    ]
 
 
 def _moments(table: Table, options: FitOptions) -> tuple[np.ndarray | None, list[str]]:

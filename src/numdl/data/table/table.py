@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from numdl import checks
+from numdl.data.table.copies import first_of_equals
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,29 +128,6 @@ class Table:
             A table of the same columns.
         """
         return Table(self.names, tuple(column[rows] for column in self.columns), self.notes, self.units)
-
-
-def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """For each row the first one that is equal in all columns.
-
-    Args:
-        columns: arrays (n,) of numbers or text; missing entries are equal.
-
-    Returns:
-        Row numbers (n,), from 0; its own where no earlier row is equal.
-    """
-    group = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        if column.dtype.kind == "O":
-            places: dict[object, int] = {}
-            codes = np.array([places.setdefault(word, len(places)) for word in column])
-        else:
-            codes = np.unique(column, return_inverse=True)[1].ravel()
-        group = group * (int(codes.max()) + 1) + codes
-        group = np.unique(group, return_inverse=True)[1].ravel()
-        if group.max() == len(group) - 1:  # all rows differ
-            return np.arange(len(group))
-    return np.unique(group, return_index=True)[1][group]
 
 
 def same_name(name: str) -> str:

@@ -11,7 +11,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils import validation as of_sklearn
 
 from numdl.checks import shown
-from numdl.data.table.table import first_of_equals
+from numdl.data.table.copies import first_copies
 from numdl.estimators.common.intake import in_words
 
 if TYPE_CHECKING:
@@ -53,44 +53,18 @@ def raw_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:
         return of_sklearn._check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
-LOOKED = 8
-"""Columns by which most tables show at once that no row has an equal."""
-
-
 def copies_once(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
     """Weights with which the first of equal rows stands for its copies, so that they count as one observation.
 
-    Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that there
-    is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
-    interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
-    own in some target; or in some input, and rows of equal inputs have equal targets.
-
     Args:
         weights: not negative, (n,).
-        X: inputs (n, d). Of a sparse matrix or an operator no row is taken for a copy.
+        X: inputs (n, d).
         c: targets (n, k), finite.
 
     Returns:
-        The first of equal rows has the weight of all of them, the others 0, (n,).
+        The first of ``first_copies`` has the weight of all of them, the others 0, (n,).
     """
-    if not isinstance(X, np.ndarray):
-        return weights
-    rows = np.flatnonzero(weights > 0)
-    for column in [*c.T[:LOOKED], *X.T[:LOOKED]]:  # a row has no equal where one of its entries has none
-        _, at, count = np.unique(column[rows], return_inverse=True, return_counts=True)
-        rows = rows[count[at] > 1]
-    first = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
-    if (first == rows).all():
-        return weights
-    merged = weights.copy()
-    merged[rows] = 0.0
-    np.add.at(merged, first, weights[rows])
-    left = merged > 0
-    own, x = left.sum() / 2, X[left]
-    if any(len(np.unique(column)) > own for column in c[left].T):
-        return merged
-    rare = any(len(np.unique(column)) > own for column in x.T) and len(np.unique(x, axis=0)) == len(x)
-    return merged if rare else weights
+    return np.bincount(first_copies(weights, X, c), weights, len(weights))
 
 
 def of_mean_one(weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -16,13 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
+from numdl.data.table.copies import first_copies
 from numdl.estimators.common.intake import checked_table, generator, require_near
 from numdl.estimators.common.leaving import GradientMixin
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.common.weights import of_mean_one, sample_weights, typical_noise
+from numdl.estimators.common.weights import of_mean_one, raw_weights, sample_weights, typical_noise
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.gross import GrossErrors, gross_errors
@@ -105,10 +106,12 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         if observe is not None:
             checks.function(call, "observe", observe, "a dictionary -> anything")
         X, y = checked_table(self, call, X, y, y_numeric=True)
-        weights = of_mean_one(sample_weights(call, sample_weight, X))
         rng, clock = generator(type(self).__name__, self.random_state), Clock(self.time_budget, observe)
         most = len(X) if self._all_rows else LARGEST
         c = np.asarray(y, np.float64).reshape(len(X), -1)
+        given = raw_weights(call, sample_weight, X)
+        first = first_copies(given, X, c)
+        weights = of_mean_one(sample_weights(call, np.bincount(first, given, len(X)), X))
         choice, robust = self._view_of(call, X, c, weights, rng, clock)
         self.logarithm_ = choice.logarithm
         if robust is not None:
@@ -126,6 +129,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         notes = list(dict.fromkeys(notes))
         clock.tell("each row given all others")
         clock.insist(lambda: self._describe(X, table, found, choice, notes, clock, robust))
+        self.leave_one_out_, self.leave_one_out_std_ = self.leave_one_out_[first], self.leave_one_out_std_[first]
         if robust is not None and not robust.settled:
             notes.append("The robust loss had not settled in its rounds; try another random_state.")
         if told := " ".join(notes) or UNSETTLED.get(self.status_.code, ""):
@@ -307,8 +311,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             used &= np.arange(len(X)) % -(-len(X) // ASKED) == 0
         for j, mixture in enumerate(self.mixtures_):
             y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
-            share = float(mixture.rows.w.sum() / table.weights[table.group >= 0].sum())  # of copies
-            each = each_left_out(mixture, table.group[used], y, table.weights[used], share)
+            each = each_left_out(mixture, table.group[used], y, table.weights[used])
             mean[used, j], std[used, j] = self._combined(j, *each)
         other = table.group < 0
         if other.any():

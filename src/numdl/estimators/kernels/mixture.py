@@ -117,9 +117,7 @@ def slopes(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     return np.tensordot(mixture.weights, each, axes=1)
 
 
-def each_left_out(
-    mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndarray, share: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
+def each_left_out(mixture: Mixture, group: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each observation given all others, what members are and weigh being fixed.
 
     A row alone follows from the inverse. One of several rows at the same place is predicted from the member without
@@ -130,16 +128,14 @@ def each_left_out(
         group: which row of the mixture each observation belongs to (n,).
         y: scaled targets (n,).
         w: weights (n,), positive.
-        share: of these with which observations count in the mixture.
 
     Returns:
         Mean and variance by each member, (m, n) both.
     """
     rows = mixture.rows
-    counted = share * w
-    others = np.maximum(rows.w[group] - counted, 0.0)
+    others = np.maximum(rows.w[group] - w, 0.0)
     others[others < 1e-12 * rows.w[group]] = 0.0
-    rest = np.where(others > 0, (rows.w[group] * rows.y[group] - counted * y) / np.where(others > 0, others, 1.0), 0.0)
+    rest = np.where(others > 0, (rows.w[group] * rows.y[group] - w * y) / np.where(others > 0, others, 1.0), 0.0)
     means, variances = [], []
     some, position = np.unique(group, return_inverse=True)
     asked = () if len(some) == len(rows.y) else (some,)

@@ -95,35 +95,13 @@ def gather(
     margin = MARGIN * np.ptp(z, axis=0) / (len(z) + 1)
     margin[margin == 0] = 1.0
     box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
-    once = _copies_once(index, c, total)
     rows = [
-        Rows(z, (means[:, j] - center[j]) / scale[j], total * once[j], float(once[j] * spread[j] / scale[j] ** 2))
+        Rows(z, (means[:, j] - center[j]) / scale[j], total, float(spread[j] / scale[j] ** 2))
         for j in range(y.shape[1])
     ]
     plain = np.zeros(len(unit), bool)
     targets = Scaler(center * unit, scale * unit, plain, plain)
     return Table(rows, box, active, scaler, targets, group, y, weights, notes)
-
-
-def _copies_once(index: np.ndarray, c: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Factors of the weights that count observations once of which the table holds copies (k,).
-
-    Rows equal in inputs and targets are no repeated measurements: those would not agree in all digits. As observations
-    they would say that there is no noise. Where equal inputs come with few values of a target, of which some are equal
-    by chance, the factor is 1.
-
-    Args:
-        index: different inputs that each row belongs to (n,).
-        c: targets (n, k).
-        total: weight of all rows of each different input.
-
-    Returns:
-        At most 1: with it, the weights sum to the number of different rows.
-    """
-    different = len(np.unique(np.column_stack([index, c]), axis=0))
-    factor = min(different / float(total.sum()), 1.0)
-    values = np.array([len(np.unique(column)) for column in c.T])
-    return np.where((different == len(total)) | (values > different / 2), factor, 1.0)
 
 
 def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,71 @@
+"""Duplicate rows: which rows of a table are equal to earlier ones, and which of them are copies?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+LOOKED = 8
+"""Columns by which most tables show at once that no row has an equal."""
+
+
+def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """For each row the first one that is equal in all columns.
+
+    Args:
+        columns: arrays (n,) of numbers or text; missing entries are equal.
+
+    Returns:
+        Row numbers (n,), from 0; its own where no earlier row is equal.
+    """
+    group = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        if column.dtype.kind == "O":
+            places: dict[object, int] = {}
+            codes = np.array([places.setdefault(word, len(places)) for word in column])
+        else:
+            codes = np.unique(column, return_inverse=True)[1].ravel()
+        group = group * (int(codes.max()) + 1) + codes
+        group = np.unique(group, return_inverse=True)[1].ravel()
+        if group.max() == len(group) - 1:  # all rows differ
+            return np.arange(len(group))
+    return np.unique(group, return_index=True)[1][group]
+
+
+def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+    """Which earlier row each row is a copy of.
+
+    Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that there
+    is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
+    interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
+    own in some target; or rows of equal inputs always have equal targets, and most of them have a value of their own in
+    some input, or most rows have no twin.
+
+    Args:
+        weights: not negative, (n,).
+        X: inputs (n, d). Of a sparse matrix or an operator no row is taken for a copy.
+        c: targets (n, k), finite.
+
+    Returns:
+        The first of equal rows that have weight, from 0; of a row without a twin its own number, (n,).
+    """
+    alone = np.arange(len(weights))
+    if not isinstance(X, np.ndarray):
+        return alone
+    rows = np.flatnonzero(weights > 0)
+    for column in [*c.T[:LOOKED], *X.T[:LOOKED]]:  # a row has no equal where one of its entries has none
+        _, at, count = np.unique(column[rows], return_inverse=True, return_counts=True)
+        rows = rows[count[at] > 1]
+    first = alone.copy()
+    first[rows] = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
+    left, n = np.flatnonzero((weights > 0) & (first == alone)), np.count_nonzero(weights)
+    if len(left) == n:
+        return alone
+    own, x = len(left) / 2, X[left]
+    if any(len(np.unique(column)) > own for column in c[left].T):
+        return first
+    rare = len(left) > n / 2 or any(len(np.unique(column)) > own for column in x.T)
+    return first if rare and len(np.unique(x, axis=0)) == len(x) else alone
