@@ -105,10 +105,12 @@ def measure(run: Run, side: str, method: str, x: tuple[np.ndarray, ...], y: tupl
         return
     extra: dict[str, Any] = {}
     if side == "ours":
-        prediction, std = fit.model.predict(test, return_std=True)
+        prediction = fit.model.predict(test)
         new = f + noise * np.random.default_rng(3).normal(size=f.shape)
+        low, lower, upper, high = fit.model.predict_quantiles(test, (0.05, 0.25, 0.75, 0.95))
         extra = {
-            f"within_{level}": np.mean(np.abs(new - prediction) < z * std) for level, z in ((50, 0.6745), (90, 1.6449))
+            "within_50": np.mean((lower < new) & (new < upper)),
+            "within_90": np.mean((low < new) & (new < high)),
         }
     else:
         prediction = fit.predict()

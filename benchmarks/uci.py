@@ -114,14 +114,19 @@ def ours(run: Run, name: str, seed: int, train: tuple, test: tuple) -> None:
     model, seconds = timed(lambda: kind(random_state=seed).fit(x, y))
     mean, std = model.predict(x_test, return_std=True)
     error = np.abs(mean - y_test)
+    if isinstance(model, AutoRegressor):
+        low, lower, upper, high = model.predict_quantiles(x_test, (0.05, 0.25, 0.75, 0.95))
+        half, most = (lower < y_test) & (y_test < upper), (low < y_test) & (y_test < high)
+    else:
+        half, most = error < 0.67449 * std, error < 1.64485 * std
     run.record(
         "ours",
         "numdl",
         {"set": name, "seed": seed},
         rmse=np.sqrt(np.mean(error**2)),
         seconds=seconds,
-        coverage_50=np.mean(error <= 0.67449 * std),
-        coverage_90=np.mean(error <= 1.64485 * std),
+        coverage_50=np.mean(half),
+        coverage_90=np.mean(most),
     )
 
 

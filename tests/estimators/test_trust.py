@@ -393,6 +393,27 @@ def test_equal_values_of_a_target_with_few_values_are_observations():
     np.testing.assert_array_equal(model.leave_one_out_[200:], model.leave_one_out_[:60])
 
 
+@pytest.mark.parametrize("noise", ["normal", "two sizes"])
+def test_intervals_have_the_shape_of_the_errors(noise, tmp_path):
+    """Every tenth error ten times as large: half of the new ones lay within intervals for 90 %."""
+    rng = np.random.default_rng(1)
+    x, new = rng.uniform(0, 1, (300, 1)), rng.uniform(0, 1, (4000, 1))
+    size = np.where(rng.uniform(size=4300) < 0.9, 0.02, 0.2) if noise == "two sizes" else np.full(4300, 0.05)
+    error = size * rng.standard_normal(4300)
+    y, seen = np.sin(5 * x[:, 0]) + error[:300], np.sin(5 * new[:, 0]) + error[300:]
+    model = KernelRegressor(random_state=0).fit(x, y)
+    shape = model.mixtures_[0].tails
+    assert (shape.share == 1) == (noise == "normal")
+    assert shape.share * shape.narrow + (1 - shape.share) * shape.wide == pytest.approx(1, rel=1e-12)
+    low, lower, upper, high = model.predict_quantiles(new, (0.05, 0.25, 0.75, 0.95))
+    assert 0.45 < np.mean((lower < seen) & (seen < upper)) < 0.55
+    assert 0.86 < np.mean((low < seen) & (seen < high)) < 0.94
+    below = model._below(new, seen[:, None])[:, 0]
+    np.testing.assert_array_equal(below < 0.25, seen < lower)
+    model.save(tmp_path / "m.numdl")
+    np.testing.assert_array_equal(load(tmp_path / "m.numdl").predict_quantiles(new), model.predict_quantiles(new))
+
+
 def test_ctrl_c_before_the_first_step(monkeypatch):
     """While the first step is compiled: once a KeyError about penalties that nobody had set."""
     from numdl.contracts import Status

@@ -36,6 +36,7 @@ RECORDS = {
     "StandardErrors": "numdl.estimators.common.standard_errors",
     "FeatureMap": "numdl.estimators.random_features.feature_map",
     "Mixture": "numdl.estimators.kernels.mixture",
+    "Tails": "numdl.estimators.kernels.mixture",
     "Process": "numdl.estimators.kernels.process",
     "Nearest": "numdl.estimators.kernels.nearest",
     "Rows": "numdl.estimators.kernels.evidence",

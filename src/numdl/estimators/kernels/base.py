@@ -31,13 +31,16 @@ from numdl.estimators.kernels.logarithm import ASKED as ASKED_FOR_LOGARITHM
 from numdl.estimators.kernels.logarithm import Choice, choose, in_units, viewed
 from numdl.estimators.kernels.mixture import (
     Mixture,
+    Tails,
     combine,
+    distribution,
     each_left_out,
     few_threads,
     mean_over,
     moments,
     quantile,
     slopes,
+    tails,
 )
 from numdl.estimators.kernels.search import LARGEST, Scored, Search, mix
 from numdl.estimators.kernels.tables import Table, gather
@@ -189,8 +192,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             )
         x, out = self._scaled(X, "predict_quantiles")[1], []
         for j, mixture in enumerate(self.mixtures_):
-            each, variances = self._moments(mixture, x, std=True)
-            values = np.array([quantile(mixture.weights, each, variances, level) for level in levels])  # type: ignore[arg-type]
+            parts = self._distribution(mixture, x)
+            values = np.array([quantile(*parts, level) for level in levels])
             values = values * self._targets.scale[j] + self._targets.center[j]
             out.append(np.exp(values) if self.logarithm_[j] else values)
         return out[0] if self._flat else np.stack(out, axis=-1)
@@ -247,6 +250,11 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         if variances is not None and self._typical != 1:
             variances = variances + (self._typical - 1) * np.array([[member.noise] for member in mixture.members])
         return each, variances
+
+    def _distribution(self, mixture: Mixture, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights, means and variances of the normal distributions that make up a new observation."""
+        each, variances = self._moments(mixture, x, std=True)
+        return distribution(mixture, each, np.asarray(variances))
 
     def _scaled(self, X: Any, call: str) -> tuple[np.ndarray, np.ndarray]:
         """Checked rows, and their columns as the processes see them."""
@@ -312,6 +320,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         for j, mixture in enumerate(self.mixtures_):
             y = (table.y[used, j] - self._targets.center[j]) / self._targets.scale[j]
             each = each_left_out(mixture, table.group[used], y, table.weights[used])
+            alone, deviation = combine(mixture.weights, *each)
+            self.mixtures_[j] = mixture._replace(tails=tails((y - alone) / deviation))
             mean[used, j], std[used, j] = self._combined(j, *each)
         other = table.group < 0
         if other.any():
@@ -359,21 +369,20 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         x, found = self._scaled(X, "summary")[1], []
         for j, mixture in enumerate(self.mixtures_):
             each, variances = self._moments(mixture, x, std=True)
-            assert variances is not None
-            ends = (quantile(mixture.weights, each, variances, level) for level in (0.05, 0.95))
+            ends = (quantile(*distribution(mixture, each, np.asarray(variances)), level) for level in (0.05, 0.95))
             ends = (end * self._targets.scale[j] + self._targets.center[j] for end in ends)
             ends = (np.exp(end) for end in ends) if self.logarithm_[j] else ends
-            found.append([self._combined(j, each, variances)[0], *ends])
+            found.append([self._combined(j, each, np.asarray(variances))[0], *ends])
         return list(np.stack(found, axis=-1))
 
     def _below(self, X: Any, c: np.ndarray) -> np.ndarray:
         x, found = self._scaled(X, "summary")[1], []
         for j, mixture in enumerate(self.mixtures_):
-            means, variances = self._moments(mixture, x, std=True)
+            weights, means, variances = self._distribution(mixture, x)
             with np.errstate(divide="ignore"):
                 y = np.log(np.maximum(c[:, j], 0.0)) if self.logarithm_[j] else c[:, j]
             z = (y - self._targets.center[j]) / self._targets.scale[j]
-            found.append(mixture.weights @ ndtr((z - means) / np.sqrt(np.asarray(variances))))
+            found.append(weights @ ndtr((z - means) / np.sqrt(variances)))
         return np.stack(found, axis=1)
 
     def _facts(self) -> dict[str, str]:
@@ -383,6 +392,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             "Effective parameters": f"{float(np.mean(self.effective_dof_)):.4g} for each target",
             "Log evidence": f"{'; '.join(_ranked(each) for each in self.evidence_[:3])} nats",
             "Noise": ", ".join(f"{noise:.4g}" for noise in np.ravel(self.noise_)[:5]),
+            "Errors": "; ".join(_shape(mixture.tails) for mixture in self.mixtures_[:3]),
         }
 
     def _record(self) -> dict[str, Any]:
@@ -390,6 +400,14 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             "model": self._label.removeprefix("numdl "),
             "n_parameters": sum(max(m.members, key=lambda one: one.weight).n_parameters for m in self.mixtures_),
         }
+
+
+def _shape(found: Tails) -> str:
+    """The shape of errors in words."""
+    if found.share == 1:
+        return "normal"
+    ratio = np.sqrt(found.wide / found.narrow)
+    return f"{100 * (1 - found.share):.0f} % of a normal distribution {ratio:.2g} times as wide as that of the others"
 
 
 def _ranked(evidence: dict[str, float]) -> str:
