@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from numdl import contracts
+from numdl import ResNetRegressor, contracts
 from numdl.contracts import Control, Iterate, Optimizer, Problem, Scheme, Status, StochasticOptimizer, require
 from numdl.control import AugmentedLagrangian, ControlProblem, MultipleShooting, OneShot, SuccessiveApproximations
 from numdl.flow import PiecewiseConstant, final, get_scheme
@@ -178,6 +178,10 @@ REFUSED = {
     "half of dynamics": (
         lambda: ResNet(d=2, width=2, depth=1, dynamics=SimpleNamespace(name="mine", init=len)),
         r"needs a Dynamics: 'SimpleNamespace' has no vector_field\. Give it, or use one of plain",
+    ),
+    "half of dynamics for an estimator": (
+        lambda: ResNetRegressor(dynamics=SimpleNamespace(name="mine", init=len)).fit(np.eye(4), np.arange(4.0)),
+        r"ResNetRegressor\(dynamics\) needs a Dynamics: 'SimpleNamespace' has no vector_field\. Give it",
     ),
     "no inner method": (lambda: SuccessiveApproximations(Plain()), r"inner=Plain\): JAX does not know"),
 }

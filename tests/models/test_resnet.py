@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numdl.flow import DYNAMICS, SCHEMES, Dynamics, final, get_march
+from numdl.flow import DYNAMICS, SCHEMES, Dynamics, damped, final, get_dynamics, get_march
 from numdl.models import ResNet, first_overflow
 from numdl.testing import check_adjoint, check_gradient
 
@@ -331,6 +331,17 @@ def test_dynamics_of_your_own():
     wrong = Dynamics("wrong", init, lambda activation: lambda t, u, theta: u[:2])
     with pytest.raises((ValueError, TypeError)):
         ResNet(2, 3, 4, dynamics=wrong)
+
+
+def test_dynamics_are_what_a_file_can_bring_back_by_their_name():
+    """Stored by name, others of the name of registered ones came back as these, and a damping was lost."""
+    strong = damped(get_dynamics("antisymmetric"), 0.7)
+    assert ResNet(2, 3, 4, dynamics=strong) == ResNet(2, 3, 4, dynamics="antisymmetric", damping=0.7)
+    assert ResNet(2, 3, 4, dynamics=strong, damping=0.2).damping == 0.2
+    assert ResNet(2, 3, 4, dynamics=get_dynamics("plain")).field is get_dynamics("plain")
+    for changed in ({"vector_field": lambda activation: lambda t, u, theta: -u}, {"damping": 0.3}):
+        with pytest.raises(ValueError, match=r"ResNet\(dynamics\).*DYNAMICS knows as 'antisymmetric'.*'my_antisymm"):
+            ResNet(2, 3, 4, dynamics=get_dynamics("antisymmetric")._replace(**changed))
 
 
 def test_an_overflow_names_row_layer_and_step():

@@ -29,6 +29,7 @@ from numdl.flow import (
     serial,
 )
 from numdl.flow.controls import WeightsInTime
+from numdl.flow.dynamics import as_named
 from numdl.flow.dynamics.base import as_weights, draw_layers, generator
 from numdl.flow.march import over_samples
 from numdl.models.network import Network, apply_layer, draw_layer, require_compatible
@@ -98,6 +99,11 @@ class ResNet(Network):
         }
         if self.damping is not None:
             numbers["damping"] = checks.number("ResNet", "damping", self.damping)
+        if not isinstance(self.dynamics, str):
+            named, damping = as_named("ResNet", self.dynamics)
+            object.__setattr__(self, "dynamics", named)
+            if damping is not None:
+                numbers.setdefault("damping", damping)
         for name, value in numbers.items():
             object.__setattr__(self, name, value)
         if not self.opening and self.width < self.d:

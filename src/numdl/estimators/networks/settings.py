@@ -13,7 +13,7 @@ from numdl import checks
 from numdl.estimators.common.intake import is_auto, require_seed
 from numdl.estimators.common.robust import LOSSES
 from numdl.flow import ACTIVATIONS, CONTROLS, DYNAMICS, MARCHES, SCHEMES, Dynamics
-from numdl.flow.dynamics import with_damping
+from numdl.flow.dynamics import as_named, with_damping
 from numdl.models.levels import require_halves
 
 
@@ -124,8 +124,10 @@ def check_parameters(estimator: Any) -> None:
     checks.number(call, "memory_budget", given["memory_budget"], least=2**20)
     if given["time_budget"] is not None:
         checks.number(call, "time_budget", given["time_budget"], above=0)
-    if "dynamics" in given and not isinstance(given["dynamics"], Dynamics):
-        checks.choice(call, "dynamics", given["dynamics"], ("auto", *DYNAMICS))
+    if isinstance(given.get("dynamics", "auto"), str):
+        checks.choice(call, "dynamics", given.get("dynamics", "auto"), ("auto", *DYNAMICS))
+    else:
+        as_named(call, given["dynamics"])
     for name, allowed in _WORDS.items():
         if name in given:
             checks.choice(call, name, given[name], allowed)

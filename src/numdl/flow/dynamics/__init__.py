@@ -99,6 +99,37 @@ def _damped(field: Dynamics, gamma: float) -> Dynamics:
     return field._replace(vector_field=functools.partial(field.vector_field, gamma=gamma), damping=gamma)
 
 
+def as_named(call: str, field: Dynamics) -> tuple[str | Dynamics, float | None]:
+    """Dynamics by what a file can hold of them: their name, and a damping.
+
+    Args:
+        call: who needs them, for the message.
+        field: registered ones, these with another damping, or yours.
+
+    Returns:
+        Name and rate of registered dynamics with another damping; else the field and None.
+
+    Raises:
+        ValueError: they have the name of others in ``DYNAMICS``, which a file would bring back for them.
+        TypeError: a part is missing.
+    """
+    require(field, Dynamics, f"{call}(dynamics)", f"use one of {', '.join(DYNAMICS)}")
+    known = DYNAMICS.get(field.name, field)
+    if known == field:
+        return field, None
+    rule = field.vector_field
+    if (
+        isinstance(rule, functools.partial)
+        and rule.func is known.vector_field
+        and rule.keywords == {"gamma": field.damping}
+    ):
+        return field.name, field.damping
+    raise ValueError(
+        f"{call}(dynamics): these are not the dynamics that numdl.flow.DYNAMICS knows as {field.name!r}, which a file "
+        f"would bring back for them. Give yours a name of their own, dynamics._replace(name='my_{field.name}')."
+    )
+
+
 def with_damping() -> tuple[str, ...]:
     """Names of the dynamics that take a damping."""
     return tuple(name for name, field in DYNAMICS.items() if field.damping is not None)
