@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -10,14 +12,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from numdl import __version__
-from numdl.cli import main
+from numdl import __version__, flow
+from numdl.cli import completion, images, main, models
 from numdl.cli.app import app
 from numdl.cli.baselines import score_rows
 from numdl.cli.errors import INTERRUPTED, UserError
 from numdl.cli.options import FitOptions, difference, seconds
 from numdl.cli.prepare import Part
 from numdl.contracts import Status
+from numdl.data.table import feature
+from numdl.estimators.common import robust
+from numdl.estimators.tikhonov import operators
+from numdl.export import write
 from numdl.report import FitSummary
 from numdl.report.summary import read_summary, write_summary
 
@@ -129,15 +135,58 @@ def test_python_runs_the_package_as_the_command():
     assert done.stdout == f"numdl {__version__}\n"
 
 
+def complete(shell, words):
+    """What the command answers to the shell's function when the Tab key is pressed after these words."""
+    asked = {"_NUMDL_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": words}
+    asked |= {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    call = [sys.executable, "-m", "numdl"]
+    return subprocess.run(call, env=os.environ | asked, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "completed"),
-    [("numdl pre", "predict\n"), ("numdl experiment r", "run\n"), ("numdl fit --dyn", "--dynamics\n")],
+    [
+        ("numdl pre", "predict\n"),
+        ("numdl experiment r", "run\n"),
+        ("numdl fit --dyn", "--dynamics\n"),
+        ("numdl fit --dynamics hyp", "hyperbolic\n"),
+        ("numdl fit --missing ", "refuse\ndrop\nimpute\n"),
+        ("numdl experiment run path", "path-planning\npath-with-obstacles\n"),
+        ("numdl course start soft", "softmax\n"),
+        ("numdl reference show pea", "peaks\n"),
+    ],
 )
-def test_the_shell_completes_commands_and_options(words, completed):
-    asked = {"_NUMDL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    call = [sys.executable, "-m", "numdl"]
-    done = subprocess.run(call, env=os.environ | asked, capture_output=True, text=True, check=True)
-    assert done.stdout == completed
+def test_the_shell_completes_commands_options_and_their_values(words, completed):
+    assert complete("bash", words) == completed
+
+
+def test_zsh_completes_values():
+    answer = complete("zsh", "numdl export run --to ")
+    assert [re.sub(r'.*"(\w+)".*', r"\1", line) for line in answer.splitlines()] == list(completion.LANGUAGES)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_takes_the_script_and_fills_in_a_value(tmp_path):
+    """The script that --show-completion prints, sourced by a shell: its function finds the words."""
+    (tmp_path / "numdl").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m numdl "$@"\n')
+    (tmp_path / "numdl").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    asked = environment | {"_NUMDL_COMPLETE": "source_bash"}
+    script = subprocess.run(["numdl"], env=asked, capture_output=True, text=True, check=True).stdout
+    press = (
+        f"{script}\nCOMP_WORDS=(numdl fit --scheme r)\nCOMP_CWORD=3\n"
+        '$(complete -p numdl | sed "s/.*-F \\([^ ]*\\).*/\\1/") numdl\nprintf "%s " "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", press], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "rk3 rk4 "
+
+
+def test_words_that_are_completed_are_those_of_the_rooms():
+    assert tuple(flow.DYNAMICS) == completion.DYNAMICS and tuple(flow.SCHEMES) == completion.SCHEMES
+    assert completion.TABLE_MODELS == models.MODELS and completion.IMAGE_MODELS == (images.PATCHES, images.IMAGES)
+    assert tuple(write.TARGETS) == completion.LANGUAGES and completion.OPERATORS == operators.OPERATORS
+    assert completion.POLICIES == feature.POLICIES and completion.DATES == feature.DATES
+    assert completion.LOSSES == robust.LOSSES
 
 
 def test_info_tells_scores_and_the_command_that_made_a_run(numdl, csv_file, tmp_path, stand_in):

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from numdl.cli import completion as words
 from numdl.cli.app_course import course, experiments, references
+from numdl.cli.completion import one_of
 from numdl.cli.reading import Dates, Drop, Given, Header, Inputs, Missing, Na, Sheet, Tables, Words
 
 app = typer.Typer(
@@ -72,12 +74,15 @@ def fit(
     size: Annotated[
         str | None, typer.Option(help="Size to which pictures are brought.", metavar="HEIGHTxWIDTH")
     ] = None,
-    task: Annotated[str, typer.Option(help="auto, regression or classification.", metavar="KIND")] = "auto",
+    task: Annotated[
+        str, typer.Option(help=f"{words.listed(words.TASKS)}.", metavar="KIND", autocompletion=one_of(*words.TASKS))
+    ] = "auto",
     model: Annotated[
         str,
         typer.Option(
-            help="auto, resnet, mlp, single-layer, linear, random-features or kernel; of images patches or images.",
+            help=f"{words.listed(words.TABLE_MODELS)}; of images {words.listed(words.IMAGE_MODELS)}.",
             metavar="NAME",
+            autocompletion=one_of(*words.TABLE_MODELS, *words.IMAGE_MODELS),
         ),
     ] = "auto",
     out: Annotated[Path, typer.Option(help="Folder for model, report and summary.", metavar="FOLDER")] = Path("run"),
@@ -109,10 +114,9 @@ def fit(
     dynamics: Annotated[
         str,
         typer.Option(
-            help="Right-hand side of the flow: plain, antisymmetric, symmetric, low_rank, circulant, convolution, "
-            "double, double_symmetric, parabolic, contractive, m_matrix, reaction_diffusion, hamiltonian, "
-            "double_hamiltonian, h1, second_order or hyperbolic.",
+            help=f"Right-hand side of the flow: {words.listed(words.DYNAMICS)}.",
             metavar="NAME",
+            autocompletion=one_of("auto", *words.DYNAMICS),
         ),
     ] = "auto",
     damping: Annotated[
@@ -121,19 +125,30 @@ def fit(
     scheme: Annotated[
         str | None,
         typer.Option(
-            help="Steps of the flow: euler, heun, rk3, rk4, adams_bashforth, symplectic_euler, verlet, "
-            "implicit_midpoint or imex.",
+            help=f"Steps of the flow: {words.listed(words.SCHEMES)}.",
             metavar="NAME",
+            autocompletion=one_of(*words.SCHEMES),
         ),
     ] = None,
     alpha: Annotated[str, typer.Option(help="Regularisation parameter.", metavar="FLOAT|auto")] = "auto",
     loss: Annotated[
-        str, typer.Option(help="squared, or pseudo-huber where some targets hold gross errors.", metavar="NAME")
+        str,
+        typer.Option(
+            help="squared, or pseudo-huber where some targets hold gross errors.",
+            metavar="NAME",
+            autocompletion=one_of(*words.LOSSES),
+        ),
     ] = "squared",
     restarts: Annotated[str, typer.Option(help="Random starts that predict together.", metavar="INT|auto")] = "auto",
     max_iter: Annotated[int | None, typer.Option(help="Iterations of each start at most.", metavar="INT")] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float64 or float32.", show_default="float64", metavar="NAME")
+        str | None,
+        typer.Option(
+            help=f"{words.listed(words.DTYPES)}.",
+            show_default="float64",
+            metavar="NAME",
+            autocompletion=one_of(*words.DTYPES),
+        ),
     ] = None,
     inputs: Inputs = None,
     drop: Drop = None,
@@ -283,7 +298,12 @@ def predict(
 )
 def export(
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
-    to: Annotated[str, typer.Option(help="numpy, c, onnx or matlab.", metavar="LANGUAGE")] = "numpy",
+    to: Annotated[
+        str,
+        typer.Option(
+            help=f"{words.listed(words.LANGUAGES)}.", metavar="LANGUAGE", autocompletion=one_of(*words.LANGUAGES)
+        ),
+    ] = "numpy",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -295,6 +315,7 @@ def export(
         typer.Option(
             help="Standard deviations: yes, no, or auto, where they need at most a million numbers.",
             metavar="yes|no|auto",
+            autocompletion=one_of("yes", "no", "auto"),
         ),
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
@@ -321,7 +342,9 @@ def select(
     operator: Annotated[
         str,
         typer.Option(
-            help="What is penalised: identity, difference, gradient or laplacian of the coefficients.", metavar="NAME"
+            help=f"What is penalised: {words.listed(words.OPERATORS)} of the coefficients.",
+            metavar="NAME",
+            autocompletion=one_of(*words.OPERATORS),
         ),
     ] = "identity",
     noise: Annotated[

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from numdl.cli import completion
+
 experiments = typer.Typer(help="List and run the experiments of the course.", no_args_is_help=True)
 course = typer.Typer(help="Show the course in the browser, write it as a website, hand out and check assignments.")
 references = typer.Typer(help="Show numbers to compare other codes with.", no_args_is_help=True)
@@ -25,7 +27,10 @@ def list_experiments() -> None:
 
 @experiments.command("run")
 def run_experiment(
-    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(help="One of `numdl experiment list`.", metavar="NAME", autocompletion=completion.experiments),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for figures and numbers.", metavar="FOLDER")] = Path("experiments"),
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes seconds.")] = False,
     settings: Annotated[
@@ -42,7 +47,10 @@ def run_experiment(
 
 @experiments.command("show")
 def show_experiment(
-    name: Annotated[str, typer.Argument(help="One of `numdl experiment list`.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(help="One of `numdl experiment list`.", metavar="NAME", autocompletion=completion.experiments),
+    ],
 ) -> None:
     """Print what an experiment is about, and which parameters `--set` knows."""
     from numdl.cli.course import print_experiment
@@ -84,7 +92,9 @@ def list_assignments() -> None:
     "start", short_help="Write an assignment to fill in.", epilog="Example: numdl course start softmax --dir homework"
 )
 def start_assignment(
-    name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="One of `numdl course list`.", metavar="NAME", autocompletion=completion.assignments)
+    ],
     folder: Annotated[Path, typer.Option("--dir", help="Folder for the two files.", metavar="FOLDER")] = Path("."),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
 ) -> None:
@@ -106,7 +116,13 @@ def check_assignment(
     ],
     student: Annotated[str, typer.Option(help="Whose data are drawn.", metavar="ID")] = "",
     task: Annotated[
-        str, typer.Option(help="Name of the assignment.", show_default="by file name and functions", metavar="NAME")
+        str,
+        typer.Option(
+            help="Name of the assignment.",
+            show_default="by file name and functions",
+            metavar="NAME",
+            autocompletion=completion.assignments,
+        ),
     ] = "",
     answers: Annotated[
         Path | None, typer.Option(help="Answers of another language: .csv, .mat or .npz.", metavar="FILE")
@@ -143,7 +159,9 @@ def check_assignment(
     epilog="Example: numdl course data softmax --student anna --out task.mat",
 )
 def write_assignment_data(
-    name: Annotated[str, typer.Argument(help="One of `numdl course list`.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="One of `numdl course list`.", metavar="NAME", autocompletion=completion.assignments)
+    ],
     out: Annotated[Path, typer.Option(help="File: .npz, .mat or .csv.", metavar="FILE")],
     student: Annotated[str, typer.Option(help="Whose data are drawn.", metavar="ID")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
@@ -161,7 +179,12 @@ def write_assignment_data(
 )
 def write_answers(
     name: Annotated[
-        str, typer.Argument(help="An assignment; without one the key of all pages is written.", metavar="[NAME]")
+        str,
+        typer.Argument(
+            help="An assignment; without one the key of all pages is written.",
+            metavar="[NAME]",
+            autocompletion=completion.assignments,
+        ),
     ] = "",
     out: Annotated[Path, typer.Option(help="Folder for the key of all pages.", metavar="FOLDER")] = Path("answers"),
 ) -> None:
@@ -181,7 +204,9 @@ def list_references() -> None:
 
 @references.command("show")
 def show_reference(
-    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME", autocompletion=completion.references)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print the file, for programs.")] = False,
 ) -> None:
     """Print setting, values, tolerances, sources, and the command that regenerates them."""
@@ -192,7 +217,9 @@ def show_reference(
 
 @references.command("check")
 def check_reference(
-    name: Annotated[str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME", autocompletion=completion.references)
+    ],
 ) -> None:
     """Recompute values that take seconds and compare; exit code 1 if one is off."""
     from numdl.cli.reference import recompute

@@ -9,12 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from numdl.cli.completion import LOSSES
 from numdl.cli.errors import UserError
 from numdl.data.read.several import arguments
 from numdl.data.table.feature import DATES, POLICIES
-
-LOSSES = ("squared", "pseudo-huber")
-"""Losses of regressors; the estimators have their own list, which takes longer to import."""
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 

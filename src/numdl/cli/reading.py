@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from numdl.cli.completion import DATES, POLICIES, one_of
+
 if TYPE_CHECKING:
     from numdl.data import Table, TableEncoder
 
@@ -25,9 +27,18 @@ Words = Annotated[
 Na = Annotated[list[str] | None, typer.Option(help="What stands for a missing entry, such as -999.", metavar="TEXT")]
 Missing = Annotated[
     str,
-    typer.Option(help="Missing entries: refuse, drop (their rows), impute (median and indicator).", metavar="POLICY"),
+    typer.Option(
+        help="Missing entries: refuse, drop (their rows), impute (median and indicator).",
+        metavar="POLICY",
+        autocompletion=one_of(*POLICIES),
+    ),
 ]
-Dates = Annotated[str, typer.Option(help="Dates: drop, elapsed (days), cyclic (day and year).", metavar="POLICY")]
+Dates = Annotated[
+    str,
+    typer.Option(
+        help="Dates: drop, elapsed (days), cyclic (day and year).", metavar="POLICY", autocompletion=one_of(*DATES)
+    ),
+]
 Header = Annotated[bool | None, typer.Option("--header/--no-header", help="Whether the first line holds names.")]
 Sheet = Annotated[
     str | None, typer.Option(help="Sheet of a workbook: its name, or its number from 1 on.", metavar="NAME|NUMBER")
