@@ -221,6 +221,25 @@ def finite(
     return array
 
 
+def squarable(call: str, name: str, values: Any) -> None:
+    """Refuse numbers whose squares vanish or overflow in float64, where sums of squares are to be weighed.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        values: finite numbers of any shape; all may be zero.
+
+    Raises:
+        ValueError: names the largest entry.
+    """
+    largest = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))
+    if largest and not 1e-140 <= largest <= 1e140:
+        raise ValueError(
+            f"{call}: the largest entry of {name} is {largest:.2g}, whose square floating point does not hold; needs "
+            "1e-140 to 1e140. Give it in another unit."
+        )
+
+
 def vectors(call: str, given: Mapping[str, Any], *, alike: bool = True, missing: bool = False) -> list[np.ndarray]:
     """Arguments by name as vectors of NumPy with at least one number; ``missing`` ones may be NaN or infinite.
 

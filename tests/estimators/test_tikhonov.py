@@ -312,3 +312,22 @@ def test_what_pieces_cannot_do_is_refused():
         model.partial_fit(x, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="n_samples = 1"):
         TikhonovRegressor().partial_fit(x[:1], y[:1])
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_numbers_whose_squares_floating_point_does_not_hold_are_refused_by_name(unit):
+    """Targets of 1e-200 were fitted by their mean; a table of this size met an error of NumPy."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3))
+    y = x @ [1.0, 2.0, 3.0] + 0.1 * rng.normal(size=20)
+    for method, given, message in (
+        ("auto", (unit * x, y), "decompose: the largest entry of a"),
+        ("auto", (x, unit * y), "decompose: the largest entry of b"),
+        ("hybrid-lsqr", (x, unit * y), "hybrid_lsqr: the largest entry of b"),
+        ("hybrid-lsqr", (unit * x, y), r"hybrid_lsqr: the largest entry of A' b / \|\|b\|\|"),
+        ("lsqr", (x, unit * y), "gcv_of_iterates: the largest entry of residuals"),
+    ):
+        with pytest.raises(ValueError, match=f"{message} is .*whose square.*Give it in another unit"):
+            TikhonovRegressor(method=method).fit(*given)
+    plain, scaled = (TikhonovRegressor(method="lsqr").fit(size * x, y).predict(size * x) for size in (1.0, unit))
+    np.testing.assert_allclose(scaled, plain, rtol=1e-10)

@@ -186,9 +186,39 @@ def test_an_operator_that_overflows_is_named(solve):
     assert found.status.code == "failed" and "not finite" in found.status.message
 
 
-def test_a_direction_that_vanishes_in_floating_point_is_named():
-    found = cgls(1e-100 * np.eye(3), np.ones(3))
-    assert found.status.code == "stalled" and "Scale A and b" in found.status.message
+@methods
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-100, 1e200, 1e300])
+@pytest.mark.parametrize("data", [1e-200, 1.0, 1e200])
+def test_units_of_matrix_and_data_change_no_digit(solve, size, data):
+    """As squares of 1e-200 vanish, zero was returned, and said to have converged."""
+    A, b = random_problem()
+    size, data = (2.0 ** np.round(np.log2(unit)) for unit in (size, data))
+    found, plain = solve(size * A, data * b, keep_iterates=True), solve(A, b, keep_iterates=True)
+    with np.errstate(over="ignore"):
+        unit = data / size
+    if np.isinf(unit):
+        assert found.status.code == "failed" and "beyond floating point. Scale A or b" in found.status.message
+        return
+    assert found.status == plain.status
+    if unit > 1e-290:
+        np.testing.assert_array_equal(found.x, unit * plain.x)
+        np.testing.assert_array_equal(found.iterates, unit * plain.iterates)
+        np.testing.assert_array_equal(found.history["solution"], unit * plain.history["solution"])
+    if solve is lsqr:
+        return  # its bounds of the residual square what is damped
+    np.testing.assert_array_equal(found.history["residual"], data * plain.history["residual"])
+
+
+def test_a_penalty_has_the_unit_of_the_squared_matrix():
+    A, b = random_problem()
+    unit = 2.0**-500
+    found, plain = cgls(unit * A, b, shift=0.3 * unit**2, x0=np.ones(7) / unit), cgls(A, b, shift=0.3, x0=np.ones(7))
+    np.testing.assert_array_equal(found.x, plain.x / unit)
+    apart = cgls(1e-200 * A, b, shift=1.0)  # no unit of A suits both
+    assert apart.status.code == "stalled" and "Scale A and b" in apart.status.message
+    assert found.status == plain.status
+    damped, plain = lsqr(unit * A, b, damp=0.3 * unit), lsqr(A, b, damp=0.3)
+    np.testing.assert_array_equal(damped.x, plain.x / unit)
 
 
 @methods

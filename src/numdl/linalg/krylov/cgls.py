@@ -15,7 +15,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.contracts import Status
-from numdl.linalg.krylov.record import KrylovResult, Record, Stop, length
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop, exponent, length
 from numdl.linalg.products import as_operator, as_vector
 
 
@@ -69,19 +69,27 @@ def cgls(
     checks.number("cgls", "shift", shift, least=0, hint="Give n alpha, which is not negative.")
     record = Record("cgls", 2 * min(m, n) if max_iter is None else max_iter, tol, stop, keep_iterates)
     x = np.zeros(n) if x0 is None else as_vector(x0, n, name="x0", call="cgls")
-    r = b - A.matvec(x) if x0 is not None else b
-    s = A.rmatvec(r) - shift * x
+    start = b - A.matvec(x) if x0 is not None else b
+    # In units of powers of two, b = data b^, A = size A^, all squares are near 1 and no digit changes.
+    data = exponent(max(np.max(np.abs(b), initial=0.0), np.max(np.abs(start), initial=0.0)))
+    r = np.ldexp(start, -data)
+    s = A.rmatvec(r)
+    size = exponent(length(s)) - exponent(length(r))
+    size = max(size, exponent(shift) // 2) if shift else size
+    record.units, weight = (data, size), float(np.ldexp(shift, -2 * size))
+    x, s = np.ldexp(x, size - data), np.ldexp(s, -size)
+    s = s - weight * x
     d, gamma = s, float(s @ s)
     status = record.add(x, length(r), length(s))
     while status is None:
-        q = A.matvec(d)
-        curvature = float(q @ q + shift * (d @ d))
+        q = np.ldexp(A.matvec(d), -size)
+        curvature = float(q @ q + weight * (d @ d))
         if curvature == 0.0 or gamma == 0.0:
             status = Status("stalled", "Squares vanished in floating point along the next direction. Scale A and b.")
             break
         step = gamma / curvature
         x, r = x + step * d, r - step * q
-        s = A.rmatvec(r) - shift * x
+        s = np.ldexp(A.rmatvec(r), -size) - weight * x
         before, gamma = gamma, float(s @ s)
         d = s + (gamma / before) * d
         status = record.add(x, length(r), length(s))

@@ -16,7 +16,7 @@ import numpy as np
 
 from numdl import checks
 from numdl.linalg.krylov.golub_kahan import golub_kahan
-from numdl.linalg.krylov.record import KrylovResult, Record, Stop, length
+from numdl.linalg.krylov.record import KrylovResult, Record, Stop, exponent, length
 from numdl.linalg.products import as_operator, as_vector
 
 
@@ -67,6 +67,11 @@ def lsqr(
     checks.number("lsqr", "damp", damp, least=0, hint="Give sqrt(n alpha).")
     most = (1 if reorthogonalise else 2) * min(m, n) if max_iter is None else max_iter
     record = Record("lsqr", most, tol, stop, keep_iterates)
+    data = exponent(np.max(np.abs(b), initial=0.0))
+    record.units, b = (
+        (data, 0),
+        np.ldexp(b, -data),
+    )  # the columns have length 1: A is met once at a time, and not squared
     x, phi_bar = np.zeros(n), length(b)
     status = record.add(x, phi_bar, length(A.rmatvec(b)))
     if status is not None:

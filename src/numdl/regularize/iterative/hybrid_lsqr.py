@@ -45,6 +45,7 @@ from numdl import checks
 from numdl.contracts import Status
 from numdl.linalg import as_operator
 from numdl.linalg.krylov import Step, golub_kahan
+from numdl.linalg.products import as_vector
 from numdl.regularize.iterative.standard_form import standard_form
 from numdl.regularize.ridge import RidgeDecomposition, RidgePath, alpha_grid, decompose, ridge_path, tikhonov
 from numdl.regularize.selectors import GUARD, Choice, Selector, gcv, search
@@ -139,6 +140,8 @@ def hybrid_lsqr(
         return found._replace(x=form.lift(found.x))
     A = as_operator(A)
     n, p = A.shape
+    b = as_vector(b, n, name="b", call="hybrid_lsqr")
+    checks.squarable("hybrid_lsqr", "b", b)
     selector = partial(gcv, guard=GUARD) if selector is None else selector
     last = min(max_iter, n, p) if reorthogonalise else max_iter
     history: dict[str, list[float]] = {"step": [], "alpha": [], "residual": [], "change": []}
@@ -150,6 +153,8 @@ def hybrid_lsqr(
     answer = Answer(alpha or 0.0, None, None, float(free))
     status = Status("converged", "The data are orthogonal to the range of A: the solution is zero.")
     for step in golub_kahan(A, b, reorthogonalise=reorthogonalise, max_steps=max_iter):
+        if not steps:
+            checks.squarable("hybrid_lsqr", "A' b / ||b||", [step.alpha])
         steps.append(step)
         probes += [found for found in (next(probing, None),) if found is not None]
         status, k = step.status, len(steps)

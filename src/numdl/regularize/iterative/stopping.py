@@ -64,6 +64,7 @@ def gcv_of_iterates(residuals: Any, n: int | float, *, weight: float = 1.0, free
     Source: Hansen, Discrete Inverse Problems, SIAM 2010, sec. 6.4.
     """
     residuals = np.asarray(checks.finite("gcv_of_iterates", "residuals", residuals, ("k",)), float)
+    checks.squarable("gcv_of_iterates", "residuals", residuals)
     _require("gcv_of_iterates", n, weight, free)
     left = n - free - weight * np.arange(len(residuals))
     return np.where(left > 0, n * residuals**2 / np.where(left > 0, left, 1.0) ** 2, np.inf)

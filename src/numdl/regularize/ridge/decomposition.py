@@ -117,7 +117,8 @@ def decompose(
         The decomposition.
 
     Raises:
-        ValueError: there is a direction that neither A nor L sees, or L is zero.
+        ValueError: there is a direction that neither A nor L sees, L is zero, or numbers are too small or large for
+            their squares.
 
     Examples:
         >>> import numpy as np
@@ -134,6 +135,8 @@ def decompose(
     a = np.asarray(checks.finite("decompose", "a", a, ("n", "p")), float)
     n, p = a.shape
     b = np.asarray(checks.finite("decompose", "b", b, (n, "k")), float)
+    for name, given in (("a", a), ("b", b)):
+        checks.squarable("decompose", name, given)
     if not n:
         raise ValueError("decompose(a of shape (0, p)): needs at least one row. Give data.")
     weights = np.ones(n) if weights is None else np.asarray(checks.finite("decompose", "weights", weights, (n,)))
