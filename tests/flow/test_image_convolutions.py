@@ -114,23 +114,31 @@ def test_the_fixture_of_convolutions(reference):
         for found, name in zip(back(w), ("jtw_K", "jtw_u"), strict=True):
             np.testing.assert_allclose(found, ref[name], atol=1e-10)
         np.testing.assert_allclose(convolve_transposed(K, w, "periodic"), ref["jtw_u"], atol=1e-10)
+        columns = convolve(K, jnp.eye(60).reshape(60, 6, 5, 2), "periodic").reshape(60, 90)
+        np.testing.assert_allclose(columns.T, ref["matrix"], atol=1e-10)
 
 
-@pytest.mark.quick("batch")
-@pytest.mark.parametrize("norm", ["tv", "instance", "batch"])
+@pytest.mark.quick("batch", "whitened")
+@pytest.mark.parametrize("norm", ["tv", "instance", "batch", "whitened"])
 def test_the_fixtures_of_norms(reference, norm):
     ref = {name.removeprefix(f"{norm}_"): value for name, value in reference.items() if name.startswith(f"{norm}_")}
+    norm = "batch" if norm == "whitened" else norm  # without a factor and a shift
     with jax.enable_x64(True):
         u, du, w = (jnp.asarray(ref[name]) for name in ("u", "du", "w"))
         theta = [jnp.asarray(ref[name]) for name in ("scale", "shift") if name in ref]
 
-        def act(u):
+        def act(u, *theta):
             return normalise(u, norm, *theta, eps=float(ref["eps"]))
 
-        z, jv = jax.jvp(act, (u,), (du,))
+        z, jv = jax.jvp(lambda u: act(u, *theta), (u,), (du,))
         np.testing.assert_allclose(z, ref["z"], atol=1e-10)
         np.testing.assert_allclose(jv, ref["jv_u"], atol=1e-10)
-        np.testing.assert_allclose(jax.vjp(act, u)[1](w)[0], ref["jtw_u"], atol=1e-10)
+        back = jax.vjp(act, u, *theta)[1](w)
+        np.testing.assert_allclose(back[0], ref["jtw_u"], atol=1e-10)
+        if theta:
+            np.testing.assert_allclose(np.concatenate(back[1:]), ref["jtw_theta"], atol=1e-10)
+            along = jax.jvp(lambda *theta: act(u, *theta), tuple(theta), tuple(np.split(ref["dtheta"], 2)))[1]
+            np.testing.assert_allclose(along, ref["jv_theta"], atol=1e-10)
         other = "instance" if norm != "instance" else "layer"
         assert np.abs(normalise(u, other, *theta, eps=float(ref["eps"])) - ref["z"]).max() > 1e-2
 

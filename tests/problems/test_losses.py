@@ -61,6 +61,10 @@ def test_reference(name):
             jax.vjp(one, p)[1](jnp.einsum("nij,nj->ni", hessian, ds))[0],
             ref["hv" + which] - ref.get("shift", 0.0) * ref["v" + which],
         )
+    if "wrong" in ref:  # samples whose likelier class is not theirs
+        likely = jax.vmap(loss.predict)(s)
+        hit = likely.argmax(1) == ref["c"].argmax(1) if name == "softmax_loss" else (likely > 0.5) == (ref["c"] > 0.5)
+        assert np.sum(~np.asarray(hit)) == ref["wrong"]
     if "gs" in ref:
         close(residual, ref["gs"])
         close(jnp.einsum("nij,nj->ni", hessian, ref["vs"]), ref["hvs"])

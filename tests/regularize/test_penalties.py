@@ -82,7 +82,9 @@ def test_smoothness_agrees_with_the_reference():
     close(penalty.value(ref["x"]), ref["value"])
     close(penalty.gradient(ref["x"]), ref["gradient"])
     close(penalty.product(ref["v"]), ref["hv"])
-    close(TimeSmoothness(jnp.ones(()), ref["h"]).root(ref["x"]), ref["Bx"])
+    root = TimeSmoothness(jnp.ones(()), ref["h"]).root
+    close(root(ref["x"]), ref["Bx"])
+    close(jax.vmap(lambda e: root(e.reshape(4, 3)).ravel())(jnp.eye(12)).T, ref["B"])
     # the whole operator: B'B from products, its inverse shifted, its spectrum in time
     squared = TimeSmoothness(jnp.ones(()), ref["h"]).product
     matrix = jax.vmap(lambda e: squared(e.reshape(4, 3)).reshape(-1))(jnp.eye(12))
