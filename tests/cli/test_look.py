@@ -361,6 +361,17 @@ def test_test_rows_are_on_a_sheet_of_a_workbook(numdl, tmp_path, stand_in):
     assert "RMSE of y [kN]" in (tmp_path / "r" / "report.json").read_text()
 
 
+def test_a_clock_among_the_inputs_is_told(tmp_path):
+    path, rng = tmp_path / "a.csv", np.random.default_rng(0)
+    lines = [f"{0.5 * i},{a},{b}" for i, (a, b) in enumerate(rng.normal(size=(40, 2)))]
+    path.write_text("\n".join(["time [s],x,y", *lines]) + "\n")
+    for split, told in (("time", True), ("random", False)):
+        options = FitOptions(("y",), split=split)
+        notes = " ".join(prepare(read_encoded(path, options), options, watched=False).notes)
+        assert ("Input 'time [s]' rises in time" in notes and "add --drop 'time [s]'" in notes) == told
+        assert "'x'" not in notes
+
+
 def test_copies_are_told(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 40))

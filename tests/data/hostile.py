@@ -265,6 +265,17 @@ CASES = [
         XY | {"part": [f"P{i}" for i in range(1, 5)]},
         "One row below the table skipped ('Total')",
     ),
+    Case(
+        "sum_beside_a_class.csv",
+        rows("x,y,of", *(f"{i},{2.5 * i},{'AB'[i % 2]}" for i in range(1, 5)), "5,25,Total"),
+        XY | {"of": ["B", "A", "B", "A"]},
+        "One row below the table skipped ('Total')",
+    ),
+    Case(
+        "total_is_a_class.csv",
+        rows("x,y,of", *(f"{i},{2.5 * i},{'AB'[i % 2]}" for i in range(1, 5)), "5,24,Total"),
+        {"x": [1, 2, 3, 4, 5], "y": [2.5, 5, 7.5, 10, 24], "of": ["B", "A", "B", "A", "Total"]},
+    ),
     Case("max_is_a_name.csv", rows("who,x", "Joe,1", "Ann,2", "Max,3"), {"who": ["Joe", "Ann", "Max"]}),
     Case("mean_is_a_class.csv", rows("of,x", "mean,1", "sum,2", "sum,3", "mean,4"), {"x": SERIES[:4]}),
     Case("last_gap.csv", rows("s,x,y", "a,1,2", "b,,", "c,,"), {"x": [1, NAN, NAN], "s": ["a", "b", "c"]}),

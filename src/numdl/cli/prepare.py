@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -132,6 +133,7 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
         notes += told
     weights = None if weights is None else weights[index[0]]
     notes += _of_copies(parts["train"], weights) if found.encoder.task == "regression" else []
+    notes += _of_clocks(parts, found) if options.split == "time" else []
     units = {name: unit for name, unit in found.table.units.items() if not unit_of(name)}
     return Prepared(found.encoder, parts, n, found.columns, notes, weights, units)
 
@@ -146,6 +148,19 @@ def _of_copies(part: Part, weights: np.ndarray | None) -> list[str]:
     return [
         f"{copies} {'row repeats' if copies == 1 else 'rows repeat'} an earlier one in inputs and target; the training "
         "counts equal ones as one observation, since copies look as if nothing was measured with an error."
+    ]
+
+
+def _of_clocks(parts: Mapping[str, Part], found: Encoded) -> list[str]:
+    """What the user should know of inputs whose later values training has not seen."""
+    if "test" not in parts:
+        return []
+    beyond, names = parts["test"].x.min(axis=0) > parts["train"].x.max(axis=0), found.encoder.feature_names
+    return [
+        f"Input {name!r} rises in time: all rows of the test lie beyond what training saw of it, as later rows will in "
+        f"use. Unless the target itself follows it, add --drop {quote(name)}."
+        for name in (names[j] for j in np.flatnonzero(beyond)[:3])
+        if name in found.table
     ]
 
 

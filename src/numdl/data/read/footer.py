@@ -17,7 +17,7 @@ def without_footer(table: Table) -> Table:
 
     These are empty; or hold one word and nothing else, which no row above does; or begin with a word for a sum or mean,
     which the column of this word holds nowhere else. Where this column holds numbers or dates, words for extremes and
-    counts count as well.
+    counts count as well. In another column such a word counts if a number beside it is the sum or mean of those above.
 
     Args:
         table: as a reader of text or sheets gave it, n rows.
@@ -35,7 +35,8 @@ def without_footer(table: Table) -> Table:
     if last + 1 < table.n:
         notes.append(f"{_rows(table.n - last - 1)} without entries at the end skipped.")
     if end <= last:
-        shown = next((str(table.columns[j][end]) for j in _entries(table, end)), "")
+        found = [table.columns[j][end] for j in _entries(table, end)]
+        shown = str(next((entry for entry in found if isinstance(entry, str)), found[0] if found else ""))
         notes.append(f"{_rows(last + 1 - end)} below the table skipped ({shown[:40]!r}).")
     if not notes:
         return table
@@ -59,12 +60,25 @@ def _is_remark(table: Table, row: int) -> bool:
     column = table.columns[entries[0]]
     word = column[row]
     if not isinstance(word, str) or is_numeral(word) or is_date(word):
-        return False
+        return _sums_up(table, row, entries)
     if len(entries) == 1 and len(table.names) > 2 and row:
         fewest = np.sum([~missing(other[:row]) for other in table.columns], axis=0).min()
         return bool(fewest > 1)
     above = [other for other in column[:row] if other is not None]
-    if entries[0] or word in above:  # a summary is named in the first column
-        return False
+    if entries[0] or word in above:  # a summary is named in the first column, or told by its numbers
+        return _sums_up(table, row, entries)
     measured = sum(is_numeral(other) or is_date(other) for other in above[:200]) > 0.5 * len(above[:200])
     return bool(SUMMARY.fullmatch(word) or (measured and EXTREME.fullmatch(word)))
+
+
+def _sums_up(table: Table, row: int, entries: list[int]) -> bool:
+    """Whether a word says that a row is a sum or mean, and a number beside it is that of the column."""
+    texts = [table.columns[j] for j in entries if isinstance(table.columns[j][row], str)]
+    if not any(SUMMARY.fullmatch(column[row]) and column[row] not in column[:row] for column in texts):
+        return False
+    for column in (table.columns[j] for j in entries if table.columns[j].dtype.kind == "f"):
+        above = column[:row][np.isfinite(column[:row])]
+        room = 1e-3 * np.abs(column[row])
+        if len(above) > 1 and min(abs(above.sum() - column[row]), abs(above.mean() - column[row])) <= room > 0:
+            return True
+    return False
