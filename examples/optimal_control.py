@@ -7,7 +7,14 @@ Half the squared distance from the target at the end and half the integral of ``
 import jax
 import jax.numpy as jnp
 
-from numdl.control import ControlProblem, MultipleShooting, SuccessiveApproximations, adjoint, optimality, riccati_step
+from numdl.control import (
+    ControlProblem,
+    MultipleShooting,
+    SuccessiveApproximations,
+    adjoint_states,
+    optimality,
+    riccati_step,
+)
 from numdl.flow import PiecewiseConstant, get_scheme
 from numdl.optimize import minimize
 
@@ -59,5 +66,5 @@ with jax.enable_x64(True):
     print(f"ends at angle {states[-1, 0, 0]:.3f}, speed {states[-1, 0, 1]:.3f}; path kept by the method:", end=" ")
     print(f"{jnp.max(jnp.abs(result.aux - states)):.0e} apart from it")
     # Pontryagin's system by itself: do state and adjoint fit, and is the Hamiltonian stationary in every step?
-    missed = optimality(problem, result.p, result.aux, adjoint(problem, result.p, result.aux))
+    missed = optimality(problem, result.p, result.aux, adjoint_states(problem, result.p, result.aux))
     print(*(f"{name} equation {jnp.max(jnp.abs(part)):.0e}" for name, part in missed._asdict().items()), sep=", ")

@@ -234,7 +234,7 @@ def states():
     return steering().states(levels())
 
 
-OF_PROBLEM = ("adjoint", "lagrangian", "linear_quadratic", "optimality", "riccati_step", "sensitivity", "shots")
+OF_PROBLEM = ("adjoint_states", "lagrangian", "linear_quadratic", "optimality", "riccati_step", "sensitivity", "shots")
 CONTROL = {f"ControlProblem.{name}": part for name, part in PARTS.items()} | {
     f"{call}.{name}": given
     for call in OF_PROBLEM

@@ -1,6 +1,8 @@
 """Rooms import only what the table allows, read from the syntax tree."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +129,26 @@ def test_the_package_shows_its_estimators_and_rooms_and_nothing_else():
     assert set(rooms) == set(ALLOWED) - {"__init__", "__main__", "container", "checks", "cli"}
     assert {"ResNetRegressor", "TikhonovRegressor", "load", "save"} < set(names)
     assert all(name in ("load", "save") or name[0].isupper() for name in names)
+
+
+def test_modules_open_with_a_term_that_can_be_searched_for():
+    """A question alone is a riddle: before it stands what the field calls the thing."""
+    lines = {
+        file: (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n")[0] for file in SOURCE.rglob("*.py")
+    }
+    assert [str(file) for file, line in lines.items() if not line] == []
+    assert [f"{file}: {line}" for file, line in lines.items() if line.endswith("?") and ":" not in line] == []
+
+
+def test_one_public_name_means_one_thing():
+    """Of all rooms but the course, whose verbs are those of its commands."""
+    meanings = {}
+    for package in pkgutil.walk_packages([str(SOURCE)], "numdl."):
+        if package.ispkg and not package.name.startswith("numdl.course"):
+            room = importlib.import_module(package.name)
+            for name in getattr(room, "__all__", ()):
+                meanings.setdefault(name, {}).setdefault(id(getattr(room, name)), []).append(package.name)
+    assert {name: list(found.values()) for name, found in meanings.items() if len(found) > 1} == {}
 
 
 def test_the_table_has_no_circle():

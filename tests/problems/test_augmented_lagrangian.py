@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.control import AugmentedLagrangian, adjoint
+from numdl.control import AugmentedLagrangian, adjoint_states
 from numdl.optimize import minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -35,7 +35,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     problem, coeffs, exact, result, progress = cp.solved_regulator(AugmentedLagrangian(tol=1e-11), max_iter=40)
     states = problem.states(exact)
     assert jnp.max(jnp.abs(result.aux - states)) < 1e-10
-    lam = eqx.filter_jit(adjoint)(problem, exact, states)[1:].reshape(20, 4) / 2
+    lam = eqx.filter_jit(adjoint_states)(problem, exact, states)[1:].reshape(20, 4) / 2
     np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-10)
     assert result.history["weight"][-1] < 1e4, "the weight closed the gaps, not the multipliers"
     mutant = minimize(problem, Receding(tol=1e-11), coeffs, max_iter=40)[0]
@@ -45,7 +45,7 @@ def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
 @pytest.mark.thorough
 def test_a_network_gets_the_optimum_of_the_control_alone_and_the_contract_is_kept():
     problem, result, progress = cp.trained_network(AugmentedLagrangian(tol=1e-10), max_iter=80, slope=1e-8)
-    lam = eqx.filter_jit(adjoint)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2
+    lam = eqx.filter_jit(adjoint_states)(problem, result.p, problem.states(result.p))[1:].reshape(4, 4) / 2
     np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-7)
 
 

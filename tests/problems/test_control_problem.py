@@ -18,8 +18,8 @@ from numdl.problems import SOFTMAX
 from numdl.testing import check_curvature, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
-adjoint, optimality, sensitivity = (
-    eqx.filter_jit(f) for f in (control.adjoint, control.optimality, control.sensitivity)
+adjoint_states, optimality, sensitivity = (
+    eqx.filter_jit(f) for f in (control.adjoint_states, control.optimality, control.sensitivity)
 )
 hamiltonian, paths = control.hamiltonian, eqx.filter_jit(ControlProblem.states)
 
@@ -106,7 +106,7 @@ def test_sensitivity_and_adjoint_are_the_derivatives(linear):
     moved = sensitivity(problem, coeffs, change)
     close(moved, jax.jit(lambda p, v: jax.jvp(problem.states, (p,), (v,))[1])(coeffs, change))
     states = paths(problem, coeffs)
-    lam = adjoint(problem, coeffs, states)
+    lam = adjoint_states(problem, coeffs, states)
     slope = optimality(problem, coeffs, states, lam).stationarity
     close(slope, jax.jit(lambda p: problem.linearize(p, None).gradient)(coeffs))
     by_start = jax.jit(jax.grad(lambda u: dataclasses.replace(problem, u0=u).value(coeffs, None)[0]))(problem.u0)
@@ -118,7 +118,7 @@ def test_sensitivity_and_adjoint_fit_each_other():
     problem, coeffs = cp.network(alpha=0, running=None)
     change = jax.tree.map(jnp.cos, coeffs)
     states = paths(problem, coeffs)
-    lam, moved = adjoint(problem, coeffs, states), sensitivity(problem, coeffs, change)
+    lam, moved = adjoint_states(problem, coeffs, states), sensitivity(problem, coeffs, change)
     slope = optimality(problem, coeffs, states, lam).stationarity
     left = jnp.sum(lam[-1] * moved[-1]) / problem.u0.shape[0]
     close(left, ravel_pytree(slope)[0] @ ravel_pytree(change)[0])
@@ -148,7 +148,7 @@ def test_the_continuous_adjoint_comes_near_with_its_order(scheme, order):
         t = jnp.arange(nt + 0.0)[:, None] // (nt // 8)
         coeffs = {"K": jnp.sin(t + jnp.arange(4.0)).reshape(nt, 2, 2), "b": jnp.cos(t + jnp.arange(2.0))}
         states = paths(problem, coeffs)
-        pair = (adjoint(problem, coeffs, states, continuous=kind) for kind in (True, False))
+        pair = (adjoint_states(problem, coeffs, states, continuous=kind) for kind in (True, False))
         gaps.append(float(jnp.linalg.norm(jnp.subtract(*pair)[0])))
     assert np.log2(gaps[-2] / gaps[-1]) == pytest.approx(order, abs=0.1)
 
@@ -158,7 +158,7 @@ def test_the_continuous_adjoint_is_that_of_the_running_cost_too(scheme, order):
     gaps = []
     for nt in (40, 80):
         problem, coeffs = cp.regulator(nt=nt, scheme=scheme)
-        lams = [adjoint(problem, coeffs, paths(problem, coeffs), continuous=kind) for kind in (True, False)]
+        lams = [adjoint_states(problem, coeffs, paths(problem, coeffs), continuous=kind) for kind in (True, False)]
         gaps.append(float(jnp.linalg.norm(lams[0][0] - lams[1][0])))
     assert np.log2(gaps[0] / gaps[1]) == pytest.approx(order, abs=0.1)
 
@@ -181,7 +181,7 @@ def test_hamiltonian_is_constant_along_the_optimal_path_of_an_autonomous_problem
         problem = dataclasses.replace(problem, f=still)
         p = minimize(problem, LevenbergMarquardt(first_damping=1e-12), coeffs, max_iter=4)[0].p
         u = paths(problem, p)
-        lam = adjoint(problem, p, u)
+        lam = adjoint_states(problem, p, u)
         energies = jax.vmap(hamiltonian, (None, None, 0, 0, 0))(problem, 0.0, u[:-1, 0], lam[:-1, 0], p)
         spread.append(float(jnp.ptp(energies)))
     assert spread[0] / spread[1] == pytest.approx(2, abs=0.3) and spread[1] < 0.1
@@ -197,16 +197,16 @@ def test_the_optimality_system_vanishes_at_the_optimum_within_bounds():
     p = minimize(problem, ProjectedGaussNewton(low, high, tol=1e-13), coeffs, max_iter=50)[0].p
     assert jnp.any(p == -0.3) or jnp.any(p == 0.25)
     states = paths(problem, p)
-    parts = optimality(problem, p, states, adjoint(problem, p, states), lower=low, upper=high)
+    parts = optimality(problem, p, states, adjoint_states(problem, p, states), lower=low, upper=high)
     assert max(float(jnp.max(jnp.abs(part))) for part in parts) < 1e-9
-    free = optimality(problem, p, states, adjoint(problem, p, states))
+    free = optimality(problem, p, states, adjoint_states(problem, p, states))
     assert jnp.max(jnp.abs(free.stationarity)) > 1e-3
 
 
 def test_the_system_sees_each_of_its_parts():
     problem, coeffs = cp.network()
     states = paths(problem, coeffs)
-    lam = adjoint(problem, coeffs, states)
+    lam = adjoint_states(problem, coeffs, states)
     exact = optimality(problem, coeffs, states, lam)
     assert max(jnp.max(jnp.abs(exact.state)), jnp.max(jnp.abs(exact.adjoint))) < 1e-14
     wrong = optimality(problem, coeffs, states.at[2].add(0.1), lam)

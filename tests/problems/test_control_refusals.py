@@ -80,11 +80,13 @@ def test_states_of_other_times_or_samples_are_refused():
     problem, coeffs = cp.network()
     states = problem.states(coeffs)
     for wrong in (states[:-1], states.transpose(1, 0, 2), states[:, :1]):
-        with pytest.raises(ValueError, match=r"adjoint\(states of shape .*needs \(nt \+ 1, n, m\) = \(6, 3, 2\)"):
-            control.adjoint(problem, coeffs, wrong)
+        with pytest.raises(
+            ValueError, match=r"adjoint_states\(states of shape .*needs \(nt \+ 1, n, m\) = \(6, 3, 2\)"
+        ):
+            control.adjoint_states(problem, coeffs, wrong)
         with pytest.raises(ValueError, match=r"optimality\(states of shape"):
             control.optimality(problem, coeffs, wrong, wrong)
-        with pytest.raises(ValueError, match=r"optimality\(adjoints of shape .*Use adjoint\("):
+        with pytest.raises(ValueError, match=r"optimality\(adjoints of shape .*Use adjoint_states\("):
             require_states("optimality", "adjoints", problem, 5, wrong)
         with pytest.raises(ValueError, match=r"linear_quadratic\(states"):
             problem.local(coeffs, wrong)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.control import ControlProblem, OneShot, adjoint, shots
+from numdl.control import ControlProblem, OneShot, adjoint_states, shots
 from numdl.optimize import LBFGS, minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -27,7 +27,7 @@ class Frozen(ControlProblem):
 def test_shots_that_fit_give_cost_gradient_and_nothing_missed():
     problem, coeffs = cp.network(n=2, nt=6)
     states = problem.states(coeffs)
-    lam = eqx.filter_jit(adjoint)(problem, coeffs, states) / 2
+    lam = eqx.filter_jit(adjoint_states)(problem, coeffs, states) / 2
     shot = jax.jit(lambda problem, p, U, L: shots(problem, p, U, L, 3))(problem, coeffs, states[2:6:2], lam[2:6:2])
     lin = jax.jit(lambda problem, p: problem.linearize(p, None)._replace(curvature=None))(problem, coeffs)
     np.testing.assert_allclose(shot.value, lin.value, rtol=1e-13)
@@ -40,7 +40,7 @@ def test_shots_that_fit_give_cost_gradient_and_nothing_missed():
 
 def test_a_linear_quadratic_problem_gets_riccatis_control_and_its_adjoints():
     problem, coeffs, exact, _, progress = cp.solved_regulator(OneShot(tol=1e-11), max_iter=300)
-    lam = eqx.filter_jit(adjoint)(problem, exact, problem.states(exact))[10:20:10] / 2
+    lam = eqx.filter_jit(adjoint_states)(problem, exact, problem.states(exact))[10:20:10] / 2
     np.testing.assert_allclose(progress.iterate.state.multipliers, lam, atol=1e-10)
     fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
     mutant = minimize(Frozen(**fields), OneShot(), coeffs, max_iter=300)[0]

@@ -15,7 +15,7 @@ from numdl.linalg import LinearQuadratic, follow, riccati
 from numdl.optimize import LevenbergMarquardt, Newton, NewtonCG, minimize
 
 pytestmark = pytest.mark.usefixtures("x64")
-adjoint, linear_quadratic = eqx.filter_jit(control.adjoint), eqx.filter_jit(control.linear_quadratic)
+adjoint_states, linear_quadratic = eqx.filter_jit(control.adjoint_states), eqx.filter_jit(control.linear_quadratic)
 riccati_step, paths = eqx.filter_jit(control.riccati_step), eqx.filter_jit(ControlProblem.states)
 
 
@@ -113,7 +113,7 @@ def test_the_multipliers_of_a_full_step_are_the_adjoints():
     x, v = follow(local, feedback, jnp.zeros(4))
     lam = (jnp.einsum("jab,jb->ja", feedback.P, x) + feedback.p).reshape(states.shape)
     best = coeffs + v
-    np.testing.assert_allclose(2 * lam, adjoint(problem, best, paths(problem, best)), atol=1e-12)
+    np.testing.assert_allclose(2 * lam, adjoint_states(problem, best, paths(problem, best)), atol=1e-12)
 
 
 @pytest.mark.thorough

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from numdl.control import SuccessiveApproximations, adjoint, riccati_step
+from numdl.control import SuccessiveApproximations, adjoint_states, riccati_step
 from numdl.control.methods import successive_approximations
 from numdl.optimize import (
     BFGS,
@@ -35,7 +35,7 @@ def one(tree, j):
 def test_layers_are_the_cost_taken_apart():
     problem, coeffs = cp.network()
     layers, lin = eqx.filter_jit(problem.layers)(coeffs), problem.linearize(coeffs, None)
-    lam = jax.jit(lambda p: adjoint(problem, p, problem.states(p)))(coeffs)
+    lam = jax.jit(lambda p: adjoint_states(problem, p, problem.states(p)))(coeffs)
     np.testing.assert_allclose(layers.value, lin.value, rtol=1e-14)
     np.testing.assert_allclose(layers.metrics["misfit"], lin.metrics["misfit"], rtol=1e-14)
     np.testing.assert_allclose(layers.held.lam, lam[:-1], rtol=1e-12)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from numdl.control import ControlProblem, adjoint, optimality
+from numdl.control import ControlProblem, adjoint_states, optimality
 from numdl.flow import PiecewiseConstant, get_scheme
 from numdl.optimize import NewtonCG, ProjectedGaussNewton, minimize
 from numdl.problems import LEAST_SQUARES
@@ -60,7 +60,7 @@ def test_a_bounded_acceleration_from_rest_to_rest_is_a_cut_off_line():
     np.testing.assert_allclose(result.p[:, 0], line(k), atol=1e-3)
     assert np.sum(np.abs(result.p) == most) == np.sum(np.abs(line(k)) == most) > 0
     states, bound = problem.states(result.p), jnp.full((NT, 1), most)
-    lam = adjoint(problem, result.p, states)
+    lam = adjoint_states(problem, result.p, states)
     slope = optimality(problem, result.p, states, lam, lower=-bound, upper=bound).stationarity
     assert jnp.max(jnp.abs(slope)) < 1e-8
     np.testing.assert_allclose(np.diff(lam[1:, 0, 1], 2), 0.0, atol=1e-6)  # the costate is a line

@@ -1,4 +1,4 @@
-"""Which nouns travel between the rooms of numdl, and what each of them promises?
+"""Protocols and records of the contract: which nouns travel between the rooms, and what does each of them promise?
 
 Conventions, fixed here for the whole library:
 

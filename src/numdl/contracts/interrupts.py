@@ -1,4 +1,4 @@
-"""Does Ctrl-C end one fit, which then keeps what it has, or the search of scikit-learn that this fit is a part of?"""
+"""Interrupts by Ctrl-C: do they end one fit, or the search of scikit-learn that it is a part of?"""
 
 from __future__ import annotations
 

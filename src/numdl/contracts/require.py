@@ -1,4 +1,4 @@
-"""What does an object miss of a contract, in a sentence for whoever wrote it?"""
+"""Protocol checks: what does an object miss of a contract, in a sentence for whoever wrote it?"""
 
 from __future__ import annotations
 

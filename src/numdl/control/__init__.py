@@ -7,7 +7,7 @@ from numdl.control.methods.discrete_approximations import DiscreteApproximations
 from numdl.control.methods.multiple_shooting import MultipleShooting
 from numdl.control.methods.one_shot import OneShot
 from numdl.control.methods.successive_approximations import SuccessiveApproximations
-from numdl.control.optimality import Optimality, adjoint, hamiltonian, optimality, sensitivity
+from numdl.control.optimality import Optimality, adjoint_states, hamiltonian, optimality, sensitivity
 from numdl.control.problem import ControlProblem
 from numdl.control.reduced import linear_quadratic, riccati_step
 from numdl.control.shots import Shot, shots
@@ -23,7 +23,7 @@ __all__ = [
     "Optimality",
     "Shot",
     "SuccessiveApproximations",
-    "adjoint",
+    "adjoint_states",
     "hamiltonian",
     "lagrangian",
     "linear_quadratic",

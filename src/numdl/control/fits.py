@@ -194,7 +194,8 @@ def require_states(call: str, what: str, problem: Any, nt: int, states: Any) -> 
     if jnp.shape(states) != needed:
         raise ValueError(
             f"{call}({what} of shape {jnp.shape(states)}): needs (nt + 1, n, m) = {needed}, the first at time 0 and the"
-            f" last at T. Use {'problem.states(coeffs)' if what == 'states' else 'adjoint(problem, coeffs, states)'}."
+            f" last at T. Use "
+            f"{'problem.states(coeffs)' if what == 'states' else 'adjoint_states(problem, coeffs, states)'}."
         )
     checks.finite(call, what, states)
 

@@ -116,7 +116,7 @@ def sensitivity(problem: ControlProblem, coeffs: PyTree, change: PyTree) -> Floa
     return jnp.concatenate([zero[None], jax.lax.scan(forward, (problem.u0, zero), (stages, moved))[1]])
 
 
-def adjoint(
+def adjoint_states(
     problem: ControlProblem, coeffs: PyTree, states: Float[Array, "times n m"], *, continuous: bool = False
 ) -> Float[Array, "times n m"]:
     """Adjoints of all samples at all times.
@@ -134,9 +134,9 @@ def adjoint(
     Raises:
         ValueError: the states have another shape.
     """
-    require_problem("adjoint", problem, coeffs)
+    require_problem("adjoint_states", problem, coeffs)
     stages = problem.stages(coeffs)
-    require_states("adjoint", "states", problem, len(stages.t), states)
+    require_states("adjoint_states", "states", problem, len(stages.t), states)
     ends = jax.vmap(jax.grad(problem.terminal))(states[-1], problem.c)
 
     def discrete(stage: Steps, u: Array, after: Array, lam: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Which singular values does a matrix have whose columns are in different units, and which of them are rounding?
+"""Singular values of badly scaled columns: which does a matrix have, and which of them are rounding?
 
 A backward stable SVD knows all singular values to ``eps ||A||``: a column of picometres beside one of kilometres is
 lost in it. But the rounding of a table is small in each column by itself: perturbations ``||dA_j|| <= eps e_j`` with

@@ -154,10 +154,10 @@ def _compiled() -> tuple[Any, Any]:
     """States of a control, and the projected gradient: one program for all ways."""
     import jax
 
-    from numdl.control import adjoint, optimality
+    from numdl.control import adjoint_states, optimality
 
     def slope(problem: Any, v: Any, states: Any, low: Any, high: Any) -> Any:
-        return optimality(problem, v, states, adjoint(problem, v, states), lower=low, upper=high).stationarity
+        return optimality(problem, v, states, adjoint_states(problem, v, states), lower=low, upper=high).stationarity
 
     return jax.jit(lambda problem, v: problem.states(v)), jax.jit(slope)
 

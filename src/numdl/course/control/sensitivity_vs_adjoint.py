@@ -96,10 +96,10 @@ def backwards(problem: Any, coeffs: Any) -> Any:
     """The gradient from states and adjoints, (parameters,)."""
     from jax.flatten_util import ravel_pytree
 
-    from numdl.control import adjoint, optimality
+    from numdl.control import adjoint_states, optimality
 
     states = problem.states(coeffs)
-    return ravel_pytree(optimality(problem, coeffs, states, adjoint(problem, coeffs, states)).stationarity)[0]
+    return ravel_pytree(optimality(problem, coeffs, states, adjoint_states(problem, coeffs, states)).stationarity)[0]
 
 
 def automatic(problem: Any, coeffs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is asked of the derivative of a network at more rows than its matrix should be stored for?
+"""Jacobian products in blocks of rows: what is asked of a derivative whose matrix should not be stored?
 
 All comes from passes over blocks of rows whose derivative stays in the cache: ``J' diag(w) J`` by symmetric updates of
 BLAS, products with J and J', and the norms that leaving rows out takes. J itself is never there.

@@ -1,4 +1,4 @@
-"""Are boosted trees worth their place beside smooth members of a mixture?
+"""Boosted trees as members of a mixture: are they worth their place beside smooth ones?
 
 They are where a target changes in steps along single columns, or in a way of its own for each of a few values that a
 column takes: a process smooths that away. Rows of each of five parts are predicted by trees that were grown on the

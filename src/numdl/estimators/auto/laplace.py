@@ -1,4 +1,4 @@
-"""How well do the data determine the weights of a linearised model, and what would each row say to the others?
+"""Laplace approximation: how well do the data determine the weights, and what does each row say to the others?
 
 With J (n, P) the derivative by all weights, A their diagonal prior precision and row i the mean of ``w_i`` observations
 of noise variance ``s``, the linearised model is a Gaussian process of covariance ``J A^-1 J'``: all follows from one

@@ -1,4 +1,4 @@
-"""Which members predict together where rows are too many for the matrix of a process?
+"""Mixtures for many rows: which members predict where rows are too many for the matrix of a process?
 
 A layer of one unit beside a straight line is there at once. Then come a process on nearest rows, `kernels.vecchia`,
 boosted trees, and residual networks: trained on few rows first, where a step costs little, then on more, in the end on

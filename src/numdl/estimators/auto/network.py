@@ -1,4 +1,4 @@
-"""What does a small network say at many rows, and how does that depend on its weights and on the rows?
+"""Small networks in NumPy: what does one say at many rows, and how does that depend on weights and rows?
 
 ``f(x) = W' u(T) + v'x + b`` with ``u(0) = tanh(K x + k)`` and ``depth`` steps ``u += h tanh(K_i u + k_i)`` of size
 ``h = 1 / depth``, as `numdl.models.ResNet` takes them with its defaults; without steps it is a single layer. All

@@ -1,4 +1,4 @@
-"""Which small networks are tried, and in which order?
+"""Search plan of small networks: which are tried, and in which order?
 
 One start in three ends in a poor minimum, and nothing tells beforehand which: different noise and different steepness
 to begin with find different ones. Little noise at first finds fine structure where there is little, and imitates noise

@@ -1,4 +1,4 @@
-"""How strongly is each group of weights held, and how large is the noise, judged by the evidence?
+"""Hyperparameters by the evidence: how strongly is each group of weights held, and how large is the noise?
 
 Groups are those of `Architecture.groups`. Logarithms of precisions and of the noise variance have wide normal priors of
 centre c and spread t. At the maximum of evidence times prior, the linearised model being kept,

@@ -1,4 +1,4 @@
-"""Which step lowers misfit plus penalty of a network?
+"""Levenberg-Marquardt step: which one lowers misfit plus penalty of a network?
 
 ``phi(p) = 1/(2 s) sum w (y - f)^2 + 1/2 sum a |p|^2``. Levenberg-Marquardt damps the inner weights only, carries the
 head along and then solves for it again: variable projection, with the Jacobian of the joint problem.

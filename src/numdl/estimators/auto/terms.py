@@ -1,4 +1,4 @@
-"""Which few products of Legendre polynomials explain a target, by least angles and a corrected leave-one-out error?
+"""Sparse polynomial chaos by least angles: which few products of Legendre polynomials explain a target?
 
 Candidates are ``prod_j p_{a_j}(t_j)`` with ``(sum_j a_j^q)^(1/q) <= p``: small q keeps interactions of low degree only.
 Least angle regression says in which order they come; for each number of terms, least squares on the first k gives

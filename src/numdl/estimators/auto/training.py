@@ -1,4 +1,4 @@
-"""Which weights of a small network explain the rows best?
+"""Training of a small network by evidence: which weights explain the rows best?
 
 Between steps of Levenberg-Marquardt, `step`, precisions and noise move to where the evidence is larger, `precisions`.
 That is not monotone in the evidence: the best of all steps is kept.

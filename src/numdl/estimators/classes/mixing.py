@@ -1,4 +1,4 @@
-"""How much weight does each member get, and how certain may the mixture be?
+"""Stacking and temperature: how much weight does each member get, and how certain may the mixture be?
 
 All is judged by left-out observations. Weights maximise ``sum_i c_i log sum_j a_j p_j(y_i)``, which is concave, and a
 few observations more for each member: where little is known all have their say. Members predict together by the mean of

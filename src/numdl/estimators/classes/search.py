@@ -1,4 +1,4 @@
-"""Which kernels and hyperparameters tell the classes, and how strongly are they held?
+"""Kernel search for classes: which kernels and hyperparameters tell them, and how strongly are they held?
 
 Hyperparameters are those that explain the labels as numbers: the q contrasts of the labels are targets of one process
 with normal noise, whose evidence costs one factorisation whatever q. What is left is the scale of the scores, which is

@@ -1,4 +1,4 @@
-"""Which linear scores of features explain the classes of rows, and what would each row be taken for without it?
+"""Softmax regression: which linear scores explain the classes of rows, and what is each row without itself?
 
 Scores of k classes are told by q = k - 1 contrasts: ``F = f Q' + b``, ``f = Phi V``, with Q (k, q) orthonormal and
 orthogonal to 1, and b the logarithms of the shares of the classes: without weights these are all that is told. With

@@ -1,4 +1,4 @@
-"""Are trees worth their place beside smooth scores of the classes?
+"""Random forests beside smooth scores of the classes: are they worth their place?
 
 They are where classes change in steps along single columns, or where many columns hold next to nothing. Few of them are
 grown first: only where the mixture with them says more of left-out observations do the others follow, and only where it

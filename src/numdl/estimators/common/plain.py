@@ -1,4 +1,4 @@
-"""What does a model file hold, read without the class of its estimator, so without JAX and scikit-learn?"""
+"""Model files in NumPy: what does one hold, read without JAX, scikit-learn and the class of its estimator?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows lie outside the region of the training rows, where a prediction is an extrapolation?
+"""Extrapolation: which rows lie outside the region of the training rows?
 
 A row is outside if one of its inputs lies beyond the range of the fit by more than six mean distances of neighbours
 (``numdl.estimators.kernels.tables.MARGIN``); if a column that was constant in the fit has another value; or if its

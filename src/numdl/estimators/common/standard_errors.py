@@ -1,4 +1,4 @@
-"""How far would coefficients and predictions of a linear model move, if the targets were observed again?
+"""Standard errors: how far would a linear model move, if the targets were observed again?
 
 Without penalty it is the covariance of least squares, ``sigma^2 (Z'Z)^-1``. With one, the estimate is still linear in
 the targets, and its covariance is the one of ``numdl.regularize.ridge.covariance``: with directions b_j, strengths c_j

@@ -1,4 +1,4 @@
-"""How probable are the targets under a process, with derivatives by all hyperparameters, and left out one by one?
+"""Log evidence of a Gaussian process: how probable are the targets, with derivatives and rows left out one by one?
 
 The covariance of the function is ``1 + v x'z + s k(x, z)``: an intercept, a linear term and a kernel; targets have unit
 variance. Row g stands for ``w_g`` observations with noise variance ``sigma^2`` each, of which y_g is the mean:

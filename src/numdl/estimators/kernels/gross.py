@@ -1,4 +1,4 @@
-"""Which rows hold gross errors of the target, where the map is not linear?
+"""Outliers of the target: which rows hold gross errors, where the map is not linear?
 
 Processes of three kernels are fitted to at most `MOST` rows, again and again to pseudo-data of the pseudo-Huber loss,
 see `numdl.estimators.common.robust`. Rows are judged as all others predict them, over the deviation that these predict:

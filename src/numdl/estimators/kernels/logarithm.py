@@ -1,4 +1,4 @@
-"""Is a positive target better explained by its logarithm, and how do predictions of it come back to its units?
+"""Log transform of a target: is it better explained by its logarithm, and how do predictions come back?
 
 Both ways, the best process of two kernels is found on at most ``ASKED`` rows. The density of a target whose logarithm
 has the density p is ``p(log y) / y``, so the log evidence of the logarithm loses the sum of ``log y``: then both are

@@ -1,4 +1,4 @@
-"""What does a Gaussian process predict from the nearest rows alone, where all of them are too many for one matrix?
+"""Nearest-neighbour Gaussian process: what do the nearest rows alone predict, where all are too many?
 
 Each row is predicted from its m nearest ones in the metric of the kernel's lengths: the conditional densities of
 Vecchia's approximation, whose cost is linear in the number of rows. `vecchia` finds the hyperparameters.

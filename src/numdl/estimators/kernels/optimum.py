@@ -1,4 +1,4 @@
-"""Which hyperparameters explain the rows best, and which others do nearly as well?
+"""Hyperparameter optimisation: which explain the rows best, and which others do nearly as well?
 
 L-BFGS climbs the log posterior in units of the prior's spread. Around the maximum, Hamiltonian Monte Carlo draws from
 the posterior itself, with the curvature at the maximum as mass: the Laplace approximation is where it starts.

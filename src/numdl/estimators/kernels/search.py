@@ -1,4 +1,4 @@
-"""Which kernels and which hyperparameters explain a target, and how much weight does each of them get?
+"""Kernel search: which kernels and hyperparameters explain a target, and how much weight does each get?
 
 On few rows all kernels are tried from several starts; the best go on with more rows; all rows are factorised once for
 each that is left. Where rows are few, hyperparameters are averaged by Hamiltonian Monte Carlo instead of trusted.

@@ -1,4 +1,4 @@
-"""Which few members of a mixture predict what all of them predict?
+"""Ensemble pruning: which few members of a mixture predict what all of them predict?
 
 Averaging hyperparameters leaves a dozen processes of each kernel, and a prediction pays for each. Members are taken one
 by one, each time the one with which the rest is fitted best, in least squares with weights ``>= 0``, until mean and

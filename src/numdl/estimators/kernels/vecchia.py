@@ -1,4 +1,4 @@
-"""Which hyperparameters of a process on nearest rows make each row most probable given its neighbours?
+"""Vecchia approximation: which hyperparameters make each row most probable given its nearest neighbours?
 
 With C the covariance of a row and its neighbours, the row first, ``Q = C^-1``, ``q = Q e_1`` and ``b = Q y``,
 

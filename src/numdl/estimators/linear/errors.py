@@ -1,4 +1,4 @@
-"""How far would the coefficients of a linear classifier move, if the labels were drawn again?
+"""Standard errors of classifiers: how far would coefficients move, if the labels were drawn again?
 
 With F the Fisher information of one observation, which is the Hessian of the mean loss, and H the Hessian with the
 penalty, the estimate is asymptotically linear in the labels, and its covariance over n observations is

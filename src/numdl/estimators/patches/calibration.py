@@ -1,4 +1,4 @@
-"""How do scores of left-out rows become probabilities that keep their word?
+"""Calibration: how do scores of left-out rows become probabilities that keep their word?
 
 ``p = softmax(A s + b)`` with A and b, ``k (k + 1)`` numbers, that make the left-out labels most probable. A is held
 towards a multiple beta of the identity, which a first fit of one number finds (temperature): so classes that the head

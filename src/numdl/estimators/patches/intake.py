@@ -1,4 +1,4 @@
-"""Which arrays are images, and what is refused before any work starts?"""
+"""Input validation of images: which arrays are some, and what is refused before any work starts?"""
 
 from __future__ import annotations
 

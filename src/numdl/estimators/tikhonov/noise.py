@@ -1,4 +1,4 @@
-"""Which noise level do criteria use that need one, where nobody gives it?
+"""Noise level: which one do criteria use that need one, where nobody gives it?
 
 First comes what is unbiased: the residuals without penalty, where a tenth of the observations is left beside the
 unknowns, or else the level at which the Picard plot stops falling. Where neither tells (as many unknowns as

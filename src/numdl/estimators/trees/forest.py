@@ -1,4 +1,4 @@
-"""What do many decision trees say of rows, as arrays that need no other library?"""
+"""Forests of decision trees as arrays: what do they say of rows, without another library?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do trees grow, and what do they say of rows that they have not seen?
+"""Growing decision trees: how is it done, and what do they say of rows that they have not seen?
 
 scikit-learn grows them, each on a sample of the rows drawn with replacement. About a third of the trees have not seen a
 row: their mean is what the forest says of it without it, which costs no further fit.

@@ -1,4 +1,4 @@
-"""How is an image convolved, so that gradients are as fast inside a loop as outside and derivatives have any order?
+"""Convolution of images: how are gradients as fast inside a loop as outside, with derivatives of any order?
 
     z[n, p, o] = sum_{q, i} K[q, i, o] u[n, p + q - r, i],   r the middle of the kernel
 

@@ -1,4 +1,4 @@
-"""Over what is the size of an image evened out, and by what is it divided?
+"""Normalisation layers: over what is the size of an image evened out, and by what is it divided?
 
 ``u / sqrt(sum u^2 + eps)`` over the channels of a pixel (total variation), ``(u - mean) / sqrt(var + eps)`` over pixels
 of a channel and image (instance), over all of an image (layer), or over all images (batch, which therefore couples
