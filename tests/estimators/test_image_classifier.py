@@ -43,7 +43,7 @@ def test_scores_of_held_out_rows_are_those_of_a_fit_without_them():
     c = np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
     order = rng.permutation(90)
     found = kernel.fitted(lambda rows: x[rows], c, np.ones(90), order, 10, 100.0)
-    assert found is not None
+    assert not isinstance(found, str)
     head, left = found
     M = np.exp(-head.gamma * ((x[:, None] - x) ** 2).sum(axis=2)) + head.alpha * np.eye(90)
     rest, last = order[:80], order[80:]
@@ -51,7 +51,7 @@ def test_scores_of_held_out_rows_are_those_of_a_fit_without_them():
     np.testing.assert_allclose(left, expected, atol=1e-3)
     whole = c.mean(axis=0) + (M - head.alpha * np.eye(90)) @ np.linalg.solve(M, c - c.mean(axis=0))
     np.testing.assert_allclose(head.scores(x), whole, atol=5e-3)  # rows are kept in half precision
-    assert kernel.fitted(lambda rows: x[rows], c, np.ones(90), order, 10, 0.0) is None
+    assert kernel.fitted(lambda rows: x[rows], c, np.ones(90), order, 10, 0.0) == "0 s were left, too few for 90 rows"
 
 
 def test_exponents_are_those_of_the_least_log_loss_and_no_member_that_knows_nothing_counts():
@@ -169,6 +169,7 @@ def fitted(digits):
 def test_digits(fitted, digits):
     x, y = digits[0][700:], digits[1][700:]
     assert fitted.members_ == ["patches", "kernel"]  # no time for a network
+    assert set(fitted.missing_) == {"network"} and "s were left, it takes 30" in fitted.missing_["network"]
     assert fitted.held_out_[1] <= fitted.held_out_[0]
     told = fitted.predict_log_proba(x)
     np.testing.assert_allclose(np.exp(told).sum(axis=1), 1)
@@ -183,6 +184,9 @@ def test_patches_alone_where_others_tell_nothing_or_rows_are_few(fitted, digits)
     other._mix(-scores[::-1], digits[1][:90], np.ones(90))
     assert other.exponents_[1] == 0 or other.held_out_[1] < other.held_out_[0]
     few = ImageClassifier(29.0, random_state=0).fit(digits[0][:60], digits[1][:60])
+    why = "60 rows, it takes 150"
+    assert few.missing_ == {"kernel": why, "network": why} and f"no network: {why}" in few.status_.message
+    assert few.summary().facts["Not in it"] == f"kernel: {why}; network: {why}"
     assert few.members_ == ["patches"] and few.predict(digits[0][:5]).shape == (5,)
     assert few.set_params(time_budget=1.0).get_params()["time_budget"] == 1.0
 
@@ -216,6 +220,7 @@ def test_a_member_that_overflowed_is_none(digits, monkeypatch):
     monkeypatch.setattr(kernel, "spotrf", lambda matrix, **settings: (matrix, 1))
     model = ImageClassifier(29.0, random_state=0).fit(digits[0][:200], digits[1][:200])
     assert model.members_ == ["patches"] and model.kernel_ is None
+    assert model.missing_["kernel"] == "its numbers overflowed"
     assert np.isfinite(model.predict_log_proba(digits[0][:5])).all()
 
 
@@ -226,7 +231,11 @@ def test_an_interruption_keeps_what_there_is(digits):
             raise KeyboardInterrupt
 
     model = ImageClassifier(29.0, random_state=0).fit(digits[0][:400], digits[1][:400], observe=stop)
-    assert model.status_.code == "interrupted" and model.score(digits[0][400:600], digits[1][400:600]) > 0.9
+    assert (
+        model.status_.code == "interrupted"
+        and model.missing_["kernel"] == "Ctrl-C came"
+        and model.score(digits[0][400:600], digits[1][400:600]) > 0.9
+    )
 
 
 @pytest.mark.parametrize("budget", [0, -1, None, "fast", np.nan])
@@ -244,6 +253,7 @@ def test_images_that_are_all_alike_have_no_kernel():
     """Distances are rounding, and no scale follows from them."""
     x, y = np.ones((200, 8, 8)), np.arange(200) % 2
     model = ImageClassifier(1.0, random_state=0).fit(x, y)
+    assert model.missing_["kernel"] == "all images say the same to the filters"
     assert model.kernel_ is None and np.all(np.isfinite(model.predict_proba(x[:3])))
 
 
@@ -278,4 +288,4 @@ def test_trials_of_a_kernel_look_at_the_clock(monkeypatch):
     for seconds, trials in ((0.0, 1), (1e9, len(kernel.GAMMAS) * len(kernel.ALPHAS))):
         calls.clear()
         found = kernel.fitted(lambda rows: x[rows], c, np.ones(400), np.arange(400), 40, seconds)
-        assert (found is None) == (not seconds) and trials <= len(calls) <= trials + 2 * bool(seconds)
+        assert isinstance(found, str) == (not seconds) and trials <= len(calls) <= trials + 2 * bool(seconds)

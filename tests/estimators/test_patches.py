@@ -1,11 +1,13 @@
 """Image patches: features against loops, the head against refits, mirror images, probabilities, files, refusals."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
 
@@ -435,9 +437,9 @@ def marked(x, value):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda x, y: (marked(x, np.nan), y), "nan in image 3, row 2, column 5, channel 0"),
-        (lambda x, y: (marked(x, np.inf), y), "inf in image 3"),
-        (lambda x, y: (marked(x, 1e30), y), "1e\\+30 in image 3"),
+        (lambda x, y: (marked(x, np.nan), y), "nan in image 4, row 3, column 6, channel 1"),
+        (lambda x, y: (marked(x, np.inf), y), "inf in image 4"),
+        (lambda x, y: (marked(x, 1e30), y), "1e\\+30 in image 4"),
         (lambda x, y: (x[:1], y[:1]), "n_samples = 1, needs at least 2"),
         (lambda x, y: (x[:0], y[:0]), "no image in it"),
         (lambda x, y: (x, np.zeros(len(x))), "one class only"),
@@ -494,3 +496,19 @@ def test_images_unlike_those_of_the_fit_are_refused(fitted, digits, change, says
 def test_a_dark_image_and_one_between_are_no_other_unit(fitted, digits):
     fitted.predict(np.zeros((1, 8, 8)))
     fitted.predict(digits[0][:2] / 2)
+
+
+def test_pixels_that_float32_cannot_tell_apart_are_refused_and_half_precision_is_taken(digits):
+    x, y = (a[:120] for a in digits)
+    with pytest.raises(ValueError, match=r"one number in float32\. Subtract their mean"):
+        PatchFeaturesClassifier(8).fit(1.0 + 1e-12 * x, y)
+    with pytest.raises(ValueError, match="one number in float32"):
+        PatchFeaturesClassifier(8).fit(1e-200 * x, y)
+    with pytest.raises(ValueError, match=r"predict: X is one image of 8 x 8, needs an array of images. Give X\[None\]"):
+        PatchFeaturesClassifier(8, random_state=0).fit(x, y).predict(x[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        half, whole = (PatchFeaturesClassifier(8, random_state=0).fit(x.astype(kind), y) for kind in ("f2", "f4"))
+    np.testing.assert_array_equal(half.predict_proba(x), whole.predict_proba(x))  # small whole numbers are exact
+    with pytest.raises(NotFittedError):
+        PatchFeaturesClassifier(8).predict(x)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numdl.flow import on_images
-from numdl.flow.images import average_pool, space_to_depth
+from numdl.flow.images import average_pool, convolve, normalise, space_to_depth
 from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
 from numdl.testing import check_gradient
 
@@ -139,6 +139,8 @@ def test_an_image_network_is_its_blocks_one_after_the_other():
 
 
 BATCH = image_resnet((8, 8, 1), (2,), norm="batch", **FLOWS)
+LAYERS = image_resnet((8, 8, 1), (2,), norm="none", **FLOWS)
+MERGE = CONNECTORS["merge"]
 
 
 def test_without_its_batch_norm_a_network_does_the_same_sample_by_sample():
@@ -210,8 +212,50 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
             lambda: image_resnet((8, 8, 1), (3,), dynamics="hamiltonian", scheme="verlet"),
             r"to_halves=True\): 3 channels have no halves",
         ),
+        (lambda: BATCH.batch(BATCH.init(0), normal(0, 2, 8, 8)), r"x has the shape \(2, 8, 8\), needs \(n, 64\)"),
+        (lambda: BATCH.batch(BATCH.init(0), "pixels"), r"Connector\.batch\(x='pixels'\): needs an array"),
+        (lambda: BATCH.batch({}, normal(0, 2, 64)), r"Chain\.batch\(theta\): needs weights 'block 1', 'block 2'"),
+        (
+            lambda: MERGE.batch(None, normal(0, 2, 96)),
+            r"Connector\.convolved\(theta\): needs weights 'K', 'b', found no",
+        ),
+        (
+            lambda: MERGE.batch(CONNECTORS["patches"].init(0), normal(0, 2, 96)),
+            r"theta\['K'\] of shape \(1, 1, 4, 3\)\): needs \(3, 3, 16, 3\)",
+        ),
+        (
+            lambda: without_batch_norm(BATCH, LAYERS.init(0), normal(0, 2, 64)),
+            r"needs weights 'K', 'b', 'scale', found the names K, b",
+        ),
+        (lambda: image_resnet((8, 8, 1), (2,), width=3), r"image_resnet\(width=3\): sizes of the flows follow"),
+        (lambda: image_resnet((8, 8, 1), (2,), scale=3), r"image_resnet\(scale=3\).*ResNet knows of a flow T, scheme"),
+        (lambda: MERGE.init("first"), r"init\(key='first'\): needs a seed >= 0"),
+        (lambda: MERGE.init(0, "int32"), r"Connector\.init\(dtype='int32'\): needs a type of real numbers"),
+        (
+            lambda: ResNet(2, 3, 2).features({}, jnp.ones(2)),
+            r"ResNet\.open\(theta\): needs weights 'opening', found none",
+        ),
+        (lambda: on_images("parabolic", (2, 2)).init(0, 0, 1.0), r"m=0\): needs a whole number >= 1"),
+        (lambda: on_images("hamiltonian", (2, 2)).init(0, 4, 1.0), r"even number of channels, found 1\. Give m=8"),
     ],
 )
 def test_refusals(make, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def test_images_of_bytes_and_lists_and_none_at_all():
+    """Sums and squares of bytes would overflow; no image has no features."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (3, 4, 6, 2)).astype(np.uint8)
+    K = rng.integers(0, 256, (3, 3, 2, 2)).astype(np.uint8)
+    for norm in ("tv", "layer"):
+        np.testing.assert_allclose(normalise(x, norm), normalise(x.astype(float), norm), atol=1e-12)
+    np.testing.assert_allclose(convolve(K, x), convolve(K.astype(float), x.astype(float)), rtol=1e-12)
+    flat = x.reshape(3, -1)
+    for layer in (Connector((4, 6, 2), 3), Connector((4, 6, 2), pool=2)):
+        theta = layer.init(0)
+        told = layer.batch(theta, flat.astype(float))
+        np.testing.assert_allclose(layer.batch(theta, flat), told, atol=1e-12)
+        np.testing.assert_allclose(layer.batch(theta, flat.tolist()), told, atol=1e-12)
+        assert layer.batch(theta, flat[:0]).shape == (0, layer.width)

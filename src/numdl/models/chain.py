@@ -102,6 +102,7 @@ class Chain(Network):
         Raises:
             ValueError: x has another length than d.
         """
+        self._require_weights("features", theta, *dict(self.named()))
         for name, block in self.named():
             x = block.features(theta[name], x)
         return x
@@ -119,6 +120,7 @@ class Chain(Network):
         Raises:
             ValueError: x has another number of columns than d.
         """
+        self._require_weights("batch", theta, *dict(self.named()))
         for name, block in self.named():
             x = block.batch(theta[name], x)
         return x

@@ -137,6 +137,14 @@ class Connector(Network):
         """The layer in a few words."""
         return f"{'pooling' if self.channels is None else 'connector'} {'x'.join(map(str, self.after))}"
 
+    @property
+    def _sizes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights; of one with channels."""
+        assert self.channels is not None
+        own = (self.channels,)
+        K = (self.taps, self.taps, self.image[2] * math.prod(self.merge), *own)
+        return {"K": K, "b": own} | ({} if self.norm == "none" else {"scale": own})
+
     def init(self, key: Any, dtype: Any = None) -> PyTree:
         """Random weights: entries of K of variance 2 over the numbers that meet in one, offsets 0.
 
@@ -154,10 +162,10 @@ class Connector(Network):
         self._require_dtype(dtype)
         if self.channels is None:
             return {}
-        before = self.image[2] * math.prod(self.merge)
-        drawn = generator(key).standard_normal((self.taps, self.taps, before, self.channels))
-        theta = {"K": drawn * (2 / (self.taps**2 * before)) ** 0.5, "b": np.zeros(self.channels)}
-        if self.norm != "none":
+        sizes = self._sizes
+        drawn = generator(key).standard_normal(sizes["K"])
+        theta = {"K": drawn * (2 / math.prod(sizes["K"][:3])) ** 0.5, "b": np.zeros(self.channels)}
+        if "scale" in sizes:
             theta["scale"] = np.ones(self.channels)
         return {name: as_weights(values, dtype) for name, values in theta.items()}
 
@@ -172,9 +180,10 @@ class Connector(Network):
             (m,).
 
         Raises:
-            ValueError: x has another length than d, or the norm couples samples.
+            TypeError: theta holds no weights of this connector.
+            ValueError: x has another length than d, a weight another shape, or the norm couples samples.
         """
-        self._require_inputs("features", x.shape)
+        x = self._inputs("features", x)
         if self.norm == "batch" and self.channels is not None:
             raise ValueError(
                 "Connector(norm='batch').features: needs the other samples too. Call batch, or take network and "
@@ -193,9 +202,10 @@ class Connector(Network):
             (n, m).
 
         Raises:
-            ValueError: x has another number of columns than d.
+            TypeError: theta holds no weights of this connector.
+            ValueError: x has another number of columns than d, or a weight another shape.
         """
-        self._require_inputs("batch", x.shape[1:])
+        x = self._inputs("batch", x, "n")
         u = self.pooled(x)
         if self.channels is not None:
             u = self.convolved(theta, u)
@@ -203,7 +213,7 @@ class Connector(Network):
             u = get_activation(self.activation)(u)
         if self.to_halves:
             u = jnp.moveaxis(u.reshape(*u.shape[:3], 2, u.shape[3] // 2), 3, 1)
-        return u.reshape(len(x), -1)
+        return u.reshape(len(x), self.width)
 
     def pooled(self, x: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
         """``P u``: images before the convolution.
@@ -214,9 +224,9 @@ class Connector(Network):
         Returns:
             Images.
         """
-        h, w, c = self.image
-        u = jnp.moveaxis(x.reshape(-1, 2, h, w, c // 2), 1, 3) if self.from_halves else x
-        return average_pool(u.reshape(-1, h, w, c), self.pool)
+        (h, w, c), x = self.image, self._inputs("pooled", x, "n")
+        u = jnp.moveaxis(x.reshape(len(x), 2, h, w, c // 2), 1, 3) if self.from_halves else x
+        return average_pool(u.reshape(len(x), h, w, c), self.pool)
 
     def convolved(self, theta: PyTree, u: Float[Array, "n h w c"]) -> Float[Array, "n rows columns channels"]:
         """``K * S u``: pooled images before offset, norm and activation.
@@ -227,6 +237,14 @@ class Connector(Network):
 
         Returns:
             Images.
+
+        Raises:
+            TypeError: theta holds no weights of these names.
+            ValueError: it holds weights of other shapes.
         """
+        sizes = self._sizes
+        self._require_weights("convolved", theta, *sizes)
+        for name, shape in sizes.items():
+            checks.real("Connector.convolved", f"theta[{name!r}]", theta[name], shape)
         z = convolve(theta["K"], space_to_depth(u, self.merge), self.border)
         return z[:, :: self.stride, :: self.stride]

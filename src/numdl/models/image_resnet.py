@@ -17,6 +17,9 @@ from numdl.models.connector import Connector
 from numdl.models.network import Network
 from numdl.models.resnet import ResNet
 
+OF_FLOW = ("T", "scheme", "control", "smoothness", "march", "coefficients", "steps", "damping")
+"""Parameters of ``ResNet`` that all flows share as they are given."""
+
 
 def image_resnet(
     image: tuple[int, int, int],
@@ -52,7 +55,7 @@ def image_resnet(
 
     Raises:
         ValueError: parts do not go together, or sides that are not divisible.
-        TypeError: dynamics of yours miss a part.
+        TypeError: dynamics of yours miss a part, or a name that is none of a flow.
 
     Examples:
         >>> from numdl.models import image_resnet
@@ -63,6 +66,11 @@ then pooling 1x1x32'
     """
     if not isinstance(dynamics, str):
         require(dynamics, Dynamics, "image_resnet(dynamics)", "use 'parabolic'")
+    if unknown := [name for name in flow if name not in OF_FLOW]:
+        raise TypeError(
+            f"image_resnet({unknown[0]}={checks.shown(flow[unknown[0]])}): sizes of the flows follow from image and "
+            f"channels, and ResNet knows of a flow {', '.join(OF_FLOW)}. Give one of these."
+        )
     channels = checks.wholes("image_resnet", "channels", channels, least=1)
     cells = checks.wholes("image_resnet", "cells", cells, count=2, least=1)  # type: ignore[assignment]
     blocks: list[Network] = []

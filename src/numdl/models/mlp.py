@@ -106,7 +106,8 @@ class MLP(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        self._require_inputs("features", x.shape)
+        x = self._inputs("features", x)
+        self._require_weights("features", theta, *self._names)
         for name in self._names:
             x = apply_layer(theta[name], self.act, x)
         return x

@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import PyTree, Scheme
 from numdl.flow import Dynamics, PiecewiseConstant, final
 from numdl.flow.activations import Activation, get_activation
@@ -118,22 +119,44 @@ class Network(abc.ABC):
         Raises:
             ValueError: x has another number of columns than d.
         """
-        return jax.vmap(lambda row: self.features(theta, row))(x)
+        return jax.vmap(lambda row: self.features(theta, row))(self._inputs("batch", x, "n"))
 
     def _require_dtype(self, dtype: Any) -> None:
-        """Refuse a dtype that JAX would silently replace by a shorter one."""
-        if dtype is not None and jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):
+        """Refuse a dtype without fractions, or one that JAX would silently replace by a shorter one."""
+        if dtype is None:
+            return
+        call = f"{type(self).__name__}.init"
+        try:
+            known = jnp.dtype(dtype)
+        except TypeError:
+            known = None
+        if known is None or not jnp.issubdtype(known, jnp.floating):
+            raise ValueError(f"{call}(dtype={checks.shown(dtype)}): needs a type of real numbers. Use 'float32'.")
+        if jax.dtypes.canonicalize_dtype(dtype) != known:
             raise ValueError(
-                f"{type(self).__name__}.init(dtype={jnp.dtype(dtype).name}): 64-bit arrays are off. Call it inside "
+                f"{call}(dtype={known.name}): 64-bit arrays are off. Call it inside "
                 "`with jax.enable_x64(True):`, or use float32."
             )
 
-    def _require_inputs(self, call: str, shape: tuple[int, ...]) -> None:
-        """Refuse a sample of the wrong length."""
-        if shape != (self.d,):
-            has = f"{shape[0]} entries" if len(shape) == 1 else f"the shape {shape}"
+    def _inputs(self, call: str, x: Any, *rows: str) -> Any:
+        """One sample, or with ``"n"`` rows of them, as an array; refused where it has another length than d."""
+        x = checks.real(f"{type(self).__name__}.{call}", "x", x)
+        if x.ndim != 1 + len(rows) or x.shape[-1] != self.d:
+            columns = x.ndim == 1 + len(rows)
+            has = f"{x.shape[-1]} entries" if columns else f"the shape {x.shape}"
+            needs = f"({', '.join(rows)}, {self.d})" if rows and not columns else self.d
             raise ValueError(
-                f"{type(self).__name__}(d={self.d}).{call}(x): x has {has}, needs {self.d}. Check the columns."
+                f"{type(self).__name__}(d={self.d}).{call}(x): x has {has}, needs {needs}. Check the columns."
+            )
+        return x
+
+    def _require_weights(self, call: str, theta: Any, *names: str) -> None:
+        """Refuse what holds no weights of these names; it may hold more, as those of a head."""
+        if not isinstance(theta, Mapping) or not set(names) <= set(theta):
+            found = f"the names {', '.join(map(str, theta))}" if isinstance(theta, Mapping) and theta else "none"
+            raise TypeError(
+                f"{type(self).__name__}.{call}(theta): needs weights {', '.join(map(repr, names))}, found {found}. Use "
+                "those of init of this network."
             )
 
 

@@ -156,7 +156,9 @@ class ResNet(Network):
     @property
     def title(self) -> str:
         """The architecture in a few words."""
-        return f"{self.field.name} {self.width}x{self.depth}" if self.depth else f"single layer {self.width}"
+        if self.depth:
+            return f"{self.field.name} {self.width}x{self.depth}"
+        return f"single layer {self.width}" if self.opening else f"identity {self.width}"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -221,9 +223,10 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        self._require_inputs("open", x.shape)
+        x = self._inputs("open", x)
         if not self.opening:
             return jnp.pad(x, (0, self.width - self.d))
+        self._require_weights("open", theta, "opening")
         return apply_layer(theta["opening"], self.act, x)
 
     def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
@@ -254,7 +257,7 @@ class ResNet(Network):
         Raises:
             ValueError: as ``features``.
         """
-        opened = jax.vmap(self.open, (None, 0))(theta, x)
+        opened = jax.vmap(self.open, (None, 0))(theta, self._inputs("batch", x, "n"))
         return over_samples(self._parts[2], *self.flow(theta, opened))
 
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
@@ -281,7 +284,10 @@ class ResNet(Network):
         Returns:
             Positive, with the sum T.
         """
-        return self.T * jax.nn.softmax(theta["steps"]) if self.steps == "learned" else self.h
+        if self.steps == "equal":
+            return self.h
+        self._require_weights("step_sizes", theta, "steps")
+        return self.T * jax.nn.softmax(theta["steps"])
 
     def flow(self, theta: PyTree, u0: Float[Array, "*n m"]) -> tuple[Any, ...]:
         """What every way to march asks for: ``march(*net.flow(theta, u0))``.
@@ -293,5 +299,6 @@ class ResNet(Network):
         Returns:
             ``(scheme, f, control, coeffs, u0, t0, h)``.
         """
+        self._require_weights("flow", theta, "flow")
         scheme, f, _ = self._parts
         return scheme, f, self.weights_in_time, theta["flow"], u0, 0.0, self.step_sizes(theta)

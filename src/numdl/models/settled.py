@@ -42,7 +42,7 @@ def without_batch_norm(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tup
         raise TypeError(
             f"without_batch_norm(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0)."
         )
-    checks.leaves("without_batch_norm", "theta", theta)
+    checks.leaves("without_batch_norm", "theta", dict(theta))
     x = checks.finite("without_batch_norm", "x", x, ("n", net.d))
     if not len(x):
         raise ValueError("without_batch_norm(x): n = 0, needs at least 1 sample. Give those of the training.")

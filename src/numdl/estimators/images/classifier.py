@@ -59,6 +59,7 @@ class ImageClassifier(PatchFeaturesClassifier):
         members_: names of the members.
         exponents_: of the members, each at least 0.
         held_out_: log loss of the held-out rows by patches alone and by the product, in nats; empty without any rows.
+        missing_: why there is no kernel or network, where there is none; name to reason.
         kernel_: the kernel's part, or None.
         network_: the network's part, or None.
         leave_one_out_: and ``log_loss_``, ``left_out_error_``, ``calibration_error_``: of patches alone.
@@ -125,47 +126,52 @@ class ImageClassifier(PatchFeaturesClassifier):
         n = len(learned.codes)
         held = int(np.clip(HELD * n, LEAST_HELD, MOST_HELD))
         clock.share(1.0)
-        if 5 * held <= n:
+        if 5 * held > n:
+            self.missing_ = dict.fromkeys(("kernel", "network"), f"{n} rows, it takes {5 * LEAST_HELD}")
+        else:
             order = learned.rng.permutation(n)
             told = order[n - held :]
             found = [learned.left_out[told]]
             for name, member in (("kernel", self._add_kernel), ("network", self._add_network)):
-                scores = None if clock.over() else member(learned, order, held, clock)
-                if scores is not None and np.isfinite(scores).all():
+                scores = clock.ending if clock.over() else member(learned, order, held, clock)
+                if not isinstance(scores, str) and np.isfinite(scores).all():
                     self.members_.append(name)
                     found.append(scores)
-                else:  # no time, or numbers that overflowed
+                else:
+                    self.missing_[name] = scores if isinstance(scores, str) else "its numbers overflowed"
                     setattr(self, f"{name}_", None)
             clock.insist(lambda: self._mix(np.stack(found), learned.codes[told], learned.w[told]))
         code = "interrupted" if clock.interrupted else "converged"
         beta = ", ".join(f"{name} {b:.3g}" for name, b in zip(self.members_, self.exponents_, strict=True))
-        self.status_ = self.status_._replace(code=code, message=f"{ended}; exponents {beta}.")
+        without = "".join(f"; no {name}: {why}" for name, why in self.missing_.items())
+        self.status_ = self.status_._replace(code=code, message=f"{ended}; exponents {beta}{without}.")
         return self
 
-    def _add_kernel(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | None:
-        """Scores of held-out rows by a kernel, which is kept."""
+    def _add_kernel(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | str:
+        """Scores of held-out rows by a kernel, which is kept; or why there is none."""
         clock.tell("kernel")
         c, size = np.eye(len(self.classes_))[learned.codes], len(self.mean_)
-        found = None
+        found = ""
         with clock.guard(needed=False), one_blas_thread():
             take = lambda rows: learned.columns.scaled(rows, size)  # noqa: E731
             # A network needs half a minute: with less than that and a kernel's time, all of it is the kernel's.
             found = kernel.fitted(take, c, learned.w, order, held, 0.9 * clock.left())
-        if found is None:
-            return None
+        if isinstance(found, str):
+            return found or clock.ending
         self.kernel_, scores = found
         return scores
 
-    def _add_network(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | None:
-        """Log probabilities of held-out rows by a network, which is kept."""
-        if clock.left() < LEAST or not np.isfinite(clock.left()):
-            return None
+    def _add_network(self, learned: Learned, order: np.ndarray, held: int, clock: Clock) -> np.ndarray | str:
+        """Log probabilities of held-out rows by a network, which is kept; or why there is none."""
+        if clock.left() < LEAST:
+            return f"{max(clock.left(), 0.0):.3g} s were left, it takes {LEAST:g}"
         from numdl.estimators.images import network
 
         side = network.sides_of(self.filters_)
         count = min(network.FILTERS, len(self.filters_.weights))
         if side < 4:
-            return None
+            shape = " x ".join(map(str, self.filters_.shape[:2]))
+            return f"images of {shape} leave patches {side} places a side to be averaged over, it takes 4"
         clock.tell("network")
         clock.end -= MARGIN * clock.left()
         told = None
@@ -187,7 +193,7 @@ class ImageClassifier(PatchFeaturesClassifier):
             if (trained := self.network_) is not None:
                 told = clock.insist(lambda: trained.of_responses(x[order[len(rows) :]]))
         clock.share(1.0)
-        return told
+        return clock.ending if told is None else told
 
     def _mix(self, scores: np.ndarray, codes: np.ndarray, w: np.ndarray) -> None:
         """Exponents, of patches alone where held-out rows are not told better."""
@@ -202,6 +208,7 @@ class ImageClassifier(PatchFeaturesClassifier):
     def _begin(self, X: Any, y: Any, observe: Any) -> tuple[str, np.random.Generator, np.ndarray, Clock]:
         begun = super()._begin(X, y, observe)  # what is refused leaves an earlier fit as it was
         self.kernel_, self.network_, self.members_ = None, None, ["patches"]
+        self.missing_: dict[str, str] = {}
         self.exponents_, self.held_out_ = np.ones(1), np.zeros(0)
         return begun
 
@@ -228,6 +235,8 @@ class ImageClassifier(PatchFeaturesClassifier):
         found = {f"{name} of patches" if name in alone else name: told for name, told in super()._facts().items()}
         shown = zip(self.members_, self.exponents_, strict=True)
         found["Members"] = ", ".join(f"{name} with exponent {beta:.3g}" for name, beta in shown)
+        if missing := getattr(self, "missing_", {}):  # files of before have none
+            found["Not in it"] = "; ".join(f"{name}: {why}" for name, why in missing.items())
         if self.kernel_ is not None:
             found["Kernel"] = (
                 f"{len(self.kernel_.rows)} rows, alpha {self.kernel_.alpha:g}, gamma {self.kernel_.gamma:.3g}"

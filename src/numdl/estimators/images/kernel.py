@@ -77,7 +77,7 @@ def fitted(
     order: np.ndarray,
     held: int,
     seconds: float,
-) -> tuple[KernelHead, np.ndarray] | None:
+) -> tuple[KernelHead, np.ndarray] | str:
     """A kernel head of as many rows as there is time for.
 
     Args:
@@ -89,9 +89,10 @@ def fitted(
         seconds: that it may take.
 
     Returns:
-        The head of the rows, held-out ones among them, and scores of the held-out rows by the others; None where there
-        is no time for as many rows as have chosen gamma and alpha.
+        The head of the rows, held-out ones among them, and scores of the held-out rows by the others; or why there is
+        none, in words: images that all say the same, no time for as many rows as choose gamma and alpha, overflow.
     """
+    late = f"{max(seconds, 0.0):.3g} s were left, too few for {min(FEW, len(order))} rows"
     began = time.monotonic()
     rest, last = order[: len(order) - held], order[len(order) - held :]
 
@@ -107,7 +108,7 @@ def fitted(
     apart = square[: len(near), None] + square[len(near) :] - 2 * near
     apart = apart[apart > 1e-5 * square.mean()]  # others are rounding: images that are alike
     if not len(apart) or not np.isfinite(unit := 1.0 / float(np.median(apart))):
-        return None
+        return "all images say the same to the filters"
     mean = w @ c / w.sum()
     trials = []
     for gamma in GAMMAS:
@@ -118,19 +119,19 @@ def fitted(
             trials.append((float(errors.sum()), gamma * unit, alpha, time.monotonic() - step))
             to_come = len(GAMMAS) * len(ALPHAS) - len(trials) + 1  # the last one of all rows
             if time.monotonic() - began + to_come * trials[-1][-1] > seconds:
-                return None
+                return late
     _, gamma, alpha, _ = min(trials)
     # products and exponentials grow with the square of the rows, the factor with the cube; small ones are slower.
     left, each = seconds - (time.monotonic() - began), 1.2 * max(min(trial[-1] for trial in trials), 1e-9)
     count = min(len(order), ROWS, int(len(some) * max(left / each, 0.0) ** (1 / 3)))
     if count < len(some):
-        return None
+        return late
     # more rows need less of it; where there is time for two factors, the chosen one is tried too.
     less = max(alpha * LESS ** (np.log(count / len(some)) / np.log(4)), min(LEAST, alpha))
     alphas = [less, alpha] if less < alpha and left > 2 * each * (count / len(some)) ** 3 else [less]
     some, told = of(count)
     if told < held:
-        return None
+        return late
     x, targets = take(some), (c - mean)[some]
     found = [(_solved(x, targets, w[some], gamma, alpha, told), alpha) for alpha in alphas]
     tail = slice(count - held, None)
@@ -138,7 +139,7 @@ def fitted(
     with np.errstate(over="ignore"):
         rows = x.astype(np.float16)
     if not (np.isfinite(rows).all() and np.isfinite(coef).all() and np.isfinite(scores).all()):
-        return None
+        return "its numbers overflowed"
     head = KernelHead(rows, coef.astype(np.float32), mean, gamma, alpha)
     return head, scores + mean
 

@@ -74,7 +74,7 @@ class Clock:
 
     @property
     def ending(self) -> str:
-        """Why something was not done, as the begin of a sentence."""
+        """Why something was not done, in words that begin a sentence."""
         return "Ctrl-C came" if self.interrupted else "The time was over"
 
     def spare(self, operations: float) -> bool:

@@ -186,7 +186,8 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         return np.exp(self._log_p(X, "predict_proba"))
 
     def _log_p(self, X: Any, call: str) -> np.ndarray:
-        return self.calibration_.log_p(self._scores(self._images(X, call)))
+        scores = self._scores(self._images(X, call))
+        return self.calibration_.log_p(scores)
 
     def _facts(self) -> dict[str, str]:
         return super()._facts() | {

@@ -73,7 +73,12 @@ def checked_images(call: str, X: Any, image_shape: Any = None, known: Pixels | N
         )
     if array.dtype != np.uint8:
         _require_finite(call, array)
-        array = array.astype(np.float32)
+        exact, array = array, array.astype(np.float32)
+        if known is None and exact.min() < exact.max() and array.min() == array.max():
+            raise ValueError(
+                f"{call}: pixels go from {exact.min():.9g} to {exact.max():.9g}, which are one number in float32. "
+                "Subtract their mean, and bring them to a range about 1."
+            )
     if known is not None:
         _require_unit(call, array, known)
     return array
@@ -162,12 +167,21 @@ def _numbers(call: str, X: Any) -> np.ndarray:
             raise ValueError(f"{call}: X holds things that are no numbers, needs pixels. Check it.") from None
     if array.dtype.kind not in "buif":
         raise ValueError(f"{call}: X is an array of {array.dtype}, needs real numbers. Check it.")
+    if array.dtype.kind == "f" and array.dtype.itemsize < 4:
+        return array.astype(np.float32)
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
 def _shaped(call: str, array: np.ndarray, sides: tuple[int, int, int] | None) -> np.ndarray:
     """The array as (n, H, W, C)."""
     shape, estimator = array.shape, call.split(".")[0]
+    if (
+        sides is not None
+        and array.ndim == 2
+        and shape == sides[:2]
+        and shape[1] != sides[0] * sides[1] * (sides[2] or 1)
+    ):
+        raise ValueError(f"{call}: X is one image of {_told(shape)}, needs an array of images. Give X[None].")
     if array.ndim == 2:
         if sides is None:
             raise ValueError(
@@ -221,8 +235,9 @@ def _require_finite(call: str, images: np.ndarray) -> None:
     if bad.any():
         image, row, column, channel = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"{call}: X holds {images[image, row, column, channel]:g} in image {image}, row {row}, column {column}, "
-            f"channel {channel} (all from 0), needs finite pixels below {LARGEST:g}. Leave that image out."
+            f"{call}: X holds {images[image, row, column, channel]:g} in image {image + 1}, row {row + 1}, column "
+            f"{column + 1}, channel {channel + 1} (all from 1), needs finite pixels below {LARGEST:g}. Leave that "
+            "image out."
         )
 
 

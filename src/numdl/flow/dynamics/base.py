@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from numdl import checks
 from numdl.contracts import VectorField
 
 Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
@@ -67,12 +68,21 @@ def generator(key: Any) -> np.random.Generator:
 
     Returns:
         NumPy generator.
+
+    Raises:
+        ValueError: the key is none of these, or traced.
     """
     if isinstance(key, np.random.Generator):
         return key
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         key = np.asarray(jax.random.key_data(key))
-    return np.random.default_rng(key)
+    try:
+        return np.random.default_rng(key)
+    except (TypeError, ValueError, jax.errors.JAXTypeError):
+        raise ValueError(
+            f"init(key={checks.shown(key)}): needs a seed >= 0, one JAX random key or a generator of NumPy, none that "
+            "is traced. Give 0, and call init outside jit."
+        ) from None
 
 
 def as_weights(values: np.ndarray, dtype: Any) -> Array:
@@ -100,6 +110,7 @@ def drawn(draw: Draw) -> Callable[..., dict[str, Array]]:
     """
 
     def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:
+        checks.whole("Dynamics.init", "m", m, least=1)
         return {part: as_weights(values, dtype) for part, values in draw(generator(key), m, scale).items()}
 
     return init

@@ -152,6 +152,7 @@ _primitive = Primitive("numdl_convolution")
 
 def _bilinear(a: Array, b: Array, **how: Any) -> Array:
     kind = jnp.result_type(a, b)
+    kind = kind if jnp.issubdtype(kind, jnp.inexact) else jnp.result_type(float)  # sums of bytes would overflow
     return _primitive.bind(jnp.asarray(a, kind), jnp.asarray(b, kind), **how)
 
 

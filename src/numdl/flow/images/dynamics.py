@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from numdl import checks
 from numdl.contracts import VectorField, require
-from numdl.flow.activations import Activation
+from numdl.flow.activations import Activation, get_activation
 from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
@@ -82,15 +82,22 @@ def on_images(
 @functools.lru_cache(maxsize=256)
 def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, border: str) -> Dynamics:
     opposite = base.init is ANTISYMMETRIC.init
+    halves = isinstance(base.vector_field(get_activation("tanh")), Separable)
     layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
 
     def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
-        if m % (sides[0] * sides[1]):
+        pixels = sides[0] * sides[1]
+        if m % pixels:
             raise ValueError(
                 f"{name}.init(m={m}): needs a multiple of {sides[0]} x {sides[1]} pixels. Give h * w * channels."
             )
+        if halves and m // pixels % 2:
+            raise ValueError(
+                f"{name}.init(m={m}): a state of two halves needs an even number of channels, found {m // pixels}. "
+                f"Give m={m + pixels}."
+            )
         found: dict[str, np.ndarray] = {}
-        for part, values in layer.init(rng, m // (sides[0] * sides[1]), scale).items():  # of one pixel: names and sizes
+        for part, values in layer.init(rng, m // pixels, scale).items():  # of one pixel: names and sizes
             if part[0] == "K":
                 maps = of_kind.draw(rng, values.shape[0], values.shape[1], taps)
                 found |= {part + more: scale * weights for more, weights in maps.items()}

@@ -51,7 +51,7 @@ def normalise(
     for name, given in (("scale", scale), ("shift", shift)):
         if given is not None:
             checks.finite("normalise", name, given, (u.shape[3],))
-    axes = NORMS[norm]
+    axes, u = NORMS[norm], 1.0 * jnp.asarray(u)  # squares of bytes would overflow
     if norm == "tv":
         found = u / jnp.sqrt(jnp.sum(u**2, axis=axes, keepdims=True) + eps)
     else:

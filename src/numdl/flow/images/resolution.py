@@ -11,6 +11,7 @@ Ruthotto and Haber, JMIV 62 (2020), sec. 2.2 (average pooling in connecting laye
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ def space_to_depth(
         ValueError: an entry that is not finite, or sides that are no multiple of the factor.
     """
     parts = _divided("space_to_depth", u, factor).swapaxes(2, 3)
-    return parts.reshape(*parts.shape[:3], -1)
+    return parts.reshape(*parts.shape[:3], math.prod(parts.shape[3:]))
 
 
 def average_pool(
