@@ -194,7 +194,7 @@ def test_what_images_have_not_is_refused(numdl, folder, no_page, tmp_path):
         (tmp_path / "x.idx", "--labels", tmp_path / "y.idx"): "a label for each of the 12 images",
         (tmp_path / "two.npz", "--target", "y"): "needed is one array (n, height, width)",
         (tmp_path / "one.npz", "--target", "q"): "has no array 'q'",
-        (tmp_path / "one.npz",): "name the array of labels with --target",
+        (tmp_path / "one.npz",): "name the array of labels with --target; with a row for each image there is y",
         (folder / "full",): "put pictures into one folder for each class",
         (tmp_path / "none", "--labels", tmp_path / "y.idx"): "there is no",
     }

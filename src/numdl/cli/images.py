@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 import time
 import warnings
@@ -20,7 +21,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import FEWEST, Part
 from numdl.cli.show import Progress, row, show_result, terminal
 from numdl.data import guess_task, split
-from numdl.data.read.pictures import Pictures, kind_of_images, read_pictures
+from numdl.data.read.pictures import Pictures, kind_of_images, read_pictures, rows_of_arrays
 from numdl.report import FitSummary, write_json, write_page
 from numdl.report.summary import write_summary
 
@@ -131,7 +132,11 @@ def _read(data: Path, options: FitOptions) -> tuple[Pictures, str]:
         found = read_pictures("numdl fit", data, labels=labels, target=target, size=options.size)
     if found.y is None:
         way = {True: "put pictures into one folder for each class", False: "name the file of labels with --labels"}
-        hint = "name the array of labels with --target" if data.suffix.lower() == ".npz" else way[data.is_dir()]
+        hint = way[data.is_dir()]
+        if data.suffix.lower() == ".npz":
+            names = rows_of_arrays(data, len(found.x))
+            hint = f"name the array of labels with --target{'; with a row for each image there ' if names else ''}"
+            hint += ("is " if len(names) == 1 else "are ") + ", ".join(names) if names else ""
         raise UserError(f"numdl fit {data}: there are no labels; {hint}.")
     if found.y.ndim == 2 and found.y.shape[1] == 1:
         found = found._replace(y=found.y[:, 0])
@@ -228,8 +233,11 @@ def _train(
     write_json(summary, folder.numbers)
     write_page(summary, folder.report)
     show_result(console, summary, folder)
-    place = "PICTURE.png" if data.is_dir() else data.name
-    row(console, "Next", f"numdl predict {folder.path} {place}")
+    place = "PICTURE.png" if data.is_dir() else shlex.quote(str(data))
+    run = shlex.quote(str(folder.path))
+    row(console, "Next", f"numdl predict {run} {place}")
+    if task == "classification" and options.model == "auto":
+        row(console, "", "numdl fit with --model images and --time 300 adds a kernel and a network")
     return INTERRUPTED if model.status_.code == "interrupted" else DONE
 
 

@@ -134,6 +134,19 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return found
 
 
+def rows_of_arrays(path: Path, n: int) -> list[str]:
+    """Names of the arrays with a row for each image that could be their labels.
+
+    Args:
+        path: a file of NumPy, .npz.
+        n: number of images.
+
+    Returns:
+        In the order of the file.
+    """
+    return [name for name, (shape, _) in _headers(path).items() if len(shape) in (1, 2) and shape[0] == n]
+
+
 def _arrays(call: str, path: Path, target: str | None) -> Pictures:
     """Images and labels from one .npz."""
     try:
