@@ -91,6 +91,10 @@ def images():
     return room("models").image_resnet((4, 4, 1), (2,), norm="batch")
 
 
+def images_without_norm():
+    return room("models").image_resnet((4, 4, 1), (2,), merge=1, norm="none")
+
+
 MODELS = {
     "Chain.blocks": lambda: (net(), room("models").MLP(2, 3)),
     "Connector.image": lambda: (4, 6, 2),
@@ -100,6 +104,18 @@ MODELS = {
     "without_batch_norm.x": lambda: np.ones((2, 16)),
     "image_resnet.image": lambda: (4, 4, 1),
     "image_resnet.channels": lambda: (2,),
+    "lipschitz_bound.net": images_without_norm,
+    "lipschitz_bound.theta": lambda: images_without_norm().init(0),
+    "rescaled.net": images_without_norm,
+    "rescaled.theta": lambda: images_without_norm().init(0),
+    "stencil_roughness.net": images_without_norm,
+    "stencil_roughness.theta": lambda: images_without_norm().init(0),
+    "transferred.K": lambda: np.ones((3, 3, 2)),
+    "roughness.K": lambda: np.ones((3, 3, 2)),
+    "certified_radius.scores": lambda: np.arange(12.0).reshape(6, 2),
+    "certified_radius.labels": lambda: np.array([0, 1, 0, 1, 1, 0]),
+    "certified_radius.W": lambda: np.eye(2, 4),
+    "certified_radius.bound": lambda: 2.0,
     "MLP.widths": lambda: (2, 3),
     "coarsened.net": net,
     "coarsened.levels": lambda: 2,
@@ -257,5 +273,6 @@ CONTROL |= {
     "shots.Lambda": lambda: jnp.ones((1, 2, 1)),
     "shots.blocks": lambda: 2,
 }
+
 
 BASES = {**FLOW, **MODELS, **PROBLEMS, **CONTROL}

@@ -24,6 +24,7 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
     assert end.code == 0 and "The continuous adjoint is wrong: its gradient by the weights is off by" in end.out
     page = (tmp_path / "check.html").read_text()
     assert "Verdict" in page and page.count("<svg") == 4 and "Gradient of the continuous adjoint" in page
+    assert "Lipschitz bound" in page and "from scaled inputs to features" in page
     said = end.out.splitlines()[:-1]
     assert len(said) > 5 and all(sentence.endswith(".") for sentence in said)
     # consequence first, then theory, and no command where nothing is to be mended

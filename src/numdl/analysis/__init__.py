@@ -3,7 +3,14 @@
 Everything takes a ``Problem`` by its contract, or a plain function.
 """
 
-from numdl.analysis.adversarial import Attack, GradientSearch, LinearisedSearch, ProjectedSearch, attack
+from numdl.analysis.adversarial import (
+    Attack,
+    GradientSearch,
+    LinearisedSearch,
+    ProjectedSearch,
+    attack,
+    certified_radius,
+)
 from numdl.analysis.directions import filter_normalised, random_direction
 from numdl.analysis.landscape import Cut, Plane, cut, on_grid, plane
 from numdl.analysis.layers import gradient_by_layer, gradient_by_state
@@ -25,6 +32,7 @@ __all__ = [
     "Spectrum",
     "Watch",
     "attack",
+    "certified_radius",
     "cut",
     "eigenpairs",
     "filter_normalised",

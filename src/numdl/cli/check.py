@@ -63,12 +63,21 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
             "Samples": "standard normal, as inputs are scaled" if data is None else f"of {data.name}",
             "Rows": str(len(found.noise)),
             "Gradient of the continuous adjoint": off,
+            "Lipschitz bound": _bound(estimator),
         }
         write_stability(found, f"Stability of {path.name}", facts, out)
     console = terminal()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)
+
+
+def _bound(estimator: Any) -> str:
+    """How many times as far as its scaled inputs the features of the first network move at most."""
+    try:
+        return f"{estimator.lipschitz_bound():.4g} from scaled inputs to features"
+    except ValueError:  # of these dynamics and this scheme none is known
+        return "none is known"
 
 
 def _consequence(found: Any, judged: str) -> str:

@@ -4,10 +4,12 @@ from numdl.models.chain import Chain
 from numdl.models.connector import Connector
 from numdl.models.image_resnet import image_resnet
 from numdl.models.levels import coarsened, prolonged, refined
+from numdl.models.lipschitz import lipschitz_bound
 from numdl.models.mlp import MLP
 from numdl.models.network import Network
 from numdl.models.overflow import first_overflow
 from numdl.models.random_features import RandomFeatures, RandomWeights
+from numdl.models.rescaled import rescaled, stencil_roughness
 from numdl.models.resnet import ResNet
 from numdl.models.settled import without_batch_norm
 
@@ -22,7 +24,10 @@ __all__ = [
     "coarsened",
     "first_overflow",
     "image_resnet",
+    "lipschitz_bound",
     "prolonged",
     "refined",
+    "rescaled",
+    "stencil_roughness",
     "without_batch_norm",
 ]

@@ -20,6 +20,7 @@ from numdl.estimators.networks.classifier import NetworkClassifier
 from numdl.estimators.networks.regressor import NetworkRegressor
 from numdl.estimators.networks.training.search_space import ResNets, SearchSpace
 from numdl.flow import Dynamics
+from numdl.models import lipschitz_bound
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -90,6 +91,19 @@ class ResNetBase(NetworkBase):
         """
         x = self._followed(X, "adjoint_report")
         return adjoint_report(self.members_[0].net, self.members_[0].theta, x)
+
+    def lipschitz_bound(self) -> float:
+        """How many times as far as its scaled inputs the features of the first network move at most.
+
+        Returns:
+            L of ``||F(x) - F(z)|| <= L ||x - z||``; see ``numdl.models.lipschitz_bound``.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: no bound is known of these dynamics with this scheme.
+        """
+        check_is_fitted(self, "members_")
+        return lipschitz_bound(self.members_[0].net, self.members_[0].theta)
 
     def _followed(self, X: Any, call: str) -> np.ndarray:
         """Scaled rows whose trajectories are looked at."""

@@ -26,6 +26,7 @@ from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
 from numdl.flow.dynamics.base import Dynamics, drawn
 from numdl.flow.images.convolution import BORDERS
 from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
+from numdl.flow.images.spectral import norm_bound
 from numdl.flow.semilinear import Semilinear
 from numdl.flow.separable import Separable
 
@@ -134,6 +135,18 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
         if isinstance(f, Semilinear):
             return Semilinear(f.linear, see(f.rest))
         return see(f)
+
+    def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:
+        """Bounds of the spectral norms of the maps of one layer, by name."""
+        parts: dict[str, dict[str, Array]] = {}
+        for key, values in theta.items():
+            part, _, more = key.partition("_")
+            if part[0] == "K":
+                parts.setdefault(part, {})[f"_{more}" if more else ""] = values
+        return {part: norm_bound(of_kind, one, grid, gamma if opposite else None) for part, one in parts.items()}
+
+    made = {"norms": norms, "base": base, "sides": sides, "kind": kind, "border": border}
+    vector_field.__dict__.update(made)  # for bounds and other resolutions
 
     def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
         assert base.energy is not None

@@ -1,0 +1,189 @@
+"""Lipschitz bounds of networks: by how much does a network lengthen a change of its inputs at most?
+
+``||F(x) - F(z)|| <= L ||x - z||`` for all x and z, L the product over the parts. A step of Euler's method:
+
+    u + h f(u)                                      1 + h Lip(f)
+    u - h K' act(K u + b)                           max(1, h ||K||^2 - 1),   act' in [0, 1]
+
+for the second, parabolic one has the Jacobian ``I - h K' D K``, symmetric with eigenvalues in ``[1 - h ||K||^2, 1]``:
+it lengthens nothing as long as ``h ||K||^2 <= 2``. Steps of two halves are shears ``[I, s A; 0, I]``, ``||A|| <= 1``,
+of norm ``s / 2 + sqrt(1 + s^2 / 4)``. Rounding of the network itself is not counted.
+
+Sources: Ruthotto and Haber, JMIV 62 (2020), theorem 1 (parabolic networks); Szegedy et al., Intriguing properties of
+neural networks, ICLR 2014, sec. 4.3 (products of norms).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from numdl import checks
+from numdl.contracts import PyTree
+from numdl.flow import DYNAMICS
+from numdl.flow.activations import NON_DECREASING
+from numdl.flow.images.norms import EPS
+from numdl.flow.images.operators import KINDS, Grid
+from numdl.flow.images.spectral import norm_bound
+from numdl.models.chain import Chain
+from numdl.models.connector import Connector
+from numdl.models.mlp import MLP
+from numdl.models.network import Network
+from numdl.models.resnet import ResNet
+
+STEEPEST = {"gelu": 1.1290, "silu": 1.0999}
+"""Largest slopes of activations where they are not 1, rounded up."""
+
+CALL = "lipschitz_bound"
+
+Norms = dict[str, float]
+
+
+def lipschitz_bound(net: Network, theta: PyTree) -> float:
+    """A number L with ``||net(theta, x) - net(theta, z)|| <= L ||x - z||``, in the Euclidean norm.
+
+    Args:
+        net: ``ResNet``, ``MLP``, ``Connector``, or a ``Chain`` of these.
+        theta: weights as from its ``init``, not traced.
+
+    Returns:
+        L, at least 0.
+
+    Raises:
+        TypeError: net is none of these networks, or theta holds no weights of it.
+        ValueError: no bound is known of its dynamics, scheme or norm, or an entry of theta is not finite.
+
+    Examples:
+        >>> from numdl.models import image_resnet, lipschitz_bound
+        >>> net = image_resnet((8, 8, 1), (4,), norm="none", dynamics="parabolic", depth=8)
+        >>> theta = net.init(0)
+        >>> lipschitz_bound(net.blocks[1], theta["block 2"])  # the flow
+        1.0
+    """
+    checks.instance(CALL, "net", net, Network)
+    checks.leaves(CALL, "theta", theta)
+    return _bound(net, theta)
+
+
+@functools.singledispatch
+def _bound(net: Any, theta: PyTree) -> float:
+    raise TypeError(f"{CALL}(net={checks.shown(net)}): no bound is known of a {type(net).__name__}. Give a ResNet.")
+
+
+@_bound.register
+def _(net: Chain, theta: PyTree) -> float:
+    net._require_weights(CALL, theta, *dict(net.named()))
+    return math.prod(_bound(block, theta[name]) for name, block in net.named())
+
+
+@_bound.register
+def _(net: MLP, theta: PyTree) -> float:
+    net._require_weights(CALL, theta, *net._names)
+    return math.prod(_steepest(net.activation) * _norm(theta[name]["K"]) for name in net._names)
+
+
+@_bound.register
+def _(net: Connector, theta: PyTree) -> float:
+    mean = 1 / math.sqrt(math.prod(net.pool))
+    if net.channels is None:
+        return mean
+    if net.norm == "batch":
+        raise ValueError(
+            f"{CALL}(Connector(norm='batch')): it couples samples. Take network and weights from without_batch_norm."
+        )
+    net._require_weights(CALL, theta, *net._sizes)
+    sides = tuple(size // (p * m) for size, p, m in zip(net.image[:2], net.pool, net.merge, strict=True))
+    found = mean * norm_bound(KINDS["full"], {"": theta["K"]}, Grid(sides, net.border))  # type: ignore[arg-type]
+    if net.norm != "none":  # the slope of c / sqrt(mean c^2 + eps) is 1 / sqrt(eps) at most
+        found *= float(np.abs(theta["scale"]).max()) / math.sqrt(EPS)
+    return _steepest(net.activation) * found
+
+
+@_bound.register
+def _(net: ResNet, theta: PyTree) -> float:
+    found = 1.0
+    if net.opening:
+        net._require_weights(CALL, theta, "opening")
+        found = _steepest(net.activation) * _norm(theta["opening"]["K"])
+    if not net.depth:
+        return found
+    net._require_weights(CALL, theta, "flow")
+    name, norms = _parts(net)
+    step = _step_of(net, name)
+    control, h = net.weights_in_time, np.broadcast_to(net.step_sizes(theta), net.depth)
+    cells = control.cells(theta["flow"])
+    for j in range(net.depth):
+        cell = jax.tree.map(lambda leaf, j=j: leaf[j], cells)
+        found *= step(float(h[j]), lambda c, cell=cell: norms(control.at(cell, c)))
+    return found
+
+
+def _parts(net: ResNet) -> tuple[str, Callable[[dict[str, Any]], Norms]]:
+    """Name of the dynamics, and norms of their matrices from the weights of a layer."""
+    make: Any = net.field.vector_field
+    make = getattr(make, "func", make)  # of a damped one
+    images, gamma = getattr(make, "norms", None), net.field.damping or 0.0
+    if images is not None:
+        return make.base.name, lambda layer: images(layer, gamma)
+    name = net.field.name
+    if name not in DYNAMICS or DYNAMICS[name].vector_field is not make:
+        name = f"{name} of yours"
+    if name == "antisymmetric":
+        from numdl.flow.dynamics.antisymmetric import matrix
+
+        return name, lambda layer: {"K": math.hypot(_norm(matrix(layer["a"], net.width)), gamma)}
+    return name, lambda layer: {part: _norm(values) for part, values in layer.items() if part[0] == "K"}
+
+
+def _step_of(net: ResNet, name: str) -> Callable[[float, Callable[[float], Norms]], float]:
+    """Bound of one step, from its size and norms of matrices at fractions of it."""
+    s, scheme = _steepest(net.activation), net.scheme
+    if name == "parabolic" and scheme == "euler" and net.activation in NON_DECREASING:
+        return lambda h, at: max(1.0, h * at(0.0)["K"] ** 2 - 1)
+    slopes: dict[str, Callable[[Norms], float]] = {
+        "plain": lambda n: s * n["K"],
+        "antisymmetric": lambda n: s * n["K"],
+        "double": lambda n: s**2 * n["K1"] * n["K2"],
+        "parabolic": lambda n: s * n["K"] ** 2,
+        "double_symmetric": lambda n: s * n["K"] ** 2,
+    }
+    if name in slopes and scheme == "euler":
+        return lambda h, at: 1 + h * slopes[name](at(0.0))
+    if name in slopes and scheme in ("heun", "rk4"):  # weights of the stages are not negative: R(h L) <= exp(h L)
+        return lambda h, at: math.exp(h * max(slopes[name](at(c)) for c in (0.0, 0.5, 1.0)))
+    halves: dict[str, tuple[Callable[[Norms], float], Callable[[Norms], float]]] = {
+        "hamiltonian": (lambda n: s * n["K"], lambda n: s * n["K"]),
+        "double_hamiltonian": (lambda n: s * n["K1"] ** 2, lambda n: s * n["K2"] ** 2),
+        "second_order": (lambda n: 1.0, lambda n: s * n["K"]),
+        "hyperbolic": (lambda n: 1.0, lambda n: s * n["K"] ** 2),
+    }
+    if name in halves and scheme == "symplectic_euler":
+        first, second = halves[name]
+        return lambda h, at: _shear(h * second(at(0.0))) * _shear(h * first(at(0.0)))
+    if name in halves and scheme == "verlet":
+        first, second = halves[name]
+        return lambda h, at: (
+            _shear(h / 2 * second(at(0.0))) * _shear(h * first(at(0.5))) * _shear(h / 2 * second(at(1.0)))
+        )
+    raise ValueError(
+        f"{CALL}(dynamics={name!r}, scheme={scheme!r}): no bound is known. Use 'euler' with {', '.join(slopes)}, or "
+        f"'symplectic_euler' with {', '.join(halves)}."
+    )
+
+
+def _shear(s: float) -> float:
+    return s / 2 + math.sqrt(1 + s**2 / 4)
+
+
+def _steepest(activation: str) -> float:
+    return STEEPEST.get(activation, 1.0)
+
+
+def _norm(K: Any) -> float:
+    K = np.asarray(K, float)
+    return float(np.linalg.norm(K, 2)) if K.size else 0.0
