@@ -41,6 +41,8 @@ def run_export(model: Path, to: str, out: Path | None, *, std: str, overwrite: b
 
     with blame_input():
         found, extra = read_plain(path)
+        if "images" in extra:
+            return export(found, out, to, std=wanted[std])
         try:
             described = describe(found)
         except CannotExport:

@@ -105,7 +105,7 @@ def describe(model: Any, *, std: bool = True) -> Description:
     Raises:
         CannotExport: there is none for this model; the message says why.
     """
-    names = [getattr(model, "kind", "")] + [base.__name__ for base in type(model).__mro__]
+    names = names_of(model)
     known = [name for name in names if name in DESCRIBERS]
     if not known:
         name = names[0] or names[1]
@@ -114,6 +114,18 @@ def describe(model: Any, *, std: bool = True) -> Description:
             f"export({name}): {why}needs a model with a formula: {', '.join(DESCRIBERS)}. Use save and load."
         )
     return import_module(DESCRIBERS[known[0]]).describe(model, std)
+
+
+def names_of(model: Any) -> list[str]:
+    """Names by which a model may be known: of its kind in a file, of its class and of those that it extends.
+
+    Args:
+        model: an estimator, or what a file holds of one.
+
+    Returns:
+        The narrowest first; the first is empty for an estimator.
+    """
+    return [getattr(model, "kind", "")] + [base.__name__ for base in type(model).__mro__]
 
 
 def kind_of(value: Any) -> str:

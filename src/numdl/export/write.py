@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from numdl import checks
-from numdl.export.description import CannotExport, describe
+from numdl.export.description import CannotExport, describe, names_of
 from numdl.export.package import pack
+from numdl.export.targets import numpy_images
 
 TARGETS = {"numpy": ".py", "c": ".c", "onnx": ".onnx", "matlab": ".m"}
 """Languages and the endings of their files."""
@@ -52,6 +53,13 @@ def export(
     target = _target(path, to)
     if not (isinstance(std, bool | np.bool_) or (isinstance(std, str) and std == "auto")):
         raise ValueError(f"export(std={checks.shown(std)}): needs True, False or 'auto'. Use 'auto'.")
+    if known := [name for name in names_of(model) if name in numpy_images.KINDS]:
+        if target != "numpy" or std is True or rows is not None:
+            raise CannotExport(
+                f"export({known[0]}, to={target!r}): models of images are written in NumPy, without deviations and "
+                "rows. Give to='numpy' alone, or use save and load."
+            )
+        return _replaced(path, numpy_images.write(model, known[0]))
     described = describe(model, std=bool(std))
     if rows is not None:
         rows = np.asarray(checks.finite("export", "rows", rows, ("n", "d")), np.float64)
@@ -66,6 +74,11 @@ def export(
             f"export({str(path)!r}): MATLAB calls a function by the name of its file, which must be letters, digits "
             f"and underscores. Use {package.name + '.m'!r}."
         )
+    return _replaced(path, content)
+
+
+def _replaced(path: Path, content: bytes) -> Path:
+    """The file, written to a neighbour and renamed."""
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         draft.write_bytes(content)

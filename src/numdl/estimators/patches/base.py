@@ -210,6 +210,26 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         images = _visible(images)
         return dataclasses.replace(found, pictures={**found.pictures, "mistakes": images, "mistaken": wrong})
 
+    def export(self, path: Any) -> Any:
+        """Write the predictions as a Python module that needs NumPy only, in double precision.
+
+        Args:
+            path: the file to make or replace, .py.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFittedError: not fitted.
+            CannotExport: a network takes part, or there are too many numbers; a ValueError that says why.
+            ValueError: another ending.
+            OSError: the file cannot be written.
+        """
+        from numdl.export.write import export
+
+        check_is_fitted(self, "filters_")
+        return export(self, path)
+
     def _require_sound(self) -> None:
         """Refuse contents of a file that give no predictions, or others: features were means before they had roots."""
         if not getattr(self, "rooted_", False):
