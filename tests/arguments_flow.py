@@ -104,6 +104,8 @@ MODELS = {
     "without_batch_norm.x": lambda: np.ones((2, 16)),
     "image_resnet.image": lambda: (4, 4, 1),
     "image_resnet.channels": lambda: (2,),
+    "on_graph.dynamics": lambda: "parabolic",
+    "on_graph.weights": lambda: np.ones((3, 3)),
     "lipschitz_bound.net": images_without_norm,
     "lipschitz_bound.theta": lambda: images_without_norm().init(0),
     "rescaled.net": images_without_norm,

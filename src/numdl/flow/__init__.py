@@ -8,6 +8,7 @@ from numdl.flow.controls.prolong import PROLONGATIONS, prolong
 from numdl.flow.controls.smooth import SmoothInTime
 from numdl.flow.dynamics import DYNAMICS, Dynamics, Guarantee, damped, get_dynamics
 from numdl.flow.energy import POTENTIALS, energy
+from numdl.flow.graphs import on_graph
 from numdl.flow.images import on_images
 from numdl.flow.march import MARCHES, BiasControl, LayerParallel, ParallelNewton, final, get_march, serial
 from numdl.flow.schemes import SCHEMES, explicit, get_scheme
@@ -44,6 +45,7 @@ __all__ = [
     "get_march",
     "get_scheme",
     "linear_part",
+    "on_graph",
     "on_images",
     "prolong",
     "serial",

@@ -118,7 +118,7 @@ def _maker(call: str, net: Any) -> Any:
     """How the dynamics were made, as ``on_images`` says it."""
     make: Any = net.field.vector_field if isinstance(net, ResNet) else None
     make = getattr(make, "func", make)
-    if not hasattr(make, "norms") or net.opening:
+    if not hasattr(make, "kind") or net.opening:
         raise TypeError(
             f"{call}(net): {net.title} is neither connector nor flow on images. Build "
             "networks by image_resnet, or from Connector and ResNet(dynamics=on_images(...), opening=False)."
