@@ -222,13 +222,14 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         Raises:
             NotFittedError: not fitted.
             CannotExport: a network takes part, or there are too many numbers; a ValueError that says why.
+            TypeError: path is no name of a file.
             ValueError: another ending.
             OSError: the file cannot be written.
         """
         from numdl.export.write import export
 
         check_is_fitted(self, "filters_")
-        return export(self, path)
+        return export(self, checks.path(f"{type(self).__name__}.export", path))
 
     def _require_sound(self) -> None:
         """Refuse contents of a file that give no predictions, or others: features were means before they had roots."""
