@@ -96,7 +96,7 @@ def test_waves_stay_within_theorem_2_while_weights_do_not_move():
         f = own.vector_field(activation)
         return lambda t, u, theta: jnp.concatenate([f.first(t, u[2:], theta), -f.second(t, u[:2], theta)])
 
-    net, _, path, near, layers = springs(rates, h, own._replace(vector_field=pushed_away))
+    net, _, path, near, layers = springs(rates, h, own._replace(name="pushed", vector_field=pushed_away))
     found = guarantees.pairs(path, near, net, layers, np.full(nt, 2.0))
     assert np.max(found.spread / found.promised) > 10
 

@@ -83,7 +83,7 @@ def test_parabolic_never_expands_and_a_flipped_sign_is_seen():
         f = own.vector_field(activation)
         return lambda t, u, theta: -f(t, u, theta)
 
-    mutant = ResNet(2, 3, 4, T=1.0, dynamics=own._replace(vector_field=flipped))
+    mutant = ResNet(2, 3, 4, T=1.0, dynamics=own._replace(name="flipped", vector_field=flipped))
     report = stability_report(mutant, mutant.init(0), x)
     assert not report.keeps_promise and any("against the promise" in said for said in report.verdict)
 
