@@ -224,6 +224,16 @@ def test_a_member_that_overflowed_is_none(digits, monkeypatch):
     assert np.isfinite(model.predict_log_proba(digits[0][:5])).all()
 
 
+def test_a_member_that_tells_nothing_is_forgotten(fitted):
+    model: Any = clone(fitted)
+    model.members_, model.exponents_ = ["patches", "kernel", "network"], np.array([0.0, 0.0, 0.3])
+    model.missing_, model.kernel_, model.network_ = {}, fitted.kernel_, "a network"
+    model._leave_out()
+    assert model.members_ == ["patches", "network"] and model.exponents_.tolist() == [0.0, 0.3]
+    assert model.kernel_ is None and model.network_ == "a network"
+    assert model.missing_ == {"kernel": "held-out rows are told no better with it"}
+
+
 @pytest.mark.thorough
 def test_an_interruption_keeps_what_there_is(digits):
     def stop(record):

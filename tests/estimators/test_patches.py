@@ -512,3 +512,14 @@ def test_pixels_that_float32_cannot_tell_apart_are_refused_and_half_precision_is
     np.testing.assert_array_equal(half.predict_proba(x), whole.predict_proba(x))  # small whole numbers are exact
     with pytest.raises(NotFittedError):
         PatchFeaturesClassifier(8).predict(x)
+
+
+def test_the_first_filters_are_as_few_as_the_time_wants(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((60, 8, 8)), np.arange(60) % 2
+    fit = lambda seconds: PatchFeaturesClassifier(time_budget=seconds, random_state=0).fit(x, y)  # noqa: E731
+    assert len(fit(1e-9).filters_.weights) == search.FIRST  # so few images take no time
+    monkeypatch.setattr(search, "PILOT", 10)
+    assert len(fit(1e-9).filters_.weights) == search.FEWEST
+    assert len(fit(100.0).filters_.weights) >= search.FIRST
+    assert len(PatchFeaturesClassifier(64, time_budget=1e-9, random_state=0).fit(x, y).filters_.weights) == 64

@@ -210,6 +210,7 @@ def _train(
 ) -> int:
     from numdl.cli.fit import JUDGED, store
     from numdl.estimators import ImageClassifier, PatchFeaturesClassifier, PatchFeaturesRegressor
+    from numdl.estimators.images.classifier import LEAST_HELD
 
     kind = PatchFeaturesRegressor if task == "regression" else PatchFeaturesClassifier
     settings: dict[str, Any] = {"time_budget": options.time}
@@ -236,7 +237,7 @@ def _train(
     place = "PICTURE.png" if data.is_dir() else shlex.quote(str(data))
     run = shlex.quote(str(folder.path))
     row(console, "Next", f"numdl predict {run} {place}")
-    if task == "classification" and options.model == "auto":
+    if task == "classification" and options.model == "auto" and len(train.x) >= 5 * LEAST_HELD:
         row(console, "", "numdl fit with --model images and --time 300 adds a kernel and a network")
     return INTERRUPTED if model.status_.code == "interrupted" else DONE
 

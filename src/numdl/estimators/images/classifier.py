@@ -46,7 +46,7 @@ class ImageClassifier(PatchFeaturesClassifier):
     patches alone. Nothing is to be tuned.
 
     Args:
-        time_budget: seconds at most for the fit, positive. The first filters are fitted whatever it takes.
+        time_budget: seconds at most for the fit, positive. 16 filters are fitted whatever it takes.
         image_shape: (height, width) or (height, width, channels) of one image where X holds rows, channels of a pixel
             beside each other; None for arrays of images. Images over 48 pixels a side are reduced to at most 48 by
             means over rectangles of pixels.
@@ -141,6 +141,7 @@ class ImageClassifier(PatchFeaturesClassifier):
                     self.missing_[name] = scores if isinstance(scores, str) else "its numbers overflowed"
                     setattr(self, f"{name}_", None)
             clock.insist(lambda: self._mix(np.stack(found), learned.codes[told], learned.w[told]))
+            self._leave_out()
         code = "interrupted" if clock.interrupted else "converged"
         beta = ", ".join(f"{name} {b:.3g}" for name, b in zip(self.members_, self.exponents_, strict=True))
         without = "".join(f"; no {name}: {why}" for name, why in self.missing_.items())
@@ -194,6 +195,14 @@ class ImageClassifier(PatchFeaturesClassifier):
                 told = clock.insist(lambda: trained.of_responses(x[order[len(rows) :]]))
         clock.share(1.0)
         return clock.ending if told is None else told
+
+    def _leave_out(self) -> None:
+        """Forget members whose exponent is 0, but patches, on which the others stand."""
+        kept = [j for j, beta in enumerate(self.exponents_) if not j or beta > 0]
+        for name in {*self.members_} - {self.members_[j] for j in kept}:
+            self.missing_[name] = "held-out rows are told no better with it"
+            setattr(self, f"{name}_", None)
+        self.members_, self.exponents_ = [self.members_[j] for j in kept], self.exponents_[kept]
 
     def _mix(self, scores: np.ndarray, codes: np.ndarray, w: np.ndarray) -> None:
         """Exponents, of patches alone where held-out rows are not told better."""

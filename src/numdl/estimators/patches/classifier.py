@@ -55,7 +55,7 @@ class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBa
         mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
         class_weight: factors on the weights of rows: None, "balanced" for the same total of each class, or a dictionary
             from labels.
-        time_budget: seconds at most for the fit, positive, or None. The first filters are fitted whatever it takes.
+        time_budget: seconds at most for the fit, positive, or None. 16 filters are fitted whatever it takes.
             What is found then depends on the machine.
         random_state: seed or generator that draws the patches.
 

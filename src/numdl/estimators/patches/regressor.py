@@ -26,7 +26,7 @@ class PatchFeaturesRegressor(MultiOutputMixin, RegressorMixin, PatchFeaturesBase
             beside each other; None for arrays of images. Images over 48 pixels a side are reduced to at most 48 by
             means over rectangles of pixels.
         mirror: whether an image and its mirror image mean the same; "auto" to find out by the criterion.
-        time_budget: seconds at most for the fit, positive, or None. The first filters are fitted whatever it takes.
+        time_budget: seconds at most for the fit, positive, or None. 16 filters are fitted whatever it takes.
             What is found then depends on the machine.
         random_state: seed or generator that draws the patches.
 

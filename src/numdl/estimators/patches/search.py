@@ -43,6 +43,9 @@ START = 0.03
 TRIED = 4
 """Alphas that are tried from the one of the stage before on: three that enclose the least, and one between them."""
 
+PILOT, REST, FEWEST = 500, 2.0, 16
+"""Images whose responses tell how long those of all take, seconds of the first stage over these, and fewest filters."""
+
 
 class Found(NamedTuple):
     """A fit.
@@ -163,12 +166,14 @@ def grown(
         clock: says when time is over.
 
     Returns:
-        The fit; the first stage is done whatever the time.
+        The fit; a first stage of `FEWEST` filters is done whatever the time.
     """
     most = _even(count or MOST)
     with one_blas_thread():
         filters = draw_filters(images, most, rng)
     first = min(FIRST, most)
+    if not count and np.isfinite(clock.end):
+        first = _in_time(images, filters, first, clock.left())
     clock.tell(f"{first} filters")
     stage, head, mirrored = clock.insist(lambda: _first_stage(images, c, w, filters, first, alpha, mirror))
     stages, ended = [(first, head.criterion)], "most"
@@ -201,6 +206,17 @@ def grown(
     used = int(stages[-1][0])
     kept = filters._replace(weights=filters.weights[:used], bias=filters.bias[:used])
     return Found(kept, stage.folded, stage.columns, head, np.array(stages), mirrored, ended)
+
+
+def _in_time(images: np.ndarray, filters: Filters, first: int, seconds: float) -> int:
+    """Filters of the first stage that are likely to be fitted in time, `FEWEST` or more, by a few images."""
+    n, some = len(images), images[:PILOT]
+    if n <= 4 * PILOT:
+        return first
+    began = time.monotonic()
+    pooled(filters, some, folded=False, last=first)
+    whole = REST * (time.monotonic() - began) * n / len(some)
+    return min(first, max(_even(first * seconds / whole), FEWEST))
 
 
 def _first_stage(
