@@ -109,7 +109,7 @@ def _once(size: Size, n: int, seed: int) -> tuple:
 
 def _draw(found: Found, filters: tuple[int, ...], figure: Figure) -> None:
     """Filters, errors over their number, and errors over alpha."""
-    from numdl.plots.canvas import BLUE, GREY, ORANGE
+    from numdl.plots.canvas import BLUE, GREY, ORANGE, logarithmic_x
 
     left, middle, right = figure.subplots(1, 3)
     shown = found.filters[0]
@@ -125,12 +125,12 @@ def _draw(found: Found, filters: tuple[int, ...], figure: Figure) -> None:
     middle.plot(filters, found.new.mean(0), marker="o", color=BLUE, label="new images")
     middle.plot(filters, found.told.mean(0), marker="s", color=ORANGE, linestyle="--", label="told by left-out rows")
     middle.axhline(found.pixels.mean(), color=GREY, linestyle=":", label="ridge regression on pixels")
-    middle.set_xscale("log", base=2)
+    logarithmic_x(middle, filters[-1] / filters[0])
     middle.set(xlabel="filters", ylabel="wrong, %", title="More filters", ylim=(0, None))
     middle.legend()
     right.plot(ALPHAS, found.by_alpha.mean(0), marker="o", color=BLUE)
     for j, alpha in enumerate(found.alpha):
         right.axvline(alpha, color=ORANGE, linewidth=1, label=None if j else "by cross validation")
-    right.set_xscale("log")
+    logarithmic_x(right, ALPHAS[-1] / ALPHAS[0])
     right.set(xlabel="alpha", ylabel="wrong of new images, %", title="Alpha of the head", ylim=(0, None))
     right.legend()
