@@ -43,7 +43,7 @@ START = 0.03
 TRIED = 4
 """Alphas that are tried from the one of the stage before on: three that enclose the least, and one between them."""
 
-PILOT, REST, FEWEST = 500, 2.0, 16
+PILOT, REST, FEWEST = 500, 3.5, 16
 """Images whose responses tell how long those of all take, seconds of the first stage over these, and fewest filters."""
 
 
