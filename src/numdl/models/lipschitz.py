@@ -27,6 +27,7 @@ from numdl import checks
 from numdl.contracts import PyTree
 from numdl.flow import DYNAMICS
 from numdl.flow.activations import NON_DECREASING
+from numdl.flow.dynamics.antisymmetric import matrix
 from numdl.flow.images.norms import EPS
 from numdl.flow.images.operators import KINDS, Grid
 from numdl.flow.images.spectral import norm_bound
@@ -134,8 +135,6 @@ def _parts(net: ResNet) -> tuple[str, Callable[[dict[str, Any]], Norms]]:
     if name not in DYNAMICS or DYNAMICS[name].vector_field is not make:
         name = f"{name} of yours"
     if name == "antisymmetric":
-        from numdl.flow.dynamics.antisymmetric import matrix
-
         return name, lambda layer: {"K": math.hypot(_norm(matrix(layer["a"], net.width)), gamma)}
     return name, lambda layer: {part: _norm(values) for part, values in layer.items() if part[0] == "K"}
 

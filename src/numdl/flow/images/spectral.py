@@ -19,27 +19,6 @@ import numpy as np
 from numdl.flow.images.operators import Grid, Kind
 
 
-def symbols(kind: Kind, weights: dict[str, Any], sides: tuple[int, int]) -> np.ndarray:
-    """Matrices of the channels at all frequencies of a torus.
-
-    Args:
-        kind: of the map.
-        weights: its arrays, as it draws them; not traced.
-        sides: rows and columns of the torus.
-
-    Returns:
-        (rows, columns, channels behind, channels before), complex.
-    """
-    with jax.enable_x64(True):
-        weights = {name: jnp.asarray(np.asarray(values), float) for name, values in weights.items()}
-        columns = kind.channels(weights)[1]
-        points = np.zeros((columns, *sides, columns))
-        points[np.arange(columns), 0, 0, np.arange(columns)] = 1
-        act = jax.vmap(lambda u: kind.act(weights, u, Grid(sides, "periodic")))
-        found = np.asarray(act(jnp.asarray(points)))
-    return np.fft.fft2(found, axes=(1, 2)).transpose(1, 2, 3, 0)
-
-
 def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float | None = None) -> float:
     """Bound of the spectral norm of a map of images; the norm itself on a torus.
 
@@ -52,19 +31,37 @@ def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float 
     Returns:
         At least the norm.
     """
-    reach = max(
-        [side // 2 for name, values in weights.items() if np.ndim(values) > 2 for side in values.shape[:2]] + [0]
-    )
+    reach = max([side // 2 for values in weights.values() if np.ndim(values) > 2 for side in values.shape[:2]] + [0])
     more = {"zero": reach, "periodic": 0, "reflecting": 2 * reach}[grid.border]
-    S = symbols(kind, weights, (grid.sides[0] + more, grid.sides[1] + more))
-    if grid.border == "reflecting":
-        factor = 2.0 if reach else 1.0
-        largest = factor * _largest(S)
-        return largest if opposite is None else 2 * largest + opposite
-    if opposite is not None:
-        S = S - S.conj().swapaxes(2, 3) - opposite * np.eye(S.shape[2])
-    return _largest(S)
+    sides = grid.sides[0] + more, grid.sides[1] + more
+    stencil, mirrored = _stencil(kind, weights, reach), grid.border == "reflecting"
+    largest = _largest(stencil, sides, None if mirrored else opposite)
+    if not mirrored:
+        return largest
+    largest *= 2.0 if reach else 1.0
+    return largest if opposite is None else 2 * largest + opposite
 
 
-def _largest(S: np.ndarray) -> float:
-    return float(np.linalg.norm(S.reshape(-1, *S.shape[2:]), 2, axis=(1, 2)).max())
+def _stencil(kind: Kind, weights: dict[str, Any], reach: int) -> np.ndarray:
+    """Taps of all pairs of channels, (taps, taps, behind, before): what single pixels become on the smallest torus."""
+    taps = 2 * reach + 1
+    with jax.enable_x64(True):
+        weights = {name: jnp.asarray(np.asarray(values), float) for name, values in weights.items()}
+        columns = kind.channels(weights)[1]
+        points = np.zeros((columns, taps, taps, columns))
+        points[np.arange(columns), reach, reach, np.arange(columns)] = 1
+        act = jax.vmap(lambda u: kind.act(weights, u, Grid((taps, taps), "periodic")))
+        return np.asarray(act(jnp.asarray(points))).transpose(1, 2, 3, 0)
+
+
+def _largest(stencil: np.ndarray, sides: tuple[int, int], opposite: float | None) -> float:
+    """Largest norm of the matrices of the channels; of half of the frequencies, the others are their conjugates."""
+    place = np.arange(len(stencil)) - len(stencil) // 2
+    turns = [np.exp(-2j * np.pi * np.outer(np.arange(n), place) / n) for n in sides]
+    found = 0.0
+    for row in turns[0][: sides[0] // 2 + 1]:
+        S = np.einsum("b,wc,bcoi->woi", row, turns[1], stencil, optimize=True)
+        if opposite is not None:
+            S = S - S.conj().swapaxes(1, 2) - opposite * np.eye(S.shape[1])
+        found = max(found, float(np.linalg.norm(S, 2, axis=(1, 2)).max()))
+    return found
