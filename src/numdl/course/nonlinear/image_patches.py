@@ -20,7 +20,7 @@ from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Image patches: filters that nobody trained, a head that is solved, and an error told without new images"
+TITLE = "Image patches: filters nobody trained, a head that is solved, an error told without new images"
 PARAMETERS = {"n": Parameter(600, 100, 1200, "training images")}
 ALPHAS = np.geomspace(1e-6, 1e2, 9)
 
