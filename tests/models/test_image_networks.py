@@ -6,11 +6,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from numdl.contracts import Status
 from numdl.flow import on_images
 from numdl.flow.images import average_pool, convolve, normalise, space_to_depth
 from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
+from numdl.optimize import StochasticGradient, minimize_stochastic
+from numdl.problems import LOSSES, Empirical
+from numdl.regularize import GroupPenalty
 from numdl.testing import check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -259,3 +264,26 @@ def test_images_of_bytes_and_lists_and_none_at_all():
         np.testing.assert_allclose(layer.batch(theta, flat), told, atol=1e-12)
         np.testing.assert_allclose(layer.batch(theta, flat.tolist()), told, atol=1e-12)
         assert layer.batch(theta, flat[:0]).shape == (0, layer.width)
+
+
+def test_training_that_was_interrupted_goes_on_with_the_same_batches():
+    """Batches of 4 rows of 3 classes: most of them lack one."""
+    net = image_resnet((4, 4, 1), (2,), dynamics="parabolic", depth=1)
+    y = np.arange(14) % 3
+    x = normal(0, 14, 16) + y[:, None]
+    start = {"theta": net.init(0), "W": normal(1, 3, net.width)}
+    none = GroupPenalty(jnp.zeros(1), jnp.zeros(sum(leaf.size for leaf in jax.tree.leaves(start)), jnp.int32))
+    problem = Empirical(
+        lambda p, x: p["W"] @ net.features(p["theta"], x), LOSSES["softmax"], none, x, jnp.eye(3)[y], jnp.ones(14)
+    )
+    method = StochasticGradient(optax.adam(1.0))
+    how = {"batch": 4, "rate": 0.05, "key": 3}
+    whole, _ = minimize_stochastic(problem, method, start, epochs=6, **how)
+    stop = lambda progress: Status("interrupted", "As Ctrl-C does.") if progress.epoch == 2 else None  # noqa: E731
+    part, progress = minimize_stochastic(problem, method, start, epochs=6, observe=stop, **how)
+    assert part.status.code == "interrupted" and len(part.history["objective"]) == 2
+    again, _ = minimize_stochastic(problem, method, start, epochs=6, resume=progress, **how)
+    jax.tree.map(np.testing.assert_array_equal, again.p, whole.p)
+    assert whole.history["objective"][-1] < 0.6 * whole.history["objective"][0]
+    other, _ = minimize_stochastic(problem, method, part.p, epochs=4, **how)  # the mutant: from the point alone
+    assert np.abs(other.p["W"] - whole.p["W"]).max() > 1e-3
