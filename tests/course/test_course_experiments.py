@@ -57,3 +57,11 @@ def test_travel_of_known_paths(bend, length, energy):
     travel = path_planning.Planned({}, paths, np.array([True]), 0.0).travel()
     assert travel["length"] == pytest.approx(length) and travel["length_to_distance"] == pytest.approx(length)
     assert travel["energy"] == pytest.approx(energy / 2) and travel["energy_to_least"] == pytest.approx(energy)
+
+
+def test_planned_paths_are_those_of_the_control_problem(x64):
+    rng = np.random.default_rng(0)
+    theta = {"V": rng.normal(size=(8, 3, 8)), "K": rng.normal(size=(8, 8, 3)), "b": rng.normal(size=(8, 8))}
+    x = rng.normal(size=(5, 2))
+    states = path_planning.transport(x, np.zeros((5, 1)), 3, (0.0, 0.0, 1.0)).states(theta)
+    np.testing.assert_allclose(path_planning.paths_of(theta, x), np.asarray(states)[..., :-1], atol=1e-13)

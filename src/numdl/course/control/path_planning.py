@@ -11,7 +11,8 @@ at least ``distance^2 / 2``, attained on the straight line at one speed; so leas
 
 Paths of a flow never meet, as a differential equation has one solution through each point. In the plane the image of a
 circle thus stays around the image of what it surrounds (Jordan), and so does its convex hull: whatever the weights, no
-line separates the two. With one dimension more, the inside is lifted out.
+line separates the two. With one dimension more, the inside is lifted out. Samples between which a thin cut goes can be
+parted in the plane, too: where training has converged, that costs 1.1 to 1.6 times as much as space (before, anything).
 
 Sources: E, Han and Li, A mean-field optimal control formulation of deep learning, Res. Math. Sci. 6:10 (2019); Onken,
 Wu Fung, Li and Ruthotto, OT-Flow, AAAI 2021 (energy); Dupont, Doucet and Teh, Augmented neural ODEs, NeurIPS 2019.
@@ -29,7 +30,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numdl.contracts import PyTree
-from numdl.course.nonlinear.swiss_roll import Size
 from numdl.course.outcome import Outcome, Parameter, at_least, at_most
 from numdl.data import TOYS, Scaler
 from numdl.regularize import GroupPenalty, TimeSmoothness
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numdl.control import ControlProblem
 
 TITLE = "Training plans paths: least energy draws them straight, and in the plane none leaves a circle"
-DEPTH, UNITS, SHARP = 12, 8, 8.0
+DEPTH, UNITS, SHARP = 8, 8, 8.0
 PENALTIES = {"weights": (1e-4, 0.0, 0.0), "weights in time": (1e-5, 1e-3, 0.0), "energy": (1e-5, 1e-5, 1.0)}
 """What is mainly penalised, and how much: weights, their derivative in time, kinetic energy, times what may be set."""
 PARAMETERS = {"energy": Parameter(5e-2, 1e-3, 1.0, "price of kinetic energy in the third way to plan")}
@@ -50,9 +50,17 @@ SHOWN = 24  # paths that are drawn
 Samples = tuple[np.ndarray, np.ndarray]
 
 
-FULL = Size(n=400, iterations=300, error=2.0)
-QUICK = Size(n=100, iterations=40, error=3.0)
-STARTS = 3
+class Size(NamedTuple):
+    """How many samples, steps of L-BFGS for moons (four times as many for circles), starts, claimed error in %."""
+
+    n: int
+    iterations: int
+    starts: int
+    error: float
+
+
+FULL = Size(n=400, iterations=250, starts=3, error=2.0)
+QUICK = Size(n=80, iterations=80, starts=2, error=6.0)
 
 
 class WeightPenalty(eqx.Module):
@@ -159,7 +167,7 @@ def planned(
     training: Samples, held_out: Samples, m: int, strengths: tuple[float, float, float], size: Size, seed: tuple
 ) -> Planned:
     """Train in m dimensions under penalties, from random weights."""
-    from numdl.optimize import NewtonCG, minimize
+    from numdl.optimize import LBFGS, minimize
 
     rng = np.random.default_rng(seed)
     theta = {
@@ -169,20 +177,24 @@ def planned(
     }
     problem = transport(*training, m, strengths)
     start = jax.tree.map(jnp.asarray, theta)
-    result, _ = minimize(problem, NewtonCG(max_products=30), start, None, max_iter=size.iterations)
+    result, _ = minimize(problem, LBFGS(), start, None, max_iter=size.iterations)
     theta = jax.tree.map(np.asarray, result.p)
     return Planned(theta, paths_of(theta, held_out[0]), held_out[1][:, 0] > 0.5, result.history["objective"][-1])
 
 
 def paths_of(theta: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Where the flow takes samples (n, 2), at all times: (times, n, m)."""
-    problem = transport(x, np.zeros((len(x), 1)), theta["V"].shape[1], (0.0, 0.0, 0.0))
-    return np.asarray(_states(problem, theta))[..., :-1]
-
-
-@jax.jit
-def _states(problem: ControlProblem, theta: PyTree) -> Array:
-    return problem.states(theta)
+    """Where the flow takes samples (n, 2), at all times: (times, n, m). In NumPy, which compiles nothing."""
+    nt, m = theta["V"].shape[:2]
+    u, h = np.column_stack([x, np.zeros((len(x), m - 2))]), 1 / nt
+    path = [u]
+    for V, K, b in zip(*(theta[name] for name in "VKb"), strict=True):
+        slope, total = np.zeros_like(u), np.zeros_like(u)
+        for c, weight in ((0.0, 1.0), (0.5, 2.0), (0.5, 2.0), (1.0, 1.0)):  # RK4, weights constant in a step
+            slope = np.tanh((u + c * h * slope) @ K.T + b) @ V.T
+            total += weight * slope
+        u = u + h / 6 * total
+        path.append(u)
+    return np.stack(path)
 
 
 def _plan(size: Size, seed: int, energy: float) -> Outcome:
@@ -190,7 +202,7 @@ def _plan(size: Size, seed: int, energy: float) -> Outcome:
     x, c = Scaler.fit(data.x[::2]).transform(data.x), data.c[:, 1:]
     priced = {name: (size, time, energy * price) for name, (size, time, price) in PENALTIES.items()}
     # Some starts end in ways around that are local minima: the best of several counts.
-    starts = [(seed, start) for start in range(STARTS)]
+    starts = [(seed, start) for start in range(size.starts)]
     moons = {
         name: min(
             (planned((x[::2], c[::2]), (x[1::2], c[1::2]), 2, priced[name], size, start) for start in starts),
@@ -207,7 +219,8 @@ def _plan(size: Size, seed: int, energy: float) -> Outcome:
     ring = np.column_stack([np.cos(angles), np.sin(angles)])
     closed = scale.transform(np.concatenate([radius * ring for radius in RADII.values()]))
     inside = np.repeat([[0.0], [1.0]], len(ring), axis=0)
-    circles = {m: planned(training, (closed, inside), m, priced["energy"], size, starts[0]) for m in (2, 3)}
+    longer = size._replace(iterations=4 * size.iterations)
+    circles = {m: planned(training, (closed, inside), m, priced["energy"], longer, starts[0]) for m in (2, 3)}
     scores = {m: SHARP * plan.paths[-1, :, 0].reshape(2, -1) for m, plan in circles.items()}
     (outer, inner), (outside, lifted) = scores[2], scores[3]
     around = min(outer.max() - inner.max(), inner.min() - outer.min())
@@ -231,7 +244,7 @@ def _plan(size: Size, seed: int, energy: float) -> Outcome:
         at_least("In the plane the flow has to cut the circles, and misses", circles[2].missed, 0.1, " %"),
         at_most("With a third dimension it misses", circles[3].missed, 0.0, " %"),
         at_least("and keeps the scores apart by", lifted.min() - outside.max(), 1.0),
-        at_least("In the plane the objective is higher: times", price, 1.3),
+        at_least("In the plane the objective is higher: times", price, 1.05),
     ]
     return Outcome(numbers, claims, partial(_draw, moons, _moments(moons["energy"]), circles, angles, scores))
 
