@@ -83,7 +83,7 @@ class Layer(NamedTuple):
         return by_K, by_b
 
 
-Field = Callable[[Value, Layer, Callable[[Value], Value], float], Value]
+Rate = Callable[[Value, Layer, Callable[[Value], Value], float], Value]
 
 
 def _plain(u: Value, layer: Layer, act: Callable[[Value], Value], gamma: float) -> Value:
@@ -103,7 +103,7 @@ def _contractive(u: Value, layer: Layer, act: Callable[[Value], Value], gamma: f
     return _double_symmetric(u, layer, act, gamma) - gamma * u
 
 
-FIELDS: dict[str, tuple[Field, float]] = {
+DYNAMICS: dict[str, tuple[Rate, float]] = {
     "plain": (_plain, 0.0),
     "antisymmetric": (_antisymmetric, 0.0),
     "double_symmetric": (_double_symmetric, 0.0),
@@ -191,11 +191,11 @@ def network(call: str, net: Any, theta: Any, x: Value) -> tuple[Value, Callable[
     return u, _by_weights(steps, opening, grouped=True)
 
 
-def _known_parts(call: str, net: Any) -> tuple[Field, float, tuple[list[list[float]], list[float]]]:
+def _known_parts(call: str, net: Any) -> tuple[Rate, float, tuple[list[list[float]], list[float]]]:
     """Right-hand side, damping and tableau, or why not."""
     dynamics = net.dynamics if isinstance(net.dynamics, str) else getattr(net.dynamics, "name", "of your own")
     for what, value, known in (
-        ("dynamics", dynamics, tuple(FIELDS)),
+        ("dynamics", dynamics, tuple(DYNAMICS)),
         ("scheme", net.scheme, tuple(SCHEMES)),
         ("control", net.control, ("constant",)),
         ("smoothness", net.smoothness, (0.0,)),
@@ -206,7 +206,7 @@ def _known_parts(call: str, net: Any) -> tuple[Field, float, tuple[list[list[flo
                 f"export({call}): networks with {what} {value!r} have no formula here "
                 f"({', '.join(map(str, known))}). Fit with one of these, or use save and load."
             )
-    field, gamma = FIELDS.get(dynamics, (_plain, 0.0))
+    field, gamma = DYNAMICS.get(dynamics, (_plain, 0.0))
     return field, gamma if net.damping is None else float(net.damping), SCHEMES.get(net.scheme, ([[]], [1.0]))
 
 
