@@ -108,7 +108,7 @@ def test_what_was_blurred_is_sharpened():
     truth = log_softmax(2 * rng.normal(size=(4000, 3)), axis=1)
     label = (truth + rng.gumbel(size=truth.shape)).argmax(axis=1)
     shares, q = np.full(3, 1 / 3), np.exp(log_softmax(0.5 * truth, axis=1))
-    blur, sharpness = calibrated(q, shares, label, np.ones(4000))
+    blur, sharpness, _ = calibrated(q, shares, label, np.ones(4000))
     assert blur <= 0.01 and sharpness == 2.0
     np.testing.assert_allclose(taken_for(q, shares, 0.0, 2.0), truth, atol=1e-12)
     assert calibrated(np.exp(truth), shares, label, np.ones(4000))[1] in (0.9, 1.0, 1.15)

@@ -6,20 +6,24 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import log_softmax, logsumexp
 
 from numdl.estimators.classes.mixing import pooled
 from numdl.estimators.classes.softmax import contrasts
-from numdl.estimators.classes.trees import Trees
+from numdl.estimators.classes.trees import Trees, taken_for
 from numdl.estimators.kernels.evidence import kernel_of
 
 BLOCK = 512
 """Rows at once: what belongs to them then stays in the cache."""
 
 JITTER = 1e-8
-"""Added to the diagonal of a kernel matrix, over its mean."""
+"""Added to the diagonal of a kernel matrix, over its mean; by ``SINGLE`` rows a hundred times as much."""
+
+SINGLE = 1000
+"""Rows from which on products with features are in single precision: below, nothing is gained."""
 
 
 class Scores(NamedTuple):
@@ -45,6 +49,61 @@ class Scores(NamedTuple):
         return self.coef.size
 
 
+class Labels(NamedTuple):
+    """Least squares on the labels, see `numdl.estimators.classes.shares`: shares ``K coef Q' + b`` of the classes.
+
+    Attributes:
+        name: under which its weight is told.
+        kernel: name of the kernel.
+        theta: its hyperparameters.
+        marks: which rows z are (m,).
+        coef: (m, q).
+        blur: e that the shares are blurred by, as those of `Trees`.
+        sharpness: s that they are sharpened by.
+        weight: share in the mixture.
+    """
+
+    name: str
+    kernel: str
+    theta: np.ndarray
+    marks: np.ndarray
+    coef: np.ndarray
+    blur: float
+    sharpness: float
+    weight: float = 1.0
+
+    @classmethod
+    def of(
+        cls, kernel: str, theta: np.ndarray, marks: np.ndarray, coef: np.ndarray, blur: float, sharpness: float
+    ) -> Labels:
+        """The member of a fit, with its name."""
+        return cls(f"{kernel}, least squares", kernel, theta, marks, coef, blur, sharpness)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of coefficients."""
+        return self.coef.size
+
+    def shares(self, base: np.ndarray, x: np.ndarray, rows: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """Shares of the classes, 0 where they would be negative.
+
+        Args:
+            base: logarithms of the shares of the classes (k,).
+            x: scaled rows (n, d).
+            rows: those that marks refer to.
+            box: interval of each input (2, d).
+
+        Returns:
+            (n, k).
+        """
+        f = kernel_matrix(self.kernel, self.theta, x, rows[self.marks], box) @ self.coef
+        return np.maximum(f @ contrasts(len(base)).T + np.exp(base), 0.0)
+
+    def log_p(self, base: np.ndarray, x: np.ndarray, rows: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """Logarithms of the probabilities (n, k); arguments as for `shares`."""
+        return taken_for(self.shares(base, x, rows, box), np.exp(base), self.blur, self.sharpness)
+
+
 class ClassMixture(NamedTuple):
     """Members that predict classes together, see `numdl.estimators.classes.mixing`.
 
@@ -56,7 +115,7 @@ class ClassMixture(NamedTuple):
         temperature: above 1 it takes certainty away.
     """
 
-    members: list[Scores | Trees]
+    members: list[Scores | Labels | Trees]
     x: np.ndarray
     box: np.ndarray
     base: np.ndarray
@@ -103,14 +162,17 @@ def features(
         return np.asfortranarray(np.column_stack([x * np.exp(0.5 * theta[2]), np.ones(len(x))])), None
     z = x[marks]
     own = kernel_matrix(name, theta, z, z, box)
-    own[np.diag_indices(len(z))] += JITTER * own.trace() / len(z)
+    jitter = JITTER if len(marks) == len(x) or len(x) <= SINGLE else 100 * JITTER
+    own[np.diag_indices(len(z))] += jitter * own.trace() / len(z)
     upper, info = dpotrf(own, lower=0, clean=1)
     if info != 0 or not np.isfinite(upper).all():
         return np.empty((len(x), 0)), None
     if len(marks) == len(x):
         return np.asfortranarray(upper.T), upper
-    across = kernel_matrix(name, theta, x, z, box)
-    return dtrsm(1.0, upper, across, side=1), upper
+    dtype = np.float32 if len(x) > SINGLE else np.float64
+    across = kernel_matrix(name, theta.astype(dtype), x.astype(dtype), z.astype(dtype), box.astype(dtype))
+    trsm = get_blas_funcs(("trsm",), (across,))[0]  # the transpose is what BLAS wants
+    return np.asfortranarray(trsm(1.0, upper.astype(dtype), across.T, trans_a=1, overwrite_b=1).T), upper
 
 
 def scores_of(name: str, theta: np.ndarray, marks: np.ndarray, upper: np.ndarray | None, V: np.ndarray) -> Scores:
@@ -153,10 +215,12 @@ def log_probabilities(mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _log_p(one: Scores | Trees, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
+def _log_p(one: Scores | Labels | Trees, mixture: ClassMixture, x: np.ndarray) -> np.ndarray:
     """Of one member (n, k)."""
     if isinstance(one, Trees):
         return one.log_p(mixture.base, x)
+    if isinstance(one, Labels):
+        return one.log_p(mixture.base, x, mixture.x, mixture.box)
     if len(one.marks):
         f = kernel_matrix(one.name, one.theta, x, mixture.x[one.marks], mixture.box) @ one.coef
     else:

@@ -28,12 +28,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import dsyrk, dtrsm  # pyright: ignore[reportAttributeAccessIssue]
-from scipy.linalg.lapack import dpotrf, dpotrs  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
 from scipy.special import log_softmax
 
 NEWTON, CONJUGATE, SMALL = 30, 60, 1e-5
 """Steps at most, and what a step must promise for each observation to be taken, in nats."""
+
+AGED = 12
+"""Conjugate gradients after which the factor that preconditions them is made anew."""
 
 
 class Softmax(NamedTuple):
@@ -105,7 +107,12 @@ def shares(c: np.ndarray) -> np.ndarray:
 
 
 def climb(
-    phi: np.ndarray, c: np.ndarray, scale: float, V: np.ndarray, ask: Callable[[], object] | None = None
+    phi: np.ndarray,
+    c: np.ndarray,
+    scale: float,
+    V: np.ndarray,
+    ask: Callable[[], object] | None = None,
+    small: float | None = None,
 ) -> Softmax:
     """The most probable weights.
 
@@ -115,23 +122,27 @@ def climb(
         scale: variance of the weights.
         V: where to begin (m, q).
         ask: called before each step, to raise when the time is over; None for no limit.
+        small: what a step must promise for each observation to be taken, in nats; None for ``SMALL``.
 
     Returns:
         The fit.
     """
+    small = SMALL if small is None else small
     Q, b, w = contrasts(c.shape[1]), shares(c), c.sum(axis=1)
-    f, converged = phi @ V, False
+    f, converged, upper, steps = _times(phi, V), False, None, 0
     log_p = log_softmax(f @ Q.T + b, axis=1)
     value = _objective(log_p, c, V, scale)
     for _ in range(NEWTON):
         if ask is not None:
             ask()
         p = np.exp(log_p)
-        upper = _factor(phi, w * _curvature(p), scale)
-        slope = phi.T @ ((w[:, None] * p - c) @ Q) + V / scale
-        delta, moved = _direction(phi, p, w, Q, scale, upper, slope)
+        new = upper is None or steps > AGED
+        if upper is None or new:
+            upper = _factor(phi, w * _curvature(p), scale)
+        slope = _times(phi.T, (w[:, None] * p - c) @ Q) + V / scale
+        delta, moved, steps = _direction(phi, p, w, Q, scale, upper, slope)
         promised = -float(np.vdot(slope, delta))
-        converged = promised < SMALL * w.sum()
+        converged = promised < small * w.sum()
         if converged:
             break
         for t in 0.5 ** np.arange(30):
@@ -141,7 +152,9 @@ def climb(
                 break
         else:
             break
-        V, f, value = V + t * delta, f + t * moved, trial
+        V, f, value, new = V + t * delta, f + t * moved, trial, False
+    if upper is None or not new:
+        upper = _factor(phi, w * _curvature(np.exp(log_softmax(f @ Q.T + b, axis=1))), scale)
     return Softmax(V, f, upper, scale, converged)
 
 
@@ -157,8 +170,8 @@ def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax) -> LeftOut:
         A cell for each class of each row. Of several observations in a cell one is left out; fractions are, as a whole.
     """
     Q, b = contrasts(c.shape[1]), shares(c)
-    half = dtrsm(1.0, fit.upper, phi.T, trans_a=1)
-    h = np.einsum("mn,mn->n", half, half)
+    half = get_blas_funcs(("trsm",), (phi,))[0](1.0, fit.upper, phi.T, trans_a=1)
+    h = np.einsum("mn,mn->n", half, half).astype(float)
     p = np.exp(log_softmax(fit.f @ Q.T + b, axis=1))
     row, label = np.nonzero(c)
     count = c[row, label]
@@ -179,30 +192,42 @@ def _curvature(p: np.ndarray) -> np.ndarray:
     return (1 - np.einsum("nk,nk->n", p, p)) / (p.shape[1] - 1)
 
 
+def _times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Product with features in their precision, in double precision."""
+    return (a @ b.astype(a.dtype, copy=False)).astype(float, copy=False)
+
+
 def _factor(phi: np.ndarray, d: np.ndarray, scale: float) -> np.ndarray:
-    """Cholesky factor of B."""
-    B = dsyrk(1.0, phi * np.sqrt(np.maximum(d, 0.0))[:, None], trans=1)
-    B[np.diag_indices(len(B))] += 1 / scale
-    return dpotrf(B, lower=0, clean=1, overwrite_a=1)[0]
+    """Cholesky factor of B; in single precision with what rounding may take from its smallest eigenvalue."""
+    (syrk,), (potrf,) = get_blas_funcs(("syrk",), (phi,)), get_lapack_funcs(("potrf",), (phi,))
+    B = syrk(1.0, phi * np.sqrt(np.maximum(d, 0.0)).astype(phi.dtype)[:, None], trans=1)
+    B[np.diag_indices(len(B))] += 1 / scale + (B.trace() * np.finfo(B.dtype).eps if B.dtype == np.float32 else 0.0)
+    return potrf(B, lower=0, clean=1, overwrite_a=1)[0]
 
 
 def _direction(
     phi: np.ndarray, p: np.ndarray, w: np.ndarray, Q: np.ndarray, scale: float, upper: np.ndarray, slope: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Newton's direction, to a tenth in the norm of B^-1, and how it moves the contrasts; exact for q = 1."""
-    delta, moved, rest = np.zeros_like(slope), np.zeros((len(p), slope.shape[1])), -slope
-    way = dpotrs(upper, rest, lower=0)[0]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Newton's direction, to a tenth in the norm of B^-1, how it moves the contrasts, and the steps that it took."""
+    potrs = get_lapack_funcs(("potrs",), (upper,))[0]
+
+    def solve(b: np.ndarray) -> np.ndarray:
+        return potrs(upper, b.astype(upper.dtype, copy=False), lower=0)[0].astype(float, copy=False)
+
+    delta, moved, rest, steps = np.zeros_like(slope), np.zeros((len(p), slope.shape[1])), -slope, 0
+    way = solve(rest)
     first = now = float(np.vdot(rest, way))
-    for _ in range(CONJUGATE if first > 0 else 0):
-        z = phi @ way
+    while steps < (CONJUGATE if first > 0 else 0):
+        steps += 1
+        z = _times(phi, way)
         s = p * (z @ Q.T)
         s -= p * s.sum(axis=1, keepdims=True)
-        bent = phi.T @ ((w[:, None] * s) @ Q) + way / scale
+        bent = _times(phi.T, (w[:, None] * s) @ Q) + way / scale
         t = now / float(np.vdot(way, bent))
         delta, moved, rest = delta + t * way, moved + t * z, rest - t * bent
-        pulled = dpotrs(upper, rest, lower=0)[0]
+        pulled = solve(rest)
         after = float(np.vdot(rest, pulled))
         if after < 1e-2 * first:
             break
         way, now = pulled + (after / now) * way, after
-    return delta, moved
+    return delta, moved, steps

@@ -22,7 +22,7 @@ from numdl.estimators.trees.forest import Forest
 BLURS = (0.003, 0.01, 0.03, 0.1, 0.2)
 """Among which e is chosen."""
 
-SHARPNESSES = (0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.0, 4.0)
+SHARPNESSES = (0.5, 0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5)
 """Among which s is."""
 
 
@@ -80,23 +80,35 @@ def taken_for(q: np.ndarray, shares: np.ndarray, blur: float, sharpness: float) 
     return log_softmax(sharpness * np.log((1 - blur) * q + blur * shares), axis=1)
 
 
-def calibrated(q: np.ndarray, shares: np.ndarray, label: np.ndarray, count: np.ndarray) -> tuple[float, float]:
-    """Blur and sharpness at which the left-out observations are most probable.
+def calibrated(
+    q: np.ndarray, shares: np.ndarray, label: np.ndarray, count: np.ndarray, blurs: tuple[float, ...] = BLURS
+) -> tuple[float, float, float]:
+    """Blur and sharpness at which the left-out observations are most probable, by steps to neighbours.
 
     Args:
         q: of the forest without them (cells, k).
         shares: b above (k,).
         label: what was observed (cells,).
         count: how often (cells,).
+        blurs: among which e is chosen.
 
     Returns:
-        e and s.
+        e, s, and the sum of the log probabilities of the observations.
     """
-    cells, best, found = np.arange(len(label)), -np.inf, (BLURS[-1], 1.0)
-    for blur in BLURS:
-        log = np.log((1 - blur) * q + blur * shares)
-        for sharpness in SHARPNESSES:
-            density = float(count @ log_softmax(sharpness * log, axis=1)[cells, label])
-            if density > best:
-                best, found = density, (blur, sharpness)
-    return found
+    cells, told = np.arange(len(label)), {}
+
+    def density(at: tuple[int, int]) -> float:
+        if not (0 <= at[0] < len(blurs) and 0 <= at[1] < len(SHARPNESSES)):
+            return -np.inf
+        if at not in told:
+            found = taken_for(q, shares, blurs[at[0]], SHARPNESSES[at[1]])
+            told[at] = float(count @ found[cells, label])
+        return told[at]
+
+    here = (len(blurs) // 2, SHARPNESSES.index(1.6))
+    while True:
+        steps = [(here[0] + i, here[1] + j) for i, j in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1))]
+        best = max(steps, key=density)
+        if density(best) <= density(here):
+            return blurs[here[0]], SHARPNESSES[here[1]], density(here)
+        here = best

@@ -131,7 +131,7 @@ def _judged(table: Classes, kind: Kind, grown: Grown) -> Judged:
     row, label = np.nonzero(table.c)
     count, base = table.c[row, label], np.exp(shares(table.c))
     q = grown.left_out(base)
-    blur, sharpness = calibrated(q, base, label, count)
+    blur, sharpness, _ = calibrated(q, base, label, count)
     left = LeftOut(row, label, count, taken_for(q, base, blur, sharpness))
     return Judged(kind.name, [Trees(kind.name, grown.forest, blur, sharpness)], left, np.nan, 2.0, True)
 
@@ -160,7 +160,7 @@ def _boosted(table: Classes, rng: np.random.Generator, clock: Clock) -> list[Jud
     told = np.log(np.maximum(stages[:, np.arange(len(row)), label], 1e-12)) @ count
     best = int(told.argmax())
     forest = as_forest(boost(x, label, count, STAGE * (best + 1), seeds[FOLDS], classes=k))
-    blur, sharpness = calibrated(stages[best], base, label, count)
+    blur, sharpness, _ = calibrated(stages[best], base, label, count)
     left = LeftOut(row, label, count, taken_for(stages[best], base, blur, sharpness))
     return [Judged(BOOSTED, [Trees(BOOSTED, forest, blur, sharpness, scores=True)], left, np.nan, 3.0, True)]
 

@@ -46,6 +46,7 @@ RECORDS = {
     "Boosted": "numdl.estimators.auto.boosted",
     "ClassMixture": "numdl.estimators.classes.member",
     "Scores": "numdl.estimators.classes.member",
+    "Labels": "numdl.estimators.classes.member",
     "Trees": "numdl.estimators.classes.trees",
     "Forest": "numdl.estimators.trees.forest",
     "Filters": "numdl.estimators.patches.filters",

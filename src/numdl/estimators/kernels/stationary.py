@@ -10,6 +10,7 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -113,7 +114,8 @@ class Stationary:
             (a, b).
         """
         scale = np.exp(-theta)
-        return self.profile(_squares(f * scale, g * scale))[0]
+        take = functools.partial(np.empty, dtype=f.dtype)
+        return self.profile(_squares(f * scale, g * scale, take), take)[0]
 
     def diagonal(self, theta: np.ndarray, f: np.ndarray) -> np.ndarray:
         """The variance of the process at rows.

@@ -44,21 +44,30 @@ def describe(model: Any, std: bool) -> Description:
 
 def _scores(one: Any, x: Value, mixture: Any) -> Value:
     """Scores of the classes (k,) by one member."""
-    k = len(mixture.base)
-    if kind_of(one) == "Trees":
-        shares, said = np.exp(np.asarray(mixture.base)), forest(x, one.forest)
-        said = said.softmax() if one.scores else said
-        blurred = (1.0 - float(one.blur)) * said + float(one.blur) * shares
-        return float(one.sharpness) * blurred.log()
-    if not len(one.marks):
-        inner = x.affine(one.coef[:-1].T, one.coef[-1])
-    else:
-        place = Place(x, mixture.x[one.marks], mixture.box)
-        signal, linear = (float(value) for value in np.exp(one.theta[1:3]))
-        cross, _ = KERNELS[one.name.removesuffix(" of one length")](one.theta[3:], place)
-        own = x.affine(linear * place.z, 1.0)
-        inner = (own if cross is None else signal * cross + own).affine(one.coef.T)
-    return inner.affine(_contrasts(k), mixture.base)
+    kind, base = kind_of(one), np.asarray(mixture.base)
+    if kind == "Trees":
+        said = forest(x, one.forest)
+        return _taken_for(said.softmax() if one.scores else said, one, base)
+    if kind == "Labels":
+        shares = _kernel(one.kernel, one, x, mixture).affine(_contrasts(len(base)), np.exp(base))
+        return _taken_for(shares.maximum(0.0), one, base)
+    inner = _kernel(one.name, one, x, mixture) if len(one.marks) else x.affine(one.coef[:-1].T, one.coef[-1])
+    return inner.affine(_contrasts(len(base)), base)
+
+
+def _kernel(name: str, one: Any, x: Value, mixture: Any) -> Value:
+    """Sum of the kernels of a member's rows (k - 1,)."""
+    place = Place(x, mixture.x[one.marks], mixture.box)
+    signal, linear = (float(value) for value in np.exp(one.theta[1:3]))
+    cross, _ = KERNELS[name.removesuffix(" of one length")](one.theta[3:], place)
+    own = x.affine(linear * place.z, 1.0)
+    return (own if cross is None else signal * cross + own).affine(one.coef.T)
+
+
+def _taken_for(shares: Value, one: Any, base: np.ndarray) -> Value:
+    """Shares of the classes, blurred and sharpened (k,)."""
+    blurred = (1.0 - float(one.blur)) * shares + float(one.blur) * np.exp(base)
+    return float(one.sharpness) * blurred.log()
 
 
 def _contrasts(k: int) -> np.ndarray:
