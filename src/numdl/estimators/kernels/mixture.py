@@ -30,11 +30,11 @@ def few_threads(n: int) -> contextlib.AbstractContextManager[None]:
 
 
 class Tails(NamedTuple):
-    """Shape of errors: a normal distribution, or two with different variances that have the variance 1 together.
+    """Shape of errors: a normal distribution, or two with different variances.
 
     Attributes:
         share: of the narrow one.
-        narrow: its variance.
+        narrow: its variance, over that which the members predict.
         wide: that of the other.
     """
 
@@ -58,7 +58,8 @@ def tails(off: np.ndarray) -> Tails:
         off: (n,); what is not finite is left out.
 
     Returns:
-        Their shape, of variance 1: the deviations stay what they are.
+        Their shape. Where it is not normal its variance is that of the errors, which standard deviations of members
+        miss by some percent, and by more where they were chosen so that normal intervals hold what they say.
 
     Sources: Dempster, Laird and Rubin, J. R. Stat. Soc. B 39, 1977; Schwarz, Annals of Statistics 6, 1978.
     """
@@ -80,8 +81,7 @@ def tails(off: np.ndarray) -> Tails:
         narrow, wide = max(narrow, NARROWEST), max(wide, NARROWEST)
     if not value + 0.5 * n > np.log(n):
         return Tails()
-    unit = share * narrow + (1 - share) * wide
-    return Tails(share, narrow / unit, wide / unit)
+    return Tails(share, narrow * mean, wide * mean)
 
 
 NARROWEST = 1e-3
@@ -152,7 +152,7 @@ def distribution(
         variances: theirs (m, n).
 
     Returns:
-        Weights (m or 2 m,), means and variances (m or 2 m, n); mean and variance of the whole are those of the members.
+        Weights (m or 2 m,), means and variances (m or 2 m, n); the mean of the whole is that of the members.
     """
     shape, weights = mixture.tails, mixture.weights
     if shape.share == 1:

@@ -2,7 +2,8 @@
 
 1. Size: the first candidate gets ``SIZING`` iterations from large and from small initial weights; see ``SMOOTH``.
 2. Screening: each candidate architecture gets ``SCREEN`` iterations from one start; the log evidence decides.
-3. Growth: while the evidence grows, the winner's width is doubled.
+3. Growth: while the evidence grows, the winner's width is doubled. Beyond the first candidate, no network has more
+   weights than there are observed numbers.
 4. Training: eight random starts where a step is cheap, fewer where not, are dealt to the winner and to the
    architectures that the evidence cannot tell from it; each is taken to its end, over several levels of depth where
    the user wants them. All steps before see the networks of the first level.
@@ -75,7 +76,8 @@ def search_architectures(trainer: Trainer, wanted: SearchSpace, d: int, n_restar
         ValueError: no start has a finite objective; where a network overflows, with row, layer and step.
     """
     limit = trainer.settings.max_iter
-    candidates = wanted.candidates(d, None if trainer.squares else trainer.data.c.shape[1])
+    smallest, *others = wanted.candidates(d, None if trainer.squares else trainer.data.c.shape[1])
+    candidates = [smallest, *(net for net in others if net.n_parameters <= _observed(trainer))]
     gains = choose_gains(trainer, candidates[0], seed)
     first = Start(seed, gains[0])
     if len(candidates) > 1:
@@ -96,6 +98,11 @@ def search_architectures(trainer: Trainer, wanted: SearchSpace, d: int, n_restar
         start = Start(seed + turn, gains[turn % len(gains)])
         runs.append(to_the_end(trainer, net, start, wanted.levels, f", start {i + 1} of {starts}"))
     return choose_members(_begun(trainer, runs))
+
+
+def _observed(trainer: Trainer) -> float:
+    """Numbers that were observed, in all processes: more weights than these would be carried by their prior alone."""
+    return trainer.data.total * trainer.data.c.shape[1]
 
 
 def _begun(trainer: Trainer, runs: list[Run | None]) -> list[Run]:
@@ -197,7 +204,7 @@ def _grow(trainer: Trainer, wanted: SearchSpace, best: Run, first: Start) -> lis
     while wanted.grows and not trainer.spent(SEARCH_SHARE):
         wider = best.net.widened()
         algebra = trainer.algebra(wider)
-        if not algebra.dense or algebra.work > AFFORDABLE:
+        if wider.n_parameters > _observed(trainer) or not algebra.dense or algebra.work > AFFORDABLE:
             break
         iterations = min(SCREEN, trainer.settings.max_iter)
         run = trainer.advance(wider, first, iterations, f"growing to {wider.title}")
