@@ -276,6 +276,16 @@ CASES = [
         rows("x,y,of", *(f"{i},{2.5 * i},{'AB'[i % 2]}" for i in range(1, 5)), "5,24,Total"),
         {"x": [1, 2, 3, 4, 5], "y": [2.5, 5, 7.5, 10, 24], "of": ["B", "A", "B", "A", "Total"]},
     ),
+    Case(
+        "total_beside_a_constant.csv",
+        rows("day,kind,site", "1,partial,7", "2,annular,7", "3,partial,7", "4,total,7"),
+        {"day": [1, 2, 3, 4], "kind": ["partial", "annular", "partial", "total"], "site": [7, 7, 7, 7]},
+    ),
+    Case(
+        "mean_beside_one_that_is_none.csv",
+        rows("x,y,of", "1,2.5,A", "2,5,B", "3,7.5,A", "2,1,mean"),
+        {"x": [1, 2, 3, 2], "y": [2.5, 5, 7.5, 1], "of": ["A", "B", "A", "mean"]},
+    ),
     Case("max_is_a_name.csv", rows("who,x", "Joe,1", "Ann,2", "Max,3"), {"who": ["Joe", "Ann", "Max"]}),
     Case("mean_is_a_class.csv", rows("of,x", "mean,1", "sum,2", "sum,3", "mean,4"), {"x": SERIES[:4]}),
     Case("last_gap.csv", rows("s,x,y", "a,1,2", "b,,", "c,,"), {"x": [1, NAN, NAN], "s": ["a", "b", "c"]}),

@@ -78,3 +78,6 @@ def test_which_rows_are_copies():
     assert copies_once(np.ones(250), rounded[COPIED], rating[COPIED])[:50].tolist() == [2.0] * 50  # always agree
     rating = np.r_[rating[COPIED[:-1]], rating[49:50] + 1]
     assert copies_once(np.ones(250), rounded[COPIED], rating).tolist() == [1.0] * 250
+    design = np.array([[i % 3, i // 3] for i in range(9)] + [[0, 0]], float)  # one setting twice, with equal ratings
+    rating = np.array([2, 3, 4, 5, 3, 4, 2, 5, 4, 2], float)[:, None]
+    assert copies_once(np.ones(10), design, rating).tolist() == [1.0] * 10

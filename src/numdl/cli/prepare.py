@@ -147,18 +147,28 @@ def _of_copies(part: Part, weights: np.ndarray | None) -> list[str]:
         return []
     return [
         f"{copies} {'row repeats' if copies == 1 else 'rows repeat'} an earlier one in inputs and target; the training "
-        "counts equal ones as one observation, since copies look as if nothing was measured with an error."
+        "counts equal ones as one observation of their summed weight, since copies look as if nothing was measured "
+        "with an error."
     ]
 
 
 def _of_clocks(parts: Mapping[str, Part], found: Encoded) -> list[str]:
-    """What the user should know of inputs whose later values training has not seen."""
+    """What the user should know of inputs that rise, or fall, row by row: training has not seen their later values."""
     if "test" not in parts:
         return []
-    beyond, names = parts["test"].x.min(axis=0) > parts["train"].x.max(axis=0), found.encoder.feature_names
+    steps = [np.diff(parts[name].x, axis=0) for name in ("train", "test")]
+    last, first = parts["train"].x[-1], parts["test"].x[0]
+    names = found.encoder.feature_names
+    beyond = np.any(
+        [
+            (sign * (first - last) > 0) & np.all([(sign * step > 0).all(axis=0) for step in steps], axis=0)
+            for sign in (1, -1)
+        ],
+        axis=0,
+    )
     return [
-        f"Input {name!r} rises in time: all rows of the test lie beyond what training saw of it, as later rows will in "
-        f"use. Unless the target itself follows it, add --drop {quote(name)}."
+        f"Input {name!r} rises or falls with time: all rows of the test lie beyond what training saw of it, as later "
+        f"rows will in use. Unless the target itself follows it, add --drop {quote(name)}."
         for name in (names[j] for j in np.flatnonzero(beyond)[:3])
         if name in found.table
     ]

@@ -17,7 +17,8 @@ def without_footer(table: Table) -> Table:
 
     These are empty; or hold one word and nothing else, which no row above does; or begin with a word for a sum or mean,
     which the column of this word holds nowhere else. Where this column holds numbers or dates, words for extremes and
-    counts count as well. In another column such a word counts if a number beside it is the sum or mean of those above.
+    counts count as well. In another column such a word counts if the numbers beside it, but for the first column and
+    constant ones, are sums or means of those above.
 
     Args:
         table: as a reader of text or sheets gave it, n rows.
@@ -72,13 +73,14 @@ def _is_remark(table: Table, row: int) -> bool:
 
 
 def _sums_up(table: Table, row: int, entries: list[int]) -> bool:
-    """Whether a word says that a row is a sum or mean, and a number beside it is that of the column."""
+    """Whether a word says that a row is a sum or mean, and the numbers beside it are those of their columns."""
     texts = [table.columns[j] for j in entries if isinstance(table.columns[j][row], str)]
     if not any(SUMMARY.fullmatch(column[row]) and column[row] not in column[:row] for column in texts):
         return False
-    for column in (table.columns[j] for j in entries if table.columns[j].dtype.kind == "f"):
+    agree = []
+    for column in (table.columns[j] for j in entries if j and table.columns[j].dtype.kind == "f"):
         above = column[:row][np.isfinite(column[:row])]
-        room = 1e-3 * np.abs(column[row])
-        if len(above) > 1 and min(abs(above.sum() - column[row]), abs(above.mean() - column[row])) <= room > 0:
-            return True
-    return False
+        if len(np.unique(above)) > 1:
+            room = 1e-3 * np.abs(column[row])
+            agree.append(min(abs(above.sum() - column[row]), abs(above.mean() - column[row])) <= room)
+    return bool(agree) and all(agree)

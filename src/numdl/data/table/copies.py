@@ -12,6 +12,10 @@ LOOKED = 8
 """Columns by which most tables show at once that no row has an equal."""
 
 
+UNLIKELY = 0.01
+"""Probability below which equal targets of equal inputs are no chance."""
+
+
 def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
     """For each row the first one that is equal in all columns.
 
@@ -42,7 +46,7 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
     interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
     own in some target; or rows of equal inputs always have equal targets, and most of them have a value of their own in
-    some input, or most rows have no twin.
+    some input, or most rows have no twin and so many pairs do not agree by chance.
 
     Args:
         weights: not negative, (n,).
@@ -67,5 +71,9 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     own, x = len(left) / 2, X[left]
     if any(len(np.unique(column)) > own for column in c[left].T):
         return first
-    rare = len(left) > n / 2 or any(len(np.unique(column)) > own for column in x.T)
-    return first if rare and len(np.unique(x, axis=0)) == len(x) else alone
+    if len(np.unique(x, axis=0)) < len(x):
+        return alone
+    shares = [np.unique(column, return_counts=True)[1] / len(left) for column in c[left].T]
+    chance = float(np.prod([share @ share for share in shares])) ** (n - len(left))
+    rare = (len(left) > n / 2 and chance < UNLIKELY) or any(len(np.unique(column)) > own for column in x.T)
+    return first if rare else alone
