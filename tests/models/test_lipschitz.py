@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from numdl.analysis import certified_radius
-from numdl.flow import DYNAMICS, on_images
+from numdl.flow import DYNAMICS, damped, on_images
 from numdl.flow.images.operators import KINDS, Grid, image_map
 from numdl.flow.images.spectral import norm_bound
+from numdl.flow.march.serial import steps_of
 from numdl.models import MLP, Chain, Connector, ResNet, image_resnet, lipschitz_bound
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -84,6 +85,75 @@ def test_norms_of_convolutions_are_those_of_matrices(kind, border):
         if border == "periodic" or (kind == "pointwise" and opposite is None):
             np.testing.assert_allclose(bound, exact, rtol=1e-12)
         assert bound < 1.4 * exact or border == "reflecting" or opposite
+
+
+@pytest.mark.parametrize(("sides", "taps"), [((2, 2), 5), ((3, 2), 5), ((4, 4), 7), ((5, 4), 3)])
+def test_mirrored_pixels_count_however_far_the_kernel_reaches(sides, taps):
+    """The first one found 6.909 above a bound of 5.041, of a torus in which a pixel was counted less often than it is.
+
+    The matrix is made by loops: a pixel beyond the border is the one as far before it, again and again.
+    """
+    rng = np.random.default_rng(0)
+    found = {  # where a search found the norm furthest above the former bound, along one axis
+        (2, 5): [1, -0.41, -0.42, 0.41, 1],
+        (3, 5): [0.93, -0.03, 1, 0.88, -0.91],
+        (4, 7): [1, -0.63, 0.29, 0.73, 0.08, -0.58, -0.84],
+    }
+    hard = np.outer(*(found.get((side, taps), np.ones(taps)) for side in sides))
+    grid, n, closest = Grid(sides, "reflecting"), sides[0] * sides[1], 0.0
+    for K in (hard, *rng.standard_normal((20, taps, taps)), *rng.choice([-1.0, 1.0], (20, taps, taps))):
+        matrix = np.zeros((n, n))
+        for p, q in np.ndindex(*sides):
+            for a, b in np.ndindex(taps, taps):
+                at = [(i - taps // 2 + j) % (2 * side) for i, j, side in zip((p, q), (a, b), sides, strict=True)]
+                i, j = (min(k, 2 * side - 1 - k) for k, side in zip(at, sides, strict=True))
+                matrix[p * sides[1] + q, i * sides[1] + j] += K[a, b]
+        weights = {"": jnp.asarray(K[:, :, None, None])}
+        act = image_map(KINDS["full"], weights, grid).act
+        np.testing.assert_allclose(jax.vmap(act, 1, 1)(jnp.eye(n)), matrix, atol=1e-13)
+        exact, bound = np.linalg.norm(matrix, 2), norm_bound(KINDS["full"], weights, grid)
+        assert exact <= bound * (1 + 1e-12)
+        closest = max(closest, exact / bound)
+    assert closest > 0.5  # of a symmetric kernel it would be 1 without the factor
+
+
+@pytest.mark.parametrize("control", ["spline", "legendre", "chebyshev", "linear_spline"])
+def test_weights_in_time_are_those_at_the_steps_that_were_learned(control):
+    """Taken at equal steps, the bound was below the norm by up to a half."""
+    more = {"control": control, "coefficients": 4, "steps": "learned", "activation": "identity", "opening": False}
+    net = ResNet(3, 3, 4, T=2.0, **more)
+    slope = jax.jit(lambda theta: jax.jacfwd(lambda x: net.features(theta, x))(jnp.zeros(3)))
+    other = 0.0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        K = np.einsum("k,ij->kij", rng.exponential(size=4), np.eye(3))  # multiples of I: close to the bound
+        theta = {
+            "flow": {"K": jnp.asarray(K), "b": jnp.zeros((4, 3))},
+            "steps": jnp.asarray(2 * rng.standard_normal(4)),
+        }
+        bound, found = lipschitz_bound(net, theta), np.linalg.norm(slope(theta), 2)
+        assert found <= bound * (1 + 1e-12)
+        exact, mutant = (np.prod(1 + net.step_sizes(theta) * abs(k)) for k in _moved(net, theta))
+        np.testing.assert_allclose(bound, exact)
+        other = max(other, found / mutant)
+    assert other > 1.1
+
+
+def _moved(net, theta):
+    """An entry of K at the starts of all steps, as the march takes them and as if they were equal."""
+    _, _, control, coeffs, u, t, h = net.flow(theta, jnp.zeros(net.width))
+    learned = steps_of("test", control, coeffs, u, t, h)[1].cell
+    return [jax.vmap(lambda cell: control.at(cell, 0.0)["K"])(c)[:, 0, 0] for c in (learned, control.cells(coeffs))]
+
+
+def test_dynamics_of_ones_own_have_no_bound_whatever_they_are_called():
+    """Under the name of known ones on images they had the bound of those: 1.9 where the norm is 100 times as much."""
+    own = DYNAMICS["plain"]._replace(vector_field=lambda act: lambda t, u, theta: 100 * act(theta["K"] @ u))
+    net = ResNet(4, 4, 1, dynamics=on_images(own, (2, 2)), opening=False)
+    with pytest.raises(ValueError, match="dynamics='plain of yours'"):
+        lipschitz_bound(net, net.init(0))
+    theirs = ResNet(4, 4, 1, dynamics=on_images(damped(DYNAMICS["antisymmetric"], 0.7), (2, 2)), opening=False)
+    assert lipschitz_bound(theirs, theirs.init(0)) > 1
 
 
 def test_a_torus_without_the_zeros_beyond_the_border_is_no_bound():

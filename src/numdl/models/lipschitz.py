@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from numdl import checks
-from numdl.contracts import PyTree
+from numdl.contracts import PyTree, TimedControl
 from numdl.flow import DYNAMICS
 from numdl.flow.activations import NON_DECREASING
 from numdl.flow.dynamics.antisymmetric import matrix
@@ -117,7 +117,7 @@ def _(net: ResNet, theta: PyTree) -> float:
     name, norms = _parts(net)
     step = _step_of(net, name)
     control, h = net.weights_in_time, np.broadcast_to(net.step_sizes(theta), net.depth)
-    cells = control.cells(theta["flow"])
+    cells = control.cells_at(theta["flow"], h) if isinstance(control, TimedControl) else control.cells(theta["flow"])
     for j in range(net.depth):
         cell = jax.tree.map(lambda leaf, j=j: leaf[j], cells)
         found *= step(float(h[j]), lambda c, cell=cell: norms(control.at(cell, c)))
@@ -129,11 +129,12 @@ def _parts(net: ResNet) -> tuple[str, Callable[[dict[str, Any]], Norms]]:
     make: Any = net.field.vector_field
     make = getattr(make, "func", make)  # of a damped one
     images, gamma = getattr(make, "norms", None), net.field.damping or 0.0
-    if images is not None:
-        return make.base.name, lambda layer: images(layer, gamma)
-    name = net.field.name
-    if name not in DYNAMICS or DYNAMICS[name].vector_field is not make:
+    base = make.base if images is not None else net.field
+    name, known = base.name, DYNAMICS.get(base.name)
+    if known is None or known.vector_field is not getattr(base.vector_field, "func", base.vector_field):
         name = f"{name} of yours"
+    if images is not None:
+        return name, lambda layer: images(layer, gamma)
     if name == "antisymmetric":
         return name, lambda layer: {"K": math.hypot(_norm(matrix(layer["a"], net.width)), gamma)}
     return name, lambda layer: {part: _norm(values) for part, values in layer.items() if part[0] == "K"}

@@ -2,8 +2,10 @@
 
 On a torus a convolution is diagonal in frequencies, ``(K u)^(w) = S(w) u^(w)`` with a matrix ``S(w)`` of the channels,
 and its norm is the largest of those of the matrices. With zeros beyond the border it is a part of the convolution on a
-torus that is larger by the reach of the kernel, whose zeros serve both sides: that norm is a bound. Mirrored pixels
-are four times there at most, which adds a factor 2.
+torus that is larger by the reach of the kernel, whose zeros serve both sides: that norm is a bound. Images mirrored
+again and again repeat after twice their sides: ``K = P C E`` with the convolution C on a torus of twice the sides,
+``E u`` the image and its mirror images, which fill it, and P the part that holds the image. Each pixel is four times in
+``E u``, ``||E u||^2 = 4 ||u||^2``, however far the kernel reaches, and P lengthens nothing: ``||K|| <= 2 ||C||``.
 
 Source: Sedghi, Gupta and Long, The singular values of convolutional layers, ICLR 2019, sec. 2 (the torus).
 """
@@ -32,10 +34,10 @@ def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float 
         At least the norm.
     """
     reach = max([side // 2 for values in weights.values() if np.ndim(values) > 2 for side in values.shape[:2]] + [0])
-    more = {"zero": reach, "periodic": 0, "reflecting": 2 * reach}[grid.border]
-    sides = grid.sides[0] + more, grid.sides[1] + more
-    stencil, mirrored = _stencil(kind, weights, reach), grid.border == "reflecting"
-    largest = _largest(stencil, sides, None if mirrored else opposite)
+    mirrored = grid.border == "reflecting"
+    h, w = (2 * side if mirrored else side + reach * (grid.border == "zero") for side in grid.sides)
+    stencil = _stencil(kind, weights, reach)
+    largest = _largest(stencil, (h, w), None if mirrored else opposite)
     if not mirrored:
         return largest
     largest *= 2.0 if reach else 1.0
