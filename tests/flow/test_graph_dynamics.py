@@ -100,11 +100,27 @@ def test_nodes_have_no_order():
     assert on_graph("parabolic", W) is on_graph("parabolic", W.todense())
 
 
+def test_edges_lead_to_the_larger_number():
+    """With offsets, or an activation that is not odd, the ends of an edge are told apart."""
+    path = np.diag([1.0, 1.0], 1) + np.diag([1.0, 1.0], -1)
+    u = np.array([1.0, 3.0, -2.0])
+    for act, b in (("relu", 0.0), ("tanh", 0.7)):
+        f = on_graph("parabolic", path).vector_field(get_activation(act))
+        act, theta = get_activation(act), {"K": jnp.ones((1, 1)), "b": jnp.full(1, b)}
+        first, second = act(u[0] - u[1] + b), act(u[1] - u[2] + b)
+        np.testing.assert_allclose(f(0.0, u, theta), [-first, first - second, second], atol=1e-13)
+        assert np.abs(f(0.0, u[::-1], theta)[::-1] - f(0.0, u, theta)).max() > 0.1  # of the nodes in reverse order
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: on_graph("plain", W), "Use one of 'parabolic'"),
         (lambda: on_graph("parabolic", np.eye(3)), "has no edge"),
+        (lambda: on_graph("parabolic", np.zeros((0, 0))), "needs a symmetric matrix >= 0"),
+        (lambda: on_graph("parabolic", scipy.sparse.coo_array((0, 0))), "needs a symmetric matrix >= 0"),
+        (lambda: on_graph("parabolic", 1e-320 * np.ones((2, 2))), "the largest is 1e-320, needs one from 1e-60"),
+        (lambda: on_graph("parabolic", 1e300 * np.ones((2, 2))), r"the largest is 1e\+300, needs one from 1e-60"),
         (lambda: on_graph("parabolic", np.triu(np.ones((3, 3)))), "needs a symmetric matrix >= 0"),
         (lambda: on_graph("parabolic", -np.ones((3, 3))), "needs a symmetric matrix >= 0"),
         (lambda: on_graph("parabolic", np.full((3, 3), np.nan)), "NaN"),

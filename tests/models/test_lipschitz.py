@@ -1,6 +1,7 @@
 """Lipschitz bounds: never below the norm of a Jacobian, equal to it on a torus, and what they certify is true."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -229,6 +230,58 @@ def test_certified_samples_keep_their_class_under_any_attack():
 def test_refusals(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+FLOW, DENSE = images("parabolic"), ResNet(3, 3, 2, steps="learned")
+
+
+@pytest.mark.parametrize(
+    ("net", "change", "message"),
+    [
+        (
+            NETS["mlp"],
+            {"opening": {"K": np.ones(3)}},
+            r"MLP.*theta\['opening'\]\['K'\] of shape \(3,\)\): needs \(5, 3\)",
+        ),
+        (NETS["mlp"], {"opening": {}}, r"MLP.*theta\['opening'\]\): needs weights 'K'"),
+        (NETS["mlp"], {"opening": None}, r"MLP.*theta\['opening'\]\): needs weights 'K'"),
+        (DENSE, {"opening": {"b": 1}}, r"ResNet.*theta\['opening'\]\): needs weights 'K'"),
+        (DENSE, {"flow": {}}, r"ResNet.*theta\['flow'\]\): needs weights 'K'"),
+        (DENSE, {"steps": np.zeros(3)}, r"ResNet.*theta\['steps'\] of shape \(3,\)\): needs \(2,\)"),
+        (FLOW, {"flow": {"K": np.ones((2, 3, 3)), "b": np.ones((2, 1))}}, r"\['K'\].*needs \(3, 3, 3, 4, 4\)"),
+        (NETS["connector"], {"K": np.ones((2, 2))}, r"Connector.*theta\['K'\] of shape.*needs \(3, 3, 2, 3\)"),
+        (NETS["connector"], {"K": np.ones((5, 5, 2, 3))}, r"needs \(3, 3, 2, 3\)"),
+        (NETS["layer"], {"scale": np.ones(3)}, r"theta\['scale'\] of shape \(3,\)\): needs \(2,\)"),
+    ],
+)
+def test_weights_of_another_network_are_refused_by_name(net, change, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        lipschitz_bound(net, {**net.init(0), **change})
+
+
+def test_what_floating_point_does_not_hold_is_infinite():
+    """No OverflowError, and no 0 of a norm that is no number."""
+    for name, net in {**NETS, "flow": FLOW}.items():
+        if name != "pool":
+            for size in (1e200, 1e305):
+                theta = jax.tree.map(lambda leaf, size=size: leaf.at[...].set(size), net.init(0))
+                bound = lipschitz_bound(net, theta)
+                assert bound == math.inf if size > 1e300 else bound > 1e199 or name == "antisymmetric images"
+    net = ResNet(3, 3, 2, T=10.0, scheme="rk4")
+    assert lipschitz_bound(net, jax.tree.map(lambda leaf: 1e3 * leaf, net.init(0))) == math.inf
+    zero = Chain((Connector((2, 2, 1), 1, norm="none"), ResNet(4, 4, 1, opening=False)))
+    theta = jax.tree.map(lambda leaf: 1e305 * leaf, zero.init(0))
+    theta["block 1"]["K"] *= 0
+    assert lipschitz_bound(zero, theta) == math.inf  # not NaN
+
+
+def test_bounds_are_of_numbers_and_not_of_what_is_traced():
+    for net in (NETS["connector"], NETS["chain"], NETS["spline"]):
+        theta = net.init(0)
+        with pytest.raises(TypeError, match=r"lipschitz_bound\(theta\): traced"):
+            jax.jit(lambda theta, net=net: lipschitz_bound(net, theta))(theta)
+        inside = jax.jit(lambda x, net=net, theta=theta: x * lipschitz_bound(net, theta))(1.0)
+        assert inside == lipschitz_bound(net, theta)
 
 
 class Strange(MLP.__mro__[1]):

@@ -6,6 +6,9 @@ and every matrix K of the layer becomes K of the channels after G: so a paraboli
 ``-G'K' act(K G u + b)``, a hyperbolic one the wave of the same force. Formulas, guarantees and
 energies are those of the dynamics.
 
+An edge leads from the node of the smaller number to that of the larger one, i < j. Renumbering the nodes turns some
+round, which changes the result where b is not 0 or the activation is not odd, as ReLU.
+
 Source: Eliasof, Haber and Treister, PDE-GCN: novel architectures for graph neural networks motivated by partial
 differential equations, NeurIPS 2021, sec. 3.
 """
@@ -26,6 +29,7 @@ from numdl.flow.activations import Activation
 from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.base import Dynamics, drawn
 from numdl.flow.images.operators import ImageMap
+from numdl.flow.images.spectral import spectral_norm
 from numdl.flow.separable import Separable
 
 ON_GRAPHS = ("parabolic", "double_symmetric", "hyperbolic", "double_hamiltonian")
@@ -36,16 +40,18 @@ def on_graph(dynamics: str, weights: Any) -> Dynamics:
     """Dynamics whose matrices act on differences along the edges of a graph.
 
     Args:
-        dynamics: "parabolic" for diffusion, "hyperbolic" for waves, or "double_hamiltonian".
-        weights: symmetric, not negative, (n, n), sparse or dense, as ``numdl.regularize.graph.neighbour_weights`` gives
-            them; the diagonal says nothing.
+        dynamics: "parabolic" or "double_symmetric" for diffusion, "hyperbolic" or "double_hamiltonian" for waves.
+        weights: symmetric, not negative, (n, n), n >= 1, sparse or dense, as
+            ``numdl.regularize.graph.neighbour_weights`` gives them, the largest from 1e-60 to 1e60; the diagonal says
+            nothing.
 
     Returns:
         Dynamics for ``ResNet(width=n * c, dynamics=...)`` of which one sample is all nodes; halves of waves are
         n (c / 2) numbers each. The same object for the same graph.
 
     Raises:
-        ValueError: other dynamics, weights that are not finite, symmetric or positive, or no edge.
+        ValueError: other dynamics, weights that are not finite, symmetric or positive, or too large or small, or no
+            edge.
 
     Examples:
         >>> import jax.numpy as jnp, numpy as np
@@ -62,12 +68,17 @@ def on_graph(dynamics: str, weights: Any) -> Dynamics:
     else:
         W = scipy.sparse.coo_array(np.asarray(checks.finite("on_graph", "weights", weights, ("n", "n")), float))
     n, columns = W.shape  # type: ignore[misc]
-    if n != columns or abs(W - W.T).max() > 1e-12 * abs(W).max() or W.min() < 0:
+    if not n or n != columns or abs(W - W.T).max() > 1e-12 * abs(W).max() or W.min() < 0:
         raise ValueError(f"on_graph(weights of shape {W.shape}): needs a symmetric matrix >= 0. Give (W + W.T) / 2.")
     upper = scipy.sparse.coo_array(scipy.sparse.triu(W, 1))
     upper.eliminate_zeros()
     if not upper.nnz:
         raise ValueError("on_graph(weights): the graph has no edge, needs one at least. Give more neighbours.")
+    largest = float(upper.max())
+    if not 1e-60 < largest < 1e60:  # roots and their inverses are numbers of single precision
+        raise ValueError(
+            f"on_graph(weights): the largest is {largest:.3g}, needs one from 1e-60 to 1e60. Divide them by it."
+        )
     order = np.lexsort(upper.coords[::-1])
     i, j = (np.asarray(part, np.int64)[order].tobytes() for part in upper.coords)
     return _on_graph(dynamics, n, i, j, np.sqrt(upper.data[order].astype(float)).tobytes())
@@ -107,7 +118,7 @@ def _on_graph(name: str, n: int, ends: bytes, others: bytes, roots: bytes) -> Dy
         return Separable(see(f.first), see(f.second)) if isinstance(f, Separable) else see(f)
 
     def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:
-        return {p: largest**0.5 * float(np.linalg.norm(K, 2)) for p, K in theta.items() if p[0] == "K"}
+        return {p: largest**0.5 * spectral_norm(np.asarray(K, float)) for p, K in theta.items() if p[0] == "K"}
 
     def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
         assert base.energy is not None

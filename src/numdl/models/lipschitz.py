@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -30,7 +30,7 @@ from numdl.flow.activations import NON_DECREASING
 from numdl.flow.dynamics.antisymmetric import matrix
 from numdl.flow.images.norms import EPS
 from numdl.flow.images.operators import KINDS, Grid
-from numdl.flow.images.spectral import norm_bound
+from numdl.flow.images.spectral import norm_bound, spectral_norm
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
 from numdl.models.mlp import MLP
@@ -53,11 +53,11 @@ def lipschitz_bound(net: Network, theta: PyTree) -> float:
         theta: weights as from its ``init``, not traced.
 
     Returns:
-        L, at least 0.
+        L, at least 0; infinite where floating point holds no bound.
 
     Raises:
-        TypeError: net is none of these networks, or theta holds no weights of it.
-        ValueError: no bound is known of its dynamics, scheme or norm, or an entry of theta is not finite.
+        TypeError: net is none of these networks, or theta holds no weights of it or is traced.
+        ValueError: no bound is known of its dynamics, scheme or norm, or a weight has another shape or is not finite.
 
     Examples:
         >>> from numdl.models import image_resnet, lipschitz_bound
@@ -67,8 +67,17 @@ def lipschitz_bound(net: Network, theta: PyTree) -> float:
         1.0
     """
     checks.instance(CALL, "net", net, Network)
+    if any(map(checks.traced, jax.tree.leaves(theta))):
+        raise TypeError(
+            f"{CALL}(theta): traced, but a bound is computed by NumPy. Call it outside of jax.jit and grad."
+        )
     checks.leaves(CALL, "theta", theta)
-    return _bound(net, theta)
+    try:
+        with jax.ensure_compile_time_eval():
+            found = _bound(net, theta)
+    except OverflowError:
+        return math.inf
+    return math.inf if math.isnan(found) else found  # 0 times infinity
 
 
 @functools.singledispatch
@@ -84,7 +93,7 @@ def _(net: Chain, theta: PyTree) -> float:
 
 @_bound.register
 def _(net: MLP, theta: PyTree) -> float:
-    net._require_weights(CALL, theta, *net._names)
+    _require_shapes(net, theta, *net._names)
     return math.prod(_steepest(net.activation) * _norm(theta[name]["K"]) for name in net._names)
 
 
@@ -97,7 +106,7 @@ def _(net: Connector, theta: PyTree) -> float:
         raise ValueError(
             f"{CALL}(Connector(norm='batch')): it couples samples. Take network and weights from without_batch_norm."
         )
-    net._require_weights(CALL, theta, *net._sizes)
+    _require_shapes(net, theta, *net._sizes)
     sides = tuple(size // (p * m) for size, p, m in zip(net.image[:2], net.pool, net.merge, strict=True))
     found = mean * norm_bound(KINDS["full"], {"": theta["K"]}, Grid(sides, net.border))  # type: ignore[arg-type]
     if net.norm != "none":  # the slope of c / sqrt(mean c^2 + eps) is 1 / sqrt(eps) at most
@@ -109,11 +118,11 @@ def _(net: Connector, theta: PyTree) -> float:
 def _(net: ResNet, theta: PyTree) -> float:
     found = 1.0
     if net.opening:
-        net._require_weights(CALL, theta, "opening")
+        _require_shapes(net, theta, "opening")
         found = _steepest(net.activation) * _norm(theta["opening"]["K"])
     if not net.depth:
         return found
-    net._require_weights(CALL, theta, "flow")
+    _require_shapes(net, theta, "flow", *(["steps"] if net.steps == "learned" else []))
     name, norms = _parts(net)
     step = _step_of(net, name)
     control, h = net.weights_in_time, np.broadcast_to(net.step_sizes(theta), net.depth)
@@ -122,6 +131,25 @@ def _(net: ResNet, theta: PyTree) -> float:
         cell = jax.tree.map(lambda leaf, j=j: leaf[j], cells)
         found *= step(float(h[j]), lambda c, cell=cell: norms(control.at(cell, c)))
     return found
+
+
+def _require_shapes(net: Network, theta: Any, *names: str) -> None:
+    """Refuse what holds no weights of these names, or of other shapes than the network draws them."""
+    net._require_weights(CALL, theta, *names)
+    call = f"{type(net).__name__}.{CALL}"
+    for path, drawn in jax.tree.leaves_with_path({name: _drawn(net)[name] for name in names}):
+        found, where = theta, "theta"
+        for key in (entry.key for entry in path):
+            if not isinstance(found, Mapping) or key not in found:
+                raise TypeError(f"{call}({where}): needs weights {key!r}. Use those of init of this network.")
+            found, where = found[key], f"{where}[{key!r}]"
+        checks.real(call, where, found, drawn.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(net: Network) -> Any:
+    """Shapes of the weights."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), net.init(0))
 
 
 def _parts(net: ResNet) -> tuple[str, Callable[[dict[str, Any]], Norms]]:
@@ -144,7 +172,7 @@ def _step_of(net: ResNet, name: str) -> Callable[[float, Callable[[float], Norms
     """Bound of one step, from its size and norms of matrices at fractions of it."""
     s, scheme = _steepest(net.activation), net.scheme
     if name == "parabolic" and scheme == "euler" and net.activation in NON_DECREASING:
-        return lambda h, at: max(1.0, h * at(0.0)["K"] ** 2 - 1)
+        return lambda h, at: max(h * at(0.0)["K"] ** 2 - 1, 1.0)
     slopes: dict[str, Callable[[Norms], float]] = {
         "plain": lambda n: s * n["K"],
         "antisymmetric": lambda n: s * n["K"],
@@ -186,4 +214,4 @@ def _steepest(activation: str) -> float:
 
 def _norm(K: Any) -> float:
     K = np.asarray(K, float)
-    return float(np.linalg.norm(K, 2)) if K.size else 0.0
+    return spectral_norm(K) if K.size else 0.0

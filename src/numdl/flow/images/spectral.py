@@ -12,6 +12,7 @@ Source: Sedghi, Gupta and Long, The singular values of convolutional layers, ICL
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -19,6 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.flow.images.operators import Grid, Kind
+
+LARGE = 1e290
+"""Sums of many such numbers are finite, and so is what a factorisation computes."""
 
 
 def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float | None = None) -> float:
@@ -31,12 +35,14 @@ def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float 
         opposite: of ``K - K' - opposite I`` instead, not negative; None for K.
 
     Returns:
-        At least the norm.
+        At least the norm; infinity where floating point does not hold it.
     """
     reach = max([side // 2 for values in weights.values() if np.ndim(values) > 2 for side in values.shape[:2]] + [0])
     mirrored = grid.border == "reflecting"
     h, w = (2 * side if mirrored else side + reach * (grid.border == "zero") for side in grid.sides)
     stencil = _stencil(kind, weights, reach)
+    if not np.abs(stencil).max() < LARGE:
+        return math.inf
     largest = _largest(stencil, (h, w), None if mirrored else opposite)
     if not mirrored:
         return largest
@@ -65,5 +71,17 @@ def _largest(stencil: np.ndarray, sides: tuple[int, int], opposite: float | None
         S = np.einsum("b,wc,bcoi->woi", row, turns[1], stencil, optimize=True)
         if opposite is not None:
             S = S - S.conj().swapaxes(1, 2) - opposite * np.eye(S.shape[1])
-        found = max(found, float(np.linalg.norm(S, 2, axis=(1, 2)).max()))
+        found = max(found, spectral_norm(S))
     return found
+
+
+def spectral_norm(S: np.ndarray) -> float:
+    """Largest spectral norm of matrices.
+
+    Args:
+        S: (..., rows, columns), at least one.
+
+    Returns:
+        In units of S; infinity where entries are near the end of floating point, where factorisations break down.
+    """
+    return float(np.linalg.norm(S, 2, axis=(-2, -1)).max()) if np.abs(S).max() < LARGE else math.inf
