@@ -58,8 +58,8 @@ def on_graph(dynamics: str, weights: Any) -> Dynamics:
         >>> from numdl.flow import get_activation, on_graph
         >>> path = np.diag([1.0, 1.0], 1) + np.diag([1.0, 1.0], -1)
         >>> f = on_graph("parabolic", path).vector_field(get_activation("identity"))
-        >>> f(0.0, jnp.array([1.0, 0.0, 0.0]), {"K": jnp.ones((1, 1)), "b": jnp.zeros(1)})
-        Array([-1.,  1.,  0.], dtype=float32)
+        >>> f(0.0, jnp.array([1.0, 0.0, 2.0]), {"K": jnp.ones((1, 1)), "b": jnp.zeros(1)})
+        Array([-1.,  3., -2.], dtype=float32)
     """
     checks.choice("on_graph", "dynamics", dynamics, ON_GRAPHS)
     if scipy.sparse.issparse(weights):

@@ -41,8 +41,9 @@ def rescaled(net: Network, theta: PyTree, how: str = "galerkin", *, coarser: boo
 
     Raises:
         TypeError: a part is neither connector nor flow on images, or theta holds no weights of it.
-        ValueError: an unknown word, a connector that merges, sides that cannot be halved, or a weight that is not
-            finite.
+        ValueError: an unknown word, a connector that merges, whose convolution follows means over all pixels, or
+            whose stride leaves other sides, a flow that pads its inputs, sides that cannot be halved, or a weight that
+            is not finite or cannot be transferred.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -140,11 +141,28 @@ def _rescaled(net: Network, theta: PyTree, change: Callable[[Array], Array], fac
                 f"{call}(Connector(merge={net.merge})): pixels that became channels have no other resolution. Use "
                 "merge=1, with stride or pool."
             )
+        if net.channels is not None and net.pool == net.image[:2] != (1, 1):
+            raise ValueError(
+                f"{call}(Connector(pool={net.pool})): the means are over all pixels, a convolution behind them has no "
+                "other resolution. Give the means a connector of their own, without channels."
+            )
         image = (*_sides(net.image[:2], factor), net.image[2])
         more = {"pool": _sides(net.pool, factor)} if net.channels is None else {"taps": theta["K"].shape[0]}
-        return dataclasses.replace(net, image=image, **more), theta
+        found = dataclasses.replace(net, image=image, **more)
+        if net.channels is not None and found.after[:2] != _sides(net.after[:2], factor):
+            raise ValueError(
+                f"{call}(Connector(stride={net.stride})): takes {found.after[:2]} pixels of an image that had "
+                f"{net.after[:2]}, which is not {factor:g} times as many along both sides. Use sides that "
+                "stride divides."
+            )
+        return found, theta
     assert isinstance(net, ResNet)
     make = _maker(call, net)
+    if net.d != net.width:
+        raise ValueError(
+            f"{call}(ResNet(d={net.d}, width={net.width})): inputs padded with zeros are no image of other resolution. "
+            "Use d = width, behind a Connector."
+        )
     sides = _sides(make.sides, factor)
     taps = next((leaf.shape[1] for name, leaf in theta["flow"].items() if _is_stencil(name, make.kind)), 1)
     field = on_images(make.base, (sides[0], sides[1]), make.kind, taps=taps, border=make.border)

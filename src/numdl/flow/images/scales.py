@@ -41,13 +41,14 @@ def transferred(
         Stencils; with another number of taps where they are dilated, or have more than 3 and are Galerkin's.
 
     Raises:
-        ValueError: an unknown word, an entry that is not finite, taps that are not odd, or a dilated stencil of an odd
-            reach that is to be coarser: it was not dilated.
+        ValueError: an unknown word, an entry that is not finite, taps that are not odd, a dilated stencil of an odd
+            reach that is to be coarser: it was not dilated; or a rediscretised one of so many taps that its dtype
+            does not tell it, in single precision 7 for finer images.
     """
     call = "transferred"
     checks.choice(call, "how", how, TRANSFERS)
     checks.flag(call, "coarser", coarser)
-    K = jnp.asarray(checks.finite(call, "K", K, ("taps", "taps", "...")))
+    K = jnp.asarray(checks.finite(call, "K", K, ("taps", "taps", "..."))) * 1.0
     if K.ndim < 2 or K.shape[0] != K.shape[1] or K.shape[0] % 2 == 0:
         raise ValueError(f"{call}(K of shape {K.shape}): needs as many taps along both axes, odd. Use 3 x 3.")
     taps = K.shape[0]
@@ -62,7 +63,13 @@ def transferred(
         return K[::2, ::2]
     matrices = {"galerkin": _galerkin, "dilated": _dilated, "rediscretised": _rediscretised}
     M = matrices[how](taps, coarser)
-    return jnp.einsum("ai,bj,ij...->ab...", M, M, K)
+    lost = float(jnp.finfo(K.dtype).eps * np.abs(M).max() ** 2) if how == "rediscretised" else 0.0
+    if lost > 1e-2:
+        raise ValueError(
+            f"{call}(K of {taps} x {taps} taps and dtype {K.dtype}, how={how!r}): stencils of so high derivatives grow "
+            f"by {np.abs(M).max() ** 2:.1g}, too much for their digits. Use 'galerkin', fewer taps, or float64."
+        )
+    return jnp.einsum("ai,bj,ij...->ab...", M, M, K).astype(K.dtype)
 
 
 @functools.cache
