@@ -1,13 +1,16 @@
 """Fields: registry, sizes of the weights, and what each one promises about its Jacobian."""
 
+import copy
 import functools
+import pickle
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from joblib.externals.loky.backend.reduction import dumps  # what a search sends its workers
 
-from numdl.flow import DYNAMICS, damped, get_activation, get_dynamics
+from numdl.flow import DYNAMICS, Dynamics, damped, get_activation, get_dynamics
 from numdl.flow.dynamics import antisymmetric, circulant, low_rank, symmetric
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -143,3 +146,29 @@ def test_names():
         get_dynamics("elliptic")
     with pytest.raises(ValueError, match="tanh, relu"):
         get_activation("swish")
+
+
+@pytest.mark.parametrize("name", DYNAMICS)
+def test_registered_dynamics_are_themselves_after_a_process_boundary(name):
+    """Copied by value, their functions were others, which an estimator refused in every worker of a search."""
+    field = get_dynamics(name)
+    assert pickle.loads(pickle.dumps(field)) is field and copy.deepcopy(field) is field
+    if field.damping is not None:
+        strong = damped(field, 0.7)
+        assert pickle.loads(pickle.dumps(strong)) is strong and copy.deepcopy(strong) is strong
+
+
+def test_dynamics_of_yours_pass_a_process_boundary_registered_there_or_not(monkeypatch):
+    draw = get_dynamics("plain").init
+    own = Dynamics("mine", draw, lambda act, gamma=1.0: lambda t, u, theta: -gamma * u, damping=1.0)
+    alone = pickle.loads(dumps(own))
+    assert alone.name == "mine" and alone.vector_field(None)(0.0, 2.0, {}) == -2.0
+    monkeypatch.setitem(DYNAMICS, "mine", own)
+    written = [dumps(one) for one in (own, damped(own, 3.0))]
+    assert [pickle.loads(one) for one in written] == [own, damped(own, 3.0)]
+    monkeypatch.delitem(DYNAMICS, "mine")
+    found = [pickle.loads(one) for one in written]
+    assert [one.damping for one in found] == [1.0, 3.0]
+    assert [one.vector_field(None)(0.0, 2.0, {}) for one in found] == [-2.0, -6.0]
+    changed = own._replace(name="plain")  # not what the registry knows: by value
+    assert pickle.loads(dumps(changed)).damping == 1.0

@@ -1,6 +1,8 @@
 """Dynamics (layers as right-hand sides) by name: which right-hand sides ``f(t, u, theta)`` are there, by name?"""
 
+import copyreg
 import functools
+from typing import Any
 
 from numdl import checks
 from numdl.contracts import require
@@ -47,6 +49,8 @@ DYNAMICS: dict[str, Dynamics] = {
     )
 }
 """Name to field; a new one is one file and one entry here."""
+
+_OURS = frozenset(DYNAMICS)
 
 
 def get_dynamics(name: str | Dynamics) -> Dynamics:
@@ -117,12 +121,7 @@ def as_named(call: str, field: Dynamics) -> tuple[str | Dynamics, float | None]:
     known = DYNAMICS.get(field.name, field)
     if known == field:
         return field, None
-    rule = field.vector_field
-    if (
-        isinstance(rule, functools.partial)
-        and rule.func is known.vector_field
-        and rule.keywords == {"gamma": field.damping}
-    ):
+    if _is_damped(field, known):
         return field.name, field.damping
     raise ValueError(
         f"{call}(dynamics): these are not the dynamics that numdl.flow.DYNAMICS knows as {field.name!r}, which a file "
@@ -130,6 +129,34 @@ def as_named(call: str, field: Dynamics) -> tuple[str | Dynamics, float | None]:
     )
 
 
+def _is_damped(field: Dynamics, known: Dynamics) -> bool:
+    """Whether they are the known ones with another damping."""
+    rule = field.vector_field
+    return (
+        isinstance(rule, functools.partial)
+        and rule.func is known.vector_field
+        and rule.keywords == {"gamma": field.damping}
+        and field == known._replace(vector_field=rule, damping=field.damping)
+    )
+
+
 def with_damping() -> tuple[str, ...]:
     """Names of the dynamics that take a damping."""
     return tuple(name for name, field in DYNAMICS.items() if field.damping is not None)
+
+
+def _pickled(field: Dynamics) -> tuple[Any, ...]:
+    """Registered dynamics by their name and damping: their functions, copied by value, would be others elsewhere."""
+    known = DYNAMICS.get(field.name)
+    if known is None or (known != field and not _is_damped(field, known)):
+        return Dynamics, tuple(field)
+    return _unpickled, (field.name, field.damping, None if field.name in _OURS else tuple(known))
+
+
+def _unpickled(name: str, damping: float | None, parts: tuple[Any, ...] | None) -> Dynamics:
+    """The dynamics that this process knows by the name; of the parts where it knows none."""
+    field = DYNAMICS[name] if name in DYNAMICS or parts is None else Dynamics(*parts)
+    return field if damping == field.damping or damping is None else damped(field, damping)
+
+
+copyreg.pickle(Dynamics, _pickled)  # type: ignore[arg-type]
