@@ -131,3 +131,9 @@ def test_edges_lead_to_the_larger_number():
 def test_refusals(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_graphs_of_the_same_size_have_names_of_their_own():
+    path = np.diag([1.0, 1.0], 1)
+    names = [on_graph("parabolic", W + W.T).name for W in (path, 2 * path, path + np.eye(3, k=2), path)]
+    assert names[0] == names[3] and len(set(names)) == 3

@@ -201,3 +201,10 @@ def test_a_damping_that_was_chosen_before_is_kept():
     rate = free.vector_field(act, gamma=0.4)(0.0, u, theta)
     np.testing.assert_allclose(strong.vector_field(act)(0.0, u, theta), rate, atol=1e-14)
     assert np.abs(rate - free.vector_field(act)(0.0, u, theta)).max() > 1e-2
+
+
+def test_names_tell_apart_what_a_file_must_ask_for():
+    given = ({}, {"kind": "depthwise"}, {"taps": 1}, {"border": "periodic"}, {"border": "reflecting"})
+    names = [on_images("parabolic", (3, 3), **more).name for more in given]
+    assert names[0] == "parabolic on 3x3" and names[1] == "parabolic on 3x3 (depthwise)" and len(set(names)) == 5
+    assert on_images("plain", (4, 3), "lean", taps=1, border="periodic").name == "plain on 4x3 (lean, taps 1, periodic)"

@@ -16,6 +16,7 @@ differential equations, NeurIPS 2021, sec. 3.
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import Any
 
 import jax.numpy as jnp
@@ -90,7 +91,8 @@ def _on_graph(name: str, n: int, ends: bytes, others: bytes, roots: bytes) -> Dy
     root = np.frombuffer(roots)
     degrees = np.bincount(i, root**2, n) + np.bincount(j, root**2, n)
     largest = float((degrees[i] + degrees[j]).max())  # at least the largest eigenvalue of G'G
-    title = f"{base.name} on {n} nodes"
+    digest = hashlib.sha256(ends + others + roots).hexdigest()[:8]
+    title = f"{base.name} on {n} nodes, graph {digest}"  # a file brings dynamics back by their name
 
     def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
         if m % n:

@@ -152,5 +152,6 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
         assert base.energy is not None
         return base.energy(potential, u, seen(theta))
 
-    name = f"{base.name} on {sides[0]}x{sides[1]}"
+    special = [kind] * (kind != "full") + [f"taps {taps}"] * (taps != 3) + [border] * (border != "zero")
+    name = f"{base.name} on {sides[0]}x{sides[1]}" + f" ({', '.join(special)})" * bool(special)
     return Dynamics(name, drawn(draw), vector_field, base.guarantees, base.energy and energy, base.damping)
