@@ -22,9 +22,10 @@ from numdl.cli.prepare import Part
 from numdl.contracts import Status
 from numdl.data.table import feature
 from numdl.estimators.common import robust
+from numdl.estimators.networks import settings
 from numdl.estimators.tikhonov import operators
 from numdl.export import write
-from numdl.report import FitSummary
+from numdl.report import FitSummary, summary
 from numdl.report.summary import read_summary, write_summary
 
 HEAVY = ("jax", "sklearn", "matplotlib", "pyarrow", "scipy", "numpy", "jaxtyping", "numdl.contracts")
@@ -187,6 +188,7 @@ def test_words_that_are_completed_are_those_of_the_rooms():
     assert tuple(write.TARGETS) == completion.LANGUAGES and completion.OPERATORS == operators.OPERATORS
     assert completion.POLICIES == feature.POLICIES and completion.DATES == feature.DATES
     assert completion.LOSSES == robust.LOSSES
+    assert ("auto", *summary.TASKS) == completion.TASKS and settings._WORDS["dtype"] == completion.DTYPES
 
 
 def test_info_tells_scores_and_the_command_that_made_a_run(numdl, csv_file, tmp_path, stand_in):

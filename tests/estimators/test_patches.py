@@ -523,3 +523,12 @@ def test_the_first_filters_are_as_few_as_the_time_wants(monkeypatch):
     assert len(fit(1e-9).filters_.weights) == search.FEWEST
     assert len(fit(100.0).filters_.weights) >= search.FIRST
     assert len(PatchFeaturesClassifier(64, time_budget=1e-9, random_state=0).fit(x, y).filters_.weights) == 64
+
+
+def test_a_clock_that_does_not_advance_leaves_all_filters_of_the_first_stage(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((60, 6, 6, 1)).astype(np.float32)
+    filters = draw_filters(x, 20, np.random.default_rng(0))
+    monkeypatch.setattr(search, "PILOT", 10)
+    monkeypatch.setattr(search.time, "monotonic", lambda: 7.0)
+    assert search._in_time(x, filters, 20, 1.0) == 20  # it was a division by zero
+    assert search._in_time(x, filters, 20, 0.0) == search.FEWEST

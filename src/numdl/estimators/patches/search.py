@@ -215,7 +215,7 @@ def _in_time(images: np.ndarray, filters: Filters, first: int, seconds: float) -
         return first
     began = time.monotonic()
     pooled(filters, some, folded=False, last=first)
-    whole = REST * (time.monotonic() - began) * n / len(some)
+    whole = max(REST * (time.monotonic() - began) * n / len(some), 1e-9)  # clocks stand still for up to 16 ms
     return min(first, max(_even(first * seconds / whole), FEWEST))
 
 
