@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
 import numdl
+from numdl.container import read_container, write_container
 from numdl.estimators import ImageClassifier, PatchFeaturesClassifier
 from numdl.estimators.images import kernel, network
 from numdl.estimators.images.mixing import exponents
@@ -299,3 +300,13 @@ def test_trials_of_a_kernel_look_at_the_clock(monkeypatch):
         calls.clear()
         found = kernel.fitted(lambda rows: x[rows], c, np.ones(400), np.arange(400), 40, seconds)
         assert isinstance(found, str) == (not seconds) and trials <= len(calls) <= trials + 2 * bool(seconds)
+
+
+def test_a_file_from_before_reasons_has_none(fitted, tmp_path):
+    fitted.save(tmp_path / "new.numdl")
+    arrays, header = read_container(tmp_path / "new.numdl", kind="model")
+    del header["state"]["missing_"]
+    write_container(tmp_path / "old.numdl", arrays, header, kind="model")
+    assert numdl.load(tmp_path / "new.numdl").missing_ == fitted.missing_
+    old = numdl.load(tmp_path / "old.numdl")
+    assert old.missing_ == {} and "Not in it" not in old._facts()

@@ -221,6 +221,10 @@ class ImageClassifier(PatchFeaturesClassifier):
         self.exponents_, self.held_out_ = np.ones(1), np.zeros(0)
         return begun
 
+    def _restore(self) -> None:
+        super()._restore()
+        vars(self).setdefault("missing_", {})  # files of before have none
+
     def _log_p(self, X: Any, call: str) -> np.ndarray:
         images = self._images(X, call)
         beta = dict(zip(self.members_, self.exponents_, strict=True))
@@ -244,8 +248,8 @@ class ImageClassifier(PatchFeaturesClassifier):
         found = {f"{name} of patches" if name in alone else name: told for name, told in super()._facts().items()}
         shown = zip(self.members_, self.exponents_, strict=True)
         found["Members"] = ", ".join(f"{name} with exponent {beta:.3g}" for name, beta in shown)
-        if missing := getattr(self, "missing_", {}):  # files of before have none
-            found["Not in it"] = "; ".join(f"{name}: {why}" for name, why in missing.items())
+        if self.missing_:
+            found["Not in it"] = "; ".join(f"{name}: {why}" for name, why in self.missing_.items())
         if self.kernel_ is not None:
             found["Kernel"] = (
                 f"{len(self.kernel_.rows)} rows, alpha {self.kernel_.alpha:g}, gamma {self.kernel_.gamma:.3g}"
