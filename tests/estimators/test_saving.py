@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import warnings
 
 import jax.numpy as jnp
 import lineax
@@ -16,7 +17,7 @@ from numdl.container import read_container, write_container
 from numdl.estimators.common import saving
 from numdl.estimators.common.codec import Encoder, decode
 from numdl.estimators.common.saving import SaveMixin, load, load_with_extra, save
-from numdl.flow import DYNAMICS, Dynamics
+from numdl.flow import DYNAMICS, Dynamics, damped, get_dynamics
 from numdl.models import ResNet
 from numdl.regularize.selectors import Choice
 
@@ -249,3 +250,41 @@ def test_an_estimator_takes_dynamics_of_somebodys_own_and_resumes_and_saves_them
     monkeypatch.delitem(DYNAMICS, "mine")
     with pytest.raises(ValueError, match=r"load: the model uses dynamics of somebody's own, 'mine'"):
         numdl.load(tmp_path / "model.numdl")
+
+
+DAMPED = damped(get_dynamics("antisymmetric"), 5.0)
+
+
+@pytest.fixture(scope="module")
+def with_damping():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return numdl.ResNetRegressor(3, 2, dynamics=DAMPED, alpha=1e-3, **FAST).fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_damped_dynamics_that_were_asked_for_are_asked_for_again(tmp_path, with_damping):
+    """The parameter lost its damping in the file: a clone of what was loaded was fitted without."""
+    with_damping.save(tmp_path / "model.numdl")
+    loaded = numdl.load(tmp_path / "model.numdl")
+    assert loaded.dynamics == DAMPED and loaded.dynamics.damping == 5.0
+    again, same_again = (clone(model).fit(X, Y).predict(X) for model in (loaded, with_damping))
+    np.testing.assert_array_equal(again, same_again)
+    assert round_trip(get_dynamics("plain")) is get_dynamics("plain")
+
+
+def test_files_that_lost_a_damping_say_so(tmp_path, with_damping):
+    with_damping.save(tmp_path / "new.numdl")
+    arrays, header = read_container(tmp_path / "new.numdl", kind="model")
+    text = json.dumps(header).replace('["antisymmetric", 5.0]', '"antisymmetric"')
+    write_container(tmp_path / "old.numdl", arrays, json.loads(text), kind="model")
+    with pytest.warns(UserWarning, match=r"load\(.*old.*'antisymmetric' without their damping.*with 0.*Fit it again"):
+        assert numdl.load(tmp_path / "old.numdl").dynamics == get_dynamics("antisymmetric")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numdl.load(tmp_path / "new.numdl")
+        assert decode({"$dynamics": "plain"}, {}) is get_dynamics("plain")
+    net = Encoder().encode(ResNet(2, 3, 4, dynamics=get_dynamics("antisymmetric")), "net")
+    assert decode(net, {}, plain=True).dynamics == "antisymmetric"
+    net["$record"][1]["dynamics"] = {"$dynamics": "antisymmetric"}
+    assert decode(net, {}, plain=True).dynamics is None  # so no formula guesses it

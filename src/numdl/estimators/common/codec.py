@@ -11,6 +11,7 @@ import dataclasses
 import math
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
@@ -99,7 +100,7 @@ class Encoder:
             parts = [self.encode(getattr(csr, part), f"{name}/{part}") for part in ("data", "indices", "indptr")]
             return {"$sparse": [parts, [int(size) for size in csr.shape or ()]]}
         if _is_a(value, "numdl.flow", "Dynamics"):
-            return {"$dynamics": value.name}
+            return {"$dynamics": [value.name, value.damping]}
         kind = type(value).__name__
         if _is_record(value):
             fields = {field: self.encode(getattr(value, field), f"{name}/{field}") for field in _fields(type(value))}
@@ -211,7 +212,10 @@ def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -
             pairs = ((decode(key, arrays), decode(value, arrays, plain=plain)) for key, value in content)
             return dict(pairs)
         case "$dynamics":
-            return content if plain else _dynamics(content)
+            before = isinstance(content, str)  # a file of before holds no damping, so a formula must not guess it
+            if plain:
+                return None if before else content[0]
+            return _dynamics(content, None) if before else _dynamics(*content)
         case "$record":
             name, fields = content
             _require_sizes(name, fields, arrays)
@@ -318,12 +322,21 @@ def known_estimators(name: Any = None) -> dict[str, type]:
     return ESTIMATORS
 
 
-def _dynamics(name: str) -> Dynamics:
-    from numdl.flow import DYNAMICS
+def _dynamics(name: str, damping: float | None) -> Dynamics:
+    """Registered dynamics with the stored damping."""
+    from numdl.flow import DYNAMICS, damped
 
     if name not in DYNAMICS:
         raise ValueError(
             f"load: the model uses dynamics of somebody's own, {name!r}, and a file holds no functions. Register them "
             f"before loading: numdl.flow.DYNAMICS[{name!r}] = numdl.flow.Dynamics({name!r}, init, vector_field)."
         )
-    return DYNAMICS[name]
+    field = DYNAMICS[name]
+    if damping is None and field.damping is not None:
+        warnings.warn(
+            f"load: the file is of a numdl that stored the dynamics {name!r} without their damping; they come back "
+            f"with {field.damping:g}, and if they had another, the model predicts other values than before. Fit it "
+            "again.",
+            stacklevel=2,
+        )
+    return field if damping is None or damping == field.damping else damped(field, damping)

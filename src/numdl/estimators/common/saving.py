@@ -194,11 +194,15 @@ def load_with_extra(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
             f"load({str(path)!r}): the file holds a {name}, which this numdl does not know ({', '.join(known)}); "
             f"use numdl {writer}, which wrote it, or import the module of your own estimator first."
         )
-    with fitting(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with fitting(path), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
         model = restored(known[name], header["state"], arrays)
         model._require_sound()
-        return model, dict(header["extra"])
+        extra = dict(header["extra"])
+    for told in dict.fromkeys(str(warning.message) for warning in heard):
+        if told.startswith("load: "):  # the others are of the predictions that were asked for
+            warnings.warn(f"load({str(path)!r}): {told.removeprefix('load: ')}", stacklevel=3)
+    return model, extra
 
 
 def versions() -> dict[str, str]:
