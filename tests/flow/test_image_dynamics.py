@@ -208,3 +208,4 @@ def test_names_tell_apart_what_a_file_must_ask_for():
     names = [on_images("parabolic", (3, 3), **more).name for more in given]
     assert names[0] == "parabolic on 3x3" and names[1] == "parabolic on 3x3 (depthwise)" and len(set(names)) == 5
     assert on_images("plain", (4, 3), "lean", taps=1, border="periodic").name == "plain on 4x3 (lean, taps 1, periodic)"
+    assert on_images("plain", (4, 3), "pointwise", taps=1) is on_images("plain", (4, 3), "pointwise")

@@ -49,7 +49,7 @@ def on_images(
             ``b...``, used by ``times`` and ``plus`` only.
         sides: rows h and columns w of the images; a state of width m has m / (h w) channels.
         kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.images.operators``.
-        taps: side of a kernel, odd.
+        taps: side of a kernel, odd; "pointwise" takes no notice.
         border: "zero", "periodic" or "reflecting", what lies beyond it.
 
     Returns:
@@ -77,7 +77,7 @@ def on_images(
             "'hamiltonian', 'double_hamiltonian', 'second_order', 'hyperbolic', 'antisymmetric', 'contractive', "
             "'double' or 'plain'."
         )
-    return _on_images(base, sides, kind, taps, border)
+    return _on_images(base, sides, kind, 3 if kind == "pointwise" else taps, border)  # which has no stencil
 
 
 @functools.lru_cache(maxsize=256)
