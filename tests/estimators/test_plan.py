@@ -29,10 +29,10 @@ class Trainer:
 
     squares = True
 
-    def __init__(self, evidence, last=10**6, determined=0.0):
+    def __init__(self, evidence, last=10**6, determined=0.0, total=100.0):
         self.evidence, self.left, self.asked, self.runs, self.weights = evidence, last, [], {}, {}
         x = np.random.default_rng(0).normal(size=(100, 3))
-        self.determined, self.data = determined, Data(x, x[:, :2], np.ones(100), 100.0)
+        self.determined, self.data = determined, Data(x, x[:, :2], np.ones(100), total)
         self.settings = SimpleNamespace(max_iter=100)
 
     def spent(self, share):
@@ -71,14 +71,23 @@ def test_the_network_of_best_evidence_is_trained_to_its_end():
 
 
 def test_width_grows_while_the_evidence_does():
-    trainer = Trainer(lambda net: -abs(net.width - 32) + (net.dynamics == "plain"))
+    trainer = Trainer(lambda net: -abs(net.width - 32) + (net.dynamics == "plain"), total=1e5)
     members = search_architectures(trainer, OPEN, 3, 1, 0)
     assert members[0].net.width == 32
     assert any(name.startswith("plain 64") for name, _, _ in trainer.asked), "the step too far was not tried"
 
 
+def test_no_network_has_more_weights_than_observed_numbers_but_the_smallest():
+    """2 targets of each row."""
+    small, large = (net.n_parameters for net in OPEN.candidates(3))
+    for total, most in ((1.0, small), (large / 2 - 1, small), (large / 2 + 1, large)):
+        trainer = Trainer(lambda net: float(net.width), total=total)
+        search_architectures(trainer, OPEN, 3, 1, 0)
+        assert max(net.n_parameters for net, _ in trainer.runs) == most
+
+
 def test_growth_ends_where_steps_become_dear():
-    members = search_architectures(Trainer(lambda net: float(net.width)), OPEN, 3, 1, 0)
+    members = search_architectures(Trainer(lambda net: float(net.width), total=1e5), OPEN, 3, 1, 0)
     assert members[0].net.width == 64
 
 
@@ -130,9 +139,9 @@ def test_architectures_that_the_evidence_cannot_tell_apart_share_the_starts():
     def evidence(net):
         return {"plain": 5.0, "antisymmetric": 3.0}[net.dynamics] - 100 * (net.width > 16)
 
-    members = search_architectures(Trainer(evidence, determined=2.5), OPEN, 3, 4, 0)
+    members = search_architectures(Trainer(evidence, determined=2.5, total=1e4), OPEN, 3, 4, 0)
     assert sorted(member.net.dynamics for member in members) == ["antisymmetric"] * 2 + ["plain"] * 2
-    members = search_architectures(Trainer(evidence, determined=1.5), OPEN, 3, 4, 0)
+    members = search_architectures(Trainer(evidence, determined=1.5, total=1e4), OPEN, 3, 4, 0)
     assert {member.net.dynamics for member in members} == {"plain"} and len(members) == 4
 
 

@@ -31,7 +31,7 @@ from numdl.estimators.common.weights import raw_weights, sample_weights, weighed
 from numdl.estimators.kernels import search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import in_units
-from numdl.estimators.kernels.mixture import combine, slopes
+from numdl.estimators.kernels.mixture import combine, slopes, tails
 from numdl.report.measures import coverage
 
 UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
@@ -411,6 +411,16 @@ def test_intervals_have_the_shape_of_the_errors(noise, tmp_path):
     np.testing.assert_array_equal(below < 0.25, seen < lower)
     model.save(tmp_path / "m.numdl")
     np.testing.assert_array_equal(load(tmp_path / "m.numdl").predict_quantiles(new), model.predict_quantiles(new))
+
+
+def test_one_gross_error_is_a_tail():
+    """Both densities vanished in floating point: NaN, a warning and a normal shape."""
+    off = np.random.default_rng(0).standard_normal(6000)
+    off[0] = 1e3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = tails(off)
+    assert found.share > 0.999 and 0.9 < found.narrow < 1.1 and found.wide == pytest.approx(1e6, rel=1e-2)
 
 
 def test_ctrl_c_before_the_first_step(monkeypatch):

@@ -75,5 +75,6 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
         return alone
     shares = [np.unique(column, return_counts=True)[1] / len(left) for column in c[left].T]
     chance = float(np.prod([share @ share for share in shares])) ** (n - len(left))
-    rare = (len(left) > n / 2 and chance < UNLIKELY) or any(len(np.unique(column)) > own for column in x.T)
+    single = np.count_nonzero(np.bincount(first[weights > 0]) == 1)
+    rare = (single > n / 2 and chance < UNLIKELY) or any(len(np.unique(column)) > own for column in x.T)
     return first if rare else alone

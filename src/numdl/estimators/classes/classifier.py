@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
 from numdl.contracts import Status
+from numdl.data.table.copies import first_copies
 from numdl.estimators.classes.member import ClassMixture, log_probabilities
 from numdl.estimators.classes.mixing import weighed
 from numdl.estimators.classes.search import Classes, Judged, candidates
@@ -29,7 +30,7 @@ from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.common.weights import of_mean_one, sample_weights, with_class_weight
+from numdl.estimators.common.weights import of_mean_one, raw_weights, sample_weights, with_class_weight
 from numdl.estimators.kernels.base import UNSETTLED
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
@@ -127,20 +128,25 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         rng, clock, notes = generator(name, self.random_state), Clock(self.time_budget, observe), []
         X, y = checked_table(self, call, X, y, y_numeric=False)
         self.classes_, codes = encode_labels(call, y)
-        weights = of_mean_one(with_class_weight(self, sample_weights(call, sample_weight, X), y))
+        given = raw_weights(call, sample_weight, X)
+        first = first_copies(given, X, codes[:, None].astype(float))
+        weights = sample_weights(call, np.bincount(first, given, len(X)), X)
+        weights = of_mean_one(with_class_weight(self, weights, y))
         require_classes(call, codes[weights > 0])
         gathered = gather(call, X, np.eye(len(self.classes_))[codes], weights, LARGEST, rng)
         notes += gathered.notes
         self._scaler, self._active, group = gathered.scaler, gathered.active, gathered.group
         used = group >= 0
-        c = np.zeros((len(gathered.rows[0].x), len(self.classes_)))
+        c, rows = np.zeros((2, len(gathered.rows[0].x), len(self.classes_)))
         np.add.at(c, (group[used], codes[used]), gathered.weights[used])
-        table = Classes(gathered.rows[0].x, c, gathered.box)
+        np.add.at(rows, (group[used], codes[used]), 1.0)
+        table = Classes(gathered.rows[0].x, c, gathered.box, rows)
         with few_threads(len(table.x)):
             found = candidates(table, rng, notes, clock)
             forests, self.tree_gain_ = trees(table, found, rng, notes, clock)
             cells = clock.insist(lambda: self._mix(table, found, forests))
         clock.insist(lambda: self._leave_out(X, group, codes, cells, found[0].left))
+        self.leave_one_out_ = self.leave_one_out_[first]
         code = "converged" if all(one.converged for one in found if one.name in self.weights_) else "max_iter"
         code = "interrupted" if clock.interrupted else "time_budget" if clock.late else code
         self.status_ = Status(code, " ".join([f"Members, weights: {self._names()}.", *notes]))

@@ -6,7 +6,6 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
 from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import log_softmax, logsumexp
@@ -171,8 +170,24 @@ def features(
         return np.asfortranarray(upper.T), upper
     dtype = np.float32 if len(x) > SINGLE else np.float64
     across = kernel_matrix(name, theta.astype(dtype), x.astype(dtype), z.astype(dtype), box.astype(dtype))
-    trsm = get_blas_funcs(("trsm",), (across,))[0]  # the transpose is what BLAS wants
-    return np.asfortranarray(trsm(1.0, upper.astype(dtype), across.T, trans_a=1, overwrite_b=1).T), upper
+    return np.asfortranarray(whitened(upper, across)), upper
+
+
+def whitened(upper: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """``K U^-1`` in the precision of K, solved in double precision: rounding is multiplied by the condition of U.
+
+    Args:
+        upper: factor of the covariance of the marks (m, m).
+        across: covariance between rows and marks (n, m), in C's order.
+
+    Returns:
+        Features (n, m).
+    """
+    out = np.empty_like(across)
+    for start in range(0, len(across), BLOCK):
+        block = slice(start, start + BLOCK)
+        out[block] = dtrsm(1.0, upper, across[block].T.astype(float, order="F"), trans_a=1, overwrite_b=1).T
+    return out
 
 
 def scores_of(name: str, theta: np.ndarray, marks: np.ndarray, upper: np.ndarray | None, V: np.ndarray) -> Scores:

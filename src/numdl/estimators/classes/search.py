@@ -32,7 +32,7 @@ from numdl.estimators.classes.mixing import without_each
 from numdl.estimators.classes.shares import EXACT, KERNELS, LEVELS, NOISES, regress
 from numdl.estimators.classes.softmax import LeftOut, Softmax, climb, contrasts, leave_out, shares
 from numdl.estimators.classes.trees import calibrated, taken_for
-from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.kernels.clock import Clock, Late
 from numdl.estimators.kernels.evidence import TIED, Evidence, Rows
 from numdl.estimators.kernels.optimum import Candidate, optimise, refine
 from numdl.estimators.kernels.search import part
@@ -82,11 +82,17 @@ class Classes(NamedTuple):
         x: scaled inputs (n, d), no two rows alike.
         c: observations of each class in each row (n, k).
         box: interval of each input (2, d).
+        rows: of how many observations c holds the weights (n, k); None where each has weight 1.
     """
 
     x: np.ndarray
     c: np.ndarray
     box: np.ndarray
+    rows: np.ndarray | None = None
+
+    def rows_at(self, some: np.ndarray) -> np.ndarray | None:
+        """``rows`` of some places."""
+        return None if self.rows is None else self.rows[some]
 
 
 class Judged(NamedTuple):
@@ -211,7 +217,7 @@ def _worth_a_softmax(one: Screened, table: Classes, order: np.ndarray, ask: Call
     middle = max(end - HELD, REFINE)
     held, rows = np.sort(order[middle:end]), np.sort(order[:middle])
     x, c, every, base = table.x[rows], table.c[rows], np.arange(len(rows)), shares(table.c)
-    made = regress(name, theta, x, c, base, every, table.box, one.noise)
+    made = regress(name, theta, x, c, base, every, table.box, one.noise, table.rows_at(rows))
     phi, upper = features(name, theta, x, every, table.box)
     if made is None or upper is None or one.softmax is None:
         return False
@@ -221,7 +227,7 @@ def _worth_a_softmax(one: Screened, table: Classes, order: np.ndarray, ask: Call
     scale, coef = one.softmax
     fit = climb(phi, c, scale, upper[:, np.searchsorted(rows, one.member.marks)] @ coef, ask, ROUGHLY)
     across = dtrsm(1.0, upper, kernel_matrix(name, theta, table.x[held], x, table.box), side=1)
-    told = log_softmax(across @ fit.V @ contrasts(len(base)).T + base, axis=1)
+    told = log_softmax(across @ fit.V @ contrasts(len(base)).T + shares(c), axis=1)
     said = plain.log_p(base, table.x[held], table.x, table.box)
     counts = table.c[held]
     ours, theirs = (np.einsum("nk,nk->n", counts, one) for one in (told, said))
@@ -267,7 +273,7 @@ def _candidate(
     phi, upper = features(name, best.theta, table.x, np.arange(len(table.x)), table.box)
     if upper is None:
         return None
-    scale, fit, left = _scaled(phi, table.c, ask, leave_out)
+    scale, fit, left = _scaled(phi, table.c, ask, functools.partial(leave_out, rows=table.rows))
     marks = np.arange(len(table.x))
     members = [scores_of(name, best.theta, marks, upper, fit.V)]
     if name not in TIED:
@@ -301,7 +307,9 @@ def _screened(best: Candidate, table: Classes, order: np.ndarray, ask: Callable[
     for noise in NOISES:
         if ask is not None:
             ask()
-        made = regress(best.name, best.theta, x, c, np.log(base), np.arange(len(x)), table.box, noise)
+        made = regress(
+            best.name, best.theta, x, c, np.log(base), np.arange(len(x)), table.box, noise, table.rows_at(rows)
+        )
         if made is None:
             continue
         blur, sharpness, density = calibrated(made.left, base, label, c[row, label], LEVELS)
@@ -349,10 +357,11 @@ def _on_all_rows(one: Screened, table: Classes, more: Rows, order: np.ndarray, c
         scale, coef = one.softmax
         fit = climb(phi, table.c, scale, upper[:, np.searchsorted(marks, one.member.marks)] @ coef, clock.check)
         members = [scores_of(name, theta, marks, upper, fit.V)]
-        return _judged(name, one.best, members, leave_out(phi, table.c, fit), fit.converged, model)
+        return _judged(name, one.best, members, leave_out(phi, table.c, fit, table.rows), fit.converged, model)
     marks = np.sort(order[: n if n <= EXACT else KERNELS])
-    made = regress(name, theta, table.x, table.c, shares(table.c), marks, table.box, one.noise)
-    clock.check()
+    if not clock.spare(n**3 if n <= EXACT else 4 * n * KERNELS**2):
+        raise Late
+    made = regress(name, theta, table.x, table.c, shares(table.c), marks, table.box, one.noise, table.rows)
     return None if made is None else _regressed(one, table, marks, made.coef, made.left, model)
 
 
@@ -392,7 +401,7 @@ def _drawn(
     if upper is None:
         return None
     fit = climb(phi, table.c, scale, dtrsm(1.0, upper, f, trans_a=1), ask)
-    return scores_of(name, theta, marks, upper, fit.V), leave_out(phi, table.c, fit)
+    return scores_of(name, theta, marks, upper, fit.V), leave_out(phi, table.c, fit, table.rows)
 
 
 def _draws(best: Candidate, rng: np.random.Generator) -> list[np.ndarray]:
@@ -408,6 +417,9 @@ def _folded(fold: np.ndarray, phi: np.ndarray, c: np.ndarray, fit: Softmax) -> L
     log_p = np.empty(c.shape)
     for j in np.unique(fold):
         rest = fold != j
+        if not rest.any():
+            log_p[:] = shares(c)  # one place: nothing but the shares of the classes can be told
+            continue
         one = climb(np.asfortranarray(phi[rest]), c[rest], fit.scale, fit.V)
         log_p[~rest] = log_softmax(phi[~rest] @ one.V @ contrasts(c.shape[1]).T + shares(c[rest]), axis=1)
     return LeftOut(row, label, c[row, label], log_p[row])
@@ -437,7 +449,7 @@ def _scaled(
             break
     centre = best[0]
     for way in (-0.5, 0.5):
-        one = at(float(centre.scale * 10.0**way), centre.V)
+        one = at(float(np.clip(centre.scale * 10.0**way, SMALLEST, LARGEST)), centre.V)
         if one[1].density > best[1].density:
             best = one
     return best[0].scale, *best

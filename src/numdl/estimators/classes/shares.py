@@ -14,7 +14,7 @@ Means of shares may be negative: p ~ ((1 - e) max(f, 0) + e b)^s is what they ar
 classes, as for trees. With large e this is close to a softmax of the means, with small ones to the means themselves.
 
 Where classes do not overlap, as digits, errors and log losses are those of a softmax likelihood or less, for one
-factorisation instead of hundreds. Single precision is enough, since the noise is never below ``NOISES[0]``.
+factorisation instead of hundreds. Single precision is enough where ``eps tr K`` is far below the noise.
 
 Sources: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Press 2006, secs. 5.4.2, 6.5 and 8.3.1;
 Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning, ICML 2005.
@@ -27,14 +27,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-from numdl.estimators.classes.member import JITTER, SINGLE, kernel_matrix
-from numdl.estimators.classes.softmax import contrasts
+from numdl.estimators.classes.member import JITTER, SINGLE, kernel_matrix, whitened
+from numdl.estimators.classes.softmax import contrasts, one_of
 
 EXACT, KERNELS = 4000, 2000
 """Rows up to which each has its kernel, and kernels beyond."""
 
 NOISES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Variances of the noise among which left-out rows choose, over the mean square of the labels as numbers."""
+
+ROUNDED = 0.05
+"""Rounding of a kernel matrix, over the noise, up to which single precision tells shares to some percent."""
 
 LEVELS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8)
 """Among which e is chosen: the last one is all but a softmax."""
@@ -74,6 +77,7 @@ def regress(
     marks: np.ndarray,
     box: np.ndarray,
     noise: float,
+    rows: np.ndarray | None = None,
 ) -> Regression | None:
     """Least squares on the labels.
 
@@ -86,13 +90,14 @@ def regress(
         marks: rows whose kernels are used (m,), ascending.
         box: interval of each input (2, d).
         noise: variance of an observation, over the mean square of the contrasts of the labels.
+        rows: of how many observations c holds the weights (n, k), see ``one_of``.
 
     Returns:
         The fit; None where its matrix has no Cholesky factor.
     """
     for dtype in (np.float32, np.float64) if len(x) > SINGLE else (np.float64,):
         solve = _by_all if len(marks) == len(x) else _by_marks
-        found = solve(kernel, theta.astype(dtype), x.astype(dtype), c, base, marks, box.astype(dtype), noise)
+        found = solve(kernel, theta.astype(dtype), x.astype(dtype), c, base, marks, box.astype(dtype), noise, rows)
         if found is not None:
             return found
     return None
@@ -107,11 +112,15 @@ def _by_all(
     marks: np.ndarray,
     box: np.ndarray,
     noise: float,
+    rows: np.ndarray | None,
 ) -> Regression | None:
     """With the kernels of all rows."""
     w, y = c.sum(axis=1), labels(c, base)
     a = kernel_matrix(kernel, theta, x, x, box)
-    a[np.diag_indices(len(a))] += noise / w + JITTER * a.trace() / len(a)
+    if np.finfo(a.dtype).eps * a.trace() > ROUNDED * noise:
+        return None
+    with np.errstate(over="ignore"):  # rows of next to no weight: no factor
+        a[np.diag_indices(len(a))] += noise / w + JITTER * a.trace() / len(a)
     potrf, potrs, trtri = get_lapack_funcs(("potrf", "potrs", "trtri"), (a,))
     upper, info = potrf(a.T, lower=0, clean=1, overwrite_a=1)
     if info != 0 or not np.isfinite(upper.diagonal()).all():
@@ -120,7 +129,7 @@ def _by_all(
     half = trtri(upper, lower=0, overwrite_c=1)[0]
     d = np.einsum("ij,ij->i", half, half).astype(float)
     mean = y - alpha / d[:, None]
-    return Regression(alpha, _but_one(c, base, mean, np.maximum(1 / d - noise / w, 0.0), noise))
+    return Regression(alpha, _but_one(c, base, mean, np.maximum(1 / d - noise / w, 0.0), noise, rows))
 
 
 def _by_marks(
@@ -132,6 +141,7 @@ def _by_marks(
     marks: np.ndarray,
     box: np.ndarray,
     noise: float,
+    rows: np.ndarray | None,
 ) -> Regression | None:
     """With those of some rows."""
     w, y, z, m = c.sum(axis=1), labels(c, base), x[marks].astype(float), len(marks)
@@ -144,8 +154,7 @@ def _by_marks(
     phi = kernel_matrix(kernel, theta, x, x[marks], box)  # in C's order: its transpose is what BLAS wants
     trsm, syrk = get_blas_funcs(("trsm", "syrk"), (phi,))
     potrf, potrs = get_lapack_funcs(("potrf", "potrs"), (phi,))
-    upper = root.astype(phi.dtype)
-    phi_t = trsm(1.0, upper, phi.T, trans_a=1, overwrite_b=1)  # (m, n)
+    phi_t = whitened(root, phi).T  # (m, n)
     weighted = phi_t if (w == 1).all() else np.asfortranarray(phi_t * np.sqrt(w).astype(phi.dtype))
     b = syrk(1.0, weighted)
     b[np.diag_indices(m)] += noise
@@ -166,16 +175,18 @@ def _by_marks(
     away = coef - (w[marks] * across)[:, None] * rest[marks]
     mean[marks] -= (across / size)[:, None] * away
     variance[marks] = np.maximum(variance[marks] - across**2 / size, 0.0)
-    return Regression(coef, _but_one(c, base, mean, noise * variance, noise))
+    return Regression(coef, _but_one(c, base, mean, noise * variance, noise, rows))
 
 
-def _but_one(c: np.ndarray, base: np.ndarray, mean: np.ndarray, variance: np.ndarray, noise: float) -> np.ndarray:
+def _but_one(
+    c: np.ndarray, base: np.ndarray, mean: np.ndarray, variance: np.ndarray, noise: float, rows: np.ndarray | None
+) -> np.ndarray:
     """Means of the shares at each cell, from those without its row, with all observations there but one."""
     (row, label), k = np.nonzero(c), c.shape[1]
     f, w = mean[row], c.sum(axis=1)[row]
-    unit = np.minimum(c[row, label], 1.0)
+    unit = one_of(c, rows, row, label)
     rest = np.maximum(w - unit, 0.0)
-    some = rest > 0
+    some = rest > 1e-12 * w
     others = c[row[some]]
     others[np.arange(len(others)), label[some]] -= unit[some]
     told = (others / rest[some, None] - np.exp(base)) @ contrasts(k)

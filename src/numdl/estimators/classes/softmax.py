@@ -158,16 +158,33 @@ def climb(
     return Softmax(V, f, upper, scale, converged)
 
 
-def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax) -> LeftOut:
+def one_of(c: np.ndarray, rows: np.ndarray | None, row: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Weight of one observation in each cell (cells,).
+
+    Args:
+        c: counts of the classes (n, k).
+        rows: of how many observations they are the weights (n, k); None where each has weight 1, or less if alone.
+        row: of each cell.
+        label: class of each cell.
+
+    Returns:
+        What a left-out observation takes with it.
+    """
+    count = c[row, label]
+    return np.minimum(count, 1.0) if rows is None else count / rows[row, label]
+
+
+def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax, rows: np.ndarray | None = None) -> LeftOut:
     """What each observation would be taken for without it, see above.
 
     Args:
         phi: features (n, m).
         c: counts of the classes (n, k).
         fit: to them.
+        rows: as for ``one_of``.
 
     Returns:
-        A cell for each class of each row. Of several observations in a cell one is left out; fractions are, as a whole.
+        A cell for each class of each row. Of several observations in a cell one is left out.
     """
     Q, b = contrasts(c.shape[1]), shares(c)
     half = get_blas_funcs(("trsm",), (phi,))[0](1.0, fit.upper, phi.T, trans_a=1)
@@ -175,7 +192,7 @@ def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax) -> LeftOut:
     p = np.exp(log_softmax(fit.f @ Q.T + b, axis=1))
     row, label = np.nonzero(c)
     count = c[row, label]
-    unit = np.minimum(count, 1.0)
+    unit = one_of(c, rows, row, label)
     away = p[row]
     away[np.arange(len(row)), label] -= 1.0
     v = unit * h[row] / np.maximum(1 - unit * h[row] * _curvature(p)[row], np.finfo(float).eps)

@@ -114,7 +114,8 @@ def _more(table: Classes, grown: list[Grown], many: int, seed: int, clock: Clock
     """So many further trees of each kind."""
     row, label = np.nonzero(table.c)
     count = table.c[row, label]
-    copies = np.clip(np.round(count), 1, COPIES).astype(int)
+    observed = count if table.rows is None else table.rows[row, label]
+    copies = np.clip(np.round(observed), 1, COPIES).astype(int)
     cell = np.repeat(np.arange(len(row)), copies)
     x, y, w = table.x[row[cell]], label[cell], (count / copies)[cell]
     out = []

@@ -170,7 +170,9 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         return (mean, self._shaped(deviations)) if return_std else mean
 
     def predict_quantiles(self, X: Any, quantiles: Any = (0.05, 0.5, 0.95)) -> np.ndarray:
-        """Quantiles of a new observation.
+        """Quantiles of a new observation, in the shape that the errors of left-out rows have.
+
+        Where that is not normal their spread is that of these errors, which ``return_std`` may miss.
 
         Args:
             X: rows, (n, d).

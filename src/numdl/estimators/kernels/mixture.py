@@ -70,13 +70,14 @@ def tails(off: np.ndarray) -> Tails:
     squares = squares / mean
     share, narrow, wide, value = 0.7, 0.3, 3.0, -np.inf
     for _ in range(200):
-        inner = share * np.exp(-0.5 * squares / narrow) / np.sqrt(narrow)
-        outer = (1 - share) * np.exp(-0.5 * squares / wide) / np.sqrt(wide)
-        before, value = value, float(np.log(inner + outer).sum())
+        inner = np.log(share) - 0.5 * (squares / narrow + np.log(narrow))
+        outer = np.log1p(-share) - 0.5 * (squares / wide + np.log(wide))
+        both = np.logaddexp(inner, outer)
+        before, value = value, float(both.sum())
         if value - before < 1e-3:
             break
-        part = inner / (inner + outer)
-        share = float(part.mean())
+        part = np.exp(inner - both)
+        share = float(np.clip(part.mean(), 1e-12, 1 - 1e-12))
         narrow, wide = (float(w @ squares / max(w.sum(), 1e-300)) for w in (part, 1 - part))
         narrow, wide = max(narrow, NARROWEST), max(wide, NARROWEST)
     if not value + 0.5 * n > np.log(n):
