@@ -116,3 +116,5 @@ def test_which_rows_are_copies():
     design = np.array([[i % 3, i // 3] for i in range(9)] + [[0, 0]], float)  # one setting twice, with equal ratings
     rating = np.array([2, 3, 4, 5, 3, 4, 2, 5, 4, 2], float)[:, None]
     assert copies_once(np.ones(10), design, rating).tolist() == [1.0] * 10
+    one = np.ones((60, 2))  # a single place: its ratings repeat themselves
+    assert copies_once(np.ones(60), one, np.repeat([0.0, 1.0, 2.0], 20)[:, None]).tolist() == [1.0] * 60

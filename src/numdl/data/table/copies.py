@@ -12,6 +12,9 @@ LOOKED = 8
 """Columns by which most tables show at once that no row has an equal."""
 
 
+FEW = 20
+"""Values of a target up to which equal inputs may agree in it as ratings and classes do."""
+
 UNLIKELY = 0.01
 """Probability below which equal targets of equal inputs are no chance."""
 
@@ -45,8 +48,9 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that there
     is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
     interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
-    own in some target; or rows of equal inputs always have equal targets, and most of them have a value of their own in
-    some input, or most rows have no twin and so many pairs do not agree by chance.
+    own in some target, of more than ``FEW`` if equal inputs come with several; or rows of equal inputs always have equal
+    targets, and most of them have a value of their own in some input, or most rows have no twin and so many pairs do
+    not agree by chance.
 
     Args:
         weights: not negative, (n,).
@@ -69,12 +73,12 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     if len(left) == n:
         return alone
     own, x = len(left) / 2, X[left]
-    if any(len(np.unique(column)) > own for column in c[left].T):
+    values = max(len(np.unique(column)) for column in c[left].T)
+    settled = len(np.unique(x, axis=0)) == len(x)  # equal inputs always have equal targets
+    if values > own and (settled or values > FEW):
         return first
-    if len(np.unique(x, axis=0)) < len(x):
-        return alone
     shares = [np.unique(column, return_counts=True)[1] / len(left) for column in c[left].T]
     chance = float(np.prod([share @ share for share in shares])) ** (n - len(left))
     single = np.count_nonzero(np.bincount(first[weights > 0]) == 1)
     rare = (single > n / 2 and chance < UNLIKELY) or any(len(np.unique(column)) > own for column in x.T)
-    return first if rare else alone
+    return first if settled and rare else alone
