@@ -150,6 +150,10 @@ def test_what_cannot_be_on_images_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             on_images(*given)
+    base = get_dynamics("antisymmetric")  # its rule was taken for one of yours
+    for mine in ({"vector_field": lambda act: lambda t, u, theta: 100 * u}, {"init": get_dynamics("plain").init}):
+        with pytest.raises(ValueError, match="no matrices that could be convolutions"):
+            on_images(base._replace(name="mine", **mine), (4, 3))
     with pytest.raises(ValueError, match="odd number"):
         on_images("parabolic", SIDES, taps=4)
     with pytest.raises(ValueError, match="multiple of 4 x 3"):

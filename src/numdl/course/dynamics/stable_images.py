@@ -55,9 +55,10 @@ QUICK = Size(side=8, n=200, unseen=200, channels=2, steps=60, attacked=200, cert
 
 
 class Measured(NamedTuple):
-    """Of one network: bound, and for each unseen image its certified size and that of the shortest change found."""
+    """Of one network: bounds of all and of its flow; of unseen images, sizes certified and of changes found."""
 
     bound: float
+    flow: float
     right: np.ndarray
     radius: np.ndarray
     broken: np.ndarray
@@ -103,6 +104,7 @@ def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].de
         at_most(
             "Lipschitz bound of the parabolic network, over that of its connecting layers", 2 * parabolic.bound, 1.0
         ),
+        at_most("Lipschitz bound of the parabolic flow", parabolic.flow, 1.0),
         at_most("Attacks that needed less than certified", shorter, 0),
     ]
     for eps, least in zip(EPS, size.certified, strict=True):
@@ -141,7 +143,8 @@ def _measured(dynamics: str, held: bool, alpha: float, size: Size, data: tuple, 
     found = attack(search, scores, jax.tree.map(jnp.asarray, p), unseen[few], labels[few])
     right = s.argmax(axis=1) == labels
     broken = np.where(right[few], np.nan_to_num(found.norms, nan=np.inf), 0.0)
-    return Measured(bound, right, certified_radius(s, labels, np.asarray(p["W"]), bound), broken)
+    flow = lipschitz_bound(net.blocks[1], p["theta"]["block 2"])
+    return Measured(bound, flow, right, certified_radius(s, labels, np.asarray(p["W"]), bound), broken)
 
 
 def _trained(net: Chain, held: bool, alpha: float, size: Size, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
