@@ -48,7 +48,7 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that there
     is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
     interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
-    own in some target, of more than ``FEW`` if equal inputs come with several; or rows of equal inputs always have equal
+    own in some target, of more than ``FEW`` if equal inputs have several; or rows of equal inputs always have equal
     targets, and most of them have a value of their own in some input, or most rows have no twin and so many pairs do
     not agree by chance.
 
