@@ -12,7 +12,8 @@ from numdl.flow import get_activation, on_graph
 from numdl.models import ResNet, lipschitz_bound
 from numdl.regularize.graph import neighbour_weights
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = pytest.mark.usefixtures("x64", "unchecked")  # arrays of NumPy are taken too
+
 N, C = 9, 4
 
 

@@ -194,6 +194,7 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
     assert memory("stored", 64) > 40  # the mutant: in proportion to the depth
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -249,6 +250,7 @@ def test_refusals(make, message):
         make()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_images_of_bytes_and_lists_and_none_at_all():
     """Sums and squares of bytes would overflow; no image has no features."""
     rng = np.random.default_rng(0)

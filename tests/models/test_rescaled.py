@@ -11,7 +11,7 @@ from numdl.flow import on_images
 from numdl.flow.images import BORDERS, TRANSFERS, convolve, roughness, transferred
 from numdl.models import MLP, Chain, Connector, ResNet, image_resnet, rescaled, stencil_roughness
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = pytest.mark.usefixtures("x64", "unchecked")  # arrays of NumPy are taken too
 
 
 def normal(seed, *shape):

@@ -28,7 +28,7 @@ TRANSFERS = ("same", "galerkin", "dilated", "rediscretised")
 
 
 def transferred(
-    K: Float[Array, "taps taps *channels"], how: str = "galerkin", *, coarser: bool = False
+    K: Float[Array | np.ndarray, "taps taps *channels"], how: str = "galerkin", *, coarser: bool = False
 ) -> Float[Array, "other other *channels"]:
     """Stencils for images of twice as many pixels along both sides, or half as many.
 
@@ -102,7 +102,7 @@ def _rediscretised(taps: int, coarser: bool) -> np.ndarray:
     return np.linalg.solve(V, (0.5 if coarser else 2.0) ** k[:, None] * V)
 
 
-def roughness(K: Float[Array, "taps taps *channels"]) -> Float[Array, ""]:
+def roughness(K: Float[Array | np.ndarray, "taps taps *channels"]) -> Float[Array, ""]:
     """Half the sum of squared differences of neighbouring taps: small for stencils that vary little with the pixel.
 
     Args:
