@@ -47,11 +47,15 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Of a test with ``@pytest.mark.quick(cases, ...)`` make test runs the cases whose names match.
 
+    Tests of refusals see those of numdl: annotations would answer before.
+
     Raises:
         pytest.UsageError: a pattern matches no case, which may have been renamed.
     """
     tests = {}
     for item in items:
+        if "refus" in item.name and "unchecked" not in item.fixturenames:
+            item.fixturenames.append("unchecked")
         if wanted := item.get_closest_marker("quick"):
             tests.setdefault((f"{item.path.name}::{item.originalname}", wanted.args), []).append(item)
     for (test, patterns), cases in tests.items():

@@ -194,7 +194,6 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
     assert memory("stored", 64) > 40  # the mutant: in proportion to the depth
 
 
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -209,7 +209,6 @@ def test_certified_samples_keep_their_class_under_any_attack():
     assert certified_radius(s[:2], labels[5:7] * 0, np.zeros((3, 4)), 1.0).max() in (0.0, np.inf)
 
 
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("make", "message"),
     [

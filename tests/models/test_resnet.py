@@ -173,6 +173,7 @@ def test_a_time_that_is_no_number_is_refused(value):
         ResNet(2, 3, 1, T=value)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_numbers_of_numpy_become_those_of_python():
     net = ResNet(2, 3, 1, T=np.float64(2.0), smoothness=np.float64(0.5), opening=True)
     assert type(net.T) is type(net.smoothness) is float and hash(net) == hash(ResNet(2, 3, 1, T=2.0, smoothness=0.5))
