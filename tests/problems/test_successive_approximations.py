@@ -196,7 +196,6 @@ def test_settings_that_make_no_step_are_refused(settings, message):
         SuccessiveApproximations(**settings)
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_problems_without_layers_are_refused():
     with pytest.raises(TypeError, match=r"needs a LayeredProblem: 'object' has no .*layers\(p\).*use LBFGS"):
         SuccessiveApproximations().init(object(), jnp.ones(1), None)
@@ -206,7 +205,6 @@ def test_problems_without_layers_are_refused():
     ("inner", "reason"),
     [(NewtonCG(), "traced array"), (LevenbergMarquardt(), r"has no normal\(p, aux\)"), (BFGS(), "traced array")],
 )
-@pytest.mark.usefixtures("unchecked")
 def test_inner_methods_that_cannot_lower_layers_are_refused(inner, reason):
     method = SuccessiveApproximations(inner)
     with pytest.raises(ValueError, match=f"inner={type(inner).__name__}.*Use LBFGS.*{reason}"):

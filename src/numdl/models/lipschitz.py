@@ -154,12 +154,11 @@ def _drawn(net: Network) -> Any:
 
 def _parts(net: ResNet) -> tuple[str, Callable[[dict[str, Any]], Norms]]:
     """Name of the dynamics, and norms of their matrices from the weights of a layer."""
-    make: Any = net.field.vector_field
-    make = getattr(make, "func", make)  # of a damped one
+    make = net.field.rule
     images, gamma = getattr(make, "norms", None), net.field.damping or 0.0
     base = make.base if images is not None else net.field
     name, known = base.name, DYNAMICS.get(base.name)
-    if known is None or known.vector_field is not getattr(base.vector_field, "func", base.vector_field):
+    if known is None or known.vector_field is not base.rule:
         name = f"{name} of yours"
     if images is not None:
         return name, lambda layer: images(layer, gamma)

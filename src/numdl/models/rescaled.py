@@ -117,8 +117,7 @@ def _is_stencil(name: str, kind: str) -> bool:
 
 def _maker(call: str, net: Any) -> Any:
     """How the dynamics were made, as ``on_images`` says it."""
-    make: Any = net.field.vector_field if isinstance(net, ResNet) else None
-    make = getattr(make, "func", make)
+    make = net.field.rule if isinstance(net, ResNet) else None
     if not hasattr(make, "kind") or net.opening:
         raise TypeError(
             f"{call}(net): {net.title} is neither connector nor flow on images. Build "

@@ -28,7 +28,7 @@ import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 from numdl.estimators.classes.member import JITTER, SINGLE, kernel_matrix, whitened
-from numdl.estimators.classes.softmax import contrasts, one_of
+from numdl.estimators.classes.softmax import contrasts, weight_of_one
 
 EXACT, KERNELS = 4000, 2000
 """Rows up to which each has its kernel, and kernels beyond."""
@@ -90,32 +90,29 @@ def regress(
         marks: rows whose kernels are used (m,), ascending.
         box: interval of each input (2, d).
         noise: variance of an observation, over the mean square of the contrasts of the labels.
-        rows: of how many observations c holds the weights (n, k), see ``one_of``.
+        rows: of how many observations c holds the weights (n, k), see ``weight_of_one``.
 
     Returns:
         The fit; None where its matrix has no Cholesky factor.
     """
+    w, y = c.sum(axis=1), labels(c, base)
     for dtype in (np.float32, np.float64) if len(x) > SINGLE else (np.float64,):
-        solve = _by_all if len(marks) == len(x) else _by_marks
-        found = solve(kernel, theta.astype(dtype), x.astype(dtype), c, base, marks, box.astype(dtype), noise, rows)
+        known = kernel, theta.astype(dtype), x.astype(dtype), box.astype(dtype)
+        found = _by_all(*known, w, y, noise) if len(marks) == len(x) else _by_marks(*known, w, y, noise, marks)
         if found is not None:
-            return found
+            coef, mean, variance = found
+            return Regression(coef, _but_one(c, base, mean, variance, noise, rows))
     return None
 
 
+Solved = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Coefficients (m, q), and means (n, q) and variances (n,) of the contrasts at each row without it."""
+
+
 def _by_all(
-    kernel: str,
-    theta: np.ndarray,
-    x: np.ndarray,
-    c: np.ndarray,
-    base: np.ndarray,
-    marks: np.ndarray,
-    box: np.ndarray,
-    noise: float,
-    rows: np.ndarray | None,
-) -> Regression | None:
+    kernel: str, theta: np.ndarray, x: np.ndarray, box: np.ndarray, w: np.ndarray, y: np.ndarray, noise: float
+) -> Solved | None:
     """With the kernels of all rows."""
-    w, y = c.sum(axis=1), labels(c, base)
     a = kernel_matrix(kernel, theta, x, x, box)
     if np.finfo(a.dtype).eps * a.trace() > ROUNDED * noise:
         return None
@@ -128,23 +125,21 @@ def _by_all(
     alpha = potrs(upper, y.astype(a.dtype), lower=0)[0].astype(float)
     half = trtri(upper, lower=0, overwrite_c=1)[0]
     d = np.einsum("ij,ij->i", half, half).astype(float)
-    mean = y - alpha / d[:, None]
-    return Regression(alpha, _but_one(c, base, mean, np.maximum(1 / d - noise / w, 0.0), noise, rows))
+    return alpha, y - alpha / d[:, None], np.maximum(1 / d - noise / w, 0.0)
 
 
 def _by_marks(
     kernel: str,
     theta: np.ndarray,
     x: np.ndarray,
-    c: np.ndarray,
-    base: np.ndarray,
-    marks: np.ndarray,
     box: np.ndarray,
+    w: np.ndarray,
+    y: np.ndarray,
     noise: float,
-    rows: np.ndarray | None,
-) -> Regression | None:
+    marks: np.ndarray,
+) -> Solved | None:
     """With those of some rows."""
-    w, y, z, m = c.sum(axis=1), labels(c, base), x[marks].astype(float), len(marks)
+    z, m = x[marks].astype(float), len(marks)
     own = kernel_matrix(kernel, theta.astype(float), z, z, box.astype(float))
     own[np.diag_indices(m)] += max(JITTER, float(np.finfo(x.dtype).eps)) * own.trace() / m
     potrf64, trtri64 = get_lapack_funcs(("potrf", "trtri"), (own,))
@@ -175,7 +170,7 @@ def _by_marks(
     away = coef - (w[marks] * across)[:, None] * rest[marks]
     mean[marks] -= (across / size)[:, None] * away
     variance[marks] = np.maximum(variance[marks] - across**2 / size, 0.0)
-    return Regression(coef, _but_one(c, base, mean, noise * variance, noise, rows))
+    return coef, mean, noise * variance
 
 
 def _but_one(
@@ -184,7 +179,7 @@ def _but_one(
     """Means of the shares at each cell, from those without its row, with all observations there but one."""
     (row, label), k = np.nonzero(c), c.shape[1]
     f, w = mean[row], c.sum(axis=1)[row]
-    unit = one_of(c, rows, row, label)
+    unit = weight_of_one(c, rows, row, label)
     rest = np.maximum(w - unit, 0.0)
     some = rest > 1e-12 * w
     others = c[row[some]]

@@ -158,7 +158,7 @@ def climb(
     return Softmax(V, f, upper, scale, converged)
 
 
-def one_of(c: np.ndarray, rows: np.ndarray | None, row: np.ndarray, label: np.ndarray) -> np.ndarray:
+def weight_of_one(c: np.ndarray, rows: np.ndarray | None, row: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Weight of one observation in each cell (cells,).
 
     Args:
@@ -181,7 +181,7 @@ def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax, rows: np.ndarray | N
         phi: features (n, m).
         c: counts of the classes (n, k).
         fit: to them.
-        rows: as for ``one_of``.
+        rows: as for ``weight_of_one``.
 
     Returns:
         A cell for each class of each row. Of several observations in a cell one is left out.
@@ -192,7 +192,7 @@ def leave_out(phi: np.ndarray, c: np.ndarray, fit: Softmax, rows: np.ndarray | N
     p = np.exp(log_softmax(fit.f @ Q.T + b, axis=1))
     row, label = np.nonzero(c)
     count = c[row, label]
-    unit = one_of(c, rows, row, label)
+    unit = weight_of_one(c, rows, row, label)
     away = p[row]
     away[np.arange(len(row)), label] -= 1.0
     v = unit * h[row] / np.maximum(1 - unit * h[row] * _curvature(p)[row], np.finfo(float).eps)

@@ -90,7 +90,6 @@ def predict(X):
 '''
 
 PATCHES = "_log_softmax((x @ HEAD + OFFSET) @ MATRIX + SHIFT)"
-POOLED = f"""_log_softmax({{patches:.17g}} * {PATCHES} + {{kernel:.17g}} * _kernel(x))"""
 
 KERNEL = """
 
@@ -145,17 +144,15 @@ def write(model: Any, name: str) -> bytes:
     else:
         plain["CLASSES"] = np.asarray(model.classes_).tolist()
         arrays |= {"MATRIX": model.calibration_.matrix, "SHIFT": model.calibration_.offset}
-        body = CLASSIFIER.format(log_p=PATCHES)
-        if beta.get("kernel") or beta.get("patches") != 1:
-            head = model.kernel_
-            kernel = beta.get("kernel", 0.0)
-            if kernel:
-                arrays |= {"ROWS": head.rows, "COEF": head.coef, "KERNEL_MEAN": head.mean}
-                plain["GAMMA"] = float(head.gamma)
-            pooled = POOLED if kernel else f"_log_softmax({{patches:.17g}} * {PATCHES})"
-            body = (KERNEL if kernel else "") + CLASSIFIER.format(
-                log_p=pooled.format(patches=beta["patches"], kernel=kernel)
-            )
+        log_p, head = PATCHES, ""
+        if beta["patches"] != 1:
+            log_p = f"{beta['patches']:.17g} * {log_p}"
+        if kernel := beta.get("kernel"):
+            log_p, head = f"{log_p} + {kernel:.17g} * _kernel(x)", KERNEL
+            rows = model.kernel_
+            arrays |= {"ROWS": rows.rows, "COEF": rows.coef, "KERNEL_MEAN": rows.mean}
+            plain["GAMMA"] = float(rows.gamma)
+        body = head + CLASSIFIER.format(log_p=log_p if log_p == PATCHES else f"_log_softmax({log_p})")
     if (count := sum(np.size(values) for values in arrays.values())) > MOST:
         raise CannotExport(f"export({name}): {count:,} numbers are too many for a module of text. Use save and load.")
     said = f"{name}, exported by numdl: images of {' x '.join(map(str, plain['IMAGE']))}, {count:,} numbers."

@@ -131,12 +131,12 @@ def as_named(call: str, field: Dynamics) -> tuple[str | Dynamics, float | None]:
 
 def _is_damped(field: Dynamics, known: Dynamics) -> bool:
     """Whether they are the known ones with another damping."""
-    rule = field.vector_field
+    bound = field.vector_field
     return (
-        isinstance(rule, functools.partial)
-        and rule.func is known.vector_field
-        and rule.keywords == {"gamma": field.damping}
-        and field == known._replace(vector_field=rule, damping=field.damping)
+        isinstance(bound, functools.partial)
+        and field.rule is known.vector_field
+        and bound.keywords == {"gamma": field.damping}
+        and field == known._replace(vector_field=bound, damping=field.damping)
     )
 
 

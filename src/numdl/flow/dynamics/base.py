@@ -57,6 +57,11 @@ class Dynamics(NamedTuple):
     energy: Callable[..., Array] | None = None
     damping: float | None = None
 
+    @property
+    def rule(self) -> Any:
+        """``vector_field`` as it was registered, without the rate that ``damped`` binds."""
+        return getattr(self.vector_field, "func", self.vector_field)
+
 
 def generator(key: Any) -> np.random.Generator:
     """Source of random weights.

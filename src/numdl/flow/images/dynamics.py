@@ -71,8 +71,7 @@ def on_images(
             f"on_images(taps={taps}): needs an odd number of taps that reach no further than the image of "
             f"{sides[0]} x {sides[1]}. Use taps=3."
         )
-    rule = getattr(base.vector_field, "func", base.vector_field)  # of a damped one
-    others = (base.init is ANTISYMMETRIC.init) != (rule is ANTISYMMETRIC.vector_field)
+    others = (base.init is ANTISYMMETRIC.init) != (base.rule is ANTISYMMETRIC.vector_field)
     if base.name in APART or others:
         raise ValueError(
             f"on_images({base.name!r}): its weights are no matrices that could be convolutions. Use 'parabolic', "

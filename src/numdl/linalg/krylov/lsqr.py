@@ -68,10 +68,8 @@ def lsqr(
     most = (1 if reorthogonalise else 2) * min(m, n) if max_iter is None else max_iter
     record = Record("lsqr", most, tol, stop, keep_iterates)
     data = exponent(np.max(np.abs(b), initial=0.0))
-    record.units, b = (
-        (data, 0),
-        np.ldexp(b, -data),
-    )  # the columns have length 1: A is met once at a time, and not squared
+    b = np.ldexp(b, -data)
+    record.units = (data, 0)  # the columns have length 1: A is met once at a time, and not squared
     x, phi_bar = np.zeros(n), length(b)
     status = record.add(x, phi_bar, length(A.rmatvec(b)))
     if status is not None:
