@@ -41,8 +41,10 @@ def shares_at(new, x, c, marks, base):
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("k", [2, 4])
-def test_left_out_rows_are_those_of_fits_without_them_and_their_kernels(sparse, k):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_left_out_rows_are_those_of_fits_without_them_and_their_kernels(sparse, k, weighted):
     x, c = problem(k=k)
+    c = c * np.random.default_rng(1).uniform(0.1, 1, (30, 1)) if weighted else c
     marks = np.arange(0, 30, 3) if sparse else np.arange(30)
     base, found = np.exp(logs_of_shares(c)), shares.regress(NAME, THETA, x, c, logs_of_shares(c), marks, BOX, NOISE)
     for i in range(30):
@@ -156,6 +158,63 @@ def test_a_softmax_takes_the_place_of_least_squares_where_it_says_more_of_held_o
     kernels = set(model.left_out_) - {"linear", "random forest", "extra trees"}
     assert len(kernels) == search.KEPT
     assert all(name.endswith("least squares") != better for name in kernels)
+
+
+@pytest.fixture
+def screened(few_are_many):
+    """A kernel on 60 of 300 rows, the table and the order of its rows."""
+    x, label = stripes(300)
+    table = search.Classes(x, np.eye(label.max() - label.min() + 1)[label - label.min()], BOX)
+    order = np.random.default_rng(0).permutation(300)
+    rows = search.as_numbers(table)
+    few, more = search.part(rows, order[: search.SCREEN]), search.part(rows, order[: search.REFINE])
+    return search._candidate("rbf", table, few, more, order, np.random.default_rng(0), None), table, order, more
+
+
+def test_kernels_are_judged_on_rows_that_know_nothing_of_them(screened):
+    one, table, order, _ = screened
+    assert set(one.member.marks) == set(order[: search.REFINE])
+    held = order[search.REFINE :]
+    said = one.member.log_p(logs_of_shares(table.c), table.x[held], table.x, table.box)
+    assert one.loss == pytest.approx(-np.vdot(said, table.c[held]) / len(held), rel=1e-12)
+
+
+def test_the_noise_is_that_under_which_left_out_rows_are_most_probable(screened):
+    one, table, *_ = screened
+    at, base, densities = one.member.marks, logs_of_shares(table.c), []
+    x, c = table.x[at], table.c[at]
+    row, label = np.nonzero(c)
+    for noise in shares.NOISES:
+        left = shares.regress("rbf", one.best.theta, x, c, base, np.arange(len(at)), table.box, noise).left
+        densities.append(calibrated(left, np.exp(base), label, c[row, label], shares.LEVELS)[2])
+    assert one.noise == shares.NOISES[np.argmax(densities)]
+    assert max(densities) - min(densities) > 1
+
+
+def test_of_the_rows_that_a_kernel_knows_left_out_shares_count(screened):
+    one, table, _, more = screened
+    found = search._on_some_rows(one, table, more)
+    (member,), base = found.members, np.exp(logs_of_shares(table.c))
+    known = np.isin(found.left.row, member.marks)
+    expected = taken_for(one.left, base, member.blur, member.sharpness)
+    np.testing.assert_allclose(found.left.log_p[known], expected, rtol=1e-12)
+    said = member.log_p(np.log(base), table.x, table.x, table.box)
+    np.testing.assert_allclose(found.left.log_p[~known], said[found.left.row[~known]], rtol=1e-9)
+    assert np.abs(expected - said[found.left.row[known]]).max() > 1e-2
+
+
+def test_a_softmax_has_to_say_more_of_held_out_rows(screened, monkeypatch):
+    """By the gain and the certainty that are shipped: sharp lines ask for a softmax, unless least squares knew them."""
+    one, table, order, _ = screened
+    other = search._as_softmax(one, table, order, lambda: None)
+    assert search._worth_a_softmax(other, table, order, lambda: None)
+    truth = {tuple(row): count for row, count in zip(table.x, table.c, strict=True)}
+
+    def known(self, base, x, rows, box):
+        return np.log(0.99 * np.array([truth[tuple(row)] for row in x]) + 0.01 / len(base))
+
+    monkeypatch.setattr(Labels, "log_p", known)
+    assert not search._worth_a_softmax(other, table, order, lambda: None)
 
 
 @pytest.mark.usefixtures("few_are_many")
