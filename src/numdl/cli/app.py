@@ -13,14 +13,15 @@ import typer
 from numdl.cli import completion as words
 from numdl.cli.app_course import course, experiments, references
 from numdl.cli.completion import one_of
+from numdl.cli.help import App
 from numdl.cli.reading import Dates, Drop, Given, Header, Inputs, Missing, Na, Sheet, Tables, Words
 
-app = typer.Typer(
+app = App(
+    example="numdl look data.csv",
     name="numdl",
     help="Fit the model that suits a table, with nothing to tune.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 SEVERAL = {"allow_extra_args": True}
@@ -51,7 +52,7 @@ def _all(
 
 @app.command(
     short_help="Fit the model that suits a table.",
-    epilog="Example: numdl fit data.csv --target price --out run",
+    example="numdl fit data.csv --target price --out run",
     context_settings=SEVERAL,
 )
 def fit(
@@ -224,7 +225,7 @@ def fit(
 
 @app.command(
     short_help="Say what a table holds and what is wrong.",
-    epilog="Example: numdl look data.xlsx",
+    example="numdl look data.xlsx",
     context_settings=SEVERAL,
 )
 def look(
@@ -247,7 +248,7 @@ def look(
 
 @app.command(
     short_help="Predict the rows of a table.",
-    epilog="Example: numdl predict run new.csv --std --out predictions.csv",
+    example="numdl predict run new.csv --std --out predictions.csv",
     context_settings=SEVERAL,
 )
 def predict(
@@ -293,9 +294,7 @@ def predict(
         typer.echo(f"Predictions  {written}")
 
 
-@app.command(
-    short_help="Write a model in C, NumPy, ONNX or MATLAB.", epilog="Example: numdl export run --to c --out model.c"
-)
+@app.command(short_help="Write a model in C, NumPy, ONNX or MATLAB.", example="numdl export run --to c --out model.c")
 def export(
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
     to: Annotated[
@@ -329,7 +328,7 @@ def export(
 
 @app.command(
     short_help="Compare the criteria that choose alpha.",
-    epilog="Example: numdl select data.csv --target price",
+    example="numdl select data.csv --target price",
     context_settings=SEVERAL,
 )
 def select(
@@ -383,11 +382,12 @@ def select(
     run_select(joined([data, *map(Path, ctx.args)]), options, out, operator=operator, noise=noise, overwrite=overwrite)
 
 
-@app.command(short_help="Say whether a residual network is stable.", epilog="Example: numdl check run data.csv")
+@app.command(short_help="Say whether a residual network is stable.", example="numdl check run data.csv")
 def check(
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
     data: Annotated[
-        Path | None, typer.Argument(help="Table with the columns of the training.", show_default="normal samples")
+        Path | None,
+        typer.Argument(help="Table with the columns of the training.", show_default="normal samples", metavar="DATA"),
     ] = None,
     out: Annotated[Path, typer.Option(help="File for the page.", metavar="FILE")] = Path("check.html"),
     na: Na = None,
@@ -401,7 +401,7 @@ def check(
     run_check(model, data, out, overwrite=overwrite, given=Given(tuple(na or ()), header, sheet))
 
 
-@app.command(short_help="Make the page of a run again.", epilog="Example: numdl report run")
+@app.command(short_help="Make the page of a run again.", example="numdl report run")
 def report(
     run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.", metavar="RUN")],
     out: Annotated[
@@ -415,7 +415,7 @@ def report(
     typer.echo(run_report(run, out, overwrite=overwrite))
 
 
-@app.command(short_help="Say what a run is, and what made it.", epilog="Example: numdl info run")
+@app.command(short_help="Say what a run is, and what made it.", example="numdl info run")
 def info(
     run: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the summary in it.", metavar="RUN")],
 ) -> None:
@@ -425,7 +425,7 @@ def info(
     run_info(run)
 
 
-@app.command(epilog="Example: numdl demo peaks")
+@app.command(example="numdl demo peaks")
 def demo(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none is given.", metavar="NAMES")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the pages.", metavar="FOLDER")] = Path("demo"),

@@ -11,13 +11,19 @@ from typing import Annotated
 import typer
 
 from numdl.cli import completion
+from numdl.cli.help import App
 
-experiments = typer.Typer(help="List and run the experiments of the course.", no_args_is_help=True)
-course = typer.Typer(help="Show the course in the browser, write it as a website, hand out and check assignments.")
-references = typer.Typer(help="Show numbers to compare other codes with.", no_args_is_help=True)
+experiments = App(
+    example="numdl experiment list", help="List and run the experiments of the course.", no_args_is_help=True
+)
+course = App(
+    example="numdl course",
+    help="Show the course in the browser, write it as a website, hand out and check assignments.",
+)
+references = App(example="numdl reference list", help="Show numbers to compare other codes with.", no_args_is_help=True)
 
 
-@experiments.command("list")
+@experiments.command("list", example="numdl experiment list")
 def list_experiments() -> None:
     """Print the name of each experiment, its minutes and what it shows, by lecture."""
     from numdl.cli.course import print_names
@@ -25,7 +31,7 @@ def list_experiments() -> None:
     print_names()
 
 
-@experiments.command("run")
+@experiments.command("run", example="numdl experiment run spiral-ode --quick")
 def run_experiment(
     name: Annotated[
         str,
@@ -45,7 +51,7 @@ def run_experiment(
     raise typer.Exit(run_one(name, out, quick=quick, seed=seed, settings=settings or ()))
 
 
-@experiments.command("show")
+@experiments.command("show", example="numdl experiment show spiral-ode")
 def show_experiment(
     name: Annotated[
         str,
@@ -70,7 +76,7 @@ def show_course(
         show_pages(browser=browser)
 
 
-@course.command("build", short_help="Write the course as a website.")
+@course.command("build", example="numdl course build --out site", short_help="Write the course as a website.")
 def build_course(
     out: Annotated[Path, typer.Option(help="Folder for the website.", metavar="FOLDER")] = Path("site"),
 ) -> None:
@@ -80,7 +86,7 @@ def build_course(
     typer.echo(f"Course  {build_pages(out)}")
 
 
-@course.command("list", short_help="List the assignments.", epilog="Example: numdl course list")
+@course.command("list", short_help="List the assignments.", example="numdl course list")
 def list_assignments() -> None:
     """Print the name of each assignment, what it asks, and its pages."""
     from numdl.cli.assignments import print_assignments
@@ -89,7 +95,7 @@ def list_assignments() -> None:
 
 
 @course.command(
-    "start", short_help="Write an assignment to fill in.", epilog="Example: numdl course start softmax --dir homework"
+    "start", short_help="Write an assignment to fill in.", example="numdl course start softmax --dir homework"
 )
 def start_assignment(
     name: Annotated[
@@ -107,7 +113,7 @@ def start_assignment(
 @course.command(
     "check",
     short_help="Check a submission and name its mistakes.",
-    epilog="Example: numdl course check softmax.py --student anna",
+    example="numdl course check softmax.py --student anna",
 )
 def check_assignment(
     file: Annotated[
@@ -156,7 +162,7 @@ def check_assignment(
 @course.command(
     "data",
     short_help="Write data for other languages.",
-    epilog="Example: numdl course data softmax --student anna --out task.mat",
+    example="numdl course data softmax --student anna --out task.mat",
 )
 def write_assignment_data(
     name: Annotated[
@@ -175,14 +181,15 @@ def write_assignment_data(
 @course.command(
     "answers",
     short_help="Answer key for teachers.",
-    epilog="Example: numdl course answers softmax",
+    example="numdl course answers softmax",
 )
 def write_answers(
     name: Annotated[
         str,
         typer.Argument(
             help="An assignment; without one the key of all pages is written.",
-            metavar="[NAME]",
+            metavar="NAME",
+            show_default=False,
             autocompletion=completion.assignments,
         ),
     ] = "",
@@ -194,7 +201,7 @@ def write_answers(
     typer.echo(answer(name, out))
 
 
-@references.command("list")
+@references.command("list", example="numdl reference list")
 def list_references() -> None:
     """Print the name of each reference result and what it is about."""
     from numdl.cli.reference import print_references
@@ -202,7 +209,7 @@ def list_references() -> None:
     print_references()
 
 
-@references.command("show")
+@references.command("show", example="numdl reference show peaks")
 def show_reference(
     name: Annotated[
         str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME", autocompletion=completion.references)
@@ -215,7 +222,7 @@ def show_reference(
     print_reference(name, json=json)
 
 
-@references.command("check")
+@references.command("check", example="numdl reference check peaks")
 def check_reference(
     name: Annotated[
         str, typer.Argument(help="One of `numdl reference list`.", metavar="NAME", autocompletion=completion.references)
