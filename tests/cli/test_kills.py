@@ -1,7 +1,8 @@
 """``numdl fit`` is killed at twenty moments and goes on each time: no step, no row and no result is lost.
 
 One training is killed again and again: after each new checkpoint by another delay, so that a kill falls on steps, on
-the writing of a checkpoint or on both; the last kills wait until the training is done and hit model, summary or page.
+the writing of a checkpoint or on both; each step waits a moment, so that a quick machine is not done before. The last
+kills wait until the training is done and hit model, summary or page.
 """
 
 import os
@@ -19,9 +20,14 @@ from numdl.estimators.common.saving import load
 from numdl.report.summary import read_summary
 
 OFTEN = """
-import sys
-from numdl.estimators.networks.training import checkpoint
+import sys, time
+from numdl.estimators.networks.training import checkpoint, trainer
 checkpoint.SECONDS = 0.05
+judge = trainer._judge
+def slowly(*args):
+    time.sleep(0.04)
+    return judge(*args)
+trainer._judge = slowly
 from numdl.cli import main
 sys.exit(main())
 """

@@ -30,8 +30,9 @@ from numdl.estimators import (
 from numdl.estimators.common.weights import raw_weights, sample_weights, weighed
 from numdl.estimators.kernels import search
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.kernels.logarithm import in_units
+from numdl.estimators.kernels.logarithm import Bounds, bounds, in_units, lift
 from numdl.estimators.kernels.mixture import combine, slopes, tails
+from numdl.export import describe
 from numdl.report.measures import coverage
 
 UNITS, NOISE = np.array([100.0, 1e-3, 5.0]), np.array([0.02, 0.5, 0.1])
@@ -215,12 +216,51 @@ def test_evidence_of_a_logarithm_is_that_of_the_target(decades):
 
 def test_moments_of_mixtures_of_lognormal_distributions():
     weights, m, v = np.array([0.3, 0.7]), np.array([[0.2], [-0.4]]), np.array([[0.5], [0.1]])
-    mean, std = combine(weights, *in_units(m, v, 1.5, 0.8))
+    mean, std = np.exp(1.5) * np.array(combine(weights, *in_units(m, v, 1.5, 0.8, Bounds())))
     z, w = np.polynomial.hermite_e.hermegauss(60)
     y = np.exp(1.5 + 0.8 * (m + np.sqrt(v) * z))
     first, second = (float(weights @ (y**power) @ w) / np.sqrt(2 * np.pi) for power in (1, 2))
     np.testing.assert_allclose([mean[0], std[0]], [first, np.sqrt(second - first**2)], rtol=1e-12)
-    assert np.isfinite(in_units(np.array(1e9), np.array(1e9), 0.0, 1.0)).all()
+    for center in (-300.0, 0.0, 690.0):
+        assert np.isfinite(np.exp(center) * in_units(np.array(1e9), np.array(1e9), center, 1.0, Bounds())[0])
+
+
+def test_who_knows_nothing_of_a_logarithm_predicts_mean_and_deviation_of_all_targets():
+    y = np.random.default_rng(0).uniform(-8, 9, 60)
+    w = np.r_[np.zeros(20), np.full(40, 2.0)]
+    most, seen = bounds(y, w), np.exp(y[20:])
+    mean, variance = in_units(np.array([0.0]), np.array([1.5]), y[20:].mean(), y[20:].std(), most)
+    unit = np.exp(y[20:].mean())
+    np.testing.assert_allclose([unit * mean[0], unit * np.sqrt(variance[0])], [seen.mean(), seen.std()], rtol=1e-12)
+    assert 0.5 * 1.5 * y[20:].var() > np.log(seen.mean() / unit) + 2  # mutant: that of a lognormal distribution
+    lifted = lift(np.array([0.0, most.top - 1, most.top + 3]), np.full(3, 1e3), most)
+    np.testing.assert_allclose(lifted, [0.5 * most.of_mean, 1.0, 0.5])
+
+
+def lifetimes(n, seed):
+    """Lifetimes over nine decades where the input that decides is missing in a fifteenth of the rows."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 2))
+    y = np.exp(8 + 9 * x[:, 0] - 4 * x[:, 1] ** 2 + 0.3 * rng.normal(size=n))
+    gap = (rng.random(n) < 0.07) * 1.0
+    return np.column_stack([np.where(gap > 0, 0.0, x[:, 0]), x[:, 1], gap]), y
+
+
+def test_rows_without_the_input_that_decides_are_predicted_within_the_targets(tmp_path):
+    x, y = lifetimes(200, 0)
+    model = KernelRegressor(average=False, random_state=0).fit(x, y)
+    assert model.logarithm_.all()
+    x[:, 2] = 1.0
+    x[:, 0] = 0.0
+    mean, std = model.predict(x, return_std=True)
+    assert mean.max() < 1.7 * y.max() and np.median(mean) < 3 * y.mean() and (std < 100 * y.std()).all()
+    model.save(tmp_path / "m.numdl")
+    for one, other in zip(load(tmp_path / "m.numdl").predict(x, return_std=True), (mean, std), strict=True):
+        np.testing.assert_array_equal(one, other)
+    described = describe(model, std=True)
+    for one, other in zip(described.evaluate(x), (mean, std), strict=True):
+        np.testing.assert_allclose(np.ravel(one), other, rtol=1e-10)
+    assert np.isfinite(model.predict(1e6 * x, return_std=True)).all()
 
 
 def test_the_gradient_of_a_logarithm_by_formula_and_by_differences(decades):

@@ -1,6 +1,7 @@
 """Fitted models that are small, one of each kind, and what an exported file says of rows."""
 
 import ctypes
+import re
 import shutil
 import subprocess
 
@@ -223,12 +224,14 @@ def by_octave(models, x, folder):
     """All models by one process, which takes a second to start."""
     np.savetxt(folder / "x.txt", x, fmt="%.17g")
     lines = ["x = load('x.txt');"]
+    words = {name: re.sub(r"\W+", "_", name) for name in models}
     for name, model in models.items():
-        export(model, folder / f"f_{name}.m")
+        word = words[name]
+        export(model, folder / f"f_{word}.m")
         outs = ["y", "s"][: len(describe(model).names)]
-        lines.append(f"[{', '.join(outs)}] = f_{name}(x); assert(f_{name}('test') < 1e-9);")
+        lines.append(f"[{', '.join(outs)}] = f_{word}(x); assert(f_{word}('test') < 1e-9);")
         for out in outs:
-            lines.append(f"f = fopen('{out}_{name}.txt', 'w'); fprintf(f, '%.17g\\n', {out}.'); fclose(f);")
+            lines.append(f"f = fopen('{out}_{word}.txt', 'w'); fprintf(f, '%.17g\\n', {out}.'); fclose(f);")
     (folder / "all_of_them.m").write_text("\n".join(lines) + "\nfprintf('done\\n');\n")
     octave = [shutil.which("octave-cli"), "--norc", "--quiet", "all_of_them.m"]
     done = subprocess.run(octave, cwd=folder, capture_output=True, text=True)
@@ -237,7 +240,7 @@ def by_octave(models, x, folder):
     for name, model in models.items():
         described = describe(model)
         found[name] = {
-            result: np.loadtxt(folder / f"{out}_{name}.txt").reshape(len(x), described.k)
+            result: np.loadtxt(folder / f"{out}_{words[name]}.txt").reshape(len(x), described.k)
             for out, result in zip("ys", described.names, strict=False)
         }
     return found

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.gross import GrossErrors, gross_errors
 from numdl.estimators.kernels.logarithm import ASKED as ASKED_FOR_LOGARITHM
-from numdl.estimators.kernels.logarithm import Choice, choose, in_units, viewed
+from numdl.estimators.kernels.logarithm import Bounds, Choice, bounds, choose, in_units, lift, viewed
 from numdl.estimators.kernels.mixture import (
     Mixture,
     Tails,
@@ -70,6 +71,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
     target_transform: str | None
     loss: str
     _typical = 1.0
+    _bounds: np.ndarray | None = None  # of each target (k, 3); models from before have none
 
     def _check(self) -> None:
         """Refuse parameters that cannot be used."""
@@ -121,6 +123,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             weights = of_mean_one(robust.held)
         table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
+        each = zip(choice.logarithm, table.y.T, strict=True)
+        self._bounds = np.array([bounds(y, table.weights) if log else Bounds() for log, y in each])
         found, notes = [], table.notes
         with few_threads(len(table.rows[0].y)):
             for j, rows in enumerate(table.rows):
@@ -229,22 +233,35 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         """Derivative of a target's mean by the scaled inputs (n, d), that of the variances by central differences."""
         mixture, scale = self.mixtures_[j], self._targets.scale[j]
         means, variances = self._moments(mixture, x, std=True)
-        mean = in_units(means, np.asarray(variances), self._targets.center[j], scale)[0]
+        center = float(self._targets.center[j])
+        most = self._most(j)
+        mean = in_units(means, np.asarray(variances), center, scale, most)[0] * np.exp(center)
         each = np.array([member.slope(mixture.rows, mixture.box, x) for member in mixture.members]) * scale
+        lifted = partial(self._lifted, j)
         for i in range(x.shape[1]):
             step = np.where(np.arange(x.shape[1]) == i, 1e-4, 0.0)
-            above, below = (np.asarray(self._moments(mixture, x + h, std=True)[1]) for h in (step, -step))
-            each[:, :, i] += 0.5 * scale**2 * (above - below) / 2e-4
+            each[:, :, i] += (lifted(x + step) - lifted(x - step)) / 2e-4
         return np.einsum("m,mn,mnd->nd", mixture.weights, mean, each)
+
+    def _lifted(self, j: int, x: np.ndarray) -> np.ndarray:
+        """Logarithm of mean over median of each member (m, n)."""
+        means, variances = self._moments(self.mixtures_[j], x, std=True)
+        center, scale = self._targets.center[j], self._targets.scale[j]
+        return lift(means * scale + center, np.asarray(variances) * scale**2, self._most(j))
 
     def _combined(self, j: int, means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation (n,) in units of the target, from those of the members (m, n) for what they see of it."""
         center, scale = self._targets.center[j], self._targets.scale[j]
         weights = self.mixtures_[j].weights
         if self.logarithm_[j]:
-            return combine(weights, *in_units(means, variances, center, scale))
+            mean, deviation = combine(weights, *in_units(means, variances, center, scale, self._most(j)))
+            return mean * np.exp(center), deviation * np.exp(center)
         mean, deviation = combine(weights, means, variances)  # squares of a unit such as 1e-300 are 0
         return mean * scale + center, deviation * scale
+
+    def _most(self, j: int) -> Bounds:
+        """Of the logarithm of a target."""
+        return Bounds() if self._bounds is None else Bounds(*map(float, self._bounds[j]))
 
     def _moments(self, mixture: Mixture, x: np.ndarray, *, std: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and variance of each member for a new observation like those of the fit, whatever their weights."""

@@ -7,14 +7,20 @@ densities of the same numbers. The logarithm is taken where the gain is decisive
 A mixture of normal distributions of the logarithm, ``N(m_i, v_i)``, is one of lognormal distributions of the target:
 means ``exp(m_i + v_i / 2)``, variances ``exp(2 m_i + v_i) (exp(v_i) - 1)``; quantiles are exponentials of quantiles.
 
+Far from all rows, or where an input that decides is missing, ``v_i`` is that of all targets together or more. Then
+means of lognormal distributions lie beyond any target, as real ones are not lognormal over decades: lifetimes up to
+2e7 were predicted as 4e11. So ``v_i`` counts at most for what all targets together have, see `bounds`: who knows
+nothing predicts their mean and their deviation; and wide distributions lift no mean above the largest target.
+
 Source: Snelson, Rasmussen and Ghahramani, Warped Gaussian processes, NeurIPS 2003, sec. 3.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.special import logsumexp
 
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.common.intake import is_auto
@@ -22,6 +28,8 @@ from numdl.estimators.kernels.evidence import Evidence
 from numdl.estimators.kernels.optimum import optimise
 from numdl.estimators.kernels.search import judge
 from numdl.estimators.kernels.tables import gather
+
+Moments: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 ASKED, KERNELS = 150, ("linear", "rbf")
 """Rows on which both are compared, and by which kernels."""
@@ -37,8 +45,12 @@ share of the target gains 0.7 at 30 %, and then the RMSE is smaller too.
 NARROW = 2.0
 """Largest over smallest target up to which nobody asks: there a logarithm is all but straight."""
 
-STEEPEST, WIDEST = 300.0, 100.0
-"""Exponents at most, of a mean and of a variance: far from all rows numbers are absurd, but not infinite."""
+STEEPEST, HIGHEST, WIDEST = 300.0, 700.0, 100.0
+"""Exponents at most: of a mean over the middle of the targets, of a mean, and of a variance; numbers stay finite."""
+
+
+FREE = 0.5
+"""Lift that nothing bounds but its variance, that of noise of a factor of 2.7."""
 
 
 class Choice(NamedTuple):
@@ -102,21 +114,70 @@ def viewed(y: np.ndarray, logarithm: np.ndarray) -> np.ndarray:
     return np.where(logarithm, _log(y), y) if logarithm.any() else y
 
 
-def in_units(means: np.ndarray, variances: np.ndarray, center: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances of members, from those of the scaled logarithm of the target, in units of the target.
+class Bounds(NamedTuple):
+    """What lifts a mean above the median, and a deviation, at most.
+
+    Attributes:
+        of_mean: variance of the logarithm for means.
+        of_deviation: variance of the logarithm for deviations.
+        top: logarithm above which no mean is lifted by more than `FREE`.
+    """
+
+    of_mean: float = WIDEST
+    of_deviation: float = WIDEST
+    top: float = HIGHEST
+
+
+def bounds(y: np.ndarray, weights: np.ndarray) -> Bounds:
+    """Variances of a logarithm that give a mean over the median, and a deviation over the mean, as all targets have.
+
+    ``2 ln(mean(y) / exp(mean(ln y)))`` and ``ln(mean(y^2) / mean(y)^2)``: of lognormal targets both are the variance of
+    the logarithm, of others those that `in_units` needs.
+
+    Args:
+        y: logarithms of a target (n,).
+        weights: of the rows (n,), not negative.
+
+    Returns:
+        The bounds.
+    """
+    share = weights / weights.sum()
+    middle, first, second = share @ y, logsumexp(y, b=share), logsumexp(2 * y, b=share)
+    two = np.clip([2 * (first - middle), second - 2 * first], 0.0, WIDEST)
+    return Bounds(*map(float, two), float(y[weights > 0].max()))
+
+
+def lift(means: np.ndarray, variances: np.ndarray, most: Bounds) -> np.ndarray:
+    """Logarithm of mean over median: half the variance, within its bounds.
+
+    Args:
+        means: of the logarithm, any shape.
+        variances: of the logarithm, likewise.
+        most: the bounds.
+
+    Returns:
+        Likewise, not negative.
+    """
+    return np.minimum(0.5 * np.minimum(variances, most.of_mean), np.maximum(most.top - means, FREE))
+
+
+def in_units(means: np.ndarray, variances: np.ndarray, center: float, scale: float, most: Bounds) -> Moments:
+    """Means and variances of members over ``exp(center)``, from those of the scaled logarithm of the target.
 
     Args:
         means: any shape.
         variances: likewise.
         center: of what was scaled.
         scale: of what was scaled.
+        most: bounds of what variances do.
 
     Returns:
-        Two arrays of the same shape.
+        Two arrays of the same shape; the first has the unit of ``exp(center)``, the second its square.
     """
     means, variances = means * scale, variances * scale**2
-    mean = np.exp(center) * np.exp(np.minimum(means + 0.5 * variances, STEEPEST))
-    return mean, mean**2 * np.expm1(np.minimum(variances, WIDEST))
+    exponent = means + lift(means + center, variances, most)
+    mean = np.exp(np.minimum(exponent, min(STEEPEST, HIGHEST - center)))
+    return mean, mean**2 * np.expm1(np.minimum(variances, most.of_deviation))
 
 
 def _log(y: np.ndarray) -> np.ndarray:

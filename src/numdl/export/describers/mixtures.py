@@ -36,6 +36,8 @@ def describe(model: Any, std: bool) -> Description:
     for j, mixture in enumerate(model.mixtures_):
         center, scale = float(model._targets.center[j]), float(model._targets.scale[j])
         units = Units(center, scale, bool(model.logarithm_[j]))
+        if getattr(model, "_bounds", None) is not None:  # files from before have none
+            units = Units(*units[:3], *map(float, model._bounds[j]))
         mean, deviation = _mixture(kind_of(model), mixture, x, float(getattr(model, "_typical", 1.0)), units, std)
         means.append(mean)
         if deviation is not None:
@@ -44,12 +46,19 @@ def describe(model: Any, std: bool) -> Description:
     return Description(kind_of(model), program, bool(model._flat), model._scaler.center, model._scaler.scale)
 
 
+STEEPEST, HIGHEST, WIDEST, FREE = 300.0, 700.0, 100.0, 0.5
+"""As in ``numdl.estimators.kernels.logarithm``, which this room does not import."""
+
+
 class Units(NamedTuple):
-    """Centre and scale of what members see of a target, and whether that is its logarithm."""
+    """Centre and scale of what members see of a target, whether that is its logarithm, and its ``Bounds``."""
 
     center: float
     scale: float
     logarithm: bool
+    of_mean: float = WIDEST
+    of_deviation: float = WIDEST
+    top: float = HIGHEST
 
 
 def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, std: bool) -> Moments:
@@ -75,20 +84,19 @@ def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, st
         parts = (weight * (v + (m - mean).square()) for weight, (m, v) in zip(weights, each, strict=True))  # type: ignore[operator]
         deviation = _sum(parts).sqrt()
     if units.logarithm:
-        return mean, deviation
+        unit = float(np.exp(units.center))
+        return mean * unit, None if deviation is None else deviation * unit
     return mean * units.scale + units.center, None if deviation is None else deviation * units.scale
 
 
 def _lognormal(mean: Value, variance: Value, units: Units) -> Moments:
-    """Mean and variance of a member for the target, from those for its scaled logarithm."""
-    v = units.scale**2 * variance
-    mean = float(np.exp(units.center)) * (units.scale * mean + 0.5 * v).minimum(STEEPEST).exp()
-    v = v.minimum(WIDEST)
+    """Mean and variance of a member over ``exp(center)``, from those for the scaled logarithm of the target."""
+    m, v = units.scale * mean, units.scale**2 * variance
+    lift = 0.5 * v.minimum(units.of_mean)
+    lift = lift - (lift - (m * -1.0 + (units.top - units.center)).maximum(FREE)).maximum(0.0)
+    mean = (m + lift).minimum(min(STEEPEST, HIGHEST - units.center)).exp()
+    v = v.minimum(units.of_deviation)
     return mean, mean.square() * ((0.5 * v).tanh() * (v.exp() + 1.0))  # exp(v) - 1 without cancellation
-
-
-STEEPEST, WIDEST = 300.0, 100.0
-"""As in ``numdl.estimators.kernels.logarithm``, which this room does not import."""
 
 
 def _process(member: Any, place: Place, std: bool) -> Moments:
