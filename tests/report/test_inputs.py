@@ -56,7 +56,7 @@ def of(model, x, inputs=None, deviations=True):
         mean, std = model.predict(rows, return_std=True)
         return [mean, mean - 2 * std, mean + std] if deviations else [mean]
 
-    return effects(model, x, inputs, c, c, bands)
+    return effects(model, x, inputs, c, model.predict, bands)
 
 
 def test_importance_is_the_rise_of_the_error():
@@ -251,9 +251,41 @@ def test_a_target_seen_by_its_logarithm_is_shown_so(monkeypatch):
     monkeypatch.setattr(pictures, "draw_response", lambda ax, **given: drawn.setdefault("draw_response", given))
     page_html(found)
     assert drawn["draw_parity"]["log"] and drawn["draw_residuals"]["log"] and drawn["draw_response"]["log"]
-    np.testing.assert_allclose(np.ravel(drawn["draw_histogram"]["residual"]), np.log(model.predict(x) / y), atol=1e-12)
-    assert drawn["draw_histogram"]["label"] == "ln(prediction / target)" and drawn["draw_response"]["limits"][0] > 0
+    off = np.log(model.predict_quantiles(x, [0.5])[0] / y)
+    np.testing.assert_allclose(np.ravel(drawn["draw_histogram"]["residual"]), off, atol=1e-12)
+    assert drawn["draw_histogram"]["label"] == "ln(median / target)" and drawn["draw_response"]["limits"][0] > 0
     assert not measures.logarithmic(dataclasses.replace(found, c=-found.c)).any()
+
+
+def test_a_target_seen_by_its_logarithm_is_judged_so():
+    """Scores, R^2, importance and the worst rows count ratios: errors in units are those of the largest targets."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.uniform(-1, 1, (200, 2)), np.zeros(200)])
+    y = np.exp(8 * x[:, 0] + 2 * x[:, 1] + 0.3 * rng.normal(size=200))
+    y[7] *= 40
+    fit = KernelRegressor("linear", average=False, n_restarts=1, target_transform="log", random_state=0)
+    found = fit.fit(x[20:], y[20:]).summary(x, y)
+    off = np.log(fit.predict_quantiles(x, [0.5])[0] / y)
+    rms = np.sqrt(np.mean(off**2))
+    assert found.score_name == "RMS error of the logarithm"
+    np.testing.assert_allclose([row["test"] for row in found.scores], [rms, np.log(y).std()])
+    one = measures.target_errors(found)[0]
+    np.testing.assert_allclose([one.factor, one.r2], [np.exp(rms), 1 - (rms / np.log(y).std()) ** 2])
+    assert one.rmse == pytest.approx(np.sqrt(np.mean((fit.predict(x) - y) ** 2)))
+    heads, cells, _ = measures.target_cells(found, 5)
+    assert heads[4:6] == ["R²", "off by"] and cells[0][4].endswith(" of ln") and cells[0][5].startswith("× ")
+    importance = found.effects["importance"]  # shuffled u: E (8 (u - u'))^2 = 128 / 3
+    np.testing.assert_allclose(
+        importance, [np.sqrt(128 / 3 + rms**2) - rms, np.sqrt(8 / 3 + rms**2) - rms, 0], rtol=0.2
+    )
+    page = page_html(found)
+    worst = page.split("Largest errors")[1].split("<tbody>")[1].split("</tr>")[0]
+    ratio = f"× {fit.predict(x[7:8])[0] / y[7]:.3g}"
+    assert ">8<" in worst and ratio in worst and int(np.abs(fit.predict(x) - y).argmax()) != 7
+    assert "increase of the error of the logarithm" in page
+    np.testing.assert_array_equal(found.median[:, 0], fit.predict_quantiles(x, [0.5])[0])
+    in_units = dataclasses.replace(found, c=-found.c)
+    assert np.isnan(measures.target_errors(in_units)[0].factor)
 
 
 @pytest.mark.parametrize("inputs", ["x", 3.5, {"a": [2]}, {"a": [-1]}, {"a": "colour"}])

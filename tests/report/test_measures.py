@@ -1,5 +1,7 @@
 """Numbers derived from a summary agree with their definitions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from report_summaries import classification, history, regression
@@ -99,9 +101,16 @@ def test_rows_of_one_certainty_stay_together_whatever_their_order():
 
 def test_the_page_and_the_terminal_show_the_same_targets():
     few, many = measures.target_cells(regression(k=3), 10), measures.target_cells(regression(k=3), 2)
-    assert few.heads == ["target", "RMSE", "MAE", "R²", "90 % interval holds %"] and few.more == ""
+    assert few.heads == ["target", "RMSE", "MAE", "median", "R²", "90 % interval"] and few.more == ""
     assert [row[0] for row in few.rows] == ["target 0", "target 1", "target 2"]
     assert many.more == ", the worst 2 of 3"
     worst = sorted(measures.target_errors(regression(k=3)), key=lambda one: one.r2)
     assert [row[0] for row in many.rows] == [one.name for one in worst[:2]]
     assert measures.target_cells(regression(k=3, interval=None), 2).heads[-1] == "R²"
+
+
+def test_gross_errors_of_some_targets_do_not_move_the_median_error():
+    c = np.arange(20.0)
+    prediction = c + np.where(np.arange(20) < 2, 1e6, 0.5)
+    one = measures.target_errors(dataclasses.replace(regression(k=1), c=c, prediction=prediction, interval=None))[0]
+    assert one.middle == 0.5 and one.rmse > 1e5 and one.mae > 1e4

@@ -22,27 +22,31 @@ LOGISTIC_ROWS = 50_000
 _ALPHAS = np.logspace(-6, 6, 25)
 
 
-def baselines(task: str, train: Part) -> dict[str, Predict]:
+def baselines(task: str, train: Part, *, logarithm: bool = False) -> dict[str, Predict]:
     """Fit the models to compare with.
 
     Args:
         task: "regression" or "classification".
         train: training rows.
+        logarithm: whether all targets are logarithms, for the names.
 
     Returns:
         Prediction of each model by its name.
     """
     linear = _ridge(train) if task == "regression" else _logistic(train)
-    return linear | (_mean(train) if task == "regression" else _most_frequent(train))
+    found = linear | (_mean(train) if task == "regression" else _most_frequent(train))
+    of_logarithms = {"ridge": "ridge on the logarithm", "mean of the targets": "mean of the logarithm"}
+    return {of_logarithms[name]: predict for name, predict in found.items()} if logarithm else found
 
 
-def score_name(task: str, targets: tuple[str, ...]) -> str:
-    """What `score_rows` measures, in words."""
+def score_name(task: str, targets: tuple[str, ...], by_log: np.ndarray | None = None) -> str:
+    """What `score_rows` measures, in words; ``by_log`` says which targets are judged by their logarithm, (k,)."""
     if task == "classification":
         return f"Wrong predictions of {targets[0]} (%)"
+    logs = [] if by_log is None else [target for target, one in zip(targets, by_log, strict=True) if one]
     if len(targets) == 1:
-        return f"RMSE of {targets[0]}"
-    return "RMSE in standard deviations"
+        return f"RMS error of ln({targets[0]})" if logs else f"RMSE of {targets[0]}"
+    return "RMSE in standard deviations" + (f", {len(logs)} of {len(targets)} targets by the logarithm" if logs else "")
 
 
 def score_rows(

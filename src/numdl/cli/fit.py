@@ -7,6 +7,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from numdl.cli.show import UNFINISHED, Progress, show_end, show_start, terminal
 from numdl.container import FullDisk
 from numdl.data.read.several import called
 from numdl.report import FitSummary, write_json, write_page
+from numdl.report.measures import as_seen
 from numdl.report.summary import read_summary, write_summary
 
 JUDGED = 10_000
@@ -221,21 +223,30 @@ def _tell(
 
 
 def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:
+    from numdl.estimators.common.reporting import judged_by_logarithm, predicted_as_seen
+
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
     held_out: Part = parts[name].spread(JUDGED)
     targets = tuple(map(prepared.label, encoder.target_names))
     inputs = {prepared.label(name): columns for name, columns in encoder.inputs.items()}
     own = model.summary(held_out.x, held_out.y, inputs=inputs)
-    models: dict[str, Callable[[np.ndarray], np.ndarray]] = {own.scores[0]["name"]: model.predict}
+    by_log = np.zeros(1, bool)
+    if encoder.task == "regression":
+        by_log = judged_by_logarithm(model, *(part.y for part in parts.values()))
+    models: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        own.scores[0]["name"]: partial(predicted_as_seen, model, by_log=by_log)
+    }
+    judged = {name: part._replace(y=as_seen(part.y, by_log)) for name, part in parts.items()}
+    models |= baselines(encoder.task, judged["train"], logarithm=bool(by_log.all()))
     if any(len(rows.x) > JUDGED for rows in parts.values()):
         facts = facts | {"Judged": f"at most {JUDGED:,} rows of each part, evenly spaced"}
     return dataclasses.replace(
         own,
         title=f"{', '.join(encoder.target_names)} from {called(data)}",
         facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
-        scores=score_rows(encoder.task, models | baselines(encoder.task, parts["train"]), parts, JUDGED),
-        score_name=score_name(encoder.task, targets),
+        scores=score_rows(encoder.task, models, judged, JUDGED),
+        score_name=score_name(encoder.task, targets, by_log),
         held_out_name="training" if name == "train" else name,
         target_names=targets,
         rows=held_out.rows,

@@ -66,7 +66,7 @@ def target_table(summary: FitSummary) -> Table | None:
 
     checks.instance("target_table", "summary", summary, FitSummary, MAKE)
     heads, rows, more = target_cells(summary, SHOWN)
-    if len(rows) < 2:
+    if len(rows) < 2 and "off by" not in heads:
         return None
     title = f"Each target, {summary.held_out_name} rows{more}"
     table = Table(title=Text(title), title_justify="left", title_style="bold")

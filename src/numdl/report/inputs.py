@@ -37,7 +37,10 @@ def importance(summary: FitSummary) -> str:
     mean, spread = summary.effects["importance"], summary.effects["spread"]
     order = np.argsort(-mean, kind="stable")[:BARS]
     several = summary.task == "regression" and len(summary.target_names) > 1
-    label = "increase of the error" + (", standard deviations" if several else "")
+    by_log = measures.logarithmic(summary) if summary.task == "regression" else np.zeros(0, bool)
+    label = "increase of the error" + (
+        ", standard deviations" if several else " of the logarithm" if by_log.any() else ""
+    )
     if summary.task == "classification":
         label = "increase of the error, %"
     note = "How much larger the error becomes when the values of one input are shuffled among the rows."
@@ -151,8 +154,8 @@ def worst(summary: FitSummary) -> str:
     rows = measures.finite_rows(summary)
     if summary.task != "regression" or summary.c is None or summary.prediction is None or len(rows) < 2:
         return ""
-    c, prediction = summary.c[rows], summary.prediction[rows]
-    scaled = np.abs(measures.scaled_residuals(c, prediction))
+    c, prediction, by_log = summary.c[rows], summary.prediction[rows], measures.logarithmic(summary)
+    scaled = np.abs(measures.scaled_residuals(*measures.shown_rows(summary)))
     order = np.argsort(-scaled.max(axis=1), kind="stable")[:WORST]
     shown = summary.effects["shown"].astype(int) if "values" in summary.effects else []
     head = ["row", *(["target"] if c.shape[1] > 1 else []), "true", "predicted", "error"]
@@ -161,7 +164,8 @@ def worst(summary: FitSummary) -> str:
         j = int(scaled[i].argmax())
         row = f"{int(summary.rows[rows[i]]) if summary.rows is not None else int(rows[i]) + 1:,}"
         cells = [row, *([summary.target_names[j]] if c.shape[1] > 1 else [])]
-        cells += [number(value) for value in (c[i, j], prediction[i, j], prediction[i, j] - c[i, j])]
+        cells += [number(value) for value in (c[i, j], prediction[i, j])]
+        cells.append(f"× {prediction[i, j] / c[i, j]:.3g}" if by_log[j] else number(prediction[i, j] - c[i, j]))
         if summary.interval is not None:
             cells.append(number(calibration.deviations(summary, int(rows[i]), j), 2))
         values = [summary.effects["values"][rows[i], position] for position in range(len(shown))]
@@ -170,4 +174,6 @@ def worst(summary: FitSummary) -> str:
     head += [short(summary.input_names[i], 20) for i in shown]
     where = "of the file" if summary.rows is not None else "given"
     note = f"Row numbers are those {where}, without the header, from 1."
+    if by_log.any():
+        note += " By the logarithm: × 3 is predicted three times too large, × 0.33 three times too small."
     return card("Largest errors", element("p", note, "note") + table(head, lines))

@@ -89,8 +89,22 @@ def regression_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
     return summary.c[rows], summary.prediction[rows]
 
 
-LOGARITHM = "ln(prediction / target)"
+LOGARITHM = "ln(median / target)"
 """Label of the residuals of targets that are shown by their logarithm."""
+
+
+def as_seen(values: np.ndarray, by_log: np.ndarray) -> np.ndarray:
+    """Targets or their predictions as the model sees them: natural logarithms of some.
+
+    Args:
+        values: (n, k) or (n,).
+        by_log: which, bool (k,); these are positive.
+
+    Returns:
+        The same shape.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(by_log, np.log(np.abs(values)), values) if np.any(by_log) else values
 
 
 def logarithmic(summary: FitSummary) -> np.ndarray:
@@ -102,24 +116,32 @@ def logarithmic(summary: FitSummary) -> np.ndarray:
 
 
 def shown_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and predictions as figures compare them, natural logarithms of those in `logarithmic`, (n, k) each."""
-    by_log = logarithmic(summary)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        c, prediction = (np.where(by_log, np.log(np.abs(a)), a) for a in regression_rows(summary))
-    return c, prediction
+    """Targets and predictions as figures compare them, (n, k) each: natural logarithms of those in `logarithmic`.
+
+    Their predictions are medians where these are known: means lie above, by half the variance of the logarithm.
+    """
+    by_log, (c, prediction) = logarithmic(summary), regression_rows(summary)
+    if by_log.any() and summary.median is not None:
+        prediction = np.where(by_log, summary.median[finite_rows(summary)], prediction)
+    return as_seen(c, by_log), as_seen(prediction, by_log)
 
 
 class TargetErrors(NamedTuple):
     """Errors of one target on the held-out rows, in its unit; R^2 has none and is NaN for a constant target.
 
-    ``held`` is the share of the rows inside their 90 % interval, NaN where there are no intervals.
+    ``middle`` is the median of the absolute errors, which gross errors of some targets do not move. ``held`` is the
+    share of the rows inside their 90 % interval, NaN where there are no intervals. Of a target that is seen by its
+    logarithm R^2 is that of the logarithm, and ``factor`` says by which factor medians miss it,
+    ``exp(RMS ln(median / target))``; else it is NaN.
     """
 
     name: str
     rmse: float
     mae: float
+    middle: float
     r2: float
     held: float
+    factor: float
 
 
 def target_errors(summary: FitSummary) -> list[TargetErrors]:
@@ -134,15 +156,18 @@ def target_errors(summary: FitSummary) -> list[TargetErrors]:
     c, prediction = regression_rows(summary)
     if summary.task != "regression" or not len(c):
         return []
-    found = []
+    found, by_log, seen = [], logarithmic(summary), shown_rows(summary)
     for j, name in enumerate(summary.target_names):
         off = prediction[:, j] - c[:, j]
         unit = np.abs(off).max() or 1.0  # no square overflows
-        rmse, spread = float(unit * np.sqrt(np.mean((off / unit) ** 2))), float(c[:, j].std())
-        r2 = 1 - (rmse / spread) ** 2 if spread > 0 else np.nan
+        rmse, spread = float(unit * np.sqrt(np.mean((off / unit) ** 2))), float(seen[0][:, j].std())
+        missed = float(np.sqrt(np.mean((seen[1] - seen[0])[:, j] ** 2))) if by_log[j] else rmse
+        r2 = 1 - (missed / spread) ** 2 if spread > 0 else np.nan
+        factor = float(np.exp(min(missed, 700.0))) if by_log[j] else np.nan
         share = coverage(summary, (0.9,), j)
         held = np.nan if share is None else float(share[0])
-        found.append(TargetErrors(name, rmse, float(np.mean(np.abs(off))), r2, held))
+        mean, middle = float(np.mean(np.abs(off))), float(np.median(np.abs(off)))
+        found.append(TargetErrors(name, rmse, mean, middle, r2, held, factor))
     return found
 
 
@@ -168,12 +193,16 @@ def target_cells(summary: FitSummary, shown: int) -> TargetCells:
     more = f", the worst {shown} of {len(rows)}" if len(rows) > shown else ""
     if more:
         rows = sorted(rows, key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))[:shown]
-    tells = any(np.isfinite(one.held) for one in rows)
-    cells = [
-        [short(one.name, 60), *map(number, (one.rmse, one.mae, one.r2)), *[number(100 * one.held, 3)] * tells]
-        for one in rows
-    ]
-    return TargetCells(["target", "RMSE", "MAE", "R²", *["90 % interval holds %"] * tells], cells, more)
+    tells, logs = (any(np.isfinite(getattr(one, name)) for one in rows) for name in ("held", "factor"))
+    heads = ["target", "RMSE", "MAE", "median", "R²"] + ["off by"] * logs + ["90 % interval"] * tells
+    cells = []
+    for one in rows:
+        by_log = np.isfinite(one.factor)
+        line = [short(one.name, 60), *map(number, (one.rmse, one.mae, one.middle))]
+        line.append(number(one.r2) + (" of ln" if by_log else ""))
+        line += [f"× {number(one.factor, 3)}" if by_log else ""] * logs
+        cells.append(line + [f"{number(100 * one.held, 3)} %"] * tells)
+    return TargetCells(heads, cells, more)
 
 
 def relative_errors(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:

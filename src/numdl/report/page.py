@@ -156,14 +156,15 @@ def regression(summary: FitSummary) -> str:
     c, prediction = measures.regression_rows(summary)
     if summary.task != "regression" or not len(c):
         return ""
-    errors, by_log = measures.relative_errors(c, prediction), measures.logarithmic(summary)
-    seen = measures.shown_rows(summary)
+    by_log, seen = measures.logarithmic(summary), measures.shown_rows(summary)
+    errors = measures.relative_errors(*seen)
     figures = []
     for kind, j in measures.chosen_targets(errors):
         name = summary.target_names[j]
         heading = f"Parity of {short(name, 80)}" + (f", the {kind} target" if kind else "")
         draw = partial(fit.draw_parity, c=c[:, j], prediction=prediction[:, j], name=name, log=bool(by_log[j]))
-        note = f"Error is {number(errors[j], 3)} of the target's standard deviation." if c[:, j].std() > 0 else ""
+        of = "its logarithm's" if by_log[j] else "the target's"
+        note = f"Error is {number(errors[j], 3)} of {of} standard deviation." if c[:, j].std() > 0 else ""
         figures.append(drawn(f"parity-{j}", heading, note, draw))
     residual = measures.scaled_residuals(*seen)
     one = measures.LOGARITHM if by_log.all() else "prediction − target"
@@ -171,7 +172,9 @@ def regression(summary: FitSummary) -> str:
     pooled = "All targets, each over its standard deviation." if c.shape[1] > 1 else ""
     if by_log.any():
         names = ", ".join(short(summary.target_names[i], 40) for i in np.flatnonzero(by_log)[:5])
-        pooled += f" The model sees {names} by the logarithm, and so do the figures."
+        pooled += (
+            f" The model sees {names} by the logarithm, and so do the figures: of medians, which halve the chances."
+        )
     draw = partial(fit.draw_histogram, residual=residual, label=label)
     figures.append(drawn("residuals", "Histogram of the residuals", pooled, draw))
     j = int(np.argmax(errors))

@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from numdl import checks
 from numdl.container import whole_file
 from numdl.plots.wording import finite
@@ -81,9 +83,10 @@ def plain(summary: FitSummary) -> dict[str, Any]:
 
 
 def _targets(summary: FitSummary) -> list[dict[str, Any]]:
-    """Errors of each target on the held-out rows, in its unit, and the share of rows in their 90 % intervals."""
+    """Errors of each target on the held-out rows, as `numdl.report.measures.TargetErrors`."""
     found = []
     for one in measures.target_errors(summary):
-        numbers = {"rmse": one.rmse, "mae": one.mae, "r2": one.r2, "coverage_90": one.held}
+        numbers = {"rmse": one.rmse, "mae": one.mae, "median_error": one.middle, "r2": one.r2, "coverage_90": one.held}
+        numbers |= {"off_by_factor": one.factor} if np.isfinite(one.factor) else {}
         found.append({"name": one.name} | {name: finite(value) for name, value in numbers.items()})
     return found

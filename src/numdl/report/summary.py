@@ -68,6 +68,8 @@ class FitSummary:
         below: predicted probability that a target is smaller than c, (n, k), where it is not that of a normal
             distribution with these means and deviations; intervals are then judged by it.
         logarithm: for each target 1 where the model sees its logarithm, else 0, (k,); the figures do likewise.
+        median: predicted medians of the held-out rows, (n, k), where predictions are not normal distributions; targets
+            that are seen by their logarithm are judged by them.
         rows: number of each held-out row in its file, (n,), counted from 1; None if it came from none.
         input_names: m names of inputs, or empty.
         effects: which inputs matter and how, arrays by name, see `numdl.estimators.common.effects`; or empty.
@@ -98,6 +100,7 @@ class FitSummary:
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     probability: np.ndarray | None = None
     logarithm: np.ndarray | None = None
+    median: np.ndarray | None = None
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,6 +145,11 @@ class FitSummary:
             raise ValueError(
                 f"FitSummary(below of shape {below.shape}): needs the shape of c. Give one for each target."
             )
+        median = None if self.median is None else _table("median", np.asarray(self.median))
+        if median is not None and (c is None or median.shape != c.shape):
+            raise ValueError(
+                f"FitSummary(median of shape {median.shape}): needs the shape of c. Give one for each target."
+            )
         logarithm = None if self.logarithm is None else _floats("logarithm", self.logarithm)
         if logarithm is not None and (c is None or logarithm.shape != c.shape[1:]):
             raise ValueError(
@@ -151,6 +159,7 @@ class FitSummary:
             "pictures": self._pictures(c),
             "probability": self._probability(c),
             "logarithm": logarithm,
+            "median": median,
             "below": below,
             "effects": effects,
             "input_names": names,
@@ -291,7 +300,7 @@ def _labels(name: str, values: np.ndarray) -> np.ndarray:
 
 
 _TEXT = ("title", "task", "model", "score_name", "n_parameters", "held_out_name")
-_ROWS = ("c", "prediction", "interval", "rows", "below", "probability", "logarithm")
+_ROWS = ("c", "prediction", "interval", "rows", "below", "probability", "logarithm", "median")
 _COLUMNS = ("history", "weights", "path", "effects", "pictures")
 
 

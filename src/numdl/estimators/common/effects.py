@@ -30,7 +30,7 @@ def effects(
     X: Any,
     inputs: Mapping[str, Sequence[int]] | None,
     c: np.ndarray,
-    prediction: np.ndarray,
+    predict: Callable[[np.ndarray], np.ndarray],
     bands: Callable[[np.ndarray], Sequence[np.ndarray]],
 ) -> dict[str, Any]:
     """Fields of `numdl.report.FitSummary` that tell of the inputs.
@@ -47,8 +47,8 @@ def effects(
         model: a fitted estimator.
         X: rows, (n, d).
         inputs: columns of each input by its name; None for each column its own.
-        c: targets (n, k), or indices of the classes (n,).
-        prediction: of the same rows, the same shape.
+        c: targets (n, k) as they are judged, or indices of the classes (n,).
+        predict: rows to what is judged, as ``predict`` of the model.
         bands: of a regression: rows to their mean, or to mean and the two ends of its band.
 
     Returns:
@@ -60,13 +60,13 @@ def effects(
     x = np.asarray(X, np.float64)
     if inputs is None:
         inputs = _by_column(getattr(model, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])]))
-    outputs = _targets(c, prediction) if c.ndim > 1 else _classes(c, len(model.classes_))
+    outputs = _targets(c, predict(x)) if c.ndim > 1 else _classes(c, len(model.classes_))
     names = list(inputs)[:INPUTS]
     groups = [np.array(inputs[name]) for name in names]
     rng = np.random.default_rng(0)
     count = int(np.clip(MOST // (len(groups) * REPEATS), FEWEST, len(x))) if len(x) > FEWEST else len(x)
     rows = np.sort(rng.choice(len(x), count, replace=False))
-    mean, spread = _importance(x[rows], groups, model.predict, _error(model, c[rows]), rng)
+    mean, spread = _importance(x[rows], groups, predict, _error(model, c[rows]), rng)
     numbers = [i for i in np.argsort(-mean, kind="stable") if len(groups[i]) == 1 and np.ptp(x[:, groups[i][0]]) > 0]
     shown = np.array(numbers[:SHOWN], int)
     found = {"importance": mean, "spread": spread, "shown": shown, "outputs": outputs}
@@ -76,7 +76,7 @@ def effects(
 
 
 def _targets(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    errors = measures.relative_errors(c, prediction)
+    errors = measures.relative_errors(c, prediction.reshape(c.shape))
     return np.array([j for _, j in measures.chosen_targets(errors)])
 
 

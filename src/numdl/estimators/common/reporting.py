@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from numdl.data.table.scale import FLAT
 from numdl.estimators.common.effects import BAND, effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
 from numdl.estimators.common.region import RegionMixin
+from numdl.report.measures import as_seen
 
 if TYPE_CHECKING:
     from numdl.report import FitSummary
@@ -79,7 +81,9 @@ class ReportMixin:
                 count = int(self.is_outside(X).sum())
                 told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
             if self._of_columns and not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
-                found |= effects(self, X, inputs, found["c"], found["prediction"], self._with_band)
+                by_log = judged_by_logarithm(self, found["c"]) if classes is None else np.zeros(0, bool)
+                seen = partial(predicted_as_seen, self, by_log=by_log) if by_log.any() else self.predict  # type: ignore[attr-defined]
+                found |= effects(self, X, inputs, as_seen(found["c"], by_log), seen, self._with_band)
         return FitSummary(
             **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}
         )
@@ -156,15 +160,57 @@ class ReportMixin:
         found["prediction"] = mean = wanted
         if (below := self._below(X, c)) is not None:
             found["below"] = below
-        if np.any(getattr(self, "logarithm_", False)):
+        name, by_log = "mean of the targets", judged_by_logarithm(self, c)
+        if by_log.any():
             found["logarithm"] = np.asarray(self.logarithm_, float)  # type: ignore[attr-defined]
+            found["median"] = self.predict_quantiles(X, [0.5])[0].reshape(c.shape)  # type: ignore[attr-defined]
+            c, mean = as_seen(c, by_log), predicted_as_seen(self, X, by_log).reshape(c.shape)
+            found["score_name"] = (
+                "RMS error of the logarithm" if by_log.all() else "RMSE, by logarithms of some targets"
+            )
+            name = "mean of the logarithms" if by_log.all() else name
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
-        return found | self._score_rows("mean of the targets", errors)
+        return found | self._score_rows(name, errors)
 
     def _score_rows(self, trivial: str, errors: tuple[Any, Any]) -> dict[str, Any]:
         """The table of scores: the fit, and what ignores the inputs."""
         pairs = zip((self._label, trivial), errors, strict=True)
         return {"scores": [{"name": name, "test": float(error)} for name, error in pairs]}
+
+
+def judged_by_logarithm(model: Any, *targets: np.ndarray) -> np.ndarray:
+    """Targets whose errors count by their logarithm: the model sees them so, and all of them are positive.
+
+    Args:
+        model: a fitted regressor.
+        *targets: rows that it is judged on, (n, k) or (n,).
+
+    Returns:
+        bool (k,).
+    """
+    each = [c.reshape(len(c), -1) for c in targets]
+    seen = np.asarray(getattr(model, "logarithm_", np.zeros(each[0].shape[1], bool)))
+    return seen & np.all([(c > 0).all(axis=0) for c in each], axis=0)
+
+
+def predicted_as_seen(model: Any, X: Any, by_log: np.ndarray) -> np.ndarray:
+    """Means, and logarithms of the medians of the targets that are judged by them.
+
+    A mean lies above the median by half the variance of the logarithm, so that it would seem to err where it does not.
+
+    Args:
+        model: a fitted regressor.
+        X: rows, (n, d).
+        by_log: which targets, bool (k,).
+
+    Returns:
+        (n,) or (n, k), as ``predict`` gives them.
+    """
+    mean = model.predict(X)
+    if not by_log.any():
+        return mean
+    median = np.maximum(model.predict_quantiles(X, [0.5])[0], np.finfo(float).tiny)
+    return np.where(by_log if mean.ndim > 1 else by_log[0], np.log(median), mean)
 
 
 def _require_inputs(inputs: Any, X: Any) -> None:

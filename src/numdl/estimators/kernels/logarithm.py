@@ -144,7 +144,7 @@ def bounds(y: np.ndarray, weights: np.ndarray) -> Bounds:
     share = weights / weights.sum()
     middle, first, second = share @ y, logsumexp(y, b=share), logsumexp(2 * y, b=share)
     two = np.clip([2 * (first - middle), second - 2 * first], 0.0, WIDEST)
-    return Bounds(*map(float, two), float(y[weights > 0].max()))
+    return Bounds(float(two[0]), float(two[1]), float(y[weights > 0].max()))
 
 
 def lift(means: np.ndarray, variances: np.ndarray, most: Bounds) -> np.ndarray:
