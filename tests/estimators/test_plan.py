@@ -185,6 +185,11 @@ def test_many_rows_are_passed_in_blocks_and_give_the_matrix_in_part():
     assert f"matrix from {choice.curvature_rows} of 1000000 rows" in choice.text and "blocks of" in choice.text
 
 
+def test_blocks_of_the_jacobian_stay_near_the_processor_unless_they_have_fewer_rows_than_columns():
+    assert 300 <= algebra(10_000, ResNet(8, 16, 3)).chunk <= 1200
+    assert algebra(2000, ResNet(8, 32, 4)).chunk is None
+
+
 def test_large_networks_are_matrix_free():
     choice = algebra(1000, ResNet(50, 128, 4))
     assert not choice.dense and "matrix-free" in choice.text

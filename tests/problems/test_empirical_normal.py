@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from numdl.problems.varpro.normal import WIDE, gram, joined
 from numdl.testing import check_adjoint, check_gradient
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -38,6 +39,15 @@ def test_the_matrix_is_that_of_the_products_whatever_the_block(name, chunk):
     np.testing.assert_allclose(blocks[-1].matrix + jnp.diag(blocks[-1].diagonal), dense, atol=1e-12)
     for key in ("misfit", "train_error"):
         np.testing.assert_allclose(blocks[-1].metrics[key], metrics[key], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+@pytest.mark.parametrize("p", [WIDE - 1, WIDE + 1, 4 * WIDE - 1])
+def test_panels_of_the_lower_half_make_up_the_matrix(p, n_shards):
+    jt = jax.random.normal(jax.random.key(p), (p, 2, 6))
+    panels = gram(jt, n_shards)
+    assert sum(panel.size for panel in panels) == p * p if p < WIDE else sum(a.size for a in panels) < 0.63 * p * p
+    np.testing.assert_allclose(joined(panels), jt.reshape(p, -1) @ jt.reshape(p, -1).T, atol=1e-13)
 
 
 def test_a_penalty_that_is_no_diagonal_is_in_the_matrix():

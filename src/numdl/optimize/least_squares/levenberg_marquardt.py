@@ -104,7 +104,7 @@ class LevenbergMarquardt(eqx.Module):
 
         def attempt(carry: tuple) -> tuple:
             _, damping, p, aux, value, count = carry
-            factor = jnp.linalg.cholesky(matrix + jnp.diag(damping.mu * weight))
+            factor = jnp.linalg.cholesky(matrix + jnp.diag(damping.mu * weight), symmetrize_input=False)
             move = -cho_solve((factor, True), normal.gradient)
             predicted = -(normal.gradient @ move + 0.5 * move @ (matrix @ move))
             straight = jnp.asarray(True)
@@ -159,7 +159,7 @@ class LevenbergMarquardt(eqx.Module):
 
 def _safe_factor(matrix: Float[Array, "p p"]) -> Float[Array, "p p"]:
     """Cholesky factor; a matrix that is indefinite by rounding gets a shift of 1e-10 of its mean diagonal."""
-    factor = jnp.linalg.cholesky(matrix)
+    factor = jnp.linalg.cholesky(matrix, symmetrize_input=False)
     shift = 1e-10 * jnp.trace(matrix) / max(matrix.shape[0], 1)
     return jax.lax.cond(
         jnp.all(jnp.isfinite(factor)),

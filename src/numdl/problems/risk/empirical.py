@@ -30,7 +30,7 @@ from numdl.problems.blocks import map_rows, sum_rows
 from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
 from numdl.problems.risk.passes import linear_passes
-from numdl.problems.varpro.normal import gram, pulled_rows
+from numdl.problems.varpro.normal import gram, joined, pulled_rows
 from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
 BLOCK = 2**22
@@ -102,7 +102,7 @@ class Empirical(eqx.Module):
         (n, k), size = self.c.shape, vector.size
         chunk = min(n // self.n_shards, self.chunk or max(1, BLOCK // max(k * size, 1)))
 
-        def block(w: Array, x: Array, c: Array) -> tuple[Array, Array, Array, Array]:
+        def block(w: Array, x: Array, c: Array) -> tuple[Array, Array, list[Array], Array]:
             s, jt = pulled_rows(self.apply, p, jnp.broadcast_to(jnp.eye(k, dtype=c.dtype), (x.shape[0], k, k)), x)
             gradient = jnp.einsum("prb,br->p", jt, w[:, None] * jax.vmap(self.loss.residual)(s, c))
             factor = jnp.sqrt(w)[:, None, None] * jax.vmap(self.loss.factor)(s, c)
@@ -112,7 +112,8 @@ class Empirical(eqx.Module):
 
         power = 1 if self.loss.classes else 2  # a mean of squares adds up over blocks, its root not
         sums = sum_rows(block, chunk, self.w, self.x, self.c, n_shards=self.n_shards)
-        data, gradient, matrix, wrong = (part / n for part in sums)
+        data, gradient, panels, wrong = jax.tree.map(lambda part: part / n, sums)
+        matrix = joined(panels)
         if isinstance(self.penalty, DiagonalPenalty):
             diagonal = self.penalty.diagonal
         else:
