@@ -444,3 +444,20 @@ def test_several_files_are_one_table(numdl, tmp_path, stand_in, monkeypatch):
     assert "2 rows" in numdl("look", "a:b.csv").out
     (tmp_path / "-x.csv").write_text("x,y\n1,2\n2,3\n")
     assert "fit ./-x.csv --target y" in numdl("look", "--", "-x.csv").out
+
+
+def test_filled_gaps_are_told_where_they_are(tmp_path, numdl):
+    from numdl.report.summary import read_summary
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    lines = [f"{'n/a' if i % 10 == 3 else a},{b},{a + b}" for i, (a, b) in enumerate(x)]
+    (tmp_path / "gaps.csv").write_text("load [kN],speed,y\n" + "\n".join(lines) + "\n")
+    args = ("fit", tmp_path / "gaps.csv", "--target", "y", "--missing", "impute", "--model", "linear")
+    end = numdl(*args, "--out", tmp_path / "run")
+    told = "Missing entries are filled, and an input tells where: 'load [kN]' in 6 rows."
+    assert end.code == 0 and told in end.out
+    found = read_summary(tmp_path / "run" / "summary.numdl")
+    assert told in found.facts["Notes on the file"]
+    assert "slice-0-0" in (tmp_path / "run" / "report.html").read_text()  # a response curve in spite of the gaps
+    assert list(found.input_names) == ["load [kN]", "speed"] and len(found.effects["shown"]) == 2

@@ -193,6 +193,47 @@ CASES = [
         target="x",
     ),
     Case(
+        "powers.csv",
+        rows("x;load", *(f"{i};{i},5x10^3" for i in range(1, 5)), "5;7,5 · 10⁻²", "6;8,5 × 10^\u22123"),
+        {"load": [1500, 2500, 3500, 4500, 0.075, 0.0085]},
+        "decimal comma, powers of ten",
+    ),
+    *(
+        Case(
+            f"{name}.csv",
+            rows("f,Z,y", *(f"{i},{cell.format(i / 7 + 1)},{i * i}" for i in range(30))),
+            refused=f"column 'Z', row 1: .* {why}",
+            target="y",
+        )
+        for name, cell, why in (
+            ("complex", "{0:.3f}+{0:.2f}j", "is no single number"),
+            ("angles", "{0:.3f}∠{0:.1f}°", "is no single number"),
+            ("uncertain", "{0:.3f}(12)", "is in no known notation of numbers"),
+            ("unit_first", "kN {0:.3f}", "is in no known notation of numbers"),
+            ("vectors", "[{0:.3f} {0:.2f}]", "is in no known notation of numbers"),
+            ("around", "ca. {0:.3f}", "is in no known notation of numbers"),
+        )
+    ),
+    Case(
+        "versions.csv",
+        rows("fw,x,y", *(f"V{1 + i % 5}.2,{i / 7},{i * i}" for i in range(60))),
+        {"fw": [f"V{1 + i % 5}.2" for i in range(60)]},
+    ),
+    Case(
+        "joined_blocks.csv",
+        rows(
+            "x,load",
+            "[s],[kN]",
+            *(f"{i},{i / 4}" for i in range(3)),
+            "",
+            "x,load",
+            "[s],[kN]",
+            *(f"{i},{i / 4}" for i in range(3, 6)),
+        ),
+        {"x": np.arange(6.0), "load": np.arange(6) / 4},
+        "2 lines that repeat the header skipped",
+    ),
+    Case(
         "words_between.csv",
         rows("x,T", *(f"{i},{'off' if i % 3 else i / 7}" for i in range(1, 61))),
         refused="column 'T', row 1: 'off' is not a number",

@@ -77,6 +77,16 @@ def test_columns_of_one_input_are_shuffled_together():
     assert found["effects"]["importance"][0] != pytest.approx(alone["effects"]["importance"][0], rel=1e-3)
 
 
+def test_a_number_that_may_be_missing_has_its_curve_where_it_is_told():
+    x = rows(200)
+    x[:, 3] = np.arange(200) % 3 == 0
+    x[x[:, 3] == 1, 0] = -7.0  # what stands for a missing entry of column 0
+    found = of(Model(), x, {"a": [0, 3], "b": [1], "c": [2]})["effects"]
+    at = list(found["shown"]).index(0)
+    np.testing.assert_array_equal(np.isnan(found["values"][:, at]), x[:, 3] == 1)
+    assert found["base"][at] == pytest.approx(np.median(x[x[:, 3] == 0, 0])) and found["grid"][at][0] == -7
+
+
 def test_slices_are_predictions_of_the_model():
     x = rows()
     found = of(Model(), x)["effects"]
@@ -273,14 +283,14 @@ def test_a_target_seen_by_its_logarithm_is_judged_so():
     np.testing.assert_allclose([one.factor, one.r2], [np.exp(rms), 1 - (rms / np.log(y).std()) ** 2])
     assert one.rmse == pytest.approx(np.sqrt(np.mean((fit.predict(x) - y) ** 2)))
     heads, cells, _ = measures.target_cells(found, 5)
-    assert heads[4:6] == ["R²", "off by"] and cells[0][4].endswith(" of ln") and cells[0][5].startswith("× ")
+    assert heads[4:6] == ["R² of ln", "off by"] and cells[0][5].startswith("×\u00a0")
     importance = found.effects["importance"]  # shuffled u: E (8 (u - u'))^2 = 128 / 3
     np.testing.assert_allclose(
         importance, [np.sqrt(128 / 3 + rms**2) - rms, np.sqrt(8 / 3 + rms**2) - rms, 0], rtol=0.2
     )
     page = page_html(found)
     worst = page.split("Largest errors")[1].split("<tbody>")[1].split("</tr>")[0]
-    ratio = f"× {fit.predict(x[7:8])[0] / y[7]:.3g}"
+    ratio = f"×\u00a0{fit.predict_quantiles(x[7:8], [0.5])[0, 0] / y[7]:.3g}"
     assert ">8<" in worst and ratio in worst and int(np.abs(fit.predict(x) - y).argmax()) != 7
     assert "increase of the error of the logarithm" in page
     np.testing.assert_array_equal(found.median[:, 0], fit.predict_quantiles(x, [0.5])[0])

@@ -126,8 +126,8 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
         call: the command to name.
 
     Returns:
-        The rows, their numbers in the table from 0, and a note if some are left out or entries look as if they stood
-        for missing ones.
+        The rows, their numbers in the table from 0, and a note if some are left out, entries are filled or look as if
+        they stood for missing ones.
 
     Raises:
         UserError: no row is left.
@@ -160,6 +160,12 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
         )
         kept = np.flatnonzero(complete)
         table = table.take(kept)
+    if policy == "impute":
+        gaps = {name: int((~complete_rows(table, [name])).sum()) for name in table.names if name not in looked}
+        told = [f"{name!r} in {count:,} rows" for name, count in gaps.items() if 0 < count < table.n]
+        if told:
+            more = f" and {len(told) - 5} columns more" if len(told) > 5 else ""
+            notes.append(f"Missing entries are filled, and an input tells where: {', '.join(told[:5])}{more}.")
     return table, kept, notes
 
 

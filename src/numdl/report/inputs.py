@@ -142,7 +142,12 @@ def over_inputs(summary: FitSummary, rows: np.ndarray, j: int) -> list[str]:
     residual = (prediction - c)[:, j]
     label = measures.LOGARITHM if measures.logarithmic(summary)[j] else "residual"
     for i, name in enumerate(summary.input_names[int(position)] for position in summary.effects["shown"]):
-        draw = partial(pictures.draw_over_input, values=values[rows, i], residual=residual, name=name, label=label)
+        told = np.isfinite(values[rows, i])
+        if not told.any():
+            continue
+        draw = partial(
+            pictures.draw_over_input, values=values[rows, i][told], residual=residual[told], name=name, label=label
+        )
         heading = f"Residuals over {short(name, 60)}"
         note = "Squares: means of neighbouring rows." if i == 0 and len(residual) >= pictures.FEWEST else ""
         figures.append(drawn(f"residuals-input-{i}", heading, note, draw))
@@ -154,7 +159,7 @@ def worst(summary: FitSummary) -> str:
     rows = measures.finite_rows(summary)
     if summary.task != "regression" or summary.c is None or summary.prediction is None or len(rows) < 2:
         return ""
-    c, prediction, by_log = summary.c[rows], summary.prediction[rows], measures.logarithmic(summary)
+    by_log, (c, prediction) = measures.logarithmic(summary), measures.compared_rows(summary)
     scaled = np.abs(measures.scaled_residuals(*measures.shown_rows(summary)))
     order = np.argsort(-scaled.max(axis=1), kind="stable")[:WORST]
     shown = summary.effects["shown"].astype(int) if "values" in summary.effects else []
@@ -165,7 +170,9 @@ def worst(summary: FitSummary) -> str:
         row = f"{int(summary.rows[rows[i]]) if summary.rows is not None else int(rows[i]) + 1:,}"
         cells = [row, *([summary.target_names[j]] if c.shape[1] > 1 else [])]
         cells += [number(value) for value in (c[i, j], prediction[i, j])]
-        cells.append(f"× {prediction[i, j] / c[i, j]:.3g}" if by_log[j] else number(prediction[i, j] - c[i, j]))
+        cells.append(
+            f"×\u00a0{number(prediction[i, j] / c[i, j], 3)}" if by_log[j] else number(prediction[i, j] - c[i, j])
+        )
         if summary.interval is not None:
             cells.append(number(calibration.deviations(summary, int(rows[i]), j), 2))
         values = [summary.effects["values"][rows[i], position] for position in range(len(shown))]
@@ -175,5 +182,5 @@ def worst(summary: FitSummary) -> str:
     where = "of the file" if summary.rows is not None else "given"
     note = f"Row numbers are those {where}, without the header, from 1."
     if by_log.any():
-        note += " By the logarithm: × 3 is predicted three times too large, × 0.33 three times too small."
+        note += " Of targets seen by their logarithm medians are shown: × 3 is three times too large, × 0.33 too small."
     return card("Largest errors", element("p", note, "note") + table(head, lines))

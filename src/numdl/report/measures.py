@@ -115,14 +115,20 @@ def logarithmic(summary: FitSummary) -> np.ndarray:
     return (summary.logarithm > 0) & (np.minimum(c, prediction) > 0).all(axis=0)
 
 
-def shown_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and predictions as figures compare them, (n, k) each: natural logarithms of those in `logarithmic`.
+def compared_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and predictions as figures compare them, (n, k) each: of those in `logarithmic` medians, where known.
 
-    Their predictions are medians where these are known: means lie above, by half the variance of the logarithm.
+    Means lie above, by half the variance of the logarithm.
     """
     by_log, (c, prediction) = logarithmic(summary), regression_rows(summary)
     if by_log.any() and summary.median is not None:
         prediction = np.where(by_log, summary.median[finite_rows(summary)], prediction)
+    return c, prediction
+
+
+def shown_rows(summary: FitSummary) -> tuple[np.ndarray, np.ndarray]:
+    """`compared_rows`, and natural logarithms of those in `logarithmic`, (n, k) each."""
+    by_log, (c, prediction) = logarithmic(summary), compared_rows(summary)
     return as_seen(c, by_log), as_seen(prediction, by_log)
 
 
@@ -194,13 +200,14 @@ def target_cells(summary: FitSummary, shown: int) -> TargetCells:
     if more:
         rows = sorted(rows, key=lambda one: np.nan_to_num(one.r2, nan=-np.inf))[:shown]
     tells, logs = (any(np.isfinite(getattr(one, name)) for one in rows) for name in ("held", "factor"))
-    heads = ["target", "RMSE", "MAE", "median", "R²"] + ["off by"] * logs + ["90 % interval"] * tells
+    r2 = "R² of ln" if all(np.isfinite(one.factor) for one in rows) else "R²"
+    heads = ["target", "RMSE", "MAE", "median", r2] + ["off by"] * logs + ["90 % interval"] * tells
     cells = []
     for one in rows:
         by_log = np.isfinite(one.factor)
         line = [short(one.name, 60), *map(number, (one.rmse, one.mae, one.middle))]
-        line.append(number(one.r2) + (" of ln" if by_log else ""))
-        line += [f"× {number(one.factor, 3)}" if by_log else ""] * logs
+        line.append(number(one.r2))
+        line += [f"×\u00a0{number(one.factor, 3)}" if by_log else ""] * logs
         cells.append(line + [f"{number(100 * one.held, 3)} %"] * tells)
     return TargetCells(heads, cells, more)
 

@@ -157,6 +157,7 @@ def regression(summary: FitSummary) -> str:
     if summary.task != "regression" or not len(c):
         return ""
     by_log, seen = measures.logarithmic(summary), measures.shown_rows(summary)
+    prediction = measures.compared_rows(summary)[1]
     errors = measures.relative_errors(*seen)
     figures = []
     for kind, j in measures.chosen_targets(errors):
@@ -172,9 +173,7 @@ def regression(summary: FitSummary) -> str:
     pooled = "All targets, each over its standard deviation." if c.shape[1] > 1 else ""
     if by_log.any():
         names = ", ".join(short(summary.target_names[i], 40) for i in np.flatnonzero(by_log)[:5])
-        pooled += (
-            f" The model sees {names} by the logarithm, and so do the figures: of medians, which halve the chances."
-        )
+        pooled += f" The model sees {names} by the logarithm, and so do the figures, which show medians."
     draw = partial(fit.draw_histogram, residual=residual, label=label)
     figures.append(drawn("residuals", "Histogram of the residuals", pooled, draw))
     j = int(np.argmax(errors))
@@ -211,7 +210,12 @@ def regression(summary: FitSummary) -> str:
 def _targets(summary: FitSummary) -> str:
     """Errors of each target in its unit; of many the worst."""
     heads, rows, more = measures.target_cells(summary, SHOWN_TARGETS)
-    return card(f"Errors in units of the target{more}", table(heads, rows), "tall")
+    note = "Median: of the absolute errors."
+    if measures.logarithmic(summary).any():
+        note += (
+            " Off by: the factor by which medians miss the targets that are seen by their logarithm, as is their R²."
+        )
+    return card(f"Errors in units of the target{more}", element("p", note, "note") + table(heads, rows), "tall")
 
 
 def classification(summary: FitSummary) -> str:

@@ -56,7 +56,9 @@ figure .plot{margin-top:auto;border-radius:6px}
 figure svg{display:block;width:100%;height:auto;max-height:80vh}
 figure svg *{stroke-linejoin:round;stroke-linecap:butt}
 figure svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif!important}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(90deg,var(--card),transparent 28px) local,
+linear-gradient(-90deg,var(--card),transparent 28px) local,linear-gradient(90deg,var(--line),transparent 10px),
+linear-gradient(-90deg,var(--line),transparent 10px)}
 nav{display:flex;flex-wrap:wrap;gap:.2em 1.3em;margin:1.1em 0 0;font-size:.95rem}
 a{color:var(--accent)}
 .controls{display:flex;flex-wrap:wrap;align-items:center;gap:.5em .9em;min-height:2.2em}
@@ -82,7 +84,7 @@ th,td{padding:.4em .35em}th:first-child,td:first-child{min-width:6em}}
 @media print{:root{color-scheme:light;--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--mark:#eee}
 main{max-width:none;padding:0}.card{break-inside:avoid}.tall .scroll{max-height:none}h2{break-after:avoid}
 .grid{grid-template-columns:1fr 1fr}body{font-size:11pt}nav,.controls{display:none}.intro{break-after:avoid}
-.scroll{overflow:visible}th,td{padding:.3em .4em;white-space:normal}thead{display:table-header-group}}
+.scroll{overflow:visible;background:none}th,td{padding:.3em .4em;white-space:normal}thead{display:table-header-group}}
 """
 
 _MOVED = {"live-line", "live-band", "live-frame", "live-mark"}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numdl.data.read.arrow import first_line, from_arrow
-from numdl.data.read.footer import without_footer
+from numdl.data.read.footer import without_footer, without_headers
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
 from numdl.data.read.text.quotes import check_quotes
@@ -62,7 +62,7 @@ def read_delimited(
     table = from_arrow(call, arrow)
     comma = ["Numbers are read with a decimal comma."] if layout.decimal == "," else []
     notes = [*notes, *layout.notes, *comma, *footer, *table.notes]
-    table = without_footer(Table(table.names, table.columns, tuple(notes), layout.units))
+    table = without_footer(without_headers(Table(table.names, table.columns, tuple(notes), layout.units)))
     return understood(table, layout.decimal, text)
 
 

@@ -145,10 +145,12 @@ def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None,
         return understood(read_parquet(call, source.content), None, text)
     if source.extension in SHEETS:
         from numdl.data.read.cells import read_sheet
-        from numdl.data.read.footer import without_footer
+        from numdl.data.read.footer import without_footer, without_headers
 
         check_archive(call, source.content)
-        return understood(without_footer(read_sheet(call, source.content, header=header, sheet=sheet)), None, text)
+        return understood(
+            without_footer(without_headers(read_sheet(call, source.content, header=header, sheet=sheet))), None, text
+        )
     if source.extension in RECORDS:
         from numdl.data.read.cells import read_json_lines
 

@@ -1,4 +1,7 @@
-"""Footers of tables: which of the last rows are no measurement, but empty, a remark, or a sum of those above?"""
+"""Footers of tables: which of the last rows are no measurement, but empty, a remark, or a sum of those above?
+
+Rows that repeat the header, where several tables were joined, are none either.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import numpy as np
 from numdl.data.read.text.layout import EXTREME, SUMMARY, is_numeral
 from numdl.data.table.column import missing
 from numdl.data.table.dates import is_date
+from numdl.data.table.notation import is_missing
 from numdl.data.table.table import Table
 
 _LOOKED = 20
@@ -43,6 +47,33 @@ def without_footer(table: Table) -> Table:
         return table
     kept = table.take(np.arange(end))
     return Table(kept.names, kept.columns, (*table.notes, *notes), table.units)
+
+
+def without_headers(table: Table) -> Table:
+    """The table without rows that repeat its header, or the units below it: files that were joined as they are.
+
+    Args:
+        table: as a reader of text or sheets gave it, n rows.
+
+    Returns:
+        The other rows, with a note where some are left out.
+    """
+    if any(column.dtype.kind == "f" for column in table.columns):
+        return table  # a column with its name among its entries is none of numbers
+    repeated = np.all([column == name for name, column in zip(table.names, table.columns, strict=True)], axis=0)
+    if not repeated.any() or repeated.all():
+        return table
+    if table.units:
+        for row in np.flatnonzero(repeated[:-1]) + 1:
+            pairs = [
+                (column[row], table.units.get(name)) for name, column in zip(table.names, table.columns, strict=True)
+            ]
+            repeated[row] |= all(is_missing(word) or word.strip("[]()<> ") == unit for word, unit in pairs)
+    count = int(repeated.sum())
+    which = "One line that repeats" if count == 1 else f"{count} lines that repeat"
+    note = f"{which} the header skipped; rows are counted without."
+    kept = table.take(np.flatnonzero(~repeated))
+    return Table(kept.names, kept.columns, (*table.notes, note), table.units)
 
 
 def _rows(count: int) -> str:

@@ -1,7 +1,8 @@
 """Notations of numbers: is a column of words a column of numbers, in which notation, and what are its values?
 
 A column is read as numbers where one notation explains every word of it: a decimal point or comma, groups of three
-digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``), a minus sign of typography,
+digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``) and powers of ten
+(``1.5x10^3``), a minus sign of typography,
 and one unit, percent sign or currency that all words carry; ``5 %`` is 5. Words that look like numbers without being
 explained, such as ``<0.05`` or ``5 mm`` above ``3 cm``, are never categories: the column has a `Reading.problem`.
 """
@@ -27,13 +28,27 @@ MANY_NUMBERS = 10
 """Different numbers above which a column of words is no set of categories that happen to be digits."""
 
 _BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'"})
-_MINUS = re.compile("^[\u2212\u2013\u2012\uff0d](?=[\\d.,])|(?<=[eEdD])[\u2212\u2013]")
+_MINUS = re.compile("^[\u2212\u2013\u2012\uff0d](?=[\\d.,])|(?<=[eEdD^])[\u2212\u2013]")
 _LIKE = re.compile(
     r"(?P<qualifier>[<>≤≥~≈±]|<=|>=)?\s*(?P<prefix>[€$£¥₹]|(?:EUR|USD|GBP|CHF|JPY)(?=\s))?\s*"
     r"(?P<number>[+-]?(?:\d[\d.,' ]*|[.,]\d+)(?:[eEdD] ?[+-]?\d+)?)"
     r"(?P<gap>\s*)(?P<unit>[^\W\d_][^\d\s]{0,11}(?:[²³⁻¹/^*·-]+[^\s]{0,8})?|[%‰°€$£¥₹Ωµ][^\d\s]{0,8})?"
 )
-_OTHER = re.compile(r"\([\d.,' ]*\d\)|[+-]?\d+ ?/ ?\d+|[+-]?\d[\d.,]*\s*(?:±|\+/-)\s*\d[\d.,]*")
+_SIMPLE = r"\d[\d.,]*(?:[eE][+-]?\d+)?"
+_OTHER = re.compile(
+    r"\([\d.,' ]*\d\)|[+-]?\d[\d.,]* ?/ ?\d[\d.,]*|[+-]?\d[\d.,]*\s*(?:±|\+/-)\s*\d[\d.,]*|"
+    rf"\(?[+-]?{_SIMPLE}\s*[+-]\s*(?:[ij]\*?{_SIMPLE}|{_SIMPLE}\*?[ij])\)?|[+-]?{_SIMPLE}\s*∠\s*[+-]?{_SIMPLE}°?|"
+    r"[+-]?\d+ ?[°º] ?\d+ ?['′].*|\d+ ?(?:d|h|min|m) ?\d+ ?(?:h|min|m|s).*|\d+[kKMRuµnp]\d+"
+)
+"""Fractions, uncertainties, complex numbers, degrees with minutes, times in several units, and resistors."""
+
+_FRACTION = re.compile(r"(?<![\d.,])\d+[.,]\d+(?![\d.,])")
+_NUMERAL = re.compile(r"\d[\d.,]*")
+_BESIDE, _FORMS = 6, 3
+"""Signs beside the digits of a word, and forms of the words of a column, up to which they may be a notation."""
+
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_POWER = re.compile(r"(?<=[\d.,])\s*[x×*·⋅]\s*10(?:(?:\^|\*\*)\s*\(?([+-]?\d+)\)?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
 _UNITS = (
     "mm cm m km nm um in ft s ms us min h d K C F N kN MN Nm kNm Pa hPa kPa MPa GPa bar mbar psi V mV kV A mA W kW MW "
     "mW J kJ Hz kHz MHz GHz g mg kg t rpm ppm dB l ml L mol Ohm kOhm deg rad m/s km/h m/s2 mm/s l/min kg/h g/s EUR "
@@ -132,7 +147,12 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
     usual, several = _usual_unit(parts, found), len(found.rows) > MANY_NUMBERS
     like = {word for word in possible if _counts_as_number(word, parts[word], usual, several)}
     if not _meant_as_numbers(like, found):
-        return Reading(None)
+        strange = _strange(found)
+        return (
+            _refused(found.rows[strange], f"{strange!r} is in no known notation of numbers")
+            if strange
+            else Reading(None)
+        )
     for word in found.rows:
         if word not in like:
             return _refused(found.rows[word], f"{word!r} is not a number")
@@ -157,9 +177,11 @@ def _beyond(found: _Words) -> bool:
 
 
 def _plain_signs(word: str) -> str:
-    if word.isascii():
-        return word.strip()
-    return _MINUS.sub("-", word.translate(_BLANKS).strip())
+    if not word.isascii():
+        word = _MINUS.sub("-", word.translate(_BLANKS))
+    if "10" in word:
+        word = _POWER.sub(lambda power: f"e{(power[1] or power[2]).translate(_SUPERSCRIPT)}", word)
+    return word.strip()
 
 
 def _usual_unit(parts: dict[str, re.Match[str] | None], found: _Words) -> str:
@@ -189,6 +211,19 @@ def _meant_as_numbers(like: set[str], found: _Words) -> bool:
         return False
     measured = any(re.search(r"\d[.,]\d", word) for word in like)
     return share >= 0.9 or (share >= 0.1 and several) or (share >= 0.5 and measured)
+
+
+def _strange(found: _Words) -> str | None:
+    """The first word of a column such as ``kN 1.25``, ``1.25(3)`` or ``ca. 1.25``: many fractions in few forms."""
+    if len(found.rows) <= MANY_NUMBERS:
+        return None
+    forms: set[str] = set()
+    for word in itertools.islice(found.rows, _SAMPLE):
+        form = _NUMERAL.sub("", word).replace(" ", "")
+        forms.add(form)
+        if not _FRACTION.search(word) or len(form) > _BESIDE or len(forms) > _FORMS:
+            return None
+    return next(iter(found.rows))
 
 
 def _explain(words: np.ndarray, found: _Words, parts: dict[str, re.Match[str] | None], decimal: str | None) -> Reading:
@@ -270,6 +305,8 @@ def _described(found: _Words, numerals: dict[str, str], decimal: str, unit: str)
         if any(group in numeral for numeral in numerals.values()):
             said.append(f"{name} between thousands")
     together = "\n".join(found.rows)
+    if _POWER.search(together):
+        said.append("powers of ten")
     if re.search(r"\d[dD] ?[+-]?\d", together):
         said.append("exponents D of FORTRAN")
     if not together.isascii() and any(_MINUS.search(word.strip()) for word in found.rows):

@@ -54,8 +54,8 @@ def effects(
     Returns:
         ``input_names``, m of them, and ``effects``: ``importance`` and ``spread`` (m,) in units of the error; ``shown``
         (s,) positions of inputs with slices; ``outputs`` (q,) positions of targets or classes in them; ``values``
-        (n, s), ``base`` (s,), ``grid`` (s, g), ``levels`` (s, v); ``response`` and perhaps ``low`` and ``high``,
-        the ends of the central 90 % of new observations, (s, s, v, g, q) by i, j and level.
+        (n, s), NaN where missing, ``base`` (s,), ``grid`` (s, g), ``levels`` (s, v); ``response`` and perhaps ``low``
+        and ``high``, the ends of the central 90 % of new observations, (s, s, v, g, q) by i, j and level.
     """
     x = np.asarray(X, np.float64)
     if inputs is None:
@@ -67,12 +67,28 @@ def effects(
     count = int(np.clip(MOST // (len(groups) * REPEATS), FEWEST, len(x))) if len(x) > FEWEST else len(x)
     rows = np.sort(rng.choice(len(x), count, replace=False))
     mean, spread = _importance(x[rows], groups, predict, _error(model, c[rows]), rng)
-    numbers = [i for i in np.argsort(-mean, kind="stable") if len(groups[i]) == 1 and np.ptp(x[:, groups[i][0]]) > 0]
+    own = [_number(x, columns) for columns in groups]
+    numbers = [i for i in np.argsort(-mean, kind="stable") if own[i] is not None]
     shown = np.array(numbers[:SHOWN], int)
     found = {"importance": mean, "spread": spread, "shown": shown, "outputs": outputs}
     if len(shown):
-        found |= _slices(x, groups, np.array([groups[i][0] for i in shown]), _answers(model, outputs, c, bands))
+        found |= _slices(x, groups, np.array([own[i] for i in shown]), _answers(model, outputs, c, bands))
     return {"effects": found, "input_names": names}
+
+
+def _number(x: np.ndarray, columns: np.ndarray) -> int | None:
+    """Column of an input that is a number and varies, else None.
+
+    A second column may say where it was missing; there it holds what it was filled with, one value.
+    """
+    column = int(columns[0])
+    if len(columns) > 2 or np.ptp(x[:, column]) == 0:
+        return None
+    if len(columns) == 2:
+        values, flag = x[:, columns].T
+        if not np.isin(flag, (0, 1)).all() or np.isin(values, (0, 1)).all() or len(np.unique(values[flag == 1])) > 1:
+            return None
+    return column
 
 
 def _targets(c: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -141,7 +157,7 @@ def _slices(
                 where.append((i, j, level if j != i else slice(None)))
                 rows.append(moved)
     found: dict[str, np.ndarray] = {
-        "values": x[:, columns], "base": base[columns], "grid": grid, "levels": levels,
+        "values": _told(x, groups, columns), "base": base[columns], "grid": grid, "levels": levels,
     }  # fmt: skip
     for name, answer in zip(("response", "low", "high"), answers(np.concatenate(rows)), strict=False):
         parts = answer.reshape(len(rows), POINTS, -1)
@@ -152,13 +168,27 @@ def _slices(
 
 
 def _centre(x: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Median of each column, and the commonest combination of columns that belong together, (d,)."""
+    """Median of each column where it is told, and the commonest combination of columns that belong together, (d,)."""
     base = np.quantile(x, 0.5, axis=0)
     for columns in groups:
-        if len(columns) > 1:
+        if len(columns) == 1:
+            continue
+        if (column := _number(x, columns)) is None:
             kinds, counts = np.unique(x[:, columns], axis=0, return_counts=True)
             base[columns] = kinds[counts.argmax()]
+        elif (told := x[:, columns[1]] == 0).any():
+            base[columns] = np.quantile(x[told, column], 0.5), 0.0
     return base
+
+
+def _told(x: np.ndarray, groups: list[np.ndarray], columns: np.ndarray) -> np.ndarray:
+    """Values of some columns (n, s), NaN where an entry was missing and is filled."""
+    values = x[:, columns].copy()
+    for i, column in enumerate(columns):
+        group = next(group for group in groups if column in group)
+        if len(group) == 2:
+            values[x[:, group[1]] == 1, i] = np.nan
+    return values
 
 
 def _by_column(names: Sequence[str]) -> dict[str, list[int]]:

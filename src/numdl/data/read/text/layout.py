@@ -190,7 +190,8 @@ def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
     """
     if len(rows) < 3 or len(rows[1]) != len(rows[0]):
         return []
-    row, body = rows[1], [other for other in rows[2:] if len(other) == len(rows[0]) and not _below(other)]
+    row, again = rows[1], (rows[0], rows[1])  # files that were joined as they are repeat both
+    body = [other for other in rows[2:] if len(other) == len(rows[0]) and not _below(other) and other not in again]
     numeric = [j for j in range(len(row)) if _all_numerals(body, j)]
     others = set(range(len(row))) - set(numeric)
     words = [row[j] for j in numeric if row[j] not in MISSING]
