@@ -40,6 +40,32 @@ def test_a_verdict_and_a_page(numdl, tmp_path):
     assert "does not know the columns" in numdl("check", tmp_path / "model.numdl", "x.csv", "--out", tmp_path / "b").err
 
 
+def test_a_table_with_labels_tells_which_rows_are_right_by_proof(numdl, tmp_path):
+    from numdl import ResNetClassifier
+    from numdl.data import Table, TableEncoder
+
+    X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
+    y = np.where(X[:, 0] > 0, "right", "left")
+    model = ResNetClassifier(3, 2, dynamics="antisymmetric", n_restarts=1, max_iter=3, random_state=0)
+    with pytest.warns(match="the most that was allowed"):
+        model.fit(X, y)
+    encoder = TableEncoder.fit(Table(("a", "b", "side"), (*X.T, y.astype(object))), "side")
+    model.save(tmp_path / "model.numdl", {"encoder": encoder.to_json()})
+    lines = [f"{float(a)!r},{float(b)!r},{side}" for (a, b), side in zip(X, y, strict=True)]
+    (tmp_path / "new.csv").write_text("\n".join(["a,b,side", *lines]))
+    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "check.html")
+    share = np.mean(model.certified_radius(X, y) > 0.1)
+    told = f"Right for all changes up to 0.1 standard deviations: {share:.1%} of the rows, by proof"
+    assert 0 < share < 1 and told in end.out, end.err
+    assert "Right for all changes up to 0.3 standard deviations" in (tmp_path / "check.html").read_text()
+    (tmp_path / "new.csv").write_text("\n".join(["a,b,side", *lines[1:], "0.1,0.2,up"]))
+    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "other.html")
+    assert end.code == 1 and "'up' is no class of this model" in end.err
+    (tmp_path / "new.csv").write_text("a,b\n0.1,0.2")
+    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "other.html")
+    assert end.code == 0 and "by proof" not in end.out
+
+
 @pytest.mark.thorough
 def test_the_table_is_a_sheet_of_a_workbook_without_names(numdl, tmp_path):
     openpyxl = pytest.importorskip("openpyxl")

@@ -7,8 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.text import Text
 
+from numdl.checks import shown
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
 from numdl.cli.reading import NOTHING_SAID, Given, read_as_trained
@@ -16,6 +18,9 @@ from numdl.cli.show import terminal
 from numdl.contracts.compilation_cache import compilation_cache
 from numdl.data import TableEncoder
 from numdl.report.stability import write_stability
+
+SIZES = (0.1, 0.3)
+"""Lengths of changes of a row, in standard deviations of the inputs, up to which classes are certified."""
 
 
 def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, given: Given = NOTHING_SAID) -> None:
@@ -43,13 +48,18 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
         raise UserError(
             f"{path}: this model, {type(estimator).__name__}, has no flow to judge; residual networks have."
         )
-    x = None
+    x = labels = None
     if data is not None:
         if "encoder" not in extra:
             raise UserError(f"{path}: this model was not made by numdl fit and does not know the columns of a table.")
         encoder = TableEncoder.from_json(extra["encoder"])
         with blame_input():
-            x = encoder.transform(read_as_trained(data, encoder, extra, given))
+            table = read_as_trained(data, encoder, extra, given)
+            x = encoder.transform(table)
+            if encoder.task == "classification" and encoder.target_names[0] in table:
+                labels = encoder.targets(table)
+                if (new := ~np.isin(labels, estimator.classes_)).any():
+                    raise ValueError(f"{data}: {shown(labels[new][0])} is no class of this model. Drop such rows.")
     with blame_input():
         found = estimator.stability(x)
         off, said = _adjoint(estimator, x)
@@ -64,11 +74,15 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
             "Rows": str(len(found.noise)),
             "Gradient of the continuous adjoint": off,
             "Lipschitz bound": _bound(estimator),
+            **({} if x is None or labels is None else _certified(estimator, x, labels)),
         }
         write_stability(found, f"Stability of {path.name}", facts, out)
     console = terminal()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
+    for name, told in facts.items():
+        if name.startswith("Right"):
+            console.print(Text(f"{name}: {told}"), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)
 
 
@@ -78,6 +92,18 @@ def _bound(estimator: Any) -> str:
         return f"{estimator.lipschitz_bound():.4g} from scaled inputs to features"
     except ValueError:  # of these dynamics and this scheme none is known
         return "none is known"
+
+
+def _certified(estimator: Any, x: np.ndarray, labels: np.ndarray) -> dict[str, str]:
+    """Rows whose class is right and proved to stay so for all changes up to two sizes."""
+    try:
+        radius = estimator.certified_radius(x, labels)
+    except ValueError:  # no bound is known of these dynamics and this scheme
+        return {}
+    return {
+        f"Right for all changes up to {size} standard deviations": f"{np.mean(radius > size):.1%} of the rows, by proof"
+        for size in SIZES
+    }
 
 
 def _consequence(found: Any, judged: str) -> str:

@@ -94,11 +94,15 @@ class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
         return c
 
     def _encode(self, call: str, y: Any, n: int) -> np.ndarray:
-        y = labels_beside(call, "y_val", y, n)
+        return self._one_hot(self._codes(call, "y_val", y, n))
+
+    def _codes(self, call: str, name: str, y: Any, n: int) -> np.ndarray:
+        """Numbers of the classes of rows that are not trained on, (n,)."""
+        y = labels_beside(call, name, y, n)
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
-            raise ValueError(f"{call}: y_val holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
-        return self._one_hot(np.searchsorted(self.classes_, y))
+            raise ValueError(f"{call}: {name} holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
+        return np.searchsorted(self.classes_, y)
 
     def _encode_scale(self, c: np.ndarray) -> np.ndarray:
         return c

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from numdl.analysis.adversarial import certified_radius
 from numdl.analysis.stability import AdjointReport, StabilityReport, adjoint_report, stability_report
 from numdl.estimators.networks.base import NetworkBase
 from numdl.estimators.networks.classifier import NetworkClassifier
@@ -204,3 +205,31 @@ class ResNetClassifier(NetworkClassifier, ResNetBase):
         >>> model.predict([[0.0], [0.9]]).tolist()
         ['in', 'out']
     """
+
+    def certified_radius(self, X: Any, y: Any) -> np.ndarray:
+        """Length, in scaled inputs, below which no change of a row takes its true class from it.
+
+        Where each network keeps a class above another so does the mean of their probabilities: the least of their
+        radii is certified, see ``numdl.analysis.certified_radius``.
+
+        Args:
+            X: rows, (n, d).
+            y: their true labels, (n,).
+
+        Returns:
+            (n,), in standard deviations of the inputs in training; 0 where a network is wrong.
+
+        Raises:
+            NotFittedError: not fitted.
+            ValueError: no bound is known of these dynamics with this scheme, wrong columns, or labels that are none of
+                the fit.
+        """
+        call = f"{type(self).__name__}.certified_radius"
+        all_scores = self._member_scores(self._scaled(X, "certified_radius"))
+        codes, radii = self._codes(call, "y", y, all_scores.shape[1]), []
+        for member, scores in zip(self.members_, all_scores, strict=True):
+            W = member.head[:, :-1]
+            if len(W) == 1:  # the other one's scores are 0
+                scores, W = (np.concatenate([np.zeros_like(a), a], axis) for a, axis in ((scores, 1), (W, 0)))
+            radii.append(certified_radius(scores, codes, W, lipschitz_bound(member.net, member.theta)))
+        return np.min(radii, axis=0)
