@@ -117,7 +117,7 @@ POWERS = np.array([[1, 0, 0], [3, 0, 0], [0, 1, 1]])
 def density(data, noise, prior):
     """Of all observations, from the covariance of the means of the rows."""
     every = np.vstack([np.zeros((1, 3), int), POWERS])
-    f = terms.products(chaos.polynomials(data.x, INTERVAL, BOX, 3), every)
+    f = terms.products(chaos.polynomials(data.x, INTERVAL, 3), every)
     cov = prior * f @ f.T + noise * np.diag(1 / data.w)
     more = data.w.sum() - len(data.w)
     inner = -0.5 * (more * np.log(2 * np.pi * noise) + np.log(data.w).sum() + data.spread / noise)
@@ -127,7 +127,7 @@ def density(data, noise, prior):
 @pytest.mark.parametrize("weights", [False, True])
 def test_evidence_is_the_integral_over_noise_and_prior(weights):
     data = rows(weights=weights)
-    member, evidence = chaos.condition(data, BOX, INTERVAL, POWERS)
+    member, evidence = chaos.condition(data, INTERVAL, POWERS)
     noise = np.log(member.noise) + np.linspace(-1.6, 1.6, 13)
     prior = np.linspace(-7, 9, 41)
     centre = CENTRE[1] - np.log(4)
@@ -147,10 +147,10 @@ def test_evidence_is_the_integral_over_noise_and_prior(weights):
 @pytest.mark.parametrize("weights", [False, True])
 def test_moments_and_rows_left_out_are_those_of_a_process(weights):
     data = rows(weights=weights)
-    member, _ = chaos.condition(data, BOX, INTERVAL, POWERS)
+    member, _ = chaos.condition(data, INTERVAL, POWERS)
     posterior = member.root @ member.root.T
     new = rows(7, seed=3).x * 1.5
-    g = terms.products(chaos.polynomials(new, INTERVAL, BOX, 3), member.powers)
+    g = terms.products(chaos.polynomials(new, INTERVAL, 3), member.powers)
     _, f, _ = density(data, member.noise, 1.0)
     prior = 1 / np.linalg.eigvalsh(np.linalg.inv(posterior) - f.T @ (f * data.w[:, None]) / member.noise).mean()
     cov = density(data, member.noise, prior)[2]
@@ -167,10 +167,10 @@ def test_moments_and_rows_left_out_are_those_of_a_process(weights):
         np.testing.assert_allclose(out[1][i], cov[i, i] - cov[i, kept] @ inner[:, 1], rtol=1e-6)
 
 
-def test_the_slope_is_that_of_the_mean_and_0_beyond_the_box():
+def test_the_slope_is_that_of_the_mean_and_0_beyond_the_interval():
     data = rows()
-    member, _ = chaos.condition(data, BOX, INTERVAL, POWERS)
-    x, h = np.vstack([data.x, [[1.5, 0.2, -2.0]]]), 1e-6
+    member, _ = chaos.condition(data, INTERVAL, POWERS)
+    x, h = np.vstack([data.x, [[1.15, 0.2, -2.0]]]), 1e-6  # within the box of the processes
     slope = member.slope(data, BOX, x)
     for j, unit in enumerate(np.eye(3)):
         ends = [member.moments(data, BOX, x + way * h * unit, std=False)[0] for way in (-1, 1)]
@@ -178,21 +178,36 @@ def test_the_slope_is_that_of_the_mean_and_0_beyond_the_box():
     assert slope[-1, 0] == slope[-1, 2] == 0 != slope[-1, 1]
 
 
+def test_beyond_the_rows_an_expansion_is_constant_where_processes_still_have_room():
+    """30 rows of a noisy wave: at the ends of the box of the processes polynomials were ten times as large."""
+    rng = np.random.default_rng(7)
+    x = np.sort(rng.normal(size=(30, 1)), axis=0)
+    y = np.sin(2 * x[:, 0]) + 0.2 * rng.normal(size=30)
+    model = AutoRegressor(random_state=0).fit(x, y)
+    member = next(one for one in model.mixtures_[0].members if one.name == "chaos")
+    mixture, ends = model.mixtures_[0], member.interval
+    assert (ends[1] < mixture.box[1]).all() and member.powers.max() > 2
+    mean, variance = member.moments(mixture.rows, mixture.box, np.vstack([ends, mixture.box, 9 * ends]), std=True)
+    for values in (mean, np.asarray(variance)):
+        np.testing.assert_array_equal(values[2:], np.tile(values[:2], 2))
+    assert np.abs(mean).max() < 3
+
+
 def test_what_cannot_be_expanded_brings_no_candidate():
     few, many = rows(chaos.FEWEST - 1), rows(chaos.MOST + 1)
     flat = rows()._replace(y=np.ones(30))
-    assert chaos.expansions(few, BOX, Clock(None)) == chaos.expansions(many, BOX, Clock(None)) == []
-    assert chaos.expansions(flat, BOX, Clock(None)) == []
+    assert chaos.expansions(few, Clock(None)) == chaos.expansions(many, Clock(None)) == []
+    assert chaos.expansions(flat, Clock(None)) == []
     late = Clock(None)
     late.interrupted = True
-    assert chaos.expansions(rows(), BOX, late) == []
+    assert chaos.expansions(rows(), late) == []
 
 
 def test_of_many_bases_that_are_equally_good_the_best_stays(monkeypatch):
     """Two columns of a category, each the other's complement, give thirty, none with a twentieth of the weight."""
     alike = [terms.Terms(np.array([[3, 0, 0], [0, 1, 1], [0, 0, i]]), 50, 0.1 + 1e-6 * (i != 7)) for i in range(1, 31)]
     monkeypatch.setattr(chaos, "search", lambda *_: alike)
-    (found,) = chaos.expansions(rows(60), BOX, Clock(None))
+    (found,) = chaos.expansions(rows(60), Clock(None))
     assert np.isfinite(found.left_out) and np.isfinite(found.evidence)
     (member,) = found.members(1.0)
     assert member.powers[-1].tolist() == [0, 0, 7]

@@ -81,7 +81,7 @@ def expansions(members, mixture):
     powers[0, 0], powers[1, 1], powers[2, :2], powers[3, :3] = 1, 4, (2, 1), (1, 3, 1)
     members[0] = members[0]._replace(weight=0.2)
     for some in (powers, powers[:0]):
-        members.append(condition(mixture.rows, mixture.box, interval, some)[0]._replace(weight=0.15))
+        members.append(condition(mixture.rows, interval, some)[0]._replace(weight=0.15))
 
 
 def logarithmic():

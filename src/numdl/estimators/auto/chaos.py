@@ -80,7 +80,7 @@ class Chaos(NamedTuple):
         variance = np.empty(len(x)) if std else None
         for start in range(0, len(x), BLOCK):
             block = slice(start, start + BLOCK)
-            f = products(polynomials(x[block], self.interval, box, int(self.powers.max())), self.powers)
+            f = products(polynomials(x[block], self.interval, int(self.powers.max())), self.powers)
             mean[block] = f @ self.coefficients
             if variance is not None:
                 reached = f @ self.root
@@ -88,13 +88,13 @@ class Chaos(NamedTuple):
         return mean, variance
 
     def slope(self, rows: Rows, box: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Derivative of the mean by the scaled inputs; 0 beyond the ends of the box."""
+        """Derivative of the mean by the scaled inputs; 0 beyond the ends of the interval."""
         degree = int(self.powers.max())
-        values = polynomials(x, self.interval, box, degree)
+        values = polynomials(x, self.interval, degree)
         norm, slopes = _norm(degree), np.zeros_like(values)
         for i in range(degree):  # (2i + 1) P_i = P'_{i+1} - P'_{i-1}
             slopes[..., i + 1] = (2 * i + 1) * values[..., i] / norm[i] + (slopes[..., i - 1] if i else 0.0)
-        inside = (x >= box[0]) & (x <= box[1])
+        inside = (x >= self.interval[0]) & (x <= self.interval[1])
         slopes *= norm * (2 * inside / (self.interval[1] - self.interval[0]))[..., None]
         out = np.empty_like(x)
         for j in range(x.shape[1]):
@@ -116,24 +116,25 @@ class Chaos(NamedTuple):
 
     def left_out(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each row given all the others; terms, prior and noise are kept."""
-        everywhere = np.stack([rows.x.min(axis=0), rows.x.max(axis=0)])
-        mean, variance = self.moments(rows, everywhere, rows.x, std=True)
+        mean, variance = self.moments(rows, self.interval, rows.x, std=True)
         return without_each(rows.y, rows.w, mean, np.asarray(variance), self.noise)
 
 
-def polynomials(x: np.ndarray, interval: np.ndarray, box: np.ndarray, degree: int) -> np.ndarray:
-    """Orthonormal Legendre polynomials of each input; beyond the box inputs count as at its end.
+def polynomials(x: np.ndarray, interval: np.ndarray, degree: int) -> np.ndarray:
+    """Orthonormal Legendre polynomials of each input; beyond the interval inputs count as at its end.
+
+    There they grow like ``(t + sqrt(t^2 - 1))^degree``: with 30 rows of a noisy wave expansions erred by 0.4 to 2.2
+    standard deviations on new rows, some of which lay beyond, where all other members erred by 0.4.
 
     Args:
         x: rows (n, d).
         interval: where they are orthonormal (2, d).
-        box: interval of each input, not smaller (2, d).
         degree: the largest.
 
     Returns:
         (n, d, degree + 1).
     """
-    t = 2 * (np.clip(x, box[0], box[1]) - interval[0]) / (interval[1] - interval[0]) - 1
+    t = np.clip(2 * (x - interval[0]) / (interval[1] - interval[0]) - 1, -1, 1)
     return legendre.legvander(t, degree) * _norm(degree)
 
 
@@ -141,12 +142,11 @@ def _norm(degree: int) -> np.ndarray:
     return np.sqrt(2 * np.arange(degree + 1) + 1)
 
 
-def expansions(rows: Rows, box: np.ndarray, clock: Clock) -> list[Scored]:
+def expansions(rows: Rows, clock: Clock) -> list[Scored]:
     """The sparse expansion as a candidate.
 
     Args:
         rows: the data.
-        box: interval of each input (2, d).
         clock: no basis is begun when it says that the time is over.
 
     Returns:
@@ -160,7 +160,7 @@ def expansions(rows: Rows, box: np.ndarray, clock: Clock) -> list[Scored]:
     interval = np.stack([low - margin, high + margin])
     found: list[Terms] = []
     with clock.guard(needed=False):
-        found = search(polynomials(rows.x, interval, box, DEGREE), rows.y, rows.w, clock.over)
+        found = search(polynomials(rows.x, interval, DEGREE), rows.y, rows.w, clock.over)
     if not found:
         return []
     shares = -0.5 * n * np.log([one.error for one in found]) / TEMPERATURE
@@ -171,7 +171,7 @@ def expansions(rows: Rows, box: np.ndarray, clock: Clock) -> list[Scored]:
     deviation = np.average((rows.y - np.average(rows.y, weights=rows.w)) ** 2, weights=rows.w)
     for one, share in zip(found, shares, strict=True):
         if share:
-            member, value = condition(rows, box, interval, one.powers)
+            member, value = condition(rows, interval, one.powers)
             k, m = len(one.powers), one.candidates
             evidence.append(value - float(gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1)))
             away = np.average((rows.y - member.left_out(rows)[0]) ** 2, weights=rows.w)
@@ -190,7 +190,7 @@ def _shared(members: list[Chaos], weight: float) -> list[Chaos]:
     return members
 
 
-def condition(rows: Rows, box: np.ndarray, interval: np.ndarray, powers: np.ndarray) -> tuple[Chaos, float]:
+def condition(rows: Rows, interval: np.ndarray, powers: np.ndarray) -> tuple[Chaos, float]:
     """Bayesian regression on given terms.
 
     With ``F = U S V'``, rows times the root of their weights, and ``b = U'y``, ``v = prior S^2 + noise``:
@@ -198,7 +198,6 @@ def condition(rows: Rows, box: np.ndarray, interval: np.ndarray, powers: np.ndar
 
     Args:
         rows: the data.
-        box: interval of each input (2, d).
         interval: where the polynomials are orthonormal (2, d).
         powers: degree of each term in each input (k, d), without the constant.
 
@@ -207,7 +206,7 @@ def condition(rows: Rows, box: np.ndarray, interval: np.ndarray, powers: np.ndar
     """
     n, powers = len(rows.y), np.vstack([np.zeros((1, powers.shape[1]), int), powers])
     root = np.sqrt(rows.w)
-    y, f = rows.y * root, products(polynomials(rows.x, interval, box, int(powers.max())), powers)
+    y, f = rows.y * root, products(polynomials(rows.x, interval, int(powers.max())), powers)
     u, s, vt = svd(f * root[:, None], full_matrices=False, lapack_driver="gesvd")  # the other one may give up
     b, k = u.T @ y, len(s)
     squares, rest = s**2, max(float(y @ y - b @ b), 0.0)

@@ -132,7 +132,7 @@ class AutoRegressor(MixtureRegressor):
         found = processes(rows, box, Settings(tuple(KERNELS), 2, n <= SCREEN, SCREEN, REFINE), rng, notes, clock)
         count = N_NETWORKS if self.n_networks == "auto" else int(self.n_networks)
         if found and not clock.over():
-            found = found + expansions(rows, box, clock)
+            found = found + expansions(rows, clock)
         if self.n_networks == "auto" and (n < FEWEST or any(one.error < SOLVED for one in found)):
             return found
         return found + _networks(rows, count, rng, notes, clock, needed=not found)

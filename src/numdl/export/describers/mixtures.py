@@ -140,7 +140,7 @@ def _network(member: Any, place: Place, std: bool) -> Moments:
 def _chaos(member: Any, place: Place, std: bool) -> Moments:
     """A sparse expansion in Legendre polynomials, see ``numdl.estimators.auto.chaos``."""
     (low, high), powers, d = member.interval, member.powers, place.x.size
-    t = 2.0 * (place.x.maximum(place.box[0]).minimum(place.box[1]) - low) / (high - low) - 1.0
+    t = 2.0 * (place.x.maximum(low).minimum(high) - low) / (high - low) - 1.0
     each: list[Any] = [place.program.constant(np.ones(d)), t]
     for i in range(1, max(int(powers.max()), 1)):  # (i + 1) P_{i+1} = (2i + 1) t P_i - i P_{i-1}
         each.append(((2 * i + 1) * t * each[i] - i * each[i - 1]) / (i + 1.0))
