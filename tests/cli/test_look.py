@@ -46,7 +46,8 @@ def test_look_tells_what_is_there_and_what_comes_next(numdl, rig, tmp_path, monk
         "it is constant",
         "Target  Kraft (regression)",
         "Split   time: rows follow Zeit",
-        f"numdl fit {rig} --target Kraft --na -999 --missing impute --split time",
+        f"numdl fit {rig} --target Kraft --na -999 --missing impute --drop Zeit --split time",
+        "'Zeit' rises with the rows",
     ):
         assert text in done.out, text
     page = (tmp_path / "look.html").read_text()
@@ -61,9 +62,44 @@ def test_the_next_command_runs(numdl, rig, tmp_path, stand_in):
     assert done.code == 0, done.err
     seen = stand_in.Regressor.seen
     # the test rows are the last ones, and the sentinel is filled with the median and shown
-    assert len(seen["X"]) == 48 and seen["X"][:, 0].max() == 23.5 and seen["X_val"][:, 0].min() == 24.0
-    assert set(seen["X"][:, 2]) == {0.0, 1.0} and (seen["X"][:, 1] > 60).all()
+    oil = [float(line.split(";")[1].replace(",", ".")) for line in rig.read_bytes().decode("cp1252").split("\n")[4:64]]
+    told = [value for value in oil[:48] if value != -999]
+    assert len(seen["X"]) == 48 and set(np.round(told, 2)) <= set(np.round(seen["X"][:, 0], 2))
+    assert seen["X_val"][1, 0] == pytest.approx(oil[49]) and (seen["X"][:, 0] > 60).all()
+    assert set(seen["X"][:, 1]) == {0.0, 1.0}
     assert "Notes on the file" in done.out or "is dropped: it is constant" in done.out
+
+
+def test_the_next_command_of_a_clock_alone_keeps_it(tmp_path, numdl):
+    (tmp_path / "decay.csv").write_text("time [s],level\n" + "".join(f"{i},{1 / (1 + i)}\n" for i in range(30)))
+    out = numdl("look", tmp_path / "decay.csv").out
+    assert "--split time" in out and "--drop" not in out
+
+
+def test_look_asks_for_no_split_by_dates_that_cannot_be_told(tmp_path, numdl):
+    for day, split in (("{:02d}/03/2024", "random"), ("{:02d}.03.2024", "time"), ("{:02d}:10:30", "time")):
+        rows = "".join(f"{day.format(i % 12 + 1 + 60 * day.endswith('30'))},{i / 7},{i * i % 17}\n" for i in range(40))
+        (tmp_path / "when.csv").write_text("when,x,y\n" + rows)
+        out = numdl("look", tmp_path / "when.csv").out
+        assert f"Split   {split}" in out and ("--split time" in out) == (split == "time"), day
+
+
+def test_values_at_the_end_of_a_converter_are_told_with_all_digits(tmp_path, numdl, stand_in):
+    rows = "".join(f"{2147483647 if i % 9 == 4 else i / 7},{i},{i * i % 17}\n" for i in range(60))
+    (tmp_path / "full.csv").write_text("level,x,y\n" + rows)
+    out = numdl("look", tmp_path / "full.csv").out
+    assert "2147483647 in 7 rows" in " ".join(out.split()) and "--na 2147483647 --missing impute" in out
+    end = numdl(
+        "fit", tmp_path / "full.csv", "--target=y", "--na=2147483647", "--missing=impute", "--out", tmp_path / "r"
+    )
+    assert end.code == 0 and "'level' in 7 rows" in end.out and stand_in.Regressor.seen["X"][:, 0].max() < 10
+
+
+def test_that_no_row_tests_is_told(tmp_path, numdl, stand_in):
+    rows = "".join(f"{'night' if i % 2 else 'day'},{i % 2}.5\n" for i in range(40))
+    (tmp_path / "two.csv").write_text("shift,y\n" + rows)
+    end = numdl("fit", tmp_path / "two.csv", "--target=y", "--out", tmp_path / "run")
+    assert end.code == 0 and "No rows are held out for a test: equal rows stay on one side" in end.out
 
 
 def test_units_in_headers():

@@ -215,6 +215,13 @@ CASES = [
         )
     ),
     Case(
+        "composed.csv",
+        rows(
+            "where,x", *(f"{word},{i / 7}" for i, word in enumerate(["Gr\u00f6\u00dfe", "Gro\u0308\u00dfe", "k"] * 3))
+        ),
+        {"where": ["Gr\u00f6\u00dfe", "Gr\u00f6\u00dfe", "k"] * 3},
+    ),
+    Case(
         "versions.csv",
         rows("fw,x,y", *(f"V{1 + i % 5}.2,{i / 7},{i * i}" for i in range(60))),
         {"fw": [f"V{1 + i % 5}.2" for i in range(60)]},

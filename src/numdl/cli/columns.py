@@ -134,8 +134,8 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
     """
     numbers = [pair for pair in zip(table.names, table.columns, strict=True) if pair[1].dtype.kind == "f"]
     notes = [
-        f"Column {name!r} holds {value:g} in {count} rows, far from all else: if this stands for a missing entry, add "
-        f"--na {value:g} --missing impute."
+        f"Column {name!r} holds {value:.15g} in {count} rows, far from all else: if this stands for a missing entry, "
+        f"add --na {value:.15g} --missing impute."
         for name, column in numbers
         for value, count in sentinels(column)
     ]

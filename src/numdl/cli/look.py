@@ -87,7 +87,7 @@ def next_command(
         A line for the shell.
     """
     words = ["numdl", "fit", *arguments(data), "--target", suggested_targets(found) or "COLUMN"]
-    values = {f"{value:g}" for column in found.columns for value, _ in column.sentinels}
+    values = {f"{value:.15g}" for column in found.columns for value, _ in column.sentinels}
     values |= {f"{value:g}" for column in found.columns for value in np.unique(_infinite(column))}
     for word in (*na, *sorted(values)):
         words += ["--na", word]
@@ -96,6 +96,8 @@ def next_command(
     for column in found.columns:
         if found.target and (column.kind.name == "unreadable" or column.numbered) and column.name != found.target:
             words += ["--drop", column.name]
+    if _left_out(found):
+        words += ["--drop", found.clock]
     if found.split != "random":
         words += ["--split", found.split]
     if sheet is not None:
@@ -105,11 +107,19 @@ def next_command(
     return shlex.join(words)
 
 
+def _left_out(found: Profile) -> bool:
+    """Whether the clock of a split by time is no input: others are there, and later rows lie beyond all seen."""
+    inputs = [
+        c for c in found.columns if c.kind.name in ("number", "text") and c.name != found.target and not c.numbered
+    ]
+    return bool(found.clock) and found.clock != found.target and len(inputs) > 1
+
+
 def _cells(column: ColumnProfile) -> tuple[str, ...]:
     kind = column.kind
     remark = kind.why if kind.name not in ("number", "text") else ""
     for value, count in column.sentinels:
-        remark += f"{'; ' if remark else ''}{value:g} in {count:,} rows may stand for missing"
+        remark += f"{'; ' if remark else ''}{value:.15g} in {count:,} rows may stand for missing"
     if len(infinite := _infinite(column)):
         assert kind.values is not None
         first = int(np.isinf(kind.values).argmax()) + 1
@@ -162,6 +172,11 @@ def _remarks(found: Profile) -> list[str]:
     dates = [column.name for column in found.columns if column.kind.name == "date"]
     if dates:
         remarks.append(f"{', '.join(map(repr, dates[:5]))}: left out unless --dates elapsed or --dates cyclic.")
+    if _left_out(found):
+        remarks.append(
+            f"{found.clock!r} rises with the rows, so that later rows lie beyond all that training saw of it: left out "
+            "by --drop. Keep it if the target itself follows it."
+        )
     return remarks
 
 

@@ -128,6 +128,10 @@ def prepare(found: Encoded, options: FitOptions, *, watched: bool) -> Prepared:
     index = divide(found, list(fractions.values()), options, moments)
     whole, weights = found.whole, found.weights
     parts = {name: whole.take(rows) for name, rows in zip(fractions, index, strict=True) if len(rows)}
+    if "test" in wanted and "test" not in parts:
+        notes.append(
+            "No rows are held out for a test: equal rows stay on one side, and there are too few different ones."
+        )
     if options.test_file:
         parts["test"], told = _test(options.test_file, found, options)
         notes += told

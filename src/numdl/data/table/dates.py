@@ -20,6 +20,7 @@ _DAY = (
 )
 _SLASHES = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})(?!\d)")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
+_ELAPSED = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?")
 _DATE = re.compile(rf"(?:{_DAY})(?:[T ]{_TIME}{_ZONE})?|{_TIME}{_ZONE}")
 
 
@@ -92,7 +93,9 @@ def calendar_of(call: str, name: str, column: np.ndarray) -> Calendar:
         ValueError: day and month may be exchanged, or an entry is no date.
     """
     words = [word for word in column if word is not None and is_date(word)]
-    slashes = [match for match in map(_SLASHES.match, words) if match]
+    slashes = [
+        match for match in map(_SLASHES.match, words) if match and "." not in match[0]
+    ]  # with points days come first
     first = max((int(match[1]) for match in slashes), default=13)
     second = max((int(match[2]) for match in slashes), default=0)
     if slashes and max(first, second) <= 12:
@@ -125,6 +128,9 @@ def _moment(word: str, day_first: bool) -> float | None:
         day, month = (one, two) if day_first or "." in match[0] else (two, one)
         year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
         word = f"{year:04d}-{month:02d}-{day:02d}{word[match.end() :]}"
+    elif match := _ELAPSED.fullmatch(word):  # perhaps beyond 24 h
+        hours, minutes, seconds = int(match[1]), int(match[2]), float((match[3] or "0").replace(",", "."))
+        return None if max(minutes, seconds) >= 60 else (hours * 3600 + minutes * 60 + seconds) / 86400
     elif _CLOCK.match(word):
         word = f"1970-01-01 {word}"
     try:

@@ -9,11 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from numdl.data.table.column import Kind, kind_of, missing
+from numdl.data.table.dates import calendar_of
 from numdl.data.table.feature import is_unnamed
 from numdl.data.table.table import Table
 
 SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30)
-"""Numbers that instruments and programs write for a missing entry."""
+SENTINELS += (
+    32767.0,
+    -32768.0,
+    65535.0,
+    2147483647.0,
+    -2147483648.0,
+    4294967295.0,
+    9.96920996838687e36,
+    9.96921e36,
+    1e20,
+)
+"""Numbers that instruments, converters and programs write for a missing or saturated entry."""
 
 _UNIT = re.compile(r"[\[(]([^\])]{1,15})[\])]\s*$|\s(?:in|/)\s([^\s]{1,12})\s*$")
 _TARGETS = re.compile(
@@ -67,6 +79,7 @@ class Profile:
         target: the column one would predict, "" if none can be.
         split: how one would hold rows out: "random", "time" or "group:COLUMN".
         why: reason for the split.
+        clock: with the split "time" a column of numbers that is called a time and rises in every row, "" without one.
     """
 
     columns: tuple[ColumnProfile, ...]
@@ -75,6 +88,7 @@ class Profile:
     target: str
     split: str
     why: str
+    clock: str = ""
 
 
 def profile(table: Table) -> Profile:
@@ -91,8 +105,8 @@ def profile(table: Table) -> Profile:
         _column(table, name, kind_of(column, unnamed=j == 0 and unnamed, different=table.different))
         for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True))
     )
-    split, why = _split(columns, table)
-    return Profile(columns, table.n, table.n - len(table.different), _target(columns), split, why)
+    split, why, clock = _split(columns, table)
+    return Profile(columns, table.n, table.n - len(table.different), _target(columns), split, why, clock)
 
 
 def suggested_targets(found: Profile) -> str:
@@ -197,14 +211,33 @@ def _target(columns: Sequence[ColumnProfile]) -> str:
     return (named or can or [""])[-1]
 
 
-def _split(columns: Sequence[ColumnProfile], table: Table) -> tuple[str, str]:
+def _split(columns: Sequence[ColumnProfile], table: Table) -> tuple[str, str, str]:
+    """How to hold rows out, why, and which column of numbers is then a clock."""
+    n = table.n
     for column in columns:
-        n, distinct = table.n, column.kind.distinct
-        if column.kind.name in ("text", "number") and 3 <= distinct <= n / 3 and _GROUPS.fullmatch(column.name):
-            return f"group:{column.name}", f"rows of one {column.name} belong together: none of them is held out alone"
+        few = 3 <= column.kind.distinct <= n / 3
+        if column.kind.name in ("text", "number") and few and _GROUPS.fullmatch(column.name):
+            why = f"rows of one {column.name} belong together: none of them is held out alone"
+            return f"group:{column.name}", why, ""
+    clock = next((column.name for column in columns if _is_clock(column)), "")
     for column in columns:
-        values = column.kind.values
-        rising = values is not None and len(values) > 1 and bool(np.all(np.diff(values) > 0))
-        if column.kind.name == "date" or (rising and _TIMES.fullmatch(re.split(r"[ _\[(]", column.name)[0])):
-            return "time", f"rows follow {column.name}: the last ones judge, as later rows do in use"
-    return "random", "nothing shows that rows belong together"
+        if column.name == clock or (column.kind.name == "date" and _is_told(table, column.name)):
+            return "time", f"rows follow {column.name}: the last ones judge, as later rows do in use", clock
+    return "random", "nothing shows that rows belong together", ""
+
+
+def _is_clock(column: ColumnProfile) -> bool:
+    """Whether a column is called a time and rises in every row."""
+    values = column.kind.values
+    if values is None or len(values) < 2 or not _TIMES.fullmatch(re.split(r"[ _\[(]", column.name)[0]):
+        return False
+    return bool(np.all(np.diff(values) > 0))
+
+
+def _is_told(table: Table, name: str) -> bool:
+    """Whether the dates of a column can be put in order, judged by a thousand of them."""
+    try:
+        calendar_of("", name, table.column(name)[:: -(-table.n // 1000)])
+    except ValueError:
+        return False
+    return True
