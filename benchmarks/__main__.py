@@ -39,6 +39,7 @@ NAMES = (
     "layer_processes",
     "kernels",
     "noisy",
+    "levenberg_marquardt",
     "images",
 )
 
