@@ -3,7 +3,8 @@
 Which part of a right-hand side may be stiff and is linear: ``f(t, u, theta) = L u + g(t, u, theta)``?
 
 L is symmetric and does not grow: diffusion, or damping. Every scheme can step these dynamics; ``"imex"`` takes L
-implicitly and solves with ``I - h L`` exactly: by a division, by eigenvectors that are found once, or by two FFTs.
+implicitly and solves with ``I - h L`` exactly: by a division, by eigenvectors that are found once, or by two FFTs. L
+may depend on the weights, as diffusion does that is learned.
 
 Source: Haber, Lensink, Treister and Ruthotto, IMEXnet: a forward stable deep neural network, ICML 2019, sec. 3.
 """
@@ -39,11 +40,11 @@ class Semilinear:
     """Right-hand side ``f(t, u, theta) = L u + g(t, u, theta)`` of one sample.
 
     Attributes:
-        linear: L, see ``linear_part`` and ``circulant_part``.
+        linear: L, see ``linear_part`` and ``circulant_part``; or ``theta -> L`` where it depends on the weights.
         rest: ``g(t, u, theta)``, (m,).
     """
 
-    linear: Linear
+    linear: Linear | Callable[[PyTree], Linear]
     rest: VectorField
 
     def __post_init__(self) -> None:
@@ -52,7 +53,10 @@ class Semilinear:
         Raises:
             TypeError: the linear part is none, or the rest cannot be called.
         """
-        require(self.linear, Linear, "Semilinear(linear)", "use linear_part or circulant_part")
+        if isinstance(self.linear, type | Linear) or not callable(self.linear):
+            require(
+                self.linear, Linear, "Semilinear(linear)", "use linear_part or circulant_part, or theta -> one of it"
+            )
         checks.function("Semilinear", "rest", self.rest, "(t, u, theta) -> rate")
 
     def __call__(self, t: Any, u: Float[Array, " m"], theta: PyTree) -> Float[Array, " m"]:
@@ -66,7 +70,18 @@ class Semilinear:
         Returns:
             ``du/dt``, (m,).
         """
-        return self.linear.times(u) + self.rest(t, u, theta)
+        return self.part(theta).times(u) + self.rest(t, u, theta)
+
+    def part(self, theta: PyTree) -> Linear:
+        """L at these weights.
+
+        Args:
+            theta: weights.
+
+        Returns:
+            L.
+        """
+        return self.linear if isinstance(self.linear, Linear) else self.linear(theta)
 
 
 def linear_part(L: np.ndarray | float) -> Linear:

@@ -12,6 +12,7 @@ from numdl.problems.varpro.coupled import SeparableModel, full_problem
 from numdl.problems.varpro.exact_hessian import ExactHessian
 from numdl.problems.varpro.inexact_varpro import InexactHead, InexactVarPro
 from numdl.problems.varpro.normal import Eliminated, normal_equations
+from numdl.problems.varpro.segmentation import segmentation, segmented
 from numdl.problems.varpro.separable import separable
 from numdl.problems.varpro.slim_train import SlimTrain
 from numdl.problems.varpro.varpro import VarPro
@@ -45,6 +46,8 @@ __all__ = [
     "loss_from",
     "normal_equations",
     "probed_metrics",
+    "segmentation",
+    "segmented",
     "separable",
     "split_module",
 ]

@@ -28,7 +28,7 @@ ARRAYS: dict[str, checks.Shape] = {
     "light": ("q", "n"),
 }
 """Fields that are arrays, and their shapes."""
-COUNTS = ("chunk", "curvature_rows", "n_shards")
+COUNTS = ("chunk", "curvature_rows", "n_shards", "pixels")
 
 
 def require_parts(problem: Any) -> None:
@@ -57,7 +57,7 @@ def require_parts(problem: Any) -> None:
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
-            require_alpha_head(call, part, problem.c.shape[1])
+            require_alpha_head(call, part, problem.c.shape[1] // getattr(problem, "pixels", 1))
     rows = {
         name: part.shape[1 if name in ("z", "light") else 0]
         for name, (part, _) in parts.items()
@@ -65,6 +65,29 @@ def require_parts(problem: Any) -> None:
     }
     if len(set(rows.values())) > 1:
         raise ValueError(f"{call}: {_told(rows)}, needs the same number. Give one target and one weight per sample.")
+    pixels = getattr(problem, "pixels", 1)
+    if pixels > 1 and problem.c.shape[1] % pixels:
+        raise ValueError(
+            f"{call}(pixels={pixels}): c has {problem.c.shape[1]} columns, needs as many for each pixel. Give those of "
+            "one pixel after the other."
+        )
+
+
+def refuse_pixels(call: str, pixels: int) -> None:
+    """Refuse problems whose samples have pixels, where each sample is taken to have one row of scores.
+
+    Args:
+        call: the call to name.
+        pixels: of a sample.
+
+    Raises:
+        ValueError: there is more than one.
+    """
+    if pixels > 1:
+        raise ValueError(
+            f"{call}: samples have {pixels} pixels, needs 1. Use a method that asks for products only, such as "
+            "NewtonCG or LBFGS, or minimize_stochastic."
+        )
 
 
 def require_alpha_head(call: str, alpha_head: Any, k: int) -> None:
@@ -129,7 +152,8 @@ def require_theta(call: str, problem: Any, theta: PyTree, aux: Array | None = No
     row, needs = jax.ShapeDtypeStruct(problem.x.shape[1:], problem.x.dtype), "the unknowns of the features"
     u = checks.shape_of(call, "theta", problem.features, theta, row, needs=needs)
     if aux is not None:
-        checks.finite(call, "aux", aux, (problem.c.shape[1], jnp.shape(u)[0] + problem.intercept))
+        pixels = getattr(problem, "pixels", 1)
+        checks.finite(call, "aux", aux, (problem.c.shape[1] // pixels, jnp.shape(u)[0] // pixels + problem.intercept))
 
 
 def _told(rows: dict[str, int]) -> str:

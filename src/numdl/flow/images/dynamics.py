@@ -23,14 +23,16 @@ from numdl.flow.activations import Activation, get_activation
 from numdl.flow.dynamics import get_dynamics
 from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
-from numdl.flow.dynamics.base import Dynamics, drawn
+from numdl.flow.dynamics.base import Dynamics, Guarantee, drawn
+from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.images.convolution import BORDERS
+from numdl.flow.images.diffusion import diffusion as of_channels
 from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
 from numdl.flow.images.spectral import norm_bound
 from numdl.flow.semilinear import Semilinear
 from numdl.flow.separable import Separable
 
-APART = ("circulant", "convolution", "h1", "m_matrix", "reaction_diffusion", "symmetric", "low_rank")
+APART = ("circulant", "convolution", "h1", "m_matrix", "symmetric", "low_rank")
 """Dynamics whose weights are no matrices that could be convolutions, or whose halves are none of an image."""
 
 
@@ -41,23 +43,39 @@ def on_images(
     *,
     taps: int = 3,
     border: str = "zero",
+    diffusion: float | tuple[float, float] | None = None,
 ) -> Dynamics:
     """Dynamics whose matrices are convolutions of images.
 
     Args:
         dynamics: a key of ``numdl.flow.DYNAMICS``, or dynamics of yours whose weights are matrices ``K...`` and biases
-            ``b...``, used by ``times`` and ``plus`` only.
+            ``b...``, used by ``times`` and ``plus`` only. "reaction_diffusion" is "plain" with diffusion.
         sides: rows h and columns w of the images; a state of width m has m / (h w) channels.
         kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.images.operators``.
         taps: side of a kernel, odd; "pointwise" takes no notice.
         border: "zero", "periodic" or "reflecting", what lies beyond it.
+        diffusion: where the diffusivities of the channels start, in squared pixels over time, positive: one for all,
+            or the first channel's and the last one's, with equal factors between them. They are learned by their
+            logarithms, ``theta["log_gamma"]`` (c,), and are for ``scheme="imex"``. None for no diffusion; in
+            "reaction_diffusion" from 1/16 to the square of a fourth of the longer side, so that some channels keep the
+            pixels apart and others reach all of them where a step has about the size 1.
 
     Returns:
-        Dynamics for ``ResNet(width=h * w * c, dynamics=...)``; the same object for the same arguments.
+        Dynamics for ``ResNet(width=h * w * c, dynamics=...)``; the same object for the same arguments. With diffusion
+        they promise of distances what they do without it, and nothing else.
 
     Raises:
-        ValueError: an unknown word, sides or taps that are none, or dynamics that have no such form.
+        ValueError: an unknown word, sides or taps that are none, a diffusivity that is not positive, or dynamics that
+            have no such form.
         TypeError: dynamics of yours miss a part.
+
+    Examples:
+        >>> from numdl.flow import on_images
+        >>> from numdl.models import ResNet
+        >>> far = on_images("parabolic", (16, 16), border="reflecting", diffusion=(0.1, 16.0))
+        >>> net = ResNet(256 * 3, 256 * 3, 5, T=5.0, dynamics=far, scheme="imex", opening=False)
+        >>> net.init(0)["flow"]["log_gamma"].shape
+        (5, 3)
     """
     if not isinstance(dynamics, str):
         require(dynamics, Dynamics, "on_images(dynamics)", "use 'parabolic'")
@@ -72,17 +90,40 @@ def on_images(
             f"{sides[0]} x {sides[1]}. Use taps=3."
         )
     others = (base.init is ANTISYMMETRIC.init) != (base.rule is ANTISYMMETRIC.vector_field)
-    if base.name in APART or others:
+    on_a_ring = base.rule is REACTION_DIFFUSION.vector_field and base is not REACTION_DIFFUSION  # damped, or renamed
+    if base.name in APART or others or on_a_ring:
         raise ValueError(
             f"on_images({base.name!r}): its weights are no matrices that could be convolutions. Use 'parabolic', "
             "'hamiltonian', 'double_hamiltonian', 'second_order', 'hyperbolic', 'antisymmetric', 'contractive', "
             "'double' or 'plain'."
         )
-    return _on_images(base, sides, kind, 3 if kind == "pointwise" else taps, border)  # which has no stencil
+    if base is REACTION_DIFFUSION:
+        base, diffusion = PLAIN, (1 / 16, (max(sides) / 4) ** 2) if diffusion is None else diffusion
+    spread = None if diffusion is None else _diffusivities(base, diffusion)
+    return _on_images(base, sides, kind, 3 if kind == "pointwise" else taps, border, spread)  # which has no stencil
+
+
+def _diffusivities(base: Dynamics, given: Any) -> tuple[float, float]:
+    """Those of the first channel and the last one, or the reason why there can be none."""
+    both = (given, given) if np.ndim(given) == 0 else tuple(given)
+    if len(both) != 2:
+        raise ValueError(f"on_images(diffusion={checks.shown(given)}): needs one number, or two. Give (0.1, 16.0).")
+    for one in both:
+        checks.number("on_images", "diffusion", one, above=0, most=1e15, hint="Use None for no diffusion.")
+    f = base.vector_field(get_activation("tanh"))
+    if isinstance(f, Separable | Semilinear):
+        has = "two halves" if isinstance(f, Separable) else "a linear part of its own"
+        raise ValueError(
+            f"on_images({base.name!r}, diffusion={checks.shown(given)}): it has {has}, which leaves no place for "
+            "diffusion. Use 'parabolic', 'antisymmetric', 'double' or 'plain'."
+        )
+    return float(both[0]), float(both[1])
 
 
 @functools.lru_cache(maxsize=256)
-def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, border: str) -> Dynamics:
+def _on_images(
+    base: Dynamics, sides: tuple[int, int], kind: str, taps: int, border: str, spread: tuple[float, float] | None
+) -> Dynamics:
     opposite = base.init is ANTISYMMETRIC.init
     halves = isinstance(base.vector_field(get_activation("tanh")), Separable)
     layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
@@ -105,6 +146,8 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
                 found |= {part + more: scale * weights for more, weights in maps.items()}
             else:
                 found[part] = np.asarray(values)
+        if spread is not None:
+            found["log_gamma"] = np.linspace(*np.log(spread), m // pixels)
         return found
 
     def seen(theta: dict[str, Array], gamma: float = 0.0) -> dict[str, Any]:
@@ -114,7 +157,7 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
             part, _, more = key.partition("_")
             if part[0] == "K":
                 parts.setdefault(part, {})[f"_{more}" if more else ""] = values
-            else:
+            elif key != "log_gamma":
                 parts[key] = jnp.tile(values, sides[0] * sides[1])  # of each channel, in all pixels
         maps = {part: image_map(of_kind, weights, grid) for part, weights in parts.items() if part[0] == "K"}
         if opposite:
@@ -135,6 +178,8 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
             return Separable(see(f.first), see(f.second))
         if isinstance(f, Semilinear):
             return Semilinear(f.linear, see(f.rest))
+        if spread is not None:
+            return Semilinear(lambda theta: of_channels(theta["log_gamma"], grid), see(f))
         return see(f)
 
     def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:
@@ -146,7 +191,7 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
                 parts.setdefault(part, {})[f"_{more}" if more else ""] = values
         return {part: norm_bound(of_kind, one, grid, gamma if opposite else None) for part, one in parts.items()}
 
-    made = {"norms": norms, "base": base, "sides": sides, "kind": kind, "border": border}
+    made = {"norms": norms, "base": base, "sides": sides, "kind": kind, "border": border, "diffusion": spread}
     vector_field.__dict__.update(made)  # for bounds and other resolutions
 
     def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
@@ -154,5 +199,9 @@ def _on_images(base: Dynamics, sides: tuple[int, int], kind: str, taps: int, bor
         return base.energy(potential, u, seen(theta))
 
     special = [kind] * (kind != "full") + [f"taps {taps}"] * (taps != 3) + [border] * (border != "zero")
+    special += [] if spread is None else ["diffusion " + " to ".join(f"{one!r}" for one in dict.fromkeys(spread))]
     name = f"{base.name} on {sides[0]}x{sides[1]}" + f" ({', '.join(special)})" * bool(special)
-    return Dynamics(name, drawn(draw), vector_field, base.guarantees, base.energy and energy, base.damping)
+    guarantees = base.guarantees
+    if spread is not None:  # a symmetric part that decays shortens distances; it keeps no volume and moves eigenvalues
+        guarantees = tuple(one for one in guarantees if one is Guarantee.DISTANCES)
+    return Dynamics(name, drawn(draw), vector_field, guarantees, base.energy and energy, base.damping)

@@ -3,7 +3,7 @@
 How are stiff linear terms taken implicitly and the rest explicitly: ``(I - h L) u+ = u + h g(t, u, theta)``?
 
 The dynamics are ``Semilinear``, ``u' = L u + g(t, u, theta)``. A step costs a solution with ``I - h L`` more than Euler
-and is stable for every step as far as L is concerned.
+and is stable for every step as far as L is concerned. An L that depends on the weights is that of the step's start.
 
 Source: Haber, Lensink, Treister and Ruthotto, IMEXnet: a forward stable deep neural network, ICML 2019, sec. 3.
 """
@@ -37,10 +37,11 @@ def step(f: VectorField, t: Any, h: Any, u: Float[Array, " m"], theta: Callable[
     """
     if not isinstance(f, Semilinear):
         raise ValueError(
-            "scheme 'imex': needs dynamics with a linear part (contractive, reaction_diffusion, or a Semilinear of "
-            "yours). Use 'euler', or 'implicit_midpoint' for others that are stiff."
+            "scheme 'imex': needs dynamics with a linear part (contractive, reaction_diffusion, on_images with "
+            "diffusion, or a Semilinear of yours). Use 'euler', or 'implicit_midpoint' for others that are stiff."
         )
-    return f.linear.solve(h, u + h * f.rest(t, u, theta(0.0)))
+    weights = theta(0.0)
+    return f.part(weights).solve(h, u + h * f.rest(t, u, weights))
 
 
 IMEX = Scheme(1, step, linear=True)

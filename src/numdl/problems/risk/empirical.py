@@ -6,6 +6,7 @@ What is the mean misfit of any one-sample map plus a penalty, with its slope and
 
 The curvature is the Gauss-Newton matrix ``1/n sum_i w_i J_i' H_i J_i`` plus the penalty's Hessian, ``J_i`` the
 derivative of the scores and ``H_i`` the loss's Hessian there. Where ``apply`` is linear in p it is the exact Hessian.
+A sample may be an image whose pixels are samples of the mean, with scores and targets of their own (segmentation).
 
 Cost: a linearisation is a pass forward and one backward over the samples, as is a product with the curvature. The
 dense matrix is gathered in blocks of rows, one pass forward and k backward, and ``n k p^2`` flops.
@@ -27,9 +28,9 @@ from jaxtyping import Array, Float, Int
 
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
-from numdl.problems.fits import require_parts
+from numdl.problems.fits import refuse_pixels, require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
-from numdl.problems.risk.passes import linear_passes
+from numdl.problems.risk.passes import by_pixel, linear_passes
 from numdl.problems.varpro.normal import gram, joined, pulled_rows
 from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
@@ -41,16 +42,17 @@ class Empirical(eqx.Module):
     """Empirical risk; ``p`` is whatever ``apply`` takes, there is no companion.
 
     Attributes:
-        apply: ``apply(p, x_i) -> (k,)`` for one sample. Static: give an object that compares by value (a module-level
-            function), else every new one is compiled anew.
+        apply: ``apply(p, x_i) -> (k,)`` for one sample, (pixels k,) of one with pixels. Static: give an object that
+            compares by value (a module-level function), else every new one is compiled anew.
         loss: misfit of one sample.
         penalty: has ``value``, ``gradient`` and ``product`` of p, such as ``GroupPenalty``, or ``hessian`` in place of
             ``product``, such as ``SmoothedTotalVariation``.
         x: samples, (n, d).
-        c: targets, (n, k).
+        c: targets, (n, k), or (n, pixels k).
         w: sample weights of mean 1, no unit, (n,).
         chunk: rows of each shard in a block of a pass over the data; None for all.
         n_shards: into which the rows are divided among devices, see ``numdl.problems.sharding``.
+        pixels: of a sample, each with k scores and targets, one pixel after the other; 1 where samples have none.
     """
 
     apply: Callable = eqx.field(static=True)
@@ -61,12 +63,24 @@ class Empirical(eqx.Module):
     w: Float[Array, " n"]
     chunk: int | None = eqx.field(static=True, default=None)
     n_shards: int = eqx.field(static=True, default=1)
+    pixels: int = eqx.field(static=True, default=1)
 
     __check_init__ = require_parts
 
-    def scores(self, p: PyTree) -> Float[Array, "n k"]:
-        """``apply(p, x_i)`` for all samples."""
-        return map_rows(lambda x: jax.vmap(self.apply, (None, 0))(p, x), self.chunk, self.x, n_shards=self.n_shards)
+    @property
+    def targets(self) -> Float[Array, "rows k"]:
+        """Targets of all samples, or of all their pixels."""
+        return by_pixel(self.c, self.pixels)
+
+    @property
+    def weights(self) -> Float[Array, " rows"]:
+        """Weights of mean 1 of all samples, or of all their pixels."""
+        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w
+
+    def scores(self, p: PyTree) -> Float[Array, "rows k"]:
+        """``apply(p, x_i)`` for all samples, or for all their pixels."""
+        rows = lambda x: jax.vmap(self.apply, (None, 0))(p, x)  # noqa: E731
+        return by_pixel(map_rows(rows, self.chunk, self.x, n_shards=self.n_shards), self.pixels)
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
         """``f(p)``; the companion passes through."""
@@ -78,26 +92,31 @@ class Empirical(eqx.Module):
 
     def linearize(self, p: PyTree, aux: PyTree) -> Linearization:
         """Value, gradient and matrix-free Gauss-Newton curvature."""
-        s, push, pull = linear_passes(self.apply, p, self.x, self.chunk, self.n_shards)
-        share = (self.w / self.x.shape[0])[:, None]
+        s, push, pull = linear_passes(self.apply, p, self.x, self.chunk, self.n_shards, self.pixels)
+        c, w = self.targets, self.weights
+        share = (w / len(s))[:, None]
         data = self._misfit(s)
-        rest = share * jax.vmap(self.loss.residual)(s, self.c)
+        rest = share * jax.vmap(self.loss.residual)(s, c)
         gradient = jax.tree.map(jnp.add, pull(rest), self.penalty.gradient(p))
 
         bend_penalty = hessian_at(self.penalty, p)
 
         def curvature(v: PyTree) -> PyTree:
-            bent = share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, push(v))
+            bent = share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, c, push(v))
             return jax.tree.map(jnp.add, pull(bent), bend_penalty(v))
 
-        metrics = misfit_metrics(self.loss, s, self.c, self.w, data)
+        metrics = misfit_metrics(self.loss, s, c, w, data)
         return Linearization(data + self.penalty.value(p), gradient, curvature, aux, metrics)
 
     def normal(self, p: PyTree, aux: PyTree) -> Normal:
         """Value, gradient and Gauss-Newton matrix, for Levenberg-Marquardt; one block of the Jacobian in memory.
 
         A penalty that has no ``diagonal`` is part of ``matrix``.
+
+        Raises:
+            ValueError: samples have pixels.
         """
+        refuse_pixels("Empirical.normal", self.pixels)
         vector, unravel = ravel_pytree(p)
         (n, k), size = self.c.shape, vector.size
         chunk = min(n // self.n_shards, self.chunk or max(1, BLOCK // max(k * size, 1)))
@@ -146,8 +165,10 @@ class Empirical(eqx.Module):
                 return jax.jvp(lambda r: rows(r, x), (q,), (d,))
 
             (s, _), (_, second) = jax.jvp(along, (p,), (d,))
-            bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, c, second)
-            return jax.vjp(lambda q: rows(q, x), p)[1]((w / self.x.shape[0])[:, None] * bent)[0]
+            parts = (by_pixel(part, self.pixels) for part in (s, c, second))
+            bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(*parts).reshape(s.shape)
+            share = (w / (self.x.shape[0] * self.pixels))[:, None]
+            return jax.vjp(lambda q: rows(q, x), p)[1](share * bent)[0]
 
         return sum_rows(block, self.chunk, self.w, self.x, self.c, n_shards=self.n_shards)
 
@@ -165,12 +186,13 @@ class Empirical(eqx.Module):
         """
         if self.loss.name != LEAST_SQUARES.name:
             raise ValueError(f"Empirical.residual: the loss is {self.loss.name!r}, needs least_squares. Use normal.")
-        rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(p) - self.c)
+        s = self.scores(p)
+        rest = jnp.sqrt(self.weights / len(s))[:, None] * (s - self.targets)
         return jnp.concatenate([rest.reshape(-1), self.penalty.root(p).reshape(-1)])
 
     def work(self, p: PyTree) -> Work:
         """A matrix costs one pass backward for each score; in blocks of rows products repeat the pass forward."""
-        n, k = self.c.shape
+        n, k = self.x.shape[0], self.c.shape[1] // self.pixels
         again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
         return Work(linearize=2.0 + again, trial=2.0 + again, product=2.0 + 2.0 * again, matrix=1.0 + k)
 
@@ -179,5 +201,5 @@ class Empirical(eqx.Module):
         w = self.w[index]
         return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
 
-    def _misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
-        return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]
+    def _misfit(self, s: Float[Array, "rows k"]) -> Float[Array, ""]:
+        return self.weights @ jax.vmap(self.loss.value)(s, self.targets) / len(s)

@@ -19,23 +19,32 @@ Pull = Callable[[Float[Array, "n k"]], PyTree]
 
 
 def linear_passes(
-    apply: Callable[[PyTree, Array], Array], p: PyTree, x: Float[Array, "n d"], chunk: int | None, n_shards: int = 1
-) -> tuple[Float[Array, "n k"], Push, Pull]:
+    apply: Callable[[PyTree, Array], Array],
+    p: PyTree,
+    x: Float[Array, "n d"],
+    chunk: int | None,
+    n_shards: int = 1,
+    pixels: int = 1,
+) -> tuple[Float[Array, "rows k"], Push, Pull]:
     """Scores at p with their derivative J and its transpose, as products.
 
     All rows at once: the states of the forward pass are kept, and each product is one pass. In blocks of rows nothing
     is kept, and each product repeats the forward pass of its block.
 
     Args:
-        apply: ``apply(p, x_i) -> (k,)`` for one sample.
+        apply: ``apply(p, x_i) -> (pixels k,)`` for one sample.
         p: parameters.
         x: samples, (n, d).
         chunk: rows of each shard in a block; None for all.
         n_shards: into which the rows are divided; a divisor of n.
+        pixels: rows of scores of one sample, one after the other.
 
     Returns:
-        ``apply(p, x_i)`` for all samples, ``v -> J v`` and ``r -> J' r``.
+        ``apply(p, x_i)`` for all samples, (n pixels, k), ``v -> J v`` and ``r -> J' r`` in the same rows.
     """
+    if pixels > 1:
+        s, push, pull = linear_passes(apply, p, x, chunk, n_shards)
+        return by_pixel(s, pixels), lambda v: by_pixel(push(v), pixels), lambda r: pull(r.reshape(s.shape))
     rows = over_samples(apply)
     if chunk is None or chunk * n_shards >= x.shape[0]:
         s, push = jax.linearize(lambda q: rows(q, x), p)
@@ -52,3 +61,16 @@ def linear_passes(
         return sum_rows(block, chunk, jnp.ones(x.shape[0], r.dtype), x, r, n_shards=n_shards)
 
     return map_rows(lambda x: rows(p, x), chunk, x, n_shards=n_shards), push_blocks, pull_blocks
+
+
+def by_pixel(s: Float[Array, "n many"], pixels: int) -> Float[Array, "rows k"]:
+    """Numbers of samples as numbers of their pixels.
+
+    Args:
+        s: those of one pixel after the other, (n, pixels k).
+        pixels: of a sample; with 1 nothing changes.
+
+    Returns:
+        (n pixels, k).
+    """
+    return s if pixels == 1 else s.reshape(s.shape[0] * pixels, -1)

@@ -33,18 +33,24 @@ class SeparableModel:
     Attributes:
         features: ``features(theta, x) -> (m,)``.
         intercept: whether the last column of W is a free constant.
+        pixels: of a sample, each with m features, one after the other; 1 where samples have none.
     """
 
     features: Callable[[PyTree, Array], Array]
     intercept: bool
+    pixels: int = 1
 
     def __post_init__(self) -> None:
         """Refuse features that are no function."""
         checks.function("SeparableModel", "features", self.features, "(theta, x_i) -> (m,)")
+        checks.whole("SeparableModel", "pixels", self.pixels, least=1)
 
     def __call__(self, p: dict[str, Any], x: Float[Array, " d"]) -> Float[Array, " k"]:
-        """Scores at ``p = {"theta": ..., "W": (k, q)}``."""
+        """Scores at ``p = {"theta": ..., "W": (k, q)}``, those of one pixel after the other where there are pixels."""
         u = self.features(p["theta"], x)
+        if self.pixels > 1:
+            u = u.reshape(self.pixels, -1)
+            return (u @ p["W"][:, : u.shape[1]].T + (p["W"][:, -1] if self.intercept else 0.0)).ravel()
         return p["W"] @ (jnp.append(u, 1.0) if self.intercept else u)
 
 
@@ -74,7 +80,7 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
     if reference is not None:
         reference = jnp.concatenate([jnp.zeros(head.size, reference.dtype), reference])
     return Empirical(
-        SeparableModel(problem.features, problem.intercept),
+        SeparableModel(problem.features, problem.intercept, problem.pixels),
         problem.loss,
         GroupPenalty(
             jnp.concatenate(alpha),
@@ -86,4 +92,5 @@ def full_problem(problem: VarPro, theta: PyTree) -> Empirical:
         problem.w,
         problem.chunk,
         problem.n_shards,
+        problem.pixels,
     )

@@ -86,6 +86,6 @@ def _reduced(problem: VarPro, p: PyTree, aux: Float[Array, "k q"]) -> Linearizat
     gradient, product = jax.linearize(slope, p)
     s = problem.scores(u, solved.W)
     data = problem.misfit(s)
-    metrics = misfit_metrics(problem.loss, s, problem.c, problem.w, data) | solved.metrics
+    metrics = misfit_metrics(problem.loss, s, problem.targets, problem.weights, data) | solved.metrics
     value = data + problem.head_penalty(solved.W) + problem.penalty.value(p)
     return Linearization(value, gradient, product, solved.W, metrics)

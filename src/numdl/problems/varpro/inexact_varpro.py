@@ -44,7 +44,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numdl import checks
 from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.risk.losses import misfit_metrics
-from numdl.problems.risk.passes import Pull, Push, linear_passes
+from numdl.problems.risk.passes import Pull, Push
 from numdl.problems.varpro.heads import NewtonHead
 from numdl.problems.varpro.normal import normal_at
 from numdl.problems.varpro.varpro import VarPro
@@ -160,24 +160,24 @@ class InexactVarPro(eqx.Module):
         s = problem.scores(u, W)
         data = problem.misfit(s)
         value = data + problem.head_penalty(W) + problem.penalty.value(p)
-        return value, misfit_metrics(problem.loss, s, problem.c, problem.w, data)
+        return value, misfit_metrics(problem.loss, s, problem.targets, problem.weights, data)
 
     def _solve(self, p: PyTree, aux: InexactHead) -> tuple[tuple[Array, Push, Pull], _Near, InexactHead]:
         """Passes through the features, a head that obeys the rule, and the companion that says so."""
         problem = self.problem
-        passes = linear_passes(problem.features, p, problem.x, problem.chunk, problem.n_shards)
+        passes = problem.passes(p)
         u, push, pull = passes
-        m = u.shape[1]
-        share = (problem.w / problem.x.shape[0])[:, None]
+        m, c = u.shape[1], problem.targets
+        share = (problem.weights / len(u))[:, None]
 
         def bend(s: Array, t: Array) -> Array:  # Hessian of the misfit in the scores
-            return share * jax.vmap(lambda s, c, t: problem.loss.hessian(s, c) @ t)(s, problem.c, t)
+            return share * jax.vmap(lambda s, c, t: problem.loss.hessian(s, c) @ t)(s, c, t)
 
         def attempt(last: _Near) -> _Near:
             head = problem.iterate(u, last.head.W, last.enough)
             e, W = head.inverse(head.gradient), head.W
             s = problem.scores(u, W)
-            rest = share * jax.vmap(problem.loss.residual)(s, problem.c)
+            rest = share * jax.vmap(problem.loss.residual)(s, c)
             change = pull(bend(s, problem.scores(u, e)) @ W[:, :m] + rest @ e[:, :m])
             slope = pull(rest @ W[:, :m])
             gradient = jax.tree.map(jnp.add, slope, problem.penalty.gradient(p))

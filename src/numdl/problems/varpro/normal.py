@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Normal, PyTree
 from numdl.problems.blocks import over_samples, sum_rows
-from numdl.problems.fits import require_theta
+from numdl.problems.fits import refuse_pixels, require_theta
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.sharding import first_rows, in_turn
 from numdl.problems.varpro.heads import Head, NewtonHead, SquaresHead, factorise, head_mask, squares_head
@@ -65,6 +65,9 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"] | 
 
     Returns:
         The pieces of the normal equations, everything per mean over samples.
+
+    Raises:
+        ValueError: samples have pixels.
     """
     require_theta("normal_equations", problem, theta, aux)
     u = problem.embed(theta)
@@ -73,6 +76,7 @@ def normal_equations(problem: VarPro, theta: PyTree, aux: Float[Array, "k q"] | 
 
 def normal_at(problem: VarPro, theta: PyTree, u: Float[Array, "n m"], head: Head) -> Normal:
     """``normal_equations`` from features (n, m) and a head, with its own Hessian, that are known already."""
+    refuse_pixels("normal_equations", problem.pixels)
     n = problem.x.shape[0]
     s = problem.scores(u, head.W)
     data = problem.misfit(s)

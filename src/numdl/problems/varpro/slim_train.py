@@ -36,6 +36,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numdl import checks
 from numdl.contracts import Iterate, PyTree
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm, unknown_value
+from numdl.problems.fits import refuse_pixels
 from numdl.problems.varpro.limited_memory import SampledSystem, sampled_gcv, sampled_step, sampled_system
 
 TRIALS = 10.0 ** np.linspace(-10, 2, 25)  # of the largest eigenvalue
@@ -103,13 +104,14 @@ class SlimTrain(eqx.Module):
         by the penalty and grow as ``Lambda`` falls, in proportion to ``1 / Lambda``.
 
         Raises:
-            ValueError: the loss is not least squares.
+            ValueError: the loss is not least squares, or samples have pixels.
         """
         if not problem.squares:
             raise ValueError(
                 f"SlimTrain: the loss is {problem.loss.name!r}, needs least_squares. Use StochasticGradient on "
                 "full_problem(problem, theta)."
             )
+        refuse_pixels("SlimTrain", problem.pixels)
         rows, features = problem.x.shape[0], aux.shape[1] - problem.intercept
         memory = -(-ROWS * aux.shape[1] // rows) if self.memory is None else self.memory
         arrays = (

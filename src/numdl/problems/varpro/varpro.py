@@ -12,6 +12,8 @@ full Golub-Pereyra derivative of the residual is available through ``residual``.
 Cost of a linearisation: one pass forward and ``min(k, m)`` (least squares) or k (other losses) passes backward over
 the n samples, and ``2 n r p^2`` flops where the matrix is formed.
 
+A sample may be an image whose pixels are samples of the mean, with features, targets and the same head (segmentation).
+
 Sources: Golub and Pereyra (1973); Kaufman, BIT 15 (1975); O'Leary and Rust, Comput. Optim. Appl. 54 (2013); Newman,
 Chung, Chung, Ruthotto, SIAM J. Sci. Comput. 44 (2022).
 """
@@ -32,7 +34,7 @@ from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
 from numdl.problems.fits import require_alpha_head, require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
-from numdl.problems.risk.passes import Pull, Push, linear_passes
+from numdl.problems.risk.passes import Pull, Push, by_pixel, linear_passes
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
 from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
@@ -45,11 +47,11 @@ class VarPro(eqx.Module):
     """Separable problem reduced to its nonlinear unknowns; ``p`` is theta, ``aux`` is the head W.
 
     Attributes:
-        features: ``features(theta, x_i) -> (m,)`` for one sample. Static: give an object that compares by value (a
-            ``ResNet``, a module-level function), else every new one is compiled anew.
+        features: ``features(theta, x_i) -> (m,)`` for one sample, (pixels m,) of one with pixels. Static: give an
+            object that compares by value (a ``ResNet``, a module-level function), else every new one is compiled anew.
         loss: misfit of one sample.
         x: samples, (n, d).
-        c: targets, (n, k).
+        c: targets, (n, k), or (n, pixels k).
         w: sample weights of mean 1, (n,).
         penalty: penalty on theta.
         alpha_head: penalty on the head, (), >= 0; other losses than least squares need more than 0. For least squares
@@ -64,6 +66,7 @@ class VarPro(eqx.Module):
             see all rows.
         sampled: softmax only: the matrix of ``normal`` from one drawn row per sample instead of k.
         n_shards: into which the rows are divided among devices, see ``numdl.problems.sharding``.
+        pixels: of a sample, each with m features and k targets, one pixel after the other; 1 where samples have none.
     """
 
     features: Callable = eqx.field(static=True)
@@ -79,6 +82,7 @@ class VarPro(eqx.Module):
     curvature_rows: int | None = eqx.field(static=True, default=None)
     sampled: bool = eqx.field(static=True, default=False)
     n_shards: int = eqx.field(static=True, default=1)
+    pixels: int = eqx.field(static=True, default=1)
 
     def __check_init__(self) -> None:
         """Refuse parts that are none, and a curvature that there is not.
@@ -95,27 +99,54 @@ class VarPro(eqx.Module):
         """Whether the misfit is least squares, so that the head is solved for directly."""
         return self.loss.name == LEAST_SQUARES.name
 
+    @property
+    def targets(self) -> Float[Array, "rows k"]:
+        """Targets of all samples, or of all their pixels."""
+        return by_pixel(self.c, self.pixels)
+
+    @property
+    def weights(self) -> Float[Array, " rows"]:
+        """Weights of mean 1 of all samples, or of all their pixels."""
+        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w
+
+    def _width(self, theta: PyTree) -> int:
+        """Number m of features of a sample, or of a pixel."""
+        one = jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)
+        width = jax.eval_shape(self.features, theta, one).shape[0]
+        if width % self.pixels:
+            raise ValueError(
+                f"VarPro(pixels={self.pixels}): a sample has {width} features, needs as many for each pixel. Use a "
+                "network whose features are images of that many pixels."
+            )
+        return width // self.pixels
+
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
-        m = jax.eval_shape(self.features, theta, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
-        return jnp.asarray(np.zeros((self.c.shape[1], m + self.intercept), self.c.dtype))
+        shape = self.c.shape[1] // self.pixels, self._width(theta) + self.intercept
+        return jnp.asarray(np.zeros(shape, self.c.dtype))
 
-    def embed(self, theta: PyTree) -> Float[Array, "n m"]:
-        """Features of all samples."""
-        return map_rows(lambda x: over_samples(self.features)(theta, x), self.chunk, self.x, n_shards=self.n_shards)
+    def embed(self, theta: PyTree) -> Float[Array, "rows m"]:
+        """Features of all samples, or of all their pixels."""
+        rows = lambda x: over_samples(self.features)(theta, x)  # noqa: E731
+        return by_pixel(map_rows(rows, self.chunk, self.x, n_shards=self.n_shards), self.pixels)
+
+    def passes(self, theta: PyTree) -> tuple[Float[Array, "rows m"], Push, Pull]:
+        """Features with products with their derivative and its transpose."""
+        return linear_passes(self.features, theta, self.x, self.chunk, self.n_shards, self.pixels)
 
     def solve(self, u: Float[Array, "n m"], aux: Float[Array, "k q"]) -> Head:
         """Best head for given features; ``aux`` starts the inner iteration where there is one."""
         if self.squares:
-            return squares_head(u, self.c, self.w, self.alpha_head, intercept=self.intercept, n_shards=self.n_shards)
+            c, w, shards = self.targets, self.weights, self.n_shards
+            return squares_head(u, c, w, self.alpha_head, intercept=self.intercept, n_shards=shards)
         return self.iterate(u, aux)
 
     def iterate(
         self, u: Float[Array, "n m"], start: Float[Array, "k q"], enough: Float[Array, ""] | float = 0.0
     ) -> NewtonHead:
         """Head by Newton's method, whatever the loss; see ``newton_head`` for ``enough``."""
-        intercept = self.intercept
-        return newton_head(self.loss, u, self.c, self.w, self.alpha_head, start, intercept=intercept, enough=enough)
+        c, w, intercept = self.targets, self.weights, self.intercept
+        return newton_head(self.loss, u, c, w, self.alpha_head, start, intercept=intercept, enough=enough)
 
     def value(self, p: PyTree, aux: Float[Array, "k q"]) -> tuple[Float[Array, ""], Float[Array, "k q"]]:
         """Reduced objective and the head that belongs to it; one pass forward."""
@@ -126,7 +157,7 @@ class VarPro(eqx.Module):
 
     def misfit(self, s: Float[Array, "n k"]) -> Float[Array, ""]:
         """Weighted mean misfit of given scores."""
-        return self.w @ jax.vmap(self.loss.value)(s, self.c) / self.x.shape[0]
+        return self.weights @ jax.vmap(self.loss.value)(s, self.targets) / len(s)
 
     def held_out(self, theta: PyTree, head: Float[Array, "k q"]) -> Float[Array, ""]:
         """Mean misfit with a given head, without penalties: for samples that nothing is fitted to."""
@@ -174,7 +205,8 @@ class VarPro(eqx.Module):
             raise ValueError(f"VarPro.residual: the loss is {self.loss.name!r}, needs least_squares. Use linearize.")
         solved = jax.tree.map(jax.lax.stop_gradient, self.solve(self.embed(theta), self.first_head(theta)))
         head = self.moving_head(theta, solved, steps=2)
-        rest = jnp.sqrt(self.w / self.x.shape[0])[:, None] * (self.scores(self.embed(theta), head) - self.c)
+        s = self.scores(self.embed(theta), head)
+        rest = jnp.sqrt(self.weights / len(s))[:, None] * (s - self.targets)
         free = head[:, : head.shape[1] - self.intercept]
         return jnp.concatenate(
             [rest.reshape(-1), self.penalty.root(theta), (jnp.sqrt(self.alpha_head)[..., None] * free).reshape(-1)]
@@ -182,24 +214,24 @@ class VarPro(eqx.Module):
 
     def linearize(self, p: PyTree, aux: Float[Array, "k q"]) -> Linearization:
         """Value, gradient and matrix-free curvature; a product costs one pass forward and one backward."""
-        passes = linear_passes(self.features, p, self.x, self.chunk, self.n_shards)
+        passes = self.passes(p)
         return self.linearize_at(p, passes, self.solve(passes[0], aux))
 
     def linearize_at(self, p: PyTree, passes: tuple[Float[Array, "n m"], Push, Pull], solved: Head) -> Linearization:
         """``linearize`` from the features with their passes and a head that are known already."""
-        n = self.x.shape[0]
         u, push, pull = passes
+        c, w = self.targets, self.weights
         head = jax.lax.stop_gradient(solved.W)
         s = self.scores(u, head)
         m = u.shape[1]
-        share = (self.w / n)[:, None]
-        rest = share * jax.vmap(self.loss.residual)(s, self.c)
+        share = (w / len(s))[:, None]
+        rest = share * jax.vmap(self.loss.residual)(s, c)
         data = self.misfit(s)
         value = data + self.head_penalty(head) + self.penalty.value(p)
         gradient = jax.tree.map(jnp.add, pull(rest @ head[:, :m]), self.penalty.gradient(p))
 
         def bend(t: Array) -> Array:  # Hessian of the misfit in the scores
-            return share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, self.c, t)
+            return share * jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(s, c, t)
 
         def kaufman(v: PyTree) -> PyTree:
             ds = push(v) @ head[:, :m].T
@@ -221,7 +253,7 @@ class VarPro(eqx.Module):
             return jax.tree.map(jnp.add, back((bend(ds), dw))[0], self.penalty.product(v))
 
         curvature = kaufman if self.derivative == "kaufman" else full
-        metrics = misfit_metrics(self.loss, s, self.c, self.w, data) | solved.metrics
+        metrics = misfit_metrics(self.loss, s, c, w, data) | solved.metrics
         return Linearization(value, gradient, curvature, head, metrics)
 
     def normal(self, p: PyTree, aux: Float[Array, "k q"]) -> Normal:
@@ -233,10 +265,9 @@ class VarPro(eqx.Module):
 
         In blocks of rows the features are evaluated again for each derivative.
         """
-        n, k = self.c.shape
+        n, k = self.x.shape[0], self.c.shape[1] // self.pixels
         again = 1.0 if self.chunk is not None and self.chunk * self.n_shards < n else 0.0
-        m = jax.eval_shape(self.features, p, jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)).shape[0]
-        backward = min(k, m) if self.squares else (1 if self.sampled else k) + 1
+        backward = min(k, self._width(p)) if self.squares else (1 if self.sampled else k) + 1
         seen = n if self.curvature_rows is None else min(n, self.curvature_rows)
         gradient = 0.0 if seen == n else 2.0
         return Work(
@@ -257,5 +288,5 @@ class VarPro(eqx.Module):
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
         """The same problem with other penalty parameters; nothing is compiled anew or checked again."""
         penalty = dataclasses.replace(self.penalty, alpha=alpha)
-        require_alpha_head("VarPro", alpha_head, self.c.shape[1])
+        require_alpha_head("VarPro", alpha_head, self.c.shape[1] // self.pixels)
         return eqx.tree_at(lambda one: (one.penalty, one.alpha_head), self, (penalty, jnp.asarray(alpha_head)))

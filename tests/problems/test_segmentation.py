@@ -1,0 +1,224 @@
+"""Segmentation: pixels as samples equal a plain loop over them, slopes obey Taylor, bad labels are refused by name."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from numdl.flow import on_images
+from numdl.models import Chain, Connector, ResNet, image_resnet
+from numdl.optimize import LBFGS, NewtonCG, StochasticGradient, minimize, minimize_stochastic
+from numdl.problems import (
+    LEAST_SQUARES,
+    LOGISTIC,
+    PSEUDO_HUBER,
+    SOFTMAX,
+    ExactHessian,
+    InexactVarPro,
+    SlimTrain,
+    VarPro,
+    full_problem,
+    normal_equations,
+    segmentation,
+    segmented,
+)
+from numdl.regularize import GroupPenalty
+from numdl.testing import check_gradient
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+SIDES, N = (4, 3), 5
+
+
+def network(**settings):
+    return image_resnet((*SIDES, 1), (2,), merge=1, norm="none", cells=SIDES, activation="tanh", **settings)
+
+
+def data(k=3):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((N, *SIDES)), rng.integers(0, k, (N, *SIDES)), rng.uniform(0.5, 1.5, N)
+
+
+def problem_of(loss=SOFTMAX, **settings):
+    net, (x, labels, w) = network(), data(2 if loss is LOGISTIC else 3)
+    theta = net.init(0, float)
+    return segmentation(net, theta, x, labels, loss=loss, w=w, alpha=0.01, alpha_head=1e-2, **settings), theta
+
+
+def by_loop(problem, theta, W, labels):
+    """The objective, pixel by pixel."""
+    total = 0.0
+    for i, one in enumerate(problem.x):
+        u = np.asarray(problem.features(theta, one)).reshape(*SIDES, -1)
+        for a, b in np.ndindex(*SIDES):
+            s = W[:, :-1] @ u[a, b] + W[:, -1]
+            if len(W) == 1:
+                misfit = np.log1p(np.exp(-s[0])) if labels[i, a, b] else np.log1p(np.exp(s[0]))
+            else:
+                misfit = np.log(np.sum(np.exp(s))) - s[labels[i, a, b]]
+            total += problem.w[i] * misfit
+    weights = sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(theta))
+    return total / (N * 12) + 0.01 / 2 * weights + 1e-2 / 2 * np.sum(W[:, :-1] ** 2)
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, LOGISTIC], ids=lambda loss: loss.name)
+def test_the_objective_is_that_of_a_loop_over_pixels(loss):
+    problem, theta = problem_of(loss)
+    labels = data(2 if loss is LOGISTIC else 3)[1]
+    value, W = problem.value(theta, problem.first_head(theta))
+    np.testing.assert_allclose(value, by_loop(problem, theta, np.asarray(W), labels), rtol=1e-12)
+    full = full_problem(problem, theta)
+    p = {"theta": theta, "W": W}
+    np.testing.assert_allclose(full.value(p, None)[0], value, rtol=1e-12)
+    rest = jax.grad(lambda W: full.value({"theta": theta, "W": W}, None)[0])(W)
+    assert np.abs(rest).max() < 1e-9  # the head is the best one
+    turned = dataclasses.replace(problem, c=problem.c.reshape(N, 4, 3, -1).swapaxes(1, 2).reshape(N, -1))
+    assert abs(turned.value(theta, W)[0] - value) > 1e-4  # the mutant: labels of other pixels
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, LOGISTIC], ids=lambda loss: loss.name)
+def test_it_is_the_problem_of_its_pixels_as_rows(loss):
+    """Features that are known: the same images as a table of pixels, by the code that knows no pixels."""
+    problem, theta = problem_of(loss)
+    u = problem.embed(theta)
+    assert u.shape == (N * 12, 2)
+    k = 1 if loss is LOGISTIC else 3
+    none = GroupPenalty(jnp.zeros(1), jnp.zeros(1, int))
+    table = VarPro(
+        lambda theta, x: x + 0 * theta, loss, u, problem.c.reshape(-1, k), jnp.repeat(problem.w, 12), none,
+        problem.alpha_head,
+    )  # fmt: skip
+    head = table.solve(u, table.first_head(jnp.zeros(1))).W
+    np.testing.assert_allclose(problem.solve(u, problem.first_head(theta)).W, head, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, LOGISTIC], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_slopes_obey_taylor(loss, chunk):
+    problem, theta = problem_of(loss, chunk=chunk)
+    check_gradient(problem, theta, show=False)
+    full = full_problem(problem, theta)
+    p = {"theta": theta, "W": 0.3 * jnp.ones(problem.first_head(theta).shape).at[0, 0].set(-1.0)}
+    check_gradient(full, p, show=False)
+
+
+def test_curvatures_are_those_of_dense_matrices():
+    problem, theta = problem_of()
+    flat, unravel = jax.flatten_util.ravel_pytree(theta)
+    lin = problem.linearize(theta, problem.first_head(theta))
+    columns = [jax.flatten_util.ravel_pytree(lin.curvature(unravel(e)))[0] for e in np.eye(flat.size)]
+    # Gauss-Newton of the full problem, scores of pixels by JAX, with the head eliminated.
+    W = lin.aux
+
+    def scores(p):
+        u = problem.features.batch(unravel(p[: flat.size]), problem.x).reshape(-1, 2)
+        head = p[flat.size :].reshape(W.shape)
+        return u @ head[:, :-1].T + head[:, -1]
+
+    p = jnp.concatenate([flat, W.ravel()])
+    J, s = jax.jacfwd(scores)(p), scores(p)
+    H = jax.vmap(lambda s: jnp.diag(jax.nn.softmax(s)) - jnp.outer(jax.nn.softmax(s), jax.nn.softmax(s)))(s)
+    share = jnp.repeat(problem.w, 12) / (N * 12)
+    G = jnp.einsum("rkp,r,rkl,rlq->pq", J, share, H, J)
+    head = np.tile([1.0, 1.0, 0.0], 3) * 1e-2
+    G = G + np.diag(np.r_[np.full(flat.size, 0.01), head])
+    A, B, D = G[: flat.size, : flat.size], G[: flat.size, flat.size :], G[flat.size :, flat.size :]
+    shift = np.tile([0.0, 0.0, 1.0], 3)  # softmax does not see a common shift of the intercepts
+    expected = A - B @ np.linalg.solve(D + np.outer(shift, shift), B.T)
+    np.testing.assert_allclose(np.stack(columns, 1), expected, atol=1e-9)
+
+
+def test_methods_take_it_with_blocks_batches_and_inexact_heads():
+    problem, theta = problem_of()
+    start = problem.first_head(theta)
+    lin, blocks = problem.linearize(theta, start), problem_of(chunk=2)[0].linearize(theta, start)
+    np.testing.assert_allclose(lin.value, blocks.value, rtol=1e-12)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), lin.gradient, blocks.gradient)
+    inexact = InexactVarPro(problem, 0.0)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-8),
+        inexact.linearize(theta, inexact.first_head(theta)).gradient,
+        lin.gradient,
+    )
+    exact = ExactHessian(problem).linearize(theta, start)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), exact.gradient, lin.gradient)
+    result, _ = minimize(problem, NewtonCG(), theta, start, max_iter=5)
+    assert result.history["objective"][-1] < lin.value - 0.05
+    full = full_problem(problem, theta)
+    p = {"theta": theta, "W": start}
+    method = StochasticGradient(optax.adam(1.0))
+    found, _ = minimize_stochastic(full, method, p, batch=2, epochs=20, rate=0.03, validation=full)
+    assert found.history["validation"][-1] < found.history["validation"][0]
+    part = full.rows(jnp.array([3, 1]))
+    np.testing.assert_allclose(part.targets[:12], full.targets[36:48])
+    whole, _ = minimize(full, LBFGS(), p, max_iter=5)
+    assert whole.history["objective"][-1] < whole.history["objective"][0]
+
+
+def test_any_dynamics_scheme_and_march_and_what_is_told():
+    x, labels, _ = data()
+    for dynamics, settings in (
+        ("reaction_diffusion", {"scheme": "imex", "march": "checkpointed"}),
+        ("hamiltonian", {"scheme": "verlet", "march": "reversible"}),
+    ):
+        layer = Connector((*SIDES, 1), 2, norm="none", to_halves=dynamics == "hamiltonian")
+        flow = ResNet(24, 24, 3, dynamics=on_images(dynamics, SIDES), opening=False, **settings)
+        back = Connector(layer.after, from_halves=dynamics == "hamiltonian")
+        net = Chain((layer, flow, back))
+        theta = net.init(0, float)
+        problem = segmentation(net, theta, x, labels, alpha_head=1e-3)
+        check_gradient(problem, theta, show=False)
+        _, W = problem.value(theta, problem.first_head(theta))
+        told = segmented(net, theta, W, x, SIDES)
+        assert told.shape == (N, *SIDES, 3)
+        np.testing.assert_allclose(told.sum(-1), 1)
+        wrong = np.mean(np.asarray(told).argmax(-1) != labels)
+        assert wrong == pytest.approx(float(problem.linearize(theta, W).metrics["train_error"]), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros((N, 4, 3), int), "all pixels are of class 0"),
+        (np.full((N, 4, 3), np.nan), "labels contains NaN.*Give each pixel a class"),
+        (np.zeros((N, 12), int), r"labels of shape \(5, 12\)\): needs \(n, h, w\)"),
+        (np.zeros((4, 4, 3), int), "there are 5 images, needs an image of labels for each"),
+        (np.where(np.arange(60).reshape(N, 4, 3) == 17, -1, 1), "image 2, row 2, column 3 holds -1 .1 such"),
+        (np.where(np.arange(60).reshape(N, 4, 3) == 17, 0.5, 1), "image 2, row 2, column 3 holds 0.5"),
+        (np.full((N, 4, 3), "sky"), "needs an array of real numbers"),
+        (np.arange(N * 20).reshape(N, 4, 5) % 2, "a sample has 24 features, needs as many for each pixel"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, words):
+    net = network()
+    with pytest.raises(ValueError, match=words):
+        segmentation(net, net.init(0, float), data()[0], labels)
+
+
+def test_what_else_is_refused():
+    net, (x, labels, _) = network(), data()
+    theta = net.init(0, float)
+    for settings, words in (
+        ({"classes": 2}, "holds 2 .* needs a whole number from 0 to 1"),
+        ({"loss": LOGISTIC}, "has 3 classes, needs 2"),
+        ({"loss": PSEUDO_HUBER}, "labels are classes"),
+        ({"alpha_head": 0.0}, "needs a finite number > 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            segmentation(net, theta, x, labels, **settings)
+    problem = segmentation(net, theta, x, labels)
+    with pytest.raises(ValueError, match=r"samples have 12 pixels, needs 1.*products only"):
+        normal_equations(problem, theta, None)
+    with pytest.raises(ValueError, match="samples have 12 pixels"):
+        full = full_problem(problem, theta)
+        full.normal({"theta": theta, "W": problem.first_head(theta)}, None)
+    with pytest.raises(ValueError, match="samples have 12 pixels"):
+        squares = dataclasses.replace(problem, loss=LEAST_SQUARES)
+        SlimTrain(optax.sgd(1.0)).init(squares, theta, problem.first_head(theta))
+    with pytest.raises(ValueError, match="needs as many for each pixel"):
+        dataclasses.replace(problem, pixels=7)
+    with pytest.raises(ValueError, match="images have 24 features, needs 4 x 3 x 4"):
+        segmented(net, theta, jnp.ones((3, 5)), x, SIDES)
