@@ -133,6 +133,10 @@ def features(theta, x):
     return jnp.tanh(theta["w"] * x)
 
 
+def pixel_features(theta, x):
+    return jnp.tanh(theta["w"] * x)  # two pixels of one feature
+
+
 def output(p, x):
     return jnp.stack([p["w"] @ x, p["w"][0]])
 
@@ -215,6 +219,17 @@ PROBLEMS = {
     "probed_metrics.theta": lambda: THETA,
     "probed_metrics.lin": lambda: varpro().linearize(THETA, head()),
     "probed_metrics.steps": lambda: 2,
+    "segmentation.features": lambda: pixel_features,
+    "segmentation.theta": lambda: THETA,
+    "segmentation.x": lambda: X,
+    "segmentation.labels": lambda: np.arange(12).reshape(6, 1, 2) % 2,
+    "segmentation.loss": lambda: room("problems").SOFTMAX,
+    "segmented.features": lambda: pixel_features,
+    "segmented.theta": lambda: THETA,
+    "segmented.W": lambda: np.eye(2),
+    "segmented.x": lambda: X,
+    "segmented.sides": lambda: (1, 2),
+    "segmented.loss": lambda: room("problems").SOFTMAX,
     "separable.features": lambda: features,
     "separable.theta": lambda: THETA,
     "separable.x": lambda: X,

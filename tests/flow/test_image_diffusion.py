@@ -1,6 +1,7 @@
 """Learned diffusion of images: implicit steps against dense solves, non-expansive for any diffusivity, of order 1."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from numdl.flow import (
 from numdl.flow.images.convolution import PADDING
 from numdl.flow.images.diffusion import LARGEST, diffusion, modes
 from numdl.flow.images.operators import Grid
-from numdl.models import ResNet, image_resnet, lipschitz_bound, rescaled
+from numdl.models import Chain, ResNet, image_resnet, lipschitz_bound, rescaled
 from numdl.testing import check_gradient, check_order
 
 SIDES = (4, 3)
@@ -185,10 +186,10 @@ def test_starts_and_names():
 
 
 def test_bounds_and_other_resolutions_know_the_diffusion():
-    net = image_resnet((8, 8, 1), (2,), merge=1, norm="none", border="reflecting")
+    image = image_resnet((8, 8, 1), (2,), merge=1, norm="none", border="reflecting")
     field = on_images("parabolic", (8, 8), border="reflecting", diffusion=(0.5, 4.0))
-    flow = dataclasses.replace(net.blocks[1], dynamics=field, scheme="imex", depth=2, T=0.1)
-    net = dataclasses.replace(net, blocks=(net.blocks[0], flow, net.blocks[2]))
+    flow = ResNet(128, 128, 2, T=0.1, dynamics=field, scheme="imex", opening=False)
+    net = Chain((image.blocks[0], flow, image.blocks[2]))
     theta = net.init(0, float)
     bound = lipschitz_bound(flow, theta["block 2"])
     J = jax.jacfwd(lambda u: flow.features(theta["block 2"], u))(normal(0, 128))
@@ -198,6 +199,7 @@ def test_bounds_and_other_resolutions_know_the_diffusion():
     finer, fine = rescaled(net, theta, "dilated")
     change = fine["block 2"]["flow"]["log_gamma"] - theta["block 2"]["flow"]["log_gamma"]
     np.testing.assert_allclose(change, np.log(4))  # in squared pixels, of which there are four for one
+    assert isinstance(finer, Chain) and isinstance(finer.blocks[1], ResNet)
     assert finer.blocks[1].field is on_images("parabolic", (16, 16), border="reflecting", taps=5, diffusion=(2.0, 16.0))
     again, coarse = rescaled(finer, fine, "dilated", coarser=True)
     assert again == net
@@ -208,13 +210,14 @@ def test_what_has_no_diffusion_is_refused():
     for dynamics, words in (("hamiltonian", "two halves"), ("contractive", "a linear part of its own")):
         with pytest.raises(ValueError, match=f"{words}, which leaves no place for diffusion"):
             on_images(dynamics, SIDES, diffusion=1.0)
-    for wrong in (0.0, -1.0, np.nan, np.inf, (1.0, 2.0, 3.0), "much"):
+    wrongs: list[Any] = [0.0, -1.0, np.nan, np.inf, (1.0, 2.0, 3.0), "much"]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="diffusion"):
             on_images("plain", SIDES, diffusion=wrong)
     with pytest.raises(ValueError, match="no matrices"):
         on_images(get_dynamics("reaction_diffusion")._replace(name="mine"), SIDES)
     with pytest.raises(TypeError, match="needs a Linear"):
-        Semilinear(2.0, lambda t, u, theta: u)
+        Semilinear(2.0, lambda t, u, theta: u)  # type: ignore
     field = on_images("plain", SIDES, diffusion=1.0)
     for march, words in (("reversible", "cannot be undone|inverse"), ("coupled", "may be singular")):
         with pytest.raises(ValueError, match=words):

@@ -28,7 +28,7 @@ ARRAYS: dict[str, checks.Shape] = {
     "light": ("q", "n"),
 }
 """Fields that are arrays, and their shapes."""
-COUNTS = ("chunk", "curvature_rows", "n_shards", "pixels")
+COUNTS = ("chunk", "curvature_rows", "n_shards")
 
 
 def require_parts(problem: Any) -> None:
@@ -43,6 +43,7 @@ def require_parts(problem: Any) -> None:
     """
     call = type(problem).__name__
     parts = {field.name: (getattr(problem, field.name), field.default) for field in dataclasses.fields(problem)}
+    pixels = checks.whole(call, "pixels", getattr(problem, "pixels", 1), least=1)
     for name, (part, default) in parts.items():
         if part is None and default is None:
             continue
@@ -57,7 +58,7 @@ def require_parts(problem: Any) -> None:
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
-            require_alpha_head(call, part, problem.c.shape[1] // getattr(problem, "pixels", 1))
+            require_alpha_head(call, part, problem.c.shape[1] // pixels)
     rows = {
         name: part.shape[1 if name in ("z", "light") else 0]
         for name, (part, _) in parts.items()
@@ -65,7 +66,6 @@ def require_parts(problem: Any) -> None:
     }
     if len(set(rows.values())) > 1:
         raise ValueError(f"{call}: {_told(rows)}, needs the same number. Give one target and one weight per sample.")
-    pixels = getattr(problem, "pixels", 1)
     if pixels > 1 and problem.c.shape[1] % pixels:
         raise ValueError(
             f"{call}(pixels={pixels}): c has {problem.c.shape[1]} columns, needs as many for each pixel. Give those of "

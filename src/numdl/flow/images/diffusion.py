@@ -74,6 +74,6 @@ def modes(n: int, border: str) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarr
     Returns:
         (n, n) and (n,), from -4 to 0.
     """
-    wide = np.pad(np.eye(n), ((1, 1), (0, 0)), mode=PADDING[border])  # type: ignore[call-overload]
+    wide = np.pad(np.eye(n), ((1, 1), (0, 0)), mode=PADDING[border])  # type: ignore
     values, vectors = np.linalg.eigh(wide[:-2] - 2 * wide[1:-1] + wide[2:])
     return vectors, np.where(values > -1e-12, 0.0, values)

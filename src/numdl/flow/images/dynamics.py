@@ -105,7 +105,7 @@ def on_images(
 
 def _diffusivities(base: Dynamics, given: Any) -> tuple[float, float]:
     """Those of the first channel and the last one, or the reason why there can be none."""
-    both = (given, given) if np.ndim(given) == 0 else tuple(given)
+    both = given if isinstance(given, tuple) else (given, given)
     if len(both) != 2:
         raise ValueError(f"on_images(diffusion={checks.shown(given)}): needs one number, or two. Give (0.1, 16.0).")
     for one in both:
@@ -147,7 +147,7 @@ def _on_images(
             else:
                 found[part] = np.asarray(values)
         if spread is not None:
-            found["log_gamma"] = np.linspace(*np.log(spread), m // pixels)
+            found["log_gamma"] = np.linspace(np.log(spread[0]), np.log(spread[1]), m // pixels)
         return found
 
     def seen(theta: dict[str, Array], gamma: float = 0.0) -> dict[str, Any]:

@@ -131,14 +131,16 @@ def segmented(
     require_loss(call, loss)
     h, w = checks.wholes(call, "sides", sides, count=2, least=1)
     x, W = jnp.asarray(checks.finite(call, "x", x, ("n", "d", "..."))), checks.finite(call, "W", W, ("k", "q"))
-    u = over_samples(features)(theta, x.reshape(len(x), -1))
-    m = W.shape[1] - 1
-    if u.shape[1] != h * w * m:
+    checks.leaves(call, "theta", theta)
+    x, m = x.reshape(len(x), -1), W.shape[1] - 1
+    one, needs = jax.ShapeDtypeStruct(x.shape[1:], x.dtype), "weights and images of the features"
+    found = jnp.shape(checks.shape_of(call, "features, theta, x", features, theta, one, needs=needs))
+    if found != (h * w * m,):
         raise ValueError(
-            f"{call}(W of shape {W.shape}, sides=({h}, {w})): images have {u.shape[1]} features, needs {h} x {w} x "
-            f"{m}, and an intercept. Give the head that was fitted to these."
+            f"{call}(W of shape {W.shape}, sides=({h}, {w})): images have {found} features, needs {h} x {w} x {m}, and "
+            "an intercept. Give the head that was fitted to these."
         )
-    s = u.reshape(-1, m) @ W[:, :m].T + W[:, m]
+    s = over_samples(features)(theta, x).reshape(-1, m) @ W[:, :m].T + W[:, m]
     return jax.vmap(loss.predict)(s).reshape(len(x), h, w, -1)
 
 
