@@ -98,7 +98,7 @@ MINUTES: dict[str, tuple[float | None, float | None]] = {
     "robust-dynamics": (0.3, None),
     "stable-images": (0.2, None),
     "across-scales": (0.2, None),
-    "field-of-view": (0.2, 6.0),
+    "field-of-view": (0.2, 9.5),
     "path-planning": (0.4, None),
     "multiple-shooting": (0.2, None),
     "path-with-obstacles": (0.2, None),

@@ -1,4 +1,4 @@
-"""Field of view: five layers see thirteen pixels along a side; with implicit diffusion they see the whole image.
+"""Field of view: what five layers of 3 x 3 taps see, and what they see with implicit diffusion, the whole image.
 
 Images hold a stick with a head at each end, a full disc or a ring. The class of all pixels of the object is decided by
 both heads, two discs, two rings, or one of each, so that a pixel has to know what lies as far away as the stick is
@@ -56,7 +56,7 @@ class Size(NamedTuple):
     more: float
 
 
-FULL = Size(side=64, depth=5, channels=6, n=960, epochs=9, seeds=3, rate=0.03, longer=1.5, right=80.0, more=20.0)
+FULL = Size(side=64, depth=5, channels=6, n=960, epochs=9, seeds=3, rate=0.03, longer=1.5, right=95.0, more=30.0)
 QUICK = Size(side=16, depth=3, channels=6, n=480, epochs=8, seeds=1, rate=0.04, longer=1.0, right=80.0, more=15.0)
 
 
