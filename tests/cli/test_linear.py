@@ -40,6 +40,34 @@ def test_fit_predict_and_report(numdl, csv_file, tmp_path, model, target, kind):
     assert numdl("report", run, "--out", again).code == 0 and "Criterion for alpha" in again.read_text()
 
 
+def test_a_robust_fit_is_judged_by_medians(numdl, tmp_path):
+    """Gross errors in the test rows would say that the columns carry no signal, and that ridge does as well."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, (200, 2))
+    y = x @ [3.0, 2.0] + 0.05 * rng.normal(size=200)
+    y[::8] += 50 * rng.normal(size=25)
+    data = tmp_path / "gross.csv"
+    np.savetxt(data, np.column_stack([x, y, -y]), delimiter=",", header="a,b,y,z", comments="")
+    words = ["fit", data, "--model", "linear", "--loss", "pseudo-huber", "--overwrite", "--out", tmp_path / "run"]
+    words += ["--inputs", "a", "--inputs", "b"]
+    assert numdl(*words, "--target", "y").code == 0
+    found = read_summary(tmp_path / "run" / "summary.numdl")
+    assert found.score_name == "Median error of y"
+    own, ridge, mean = (row["test"] for row in found.scores)
+    assert own == pytest.approx(np.median(np.abs(found.prediction - found.c))) and own < 0.1 < min(ridge, mean)
+    assert "little or no signal" not in (tmp_path / "run" / "report.html").read_text()
+    importance = dict(zip(found.input_names, found.effects["importance"], strict=True))
+    assert importance["a"] > importance["b"] > 0.2 and np.sqrt(np.mean((found.prediction - found.c) ** 2)) > 5
+    assert numdl(*words, "--target", "y", "--target", "z").code == 0
+    both = read_summary(tmp_path / "run" / "summary.numdl")
+    middle = np.median(np.abs(y - np.median(y))) / 0.6745
+    assert both.score_name.startswith("Median error in standard deviations")
+    assert both.scores[0]["test"] == pytest.approx(own / middle, rel=0.15)
+    model = load(tmp_path / "run" / "model.numdl")
+    alone = model.summary(x, np.column_stack([y, -y]))
+    assert alone.score_name == "median error" and alone.scores[0]["test"] < 0.1
+
+
 def test_several_targets_and_a_given_alpha(numdl, csv_file, tmp_path):
     run = tmp_path / "run"
     words = ["--target", "price", "--target", "cost", "--model", "linear", "--alpha", "0.01", "--out", run]

@@ -19,6 +19,9 @@ Predict = Callable[[np.ndarray], np.ndarray]
 LOGISTIC_ROWS = 50_000
 """Rows that logistic regression is fitted on at most: a baseline must not take longer than the model."""
 
+NORMAL = 0.6744897501960817
+"""Median of the absolute value of a normal distribution, over its standard deviation."""
+
 _ALPHAS = np.logspace(-6, 6, 25)
 
 
@@ -39,29 +42,40 @@ def baselines(task: str, train: Part, *, logarithm: bool = False) -> dict[str, P
     return {of_logarithms[name]: predict for name, predict in found.items()} if logarithm else found
 
 
-def score_name(task: str, targets: tuple[str, ...], by_log: np.ndarray | None = None) -> str:
+def score_name(task: str, targets: tuple[str, ...], by_log: np.ndarray | None = None, *, robust: bool = False) -> str:
     """What `score_rows` measures, in words; ``by_log`` says which targets are judged by their logarithm, (k,)."""
     if task == "classification":
         return f"Wrong predictions of {targets[0]} (%)"
     logs = [] if by_log is None else [target for target, one in zip(targets, by_log, strict=True) if one]
     if len(targets) == 1:
+        if robust:
+            return f"Median error of {f'ln({targets[0]})' if logs else targets[0]}"
         return f"RMS error of ln({targets[0]})" if logs else f"RMSE of {targets[0]}"
-    return "RMSE in standard deviations" + (f", {len(logs)} of {len(targets)} targets by the logarithm" if logs else "")
+    return f"{'Median error' if robust else 'RMSE'} in standard deviations" + (
+        f", {len(logs)} of {len(targets)} targets by the logarithm" if logs else ""
+    )
 
 
 def score_rows(
-    task: str, models: Mapping[str, Predict], parts: Mapping[str, Part], most: int | None = None
+    task: str,
+    models: Mapping[str, Predict],
+    parts: Mapping[str, Part],
+    most: int | None = None,
+    *,
+    robust: bool = False,
 ) -> list[ScoreRow]:
     """The error of each model on each part, on its rows or on so many of them.
 
     Classification: wrong predictions in percent. One target: ``sqrt(mean (y - c)^2)`` in its unit. Several targets:
     each error is divided by the standard deviation of its target on the training rows before the mean is taken.
+    After a robust fit medians of the absolute errors: others are those of the targets that hold gross errors.
 
     Args:
         task: "regression" or "classification".
         models: prediction of each model by its name.
         parts: "train" and perhaps "validation" and "test".
         most: rows of each part that are judged at most; None for all.
+        robust: whether the fit expects gross errors in targets.
 
     Returns:
         One row per model.
@@ -71,21 +85,26 @@ def score_rows(
     if task == "regression" and c.ndim > 1:
         scaler = Scaler.fit(c)
         spread = np.where(scaler.flat, 1.0, scaler.scale)
+        if robust:
+            middle = np.median(np.abs(c - np.median(c, axis=0)), axis=0) / NORMAL
+            spread = np.where(middle > 0, middle, spread)
     judged = {part: rows if most is None else rows.spread(most) for part, rows in parts.items()}
     found = []
     for name, predict in models.items():
         row: ScoreRow = {"name": name}
         for part, rows in judged.items():
-            row[part] = _error(task, predict(rows.x), rows.y, spread)
+            row[part] = _error(task, predict(rows.x), rows.y, spread, robust)
         found.append(row)
     return found
 
 
-def _error(task: str, prediction: np.ndarray, c: np.ndarray, spread: np.ndarray) -> float:
+def _error(task: str, prediction: np.ndarray, c: np.ndarray, spread: np.ndarray, robust: bool) -> float:
     if task == "classification":
         return 100.0 * float(np.mean(prediction != c))
     # scaled by the largest entry, so that no square overflows
     residual = np.abs(prediction - c) / spread
+    if robust:
+        return float(np.median(residual))
     largest = residual.max()
     return float(largest * np.sqrt(np.mean((residual / largest) ** 2))) if largest > 0 else 0.0
 

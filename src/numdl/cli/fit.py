@@ -237,6 +237,7 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         own.scores[0]["name"]: partial(predicted_as_seen, model, by_log=by_log)
     }
+    robust = encoder.task == "regression" and getattr(model, "loss", "squared") == "pseudo-huber"
     judged = {name: part._replace(y=as_seen(part.y, by_log)) for name, part in parts.items()}
     models |= baselines(encoder.task, judged["train"], logarithm=bool(by_log.all()))
     if any(len(rows.x) > JUDGED for rows in parts.values()):
@@ -245,8 +246,8 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
         own,
         title=f"{', '.join(encoder.target_names)} from {called(data)}",
         facts={"Seconds": f"{seconds:.1f}"} | own.facts | facts,
-        scores=score_rows(encoder.task, models, judged, JUDGED),
-        score_name=score_name(encoder.task, targets, by_log),
+        scores=score_rows(encoder.task, models, judged, JUDGED, robust=robust),
+        score_name=score_name(encoder.task, targets, by_log, robust=robust),
         held_out_name="training" if name == "train" else name,
         target_names=targets,
         rows=held_out.rows,

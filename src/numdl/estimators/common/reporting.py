@@ -170,6 +170,11 @@ class ReportMixin:
             )
             name = "mean of the logarithms" if by_log.all() else name
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
+        if getattr(self, "loss", "squared") == "pseudo-huber":  # others are those of targets with gross errors
+            errors = (np.median(np.abs(mean - c)), np.median(np.abs(c - c.mean(axis=0))))
+            found["score_name"] = (
+                found.get("score_name", "RMSE").replace("RMSE", "median error").replace("RMS", "median")
+            )
         return found | self._score_rows(name, errors)
 
     def _score_rows(self, trivial: str, errors: tuple[Any, Any]) -> dict[str, Any]:
