@@ -106,3 +106,9 @@ def test_the_hard_case_and_no_gradient():
     np.testing.assert_allclose(found.x, [0.0, -0.1, -0.05], atol=1e-12)
     none = jax.jit(lambda g: solve(H, g, 1.0))(jnp.zeros(3))
     assert not np.any(none.x) and int(none.products) == 0
+
+
+def test_the_square_of_a_tiny_gradient_is_not_needed():
+    """As squares of 1e-200 vanish, no step was taken and none was said to be needed."""
+    found = lowest_in_ball(krylov_model(lambda v: 2.0 * v, jnp.full(3, 2e-200), 1.0), 1.0)
+    np.testing.assert_allclose(found.x, np.full(3, -1e-200), rtol=1e-12)

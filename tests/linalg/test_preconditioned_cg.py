@@ -1,5 +1,6 @@
 """Preconditioned conjugate gradients: as many products as eigenvalues, true residuals, a way out of indefiniteness."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -72,3 +73,29 @@ def test_no_positive_curvature_gives_a_descent_direction():
         np.testing.assert_array_equal(found.x, b)
     found = solve(jnp.diag(jnp.asarray([1.0, -1.0])), jnp.asarray([2.0, 1.0]), forcing=1e-12)
     assert not found.definite and found.x @ jnp.asarray([2.0, 1.0]) > 0
+
+
+@pytest.mark.parametrize("unit", [2.0**-665, 2.0**660])
+def test_the_unit_of_the_right_hand_side_changes_no_digit(unit):
+    """As squares of 1e-200 vanish, zero was returned as solved."""
+    H, b = system()
+    found, apart = solve(H, b, forcing=1e-12), solve(H, unit * b, forcing=1e-12)
+    np.testing.assert_array_equal(apart.x, unit * found.x)
+    np.testing.assert_array_equal(apart.residual, unit * found.residual)
+    assert found.converged and apart.converged and apart.products == found.products
+
+
+def test_what_is_not_finite_is_not_solved():
+    """A NaN is above no target: the start was returned as solved where a preconditioner or a traced b had one."""
+    H, b = system()
+
+    def late(v):  # finite along the first direction only
+        return jnp.where(jnp.allclose(v, v[0] / b[0] * b), H @ v, jnp.nan)
+
+    assert solve(H, b).converged and solve(H, jnp.zeros(12)).converged
+    assert not preconditioned_cg(lambda v: jnp.nan * v, b).converged
+    assert not preconditioned_cg(late, b).converged
+    assert not solve(H, b, inverse=lambda r: jnp.nan * r).converged
+    assert not jax.jit(lambda b: solve(H, b).converged)(b.at[3].set(jnp.nan))
+    assert not solve(H, b, forcing=0.0, max_products=3).converged
+    assert not solve(-H, b).converged

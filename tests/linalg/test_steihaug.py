@@ -101,3 +101,28 @@ def test_preconditioning_with_the_diagonal_solves_diagonal_systems_at_once():
     found = solve(jnp.diag(d), jnp.ones(P), jnp.asarray(1e9), d)
     assert found.products == 1
     np.testing.assert_allclose(found.x, -1 / d, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [2.0**-665, 2.0**510])
+@pytest.mark.parametrize("radius", [0.3, 1e3])
+def test_the_unit_of_the_gradient_changes_no_digit(unit, radius):
+    """As squares of 1e-200 vanish, no step was taken and none was said to be needed."""
+    h, g, scale = system()
+    found, apart = solve(h, g, radius, scale), solve(h, unit * g, unit * radius, scale)
+    np.testing.assert_array_equal(apart.x, unit * found.x)
+    assert found.products == apart.products and found.boundary == apart.boundary
+    np.testing.assert_array_equal(apart.predicted, unit * (unit * found.predicted))
+
+
+def test_a_tiny_gradient_and_negative_curvature_lead_to_the_boundary():
+    h, g, scale = system(smallest=-5.0)
+    found = solve(h, 1e-200 * g, 1.0, scale)
+    assert found.boundary
+    np.testing.assert_allclose(length(found.x, scale), 1.0, rtol=1e-10)
+
+
+def test_what_is_not_finite_promises_no_decrease():
+    """A NaN is above no target: the start was returned as solved where a traced scale had one."""
+    h, g, scale = system()
+    for wrong in ((jnp.nan * h, g, 1.0, scale), (h, jnp.nan * g, 1.0, scale), (h, g, 1.0, jnp.nan * scale)):
+        assert np.isnan(solve(*wrong).predicted)

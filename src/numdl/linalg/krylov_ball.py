@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from numdl import checks
-from numdl.linalg.steihaug import Subproblem
+from numdl.linalg.steihaug import Subproblem, unit_of
 
 
 class KrylovModel(NamedTuple):
@@ -79,7 +79,8 @@ def krylov_model(
     checks.whole("krylov_model", "max_products", max_products, least=1)
     p = g.shape[0]
     steps = min(max_products, p)
-    size = jnp.linalg.norm(g)
+    unit = unit_of(g)
+    size = unit * jnp.linalg.norm(g / unit)
     eps = jnp.finfo(g.dtype).eps
 
     def running(state: tuple) -> Array:

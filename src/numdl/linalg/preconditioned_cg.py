@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from numdl import checks
+from numdl.linalg.steihaug import unit_of
 
 
 class CGSolution(NamedTuple):
@@ -29,6 +30,8 @@ class CGSolution(NamedTuple):
         products: number of products with H, ().
         definite: whether H was positive along every direction, ().
         bent: the direction at which the iteration ended along which H is not positive; zero where ``definite``, (p,).
+        converged: whether the residual fell as far as was asked for; False where products ran out, where H is not
+            positive, and where b, a product or a preconditioned residual is not finite, ().
     """
 
     x: Float[Array, " p"]
@@ -36,6 +39,7 @@ class CGSolution(NamedTuple):
     products: Int[Array, ""]
     definite: Bool[Array, ""]
     bent: Float[Array, " p"]
+    converged: Bool[Array, ""]
 
 
 def preconditioned_cg(
@@ -57,6 +61,7 @@ def preconditioned_cg(
 
     Returns:
         The solution with its residual. Where the first direction already meets no positive curvature, ``x = M^-1 b``.
+        What is not finite raises nothing, as it may be traced: see ``converged``.
 
     Raises:
         ValueError: a number is out of range, or b is no vector of finite numbers.
@@ -69,6 +74,8 @@ def preconditioned_cg(
     checks.scalar("preconditioned_cg", "forcing", forcing, least=0, infinite=True, hint="Use 1e-8.")
     checks.whole("preconditioned_cg", "max_products", max_products, least=0)
     solve = inverse or (lambda r: r)
+    unit = unit_of(b)  # in which squares do not vanish, and no digit changes
+    b = b / unit
     first = solve(b)
     energy = b @ first
     target = forcing**2 * energy
@@ -89,6 +96,6 @@ def preconditioned_cg(
         return x, r, z + (new / rz) * d, new, count + 1, definite, jnp.where(definite, 0.0, d)
 
     state = (jnp.zeros_like(b), b, first, energy, jnp.asarray(0), jnp.asarray(True), jnp.zeros_like(b))
-    x, r, _, _, count, definite, bent = jax.lax.while_loop(running, step, state)
+    x, r, _, left, count, definite, bent = jax.lax.while_loop(running, step, state)
     x = jnp.where(definite | (count > 1), x, first)
-    return CGSolution(x, r, count, definite, bent)
+    return CGSolution(unit * x, unit * r, count, definite, unit * bent, definite & (left <= target))

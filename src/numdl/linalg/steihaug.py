@@ -27,7 +27,7 @@ class Subproblem(NamedTuple):
 
     Attributes:
         x: the step, (p,).
-        predicted: decrease of the model, not negative, ().
+        predicted: decrease of the model, not negative; NaN where an argument or a product is not finite, ().
         products: number of products with H.
         boundary: whether the step ends on the boundary.
     """
@@ -72,6 +72,10 @@ def steihaug(
         raise ValueError("steihaug(scale): has entries that are not positive, needs numbers > 0. Use ones for none.")
     checks.scalar("steihaug", "forcing", forcing, least=0, hint="Use 0.1.")
     checks.whole("steihaug", "max_products", max_products, least=0)
+    unit = unit_of(g)  # in which squares do not vanish, and no digit changes
+    g, ball = g / unit, jnp.asarray(radius / unit)
+    reach = unit_of(ball[None])
+    ball = ball / reach
     target = forcing * jnp.sqrt(g @ (g / scale))
 
     def running(state: tuple) -> Array:
@@ -83,8 +87,8 @@ def steihaug(
         hd = product(d)
         curvature = d @ hd
         length = rz / curvature
-        outside = ~(curvature > 0) | (_norm(x + length * d, scale) >= radius)
-        length = jnp.where(outside, _to_boundary(x, d, radius, scale), length)
+        outside = ~(curvature > 0) | (_norm((x + length * d) / reach, scale) >= ball)
+        length = jnp.where(outside, reach * _to_boundary(x / reach, d, ball, scale), length)
         x, hx, r = x + length * d, hx + length * hd, r + length * hd
         new = r @ (r / scale)
         d = -r / scale + (new / rz) * d
@@ -92,8 +96,24 @@ def steihaug(
 
     zero = jnp.zeros_like(g)
     state = (zero, zero, g, -g / scale, g @ (g / scale), jnp.asarray(0), jnp.asarray(False), jnp.asarray(False))
-    x, hx, _, _, _, count, _, boundary = jax.lax.while_loop(running, step, state)
-    return Subproblem(x, -(g @ x + 0.5 * x @ hx), count, boundary)
+    x, hx, _, _, left, count, _, boundary = jax.lax.while_loop(running, step, state)
+    # What is not finite raises nothing, as it may be traced, but no decrease is promised for it.
+    predicted = jnp.where(jnp.isfinite(left), -(g @ x + 0.5 * x @ hx), jnp.nan)
+    return Subproblem(unit * x, unit * (unit * predicted), count, boundary)
+
+
+def unit_of(v: Float[Array, " p"]) -> Float[Array, ""]:
+    """The power of two just above the largest entry: in this unit squares neither vanish nor overflow, digit by digit.
+
+    Args:
+        v: vector, (p,).
+
+    Returns:
+        The unit; 1 for zero and for what is not finite.
+    """
+    largest = jnp.max(jnp.abs(v), initial=0.0)
+    known = (largest > 0) & jnp.isfinite(largest)
+    return jnp.ldexp(jnp.ones_like(largest), jnp.where(known, jnp.frexp(largest)[1], 0))
 
 
 def _norm(x: Array, scale: Array) -> Array:
