@@ -197,14 +197,16 @@ def finite(
     *,
     columns: Any = None,
     first: int = 1,
+    least: float = -math.inf,
     hint: str = "Remove or fill that entry.",
 ) -> Any:
     """An array as from ``real``, of finite numbers; what is traced, or lies on other processes, by shape only.
 
-    ``columns``: their names, None if they have none; ``first``: number of the first row, for tables that come in parts.
+    ``columns``: their names, None if they have none; ``first``: number of the first row, for tables that come in parts;
+    ``least``: that an entry may be.
     """
     array = real(call, name, values, shape)
-    if _FINITE.get(id(array)) is array:
+    if _FINITE.get(id(array)) is array and least == -math.inf:
         return array
     if not traced(array) and hasattr(array, "__array__") and getattr(array, "is_fully_addressable", True):
         known = np.asarray(array)
@@ -216,6 +218,8 @@ def finite(
                 f"{call}: Input {name} contains {kind}{where and f' at {where}'} ({len(bad)} such entries in all), "
                 f"needs finite numbers. {hint}"
             )
+        if known.size and known.min() < least:
+            raise ValueError(f"{call}({name}): has entries below {least:g}, needs numbers >= {least:g}. {hint}")
         if not isinstance(array, np.ndarray | np.generic):
             _FINITE[id(array)] = array
     return array

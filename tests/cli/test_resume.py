@@ -264,7 +264,7 @@ def test_a_full_disk_at_the_start_leaves_nothing(numdl, csv_file, tmp_path, monk
 
 
 def test_a_folder_in_use_is_refused_and_one_of_a_dead_process_is_not(numdl, csv_file, tmp_path):
-    from numdl.cli.lock import locked
+    from numdl.cli.folder import locked
 
     run = tmp_path / "run"
     args = ("fit", csv_file, "--target", "price", "--out", run)

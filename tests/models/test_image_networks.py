@@ -238,7 +238,7 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
         (lambda: MERGE.init(0, "int32"), r"Connector\.init\(dtype='int32'\): needs a type of real numbers"),
         (
             lambda: ResNet(2, 3, 2).features({}, jnp.ones(2)),
-            r"ResNet\.open\(theta\): needs weights 'opening', found none",
+            r"ResNet\.features\(theta\): needs weights 'opening', 'flow', found none",
         ),
         (lambda: on_images("parabolic", (2, 2)).init(0, 0, 1.0), r"m=0\): needs a whole number >= 1"),
         (lambda: on_images("hamiltonian", (2, 2)).init(0, 4, 1.0), r"even number of channels, found 1\. Give m=8"),

@@ -12,7 +12,7 @@ from numdl.analysis import certified_radius
 from numdl.flow import DYNAMICS, damped, on_images
 from numdl.flow.images.operators import KINDS, Grid, image_map
 from numdl.flow.images.spectral import norm_bound
-from numdl.flow.march.serial import steps_of
+from numdl.flow.march.serial import begin
 from numdl.models import MLP, Chain, Connector, ResNet, image_resnet, lipschitz_bound
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -142,8 +142,8 @@ def test_weights_in_time_are_those_at_the_steps_that_were_learned(control):
 
 def _moved(net, theta):
     """An entry of K at the starts of all steps, as the march takes them and as if they were equal."""
-    _, _, control, coeffs, u, t, h = net.flow(theta, jnp.zeros(net.width))
-    learned = steps_of("test", control, coeffs, u, t, h)[1].cell
+    scheme, f, control, coeffs, u, t, h = net.flow(theta, jnp.zeros(net.width))
+    learned = begin("test", scheme, f, control, coeffs, u, t, h)[1].cell
     return [jax.vmap(lambda cell: control.at(cell, 0.0)["K"])(c)[:, 0, 0] for c in (learned, control.cells(coeffs))]
 
 

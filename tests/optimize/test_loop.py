@@ -13,7 +13,7 @@ from numdl.optimize import LBFGS, LevenbergMarquardt, NewtonCG, minimize
 from numdl.optimize.drivers.loop import Adapted
 from numdl.optimize.parts.checks import require_budget
 from numdl.optimize.parts.descent import _known, gradient_status, nothing_known
-from numdl.optimize.parts.status import plateau
+from numdl.optimize.parts.steps import plateau
 from numdl.problems import FollowEvidence, laplace_metrics, probed_metrics
 from numdl.regularize import Sizes
 

@@ -6,7 +6,7 @@ import pytest
 
 from numdl.contracts import Status
 from numdl.optimize import LevenbergMarquardt, minimize
-from numdl.optimize.parts.status import level_status, trial_status
+from numdl.optimize.parts.steps import level_status, trial_status
 from numdl.problems import NonlinearLeastSquares
 
 pytestmark = pytest.mark.usefixtures("x64")

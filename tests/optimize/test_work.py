@@ -20,7 +20,7 @@ from numdl.optimize import (
     SteepestDescent,
     minimize,
 )
-from numdl.optimize.parts.compiled import work_of
+from numdl.optimize.parts.steps import work_of
 
 START = np.array([-1.2, 1.0])
 pytestmark = pytest.mark.usefixtures("x64")

@@ -34,6 +34,8 @@ def expand(flag: str, patterns: Sequence[str], names: Sequence[str]) -> tuple[st
     Raises:
         UserError: one of them means no column.
     """
+    if not patterns:
+        return ()
     found: dict[str, None] = {}
     bare = [without_unit(name) for name in names]
     often = Counter(bare)

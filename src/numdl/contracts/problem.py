@@ -178,6 +178,24 @@ class CompanionProblem(Problem[P, Aux], Protocol[P, Aux]):
 
 
 @runtime_checkable
+class FeatureMap(Protocol):
+    """Features of a separable problem that say how many they are, as networks do: nobody has to trace them for that."""
+
+    @property
+    def width(self) -> int:
+        """Number m of features."""
+        ...
+
+    def __call__(self, theta: Any, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """Features of one sample."""
+        ...
+
+    def batch(self, theta: Any, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Features of n samples, row by row."""
+        ...
+
+
+@runtime_checkable
 class HeldOutProblem(Problem[P, Aux], Protocol[P, Aux]):
     """A problem whose ``value`` would fit to samples or count a penalty, and which can be asked without."""
 

@@ -106,8 +106,7 @@ class MLP(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        x = self._inputs("features", x)
-        self._require_weights("features", theta, *self._names)
+        x = self._checked("features", theta, self._names, x)
         for name in self._names:
             x = apply_layer(theta[name], self.act, x)
         return x

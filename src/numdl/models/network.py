@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from numdl import checks
 from numdl.contracts import PyTree, Scheme
 from numdl.flow import Dynamics, PiecewiseConstant, final
 from numdl.flow.activations import Activation, get_activation
-from numdl.flow.dynamics.base import as_weights, times
+from numdl.flow.dynamics.base import as_weights
 
 
 class Network(abc.ABC):
@@ -138,6 +138,11 @@ class Network(abc.ABC):
                 "`with jax.enable_x64(True):`, or use float32."
             )
 
+    def _checked(self, call: str, theta: Any, names: Iterable[str], x: Any, *rows: str) -> Any:
+        """``_inputs`` of a network whose weights must have these names."""
+        self._require_weights(call, theta, *names)
+        return self._inputs(call, x, *rows)
+
     def _inputs(self, call: str, x: Any, *rows: str) -> Any:
         """One sample, or with ``"n"`` rows of them, as an array; refused where it has another length than d."""
         x = checks.real(f"{type(self).__name__}.{call}", "x", x)
@@ -192,13 +197,16 @@ def apply_layer(layer: dict[str, Array], act: Activation, x: Float[Array, " d"])
     Returns:
         (m,).
     """
-    return act(times(layer["K"], x) + layer["b"])
+    return act(x @ layer["K"].T + layer["b"])  # for K x see ``times``
 
 
 @functools.lru_cache(maxsize=256)
 def _count(net: Network) -> int:
     """Number of weights."""
     return sum(leaf.size for leaf in jax.tree.leaves(net.init(0)))
+
+
+_ONE_STEP = PiecewiseConstant(1)
 
 
 @functools.lru_cache(maxsize=256)
@@ -235,7 +243,7 @@ def require_compatible(
         )
 
     def go(way: Callable[..., Array], theta: PyTree, u: Array) -> Array:
-        return way(scheme, f, PiecewiseConstant(1), theta, u, 0.0, 1.0)
+        return way(scheme, f, _ONE_STEP, theta, u, 0.0, 1.0)
 
     # The trajectory takes the steps of the scheme, also where the march takes its own.
     for way in dict.fromkeys((march, final)):

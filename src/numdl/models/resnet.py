@@ -117,8 +117,8 @@ class ResNet(Network):
                 "ResNet(steps='learned', march='adjoint'): the adjoint equation gives no slope of the steps, which "
                 "would stay as they are. Use march='checkpointed' or steps='equal'."
             )
-        get_control(self.control, self.depth, self.coefficients, self.smoothness)
         scheme, _, march = self._parts
+        _ = self.weights_in_time  # refuses a control that there is not
         require_compatible(self.field, scheme, march, self.activation, self.width)
 
     @functools.cached_property
@@ -127,7 +127,7 @@ class ResNet(Network):
         field = get_dynamics(self.dynamics)
         return field if self.damping is None else damped(field, self.damping)
 
-    @property
+    @functools.cached_property
     def h(self) -> float:
         """Step size ``T / depth``, in time; 0 for depth 0."""
         return self.T / self.depth if self.depth else 0.0
@@ -135,7 +135,7 @@ class ResNet(Network):
     @functools.cached_property
     def weights_in_time(self) -> WeightsInTime:
         """Control of the flow; without steps there are no weights, whatever ``control`` says."""
-        correlation = self.smoothness / self.h if self.depth else 0.0
+        correlation = self.smoothness / (self.h or 1.0)
         return get_control(self.control, self.depth, self.coefficients, correlation)
 
     @functools.cached_property
@@ -223,10 +223,12 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d.
         """
-        x = self._inputs("open", x)
+        return self._opened(theta, self._checked("open", theta, ("opening",) * self.opening, x))
+
+    def _opened(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
+        """``open`` of what has been checked."""
         if not self.opening:
             return jnp.pad(x, (0, self.width - self.d))
-        self._require_weights("open", theta, "opening")
         return apply_layer(theta["opening"], self.act, x)
 
     def features(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, " m"]:
@@ -242,7 +244,8 @@ class ResNet(Network):
         Raises:
             ValueError: x has another length than d, or the weights another number of coefficients than the control.
         """
-        return self._parts[2](*self.flow(theta, self.open(theta, x)))
+        x = self._checked("features", theta, self._names, x)
+        return self._parts[2](*self._flow(theta, self._opened(theta, x)))
 
     def batch(self, theta: PyTree, x: Float[Array, "n d"]) -> Float[Array, "n m"]:
         """Features of n samples, row by row; a reversible march adds up the derivatives by the weights as it goes.
@@ -257,8 +260,8 @@ class ResNet(Network):
         Raises:
             ValueError: as ``features``.
         """
-        opened = jax.vmap(self.open, (None, 0))(theta, self._inputs("batch", x, "n"))
-        return over_samples(self._parts[2], *self.flow(theta, opened))
+        x = self._checked("batch", theta, self._names, x, "n")
+        return over_samples(self._parts[2], *self._flow(theta, jax.vmap(self._opened, (None, 0))(theta, x)))
 
     def trajectory(self, theta: PyTree, x: Float[Array, " d"]) -> Float[Array, "times m"]:
         """States of one sample at all times; the last one is ``features``.
@@ -284,10 +287,13 @@ class ResNet(Network):
         Returns:
             Positive, with the sum T.
         """
-        if self.steps == "equal":
-            return self.h
-        self._require_weights("step_sizes", theta, "steps")
-        return self.T * jax.nn.softmax(theta["steps"])
+        if self.steps == "learned":
+            self._require_weights("step_sizes", theta, "steps")
+        return self._sizes(theta)
+
+    def _sizes(self, theta: PyTree) -> float | Float[Array, " depth"]:
+        """``step_sizes`` of weights that have been checked."""
+        return self.h if self.steps == "equal" else self.T * jax.nn.softmax(theta["steps"])
 
     def flow(self, theta: PyTree, u0: Float[Array, "*n m"]) -> tuple[Any, ...]:
         """What every way to march asks for: ``march(*net.flow(theta, u0))``.
@@ -299,6 +305,15 @@ class ResNet(Network):
         Returns:
             ``(scheme, f, control, coeffs, u0, t0, h)``.
         """
-        self._require_weights("flow", theta, "flow")
+        self._require_weights("flow", theta, *self._names[self.opening :])
+        return self._flow(theta, u0)
+
+    def _flow(self, theta: PyTree, u0: Float[Array, "*n m"]) -> tuple[Any, ...]:
+        """``flow`` of weights that have been checked."""
         scheme, f, _ = self._parts
-        return scheme, f, self.weights_in_time, theta["flow"], u0, 0.0, self.step_sizes(theta)
+        return scheme, f, self.weights_in_time, theta["flow"], u0, 0.0, self._sizes(theta)
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        """Of the weights."""
+        return ("opening",) * self.opening + ("flow",) + ("steps",) * (self.steps == "learned")

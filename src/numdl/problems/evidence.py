@@ -107,7 +107,7 @@ class FollowEvidence:
             units = units_of(noise)
         if self.heads > 1:
             squares = np.append(squares[:groups], weights / units**2)
-        own = noise if self.heads > 1 else level
+        own, head = noise if self.heads > 1 else level, level_of(alphas[groups:])
         effective = alphas * self.sizes.n * np.append(np.full(groups, level), np.broadcast_to(own, self.heads))
         known = np.isfinite(misfit) and np.all(np.isfinite(squares)) and np.all(np.isfinite(effective))
         score = -np.inf
@@ -116,7 +116,7 @@ class FollowEvidence:
             score = log_evidence(at, self.sizes, misfit, squares, float(metrics["logdet"]))
         columns = {"log_evidence": score, "effective_dof": float(np.sum(gamma)), "noise": level}
         columns |= {f"alpha:{name}": float(a) for name, a in zip(self.names, alphas, strict=False)}
-        columns["alpha:head"] = level_of(alphas[groups:])
+        columns["alpha:head"] = head
         errors: float | np.ndarray = misfit
         if np.ndim(noise):
             errors = (

@@ -44,21 +44,22 @@ def require_parts(problem: Any) -> None:
     call = type(problem).__name__
     parts = {field.name: (getattr(problem, field.name), field.default) for field in dataclasses.fields(problem)}
     pixels = checks.whole(call, "pixels", getattr(problem, "pixels", 1), least=1)
+    if "loss" in parts:
+        require_loss(call, problem.loss)
+    if "penalty" in parts:
+        require_penalty(call, problem.penalty)
     for name, (part, default) in parts.items():
         if part is None and default is None:
             continue
         if name in FUNCTIONS:
             checks.function(call, name, part, FUNCTIONS[name])
-        elif name == "loss":
-            require_loss(call, part)
-        elif name == "penalty":
-            require_penalty(call, part)
         elif name in ARRAYS:
             checks.finite(call, name, part, ARRAYS[name], hint="Remove the sample, or mend it.")
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":
-            require_alpha_head(call, part, problem.c.shape[1] // pixels)
+            one_or_each = (problem.c.shape[1] // pixels,) if np.ndim(problem.alpha_head) == 1 else ()
+            checks.finite(call, name, part, one_or_each, least=0, hint="Use 0 for no penalty.")
     rows = {
         name: part.shape[1 if name in ("z", "light") else 0]
         for name, (part, _) in parts.items()
@@ -88,20 +89,6 @@ def refuse_pixels(call: str, pixels: int) -> None:
             f"{call}: samples have {pixels} pixels, needs 1. Use a method that asks for products only, such as "
             "NewtonCG or LBFGS, or minimize_stochastic."
         )
-
-
-def require_alpha_head(call: str, alpha_head: Any, k: int) -> None:
-    """Refuse what is no penalty on a head.
-
-    Args:
-        call: the call to name.
-        alpha_head: one number >= 0, or one for each output, (k,).
-        k: number of outputs.
-    """
-    if np.ndim(alpha_head) == 1:
-        checks.finite(call, "alpha_head", alpha_head, (k,))
-        alpha_head = alpha_head if checks.traced(alpha_head) else np.min(np.asarray(alpha_head))
-    checks.scalar(call, "alpha_head", alpha_head, least=0, hint="Use 0 for no penalty.")
 
 
 def require_loss(call: str, loss: Any) -> None:

@@ -53,23 +53,6 @@ class CurvedPenalty(Penalty, Protocol):
         ...
 
 
-def require_weights(call: str, name: str, alpha: Any, shape: checks.Shape) -> None:
-    """Refuse penalty parameters that are no finite numbers >= 0; those that are traced are not looked at.
-
-    Args:
-        call: the call to name.
-        name: of the argument.
-        alpha: as given.
-        shape: that they need.
-
-    Raises:
-        ValueError: another shape, not finite, or negative.
-    """
-    checks.finite(call, name, alpha, shape)
-    if not checks.traced(alpha) and hasattr(alpha, "__array__") and np.any(np.asarray(alpha) < 0):
-        raise ValueError(f"{call}({name}): has negative entries, needs numbers >= 0. Use 0 for no penalty.")
-
-
 class GroupPenalty(eqx.Module):
     """Quadratic penalty, diagonal, one alpha per group.
 
@@ -85,7 +68,7 @@ class GroupPenalty(eqx.Module):
 
     def __check_init__(self) -> None:
         """Refuse what is no penalty."""
-        require_weights("GroupPenalty", "alpha", self.alpha, ("G",))
+        checks.finite("GroupPenalty", "alpha", self.alpha, ("G",), least=0, hint="Use 0 for no penalty.")
         labels = checks.real("GroupPenalty", "labels", self.labels, ("p",))
         if labels.dtype.kind not in "iu":
             raise ValueError(f"GroupPenalty(labels of dtype {labels.dtype}): needs whole numbers. Use group_labels.")

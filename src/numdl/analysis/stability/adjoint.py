@@ -25,7 +25,7 @@ from numdl.analysis.stability.verdict import TITLES
 from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.activations import get_activation
 from numdl.flow.march import adjoint, final, over_samples
-from numdl.flow.march.serial import advance, steps_of
+from numdl.flow.march.serial import advance, begin
 from numdl.flow.schemes import get_scheme
 
 SIZES = 0.5 ** np.arange(4, 16)
@@ -207,7 +207,7 @@ def _backwards(scheme: Scheme, f: VectorField, control: Control, coeffs: PyTree,
     """Relative error of the states that come back from the end, in the norm over all samples."""
 
     def errors(coeffs: PyTree, u0: Any, h: Any) -> Any:
-        start, steps = steps_of("adjoint_report", control, coeffs, u0, 0.0, h)
+        start, steps = begin("adjoint_report", scheme, f, control, coeffs, u0, 0.0, h, rows=True)
 
         def along(u: Any, step: Any) -> Any:
             u = jax.vmap(lambda u: advance(scheme, f, control, u, step))(u)

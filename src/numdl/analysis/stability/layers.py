@@ -17,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from numdl import checks
 from numdl.contracts import PyTree, Scheme
 from numdl.flow.activations import get_activation
-from numdl.flow.march.serial import advance, enter, leave, steps_of
+from numdl.flow.march.serial import advance, begin, enter, leave
 from numdl.flow.schemes import SCHEMES, get_scheme
 from numdl.flow.separable import Separable
 
@@ -73,7 +73,7 @@ def layers_of_net(net: Any, theta: PyTree, u0: Any) -> Layers:
     """
     scheme, control = get_scheme(net.scheme), net.weights_in_time
     f = net.field.vector_field(get_activation(net.activation))
-    u0, steps = steps_of("stability_report", control, theta["flow"], u0, 0.0, net.step_sizes(theta))
+    u0, steps = begin("stability_report", scheme, f, control, theta["flow"], u0, 0.0, net.step_sizes(theta))
     _, unflatten = ravel_pytree(enter(scheme, u0))
     return Layers(
         name=net.scheme,

@@ -17,7 +17,7 @@ import numpy as np
 
 from numdl.contracts import Control, PyTree
 from numdl.flow.activations import get_activation
-from numdl.flow.march.serial import final, steps_of
+from numdl.flow.march.serial import begin, final
 from numdl.flow.schemes import get_scheme
 
 
@@ -60,9 +60,10 @@ def rediscretisation(net: Any, theta: PyTree, u0: Any) -> dict[str, float]:
         the same steps); NaN where a state is not finite.
     """
     f, control, coeffs = net.field.vector_field(get_activation(net.activation)), net.weights_in_time, theta["flow"]
-    cells = steps_of("rediscretisation", control, coeffs, u0, 0.0, net.step_sizes(theta))[1].cell
+    scheme, h = get_scheme(net.scheme), net.step_sizes(theta)
+    cells = begin("rediscretisation", scheme, f, control, coeffs, u0, 0.0, h, rows=True)[1].cell
     nt = len(jax.tree.leaves(cells)[0])
-    h = jnp.broadcast_to(jnp.asarray(net.step_sizes(theta), float), (nt,))
+    h = jnp.broadcast_to(jnp.asarray(h, float), (nt,))
 
     def go(scheme: str, control: Any, coeffs: PyTree, h: Any) -> np.ndarray:
         march = jax.jit(

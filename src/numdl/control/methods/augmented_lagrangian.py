@@ -47,9 +47,8 @@ from numdl.control.methods.full_space import (
 )
 from numdl.linalg import LinearQuadratic
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
-from numdl.optimize.parts.status import kept_if
+from numdl.optimize.parts.steps import kept_if, scalars_like
 
 
 class Prices(NamedTuple):

@@ -38,9 +38,8 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import Iterate, Problem, PyTree, Status
-from numdl.optimize.parts.compiled import scalars_like, work_of
 from numdl.optimize.parts.held_out import held_out
-from numdl.optimize.parts.status import RUNNING, kept_if
+from numdl.optimize.parts.steps import RUNNING, kept_if, scalars_like, work_of
 from numdl.optimize.smooth.stochastic_gradient import moved, tree_norm
 
 LEAST_RATE = 1e-4

@@ -14,9 +14,9 @@ from jaxtyping import Array, Bool, Float
 
 from numdl.contracts import Iterate, PyTree
 from numdl.linalg import LinearQuadratic, follow, riccati
-from numdl.optimize.parts.compiled import work_of
 from numdl.optimize.parts.line_search import Found, Trial, armijo
 from numdl.optimize.parts.packing import as_layers
+from numdl.optimize.parts.steps import work_of
 
 
 class Move(NamedTuple):

@@ -34,8 +34,8 @@ from numdl.contracts import FullSpaceProblem, Iterate, PyTree, Status, require
 from numdl.control.methods.full_space import finite, metrics_of, move_along, newton_move, next_damping, states_from
 from numdl.linalg import LinearQuadratic
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import gradient_status
+from numdl.optimize.parts.steps import scalars_like
 
 
 class Shots(NamedTuple):

@@ -42,10 +42,9 @@ from jaxtyping import Array, Bool, Float
 from numdl.contracts import Iterate, PyTree, ShotProblem, Status, require
 from numdl.control.methods.full_space import cost_left, finite, states_from
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like, work_of
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import Found, Known, Trial, rounding_of, strong_wolfe
-from numdl.optimize.parts.status import kept_if
+from numdl.optimize.parts.steps import kept_if, scalars_like, work_of
 from numdl.optimize.smooth.lbfgs import two_loop
 
 

@@ -38,10 +38,9 @@ from jaxtyping import Array, Float
 from numdl import checks
 from numdl.contracts import Iterate, LayeredProblem, Linearization, Optimizer, PyTree, Status, Work, require
 from numdl.optimize.parts.checks import require_pytree
-from numdl.optimize.parts.compiled import scalars_like, work_of
 from numdl.optimize.parts.descent import gradient_status
 from numdl.optimize.parts.line_search import rounding_of
-from numdl.optimize.parts.status import kept_if
+from numdl.optimize.parts.steps import kept_if, scalars_like, work_of
 from numdl.optimize.smooth.lbfgs import LBFGS
 
 
@@ -85,7 +84,7 @@ class SuccessiveApproximations(eqx.Module):
         checks.number(name, "first_rho", self.first_rho, above=0, hint="Use 1.0, or augmented=False for none.")
         checks.number(name, "tol", self.tol, least=0, hint="Use 1e-8.")
         require(self.inner, Optimizer, f"{name}(inner)", "use LBFGS()")
-        require_pytree(name, "inner", self.inner)
+        require_pytree(name, inner=self.inner)
 
     def init(self, problem: LayeredProblem, p: PyTree, aux: PyTree) -> Iterate:
         """First iterate; nothing is evaluated.

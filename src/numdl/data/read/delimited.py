@@ -2,6 +2,9 @@
 
 Encoding, quotes and layout are settled first (`numdl.data.read.text`); Arrow parses what remains. A row that does not
 fit is refused with its number, unless it is a footer: text below the table that is no row.
+
+A quote opens where a field begins, closes before a delimiter or the end of a line, and is doubled inside. One that is
+never closed swallows rows without a word, whatever reads the file.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from numdl.data.read.arrow import first_line, from_arrow
 from numdl.data.read.footer import without_footer, without_headers
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
-from numdl.data.read.text.quotes import check_quotes
 from numdl.data.read.understand import understood
 from numdl.data.table.notation import MISSING
 from numdl.data.table.table import Table
@@ -22,6 +26,8 @@ from numdl.data.table.table import Table
 _BLOCK, _MOST_BLOCK = 1 << 20, 1 << 30
 _MANY_COLUMNS = 1000
 _FOOTER_BYTES, _FOOTER_LINES = 1 << 13, 20
+
+_QUOTE, _NEWLINES = ord('"'), (ord("\n"), ord("\r"))
 
 
 def read_delimited(
@@ -147,3 +153,66 @@ def _ragged(rows: Any, layout: Layout, quoted: bool) -> Any:
     with contextlib.suppress(pa.ArrowInvalid):
         _arrow(rows, layout, (), quoted, on_invalid=remember)
     return found[0] if found else None
+
+
+def check_quotes(call: str, text: bytes, delimiter: str) -> bool:
+    """Refuse a quote that is not closed, or closed within a field.
+
+    Args:
+        call: the call to name in an error.
+        text: the whole file in UTF-8.
+        delimiter: one character.
+
+    Returns:
+        Whether any field is quoted.
+
+    Raises:
+        ValueError: names the line in which the quote is opened.
+    """
+    if b'"' not in text:
+        return False
+    letters = np.frombuffer(text, np.uint8)
+    places = np.flatnonzero(letters == _QUOTE)
+    edge = np.zeros(256, dtype=bool)
+    edge[[*_NEWLINES, ord(delimiter)]] = True
+    opens = np.ones(len(places), dtype=bool)
+    inner = places > 0
+    opens[inner] = edge[letters[places[inner] - 1]]
+    closes = np.ones(len(places), dtype=bool)
+    inner = places < len(letters) - 1
+    closes[inner] = edge[letters[places[inner] + 1]]
+    beside = np.zeros(len(places) + 1, dtype=bool)  # whether quote i stands right behind quote i - 1
+    beside[1:-1] = np.diff(places) == 1
+    # every other quote opens a field or is the second of a double, and the others close one or are the first
+    usual = (opens | beside[:-1])[0::2].all() and (closes | beside[1:])[1::2].all() and len(places) % 2 == 0
+    if not usual:
+        _walk(call, text, places, opens, closes)
+    return bool(opens.any())
+
+
+def _walk(call: str, text: bytes, places: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> None:
+    """Quote by quote, since some stand within fields, such as in 5" pipes."""
+    i, n = 0, len(places)
+    while i < n:
+        if not opens[i]:
+            i += 1
+            continue
+        begin, i = i, i + 1
+        while i + 1 < n and places[i + 1] == places[i] + 1:
+            i += 2
+        if i >= n:
+            raise ValueError(
+                f"{call}: line {_line(text, places[begin])} opens a quote that is never closed; close it, or complete "
+                "the file if it was cut off."
+            )
+        if not closes[i]:
+            first, second = _line(text, places[begin]), _line(text, places[i])
+            raise ValueError(
+                f"{call}: line {first} opens a quote that is never closed (the next one, in line {second}, is followed "
+                "by more text); close it, or double quotes that belong to a value."
+            )
+        i += 1
+
+
+def _line(text: bytes, at: int) -> int:
+    return text.count(b"\n", 0, int(at)) + 1

@@ -111,7 +111,17 @@ class Scaler(NamedTuple):
         Raises:
             ValueError: ``x`` is not a finite matrix with d columns.
         """
-        x = self._checked("Scaler.transform", x)
+        return self.scaled(self._checked("Scaler.transform", x))
+
+    def scaled(self, x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+        """``transform`` of rows that have been checked.
+
+        Args:
+            x: rows (n, d), finite, float64.
+
+        Returns:
+            Scaled rows (n, d).
+        """
         with np.errstate(over="ignore"):
             # Halves, because the difference of two values near the largest float64 overflows and its half does not.
             z = 0.5 * x

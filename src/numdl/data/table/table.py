@@ -48,7 +48,8 @@ class Table:
                 raise TypeError(f"Table({name}={checks.shown(given)}): needs one for each column. Give a tuple.")
         if isinstance(self.notes, str) or not isinstance(self.notes, Sequence):
             raise TypeError(f"Table(notes={checks.shown(self.notes)}): needs several sentences. Give a tuple.")
-        checks.instance("Table", "units", self.units, Mapping, "Give a dictionary of units by name.")
+        if not isinstance(self.units, Mapping):
+            raise TypeError(f"Table(units={checks.shown(self.units)}): needs units by name. Give a dictionary.")
         names = tuple(same_name(str(name)) for name in self.names)
         if not names or len(names) != len(self.columns):
             raise ValueError(

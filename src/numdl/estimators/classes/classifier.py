@@ -30,7 +30,7 @@ from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.common.weights import of_mean_one, raw_weights, sample_weights, with_class_weight
+from numdl.estimators.common.weights import of_mean_one, raw_weights, relative, with_class_weight
 from numdl.estimators.kernels.base import UNSETTLED
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
@@ -130,7 +130,7 @@ class AutoClassifier(LogProbabilities, SaveMixin, ReportMixin, RegionMixin, Clas
         self.classes_, codes = encode_labels(call, y)
         given = raw_weights(call, sample_weight, X)
         first = first_copies(given, X, codes[:, None].astype(float))
-        weights = sample_weights(call, np.bincount(first, given, len(X)), X)
+        weights = relative(np.bincount(first, given, len(X)))
         weights = of_mean_one(with_class_weight(self, weights, y))
         require_classes(call, codes[weights > 0])
         gathered = gather(call, X, np.eye(len(self.classes_))[codes], weights, LARGEST, rng)

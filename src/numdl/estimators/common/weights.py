@@ -29,7 +29,18 @@ def sample_weights(call: str, sample_weight: Any, X: Any) -> np.ndarray:
     Returns:
         Not negative and finite, float64; their sum is ``Weighed.n``, whatever factor all were multiplied by.
     """
-    weights = raw_weights(call, sample_weight, X)
+    return relative(raw_weights(call, sample_weight, X))
+
+
+def relative(weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """``sample_weights`` of weights that have been checked.
+
+    Args:
+        weights: not negative and finite, (n,).
+
+    Returns:
+        (n,), of the sum ``Weighed.n``.
+    """
     if not weights.any():
         return weights
     # Twelve digits: what a factor on all weights changes by rounding must not change the way of an optimisation.
@@ -180,7 +191,7 @@ def with_class_weight(estimator: Any, weights: Float[np.ndarray, " n"], y: Any) 
     if estimator.class_weight is None:
         return weights
     call = f"{type(estimator).__name__}(class_weight)"
-    return sample_weights(call, weights * class_factors(call, estimator.class_weight, y), np.empty((len(weights), 1)))
+    return relative(weights * class_factors(call, estimator.class_weight, y))
 
 
 def class_factors(call: str, class_weight: Any, y: Any) -> np.ndarray:

@@ -24,7 +24,7 @@ from numdl.estimators.common.region import RegionMixin
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.robust import LOSSES
 from numdl.estimators.common.saving import SaveMixin
-from numdl.estimators.common.weights import of_mean_one, raw_weights, sample_weights, typical_noise
+from numdl.estimators.common.weights import of_mean_one, raw_weights, relative, typical_noise
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.evidence import Rows
 from numdl.estimators.kernels.gross import GrossErrors, gross_errors
@@ -116,7 +116,7 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         c = np.asarray(y, np.float64).reshape(len(X), -1)
         given = raw_weights(call, sample_weight, X)
         first = first_copies(given, X, c)
-        weights = of_mean_one(sample_weights(call, np.bincount(first, given, len(X)), X))
+        weights = of_mean_one(relative(np.bincount(first, given, len(X))))
         choice, robust = self._view_of(call, X, c, weights, rng, clock)
         self.logarithm_ = choice.logarithm
         if robust is not None:

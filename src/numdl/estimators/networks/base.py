@@ -107,7 +107,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         self._require_targets(call, c)
         dtype = np.dtype(self.dtype)
         self._scaler = Scaler.fit(X, weights, tails="auto")
-        x, c = self._scaler.transform(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
+        x, c = self._scaler.scaled(X).astype(dtype), self._scale_targets(c, weights).astype(dtype)
         held_out = self._validation(call, X_val, y_val, c.shape[1], dtype)
         mean_one = (weights / weights.mean()).astype(dtype)
         data = Data(x, c, mean_one, float(weights.sum()), *held_out, typical=typical_noise(weights))
@@ -163,7 +163,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         c = self._encode(call, y_val, len(X_val))
         if c.shape[1] != k:
             raise ValueError(f"{call}: y_val has {c.shape[1]} targets, y has {k}. Give the same columns.")
-        return self._scaler.transform(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
+        return self._scaler.scaled(X_val).astype(dtype), self._encode_scale(c).astype(dtype)
 
     def _inputs(self, call: str, X: Any) -> np.ndarray:
         return checked_table(self, call, X, reset=False)
@@ -171,7 +171,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
     def _scaled(self, X: Any, call: str) -> np.ndarray:
         """Checked rows as the network sees them, (n, d)."""
         check_is_fitted(self, "members_")
-        return self._scaler.transform(self._inputs(f"{type(self).__name__}.{call}", X)).astype(self.dtype)
+        return self._scaler.scaled(self._inputs(f"{type(self).__name__}.{call}", X)).astype(self.dtype)
 
     def _member_scores(self, x: np.ndarray) -> np.ndarray:
         """Scores of each member for scaled rows, (members, n, k)."""

@@ -15,7 +15,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.common.leaving import GradientMixin
-from numdl.estimators.common.weights import copies_once, raw_weights, sample_weights
+from numdl.estimators.common.weights import copies_once, raw_weights, relative
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.networks.base import NetworkBase, precision
@@ -67,7 +67,7 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
         return values[:, 0] if self._flat else values
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
-        return sample_weights(call, copies_once(raw_weights(call, sample_weight, X), X, c), X)
+        return relative(copies_once(raw_weights(call, sample_weight, X), X, c))
 
     def _without_gross_errors(
         self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray
@@ -75,7 +75,7 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
         if self.loss == "squared" or not (weights > 0).any():
             return weights, None
         found = gross_errors(call, X, c, weights, np.random.default_rng(0), Clock(self.time_budget))
-        return sample_weights(call, found.held, X), found
+        return relative(found.held), found
 
     def _loss(self, k: int) -> str:
         return "least_squares"
@@ -91,7 +91,7 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
 
     def _scale_targets(self, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
         self._target_scaler = Scaler.fit(c, weights)
-        return self._target_scaler.transform(c)
+        return self._target_scaler.scaled(c)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
         require_varying(call, c)
@@ -100,7 +100,7 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
         return targets_beside(call, "y_val", y, n)
 
     def _encode_scale(self, c: np.ndarray) -> np.ndarray:
-        return self._target_scaler.transform(c)
+        return self._target_scaler.scaled(c)
 
 
 @jax.jit(static_argnums=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ class Settings:
     first_prior: float | None = None
     finest: int | None = None
 
-    @property
+    @functools.cached_property
     def squares(self) -> bool:
         """Whether the misfit is least squares."""
         return self.loss == "least_squares"
@@ -102,6 +103,7 @@ def check_parameters(estimator: Any) -> None:
     """
     call, given = type(estimator).__name__, estimator.get_params(deep=False)
     fixed = {name: value for name, value in given.items() if not is_auto(value)}
+    require_seed(call, given["random_state"])
     for name, least in (("width", 1), ("depth", 0), ("n_restarts", 1)):
         if name in fixed:
             checks.whole(call, name, fixed[name], least=least)
@@ -117,7 +119,6 @@ def check_parameters(estimator: Any) -> None:
         _require_damped(call, given["damping"], given["dynamics"])
     checks.whole(call, "max_iter", given["max_iter"], least=1)
     checks.whole(call, "verbose", given["verbose"], least=0)
-    require_seed(call, given["random_state"])
     if given["checkpoint"] is not None:
         checks.path(call, given["checkpoint"], "checkpoint")
     checks.number(call, "tol", given["tol"], least=0)

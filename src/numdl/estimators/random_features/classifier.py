@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from numdl.estimators.common.intake import checked_table, encode_labels, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
-from numdl.estimators.common.weights import copies_once, raw_weights, sample_weights, with_class_weight
+from numdl.estimators.common.weights import copies_once, raw_weights, relative, with_class_weight
 from numdl.estimators.linear.classifier import SoftmaxClassifier
 from numdl.estimators.linear.parameters import check_linear_parameters
 from numdl.estimators.random_features.base import RandomFeaturesBase
@@ -106,7 +106,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         X, y = checked_table(self, call, X, y, y_numeric=False)
         classes, codes = encode_labels(call, y)
         counted = copies_once(raw_weights(call, sample_weight, X), X, codes[:, None])
-        weights = with_class_weight(self, sample_weights(call, counted, X), y)
+        weights = with_class_weight(self, relative(counted), y)
         used = weights > 0
         require_classes(call, codes[used])
         self._draw(X[used], np.eye(len(classes))[codes[used]], weights[used])

@@ -24,7 +24,7 @@ from numdl.estimators.common.weights import (
     copies_once,
     in_relative_weights,
     raw_weights,
-    sample_weights,
+    relative,
     weighed,
 )
 from numdl.estimators.linear.summary import LinearReportMixin
@@ -171,7 +171,7 @@ class TikhonovRegressor(
         x, y = checked_samples(self, call, X, y, reset=True)
         c = np.asarray(y, np.float64).reshape(len(y), -1)
         counted = copies_once(raw_weights(call, sample_weight, c), x, c)
-        weights = sample_weights(call, counted, c)
+        weights = relative(counted)
         used = weights > 0
         self.condensed_, self._sums = None, weighed(weights).sums
         if isinstance(self.alpha, str) and used.sum() < 2:

@@ -6,9 +6,8 @@ from typing import Any
 
 from numdl import checks
 from numdl.contracts import require
-from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
-from numdl.flow.dynamics.base import Dynamics, Guarantee
+from numdl.flow.dynamics.base import PLAIN, Dynamics, Guarantee
 from numdl.flow.dynamics.circulant import CIRCULANT
 from numdl.flow.dynamics.contractive import CONTRACTIVE
 from numdl.flow.dynamics.convolution import CONVOLUTION

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.flow.dynamics.affine import affine
+from numdl.flow.dynamics.base import affine
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:

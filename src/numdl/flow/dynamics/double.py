@@ -8,8 +8,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.affine import PLAIN
-from numdl.flow.dynamics.base import Dynamics, by_columns, generator, plus, times
+from numdl.flow.dynamics.base import PLAIN, Dynamics, by_columns, generator, plus, times
 
 
 def init(key: Any, m: int, scale: float, dtype: Any = None) -> dict[str, Array]:

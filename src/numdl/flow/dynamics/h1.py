@@ -12,8 +12,7 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import VectorField
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.affine import PLAIN
-from numdl.flow.dynamics.base import Dynamics, Guarantee, by_columns, plus, times
+from numdl.flow.dynamics.base import PLAIN, Dynamics, Guarantee, by_columns, plus, times
 from numdl.flow.separable import half_width, halves
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from jaxtyping import Array
 
 from numdl.flow.activations import Activation
-from numdl.flow.dynamics.affine import PLAIN
-from numdl.flow.dynamics.base import Dynamics, Guarantee, plus, times
+from numdl.flow.dynamics.base import PLAIN, Dynamics, Guarantee, plus, times
 from numdl.flow.separable import Separable, half_width
 
 

@@ -10,8 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.flow.dynamics.affine import affine
-from numdl.flow.dynamics.base import times
+from numdl.flow.dynamics.base import affine, times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.flow.dynamics.affine import affine
-from numdl.flow.dynamics.base import Guarantee, times
+from numdl.flow.dynamics.base import Guarantee, affine, times
 
 
 def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.flow.dynamics.affine import affine
-from numdl.flow.dynamics.base import times
+from numdl.flow.dynamics.base import affine, times
 from numdl.flow.dynamics.lower import lower
 
 

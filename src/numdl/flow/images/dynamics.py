@@ -21,9 +21,8 @@ from numdl import checks
 from numdl.contracts import VectorField, require
 from numdl.flow.activations import Activation, get_activation
 from numdl.flow.dynamics import get_dynamics
-from numdl.flow.dynamics.affine import PLAIN
 from numdl.flow.dynamics.antisymmetric import ANTISYMMETRIC
-from numdl.flow.dynamics.base import Dynamics, Guarantee, drawn
+from numdl.flow.dynamics.base import PLAIN, Dynamics, Guarantee, drawn
 from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.images.convolution import BORDERS
 from numdl.flow.images.diffusion import diffusion as of_channels

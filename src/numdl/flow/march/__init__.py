@@ -16,7 +16,7 @@ import jax
 from jaxtyping import Array, Float
 
 from numdl import checks
-from numdl.contracts import Control, PyTree, Scheme, VectorField, require
+from numdl.contracts import Control, PyTree, Scheme, VectorField
 from numdl.flow.march.adaptive import adaptive
 from numdl.flow.march.adjoint import adjoint
 from numdl.flow.march.all_at_once import AllAtOnce
@@ -99,15 +99,14 @@ def over_samples(
         (n, m).
 
     Raises:
-        TypeError: march or scheme are none.
-        ValueError: the states are no finite (n, m), or as the march.
+        TypeError: march is none.
+        ValueError: the states are no finite (n, m); else as the march.
     """
     checks.function("over_samples", "march", march, "(scheme, f, control, coeffs, u0, t0, h) -> u(T)")
     u0 = checks.finite("over_samples", "u0", u0, ("n", "m"))
-    require(scheme, Scheme, "over_samples(scheme)", "use numdl.flow.get_scheme('heun')")
     if isinstance(march, AllAtOnce) or march in WHOLE:
         return march(scheme, f, control, coeffs, u0, t0, h)
-    if march in COLUMNS and scheme.columns and getattr(f, "columns", False):
+    if march in COLUMNS and getattr(scheme, "columns", False) and getattr(f, "columns", False):
         return march(scheme, f, control, coeffs, u0.T, t0, h).T
     return jax.vmap(lambda u: march(scheme, f, control, coeffs, u, t0, h))(u0)
 

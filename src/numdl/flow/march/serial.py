@@ -11,33 +11,47 @@ from jaxtyping import Array, Float
 from numdl import checks
 from numdl.contracts import Control, PyTree, Scheme, Steps, TimedControl, VectorField, require
 
-CONTROL = "use numdl.flow.PiecewiseConstant(nt)"
-"""What to try where something else is given for a control."""
 
-
-def steps_of(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
+def begin(
+    call: str,
+    scheme: Scheme,
+    f: VectorField,
+    control: Control,
+    coeffs: PyTree,
+    u0: Array,
+    t0: Any,
+    h: Any,
+    *,
+    rows: bool = False,
+    axes: tuple[int, ...] = (1, 2),
+) -> tuple[Array, Steps]:
     """State in the common dtype, and start time, size and cell of each step.
+
+    Parts that do not fit each other are refused; values that JAX traces are not known yet, and pass.
 
     Args:
         call: name of the march, for messages.
+        scheme: one step.
+        f: right-hand side ``f(t, u, theta)``.
         control: weights in time.
         coeffs: coefficients of the control, leading axis ``n_coeffs``.
-        u0: state at t0, (m,).
+        u0: state at t0, (m,), or those of many samples.
         t0: start, in time.
-        h: step size, in time: one number, or (nt,) for steps of different length.
+        h: step size, in time: one number, or (nt,).
+        rows: whether samples are rows, (n, m), of which f sees one; else columns, of which it sees all.
+        axes: how many u0 may have.
 
     Returns:
         u0 in the dtype of the march, and the steps.
 
     Raises:
-        TypeError: the control is none.
-        ValueError: h has neither shape () nor (nt,), or the coefficients do not fit the control.
+        ValueError: h has neither shape () nor (nt,), the coefficients do not fit the control, or f gives no rate of the
+            state's shape.
+        TypeError: scheme, right-hand side or control are none.
     """
-    require(control, Control, f"{call}(control)", CONTROL)
-    return _steps(call, control, coeffs, u0, t0, h)
-
-
-def _steps(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: Any) -> tuple[Array, Steps]:
+    require(scheme, Scheme, f"{call}(scheme)", "use numdl.flow.get_scheme('heun')")
+    require(control, Control, f"{call}(control)", "use numdl.flow.PiecewiseConstant(nt)")
+    checks.function(call, "f", f, "(t, u, theta) -> du/dt")
     u0, t0 = checks.finite(call, "u0", u0, ("m", "...")), checks.finite(call, "t0", t0, ())
     checks.finite(call, "h", h)
     cells = control.cells_at(coeffs, h) if isinstance(control, TimedControl) else control.cells(coeffs)
@@ -61,47 +75,7 @@ def _steps(call: str, control: Control, coeffs: PyTree, u0: Array, t0: Any, h: A
         sizes = jnp.broadcast_to(sizes, (nt,))
     else:
         times = t0 + jnp.cumsum(sizes) - sizes
-    return jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
-
-
-def begin(
-    call: str,
-    scheme: Scheme,
-    f: VectorField,
-    control: Control,
-    coeffs: PyTree,
-    u0: Array,
-    t0: Any,
-    h: Any,
-    *,
-    rows: bool = False,
-    axes: tuple[int, ...] = (1, 2),
-) -> tuple[Array, Steps]:
-    """``steps_of`` for a scheme and a right-hand side that fit them; what JAX traces is not looked at again.
-
-    Args:
-        call: name of the march, for messages.
-        scheme: one step.
-        f: right-hand side ``f(t, u, theta)``.
-        control: weights in time.
-        coeffs: coefficients of the control, leading axis ``n_coeffs``.
-        u0: state at t0, (m,), or those of many samples.
-        t0: start, in time.
-        h: step size, in time: one number, or (nt,).
-        rows: whether samples are rows, (n, m), of which f sees one; else columns, of which it sees all.
-        axes: how many u0 may have.
-
-    Returns:
-        As ``steps_of``.
-
-    Raises:
-        ValueError: f gives no rate of the state's shape, or as ``steps_of``.
-        TypeError: scheme, right-hand side or control are none.
-    """
-    require(scheme, Scheme, f"{call}(scheme)", "use numdl.flow.get_scheme('heun')")
-    require(control, Control, f"{call}(control)", CONTROL)
-    u0, steps = _steps(call, control, coeffs, u0, t0, h)
-    checks.function(call, "f", f, "(t, u, theta) -> du/dt")
+    u0, steps = jnp.asarray(u0, dtype), Steps(times.astype(dtype), sizes, cells)
     if u0.ndim not in axes:
         needed = "one state (m,)" + " or those of samples" * (2 in axes)
         raise ValueError(f"{call}(u0 of shape {u0.shape}): needs {needed}. Use jax.vmap for others.")

@@ -25,9 +25,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, linearized
-from numdl.optimize.parts.status import RUNNING, kept_if
+from numdl.optimize.parts.steps import RUNNING, kept_if, scalars_like
 
 REFUSALS = 30
 """Steps refused in a row after which the method has stalled."""

@@ -29,8 +29,7 @@ from jaxtyping import Array, Float
 
 from numdl import checks
 from numdl.contracts import Iterate, Problem, PyTree, ResidualProblem, Status, require
-from numdl.optimize.parts.compiled import scalars_like, work_of
-from numdl.optimize.parts.status import RUNNING, kept_if
+from numdl.optimize.parts.steps import RUNNING, kept_if, scalars_like, work_of
 
 
 class Told(NamedTuple):

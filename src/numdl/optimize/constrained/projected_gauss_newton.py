@@ -25,10 +25,9 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
-from numdl.optimize.parts.status import kept_if
+from numdl.optimize.parts.steps import kept_if, scalars_like
 
 
 class ProjectedGaussNewton(eqx.Module):

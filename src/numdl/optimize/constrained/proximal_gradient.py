@@ -27,9 +27,9 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import departure, gradient_status, linearized
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.steps import scalars_like
 
 
 class Momentum(NamedTuple):

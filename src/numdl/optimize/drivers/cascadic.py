@@ -31,7 +31,7 @@ from numdl import checks
 from numdl.contracts import Optimizer, Problem, ProblemT, PyTree, Result, Status, require
 from numdl.optimize.drivers.loop import Best, Observe, Progress, minimize
 from numdl.optimize.parts.checks import require_budget, require_unknowns
-from numdl.optimize.parts.compiled import work_of
+from numdl.optimize.parts.steps import work_of
 
 
 @dataclasses.dataclass(frozen=True)

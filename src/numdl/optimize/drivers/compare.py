@@ -106,7 +106,7 @@ def compare(
             f"compare(methods={checks.shown(methods)}): needs names with methods. Give for example "
             "{'L-BFGS': numdl.optimize.LBFGS()}."
         )
-    require_pytree("compare", "aux", aux)
+    require_pytree("compare", aux=aux)
     require_limit("compare", "time_budget", time_budget)
     key = checks.key("compare", "key", key)
     curves = {}

@@ -20,8 +20,8 @@ from numdl.contracts import Iterate, Optimizer, Problem, ProblemT, PyTree, Resul
 from numdl.contracts.interrupts import within_search
 from numdl.contracts.threads import one_blas_thread, require_threads
 from numdl.optimize.parts.checks import require_budget, require_pytree, require_unknowns
-from numdl.optimize.parts.compiled import compiled_step
 from numdl.optimize.parts.line_search import rounding_of
+from numdl.optimize.parts.steps import compiled_step
 
 
 class NoFiniteStart(ValueError):
@@ -154,17 +154,15 @@ def minimize(
         >>> [round(float(value), 3) for value in result.p]
         [2.0, 0.7]
     """
-    require_budget("minimize", max_iter, time_budget)
-    require_unknowns("minimize", p)
     require(problem, Problem, "minimize")
     require(optimizer, Optimizer, "minimize", "use a method of numdl.optimize, such as LBFGS()")
-    require_pytree("minimize", "problem", problem)
-    require_pytree("minimize", "optimizer", optimizer)
-    require_pytree("minimize", "aux", aux)
     if adapt is not None:
         require(adapt, Adapt, "minimize(adapt)")
+    require_unknowns("minimize", p)
+    require_budget("minimize", max_iter, time_budget)
     if observe is not None:
         checks.function("minimize", "observe", observe, "progress -> Status or None")
+    require_pytree("minimize", problem=problem, optimizer=optimizer, aux=aux)
     require_threads("minimize")
     with one_blas_thread():
         return _run(problem, optimizer, p, aux, max_iter, time_budget, adapt, memory, observe, resume)
@@ -184,16 +182,15 @@ def _run(
 ) -> tuple[Result, Progress]:
     """The loop itself, see ``minimize``."""
     began = time.perf_counter()
-    if resume is None:
-        state = _start(problem, optimizer, p, aux, adapt, memory)
-    else:
-        state = _resumed(problem, optimizer, adapt, resume)
+    if resume is not None:
+        memory = _progress(resume).memory
+    current = problem if adapt is None else adapt.apply(problem, memory)
+    state = _start(current, optimizer, p, aux, memory) if resume is None else _resumed(current, optimizer, resume)
     state = state._replace(history={name: list(column) for name, column in state.history.items()})
     elapsed = state.seconds
     status = Status("max_iter", f"Stopped after {max_iter} iterations, the most that was allowed.")
     try:
         while state.iteration < max_iter:
-            current = problem if adapt is None else adapt.apply(problem, state.memory)
             iterate = state.iterate._replace(metrics={})
             if adapt is not None:  # the value belongs to the problem as it was
                 iterate = iterate._replace(value=jnp.asarray(np.full_like(iterate.value, np.inf)))
@@ -209,6 +206,8 @@ def _run(
             if time_budget is not None and state.seconds >= time_budget:
                 status = Status("time_budget", f"Stopped after {state.seconds:.1f} s; {time_budget:g} s were given.")
                 break
+            if adapt is not None:
+                current = adapt.apply(problem, state.memory)
     except KeyboardInterrupt:
         if within_search():
             raise
@@ -225,26 +224,27 @@ def _start(
     optimizer: Optimizer[ProblemT],
     p: PyTree,
     aux: PyTree,
-    adapt: Adapt[ProblemT] | None,
     memory: PyTree,
 ) -> Progress:
     """First progress."""
-    iterate = optimizer.init(problem if adapt is None else adapt.apply(problem, memory), p, aux)
+    iterate = optimizer.init(problem, p, aux)
     return Progress(iterate, memory, Best(p, iterate.aux, memory, -math.inf, 0), {}, 0.0)
 
 
-def _resumed(
-    problem: ProblemT, optimizer: Optimizer[ProblemT], adapt: Adapt[ProblemT] | None, progress: Any
-) -> Progress:
-    """Refuse what this method cannot go on from."""
-    if not isinstance(progress, Progress):
+def _progress(resume: Any) -> Progress:
+    """Refuse what no run can go on from."""
+    if not isinstance(resume, Progress):
         raise TypeError(
-            f"minimize(resume={type(progress).__name__}): needs the Progress that minimize has returned, its second "
+            f"minimize(resume={type(resume).__name__}): needs the Progress that minimize has returned, its second "
             "result. For a stored one see numdl.container."
         )
+    return resume
+
+
+def _resumed(problem: ProblemT, optimizer: Optimizer[ProblemT], progress: Progress) -> Progress:
+    """Refuse what this method cannot go on from."""
     at = progress.iterate
-    current = problem if adapt is None else adapt.apply(problem, progress.memory)
-    needed = optimizer.init(current, at.p, at.aux).state
+    needed = optimizer.init(problem, at.p, at.aux).state
     if checks.form_of(at.state) != checks.form_of(needed):
         raise ValueError(
             f"minimize(resume): its state is {type(at.state).__name__}, not that of {type(optimizer).__name__} with "

@@ -38,7 +38,7 @@ from numdl.optimize.drivers.stochastic_feed import (
     in_memory,
 )
 from numdl.optimize.parts.checks import require_limit, require_pytree, require_unknowns
-from numdl.optimize.parts.compiled import scalars_like
+from numdl.optimize.parts.steps import scalars_like
 
 
 class StochasticProgress(NamedTuple):
@@ -151,13 +151,11 @@ def minimize_stochastic(
     require_unknowns(CALL, p)
     require(problem, SampledProblem, CALL, "use Empirical or VarPro, with weights of 1 if all samples count alike")
     require(method, StochasticOptimizer, CALL, "use StochasticGradient or SlimTrain; other methods are for minimize")
-    require_pytree(CALL, "problem", problem)
-    require_pytree(CALL, "method", method)
+    require_pytree(CALL, problem=problem, method=method, aux=aux)
     check_problem(problem)
     check_pieces(pieces)
     if pieces is None:  # what is more would be filled with copies
         batch = min(batch, problem.x.shape[0])
-    require_pytree(CALL, "aux", aux)
     require_limit(CALL, "time_budget", time_budget)
     random_key = checks.key(CALL, "key", key)
     if validation is not None:

@@ -49,8 +49,8 @@ from numdl.optimize.drivers.loop import Progress, minimize
 from numdl.optimize.drivers.stochastic_epoch import shuffled, take
 from numdl.optimize.drivers.stochastic_feed import check_problem
 from numdl.optimize.parts.checks import require_unknowns
-from numdl.optimize.parts.compiled import work_of
 from numdl.optimize.parts.held_out import held_out
+from numdl.optimize.parts.steps import work_of
 
 CALL = "minimize_subsampled"
 BATCH = 256

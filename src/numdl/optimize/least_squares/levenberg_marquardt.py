@@ -32,8 +32,15 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import BendingProblem, DenseProblem, Iterate, PyTree, Status, require
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like, work_of
-from numdl.optimize.parts.status import judge, kept_if, level_status, scaled_gradient, trial_status
+from numdl.optimize.parts.steps import (
+    judge,
+    kept_if,
+    level_status,
+    scalars_like,
+    scaled_gradient,
+    trial_status,
+    work_of,
+)
 
 
 class Damping(NamedTuple):

@@ -39,8 +39,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PyTree, ResidualProblem, Status, require
 from numdl.linalg.triangular import triangle_svd
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.steps import RUNNING, scalars_like
 
 PATIENCE = 10  # steps that neither lower the objective nor lessen what the model sees
 

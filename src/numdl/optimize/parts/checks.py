@@ -60,8 +60,8 @@ def require_budget(call: str, max_iter: Any, time_budget: Any, *, least: int = 0
     Raises:
         ValueError: ``max_iter`` is no whole number in range, or ``time_budget`` no number >= 0.
     """
-    checks.whole(call, "max_iter", max_iter, least=least, hint="Use max_iter=100, in steps.")
     require_limit(call, "time_budget", time_budget)
+    checks.whole(call, "max_iter", max_iter, least=least, hint="Use max_iter=100, in steps.")
 
 
 def require_limit(call: str, name: str, value: Any) -> None:
@@ -147,27 +147,27 @@ def require_unknowns(call: str, p: PyTree) -> None:
         checks.finite(call, f"p{jax.tree_util.keystr(path)}", leaf, hint="Start elsewhere.")
 
 
-def require_pytree(call: str, what: str, given: Any) -> None:
+def require_pytree(call: str, **arguments: Any) -> None:
     """Refuse what cannot be an argument of a compiled function.
 
     Args:
         call: name for the message.
-        what: name of the argument.
-        given: optimiser, problem or companion.
+        arguments: optimiser, problem, companion, by name.
 
     Raises:
-        TypeError: its class is not registered with JAX, or has a leaf that is no array and no number.
+        TypeError: a class is not registered with JAX, or has a leaf that is no array and no number.
     """
-    name = type(given).__name__
-    for path, leaf in jax.tree_util.tree_leaves_with_path(given):
-        if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
-            continue
-        if leaf is given:
+    for what, given in arguments.items():
+        name = type(given).__name__
+        for path, leaf in jax.tree_util.tree_leaves_with_path(given):
+            if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
+                continue
+            if leaf is given:
+                raise TypeError(
+                    f"{call}({what}={name}): JAX does not know this class as a pytree, needs one. Make it "
+                    "an equinox.Module, or a frozen dataclass under jax.tree_util.register_dataclass."
+                )
             raise TypeError(
-                f"{call}({what}={name}): JAX does not know this class as a pytree, needs one. Make it "
-                "an equinox.Module, or a frozen dataclass under jax.tree_util.register_dataclass."
+                f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
+                "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
             )
-        raise TypeError(
-            f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
-            "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
-        )

@@ -15,9 +15,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Linearization, LineProblem, Problem, PyTree, Status, Work
-from numdl.optimize.parts.compiled import work_of
 from numdl.optimize.parts.line_search import Found, Known, Line, Trial, line_of
-from numdl.optimize.parts.status import RUNNING
+from numdl.optimize.parts.steps import RUNNING, work_of
 
 
 class Point(NamedTuple):

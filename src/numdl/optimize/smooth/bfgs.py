@@ -29,9 +29,9 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, line_and_start, nothing_known, revisited
 from numdl.optimize.parts.line_search import Known, strong_wolfe
+from numdl.optimize.parts.steps import scalars_like
 
 
 class Inverse(NamedTuple):

@@ -25,9 +25,8 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import steihaug
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import Point, departure, linearized
-from numdl.optimize.parts.status import judge, kept_if, trial_status
+from numdl.optimize.parts.steps import judge, kept_if, scalars_like, trial_status
 
 
 class BlockCoordinateDescent(eqx.Module):

@@ -33,9 +33,9 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, PreconditionedProblem, Problem, PyTree, Status
 from numdl.linalg import preconditioned_cg
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like
 from numdl.optimize.parts.descent import arrive, gradient_status, gradient_target, line_and_start, linearized
 from numdl.optimize.parts.line_search import armijo, strong_wolfe
+from numdl.optimize.parts.steps import scalars_like
 
 LARGEST = 0.5
 """Forcing term at most, and at the start."""

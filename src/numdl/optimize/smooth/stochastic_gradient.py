@@ -19,8 +19,8 @@ from jaxtyping import Array, Float
 
 from numdl.contracts import Iterate, Problem, PyTree
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import work_of
 from numdl.optimize.parts.held_out import held_out
+from numdl.optimize.parts.steps import work_of
 
 
 class StochasticGradient(eqx.Module):

@@ -33,8 +33,7 @@ from jaxtyping import Array, Float
 from numdl.contracts import Iterate, Problem, PyTree, Status
 from numdl.linalg import Subproblem, krylov_model, lowest_in_ball, steihaug
 from numdl.optimize.parts.checks import require_settings
-from numdl.optimize.parts.compiled import scalars_like, work_of
-from numdl.optimize.parts.status import judge, kept_if, trial_status
+from numdl.optimize.parts.steps import judge, kept_if, scalars_like, trial_status, work_of
 
 
 class Trust(NamedTuple):

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from numdl.contracts import Linearization, Problem, PyTree, Work, require
-from numdl.optimize.parts.compiled import work_of
+from numdl.optimize.parts.steps import work_of
 from numdl.problems.risk.losses import misfit_metrics
 from numdl.problems.varpro.varpro import VarPro
 

@@ -30,9 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numdl.contracts import Linearization, Normal, PyTree, Work
+from numdl import checks
+from numdl.contracts import FeatureMap, Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
-from numdl.problems.fits import require_alpha_head, require_parts
+from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
 from numdl.problems.risk.passes import Pull, Push, by_pixel, linear_passes
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
@@ -111,8 +112,11 @@ class VarPro(eqx.Module):
 
     def _width(self, theta: PyTree) -> int:
         """Number m of features of a sample, or of a pixel."""
-        one = jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)
-        width = jax.eval_shape(self.features, theta, one).shape[0]
+        if isinstance(self.features, FeatureMap):
+            width = self.features.width
+        else:
+            one = jax.ShapeDtypeStruct(self.x.shape[1:], self.x.dtype)
+            width = jax.eval_shape(self.features, theta, one).shape[0]
         if width % self.pixels:
             raise ValueError(
                 f"VarPro(pixels={self.pixels}): a sample has {width} features, needs as many for each pixel. Use a "
@@ -283,10 +287,15 @@ class VarPro(eqx.Module):
 
     def with_targets(self, c: Float[Array, "n k"]) -> VarPro:
         """The same problem with other targets, as in units of their noise; nothing is compiled anew."""
-        return dataclasses.replace(self, c=c)
+        c = checks.finite("VarPro", "c", c, (len(self.c), "k" if self.pixels == 1 else self.c.shape[1]))
+        return eqx.tree_at(lambda one: one.c, self, c)
 
     def with_alpha(self, alpha: Array, alpha_head: Array) -> VarPro:
-        """The same problem with other penalty parameters; nothing is compiled anew or checked again."""
-        penalty = dataclasses.replace(self.penalty, alpha=alpha)
-        require_alpha_head("VarPro", alpha_head, self.c.shape[1] // self.pixels)
-        return eqx.tree_at(lambda one: (one.penalty, one.alpha_head), self, (penalty, jnp.asarray(alpha_head)))
+        """The same problem with other penalty parameters; nothing is compiled anew or looked at again."""
+        none, one_or_each = (
+            "Use 0 for no penalty.",
+            (self.c.shape[1] // self.pixels,) if np.ndim(alpha_head) == 1 else (),
+        )
+        alpha = checks.finite("VarPro", "alpha", alpha, ("G",), least=0, hint=none)
+        alpha_head = checks.finite("VarPro", "alpha_head", alpha_head, one_or_each, least=0, hint=none)
+        return eqx.tree_at(lambda one: (one.penalty.alpha, one.alpha_head), self, (alpha, jnp.asarray(alpha_head)))

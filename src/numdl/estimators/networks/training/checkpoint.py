@@ -144,7 +144,8 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
-    problem, method, follow, theta, algebra = trainer.setup(net, start)
+    theta = trainer.first_weights(net, start)
+    problem, method, follow, algebra = trainer.setup(net, theta)
     head = problem.first_head(theta)
     blank = method.init(problem, theta, head)
     memory = follow.start()

@@ -17,7 +17,7 @@ from numdl.contracts import Status
 from numdl.models import ResNet, prolonged
 from numdl.optimize import Progress, Refinement
 from numdl.optimize.drivers.cascadic import book_work, judge, objective
-from numdl.optimize.parts.compiled import work_of
+from numdl.optimize.parts.steps import work_of
 from numdl.problems import VarPro
 
 RULE = Refinement()

@@ -87,7 +87,7 @@ def search_architectures(trainer: Trainer, wanted: SearchSpace, d: int, n_restar
             if i == 0 or not trainer.spent(SEARCH_SHARE)
         ]
         tried = _begun(trainer, screened)
-        runs = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=_score), first))
+        runs = indistinguishable(tried + _grow(trainer, wanted, max(tried, key=lambda run: run.score), first))
         leaders = [run.net for run in runs]
     else:
         leaders = candidates
@@ -162,7 +162,7 @@ def choose_gains(trainer: Trainer, net: Network, seed: int) -> tuple[float, ...]
         return ROUGH
     iterations = min(SIZING, trainer.settings.max_iter)
     found = [trainer.advance(net, Start(seed, gains[0]), iterations, "sizing weights") for gains in (ROUGH, SMOOTH)]
-    rough, smooth = (-np.inf if run is None else _score(run) for run in found)
+    rough, smooth = (-np.inf if run is None else run.score for run in found)
     return SMOOTH if smooth > rough + DECISIVE * trainer.data.total * trainer.data.c.shape[1] else ROUGH
 
 
@@ -193,9 +193,9 @@ def indistinguishable(runs: list[Run]) -> list[Run]:
     (test error of eight starts of one architecture against four of each of two: energy 0.415, 0.391; yacht 0.38, 0.30;
     concrete 3.72, 3.81).
     """
-    ordered = sorted(runs, key=_score, reverse=True)
+    ordered = sorted(runs, key=lambda run: run.score, reverse=True)
     best = ordered[0]
-    return [run for run in ordered if _score(run) >= _score(best) - max(_determined(run), _determined(best))] or [best]
+    return [run for run in ordered if run.score >= best.score - max(_determined(run), _determined(best))] or [best]
 
 
 def _grow(trainer: Trainer, wanted: SearchSpace, best: Run, first: Start) -> list[Run]:
@@ -211,7 +211,7 @@ def _grow(trainer: Trainer, wanted: SearchSpace, best: Run, first: Start) -> lis
         if run is None:
             break
         grown.append(run)
-        if _score(run) <= _score(best):
+        if run.score <= best.score:
             break
         best = run
     return grown
@@ -231,7 +231,7 @@ def choose_members(runs: list[Run]) -> list[Run]:
     Differences of evidence between restarts are tens of nats, so weights proportional to the evidence would select a
     single run; the mean over restarts predicts better than the best of them.
     """
-    ordered = sorted(runs, key=_score, reverse=True)
+    ordered = sorted(runs, key=lambda run: run.score, reverse=True)
     reference = _misfit(ordered[0])
     return [run for run in ordered if _misfit(run) <= 9 * reference or run is ordered[0]]
 
@@ -245,14 +245,10 @@ def search_table(trainer: Trainer) -> list[dict[str, Any]]:
             "gain": run.start.gain,
             "weights": run.net.n_parameters,
             "iterations": run.progress.iteration,
-            "log_evidence": float(run.score),
+            "log_evidence": float(run.progress.best.score),
         }
         for run in trainer.runs.values()
     ]
-
-
-def _score(run: Run) -> float:
-    return run.score if np.isfinite(run.score) else -np.inf
 
 
 def _misfit(run: Run) -> float:
@@ -265,5 +261,5 @@ def _determined(run: Run) -> float:
 
 def _at_best(run: Run, name: str, otherwise: float) -> float:
     """An entry of the history at the best point."""
-    iteration = min(run.progress.best.iteration, run.progress.iteration - 1)
-    return float(run.progress.history[name][max(iteration, 0)]) if run.progress.iteration else otherwise
+    column = run.progress.history.get(name, ())
+    return float(column[min(run.progress.best.iteration, len(column) - 1)]) if len(column) else otherwise

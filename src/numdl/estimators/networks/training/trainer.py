@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -74,6 +74,8 @@ class Trainer:
 
     Attributes:
         runs: what was trained so far.
+        squares: whether the misfit is least squares.
+        n_shards: into which the rows are divided.
         weights: first weights for an architecture and a seed, instead of random ones.
         refused: sentences on the starts without a finite objective, for which nothing was trained.
     """
@@ -89,13 +91,14 @@ class Trainer:
         mesh: jax.sharding.Mesh | None = None,
     ) -> None:
         self.data, self.settings, self.deadline, self.mesh = data, settings.filled(), deadline, mesh
+        self.squares, self.n_shards = settings.squares, count_shards(mesh)
         self.observe, self.store = observe, store
         self.runs: dict[tuple[Network, Start], Run] = {}
         self.interrupted = False
         self.began = time.perf_counter()
         self.weights: dict[tuple[Network, int], Any] = {}
         self.refused: dict[tuple[Network, Start], str] = {}
-        self._setups: dict[tuple[Network, Start], Any] = {}  # for runs that go on
+        self._setups: dict[Network, tuple[VarPro, Any, FollowEvidence, SolverChoice]] = {}
         self._arrays = divide(mesh, data.w, data.x, data.c)
         self._validation = None if data.x_val is None else (jnp.asarray(data.x_val), jnp.asarray(data.c_val))
 
@@ -115,11 +118,6 @@ class Trainer:
         return of_first(self.mesh, time.perf_counter() - self.began >= share * (self.deadline - self.began))
 
     @property
-    def squares(self) -> bool:
-        """Whether the misfit is least squares."""
-        return self.settings.squares
-
-    @property
     def elapsed(self) -> float:
         """Seconds since the fit began, over all its sessions."""
         return time.perf_counter() - self.began
@@ -137,16 +135,21 @@ class Trainer:
             memory_budget=self.settings.memory_budget,
             itemsize=self.data.x.dtype.itemsize,
             solver=self.settings.solver,
-            n_shards=count_shards(self.mesh),
+            n_shards=self.n_shards,
         )
 
-    def setup(self, net: Network, start: Start) -> tuple[VarPro, Any, FollowEvidence, Any, SolverChoice]:
-        """Problem, optimiser, adaptation and start of a run."""
-        settings, dtype = self.settings, self.data.x.dtype
-        theta = self.weights.get((net, start.seed))
+    def first_weights(self, net: Network, start: Start) -> Any:
+        """Weights from which a run begins."""
+        dtype, theta = self.data.x.dtype, self.weights.get((net, start.seed))
         if theta is None:
             theta = jax.tree.map(lambda a: np.asarray(a) * dtype.type(start.gain), net.init(start.seed, dtype))
-        theta = jax.tree.map(lambda a: jnp.asarray(a, dtype), theta)
+        return jax.tree.map(lambda a: jnp.asarray(a, dtype), theta)
+
+    def setup(self, net: Network, theta: Any) -> tuple[VarPro, Any, FollowEvidence, SolverChoice]:
+        """Problem, optimiser and adaptation of all runs of a network; theta are weights of it, whichever."""
+        if net in self._setups:
+            return self._setups[net]
+        settings, dtype = self.settings, self.data.x.dtype
         labels, names = group_labels(theta, settings.grouping)
         algebra = self.algebra(net)
         k = self.data.c.shape[1]
@@ -162,7 +165,7 @@ class Trainer:
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,
-            n_shards=count_shards(self.mesh),
+            n_shards=self.n_shards,
         )
         # Each target has its head's penalty, unless there are more targets than directions of the features: the
         # outputs are then rotated into these, which takes one penalty.
@@ -174,7 +177,8 @@ class Trainer:
         sizes = Sizes(self.data.total, k, counts, k, self.squares)
         follow = FollowEvidence(sizes, names, merge_head=settings.tied, fixed=fixed)
         method = LevenbergMarquardt(laplace_metrics, tol=0.0) if algebra.dense else NewtonCG(probed_metrics, tol=0.0)
-        return problem, method, follow, theta, algebra
+        self._setups[net] = problem, method, follow, algebra
+        return self._setups[net]
 
     def advance(
         self,
@@ -206,38 +210,39 @@ class Trainer:
             return run
         if self.out_of_time and self.runs:
             return run
-        if (net, start) not in self._setups:
-            self._setups[net, start] = self.setup(net, start)
-        problem, method, follow, theta, algebra = self._setups[net, start]
+        theta = self.first_weights(net, start) if run is None else run.progress.iterate.p
+        problem, method, follow, algebra = self.setup(net, theta)
         key, head, resume = (net, start), problem.first_head(theta), None if run is None else run.progress
         if coarser is not None and resume is None:
             resume = carried(coarser.progress, problem, method, prolonged(coarser.net, coarser.progress.iterate.p))
         level = None
         if self.settings.finest is not None:
-            problem_next = None if finer is None else self.setup(finer, start)[0]
+            problem_next = None if finer is None else self.setup(finer, self.first_weights(finer, start))[0]
             level = OneLevel(with_steps("levels", net), self.settings.finest, problem_next)
 
-        seen = follow.start(self.settings.prior) if resume is None else resume.memory
+        first = follow.start(self.settings.prior)
+        seen = first if resume is None else resume.memory
 
         def watch(progress: Progress) -> Status | None:
             nonlocal seen
+            iteration, recent, alphas = progress.iteration, progress.recent, follow.alphas(progress.memory)
             validation = self._validation_error(problem, progress, seen)
             seen = progress.memory
             if validation is not None:
                 progress.history.setdefault("validation_error", []).append(validation)
             progress.history["seconds"][-1] = self.elapsed
             growth = self.settings.tol * self.data.total * self.data.c.shape[1]
-            status = _judge(progress, growth, WINDOW if self.squares else CLASS_WINDOW)
+            status = _judge(recent, growth, WINDOW if self.squares else CLASS_WINDOW)
             if level is not None:
                 here = follow.apply(problem, progress.memory).with_targets(problem.c)
                 status = level.book(progress, here) or status
             self.runs[key] = Run(net, start, progress, _partial(progress, status), algebra, self.settings.grouping)
             if self.observe is not None:
-                self.observe(self._record(progress, follow, phase))
+                self.observe(self._record(progress, phase, iteration, float(np.max(alphas))))
             if self.store is not None:
                 self.store(self)
             if status is None and self.out_of_time:
-                return Status("time_budget", f"Stopped after {progress.iteration} iterations: the time was used up.")
+                return Status("time_budget", f"Stopped after {iteration} iterations: the time was used up.")
             return status
 
         try:
@@ -248,7 +253,7 @@ class Trainer:
                 head,
                 max_iter=iterations,
                 adapt=follow,
-                memory=follow.start(self.settings.prior),
+                memory=first,
                 observe=watch,
                 resume=resume,
             )
@@ -276,13 +281,13 @@ class Trainer:
             head = head / jnp.asarray(units_of(seen[0].noise), head.dtype)[:, None]
         return float(_held_out_error(problem.features, problem.loss.name, at.p, head, *self._validation))
 
-    def _record(self, progress: Progress, follow: FollowEvidence, phase: str) -> dict[str, Any]:
+    def _record(self, progress: Progress, phase: str, iteration: int, alpha: float) -> dict[str, Any]:
         row = {name: column[-1] for name, column in progress.history.items()}
         now = time.perf_counter()
         row |= {
             "phase": phase,
-            "iteration": progress.iteration,
-            "alpha": float(np.max(follow.alphas(progress.memory))),
+            "iteration": iteration,
+            "alpha": alpha,
             "seconds": self.elapsed,
             "seconds_left": None if self.deadline is None else max(self.deadline - now, 0.0),
         }
@@ -295,9 +300,9 @@ def _held_out_error(features: Any, loss: str, theta: Any, head: Any, x: Any, c: 
     return error_of(get_loss(loss), u @ head[:, :-1].T + head[:, -1], c, jnp.ones(x.shape[0], x.dtype))
 
 
-def _judge(progress: Progress, growth: float, window: int) -> Status | None:
+def _judge(recent: Mapping[str, Sequence[float]], growth: float, window: int) -> Status | None:
     """Converged when the best log evidence grew by less than ``growth`` nats over the window."""
-    scores = progress.recent.get("log_evidence", [])
+    scores = recent.get("log_evidence", [])
     if len(scores) <= 2 * window or growth <= 0:
         return None
     if np.max(scores[-window:]) - np.max(scores[:-window]) >= growth:

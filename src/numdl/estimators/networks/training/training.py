@@ -84,6 +84,7 @@ def train(
         if task.call_on_fit_task_end(estimator=estimator, metadata=record):
             stopped_by, trainer.interrupted = "A callback ended the fit", True
 
+    space, stores = estimator._search_space(), checkpoint is not None and writes(mesh)
     trainer = Trainer(
         data,
         Settings(
@@ -94,20 +95,20 @@ def train(
             alpha_head=None if estimator.alpha_head == "auto" else float(estimator.alpha_head),
             solver=estimator.solver,
             memory_budget=estimator.memory_budget,
-            finest=int(estimator.depth) if estimator._search_space().levels > 1 else None,
+            finest=int(estimator.depth) if space.levels > 1 else None,
         ),
         deadline=None if estimator.time_budget is None else began + estimator.time_budget,
         observe=watch,
-        store=checkpoint.store if checkpoint and writes(mesh) else None,
+        store=checkpoint.store if checkpoint is not None and stores else None,
         mesh=mesh,
     )
     if checkpoint is not None:
         checkpoint.restore(trainer)
     _warm(estimator, trainer, seed)
     restarts = None if estimator.n_restarts == "auto" else int(estimator.n_restarts)
-    runs = search_architectures(trainer, estimator._search_space(), data.x.shape[1], restarts, seed)
+    runs = search_architectures(trainer, space, data.x.shape[1], restarts, seed)
     unfinished = trainer.out_of_time
-    if checkpoint is not None and writes(mesh):
+    if checkpoint is not None and stores:
         checkpoint.store(trainer, force=True) if unfinished or estimator._keeps else checkpoint.remove()
     given = trainer.settings.alpha_head
     estimator.members_ = [member_of(run, data if trainer.squares else None, given) for run in runs]
@@ -148,11 +149,12 @@ def _describe(estimator: Any, trainer: Trainer, best: Any, stopped_by: str, unfi
         message = f"Stopped after {trainer.elapsed:.1f} s; {estimator.time_budget:g} s were given."
         estimator.status_ = Status("time_budget", message)
     estimator.history_ = {name: np.asarray(column) for name, column in best.progress.history.items()}
-    estimator.n_iter_ = max(best.progress.iteration, 1)
+    iterations = best.progress.iteration
+    estimator.n_iter_ = max(iterations, 1)
     estimator.n_parameters_ = best.net.n_parameters + member.head.size
     estimator.alpha_ = dict(member.alphas)
     estimator.log_evidence_ = float(best.score)
-    at = min(best.progress.best.iteration, best.progress.iteration - 1)
+    at = min(best.progress.best.iteration, iterations - 1)
     estimator.effective_dof_ = float(estimator.history_["effective_dof"][at]) if estimator.history_ else np.nan
     estimator.solver_ = best.algebra.text
     estimator.search_ = search_table(trainer)

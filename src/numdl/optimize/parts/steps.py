@@ -1,4 +1,8 @@
-"""Acceptance of trial steps and stopping criteria: may a step be kept, and when is an iteration done?"""
+"""Steps of a minimisation: acceptance of trials, stopping criteria and cost.
+
+What is compiled once for all problems of the same shapes, what does a step cost, may it be kept, and when is an
+iteration done? Problem data and penalty parameters are arguments, never closures: changing them compiles nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,37 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from numdl.contracts import PyTree, Status
+from numdl.contracts import CountedProblem, Iterate, Optimizer, Problem, ProblemT, PyTree, Status, Work
 
 RUNNING = Status("running", "Still running.")
+
+
+@jax.jit
+def compiled_step(optimizer: Optimizer[ProblemT], problem: ProblemT, iterate: Iterate) -> Iterate:
+    """One step; problem data and penalty parameters are arguments, so changing them compiles nothing."""
+    return optimizer.step(problem, iterate)
+
+
+def scalars_like(p: PyTree, *values: float) -> list[Array]:
+    """JAX scalars of the dtype of p, made by NumPy: small eager operations, ``jnp.asarray`` too, are compiled each."""
+    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(p)))
+    return [jax.device_put(np.asarray(value, dtype)) for value in values]
+
+
+def work_of(problem: Problem, p: PyTree) -> Work:
+    """Cost of a problem's operations.
+
+    Args:
+        problem: may have ``work(p) -> Work``.
+        p: unknowns, for their sizes only.
+
+    Returns:
+        Its own answer, or that of a model with one forward and one backward pass.
+    """
+    return problem.work(p) if isinstance(problem, CountedProblem) else Work()
 
 
 def plateau(values: Sequence[float], tol: float, window: int = 5) -> Status:
