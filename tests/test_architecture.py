@@ -46,7 +46,7 @@ ALLOWED = {
         "export",
     },
     # export: a fitted model as a program, whatever estimator it has left.
-    "export": set(),
+    "export": {"contracts"},
     "plots": {"contracts"},
     "report": {"contracts", "container", "plots"},
     "testing": {"contracts"},

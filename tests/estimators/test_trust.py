@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -149,6 +151,44 @@ def test_threads_give_the_threads_of_the_blas_back():
     leave.set()
     thread.join()
     assert setting() == before
+
+
+THREADS = """
+import threading, scipy.linalg
+from threadpoolctl import threadpool_info
+from numdl.contracts.threads import one_blas_thread
+setting = lambda: {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+inside, leave, left, end = (threading.Event() for _ in range(4))
+def other():
+    with one_blas_thread():
+        print("other", setting())
+        inside.set()
+        leave.wait(10)
+    left.set()
+    end.wait(10)  # still alive, as threads of a pool are
+print("before", setting())
+with one_blas_thread():
+    print("main", setting())
+thread = threading.Thread(target=other)
+thread.start()
+inside.wait(10)
+with one_blas_thread():
+    leave.set()
+    left.wait(10)
+    print("both", setting())
+print("after", setting())
+end.set()
+"""
+
+
+def test_threads_heed_each_other_after_a_fit_in_the_main_one():
+    """threadpoolctl from 3.8 on heeds the first thread that sets something, as long as it lives."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, timeout=60)
+    told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    if told.get("before") != "{2}":
+        pytest.skip(f"the BLAS has not two threads here, but {told.get('before')}: {done.stderr}")
+    assert told == {"before": "{2}", "main": "{1}", "other": "{1}", "both": "{1}", "after": "{2}"}, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 
 class _Shared:
-    """The setting of the BLAS, one for all threads: the first in changes it, the last out restores it."""
+    """The setting of the BLAS, one for all threads: the first in changes it, the last out restores it.
+
+    From version 3.8 on threadpoolctl heeds one thread only, the first that sets something, as long as that lives or
+    until it leaves a ``with``: a fit in the main thread made those in others run with all threads of the BLAS, a
+    hundred times slower, or left the main one with a single thread for good. So it is set in threads that end at once.
+    """
 
     def __init__(self) -> None:
         self.lock, self.inside, self.limits = threading.Lock(), 0, None
@@ -20,14 +27,29 @@ class _Shared:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
-                self.limits = threadpool_limits(limits=1, user_api="blas")
+                self.limits = _apart(lambda: threadpool_limits(limits=1, user_api="blas"))
 
     def leave(self) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0 and self.limits is not None:
-                self.limits.restore_original_limits()
+                _apart(self.limits.restore_original_limits)
                 self.limits = None
+
+
+def _apart(call: Callable[[], Any]) -> Any:
+    """What a call returns in a thread of its own."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@functools.cache
+def _of_each_thread() -> bool:
+    """Whether the number of threads is one of each thread, as it is where the BLAS was built with OpenMP."""
+    return any(one.get("threading_layer") == "openmp" for one in threadpool_info() if one["user_api"] == "blas")
 
 
 _shared = _Shared()
@@ -46,7 +68,8 @@ def one_blas_thread() -> Iterator[None]:
     """
     _shared.enter()
     try:
-        yield
+        with threadpool_limits(limits=1, user_api="blas") if _of_each_thread() else nullcontext():
+            yield
     finally:
         _shared.leave()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from numdl.contracts.threads import one_blas_thread
 from numdl.export.local import local
 from numdl.export.program import Program
 
@@ -35,8 +36,8 @@ def evaluate(program: Program, names: tuple[str, ...], x: np.ndarray) -> list[np
     """
     kept: dict[tuple[int, int], Any] = {}
     blocks = [x[start : start + BLOCK] for start in range(0, len(x), BLOCK)] or [x]
-    threads = 1 if max(program.nodes[at].size for at in program.needed(*names)) <= SMALL else None
-    with threadpool_limits(threads, user_api="blas"), np.errstate(all="ignore"):  # what is not finite shows
+    small = max(program.nodes[at].size for at in program.needed(*names)) <= SMALL
+    with one_blas_thread() if small else nullcontext(), np.errstate(all="ignore"):  # what is not finite shows
         parts = [run(program, names, block, np, kept) for block in blocks]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.trees.forest import Forest
@@ -60,7 +60,8 @@ def boost(
     kind = HistGradientBoostingRegressor if classes == 1 else HistGradientBoostingClassifier
     model = kind(random_state=seed, **settings)
     equal = bool((w == 1).all())  # with weights each end of a bin takes scikit-learn 0.3 ms
-    with threadpool_limits(1, user_api="openmp"):  # two were never quicker, and took twice the processor
+    # Two were never quicker, and took twice the processor. The BLAS is left alone: other threads may use it.
+    with ThreadpoolController().select(user_api="openmp").limit(limits=1):
         return model.fit(x, y, None if equal else w)
 
 
