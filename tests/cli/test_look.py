@@ -13,7 +13,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
 from numdl.data.table.copies import first_of_equals
-from numdl.data.table.profile import profile, sentinels, suggested_targets, unit_of
+from numdl.data.table.profile import digits, profile, sentinels, suggested_targets, unit_of
 
 
 @pytest.fixture
@@ -117,6 +117,11 @@ def test_sentinels_lie_apart_and_repeat():
     assert sentinels(np.append(x, [-999.0, -999.0])) == ((-999.0, 2),)
     assert sentinels(np.append(x, -999.0)) == ()
     assert sentinels(np.append(np.linspace(-2000, 2000, 50), [-999.0, -999.0])) == ()
+    for value in (9.96921e36, -999.9, 1e20):  # as files of single precision hold them
+        single = float(np.float32(value))
+        assert sentinels(np.append(x, [single, single])) == ((single, 2),)
+        assert float(digits(single)) == single
+    assert digits(-999.0) == "-999"
 
 
 def test_equal_rows():

@@ -208,7 +208,7 @@ CASES = [
         for name, cell, why in (
             ("complex", "{0:.3f}+{0:.2f}j", "is no single number"),
             ("angles", "{0:.3f}∠{0:.1f}°", "is no single number"),
-            ("uncertain", "{0:.3f}(12)", "is in no known notation of numbers"),
+            ("uncertain", "{0:.3f}(12)", "is no single number"),
             ("unit_first", "kN {0:.3f}", "is in no known notation of numbers"),
             ("vectors", "[{0:.3f} {0:.2f}]", "is in no known notation of numbers"),
             ("around", "ca. {0:.3f}", "is in no known notation of numbers"),

@@ -15,7 +15,7 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table
 from numdl.data.table.encode import complete_rows
 from numdl.data.table.notation import interpret
-from numdl.data.table.profile import names_rows, profile, sentinels, suggested_targets, without_unit
+from numdl.data.table.profile import digits, names_rows, profile, sentinels, suggested_targets, without_unit
 from numdl.data.table.table import absent, listed, same_name
 
 
@@ -136,8 +136,8 @@ def usable(table: Table, targets: Sequence[str], policy: str, call: str = "fit")
     """
     numbers = [pair for pair in zip(table.names, table.columns, strict=True) if pair[1].dtype.kind == "f"]
     notes = [
-        f"Column {name!r} holds {value:.15g} in {count} rows, far from all else: if this stands for a missing entry, "
-        f"add --na {value:.15g} --missing impute."
+        f"Column {name!r} holds {digits(value)} in {count} rows, far from all else: if this stands for a missing "
+        f"entry, add --na {digits(value)} --missing impute."
         for name, column in numbers
         for value, count in sentinels(column)
     ]

@@ -14,7 +14,7 @@ from numdl.cli.show import terminal
 from numdl.container import whole_file
 from numdl.data import guess_task, read_table
 from numdl.data.read.several import apart, arguments, called
-from numdl.data.table.profile import ColumnProfile, Profile, profile, suggested_targets
+from numdl.data.table.profile import ColumnProfile, Profile, digits, profile, suggested_targets
 from numdl.report.template import bullets, card, document, element, grid, table, terms
 
 HEAD = ("column", "kind", "unit", "smallest", "largest", "different", "missing", "remark")
@@ -87,7 +87,7 @@ def next_command(
         A line for the shell.
     """
     words = ["numdl", "fit", *arguments(data), "--target", suggested_targets(found) or "COLUMN"]
-    values = {f"{value:.15g}" for column in found.columns for value, _ in column.sentinels}
+    values = {digits(value) for column in found.columns for value, _ in column.sentinels}
     values |= {f"{value:g}" for column in found.columns for value in np.unique(_infinite(column))}
     for word in (*na, *sorted(values)):
         words += ["--na", word]
@@ -119,7 +119,7 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
     kind = column.kind
     remark = kind.why if kind.name not in ("number", "text") else ""
     for value, count in column.sentinels:
-        remark += f"{'; ' if remark else ''}{value:.15g} in {count:,} rows may stand for missing"
+        remark += f"{'; ' if remark else ''}{digits(value)} in {count:,} rows may stand for missing"
     if len(infinite := _infinite(column)):
         assert kind.values is not None
         first = int(np.isinf(kind.values).argmax()) + 1

@@ -113,9 +113,11 @@ def _days(call: str, name: str, column: np.ndarray, day_first: bool) -> np.ndarr
     found = {word: _moment(word, day_first) for word in set(column)}
     for row, word in enumerate(column):
         if found[word] is None:
+            short = _ELAPSED.fullmatch(word.strip())
+            told = "times as 0:50:00 or 50:00:00" if short and not short[3] else "dates as 2024-05-31 12:30"
             raise ValueError(
-                f"{call}: column {name!r}, row {row + 1}: {word!r} is no date that is understood; write dates as "
-                "2024-05-31 12:30, or leave the column out (--drop)."
+                f"{call}: column {name!r}, row {row + 1}: {word!r} is no date that is understood; write {told}, or "
+                "leave the column out (--drop)."
             )
     return np.array([found[word] for word in column], dtype=np.float64)
 
@@ -130,7 +132,8 @@ def _moment(word: str, day_first: bool) -> float | None:
         word = f"{year:04d}-{month:02d}-{day:02d}{word[match.end() :]}"
     elif match := _ELAPSED.fullmatch(word):  # perhaps beyond 24 h
         hours, minutes, seconds = int(match[1]), int(match[2]), float((match[3] or "0").replace(",", "."))
-        return None if max(minutes, seconds) >= 60 else (hours * 3600 + minutes * 60 + seconds) / 86400
+        doubtful = max(minutes, seconds) >= 60 or (hours >= 24 and match[3] is None)  # 50:00 may be minutes, seconds
+        return None if doubtful else (hours * 3600 + minutes * 60 + seconds) / 86400
     elif _CLOCK.match(word):
         word = f"1970-01-01 {word}"
     try:

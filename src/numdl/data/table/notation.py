@@ -1,10 +1,10 @@
 """Notations of numbers: is a column of words a column of numbers, in which notation, and what are its values?
 
 A column is read as numbers where one notation explains every word of it: a decimal point or comma, groups of three
-digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``) and powers of ten
-(``1.5x10^3``), a minus sign of typography,
-and one unit, percent sign or currency that all words carry; ``5 %`` is 5. Words that look like numbers without being
-explained, such as ``<0.05`` or ``5 mm`` above ``3 cm``, are never categories: the column has a `Reading.problem`.
+digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``), powers of ten (``10^3``,
+``1.5x10^3``), a minus sign of typography, and one unit, percent sign or currency that all words carry; ``5 %`` is 5.
+Words that look like numbers without being explained, such as ``<0.05`` or ``5 mm`` above ``3 cm``, are never
+categories: the column has a `Reading.problem`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ MANY_NUMBERS = 10
 """Different numbers above which a column of words is no set of categories that happen to be digits."""
 
 _BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'"})
-_MINUS = re.compile("^[\u2212\u2013\u2012\uff0d](?=[\\d.,])|(?<=[eEdD^])[\u2212\u2013]")
+_MINUS = re.compile("^[\u2212\u2013\u2012\uff0d](?=[\\d.,])|(?<=[eEdD^(])[\u2212\u2013]")
 _LIKE = re.compile(
     r"(?P<qualifier>[<>≤≥~≈±]|<=|>=)?\s*(?P<prefix>[€$£¥₹]|(?:EUR|USD|GBP|CHF|JPY)(?=\s))?\s*"
     r"(?P<number>[+-]?(?:\d[\d.,' ]*|[.,]\d+)(?:[eEdD] ?[+-]?\d+)?)"
-    r"(?P<gap>\s*)(?P<unit>[^\W\d_][^\d\s]{0,11}(?:[²³⁻¹/^*·-]+[^\s]{0,8})?|[%‰°€$£¥₹Ωµ][^\d\s]{0,8})?"
+    r"(?P<gap>\s*)(?P<unit>(?![eEdD] ?[+-]?\d|[eE][+-])/?[^\W\d_][^\d\s]{0,11}(?:[²³⁻¹/^*·-]+[^\s]{0,8})?|"
+    r"[%‰°€$£¥₹Ωµ][^\d\s]{0,8})?"
 )
 _SIMPLE = r"\d[\d.,]*(?:[eE][+-]?\d+)?"
 _OTHER = re.compile(
-    r"\([\d.,' ]*\d\)|[+-]?\d[\d.,]* ?/ ?\d[\d.,]*|[+-]?\d[\d.,]*\s*(?:±|\+/-)\s*\d[\d.,]*|"
+    rf"\([\d.,' ]*\d\)|[+-]?{_SIMPLE} ?/ ?\d[\d.,]*|[+-]?{_SIMPLE}\s*(?:±|\+/-)\s*\d[\d.,]*|"
+    rf"[+-]?{_SIMPLE}\(\d+\)(?:[eE][+-]?\d+)?|[+-]?\d+[.,]\d*(?:[eE][+-]?\d+)?[ij]|[+-]?\d+ ?[×⋅·] ?10\d+|"
     rf"\(?[+-]?{_SIMPLE}\s*[+-]\s*(?:[ij]\*?{_SIMPLE}|{_SIMPLE}\*?[ij])\)?|[+-]?{_SIMPLE}\s*∠\s*[+-]?{_SIMPLE}°?|"
     r"[+-]?\d+ ?[°º] ?\d+ ?['′].*|\d+ ?(?:d|h|min|m) ?\d+ ?(?:h|min|m|s).*|\d+[kKMRuµnp]\d+"
 )
-"""Fractions, uncertainties, complex numbers, degrees with minutes, times in several units, and resistors."""
+"""Fractions, uncertainties, complex numbers, lost exponents, degrees with minutes, times in several units."""
 
 _FRACTION = re.compile(r"(?<![\d.,])\d+[.,]\d+(?![\d.,])")
 _NUMERAL = re.compile(r"\d[\d.,]*")
@@ -48,7 +50,9 @@ _BESIDE, _FORMS = 6, 3
 """Signs beside the digits of a word, and forms of the words of a column, up to which they may be a notation."""
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
-_POWER = re.compile(r"(?<=[\d.,])\s*[x×*·⋅]\s*10(?:(?:\^|\*\*)\s*\(?([+-]?\d+)\)?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
+_POWER = re.compile(
+    r"(?:(?<=[\d.,])\s*[xX×*·⋅]\s*|^(?=10)|(?<=^[+-]))10(?:(?:\^|\*\*)\s*\(?([+-]?\d+)\)?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))"
+)
 _UNITS = (
     "mm cm m km nm um in ft s ms us min h d K C F N kN MN Nm kNm Pa hPa kPa MPa GPa bar mbar psi V mV kV A mA W kW MW "
     "mW J kJ Hz kHz MHz GHz g mg kg t rpm ppm dB l ml L mol Ohm kOhm deg rad m/s km/h m/s2 mm/s l/min kg/h g/s EUR "
@@ -143,7 +147,7 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
         return Reading(None)
     possible = [word for word in found.rows if not (word[0].isalpha() and word[:3].upper() not in _LETTERS)]
     parts: dict[str, re.Match[str] | None] = dict.fromkeys(found.rows)
-    parts |= {word: _LIKE.fullmatch(_plain_signs(word)) for word in possible}
+    parts |= {word: _as_number(word) for word in possible}
     usual, several = _usual_unit(parts, found), len(found.rows) > MANY_NUMBERS
     like = {word for word in possible if _counts_as_number(word, parts[word], usual, several)}
     if not _meant_as_numbers(like, found):
@@ -180,8 +184,24 @@ def _plain_signs(word: str) -> str:
     if not word.isascii():
         word = _MINUS.sub("-", word.translate(_BLANKS))
     if "10" in word:
-        word = _POWER.sub(lambda power: f"e{(power[1] or power[2]).translate(_SUPERSCRIPT)}", word)
+        word = _POWER.sub(_with_e, word.strip())
     return word.strip()
+
+
+def _with_e(power: re.Match[str]) -> str:
+    """A power of ten as programs write it, with a mantissa where it has none."""
+    alone = power.string[: power.start()] in ("", "+", "-")
+    return ("1" if alone else "") + f"e{(power[1] or power[2]).translate(_SUPERSCRIPT)}"
+
+
+def _as_number(word: str) -> re.Match[str] | None:
+    """The parts of a word that looks like a number with its unit, or None.
+
+    Times such as ``1d 2h`` are no exponents of FORTRAN: before a unit there are none with D or a blank.
+    """
+    word = _plain_signs(word)
+    match = None if _OTHER.fullmatch(word) else _LIKE.fullmatch(word)
+    return None if match and match["unit"] and re.search("[dD]|[eE] ", match["number"]) else match
 
 
 def _usual_unit(parts: dict[str, re.Match[str] | None], found: _Words) -> str:
@@ -201,7 +221,7 @@ def _counts_as_number(word: str, match: re.Match[str] | None, usual: str, severa
     unit = match["unit"]
     if unit is None or unit[0] in _SIGNS or unit in _KNOWN or match["gap"] or match["qualifier"] or match["prefix"]:
         return True
-    return usual == unit and (several or bool(re.search(r"[.,]", match["number"])))
+    return usual == unit and (several or bool(re.search("[.,e]", match["number"])))
 
 
 def _meant_as_numbers(like: set[str], found: _Words) -> bool:

@@ -21,11 +21,12 @@ SENTINELS += (
     2147483647.0,
     -2147483648.0,
     4294967295.0,
-    9.96920996838687e36,
     9.96921e36,
     1e20,
 )
 """Numbers that instruments, converters and programs write for a missing or saturated entry."""
+
+SENTINELS = tuple(dict.fromkeys([*SENTINELS, *(float(np.float32(value)) for value in SENTINELS)]))  # and in float32
 
 _UNIT = re.compile(r"[\[(]([^\])]{1,15})[\])]\s*$|\s(?:in|/)\s([^\s]{1,12})\s*$")
 _TARGETS = re.compile(
@@ -172,6 +173,11 @@ def sentinels(values: np.ndarray) -> tuple[tuple[float, int], ...]:
         if len(rest) and np.abs(rest - value).min() > np.ptp(rest):
             found.append((value, count))
     return tuple(found)
+
+
+def digits(value: float) -> str:
+    """A number with as many digits as tell it from others, as ``--na`` takes it."""
+    return short if float(short := f"{value:.15g}") == value else repr(float(value))
 
 
 def unit_of(name: str) -> str:
