@@ -241,6 +241,30 @@ CASES = [
         "2 lines that repeat the header skipped",
     ),
     Case(
+        "joined_units_once.csv",  # what follows a repeated header is data
+        rows("x,load", "s,kN", *(f"{i},{i / 4}" for i in range(3)), "x,load", *(f"{i},{i / 4}" for i in range(3, 6))),
+        {"x": np.arange(6.0), "load": np.arange(6) / 4},
+        "One line that repeats the header skipped",
+    ),
+    Case(
+        "joined_dates.csv",
+        rows("day,kind", *(f"2024-05-0{i},k" for i in (1, 2)), "day,kind", *(f"2024-05-0{i},m" for i in (3, 4))),
+        {"day": [f"2024-05-0{i}" for i in (1, 2, 3, 4)], "kind": ["k", "k", "m", "m"]},
+        "One line that repeats the header skipped",
+    ),
+    Case(
+        "joined_footer.csv",
+        rows("x;op;run", "2,5;k;u", "1,25;m;v", "x;op;run", "0,125;k;u", "Ende;;"),
+        {"x": [2.5, 1.25, 0.125], "op": [*"kmk"]},
+        "One line that repeats the header skipped",
+    ),
+    Case(
+        "letters.csv",  # without a header: rows that equal the first are data
+        rows(*(letter for letter in "abcabcaa")),
+        {"a": [*"bcabcaa"]},
+    ),
+    Case("word_name.csv", rows("name", "Weber", "name", "Kunz", "Weber"), {"name": ["Weber", "name", "Kunz", "Weber"]}),
+    Case(
         "words_between.csv",
         rows("x,T", *(f"{i},{'off' if i % 3 else i / 7}" for i in range(1, 61))),
         refused="column 'T', row 1: 'off' is not a number",

@@ -10,7 +10,7 @@ import numpy as np
 from numdl.data.read.text.layout import EXTREME, SUMMARY, is_numeral
 from numdl.data.table.column import missing
 from numdl.data.table.dates import is_date
-from numdl.data.table.notation import is_missing
+from numdl.data.table.notation import interpret, is_missing
 from numdl.data.table.table import Table
 
 _LOOKED = 20
@@ -52,6 +52,9 @@ def without_footer(table: Table) -> Table:
 def without_headers(table: Table) -> Table:
     """The table without rows that repeat its header, or the units below it: files that were joined as they are.
 
+    Only where a column is one of numbers or dates without them and none with them. Else nothing tells a header that
+    repeats from a first row of data, which was taken for one, and its equals.
+
     Args:
         table: as a reader of text or sheets gave it, n rows.
 
@@ -61,7 +64,7 @@ def without_headers(table: Table) -> Table:
     if any(column.dtype.kind == "f" for column in table.columns):
         return table  # a column with its name among its entries is none of numbers
     repeated = np.all([column == name for name, column in zip(table.names, table.columns, strict=True)], axis=0)
-    if not repeated.any() or repeated.all():
+    if not repeated.any():
         return table
     if table.units:
         for row in np.flatnonzero(repeated[:-1]) + 1:
@@ -69,11 +72,23 @@ def without_headers(table: Table) -> Table:
                 (column[row], table.units.get(name)) for name, column in zip(table.names, table.columns, strict=True)
             ]
             repeated[row] |= all(is_missing(word) or word.strip("[]()<> ") == unit for word, unit in pairs)
+    if repeated.all():
+        return table
+    kept = table.take(np.flatnonzero(~repeated))
+    pairs = zip(without_footer(kept).columns, table.columns, strict=True)
+    if not any(_measured(rest) and not _measured(column) for rest, column in pairs):
+        return table
     count = int(repeated.sum())
     which = "One line that repeats" if count == 1 else f"{count} lines that repeat"
     note = f"{which} the header skipped; rows are counted without."
-    kept = table.take(np.flatnonzero(~repeated))
     return Table(kept.names, kept.columns, (*table.notes, note), table.units)
+
+
+def _measured(column: np.ndarray) -> bool:
+    """Whether all entries of a column of words are numbers in one notation, or dates."""
+    words = column[~missing(column)]
+    reading = interpret(words)
+    return reading.values is not None or reading.identifier or (len(words) > 0 and all(map(is_date, words)))
 
 
 def _rows(count: int) -> str:
