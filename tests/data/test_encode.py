@@ -1,9 +1,11 @@
 import json
+import unicodedata
 
 import numpy as np
 import pytest
 
 from numdl.data import Table, TableEncoder, guess_task, read_table
+from numdl.data.table.feature import Feature
 
 
 def table(**columns):
@@ -280,3 +282,23 @@ def test_another_unit_is_refused():
     encoder = TableEncoder.fit(data, "y")
     with pytest.raises(ValueError, match="column 'x' has the unit cm here and had mm in training"):
         encoder.transform(Table(("x",), (np.arange(3.0),), (), {"x": "cm"}))
+
+
+def test_an_encoder_stored_with_decomposed_words_encodes_composed_ones(tmp_path):
+    """Files of before hold categories as the system wrote them; those of tables are composed (NFC)."""
+    kinds = ["gro\u0308\u00dfer", "k", "u\u0308ber", "gro\u0308\u00dfer"] * 3
+    data = Table(("kind", "y"), (np.array(kinds, dtype=object), np.arange(12.0)))
+    encoder = TableEncoder.fit(data, "y", missing="impute")
+    before = unicodedata.normalize("NFD", json.dumps(encoder.to_json(), ensure_ascii=False))
+    assert before.count("o\u0308") == 2  # among the categories, and what stands in for a missing one
+    again = TableEncoder.from_json(json.loads(before))
+    assert again == encoder
+    for form in ("NFC", "NFD"):
+        path = tmp_path / f"{form}.csv"
+        path.write_text(unicodedata.normalize(form, "\n".join(["kind", *kinds])), encoding="utf-8")
+        new = read_table(path, text=again.text_columns)
+        np.testing.assert_array_equal(again.transform(new), encoder.transform(data))
+        assert again.unseen(new) == []
+    # a model that learned both forms as two categories keeps its number of columns
+    two = Feature.from_json({"name": "kind", "kind": "text", "common": ["o\u0308", "\u00f6"], "rare": []})
+    assert two.encode("here", Table(("kind",), (np.array(["\u00f6"]),))).tolist() == [[0, 1]]

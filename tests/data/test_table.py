@@ -14,6 +14,14 @@ def test_numbers_become_float64_and_text_object():
     assert table.column("u").tolist() == ["p", "q"] and table.column("o").tolist() == [None, "s"]
 
 
+def test_names_and_text_are_composed():
+    words = np.array(["Gro\u0308\u00dfe", None, "Gr\u00f6\u00dfe", "k"], dtype=object)
+    for given in (words, words[[0, 2, 3]].astype(str)):
+        column = Table(("O\u0308l",), (given,)).column("\u00d6l")
+        assert column.tolist() == [word and word.replace("o\u0308", "\u00f6") for word in given]
+    assert words[0] == "Gro\u0308\u00dfe"  # what was given is not changed
+
+
 @pytest.mark.parametrize(
     ("names", "columns", "says"),
     [

@@ -11,7 +11,7 @@ import numpy as np
 
 from numdl.data.read.sources import STANDARD_INPUT
 from numdl.data.table.notation import plain_number
-from numdl.data.table.table import Table, listed
+from numdl.data.table.table import Table, listed, same_name
 
 COLONS = 3
 """What joins paths that a name may hold at most, as ``12:30:00.csv`` does twice."""
@@ -121,13 +121,14 @@ def without(table: Table, na: Sequence[str]) -> Table:
     """
     if not na:
         return table
+    words = set(map(same_name, na))
     numbers = [value for value in map(plain_number, na) if value is not None]
     columns = []
     for column in table.columns:
         if column.dtype.kind == "f":
             columns.append(np.where(np.isin(column, numbers), np.nan, column) if numbers else column)
         else:
-            columns.append(np.array([None if word in na else word for word in column], dtype=object))
+            columns.append(np.array([None if word in words else word for word in column], dtype=object))
     return Table(table.names, tuple(columns), table.notes, table.units)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from numdl.data.table.notation import interpret
-from numdl.data.table.table import Table, listed, same_name
+from numdl.data.table.table import Table, listed
 
 
 def understood(table: Table, decimal: str | None, text: Sequence[str] = ()) -> Table:
@@ -24,10 +22,7 @@ def understood(table: Table, decimal: str | None, text: Sequence[str] = ()) -> T
     columns, units = list(table.columns), dict(table.units)
     met: dict[tuple[str, ...], list[str]] = {}
     for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
-        if column.dtype.kind != "O":
-            continue
-        columns[j] = _composed(column)
-        if name in text:
+        if column.dtype.kind != "O" or name in text:
             continue
         reading = interpret(column, decimal)
         if reading.values is None:
@@ -39,13 +34,6 @@ def understood(table: Table, decimal: str | None, text: Sequence[str] = ()) -> T
             met.setdefault(reading.notation, []).append(name)
     notes = [f"{_columns(names)} read as numbers with {', '.join(notation)}." for notation, names in met.items()]
     return Table(table.names, tuple(columns), (*table.notes, *notes), units)
-
-
-def _composed(column: np.ndarray) -> np.ndarray:
-    """Words in composed form (NFC), as names are: a category is the same whichever system wrote it."""
-    if all(word is None or word.isascii() for word in column):
-        return column
-    return np.array([word if word is None else same_name(word) for word in column], dtype=object)
 
 
 def _columns(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numdl.data.table.column import kind_of, missing, numbers, refuse_missing, texts, unreadable
 from numdl.data.table.dates import Calendar, calendar_of
 from numdl.data.table.notation import interpret
-from numdl.data.table.table import Table
+from numdl.data.table.table import Table, same_name
 
 POLICIES = ("refuse", "drop", "impute")
 """What is done about missing entries: refused, their rows left out, or filled."""
@@ -119,16 +119,16 @@ class Feature:
             content: what `to_json` returned, possibly after a trip through a file.
 
         Returns:
-            An equal feature.
+            An equal feature; words that were stored in decomposed form (NFD) are composed, as those of tables are.
         """
-        calendar = content.get("calendar")
+        calendar, fill = content.get("calendar"), content.get("fill")
         return cls(
             content["name"],
             content["kind"],
-            tuple(content["common"]),
-            tuple(content["rare"]),
+            tuple(map(same_name, content["common"])),
+            tuple(map(same_name, content["rare"])),
             content.get("unit", ""),
-            content.get("fill"),
+            same_name(fill) if isinstance(fill, str) else fill,
             bool(content.get("indicator", False)),
             Calendar(**{**calendar, "cycles": tuple(calendar["cycles"])}) if calendar else None,
         )

@@ -24,9 +24,10 @@ class Table:
 
     Numbers, integers and booleans become float64 with NaN for a missing entry; text becomes an object array of ``str``
     with None for a missing entry. Infinite and missing entries are kept: whoever uses a column decides about them.
+    Names and text in decomposed form (NFD) are composed (NFC): a category is the same whichever system wrote it.
 
     Attributes:
-        names: column names in file order, all different; those in decomposed form (NFD) are composed (NFC).
+        names: column names in file order, all different.
         columns: one array (n,) per name, float64 or object; entries may be not finite.
         notes: sentences about how the file was read, for the user.
         units: unit of a column by its name, where the file tells it.
@@ -132,7 +133,7 @@ class Table:
 
 
 def same_name(name: str) -> str:
-    """A name in composed form (NFC), so that it is the same whichever system wrote it.
+    """A name or category in composed form (NFC), so that it is the same whichever system wrote it.
 
     Args:
         name: as a file or a user gave it.
@@ -184,11 +185,11 @@ def _as_column(name: str, values: object) -> np.ndarray:
         return array.astype(np.float64, copy=False)
     if array.dtype.kind in "US":
         text = array.astype(str) if array.dtype.kind == "S" else array
-        return np.array(text.tolist(), dtype=object)
+        return _composed(np.array(text.tolist(), dtype=object))
     if array.dtype.kind == "O":
         wrong = next((row for row, value in enumerate(array) if not (value is None or isinstance(value, str))), None)
         if wrong is None:
-            return array
+            return _composed(array)
         raise ValueError(
             f"Table: column {name!r}, row {wrong + 1} holds {array[wrong]!r} of type {type(array[wrong]).__name__}; "
             "a text column may hold only str and None."
@@ -196,3 +197,9 @@ def _as_column(name: str, values: object) -> np.ndarray:
     raise ValueError(
         f"Table: column {name!r} of columns has type {array.dtype}, needs real numbers or text; convert it."
     )
+
+
+def _composed(column: np.ndarray) -> np.ndarray:
+    if all(word is None or word.isascii() for word in column):
+        return column
+    return np.array([word if word is None else same_name(word) for word in column], dtype=object)
