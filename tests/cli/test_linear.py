@@ -1,5 +1,6 @@
 """``numdl fit`` by default, and ``--model linear|random-features|kernel``: folder, page and commands in a second."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -165,3 +166,24 @@ def test_a_table_of_numbers_gets_the_model_that_chooses(numdl, csv_file, tmp_pat
     assert read_summary(run / "summary.numdl").model == "auto" and not (run / "checkpoint.numdl").exists()
     assert numdl("predict", run, csv_file, "--std", "--out", tmp_path / "p.csv").code == 0
     assert "finished" in numdl("fit", csv_file, "--target", "price", "--out", run, "--resume").out
+
+
+def test_scores_of_a_target_seen_by_its_logarithm_are_ratios(numdl, tmp_path):
+    """Errors in the unit of a target of decades are those of its few largest rows."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 40)
+    y = np.exp(3 + 4 * x + 0.2 * rng.normal(size=40))
+    data = tmp_path / "decades.csv"
+    np.savetxt(data, np.column_stack([x, y]), delimiter=",", header="x,y", comments="")
+    end = numdl("fit", data, "--target", "y", "--model", "kernel", "--out", tmp_path / "run")
+    assert end.code == 0, end.err
+    told = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert told["score_name"] == "RMS error of ln(y)"
+    assert [row["name"] for row in told["scores"][1:]] == ["ridge on the logarithm", "mean of the logarithm"]
+    rows = {part: np.array([row[part] for row in told["scores"]]) for part in ("train", "test")}
+    spread = 4 / 12**0.5  # standard deviation of 4 x, hence of ln(y) but for its noise
+    for own, ridge, mean in rows.values():
+        assert 0.1 < own < 0.3 and 0.1 < ridge < 0.3 and 0.7 * spread < mean < 1.4 * spread
+    summary = read_summary(tmp_path / "run" / "summary.numdl")
+    off = np.log(np.ravel(summary.median)) - np.log(np.ravel(summary.c))
+    assert rows["test"][0] == pytest.approx(np.sqrt(np.mean(off**2)))
