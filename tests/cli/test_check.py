@@ -1,5 +1,7 @@
 """``numdl check``: a verdict and a page for residual networks, one clear error for others."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -57,13 +59,53 @@ def test_a_table_with_labels_tells_which_rows_are_right_by_proof(numdl, tmp_path
     share = np.mean(model.certified_radius(X, y) > 0.1)
     told = f"Right for all changes up to 0.1 standard deviations: {share:.1%} of the rows, by proof"
     assert 0 < share < 1 and told in end.out, end.err
+    assert "Labelled rows: 40 of 40" in end.out
     assert "Right for all changes up to 0.3 standard deviations" in (tmp_path / "check.html").read_text()
-    (tmp_path / "new.csv").write_text("\n".join(["a,b,side", *lines[1:], "0.1,0.2,up"]))
-    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "other.html")
-    assert end.code == 1 and "'up' is no class of this model" in end.err
+    # rows without a label, and those of no class of the model, are judged as before, and not counted
+    (tmp_path / "new.csv").write_text("\n".join(["a,b,side", *lines[:30], "0.1,0.2,up", "0.1,0.2,", *lines[30:]]))
+    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "more.html")
+    assert end.code == 0 and "Labelled rows: 40 of 42 hold a class" in end.out, end.err
+    assert told.replace("the rows", "these rows") in end.out
+    (tmp_path / "new.csv").write_text("a,b,side\n0.1,0.2,up\n0.1,0.3,")
+    end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "none.html")
+    assert end.code == 0 and "Labelled rows: 0 of 2" in end.out and "by proof" not in end.out, end.err
     (tmp_path / "new.csv").write_text("a,b\n0.1,0.2")
     end = numdl("check", tmp_path / "model.numdl", tmp_path / "new.csv", "--out", tmp_path / "other.html")
     assert end.code == 0 and "by proof" not in end.out
+
+
+@pytest.mark.parametrize(
+    ("classes", "column", "rows", "labels"),
+    [
+        (["a", "b"], ["b", None, "c", "a", "?"], [0, 3], ["b", "a"]),
+        (["Gro\u0308\u00dfe"], ["Gr\u00f6\u00dfe", "k", "Gro\u0308\u00dfe"], [0, 2], ["Gro\u0308\u00dfe"] * 2),
+        ([2, 10], [10.0, np.nan, 2.5, np.inf, 2.0], [0, 4], [10, 2]),
+        ([2, 10], ["10", "up", "2"], [0, 2], [10, 2]),
+    ],
+)
+def test_labels_of_a_table_are_the_classes_of_the_model(classes, column, rows, labels):
+    from numdl.cli.check import _labelled
+    from numdl.data import Table
+
+    column = np.array(column, dtype=None if isinstance(column[0], float) else object)
+    found = _labelled(Table(("side",), (column,)), "side", np.array(classes))
+    assert [part.tolist() for part in found] == [rows, labels]
+
+
+def test_an_error_of_the_proof_is_not_taken_for_an_unknown_bound():
+    from numdl import ResNetClassifier
+    from numdl.cli.check import _certified
+
+    X = np.random.default_rng(0).uniform(-1, 1, (20, 2))
+    y = np.where(X[:, 0] > 0, "right", "left")
+    with pytest.warns(match="the most that was allowed"):
+        model = ResNetClassifier(3, 2, dynamics="antisymmetric", n_restarts=1, max_iter=1, random_state=0).fit(X, y)
+    assert len(_certified(model, X, (np.arange(20), y))) == 3
+    with pytest.raises(ValueError, match="no class"):
+        _certified(model, X, (np.arange(20), np.full(20, "up")))
+    first = model.members_[0]
+    model.members_ = [first, first._replace(net=dataclasses.replace(first.net, scheme="rk3"))]
+    assert _certified(model, X, (np.arange(20), y)) == {}
 
 
 @pytest.mark.thorough

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from numdl.checks import shown
 from numdl.cli.errors import UserError, blame_input
 from numdl.cli.folder import model_file
 from numdl.cli.reading import NOTHING_SAID, Given, read_as_trained
 from numdl.cli.show import terminal
 from numdl.contracts.compilation_cache import compilation_cache
-from numdl.data import TableEncoder
+from numdl.data import Table, TableEncoder
+from numdl.data.table.column import missing, texts
+from numdl.data.table.table import same_name
 from numdl.report.stability import write_stability
 
 SIZES = (0.1, 0.3)
@@ -48,7 +49,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
         raise UserError(
             f"{path}: this model, {type(estimator).__name__}, has no flow to judge; residual networks have."
         )
-    x = labels = None
+    x = labelled = None
     if data is not None:
         if "encoder" not in extra:
             raise UserError(f"{path}: this model was not made by numdl fit and does not know the columns of a table.")
@@ -57,9 +58,7 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
             table = read_as_trained(data, encoder, extra, given)
             x = encoder.transform(table)
             if encoder.task == "classification" and encoder.target_names[0] in table:
-                labels = encoder.targets(table)
-                if (new := ~np.isin(labels, estimator.classes_)).any():
-                    raise ValueError(f"{data}: {shown(labels[new][0])} is no class of this model. Drop such rows.")
+                labelled = _labelled(table, encoder.target_names[0], estimator.classes_)
     with blame_input():
         found = estimator.stability(x)
         off, said = _adjoint(estimator, x)
@@ -74,16 +73,26 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
             "Rows": str(len(found.noise)),
             "Gradient of the continuous adjoint": off,
             "Lipschitz bound": _bound(estimator),
-            **({} if x is None or labels is None else _certified(estimator, x, labels)),
+            **({} if x is None or labelled is None else _certified(estimator, x, labelled)),
         }
         write_stability(found, f"Stability of {path.name}", facts, out)
     console = terminal()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
     for name, told in facts.items():
-        if name.startswith("Right"):
+        if name.startswith(("Labelled", "Right")):
             console.print(Text(f"{name}: {told}"), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)
+
+
+def _labelled(table: Table, target: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (m,) that hold a class of the model, and which one of ``classes`` that is, (m,)."""
+    column = table.column(target)
+    rows = np.flatnonzero(~missing(column) if column.dtype.kind == "O" else np.isfinite(column))
+    known = texts(classes.astype(float)) if classes.dtype.kind in "biuf" else map(str, classes)
+    places = {same_name(word): code for code, word in enumerate(known)}
+    codes = np.array([places.get(word, -1) for word in texts(column[rows])], dtype=int)
+    return rows[codes >= 0], classes[codes[codes >= 0]]
 
 
 def _bound(estimator: Any) -> str:
@@ -94,16 +103,21 @@ def _bound(estimator: Any) -> str:
         return "none is known"
 
 
-def _certified(estimator: Any, x: np.ndarray, labels: np.ndarray) -> dict[str, str]:
-    """Rows whose class is right and proved to stay so for all changes up to two sizes."""
+def _certified(estimator: Any, x: np.ndarray, labelled: tuple[np.ndarray, np.ndarray]) -> dict[str, str]:
+    """Rows whose class is right and proved to stay so for all changes up to two sizes, among those with a class."""
     try:
-        radius = estimator.certified_radius(x, labels)
-    except ValueError:  # no bound is known of these dynamics and this scheme
+        estimator._lipschitz_bounds()
+    except ValueError:  # of the dynamics and the scheme of a network none is known
         return {}
-    return {
-        f"Right for all changes up to {size} standard deviations": f"{np.mean(radius > size):.1%} of the rows, by proof"
-        for size in SIZES
-    }
+    rows, labels = labelled
+    facts = {"Labelled rows": f"{len(rows)} of {len(x)} hold a class of this model"}
+    if len(rows):
+        radius = estimator.certified_radius(x[rows], labels)
+        which = "the" if len(rows) == len(x) else "these"
+        for size in SIZES:
+            told = f"{np.mean(radius > size):.1%} of {which} rows, by proof"
+            facts[f"Right for all changes up to {size} standard deviations"] = told
+    return facts
 
 
 def _consequence(found: Any, judged: str) -> str:

@@ -106,6 +106,10 @@ class ResNetBase(NetworkBase):
         check_is_fitted(self, "members_")
         return lipschitz_bound(self.members_[0].net, self.members_[0].theta)
 
+    def _lipschitz_bounds(self) -> list[float]:
+        """That of each network; those of one search may have different dynamics."""
+        return [lipschitz_bound(member.net, member.theta) for member in self.members_]
+
     def _followed(self, X: Any, call: str) -> np.ndarray:
         """Scaled rows whose trajectories are looked at."""
         check_is_fitted(self, "members_")
@@ -227,9 +231,9 @@ class ResNetClassifier(NetworkClassifier, ResNetBase):
         call = f"{type(self).__name__}.certified_radius"
         all_scores = self._member_scores(self._scaled(X, "certified_radius"))
         codes, radii = self._codes(call, "y", y, all_scores.shape[1]), []
-        for member, scores in zip(self.members_, all_scores, strict=True):
+        for member, scores, bound in zip(self.members_, all_scores, self._lipschitz_bounds(), strict=True):
             W = member.head[:, :-1]
             if len(W) == 1:  # the other one's scores are 0
                 scores, W = (np.concatenate([np.zeros_like(a), a], axis) for a, axis in ((scores, 1), (W, 0)))
-            radii.append(certified_radius(scores, codes, W, lipschitz_bound(member.net, member.theta)))
+            radii.append(certified_radius(scores, codes, W, bound))
         return np.min(radii, axis=0)
