@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from numdl.data import Table
+from numdl.data.read.several import without
 from numdl.data.table.table import absent
 
 
@@ -20,6 +21,8 @@ def test_names_and_text_are_composed():
         column = Table(("O\u0308l",), (given,)).column("\u00d6l")
         assert column.tolist() == [word and word.replace("o\u0308", "\u00f6") for word in given]
     assert words[0] == "Gro\u0308\u00dfe"  # what was given is not changed
+    gone = without(Table(("w",), (words,)), ["gro\u0308\u00dfe", "Gro\u0308\u00dfe"])
+    assert gone.columns[0].tolist() == [None, None, None, "k"]
 
 
 @pytest.mark.parametrize(
