@@ -142,7 +142,7 @@ def bounds(y: np.ndarray, weights: np.ndarray) -> Bounds:
         The bounds.
     """
     share = weights / weights.sum()
-    middle, first, second = share @ y, logsumexp(y, b=share), logsumexp(2 * y, b=share)
+    middle, first, second = share @ y, np.asarray(logsumexp(y, b=share)), np.asarray(logsumexp(2 * y, b=share))
     two = np.clip([2 * (first - middle), second - 2 * first], 0.0, WIDEST)
     return Bounds(float(two[0]), float(two[1]), float(y[weights > 0].max()))
 
