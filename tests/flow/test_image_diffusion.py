@@ -20,7 +20,7 @@ from numdl.flow import (
     on_images,
 )
 from numdl.flow.images.convolution import PADDING
-from numdl.flow.images.diffusion import LARGEST, diffusion, modes
+from numdl.flow.images.diffusion import LARGEST, diffusion, log_starts, modes
 from numdl.flow.images.operators import Grid
 from numdl.models import Chain, ResNet, image_resnet, lipschitz_bound, rescaled
 from numdl.testing import check_gradient, check_order
@@ -116,7 +116,7 @@ def moving(border="reflecting"):
     field = on_images("plain", SIDES, border=border, diffusion=(0.2, 3.0))
     control = lambda nt: PiecewiseLinear(nt)  # noqa: E731
     ends = [field.init(seed, 24, 0.3, float) for seed in (0, 1)]
-    ends[1]["log_gamma"] = ends[1]["log_gamma"] + jnp.array([1.0, -1.5])
+    ends[1]["log_diffusion"] = ends[1]["log_diffusion"] + jnp.array([1.0, -1.5])
 
     def coeffs(nt):
         t = np.linspace(0, 1, nt + 1)
@@ -133,7 +133,7 @@ def test_the_order_with_diffusivities_that_move_is_one():
 
     exact = solve(2048, "rk4")
     check_order(solve, exact, [128, 256, 512], 1)
-    still = Semilinear(lambda theta: f.part(theta | {"log_gamma": coeffs(1)["log_gamma"][0]}), f.rest)
+    still = Semilinear(lambda theta: f.part(theta | {"log_diffusion": coeffs(1)["log_diffusion"][0]}), f.rest)
     with pytest.raises(AssertionError, match="observed order"):  # the mutant: diffusivities of the start
         check_order(lambda nt: solve(nt, f=still), exact, [128, 256, 512], 1)
 
@@ -158,17 +158,17 @@ def test_the_gradient_by_diffusivities_obeys_taylor():
     net = ResNet(24, 24, 3, T=1.5, dynamics=on_images("parabolic", SIDES, diffusion=2.0), scheme="imex", opening=False)
     theta, x = net.init(0, float), normal(0, 24)
 
-    def end(log_gamma):
-        return jnp.sum(jnp.sin(net.features({"flow": theta["flow"] | {"log_gamma": log_gamma}}, x)))
+    def end(factors):
+        return jnp.sum(jnp.sin(net.features({"flow": theta["flow"] | {"log_diffusion": factors}}, x)))
 
-    check_gradient(jax.value_and_grad(end), theta["flow"]["log_gamma"])
+    check_gradient(jax.value_and_grad(end), theta["flow"]["log_diffusion"])
 
 
 def test_one_step_reaches_all_pixels_and_explicit_ones_do_not():
     sides = (16, 16)
     u = jnp.zeros((16, 16, 2)).at[0, 0, :].set(1.0).ravel()
     far = on_images("plain", sides, border="reflecting", diffusion=(1e-3, 16.0))
-    theta = jax.tree.map(jnp.zeros_like, far.init(0, 512, 1.0, float)) | {"log_gamma": jnp.log(jnp.array([1e-3, 16.0]))}
+    theta = jax.tree.map(jnp.zeros_like, far.init(0, 512, 1.0, float))
     f = far.vector_field(get_activation("identity"))
     image = get_scheme("imex").step(f, 0.0, 1.0, u, lambda c: theta).reshape(16, 16, 2)
     assert image[:, :, 1].min() > 1e-4 and abs(image[8, 8, 0]) < 1e-12
@@ -176,9 +176,64 @@ def test_one_step_reaches_all_pixels_and_explicit_ones_do_not():
     assert image[2, 2, 1] > 0 and explicit[2:].max() == 0
 
 
+IN_TIME: list[dict[str, Any]] = [
+    {"control": "constant"},
+    {"control": "linear"},
+    {"control": "legendre"},
+    {"control": "chebyshev"},
+    {"control": "spline"},
+    {"control": "constant", "smoothness": 4.0},
+]
+
+
+def diffusivities(net, theta):
+    """Of each channel at the start of three steps: what the right-hand side makes of one pixel, without a reaction."""
+    _, f, control, coeffs, _, _, _ = net.flow(theta, jnp.zeros(net.width))
+    cells = control.cells(coeffs)
+    u = jnp.zeros((net.width // 3, 3)).at[0].set(1.0).ravel()
+    at = [control.at(jax.tree.map(lambda leaf, step=step: leaf[step], cells), 0.0) for step in (0, 3, 7)]
+    return np.stack([-f.part(one).times(u)[:3] / 4 for one in at])
+
+
+@pytest.mark.parametrize("settings", IN_TIME, ids=str)
+def test_every_control_in_time_starts_from_the_diffusivities_given(settings):
+    field = on_images("plain", (4, 4), diffusion=(0.01, 100.0))
+    net = ResNet(48, 48, 8, T=4.0, dynamics=field, scheme="imex", opening=False, **settings)
+    theta = net.init(0, float)
+    np.testing.assert_allclose(diffusivities(net, theta), np.tile([0.01, 1.0, 100.0], (3, 1)), rtol=1e-12)
+    moved = theta["flow"] | {"log_diffusion": normal(0, *theta["flow"]["log_diffusion"].shape)}
+    moved = {**theta, "flow": moved}
+    here = diffusivities(net, moved)
+    assert np.ptp(here[:, 0]) > 1e-4  # they do move in time
+    for how in ("same", "dilated"):
+        finer, fine = rescaled(net, moved, how)
+        np.testing.assert_allclose(diffusivities(finer, fine), 4 * here, rtol=1e-12)
+    coarser, coarse = rescaled(net, moved, "same", coarser=True)
+    np.testing.assert_allclose(diffusivities(coarser, coarse), here / 4, rtol=1e-12)
+
+
+def test_a_step_takes_the_diffusivities_of_its_start():
+    field = on_images("plain", SIDES, border="reflecting", diffusion=(0.2, 3.0))
+    f, u, h = field.vector_field(get_activation("tanh")), normal(0, 24), 0.7
+    still = jax.tree.map(jnp.zeros_like, field.init(0, 24, 1.0, float))
+    found = get_scheme("imex").step(f, 0.0, h, u, lambda c: still | {"log_diffusion": jnp.array([1.0 + c, -2.0 * c])})
+    L = dense([0.2 * np.e, 3.0], "reflecting")
+    np.testing.assert_allclose(found, np.linalg.solve(np.eye(24) - h * L, u), atol=1e-13)
+
+
+def test_implicit_steps_are_multiplied_in_full_precision():
+    u = jnp.zeros(36, jnp.float32)
+    jaxpr = jax.make_jaxpr(lambda u: diffusion(jnp.zeros(3, u.dtype), Grid(SIDES, "zero")).solve(0.1, u))(u)
+    assert "dot_general" in str(jaxpr) and str(jaxpr).count("precision=(Precision.HIGHEST") == str(jaxpr).count(
+        "= dot_general["
+    )
+
+
 def test_starts_and_names():
     field = on_images("plain", (8, 4), diffusion=(0.25, 4.0))
-    np.testing.assert_allclose(jnp.exp(field.init(0, 96, 1.0, float)["log_gamma"]), [0.25, 1.0, 4.0])
+    np.testing.assert_allclose(np.exp(log_starts((0.25, 4.0), 3)), [0.25, 1.0, 4.0])
+    np.testing.assert_array_equal(field.init(0, 96, 1.0, float)["log_diffusion"], np.zeros(3))
+    assert field is on_images("plain", (8, 4), diffusion=[0.25, 4.0])
     assert field.name == "plain on 8x4 (diffusion 0.25 to 4.0)"
     assert on_images("plain", (8, 4), diffusion=2).name == "plain on 8x4 (diffusion 2.0)"
     assert on_images("reaction_diffusion", (8, 4)) is on_images("plain", (8, 4), diffusion=(1 / 16, 4.0))
@@ -197,8 +252,7 @@ def test_bounds_and_other_resolutions_know_the_diffusion():
     with pytest.raises(ValueError, match=r"with diffusion.*no bound is known"):
         lipschitz_bound(dataclasses.replace(flow, scheme="euler"), theta["block 2"])
     finer, fine = rescaled(net, theta, "dilated")
-    change = fine["block 2"]["flow"]["log_gamma"] - theta["block 2"]["flow"]["log_gamma"]
-    np.testing.assert_allclose(change, np.log(4))  # in squared pixels, of which there are four for one
+    np.testing.assert_array_equal(fine["block 2"]["flow"]["log_diffusion"], theta["block 2"]["flow"]["log_diffusion"])
     assert isinstance(finer, Chain) and isinstance(finer.blocks[1], ResNet)
     assert finer.blocks[1].field is on_images("parabolic", (16, 16), border="reflecting", taps=5, diffusion=(2.0, 16.0))
     again, coarse = rescaled(finer, fine, "dilated", coarser=True)
@@ -210,11 +264,11 @@ def test_what_has_no_diffusion_is_refused():
     for dynamics, words in (("hamiltonian", "two halves"), ("contractive", "a linear part of its own")):
         with pytest.raises(ValueError, match=f"{words}, which leaves no place for diffusion"):
             on_images(dynamics, SIDES, diffusion=1.0)
-    wrongs: list[Any] = [0.0, -1.0, np.nan, np.inf, (1.0, 2.0, 3.0), "much"]
+    wrongs: list[Any] = [0.0, -1.0, np.nan, np.inf, (1.0, 2.0, 3.0), [1.0], [1.0, -1.0], "much"]
     for wrong in wrongs:
         with pytest.raises(ValueError, match="diffusion"):
             on_images("plain", SIDES, diffusion=wrong)
-    with pytest.raises(ValueError, match="no matrices"):
+    with pytest.raises(ValueError, match=r"no matrices.*'plain' or 'reaction_diffusion'"):
         on_images(get_dynamics("reaction_diffusion")._replace(name="mine"), SIDES)
     with pytest.raises(TypeError, match="needs a Linear"):
         Semilinear(2.0, lambda t, u, theta: u)  # type: ignore

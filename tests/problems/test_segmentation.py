@@ -22,6 +22,7 @@ from numdl.problems import (
     InexactVarPro,
     SlimTrain,
     VarPro,
+    confidence,
     full_problem,
     normal_equations,
     segmentation,
@@ -133,6 +134,82 @@ def test_curvatures_are_those_of_dense_matrices():
     np.testing.assert_allclose(np.stack(columns, 1), expected, atol=1e-9)
 
 
+def test_the_exact_hessian_of_the_full_problem_is_the_derivative_of_its_gradient():
+    problem, theta = problem_of()
+    full = full_problem(problem, theta)
+    rng = np.random.default_rng(1)
+    p = {"theta": theta, "W": problem.first_head(theta)}
+    v = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape)), p)
+    p = jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape), p)
+    product = ExactHessian(full).linearize(p, None).curvature(v)
+    expected = jax.jvp(jax.grad(lambda p: full.value(p, None)[0]), (p,), (v,))[1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-11), product, expected)
+    # What Gauss-Newton leaves out is that of the bend along a direction.
+    curved = full.linearize(p, None).curvature(v)
+    left_out = sum(jnp.vdot(a - b, c) for a, b, c in zip(*map(jax.tree.leaves, (product, curved, v)), strict=True))
+    assert abs(left_out) > 1e-3
+
+
+def test_the_bend_along_a_direction_is_that_of_the_mean_over_pixels():
+    problem, theta = problem_of()
+    full = full_problem(problem, theta)
+    p = {"theta": theta, "W": 0.3 * jnp.ones(problem.first_head(theta).shape)}
+    d = jax.tree.map(lambda leaf: jnp.asarray(np.random.default_rng(2).standard_normal(leaf.shape)), p)
+    second = jax.jvp(lambda q: jax.jvp(full.scores, (q,), (d,))[1], (p,), (d,))[1]
+    s, pull = jax.vjp(full.scores, p)
+    share = np.repeat(problem.w, 12)[:, None] / (N * 12)
+    prob = jax.nn.softmax(s)
+    expected = pull(share * (prob * second - prob * jnp.sum(prob * second, 1, keepdims=True)))[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), full.bend(p, d), expected)
+
+
+def squares():
+    """Two numbers to be told of each pixel."""
+    problem, theta = problem_of()
+    c = jnp.asarray(np.random.default_rng(3).standard_normal((N, 24)))
+    return dataclasses.replace(problem, loss=LEAST_SQUARES, c=c), theta
+
+
+def test_half_the_squared_residual_is_the_value():
+    problem, theta = squares()
+    value, W = problem.value(theta, problem.first_head(theta))
+    np.testing.assert_allclose(0.5 * jnp.sum(problem.residual(theta) ** 2), value, rtol=1e-12)
+    full, p = full_problem(problem, theta), {"theta": theta, "W": W}
+    np.testing.assert_allclose(0.5 * jnp.sum(full.residual(p) ** 2), value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, N])
+def test_confidence_is_that_of_pixels_as_rows(n):
+    rng = np.random.default_rng(4)
+    x = jnp.asarray(rng.uniform(0, 2, (n, 12)))
+    w = rng.uniform(0.5, 1.5, n)
+    decay = lambda theta, x: jnp.exp(-theta * x)  # noqa: E731
+    c = jnp.exp(-1.5 * x) + 0.1 * jnp.asarray(rng.standard_normal((n, 12)))
+    none, zero = GroupPenalty(jnp.zeros(1), jnp.zeros(1, int)), jnp.zeros(())
+    w = jnp.asarray(w / w.mean())
+    images = VarPro(decay, LEAST_SQUARES, x, c, w, none, zero, pixels=12)
+    rows = VarPro(decay, LEAST_SQUARES, x.reshape(-1, 1), c.reshape(-1, 1), jnp.repeat(w, 12), none, zero)
+    p, head = jnp.array([1.4]), jnp.array([[0.9, 0.05]])
+    for found, expected in zip(confidence(images, p, head), confidence(rows, p, head), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_the_penalty_holds_diffusivities_at_their_start():
+    x, labels, _ = data()
+    opening = Connector((*SIDES, 1), 3, norm="none")
+    field = on_images("plain", SIDES, diffusion=(0.01, 100.0))
+    net = Chain((opening, ResNet(36, 36, 3, dynamics=field, scheme="imex", opening=False)))
+    theta = net.init(0, float)
+
+    def slope(alpha):
+        problem = segmentation(net, theta, x, labels, alpha=alpha)
+        return problem.linearize(theta, problem.first_head(theta)).gradient["block 2"]["flow"]
+
+    one, none = slope(1.0), slope(0.0)
+    np.testing.assert_allclose(one["log_diffusion"], none["log_diffusion"], atol=1e-12)
+    assert np.abs(one["K"] - none["K"]).max() > 1e-2
+
+
 def test_methods_take_it_with_blocks_batches_and_inexact_heads():
     problem, theta = problem_of()
     start = problem.first_head(theta)
@@ -192,7 +269,11 @@ def test_any_dynamics_scheme_and_march_and_what_is_told():
         (np.where(np.arange(60).reshape(N, 4, 3) == 17, -1, 1), "image 2, row 2, column 3 holds -1 .1 such"),
         (np.where(np.arange(60).reshape(N, 4, 3) == 17, 0.5, 1), "image 2, row 2, column 3 holds 0.5"),
         (np.full((N, 4, 3), "sky"), "needs an array of real numbers"),
-        (np.arange(N * 20).reshape(N, 4, 5) % 2, "a sample has 24 features, needs as many for each pixel"),
+        (np.arange(N * 20).reshape(N, 4, 5) % 2, r"x of shape \(5, 4, 3\)\): labels have 4 x 5 pixels"),
+        (np.arange(N * 12).reshape(N, 3, 4) % 2, "labels have 3 x 4 pixels.*Transpose one of them"),
+        (np.arange(N * 12).reshape(N, 1, 12) % 2, "labels have 1 x 12 pixels"),
+        (np.arange(N * 12).reshape(N, 4, 3) * 20_000, r"has 1180001 classes, needs at most 10000.*np\.unique"),
+        (np.ma.masked_equal(np.arange(N * 12).reshape(N, 4, 3) % 3, 2), "labels.: is a masked array.*each pixel"),
     ],
 )
 def test_labels_that_are_none_are_refused(labels, words):
@@ -213,7 +294,22 @@ def test_what_else_is_refused():
     for settings, words in wrong:
         with pytest.raises(ValueError, match=words):
             segmentation(net, theta, x, labels, **settings)
+    for images, words in (
+        (np.ma.masked_less(x, 0), "x.: is a masked array"),
+        (np.stack([x] * 3, 1), r"x of shape \(5, 3, 4, 3\)"),  # channels first
+        (x[..., None, None], "labels have 4 x 3 pixels"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            segmentation(net, theta, images, labels)
+        with pytest.raises(ValueError, match=words):
+            segmented(net, theta, jnp.ones((3, 3)), images, SIDES)
+    with pytest.raises(ValueError, match=r"classes.: has 100000 classes, needs at most 10000"):
+        segmentation(net, theta, x, labels, classes=100_000)
+    with pytest.raises(ValueError, match="a sample has 24 features, needs as many for each pixel"):
+        segmentation(net, theta, x.reshape(N, -1), np.arange(N * 20).reshape(N, 4, 5) % 2)
     problem = segmentation(net, theta, x, labels)
+    with pytest.raises(ValueError, match="Use linearize"):
+        full_problem(problem, theta).residual({"theta": theta, "W": problem.first_head(theta)})
     with pytest.raises(ValueError, match=r"samples have 12 pixels, needs 1.*products only"):
         normal_equations(problem, theta, None)
     with pytest.raises(ValueError, match="samples have 12 pixels"):

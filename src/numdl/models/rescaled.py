@@ -1,15 +1,14 @@
 """Image networks across resolutions: how is a network trained on coarse images applied to, or trained on, finer ones?
 
-All stencils go over to images of twice as many pixels along both sides, or half as many, by `transferred`, and
-diffusivities by a factor of 4; offsets, norms and the mixing of channels stay, and means before the head go over as
-many cells as before: so the head stays.
+All stencils go over to images of twice as many pixels along both sides, or half as many, by `transferred`, and the
+diffusivities that are started from by a factor of 4, so that what was learned of them stays; offsets, norms and the
+mixing of channels stay, and means before the head go over as many cells as before: so the head stays.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -166,15 +165,14 @@ def _rescaled(net: Network, theta: PyTree, change: Callable[[Array], Array], fac
         )
     sides = _sides(make.sides, factor)
     taps = next((leaf.shape[1] for name, leaf in theta["flow"].items() if _is_stencil(name, make.kind)), 1)
-    spread, flow = make.diffusion, theta["flow"]
-    if spread is not None:  # in squared pixels
+    spread = make.diffusion
+    if spread is not None:  # in squared pixels; the weights are factors of it
         spread = (spread[0] * factor**2, spread[1] * factor**2)
-        flow = flow | {"log_gamma": flow["log_gamma"] + 2 * math.log(factor)}
     field = on_images(make.base, (sides[0], sides[1]), make.kind, taps=taps, border=make.border, diffusion=spread)
     if make is not net.field.vector_field:
         field = damped(field, net.field.damping or 0.0)
     width = net.width // (make.sides[0] * make.sides[1]) * sides[0] * sides[1]
-    return dataclasses.replace(net, d=width, width=width, dynamics=field, damping=None), {**theta, "flow": flow}
+    return dataclasses.replace(net, d=width, width=width, dynamics=field, damping=None), theta
 
 
 def _sides(sides: tuple[int, ...], factor: float) -> tuple[int, ...]:

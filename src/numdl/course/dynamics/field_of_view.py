@@ -200,11 +200,20 @@ def _trained(name: str, size: Size, x: np.ndarray, labels: np.ndarray, seed: int
     moved[:, middle] += 1
     field = np.abs(np.asarray(_scores(net, p, moved)) - np.asarray(_scores(net, p, flat[:64]))).max(-1)[0]
     field = field.reshape(size.side, size.side) / field.max()
-    gamma = p["theta"]["block 2"]["flow"].get("log_gamma")
+    factors = p["theta"]["block 2"]["flow"].get("log_diffusion")
+    gamma = None if factors is None else _starts(net, factors.shape[1]) * np.exp(factors)
     weights = sum(np.size(leaf) for leaf in jax.tree.leaves(p))
     right = 100 * float(np.mean(told[true > 0] == true[true > 0]))
     sees = 100 * float(np.mean(field > SEES))
-    return Trained(right, sees, weights, seconds, history, told[:4], field, gamma if gamma is None else np.exp(gamma))
+    return Trained(right, sees, weights, seconds, history, told[:4], field, gamma)
+
+
+def _starts(net: Chain, channels: int) -> np.ndarray:
+    """Diffusivities that the channels of the implicit network start with."""
+    from numdl.flow.images.diffusion import log_starts
+
+    flow: Any = net.blocks[1]
+    return np.exp(log_starts(flow.field.rule.diffusion, channels))
 
 
 @functools.lru_cache(maxsize=4)

@@ -21,6 +21,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from numdl.flow.images.convolution import PADDING
@@ -56,11 +57,24 @@ def diffusion(log_gamma: Float[Array, " c"], grid: Grid) -> Linear:
             (jnp.asarray(vectors, r.dtype), jnp.asarray(values, r.dtype))
             for vectors, values in (modes(n, grid.border) for n in grid.sides)
         )
-        rates = (down[:, None] + along)[..., None] * gamma
-        spectrum = jnp.einsum("hi,wj,hwc->ijc", Q, P, r.reshape(image)) / (1 - h * rates)
-        return jnp.einsum("hi,wj,ijc->hwc", Q, P, spectrum).ravel()
+        rates, exact = (down[:, None] + along)[..., None] * gamma, lax.Precision.HIGHEST
+        spectrum = jnp.einsum("hi,wj,hwc->ijc", Q, P, r.reshape(image), precision=exact) / (1 - h * rates)
+        return jnp.einsum("hi,wj,ijc->hwc", Q, P, spectrum, precision=exact).ravel()
 
     return Linear(times, solve)
+
+
+def log_starts(spread: tuple[float, float], channels: int) -> Float[np.ndarray, " c"]:
+    """Logarithms of the diffusivities that channels start with, equal factors from one to the next.
+
+    Args:
+        spread: diffusivities of the first channel and the last one, in squared pixels over time.
+        channels: how many, at least 1.
+
+    Returns:
+        (channels,).
+    """
+    return np.linspace(np.log(spread[0]), np.log(spread[1]), channels)
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ Source: Ruthotto and Haber, Deep neural networks motivated by partial differenti
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -26,9 +27,10 @@ from numdl.flow.dynamics.base import PLAIN, Dynamics, Guarantee, drawn
 from numdl.flow.dynamics.reaction_diffusion import REACTION_DIFFUSION
 from numdl.flow.images.convolution import BORDERS
 from numdl.flow.images.diffusion import diffusion as of_channels
+from numdl.flow.images.diffusion import log_starts
 from numdl.flow.images.operators import KINDS, Grid, image_map, multiple
 from numdl.flow.images.spectral import norm_bound
-from numdl.flow.semilinear import Semilinear
+from numdl.flow.semilinear import Linear, Semilinear
 from numdl.flow.separable import Separable
 
 APART = ("circulant", "convolution", "h1", "m_matrix", "symmetric", "low_rank")
@@ -42,7 +44,7 @@ def on_images(
     *,
     taps: int = 3,
     border: str = "zero",
-    diffusion: float | tuple[float, float] | None = None,
+    diffusion: float | Sequence[float] | None = None,
 ) -> Dynamics:
     """Dynamics whose matrices are convolutions of images.
 
@@ -54,10 +56,11 @@ def on_images(
         taps: side of a kernel, odd; "pointwise" takes no notice.
         border: "zero", "periodic" or "reflecting", what lies beyond it.
         diffusion: where the diffusivities of the channels start, in squared pixels over time, positive: one for all,
-            or the first channel's and the last one's, with equal factors between them. They are learned by their
-            logarithms, ``theta["log_gamma"]`` (c,), and are for ``scheme="imex"``. None for no diffusion; in
-            "reaction_diffusion" from 1/16 to the square of a fourth of the longer side, so that some channels keep the
-            pixels apart and others reach all of them where a step has about the size 1.
+            or the first channel's and the last one's, with equal factors between them. What is learned is the logarithm
+            of the factor by which each differs from its start, ``theta["log_diffusion"]`` (c,), zero at first, so that
+            penalties hold it there and every control in time begins there. For ``scheme="imex"``. None for no
+            diffusion; in "reaction_diffusion" from 1/16 to the square of a fourth of the longer side, so that some
+            channels keep the pixels apart and others reach all of them where a step has about the size 1.
 
     Returns:
         Dynamics for ``ResNet(width=h * w * c, dynamics=...)``; the same object for the same arguments. With diffusion
@@ -73,7 +76,7 @@ def on_images(
         >>> from numdl.models import ResNet
         >>> far = on_images("parabolic", (16, 16), border="reflecting", diffusion=(0.1, 16.0))
         >>> net = ResNet(256 * 3, 256 * 3, 5, T=5.0, dynamics=far, scheme="imex", opening=False)
-        >>> net.init(0)["flow"]["log_gamma"].shape
+        >>> net.init(0)["flow"]["log_diffusion"].shape
         (5, 3)
     """
     if not isinstance(dynamics, str):
@@ -94,7 +97,7 @@ def on_images(
         raise ValueError(
             f"on_images({base.name!r}): its weights are no matrices that could be convolutions. Use 'parabolic', "
             "'hamiltonian', 'double_hamiltonian', 'second_order', 'hyperbolic', 'antisymmetric', 'contractive', "
-            "'double' or 'plain'."
+            "'double', 'plain' or 'reaction_diffusion'."
         )
     if base is REACTION_DIFFUSION:
         base, diffusion = PLAIN, (1 / 16, (max(sides) / 4) ** 2) if diffusion is None else diffusion
@@ -104,7 +107,7 @@ def on_images(
 
 def _diffusivities(base: Dynamics, given: Any) -> tuple[float, float]:
     """Those of the first channel and the last one, or the reason why there can be none."""
-    both = given if isinstance(given, tuple) else (given, given)
+    both = given if isinstance(given, tuple | list) else (given, given)
     if len(both) != 2:
         raise ValueError(f"on_images(diffusion={checks.shown(given)}): needs one number, or two. Give (0.1, 16.0).")
     for one in both:
@@ -146,7 +149,7 @@ def _on_images(
             else:
                 found[part] = np.asarray(values)
         if spread is not None:
-            found["log_gamma"] = np.linspace(np.log(spread[0]), np.log(spread[1]), m // pixels)
+            found["log_diffusion"] = np.zeros(m // pixels)
         return found
 
     def seen(theta: dict[str, Array], gamma: float = 0.0) -> dict[str, Any]:
@@ -156,13 +159,17 @@ def _on_images(
             part, _, more = key.partition("_")
             if part[0] == "K":
                 parts.setdefault(part, {})[f"_{more}" if more else ""] = values
-            elif key != "log_gamma":
+            elif key != "log_diffusion":
                 parts[key] = jnp.tile(values, sides[0] * sides[1])  # of each channel, in all pixels
         maps = {part: image_map(of_kind, weights, grid) for part, weights in parts.items() if part[0] == "K"}
         if opposite:
             K = maps["K"]
             maps["K"] = K - K.T - multiple(gamma, K.shape[0]) if gamma else K - K.T
         return parts | maps
+
+    def linear(spread: tuple[float, float], theta: dict[str, Array]) -> Linear:
+        factors = theta["log_diffusion"]
+        return of_channels(jnp.asarray(log_starts(spread, len(factors)), factors.dtype) + factors, grid)
 
     def vector_field(activation: Activation, **settings: Any) -> VectorField:
         gamma = settings.pop("gamma", base.damping) if opposite else 0.0
@@ -178,7 +185,7 @@ def _on_images(
         if isinstance(f, Semilinear):
             return Semilinear(f.linear, see(f.rest))
         if spread is not None:
-            return Semilinear(lambda theta: of_channels(theta["log_gamma"], grid), see(f))
+            return Semilinear(functools.partial(linear, spread), see(f))
         return see(f)
 
     def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:

@@ -36,7 +36,7 @@ class Confidence(NamedTuple):
         deviation: (P,) standard deviations; infinite for parameters that the data do not determine.
         lower: (P,) ends of the intervals.
         upper: (P,).
-        noise: standard deviation of a sample of weight 1, in the units of the targets.
+        noise: standard deviation of a sample of weight 1, or of a pixel of one, in the units of the targets.
         freedom: N - rank of J.
     """
 
@@ -104,7 +104,7 @@ def confidence(
     covariance[unseen, unseen] = np.inf
     deviation = np.sqrt(np.diag(covariance))
     reach = stdtrit(freedom, 0.5 + level / 2) * deviation
-    noise = float(np.sqrt(variance * problem.x.shape[0]))
+    noise = float(np.sqrt(variance * problem.x.shape[0] * getattr(problem, "pixels", 1)))
     return Confidence(estimate, covariance, deviation, estimate - reach, estimate + reach, noise, freedom)
 
 
@@ -117,7 +117,7 @@ def _linear(problem: NonlinearLeastSquares | VarPro, fitted: PyTree) -> tuple[Ar
         p, head = unravel(z)
         if isinstance(problem, NonlinearLeastSquares):
             return problem.residual(p)
-        rest = problem.scores(problem.embed(p), head) - problem.c
-        return (jnp.sqrt(problem.w / problem.x.shape[0])[:, None] * rest).reshape(-1)
+        rest = problem.scores(problem.embed(p), head) - problem.targets
+        return (jnp.sqrt(problem.weights / len(rest))[:, None] * rest).reshape(-1)
 
     return residual(vector), jax.jacfwd(residual)(vector), vector

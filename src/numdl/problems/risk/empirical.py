@@ -185,7 +185,8 @@ class Empirical(eqx.Module):
             ValueError: the loss is not least squares.
         """
         if self.loss.name != LEAST_SQUARES.name:
-            raise ValueError(f"Empirical.residual: the loss is {self.loss.name!r}, needs least_squares. Use normal.")
+            instead = "normal" if self.pixels == 1 else "linearize"
+            raise ValueError(f"Empirical.residual: the loss is {self.loss.name!r}, needs least_squares. Use {instead}.")
         s = self.scores(p)
         rest = jnp.sqrt(self.weights / len(s))[:, None] * (s - self.targets)
         return jnp.concatenate([rest.reshape(-1), self.penalty.root(p).reshape(-1)])

@@ -27,6 +27,9 @@ from numdl.problems.risk.losses import LOGISTIC, SOFTMAX, Loss
 from numdl.problems.varpro.separable import separable
 from numdl.problems.varpro.varpro import VarPro
 
+MOST_CLASSES = 10_000
+"""Classes that labels may have: a label far above is rather a color or a number of an object."""
+
 
 def segmentation(
     features: Callable[[PyTree, Array], Array],
@@ -47,7 +50,7 @@ def segmentation(
         features: ``features(theta, x_i) -> (q m,)`` of a flat image, pixel after pixel: a network whose last images
             have as many pixels as the labels, such as ``image_resnet((H, W, C), (m,), merge=1, cells=(H, W))``.
         theta: a start, or anything with its structure: only its size is used.
-        x: images, (n, H, W), (n, H, W, C), or flat, (n, d).
+        x: images, (n, H, W), (n, H, W, C), or flat, (n, d), which may have another resolution than their labels.
         labels: whole numbers from 0, (n, H, W).
         classes: how many, at least 2; None for the largest label and one.
         loss: ``SOFTMAX`` with one score for each class, or ``LOGISTIC`` with one for class 1 of two.
@@ -84,13 +87,14 @@ def segmentation(
     checks.number(call, "alpha_head", alpha_head, above=0, hint="Use 1e-6.")
     if chunk is not None:
         checks.whole(call, "chunk", chunk, least=1)
-    images = np.asarray(checks.finite(call, "x", x, ("n", "d", "...")))
+    images = np.asarray(_finite(call, "x", x, ("n", "d", "..."), "Give pixels that are missing a value."))
     codes, k = _codes(call, labels, classes, len(images))
     if loss.name == LOGISTIC.name and k != 2:
         raise ValueError(f"{call}(loss='logistic'): has {k} classes, needs 2. Use SOFTMAX.")
+    _require_sides(call, images.shape, np.shape(labels)[1:])
     pixels = codes.shape[1]
     flat = images.reshape(len(images), -1)
-    c = codes if loss.name == LOGISTIC.name else np.eye(k)[codes].reshape(len(codes), -1)
+    c = codes if loss.name == LOGISTIC.name else (codes[..., None] == np.arange(k)).reshape(len(codes), -1)
     problem = separable(
         features, theta, flat, c.astype(flat.dtype if flat.dtype.kind == "f" else float), w=w, loss=loss, alpha=alpha,
         alpha_head=alpha_head, intercept=True,
@@ -124,13 +128,16 @@ def segmented(
         (n, H, W, k); with ``LOGISTIC`` that of class 1, k = 1.
 
     Raises:
-        ValueError: a head for other features than those of so many pixels, or an entry that is not finite.
+        ValueError: a head for other features than those of so many pixels, images with other sides, or an entry that is
+            not finite.
     """
     call = "segmented"
     checks.function(call, "features", features, "(theta, x_i) -> (pixels m,)")
     require_loss(call, loss)
     h, w = checks.wholes(call, "sides", sides, count=2, least=1)
-    x, W = jnp.asarray(checks.finite(call, "x", x, ("n", "d", "..."))), checks.finite(call, "W", W, ("k", "q"))
+    x = jnp.asarray(_finite(call, "x", x, ("n", "d", "..."), "Give pixels that are missing a value."))
+    W = checks.finite(call, "W", W, ("k", "q"))
+    _require_sides(call, x.shape, (h, w))
     checks.leaves(call, "theta", theta)
     x, m = x.reshape(len(x), -1), W.shape[1] - 1
     one, needs = jax.ShapeDtypeStruct(x.shape[1:], x.dtype), "weights and images of the features"
@@ -146,7 +153,7 @@ def segmented(
 
 def _codes(call: str, labels: Any, classes: int | None, n: int) -> tuple[np.ndarray, int]:
     """Labels, flat, and the number of classes; refused where they are none."""
-    array = np.asarray(checks.finite(call, "labels", labels, ("n", "h", "w"), hint="Give each pixel a class."))
+    array = np.asarray(_finite(call, "labels", labels, ("n", "h", "w"), "Give each pixel a class."))
     if not array.size or len(array) != n:
         raise ValueError(
             f"{call}(labels of shape {array.shape}): there are {n} images, needs an image of labels for each. Give "
@@ -165,4 +172,26 @@ def _codes(call: str, labels: Any, classes: int | None, n: int) -> tuple[np.ndar
         )
     if k < 2:
         raise ValueError(f"{call}(labels): all pixels are of class 0, needs two classes. Give classes=2.")
+    if k > MOST_CLASSES:
+        raise ValueError(
+            f"{call}({'labels' if classes is None else 'classes'}): has {k} classes, needs at most {MOST_CLASSES}. "
+            "Number those that occur, np.unique(labels, return_inverse=True)."
+        )
     return codes.reshape(n, -1), k
+
+
+def _finite(call: str, name: str, values: Any, shape: tuple[str, ...], hint: str) -> Any:
+    """`checks.finite`, of arrays that hide no entries: the values under a mask would be taken for data."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{call}({name}): is a masked array, needs one without a mask. {hint}")
+    return checks.finite(call, name, values, shape, hint=hint)
+
+
+def _require_sides(call: str, shape: tuple[int, ...], sides: tuple[int, ...]) -> None:
+    """Refuse images whose sides are not those of the labels, so that no pixel gets the label of another."""
+    if len(shape) > 2 and (len(shape) > 4 or shape[1:3] != tuple(sides)):
+        h, w = sides
+        raise ValueError(
+            f"{call}(x of shape {shape}): labels have {h} x {w} pixels, needs (n, {h}, {w}) or (n, {h}, {w}, c). "
+            "Transpose one of them, or give flat images, (n, d), where the resolutions differ."
+        )
