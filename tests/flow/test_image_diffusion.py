@@ -25,13 +25,8 @@ from numdl.flow.images.operators import Grid
 from numdl.models import Chain, ResNet, image_resnet, lipschitz_bound, rescaled
 from numdl.testing import check_gradient, check_order
 
+pytestmark = pytest.mark.usefixtures("x64")
 SIDES = (4, 3)
-
-
-@pytest.fixture(autouse=True)
-def in_float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def normal(seed, *shape):

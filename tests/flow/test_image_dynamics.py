@@ -12,14 +12,9 @@ from numdl.flow.images.operators import Grid, image_map
 from numdl.flow.march import get_march
 from numdl.models import ResNet
 
+pytestmark = pytest.mark.usefixtures("x64")
 SIDES = (4, 3)
 ON_MATRICES = ("plain", "double", "parabolic", "contractive", "hamiltonian", "double_hamiltonian", "second_order")
-
-
-@pytest.fixture(autouse=True)
-def in_float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def normal(seed, *shape):

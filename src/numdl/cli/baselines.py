@@ -19,9 +19,6 @@ Predict = Callable[[np.ndarray], np.ndarray]
 LOGISTIC_ROWS = 50_000
 """Rows that logistic regression is fitted on at most: a baseline must not take longer than the model."""
 
-NORMAL = 0.6744897501960817
-"""Median of the absolute value of a normal distribution, over its standard deviation."""
-
 _ALPHAS = np.logspace(-6, 6, 25)
 
 
@@ -86,7 +83,9 @@ def score_rows(
         scaler = Scaler.fit(c)
         spread = np.where(scaler.flat, 1.0, scaler.scale)
         if robust:
-            middle = np.median(np.abs(c - np.median(c, axis=0)), axis=0) / NORMAL
+            from numdl.estimators.common.robust import MAD
+
+            middle = np.median(np.abs(c - np.median(c, axis=0)), axis=0) / MAD
             spread = np.where(middle > 0, middle, spread)
     judged = {part: rows if most is None else rows.spread(most) for part, rows in parts.items()}
     found = []

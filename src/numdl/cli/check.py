@@ -73,15 +73,14 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
             "Rows": str(len(found.noise)),
             "Gradient of the continuous adjoint": off,
             "Lipschitz bound": _bound(estimator),
-            **({} if x is None or labelled is None else _certified(estimator, x, labelled)),
         }
-        write_stability(found, f"Stability of {path.name}", facts, out)
+        proved = {} if x is None or labelled is None else _certified(estimator, x, labelled)
+        write_stability(found, f"Stability of {path.name}", facts | proved, out)
     console = terminal()
     for sentence in found.verdict:
         console.print(Text(sentence), soft_wrap=True)
-    for name, told in facts.items():
-        if name.startswith(("Labelled", "Right")):
-            console.print(Text(f"{name}: {told}"), soft_wrap=True)
+    for name, told in proved.items():
+        console.print(Text(f"{name}: {told}"), soft_wrap=True)
     console.print(Text(f"Page  {out}"), soft_wrap=True)
 
 

@@ -224,6 +224,7 @@ def _tell(
 
 def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], seconds: float) -> FitSummary:
     from numdl.estimators.common.reporting import judged_by_logarithm, predicted_as_seen
+    from numdl.estimators.common.robust import expects_gross_errors
 
     encoder, parts = prepared.encoder, prepared.parts
     name = next(part for part in ("test", "validation", "train") if part in parts)
@@ -237,7 +238,7 @@ def _summary(data: Path, prepared: Prepared, model: Any, facts: dict[str, str], 
     models: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         own.scores[0]["name"]: partial(predicted_as_seen, model, by_log=by_log)
     }
-    robust = encoder.task == "regression" and getattr(model, "loss", "squared") == "pseudo-huber"
+    robust = encoder.task == "regression" and expects_gross_errors(model)
     judged = {name: part._replace(y=as_seen(part.y, by_log)) for name, part in parts.items()}
     models |= baselines(encoder.task, judged["train"], logarithm=bool(by_log.all()))
     if any(len(rows.x) > JUDGED for rows in parts.values()):

@@ -13,20 +13,12 @@ from numdl.data.table.dates import calendar_of
 from numdl.data.table.feature import is_unnamed
 from numdl.data.table.table import Table
 
-SENTINELS = (-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30)
-SENTINELS += (
-    32767.0,
-    -32768.0,
-    65535.0,
-    2147483647.0,
-    -2147483648.0,
-    4294967295.0,
-    9.96921e36,
-    1e20,
+_WRITTEN = (
+    *(-999.0, -9999.0, -99999.0, -99.0, -999.9, -999.25, 999.0, 9999.0, 99999.0, 999999.0, 1e30, -1e30),
+    *(32767.0, -32768.0, 65535.0, 2147483647.0, -2147483648.0, 4294967295.0, 9.96921e36, 1e20),
 )
-"""Numbers that instruments, converters and programs write for a missing or saturated entry."""
-
-SENTINELS = tuple(dict.fromkeys([*SENTINELS, *(float(np.float32(value)) for value in SENTINELS)]))  # and in float32
+SENTINELS = tuple(dict.fromkeys([*_WRITTEN, *(float(np.float32(value)) for value in _WRITTEN)]))
+"""What instruments, converters and programs write for a missing or saturated entry, also in single precision."""
 
 _UNIT = re.compile(r"[\[(]([^\])]{1,15})[\])]\s*$|\s(?:in|/)\s([^\s]{1,12})\s*$")
 _TARGETS = re.compile(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl.estimators.common.robust import expects_gross_errors
 from numdl.report import measures
 
 POINTS, LEVELS, SHOWN = 31, 7, 6
@@ -107,7 +108,7 @@ def _error(model: Any, c: np.ndarray) -> Callable[[np.ndarray], float]:
         return lambda labels: 100 * float(np.mean(labels != model.classes_[c]))
     scale = c.std(axis=0) if c.shape[1] > 1 else np.ones(1)
     scale = np.where(scale > 0, scale, 1.0)
-    if getattr(model, "loss", "squared") == "pseudo-huber":  # others are those of targets with gross errors
+    if expects_gross_errors(model):
         return lambda mean: float(np.mean(np.median(np.abs(mean.reshape(c.shape) - c), axis=0) / scale))
     return lambda mean: float(np.sqrt(np.mean(((mean.reshape(c.shape) - c) / scale) ** 2)))
 

@@ -18,6 +18,7 @@ from numdl.data.table.scale import FLAT
 from numdl.estimators.common.effects import BAND, effects
 from numdl.estimators.common.intake import labels_beside, targets_beside
 from numdl.estimators.common.region import RegionMixin
+from numdl.estimators.common.robust import expects_gross_errors
 from numdl.report.measures import as_seen
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class ReportMixin:
             )
             name = "mean of the logarithms" if by_log.all() else name
         errors = (np.sqrt(np.mean((mean - c) ** 2)), np.sqrt(np.mean((c - c.mean(axis=0)) ** 2)))
-        if getattr(self, "loss", "squared") == "pseudo-huber":  # others are those of targets with gross errors
+        if expects_gross_errors(self):
             errors = (np.median(np.abs(mean - c)), np.median(np.abs(c - c.mean(axis=0))))
             found["score_name"] = (
                 found.get("score_name", "RMSE").replace("RMSE", "median error").replace("RMS", "median")
@@ -211,11 +212,10 @@ def predicted_as_seen(model: Any, X: Any, by_log: np.ndarray) -> np.ndarray:
     Returns:
         (n,) or (n, k), as ``predict`` gives them.
     """
-    mean = model.predict(X)
     if not by_log.any():
-        return mean
-    median = np.maximum(model.predict_quantiles(X, [0.5])[0], np.finfo(float).tiny)
-    return np.where(by_log if mean.ndim > 1 else by_log[0], np.log(median), mean)
+        return model.predict(X)
+    logarithms = np.log(np.maximum(model.predict_quantiles(X, [0.5])[0], np.finfo(float).tiny))
+    return logarithms if by_log.all() else np.where(by_log, logarithms, model.predict(X))
 
 
 def _require_inputs(inputs: Any, X: Any) -> None:

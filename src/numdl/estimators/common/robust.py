@@ -28,7 +28,7 @@ Barlaud, Deterministic edge-preserving regularization, IEEE Trans. Image Process
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -48,6 +48,18 @@ SETTLED = 0.05
 
 MAD = 0.6744897501960817
 """Median of the absolute value of a standard normal number."""
+
+
+def expects_gross_errors(model: Any) -> bool:
+    """Whether an estimator withstands gross errors in targets, so that medians judge it, which these do not move.
+
+    Args:
+        model: an estimator; one without ``loss`` does not.
+
+    Returns:
+        Whether its loss is robust.
+    """
+    return getattr(model, "loss", LOSSES[0]) == LOSSES[1]
 
 
 class Fit(NamedTuple):

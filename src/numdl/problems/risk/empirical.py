@@ -30,7 +30,7 @@ from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
 from numdl.problems.fits import refuse_pixels, require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
-from numdl.problems.risk.passes import by_pixel, linear_passes
+from numdl.problems.risk.passes import PixelRows, by_pixel, linear_passes
 from numdl.problems.varpro.normal import gram, joined, pulled_rows
 from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
@@ -38,7 +38,7 @@ BLOCK = 2**22
 """Numbers in a block of the Jacobian where no chunk is given."""
 
 
-class Empirical(eqx.Module):
+class Empirical(eqx.Module, PixelRows):
     """Empirical risk; ``p`` is whatever ``apply`` takes, there is no companion.
 
     Attributes:
@@ -67,20 +67,10 @@ class Empirical(eqx.Module):
 
     __check_init__ = require_parts
 
-    @property
-    def targets(self) -> Float[Array, "rows k"]:
-        """Targets of all samples, or of all their pixels."""
-        return by_pixel(self.c, self.pixels)
-
-    @property
-    def weights(self) -> Float[Array, " rows"]:
-        """Weights of mean 1 of all samples, or of all their pixels."""
-        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w
-
     def scores(self, p: PyTree) -> Float[Array, "rows k"]:
         """``apply(p, x_i)`` for all samples, or for all their pixels."""
-        rows = lambda x: jax.vmap(self.apply, (None, 0))(p, x)  # noqa: E731
-        return by_pixel(map_rows(rows, self.chunk, self.x, n_shards=self.n_shards), self.pixels)
+        s = map_rows(lambda x: jax.vmap(self.apply, (None, 0))(p, x), self.chunk, self.x, n_shards=self.n_shards)
+        return by_pixel(s, self.pixels)
 
     def value(self, p: PyTree, aux: PyTree) -> tuple[Float[Array, ""], PyTree]:
         """``f(p)``; the companion passes through."""

@@ -6,6 +6,7 @@ How do the scores of all samples move with the parameters, and what does a chang
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,3 +75,17 @@ def by_pixel(s: Float[Array, "n many"], pixels: int) -> Float[Array, "rows k"]:
         (n pixels, k).
     """
     return s if pixels == 1 else s.reshape(s.shape[0] * pixels, -1)
+
+
+class PixelRows:
+    """Rows of a misfit, one for each sample or each of its pixels, of a problem with ``c``, ``w`` and ``pixels``."""
+
+    @property
+    def targets(self: Any) -> Float[Array, "rows k"]:
+        """Targets of all samples, or of all their pixels."""
+        return by_pixel(self.c, self.pixels)
+
+    @property
+    def weights(self: Any) -> Float[Array, " rows"]:
+        """Weights of mean 1 of all samples, or of all their pixels."""
+        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w

@@ -35,7 +35,7 @@ from numdl.contracts import FeatureMap, Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
 from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
-from numdl.problems.risk.passes import Pull, Push, by_pixel, linear_passes
+from numdl.problems.risk.passes import PixelRows, Pull, Push, by_pixel, linear_passes
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
 from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
@@ -44,7 +44,7 @@ DERIVATIVES = ("kaufman", "golub-pereyra", "gauss-newton")
 """Curvatures of ``VarPro.linearize``."""
 
 
-class VarPro(eqx.Module):
+class VarPro(eqx.Module, PixelRows):
     """Separable problem reduced to its nonlinear unknowns; ``p`` is theta, ``aux`` is the head W.
 
     Attributes:
@@ -99,16 +99,6 @@ class VarPro(eqx.Module):
     def squares(self) -> bool:
         """Whether the misfit is least squares, so that the head is solved for directly."""
         return self.loss.name == LEAST_SQUARES.name
-
-    @property
-    def targets(self) -> Float[Array, "rows k"]:
-        """Targets of all samples, or of all their pixels."""
-        return by_pixel(self.c, self.pixels)
-
-    @property
-    def weights(self) -> Float[Array, " rows"]:
-        """Weights of mean 1 of all samples, or of all their pixels."""
-        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w
 
     def _width(self, theta: PyTree) -> int:
         """Number m of features of a sample, or of a pixel."""
