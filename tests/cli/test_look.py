@@ -13,7 +13,7 @@ from numdl.cli.options import FitOptions
 from numdl.cli.prepare import prepare, read_encoded
 from numdl.data import Table, read_table
 from numdl.data.table.copies import first_of_equals
-from numdl.data.table.profile import digits, profile, sentinels, suggested_targets, unit_of
+from numdl.data.table.profile import digits, names_rows, profile, sentinels, suggested_targets, unit_of
 
 
 @pytest.fixture
@@ -434,6 +434,11 @@ def test_copies_are_told(tmp_path):
     options = FitOptions(("y",), test=0.0)
     found = prepare(read_encoded(path, options), options, watched=False)
     assert len(found.parts["train"].x) == 60 and not found.notes
+
+
+@pytest.mark.parametrize("name", ["rownames", "row_id", "RowNumber", "obs", "Case"])
+def test_names_of_columns_that_name_rows(name):
+    assert names_rows(name, np.arange(1.0, 9)) and not names_rows(f"{name}s of x", np.arange(1.0, 9))
 
 
 def test_columns_that_name_rows(numdl, tmp_path, stand_in, monkeypatch):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from numdl.data import read_table
+from numdl.data import TableEncoder, read_table
 
 
 def read(tmp_path, content, name="a.csv", **options):
@@ -31,6 +31,17 @@ def test_layouts(tmp_path, name, content):
     table = read(tmp_path, content, name)
     assert table.names == ("a", "b")
     np.testing.assert_array_equal(np.column_stack(table.columns), [[1, 2], [3, 4.5]])
+
+
+def test_few_control_characters_are_text(tmp_path):
+    """Downloads have 0x19 for an apostrophe, and DOS ends a file by 0x1a: both were refused as binary."""
+    rows = "".join(f"clinic {i},{i}.5\n" for i in range(20))
+    table = read(tmp_path, f"name,cost\nchildren\x19s,2.5\n{rows}\x1a")
+    assert table.columns[0][0] == "children\x19s" and table.n == 21 and list(table.columns[1][:2]) == [2.5, 0.5]
+    (note,) = table.notes
+    assert note.startswith("Line 2 holds the byte 0x19, which is no printed character: read as part of")
+    with pytest.raises(ValueError, match=r"column 'cost', row 1: '2\\x1a.5' is not a number"):
+        TableEncoder.fit(read(tmp_path, f"name,cost\nchildren,2\x1a.5\n{rows}"), "name")
 
 
 @pytest.mark.parametrize(

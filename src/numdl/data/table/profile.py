@@ -27,7 +27,9 @@ _TARGETS = re.compile(
 _TIMES = re.compile(r"t|time|zeit|timestamp|date|datum|zeitstempel", re.IGNORECASE)
 _INPUTS = re.compile(r"x|p|u|in|inputs?|features?", re.IGNORECASE)
 _NUMBERED = re.compile(
-    r"(?:.*[ _.-])?(?:id|nr|no|number|nummer|index|serial|seriennummer|key|row|zeile)\.?", re.IGNORECASE
+    r"(?:.*[ _.-])?(?:row[ _.-]?)?(?:id|nr|no|num|number|nummer|index|serial|seriennummer|key|names?)\.?"
+    r"|(?:.*[ _.-])?(?:row|zeile|obs|observation|case|record|lfd)\.?",
+    re.IGNORECASE,
 )
 _GROUPS = re.compile(
     r".*(run|specimen|sample|probe|batch|charge|lot|group|subject|patient|serial|unit|motor|engine|part|test)"

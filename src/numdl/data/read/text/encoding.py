@@ -8,36 +8,35 @@ import re
 _PIECE = 1 << 24
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_SPARSE = 30
+"""Bytes of text, at least, for each control character."""
 
 
 def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
     """The text of a file in UTF-8 without byte-order mark.
 
     UTF-8 and UTF-16 are told by their form. What is neither, and text nevertheless, is Windows-1252, which holds
-    Latin-1: this is a guess, so it is told together with the first line that shows it.
+    Latin-1: this is a guess, so it is told together with the first line that shows it. The mark that DOS put at the end
+    of a file, 0x1a, goes; few other control characters are told and stay in their cells, where a number with one in it
+    is refused.
 
     Args:
         call: the call to name in an error.
         raw: the whole file.
 
     Returns:
-        The text in UTF-8, and a note if it was in another encoding.
+        The text in UTF-8, and notes on what is not plain about it.
 
     Raises:
         ValueError: the file is binary, or UTF-8 in most places and not in others.
     """
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4096]:
         return _from_utf16(call, raw), ["The file is read as UTF-16."]
-    raw = raw.removeprefix(codecs.BOM_UTF8)
+    raw = raw.removeprefix(codecs.BOM_UTF8).rstrip(b"\x1a")
     at = 0 if raw.isascii() else _first_fault(raw)
-    control = _BINARY.search(raw, 0, _PIECE)
-    if control is not None:
-        raise ValueError(
-            f"{call}: line {_line(raw, control.start())} holds the byte {control[0][0]:#04x}, so the file is not text; "
-            "give the extension that says what it is, or save it as CSV."
-        )
+    notes = _controls(call, raw)
     if raw.isascii() or at is None:
-        return raw, []
+        return raw, notes
     line = _line(raw, at)
     if _MULTIBYTE.search(raw):
         raise ValueError(
@@ -54,7 +53,22 @@ def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
     shown = text.split("\n")[line - 1].strip()
     start = max(0, next((i for i, sign in enumerate(shown) if ord(sign) > 127), 0) - 20)
     note = f"The file is read as Windows-1252, since line {line} is not UTF-8 ({shown[start : start + 40]!r})."
-    return text.encode(), [note]
+    return text.encode(), [note, *notes]
+
+
+def _controls(call: str, raw: bytes) -> list[str]:
+    """A note on control characters, which text holds by accident and in few places."""
+    found = [(match.start(), match[0][0]) for match in _BINARY.finditer(raw, 0, _PIECE)]
+    if not found:
+        return []
+    at, byte = found[0]
+    line = f"ine {_line(raw, at)} holds the byte {byte:#04x}"
+    if _SPARSE * len(found) > min(len(raw), _PIECE) or b"\0" in raw:
+        raise ValueError(
+            f"{call}: l{line}, so the file is not text; give the extension that says what it is, or save it as CSV."
+        )
+    more = f", and {len(found) - 1} more such bytes follow" if len(found) > 1 else ""
+    return [f"L{line}, which is no printed character{more}: read as part of the entry."]
 
 
 def _from_utf16(call: str, raw: bytes) -> bytes:
