@@ -88,14 +88,15 @@ class Chaos(NamedTuple):
         return mean, variance
 
     def slope(self, rows: Rows, box: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Derivative of the mean by the scaled inputs; 0 beyond the ends of the interval."""
+        """Derivative of the mean by the scaled inputs; beyond the ends of the interval that of the linear terms."""
         degree = int(self.powers.max())
         values = polynomials(x, self.interval, degree)
         norm, slopes = _norm(degree), np.zeros_like(values)
         for i in range(degree):  # (2i + 1) P_i = P'_{i+1} - P'_{i-1}
             slopes[..., i + 1] = (2 * i + 1) * values[..., i] / norm[i] + (slopes[..., i - 1] if i else 0.0)
         inside = (x >= self.interval[0]) & (x <= self.interval[1])
-        slopes *= norm * (2 * inside / (self.interval[1] - self.interval[0]))[..., None]
+        slopes[..., 2:] *= inside[..., None]
+        slopes *= norm * (2 / (self.interval[1] - self.interval[0]))[:, None]
         out = np.empty_like(x)
         for j in range(x.shape[1]):
             mixed, some = values.copy(), self.powers[:, j] > 0
@@ -121,10 +122,12 @@ class Chaos(NamedTuple):
 
 
 def polynomials(x: np.ndarray, interval: np.ndarray, degree: int) -> np.ndarray:
-    """Orthonormal Legendre polynomials of each input; beyond the interval inputs count as at its end.
+    """Orthonormal Legendre polynomials of each input; beyond the interval linear ones go on, others stay as at its end.
 
     There they grow like ``(t + sqrt(t^2 - 1))^degree``: with 30 rows of a noisy wave expansions erred by 0.4 to 2.2
-    standard deviations on new rows, some of which lay beyond, where all other members erred by 0.4.
+    standard deviations on new rows, some of which lay beyond, where all other members erred by 0.4. A target that is a
+    sum of its inputs is that everywhere: were linear terms constant too, a table of polls (margin, the difference of
+    two columns) would err by 0.17 deviations where ridge errs by 1e-8.
 
     Args:
         x: rows (n, d).
@@ -134,8 +137,10 @@ def polynomials(x: np.ndarray, interval: np.ndarray, degree: int) -> np.ndarray:
     Returns:
         (n, d, degree + 1).
     """
-    t = np.clip(2 * (x - interval[0]) / (interval[1] - interval[0]) - 1, -1, 1)
-    return legendre.legvander(t, degree) * _norm(degree)
+    t = 2 * (x - interval[0]) / (interval[1] - interval[0]) - 1
+    values = legendre.legvander(np.clip(t, -1, 1), degree)
+    values[..., 1:2] = t[..., None]
+    return values * _norm(degree)
 
 
 def _norm(degree: int) -> np.ndarray:

@@ -140,10 +140,11 @@ def _network(member: Any, place: Place, std: bool) -> Moments:
 def _chaos(member: Any, place: Place, std: bool) -> Moments:
     """A sparse expansion in Legendre polynomials, see ``numdl.estimators.auto.chaos``."""
     (low, high), powers, d = member.interval, member.powers, place.x.size
-    t = 2.0 * (place.x.maximum(low).minimum(high) - low) / (high - low) - 1.0
+    t, free = (2.0 * (x - low) / (high - low) - 1.0 for x in (place.x.maximum(low).minimum(high), place.x))
     each: list[Any] = [place.program.constant(np.ones(d)), t]
     for i in range(1, max(int(powers.max()), 1)):  # (i + 1) P_{i+1} = (2i + 1) t P_i - i P_{i-1}
         each.append(((2 * i + 1) * t * each[i] - i * each[i - 1]) / (i + 1.0))
+    each[1] = free  # beyond the interval linear terms alone go on
     joined = place.program.join([float(np.sqrt(2 * i + 1)) * one for i, one in enumerate(each)])
     factors = np.zeros((len(powers), max(int((powers > 0).sum(axis=1).max()), 1)), int)  # 0: the constant 1
     for row, term in zip(factors, powers, strict=True):
