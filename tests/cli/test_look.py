@@ -208,6 +208,34 @@ def test_test_rows_of_another_file_and_missing_rows(numdl, tmp_path, stand_in):
     assert done.code == 1 and "each of its rows is one of the training" in done.err
 
 
+def test_equal_rows_of_categories_are_answers_of_many_and_lie_on_both_sides(tmp_path):
+    """Survivors by sex and class are twelve different rows: no test was possible, or all of it was wrong."""
+    rng = np.random.default_rng(0)
+    sex, rank = rng.integers(2, size=400), rng.integers(3, size=400)
+    lived = rng.random(400) < 0.2 + 0.2 * rank + 0.1 * sex
+    rows = [
+        f"{'mf'[a]},{'xyz'[b]},{'no yes'.split()[c]},{20 + 5 * a + 3 * b + c}" for a, b, c in zip(sex, rank, 1 * lived)
+    ]
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text("\n".join(["sex,rank,lived,age", *rows]) + "\n")
+    other.write_text("\n".join(["sex,rank,lived,age", *rows[:60]]) + "\n")
+    for target, drop in (("lived", "age"), ("age", "lived")):
+        options = FitOptions((target,), drop=(drop,), test=0.2)
+        found = prepare(read_encoded(path, options), options, watched=False)
+        assert [len(part.x) for part in found.parts.values()] == [320, 80] and not found.notes
+        options = FitOptions((target,), drop=(drop,), split=f"file:{other}")
+        found = prepare(read_encoded(path, options), options, watched=False)
+        assert len(found.parts["test"].x) == 60 and not found.notes
+    # rows of measurements that are equal in all are copies, also where the label of some places is not settled
+    x = rng.normal(size=(100, 2)).round(6)
+    rows = [f"{a},{b},{'uv'[i % 2]}" for i, (a, b) in enumerate([*x, *x[:50], x[1], x[2]])]
+    path.write_text("\n".join(["a,b,c", *rows]) + "\n")
+    options = FitOptions(("c",), test=0.3)
+    parts = prepare(read_encoded(path, options), options, watched=False).parts
+    train, test = ({(*row, label) for row, label in zip(part.x, part.y, strict=True)} for part in parts.values())
+    assert test and not train & test
+
+
 def test_wrong_words(numdl, tmp_path):
     path = write(tmp_path)
     for option, word in (("--split", "blocks"), ("--missing", "zero"), ("--dates", "julian")):

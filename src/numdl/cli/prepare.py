@@ -19,7 +19,7 @@ from numdl.cli.options import FitOptions
 from numdl.data import Table, TableEncoder, read_table, split
 from numdl.data.read.files import SHEETS
 from numdl.data.table.column import kind_of
-from numdl.data.table.copies import first_copies, first_of_equals
+from numdl.data.table.copies import first_copies, first_of_equals, kept_together
 from numdl.data.table.dates import calendar_of
 from numdl.data.table.profile import unit_of
 
@@ -190,7 +190,7 @@ def _moments(table: Table, options: FitOptions) -> tuple[np.ndarray | None, list
 def divide(
     found: Encoded, fractions: list[float], options: FitOptions, moments: np.ndarray | None = None
 ) -> list[np.ndarray]:
-    """Rows for training, validation and test; equal rows never lie on both sides.
+    """Rows for training, validation and test; rows that are equal, and not by chance, never lie on both sides.
 
     Args:
         found: the file.
@@ -222,7 +222,7 @@ def divide(
         order = np.concatenate(index)
         for i, rows in enumerate(index):
             part[rows] = i
-    part = part[first_of_equals(_columns(found.whole))]
+    part = part[kept_together(*_columns(found.whole))]
     return [order[part[order] == i] for i in range(len(fractions))]
 
 
@@ -274,7 +274,7 @@ def _test(word: str, found: Encoded, options: FitOptions) -> tuple[Part, list[st
         part = _part(encoder, rows, kept)
     n = len(found.whole.x)
     both = [np.concatenate([a, b]) for a, b in zip(_columns(found.whole), _columns(part), strict=True)]
-    new = np.flatnonzero(first_of_equals(both)[n:] >= n)
+    new = np.flatnonzero(kept_together(*both)[n:] >= n)
     if not len(new):
         raise UserError(
             f"numdl fit --split file:{word}: each of its rows is one of the training, so it tests nothing; name "
@@ -286,5 +286,5 @@ def _test(word: str, found: Encoded, options: FitOptions) -> tuple[Part, list[st
     return part.take(new), notes
 
 
-def _columns(part: Part) -> list[np.ndarray]:
-    return [*part.x.T, *part.y.reshape(len(part.x), -1).T]
+def _columns(part: Part) -> tuple[np.ndarray, np.ndarray]:
+    return part.x, part.y.reshape(len(part.x), -1)

@@ -42,6 +42,28 @@ def first_of_equals(columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.unique(group, return_index=True)[1][group]
 
 
+def kept_together(X: Float[np.ndarray, "n d"], c: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+    """Which rows must not lie on both sides of a split: those that are equal where agreement is no chance.
+
+    Besides copies these are all equal rows of a table most of whose different rows have a value of their own in some
+    input. In a table of categories equal rows are the answers of many to the same questions: were they kept together,
+    what occurs at a place in the test would never occur there in training. (Survivors of the Titanic by sex and class
+    have twelve different rows; whole answers were withheld, and all of the test was wrong.)
+
+    Args:
+        X: inputs (n, d).
+        c: targets (n, k).
+
+    Returns:
+        The first of the rows that belong together, from 0; of others its own number, (n,).
+    """
+    equal = first_of_equals([*c.T, *X.T])
+    different = np.unique(equal)
+    if len(different) == len(X) or any(len(np.unique(column)) > len(different) / 2 for column in X[different].T):
+        return equal
+    return first_copies(np.ones(len(X)), X, c)
+
+
 def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
     """Which earlier row each row is a copy of.
 
