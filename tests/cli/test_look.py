@@ -214,7 +214,7 @@ def test_equal_rows_of_categories_are_answers_of_many_and_lie_on_both_sides(tmp_
     sex, rank = rng.integers(2, size=400), rng.integers(3, size=400)
     lived = rng.random(400) < 0.2 + 0.2 * rank + 0.1 * sex
     rows = [
-        f"{'mf'[a]},{'xyz'[b]},{'no yes'.split()[c]},{20 + 5 * a + 3 * b + c}"
+        f"{'mf'[a]},{'xyz'[b]},{('no', 'yes')[c]},{20 + 5 * a + 3 * b + c}"
         for a, b, c in zip(sex, rank, 1 * lived, strict=True)
     ]
     path, other = tmp_path / "a.csv", tmp_path / "b.csv"
