@@ -426,3 +426,17 @@ def test_means_do_not_depend_on_the_rows_beside_them():
     alone = moments(model.mixtures_[0], model._scaled(new[600:610], "test")[1], std=True)
     for a, b in zip(whole, alone, strict=True):
         np.testing.assert_allclose(a[:, 600:610], b, rtol=1e-7)
+
+
+def test_a_target_that_is_a_sum_of_heavy_tailed_columns_stays_one():
+    """Without their tails columns of a balance erred by 0.28 deviations, where ridge errs by 0.002."""
+    rng = np.random.default_rng(0)
+    x = np.exp(2.5 * rng.normal(size=(160, 3)))
+    y = x[:, 0] - x[:, 2] + 0.01 * rng.normal(size=160)
+    model = KernelRegressor(random_state=0).fit(x[:120], y[:120])
+    assert not (model._scaler.squash | model._scaler.logarithmic).any()
+    assert np.sqrt(np.mean((model.predict(x[120:]) - y[120:]) ** 2)) < 0.02
+    bent = np.log1p(x[:, 0]) + np.tanh(x[:, 1])  # what most heavy-tailed columns do
+    assert KernelRegressor(random_state=0).fit(x, bent)._scaler.squash.any()
+    grows = KernelRegressor(random_state=0, target_transform="log").fit(x, np.exp(np.minimum(y, 99) / 99 + 1))
+    assert grows._scaler.squash.any()  # what goes on straight would be an exponential

@@ -121,7 +121,8 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
         self.logarithm_ = choice.logarithm
         if robust is not None:
             weights = of_mean_one(robust.held)
-        table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng)
+        straight = not choice.logarithm.any()
+        table = gather(call, X, viewed(c, choice.logarithm), weights, most, rng, straight=straight)
         self._scaler, self._targets, self._typical = table.scaler, table.targets, typical_noise(weights)
         each = zip(choice.logarithm, table.y.T, strict=True)
         self._bounds = np.array([bounds(y, table.weights) if log else Bounds() for log, y in each])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import svd
 
 from numdl.data import Scaler
 from numdl.estimators.kernels.evidence import Rows
@@ -15,6 +16,16 @@ MARGIN = 6.0
 Of rows drawn from the same interval, new ones lie beyond the old ones in one of d inputs with probability 2 d / n.
 With 1 instead of 6, errors at 200 rows were up to 24 times as large, for these rows alone.
 """
+
+STRAIGHT = 0.5
+"""Error of a ridge on columns as they are over that on columns without their tails, below which they keep them.
+
+A target that is a sum of columns, as balances are, is none of squashed ones: of 0.28 deviations 0.002 is left, of 0.15
+0.05, of 0.29 0.10. Ratios from 0.6 on told nothing about the error that processes make.
+"""
+
+ASKED, WIDEST = 3000, 300
+"""Rows that this is asked of, and inputs up to which it is."""
 
 
 class Table(NamedTuple):
@@ -44,7 +55,14 @@ class Table(NamedTuple):
 
 
 def gather(
-    call: str, x: np.ndarray, y: np.ndarray, weights: np.ndarray, largest: int, rng: np.random.Generator
+    call: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    largest: int,
+    rng: np.random.Generator,
+    *,
+    straight: bool = True,
 ) -> Table:
     """Join equal rows, scale, and leave out what has no weight.
 
@@ -55,6 +73,8 @@ def gather(
         weights: (n,), not negative.
         largest: number of different rows that can be factorised.
         rng: source of a subset where there are more.
+        straight: whether heavy-tailed inputs may stay as they are, if targets are straight in them; a logarithm that
+            goes on straight is an exponential.
 
     Returns:
         The table.
@@ -86,12 +106,12 @@ def gather(
     c = c / unit  # squares of what is huge or tiny are no numbers
     means = np.stack([np.bincount(index, w * column) / total for column in c.T], axis=1)
     spread = w @ (c - means[index]) ** 2
-    scaler = Scaler.fit(places, total, tails="auto")
+    center, scale = _of_targets(means, total, spread)
+    scaler = _of_inputs(places, (means - center) / scale, total, straight=straight)
     z = scaler.transform(places)
     active = np.ptp(z, axis=0) > 0
     active[0] |= not active.any()  # a process needs an input, constant or not
     z = np.ascontiguousarray(z[:, active])
-    center, scale = _of_targets(means, total, spread)
     margin = MARGIN * np.ptp(z, axis=0) / (len(z) + 1)
     margin[margin == 0] = 1.0
     box = np.stack([z.min(axis=0) - margin, z.max(axis=0) + margin])
@@ -102,6 +122,30 @@ def gather(
     plain = np.zeros(len(unit), bool)
     targets = Scaler(center * unit, scale * unit, plain, plain)
     return Table(rows, box, active, scaler, targets, group, y, weights, notes)
+
+
+def _of_inputs(x: np.ndarray, y: np.ndarray, total: np.ndarray, *, straight: bool) -> Scaler:
+    """Without their tails, unless targets (n, k) are straight in the inputs as they are, see ``STRAIGHT``."""
+    without = Scaler.fit(x, total, tails="auto")
+    if not straight or x.shape[1] > WIDEST or not (without.squash | without.logarithmic).any():
+        return without
+    plain, few = Scaler.fit(x, total), slice(None, None, -(-len(x) // ASKED))
+    errors = [_of_ridge(scaler.scaled(x[few]), y[few], total[few]) for scaler in (plain, without)]
+    return plain if errors[0] < STRAIGHT * errors[1] else without
+
+
+def _of_ridge(z: np.ndarray, y: np.ndarray, total: np.ndarray) -> float:
+    """Root mean square of what a ridge predicts wrongly of rows left out, with the best penalty."""
+    share = total / total.sum()
+    root = np.sqrt(share)[:, None]
+    z, y = root * (z - share @ z), root * (y - share @ y)
+    u, s, _ = svd(z, full_matrices=False, lapack_driver="gesvd")
+    b, errors = u.T @ y, []
+    for alpha in np.logspace(-12, 2, 29):
+        kept = s**2 / (s**2 + alpha)
+        own = np.square(u) @ kept + share
+        errors.append(np.linalg.norm((y - u @ (kept[:, None] * b)) / np.maximum(1 - own, 1e-9)[:, None]))
+    return float(min(errors))
 
 
 def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
