@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import separable_problems as sp
 from jax.flatten_util import ravel_pytree
 
 from numdl.contracts import Normal, Problem
+from numdl.optimize import StochasticGradient, minimize_stochastic
 from numdl.problems import VarPro
 from numdl.regularize import GroupPenalty
 from numdl.testing import check_curvature, check_gradient
@@ -272,3 +274,42 @@ def test_the_residual_carries_its_second_derivative():
         return (jnp.sqrt(problem.w / sp.N)[:, None] * rest).reshape(-1)
 
     assert np.linalg.norm(second(one_step)[1](vector) - found(vector)[: sp.N * 2]) > 1e-3 * np.linalg.norm(differences)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "logistic"])
+def test_the_value_of_an_iterated_head_has_exact_derivatives(kind):
+    # Of a loop there is no reverse derivative: minimize_stochastic ended in an error of JAX.
+    problem, theta = sp.separable(kind), sp.weights()
+    vector, unravel = ravel_pytree(theta)
+
+    def value(z):
+        return problem.value(unravel(z), problem.first_head(theta))[0]
+
+    slope = jax.jit(jax.grad(value))
+    close(slope(vector), ravel_pytree(sp.judge(problem, theta).linearized[1])[0], 1e-8)
+    v, h = jnp.asarray(np.random.default_rng(5).normal(size=P)), 1e-3
+    differences = 8 * (slope(vector + h * v) - slope(vector - h * v))
+    differences = (differences - (slope(vector + 2 * h * v) - slope(vector - 2 * h * v))) / (12 * h)
+    bend = jax.jit(lambda z: jax.jvp(slope, (z,), (v,))[1])
+    close(bend(vector), differences, 1e-6)
+
+    def fixed(z):  # mutant: a head that does not move has the same slope and another Hessian
+        head = jax.lax.stop_gradient(problem.value(unravel(z), problem.first_head(theta))[1])
+        return sp.full_value(problem, unravel(z), head)
+
+    held = jax.jit(lambda z: jax.jvp(jax.grad(fixed), (z,), (v,))[1])(vector)
+    assert np.linalg.norm(held - differences) > 1e-3 * np.linalg.norm(differences)
+
+
+def test_the_value_is_that_of_the_head_that_was_solved_for():
+    problem, theta = sp.separable("softmax"), sp.weights()
+    value, head = problem.value(theta, problem.first_head(theta))
+    np.testing.assert_array_equal(head, problem.solve(problem.embed(theta), problem.first_head(theta)).W)
+    close(value, sp.full_value(problem, theta, head), 1e-13)
+
+
+def test_steps_on_batches_of_a_softmax_lower_it():
+    problem, theta = sp.separable("softmax"), sp.weights()
+    method, head = StochasticGradient(optax.adam(1.0)), problem.first_head(theta)
+    result, _ = minimize_stochastic(problem, method, theta, head, batch=10, epochs=30, rate=0.03)
+    assert result.history["objective"][-1] < 0.9 * result.history["objective"][0]

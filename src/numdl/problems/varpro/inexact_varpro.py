@@ -120,9 +120,12 @@ class InexactVarPro(eqx.Module):
         return InexactHead(self.problem.first_head(theta), jnp.asarray(zero), jnp.asarray(zero))
 
     def value(self, p: PyTree, aux: InexactHead) -> tuple[Float[Array, ""], InexactHead]:
-        """Full objective at a head with decrement ``aux.enough``, above the reduced one; one pass forward."""
+        """Full objective at a head with decrement ``aux.enough``, above the reduced one; one pass forward.
+
+        Its derivative is that at this head.
+        """
         u = self.problem.embed(p)
-        head = self.problem.iterate(u, aux.W, aux.enough)
+        head = jax.lax.stop_gradient(self.problem.iterate(*jax.lax.stop_gradient((u, aux.W, aux.enough))))
         value, _ = self._full(p, u, head.W)
         return value, aux._replace(W=head.W, inner=aux.inner + head.steps)
 

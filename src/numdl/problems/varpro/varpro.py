@@ -143,9 +143,16 @@ class VarPro(eqx.Module, PixelRows):
         return newton_head(self.loss, u, c, w, self.alpha_head, start, intercept=intercept, enough=enough)
 
     def value(self, p: PyTree, aux: Float[Array, "k q"]) -> tuple[Float[Array, ""], Float[Array, "k q"]]:
-        """Reduced objective and the head that belongs to it; one pass forward."""
+        """Reduced objective and the head that belongs to it; one pass forward. Its first two derivatives are exact.
+
+        A head that is iterated for moves by the implicit function theorem: the iteration has no reverse derivative.
+        """
         u = self.embed(p)
-        head = self.solve(u, aux).W
+        if self.squares:
+            head = self.solve(u, aux).W
+        else:
+            solved = self.iterate(*jax.lax.stop_gradient((u, aux)))
+            head = self._moved(u, jax.lax.stop_gradient(solved))
         s = self.scores(u, head)
         return self.misfit(s) + self.head_penalty(head) + self.penalty.value(p), head
 
@@ -175,10 +182,14 @@ class VarPro(eqx.Module, PixelRows):
         function theorem, its exact first derivative. Each further step carries one derivative more, because its error
         is that of the step before times the change of the Hessian.
         """
-        u, head = self.embed(theta), jax.lax.stop_gradient(solved.W)
-        slope = jax.grad(lambda head: self.misfit(self.scores(u, head)) + self.head_penalty(head))
+        return self._moved(self.embed(theta), jax.lax.stop_gradient(solved), steps)
+
+    def _moved(self, u: Float[Array, "n m"], solved: Head, steps: int = 1) -> Float[Array, "k q"]:
+        """``moving_head`` of features; where these do not move it is the head that was solved for, to the last bit."""
+        slope = jax.grad(lambda head, u: self.misfit(self.scores(u, head)) + self.head_penalty(head))
+        head, left = solved.W, jax.lax.stop_gradient(slope(solved.W, jax.lax.stop_gradient(u)))
         for _ in range(steps):
-            head = head - solved.inverse(slope(head))
+            head = head - solved.inverse(slope(head, u) - left)
         return head
 
     def residual(self, theta: PyTree) -> Float[Array, " N"]:
