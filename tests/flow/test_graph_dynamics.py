@@ -1,5 +1,7 @@
 """Dynamics on graphs: against dense matrices and the graph Laplacian, what they promise, refusals."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -138,3 +140,8 @@ def test_graphs_of_the_same_size_have_names_of_their_own():
     path = np.diag([1.0, 1.0], 1)
     names = [on_graph("parabolic", W + W.T).name for W in (path, 2 * path, path + np.eye(3, k=2), path)]
     assert names[0] == names[3] and len(set(names)) == 3
+
+
+def test_dynamics_of_graphs_are_themselves_after_a_process_boundary():
+    field = on_graph("parabolic", W)
+    assert pickle.loads(pickle.dumps(field)) is field

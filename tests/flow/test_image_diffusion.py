@@ -267,6 +267,9 @@ def test_what_has_no_diffusion_is_refused():
         on_images(get_dynamics("reaction_diffusion")._replace(name="mine"), SIDES)
     with pytest.raises(TypeError, match="needs a Linear"):
         Semilinear(2.0, lambda t, u, theta: u)  # type: ignore
+    none = Semilinear(lambda theta: theta, lambda t, u, theta: 0 * u)  # type: ignore
+    with pytest.raises(TypeError, match=r"Semilinear\(linear\)\(theta\) needs a Linear: 2\.0 has no"):
+        none(0.0, jnp.ones(2), 2.0)
     field = on_images("plain", SIDES, diffusion=1.0)
     for march, words in (("reversible", "cannot be undone|inverse"), ("coupled", "may be singular")):
         with pytest.raises(ValueError, match=words):

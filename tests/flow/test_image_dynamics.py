@@ -1,5 +1,10 @@
 """Dynamics on images: maps right by loops, transposes exact, guarantees and energies kept, marches agree."""
 
+import copy
+import pickle
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +15,7 @@ from numdl.flow.images import KINDS
 from numdl.flow.images.convolution import PADDING
 from numdl.flow.images.operators import Grid, image_map
 from numdl.flow.march import get_march
-from numdl.models import ResNet
+from numdl.models import ResNet, image_resnet
 
 pytestmark = pytest.mark.usefixtures("x64")
 SIDES = (4, 3)
@@ -208,3 +213,35 @@ def test_names_tell_apart_what_a_file_must_ask_for():
     assert names[0] == "parabolic on 3x3" and names[1] == "parabolic on 3x3 (depthwise)" and len(set(names)) == 5
     assert on_images("plain", (4, 3), "lean", taps=1, border="periodic").name == "plain on 4x3 (lean, taps 1, periodic)"
     assert on_images("plain", (4, 3), "pointwise", taps=1) is on_images("plain", (4, 3), "pointwise")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        on_images("parabolic", SIDES),
+        on_images("plain", SIDES, "lean", taps=5, border="periodic", diffusion=(0.5, 2.0)),
+        on_images("antisymmetric", SIDES, border="reflecting"),
+        on_images(damped(get_dynamics("antisymmetric"), 0.4), SIDES, "pointwise"),
+    ],
+    ids=lambda field: field.name,
+)
+def test_dynamics_of_images_are_themselves_after_a_process_boundary(field):
+    """Their functions are local ones: no network of images could be sent to another process."""
+    assert pickle.loads(pickle.dumps(field)) is field and copy.deepcopy(field) is field
+    net = ResNet(24, 24, 2, dynamics=field, opening=False)
+    assert pickle.loads(pickle.dumps(net)) == net
+    if field.damping is not None:
+        strong = ResNet(24, 24, 2, dynamics=field, opening=False, damping=0.7)
+        assert pickle.loads(pickle.dumps(strong)) == strong and pickle.loads(pickle.dumps(strong.field)) is strong.field
+
+
+def test_networks_of_images_work_in_another_process():
+    net = image_resnet((4, 4, 1), (2,), dynamics="hamiltonian", scheme="verlet", march="reversible")
+    with jax.enable_x64(False):
+        theta, x = net.init(0), np.random.default_rng(0).standard_normal((3, 16)).astype("f4")
+        here = np.asarray(net.batch(theta, jnp.asarray(x)))
+    work = "import pickle, sys; net, theta, x = pickle.load(sys.stdin.buffer); "
+    work += "sys.stdout.buffer.write(pickle.dumps(__import__('numpy').asarray(net.batch(theta, x))))"
+    sent = pickle.dumps((net, jax.tree.map(np.asarray, theta), x))
+    done = subprocess.run([sys.executable, "-c", work], input=sent, capture_output=True, check=True)
+    np.testing.assert_allclose(pickle.loads(done.stdout), here, rtol=1e-5)

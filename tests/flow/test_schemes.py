@@ -162,6 +162,10 @@ def test_implicit_terms_by_three_factorisations(m):
         f = Semilinear(part, g)
         np.testing.assert_allclose(f(0.1, u, None), L @ u + g(0.1, u, None), atol=1e-12)
         np.testing.assert_allclose(get_scheme("imex").step(f, 0.1, 0.1, u, lambda c: None), one, atol=1e-13)
+    part = linear_part(L)
+    for act in (part.times, lambda r: part.solve(0.1, r)):  # whose default precision is low on an accelerator
+        for eqn in jax.make_jaxpr(act)(u).eqns:
+            assert eqn.primitive.name != "dot_general" or "HIGHEST" in str(eqn.params["precision"])
     f = Semilinear(linear_part(-3.0), g)
     np.testing.assert_allclose(f(0.1, u, None), g(0.1, u, None) - 3 * u)
     one = (u + 0.1 * np.sin(0.3 + u)) / 1.3

@@ -143,6 +143,17 @@ def test_an_image_network_is_its_blocks_one_after_the_other():
         assert {leaf.dtype for leaf in jax.tree.leaves(net.init(0))} == {np.dtype("float32")}
 
 
+def test_flows_have_the_diffusion_of_the_first_in_their_own_pixels():
+    net = image_resnet((8, 8, 1), (2, 4), dynamics="parabolic", scheme="imex", diffusion=(0.5, 8.0))
+    flows = [block for block in net.blocks if isinstance(block, ResNet)]
+    assert [flow.field.rule.diffusion for flow in flows] == [(0.5, 8.0), (0.125, 2.0)]
+    theta, x = net.init(0), normal(0, 3, 64)
+    alike = image_resnet((8, 8, 1), (2, 4), dynamics="parabolic", scheme="imex", diffusion=1.0)
+    assert np.isfinite(run(net, theta, x)).all() and np.abs(run(net, theta, x) - run(alike, theta, x)).max() > 1e-4
+    with pytest.raises(ValueError, match=r"two halves, which leaves no place for diffusion"):
+        image_resnet((8, 8, 1), (2,), dynamics="hamiltonian", scheme="verlet", diffusion=1.0)
+
+
 BATCH = image_resnet((8, 8, 1), (2,), norm="batch", **FLOWS)
 LAYERS = image_resnet((8, 8, 1), (2,), norm="none", **FLOWS)
 MERGE = CONNECTORS["merge"]

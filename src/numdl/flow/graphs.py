@@ -127,5 +127,5 @@ def _on_graph(name: str, n: int, ends: bytes, others: bytes, roots: bytes) -> Dy
         return base.energy(potential, u, seen(theta))
 
     halves = isinstance(base.vector_field(jnp.tanh), Separable)
-    vector_field.__dict__.update(norms=norms, base=base)
+    vector_field.__dict__.update(norms=norms, base=base, made_by=(_on_graph, (name, n, ends, others, roots)))
     return Dynamics(title, drawn(draw), vector_field, base.guarantees, base.energy and energy)

@@ -12,9 +12,11 @@ Source: Haber, Lensink, Treister and Ruthotto, IMEXnet: a forward stable deep ne
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -80,8 +82,15 @@ class Semilinear:
 
         Returns:
             L.
+
+        Raises:
+            TypeError: a function of the weights gives something else.
         """
-        return self.linear if isinstance(self.linear, Linear) else self.linear(theta)
+        if isinstance(self.linear, Linear):
+            return self.linear
+        found = self.linear(theta)
+        require(found, Linear, "Semilinear(linear)(theta)", "return linear_part or circulant_part")
+        return found
 
 
 def linear_part(L: np.ndarray | float) -> Linear:
@@ -105,11 +114,13 @@ def linear_part(L: np.ndarray | float) -> Linear:
     values, vectors = np.linalg.eigh(matrix)
     values = _decay("linear_part", values)
 
+    product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)  # an accelerator's default is low
+
     def solve(h: Any, r: Array) -> Array:
         basis, rates = jnp.asarray(vectors, r.dtype), jnp.asarray(values, r.dtype)
-        return basis @ ((basis.T @ r) / (1 - h * rates))
+        return product(basis, product(basis.T, r) / (1 - h * rates))
 
-    return Linear(lambda u: jnp.asarray(matrix, u.dtype) @ u, solve)
+    return Linear(lambda u: product(jnp.asarray(matrix, u.dtype), u), solve)
 
 
 def circulant_part(column: Float[np.ndarray, " m"]) -> Linear:

@@ -7,7 +7,10 @@ Source: Ruthotto and Haber, Deep neural networks motivated by partial differenti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from numdl import checks
 from numdl.contracts import require
@@ -33,6 +36,7 @@ def image_resnet(
     cells: tuple[int, int] = (1, 1),
     depth: int = 2,
     activation: str = "relu",
+    diffusion: float | Sequence[float] | None = None,
     **flow: Any,
 ) -> Chain:
     """Chain of an opening, a flow at each resolution behind a connector that halves the sides, and means over cells.
@@ -48,6 +52,8 @@ def image_resnet(
         cells: rows and columns of the cells over which the last images are averaged.
         depth: steps of each flow.
         activation: everywhere.
+        diffusion: where the diffusivities of the first flow's channels start, as for ``on_images``, for
+            ``scheme="imex"``; a fourth of it in each next flow, whose pixels are twice as long.
         **flow: what ``ResNet`` knows else of a flow: ``T``, ``scheme``, ``march``, ``control``, ``coefficients``, ...
 
     Returns:
@@ -80,8 +86,9 @@ then pooling 1x1x32'
     layer = Connector(image, channels[0], merge=merge, **of_all)  # type: ignore[arg-type]
     for c in channels:
         if blocks:
+            diffusion = None if diffusion is None else (np.broadcast_to(diffusion, 2) / 4).tolist()
             layer = Connector(layer.after, c, pool=2, from_halves=two, **of_all)  # type: ignore[arg-type]
-        field = on_images(dynamics, layer.after[:2], kind, border=border)
+        field = on_images(dynamics, layer.after[:2], kind, border=border, diffusion=diffusion)
         flowing = ResNet(layer.width, layer.width, depth, dynamics=field, opening=False, activation=activation, **flow)
         blocks += [layer, flowing]
     sides = layer.after[:2]

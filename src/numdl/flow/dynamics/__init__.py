@@ -145,7 +145,14 @@ def with_damping() -> tuple[str, ...]:
 
 
 def _pickled(field: Dynamics) -> tuple[Any, ...]:
-    """Registered dynamics by their name and damping: their functions, copied by value, would be others elsewhere."""
+    """Dynamics by their name and damping, or by what made them: functions copied by value would be others elsewhere."""
+    maker, given = getattr(field.rule, "made_by", (None, ()))  # on_images, on_graph
+    if maker is not None:
+        made = maker(*given)
+        if made == field:
+            return maker, given
+        if _is_damped(field, made):
+            return damped, (made, field.damping)
     known = DYNAMICS.get(field.name)
     if known is None or (known != field and not _is_damped(field, known)):
         return Dynamics, tuple(field)

@@ -198,7 +198,8 @@ def _on_images(
         return {part: norm_bound(of_kind, one, grid, gamma if opposite else None) for part, one in parts.items()}
 
     made = {"norms": norms, "base": base, "sides": sides, "kind": kind, "border": border, "diffusion": spread}
-    vector_field.__dict__.update(made)  # for bounds and other resolutions
+    given = (base, sides, kind, taps, border, spread)
+    vector_field.__dict__.update(made, made_by=(_on_images, given))  # for bounds, other resolutions and pickle
 
     def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:
         assert base.energy is not None
