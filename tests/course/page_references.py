@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flow_references import REFERENCES as FLOWS
+from image_references import REFERENCES as IMAGES
 from layer_references import REFERENCES as LAYERS
 from model_references import REFERENCES as MODELS
 from page_references_linear import LINEAR
@@ -283,6 +284,7 @@ REFERENCES = {
     **LINEAR,
     **TRAINING,
     **FLOWS,
+    **IMAGES,
     **LAYERS,
     **MODELS,
     **PLANAR,

@@ -12,8 +12,9 @@ import pytest
 from page_references import REFERENCES
 from sampling_references import trained, trained_further
 
-from numdl.course.site import grids, marched, watched
+from numdl.course.site import grids, marched, pictured, watched
 from numdl.course.site.build import pages
+from numdl.models import lipschitz_bound
 
 PAGES = {page.slug: page for page in pages()}
 DRIVER = Path(__file__).with_name("pages_in_node.mjs")
@@ -170,6 +171,26 @@ def test_the_networks_that_are_watched_are_those_that_numdl_trains():
     again, kept = watched.taught("5", 1, 0), grids.read("levels_data")["5 1 0"]
     np.testing.assert_allclose(again["objective"][:12], kept["objective"][:12], rtol=1e-3)
     assert [one["iterations"] for one in again["levels"]] == [one["iterations"] for one in kept["levels"]]
+
+
+def test_the_digits_that_pages_show_are_those_of_scikit_learn():
+    x, y = pictured.digits()
+    kept = grids.read("digits_data")
+    assert kept == {"images": pictured.written(x[pictured.TRAINING :]), "classes": y[pictured.TRAINING :].tolist()}
+    assert len(kept["images"]) == pictured.SHOWN and {len(one) for one in kept["images"]} == {64}
+
+
+@pytest.mark.thorough
+def test_the_network_that_is_certified_is_one_that_numdl_trains(monkeypatch):
+    monkeypatch.setattr(pictured, "_attacked", lambda *given: [])
+    again, kept = pictured.train("parabolic", 1e-5), grids.read("certified_data")["parabolic 1e-05"]
+    x, y = (part[pictured.TRAINING :] for part in pictured.digits())
+    net, told = pictured.network("parabolic"), []
+    for stored in (again, kept):
+        p = pictured.weights(stored)
+        assert lipschitz_bound(net, p["theta"]) == pytest.approx(0.5, rel=2e-3)
+        told.append(np.asarray(net.batch(p["theta"], x.reshape(len(x), -1) / 16) @ p["W"].T + p["b"]).argmax(axis=1))
+    assert np.mean(told[0] == told[1]) > 0.95 and np.mean(told[0] == y) > 0.9
 
 
 @pytest.mark.thorough

@@ -32,3 +32,33 @@ export function solveBanded(d, alpha, B, b) {
   for (let i = n - 1; i >= 0; i--) { x[i] /= L[i][0]; for (let k = Math.min(w, i); k > 0; k--) x[i - k] -= L[i][k] * x[i]; }
   return Array.from(x);
 }
+
+// Where each of the 9 taps of a 3 x 3 stencil finds its pixel: places[3 i + j][p], -1 beyond a border of zeros. numdl.flow.images.
+export function places(side, border) {
+  const at = (i) => (border === "reflecting" ? Math.min(Math.max(i, 0), side - 1) : border === "periodic" ? (i + side) % side : i < 0 || i >= side ? NaN : i);
+  return range(9).map((q) => Int32Array.from(range(side * side), (p) => { const i = at(Math.floor(p / side) + Math.floor(q / 3) - 1), j = at((p % side) + (q % 3) - 1); return Number.isNaN(i + j) ? -1 : side * i + j; }));
+}
+// z[p, o] = sum of K[q, i, o] u[p + q, i] over the taps q and channels i; K and u are flat, the last channel runs fastest.
+export function convolve(K, u, where, before, after) {
+  const n = where[0].length, z = new Float64Array(n * after);
+  for (let q = 0; q < 9; q++) {
+    const places = where[q];
+    for (let i = 0; i < before; i++) for (let o = 0; o < after; o++) {
+      const k = K[(q * before + i) * after + o];
+      for (let p = 0; p < n; p++) { const from = places[p]; if (from >= 0) z[p * after + o] += k * u[from * before + i]; }
+    }
+  }
+  return z;
+}
+// Its adjoint: an image u with sum(u z') = sum(z convolve(K, u)) for all images.
+export function convolveBack(K, z, where, before, after) {
+  const n = where[0].length, u = new Float64Array(n * before);
+  for (let q = 0; q < 9; q++) {
+    const places = where[q];
+    for (let i = 0; i < before; i++) for (let o = 0; o < after; o++) {
+      const k = K[(q * before + i) * after + o];
+      for (let p = 0; p < n; p++) { const from = places[p]; if (from >= 0) u[from * before + i] += k * z[p * after + o]; }
+    }
+  }
+  return u;
+}
