@@ -96,9 +96,9 @@ def test_values_at_the_end_of_a_converter_are_told_with_all_digits(tmp_path, num
 
 
 def test_that_no_row_tests_is_told(tmp_path, numdl, stand_in):
-    rows = "".join(f"{'night' if i % 2 else 'day'},{i % 2}.5\n" for i in range(40))
-    (tmp_path / "two.csv").write_text("shift,y\n" + rows)
-    end = numdl("fit", tmp_path / "two.csv", "--target=y", "--out", tmp_path / "run")
+    rows = "".join(f"{i % 3}.25,{i % 3}.5\n" for i in range(12))
+    (tmp_path / "two.csv").write_text("x,y\n" + rows)
+    end = numdl("fit", tmp_path / "two.csv", "--target=y", "--seed=1", "--out", tmp_path / "run")
     assert end.code == 0 and "No rows are held out for a test: equal rows stay on one side" in end.out
 
 
@@ -227,6 +227,11 @@ def test_equal_rows_of_categories_are_answers_of_many_and_lie_on_both_sides(tmp_
         options = FitOptions((target,), drop=(drop,), split=f"file:{other}")
         found = prepare(read_encoded(path, options), options, watched=False)
         assert len(found.parts["test"].x) == 60 and not found.notes
+    # who has had which outcome: a category of two, and nobody of the first has fallen ill
+    path.write_text("\n".join(["group,ill", *["a,no"] * 40, *["b,no"] * 40, *["b,yes"] * 4]) + "\n")
+    options = FitOptions(("ill",), test=0.25)
+    found = prepare(read_encoded(path, options), options, watched=False)
+    assert [len(part.x) for part in found.parts.values()] == [63, 21]
     # rows of measurements that are equal in all are copies, also where the label of some places is not settled
     x = rng.normal(size=(100, 2)).round(6)
     rows = [f"{a},{b},{'uv'[i % 2]}" for i, (a, b) in enumerate([*x, *x[:50], x[1], x[2]])]

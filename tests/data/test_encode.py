@@ -302,3 +302,31 @@ def test_an_encoder_stored_with_decomposed_words_encodes_composed_ones(tmp_path)
     # a model that learned both forms as two categories keeps its number of columns
     two = Feature.from_json({"name": "kind", "kind": "text", "common": ["o\u0308", "\u00f6"], "rare": []})
     assert two.encode("here", Table(("kind",), (np.array(["\u00f6"]),))).tolist() == [[0, 1]]
+
+
+def words(*entries):
+    return np.array(entries, dtype=object)
+
+
+def test_new_rows_whose_columns_are_of_another_kind():
+    """A column of numbers without an entry, and dates as numbers, ended in an AttributeError or a TypeError."""
+    table = Table(
+        ("a", "b", "d", "y"),
+        (
+            words("1", "2", None, "4"),
+            words("u", None, "v", "u"),
+            words("2024-01-01", None, "2024-01-03", "2024-01-04"),
+            np.arange(4.0),
+        ),
+    )
+    encoder = TableEncoder.fit(table, "y", missing="impute", dates="elapsed")
+    names = ("a", "b", "d")
+    empty = encoder.transform(Table(names, (words(None), words(None), words(None))))
+    assert empty[0, encoder.feature_names.index("a")] == 2 and empty[0, encoder.feature_names.index("a missing")] == 1
+    with pytest.raises(ValueError, match="column 'd', row 2: '45000' is no date that is understood"):
+        encoder.transform(Table(names, (words("1", None), words("u", "v"), np.array([np.nan, 45000.0]))))
+    with pytest.raises(ValueError, match="column 'a', row 1: 'abc' is not a number"):
+        encoder.transform(Table(names, (words("abc", None), words("u", "v"), words(None, None))))
+    plain = TableEncoder.fit(Table(("d", "y"), (table.columns[2][[0, 2, 3]], np.arange(3.0))), "y", dates="elapsed")
+    with pytest.raises(ValueError, match="column 'd', row 1: '45000' is no date that is understood"):
+        plain.transform(Table(("d",), (np.array([45000.0]),)))

@@ -15,6 +15,9 @@ LOOKED = 8
 FEW = 20
 """Values of a target up to which equal inputs may agree in it as ratings and classes do."""
 
+REPEATED = 4
+"""Times that ``FEW`` different rows occur in the mean, above which they are categories and no copies."""
+
 UNLIKELY = 0.01
 """Probability below which equal targets of equal inputs are no chance."""
 
@@ -59,6 +62,8 @@ def kept_together(X: Float[np.ndarray, "n d"], c: Float[np.ndarray, "n k"]) -> I
     """
     equal = first_of_equals([*c.T, *X.T])
     different = np.unique(equal)
+    if _of_categories(len(X), len(different)):
+        return np.arange(len(X))
     if len(different) == len(X) or any(len(np.unique(column)) > len(different) / 2 for column in X[different].T):
         return equal
     return first_copies(np.ones(len(X)), X, c)
@@ -92,7 +97,7 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     first = alone.copy()
     first[rows] = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
     left, n = np.flatnonzero((weights > 0) & (first == alone)), np.count_nonzero(weights)
-    if len(left) == n:
+    if len(left) == n or _of_categories(n, len(left)):
         return alone
     own, x = len(left) / 2, X[left]
     values = max(len(np.unique(column)) for column in c[left].T)
@@ -104,3 +109,8 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     single = np.count_nonzero(np.bincount(first[weights > 0]) == 1)
     rare = (single > n / 2 and chance < UNLIKELY) or any(len(np.unique(column)) > own for column in x.T)
     return first if settled and rare else alone
+
+
+def _of_categories(n: int, different: int) -> bool:
+    """Whether so few of the rows differ that they tell who belongs to which group, and with which outcome."""
+    return different <= FEW and n > REPEATED * different

@@ -81,8 +81,8 @@ class Feature:
         column = _parsed(column) if self.kind == "number" else column
         gaps = missing(column)
         if self.fill is not None and gaps.any():
-            column = column.copy()
-            column[gaps] = self.fill
+            column = texts(column).copy() if isinstance(self.fill, str) else column.copy()
+            column[gaps] = self.fill if column.dtype.kind == "f" else str(self.fill)
         own = self._values(call, column)
         return np.column_stack([own, gaps.astype(np.float64)]) if self.indicator else own
 
@@ -90,10 +90,11 @@ class Feature:
         if self.kind == "number":
             return numbers(call, self.name, column)[:, None]
         refuse_missing(call, self.name, column)
+        words = texts(column)
         if self.kind == "text":
-            return one_hot(self, texts(column))
+            return one_hot(self, words)
         assert self.calendar is not None
-        days = self.calendar.days(call, self.name, column)
+        days = self.calendar.days(call, self.name, words)
         return days[:, None] if self.kind == "elapsed" else self.calendar.turns(days)
 
     def to_json(self) -> dict[str, Any]:
@@ -216,8 +217,12 @@ def _filled(feature: Feature, column: np.ndarray, unit: str, policy: str) -> Fea
 
 
 def _parsed(column: np.ndarray) -> np.ndarray:
-    """Words as numbers where one notation explains all."""
-    values = None if column.dtype.kind == "f" else interpret(column).values
+    """Words as numbers where one notation explains all, or where there are none."""
+    if column.dtype.kind == "f":
+        return column
+    values = interpret(column).values
+    if values is None and missing(column).all():
+        return np.full(len(column), np.nan)
     return column if values is None else values
 
 
