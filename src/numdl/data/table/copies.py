@@ -97,7 +97,7 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     first = alone.copy()
     first[rows] = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
     left, n = np.flatnonzero((weights > 0) & (first == alone)), np.count_nonzero(weights)
-    if len(left) == n or _of_categories(n, len(left)):
+    if len(left) == n or _of_categories(int(n), len(left)):
         return alone
     own, x = len(left) / 2, X[left]
     values = max(len(np.unique(column)) for column in c[left].T)
