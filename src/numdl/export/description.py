@@ -69,7 +69,7 @@ class Description:
         return self.program.nodes[self.program.results[self.names[0]]].size
 
     def rows(self, n: int = 10) -> np.ndarray:
-        """Typical rows.
+        """Typical rows; columns that were constant, whose spread is the largest float64, lie one unit beside.
 
         Args:
             n: how many.
@@ -77,7 +77,8 @@ class Description:
         Returns:
             (n, d).
         """
-        return self.center + self.spread * np.random.default_rng(0).normal(size=(n, len(self.center)))
+        spread = np.where(self.spread < np.finfo(np.float64).max, self.spread, 1.0)
+        return self.center + spread * np.random.default_rng(0).normal(size=(n, len(self.center)))
 
     def evaluate(self, x: np.ndarray, *names: str) -> list[np.ndarray]:
         """Results for rows.

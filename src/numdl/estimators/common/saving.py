@@ -72,8 +72,9 @@ class SaveMixin(ExportMixin):
         if described is not None:
             rows = described.rows()
         elif hasattr(scaler, "center") and type(self).__module__.startswith("numdl."):
-            rows = scaler.center + scaler.scale * np.random.default_rng(0).normal(size=(10, len(scaler.center)))
-            rows = np.vstack([rows, 0 * scaler.scale])  # where a centre out of all proportion shows
+            spread = np.where(scaler.flat, 1.0, scaler.scale)
+            rows = scaler.center + spread * np.random.default_rng(0).normal(size=(10, len(scaler.center)))
+            rows = np.vstack([rows, 0 * spread])  # where a centre out of all proportion shows
         else:
             return
         if hasattr(self, "predict_proba"):
