@@ -10,10 +10,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numdl.analysis import certified_radius
 from numdl.course.dynamics.stable_images import NETS
 from numdl.course.site import grids, pictured
-from numdl.flow import get_activation, on_images
+from numdl.flow import get_activation, get_scheme, on_images
 from numdl.flow.images import convolve, transferred
 from numdl.flow.images.diffusion import diffusion
-from numdl.flow.images.operators import Grid
+from numdl.flow.images.operators import KINDS, Grid
+from numdl.flow.images.spectral import norm_bound
 from numdl.models import ResNet, lipschitz_bound
 from numdl.regularize.ridge import decompose
 
@@ -229,10 +230,51 @@ def heads_along_alpha(A, classes):
     return {name: np.asarray(value) for name, value in found.items()}
 
 
+@in_float64
+def equations(settings):
+    """Two images by numdl's dynamics of images, by the scheme of each, in the layers' steps and in 256 short ones."""
+    kind, n = settings["kind"], round(settings["steps"])
+    digit, noise = np.zeros((8, 8, 2)), np.random.RandomState(11)
+    K = 0.35 * noise.standard_normal((3, 3, 2, 2))
+    digit[..., 0].flat = [int(pixel, 17) / 16 for pixel in grids.read("digits_data")["images"][1]]
+    states = np.stack([digit.ravel(), digit.ravel() + 0.3 * noise.standard_normal(128)])
+    halved = kind in ("hamiltonian", "hyperbolic")
+    states = np.pad(states, ((0, 0), (0, 128 * halved)))
+    march = marched(kind, n)
+    ends, ratios = march(states, K, settings["T"] / n)
+    short = marched(kind, 256)(states, K, settings["T"] / 256)[1]
+    return {
+        "end": ends[0, :128],
+        "other": ends[1, :128],
+        "ratios": np.append(1.0, ratios),
+        "exact": np.append(1.0, short)[::16],
+        "norm": norm_bound(KINDS["full"], {"": K}, Grid((8, 8), "periodic")) ** 2,
+    }
+
+
+@functools.cache
+def marched(kind, n):
+    scheme = get_scheme("verlet" if kind in ("hamiltonian", "hyperbolic") else "euler")
+    field = on_images(kind, (8, 8), border="periodic").vector_field(get_activation("tanh"))
+
+    @jax.jit
+    def march(states, K, h):
+        def layer(u, _):
+            step = jax.vmap(lambda one: scheme.step(field, 0.0, h, one, lambda c: {"K": K, "b": jnp.zeros(2)}))
+            u = step(u)
+            return u, jnp.linalg.norm(u[1] - u[0])
+
+        ends, distances = jax.lax.scan(layer, states, length=n)
+        return ends, distances / jnp.linalg.norm(states[1] - states[0])
+
+    return march
+
+
 REFERENCES = {
     "sight": sight,
     "backwards": backwards,
     "scales": scales,
     "certified": certified,
     "patches": patches,
+    "equations": equations,
 }

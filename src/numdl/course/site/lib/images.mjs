@@ -1,5 +1,5 @@
 // What do pages about small images share? Penalties on neighbouring pixels, and equations of narrow band.
-import { range } from "./numerics.mjs";
+import { range, svd } from "./numerics.mjs";
 
 // Matrix L'L of a penalty on an image of side x side pixels, rows of its lower band: band[i][k] = entry (i, i - k).
 // "identity", "gradient" (differences of neighbours, free borders) or "laplacian" (its square); numdl.linalg.ImageGradient and ImageLaplacian.
@@ -61,4 +61,18 @@ export function convolveBack(K, z, where, before, after) {
     }
   }
   return u;
+}
+// Norm of a convolution on a torus of n pixels a side: the largest over all waves; with n one more than the pixels of an image, a
+// bound for that image with zeros beyond its border.
+export function convolutionNorm(K, before, after, n) {
+  let largest = 0;
+  for (let a = 0; a <= n >> 1; a++) for (let b = 0; b < n; b++) {
+    const S = range(2 * after).map(() => new Array(2 * before).fill(0));
+    for (let q = 0; q < 9; q++) {
+      const angle = (-2 * Math.PI * (a * (Math.floor(q / 3) - 1) + b * ((q % 3) - 1))) / n, c = Math.cos(angle), s = Math.sin(angle);
+      for (let i = 0; i < before; i++) for (let o = 0; o < after; o++) { const k = K[(q * before + i) * after + o]; S[o][i] += c * k; S[after + o][before + i] += c * k; S[after + o][i] += s * k; S[o][before + i] -= s * k; }
+    }
+    largest = Math.max(largest, svd(S).s[0]);
+  }
+  return largest;
 }

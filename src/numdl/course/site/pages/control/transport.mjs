@@ -1,4 +1,4 @@
-// 3.20: what is open? Optimal transport of points as a place to begin.
+// 3.21: what is open? Optimal transport of points as a place to begin.
 import { mean, random, range } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
@@ -60,7 +60,7 @@ function compute({ angle, stretch, distance }) {
 }
 
 export const page = {
-  id: "3.20",
+  id: "3.21",
   question: "What is open?",
   goal: "You will pair two clouds at the least cost, see what a flow pays more, and leave with five questions to begin from.",
   minutes: 20,

@@ -1,8 +1,8 @@
 // 3.19: of how many images is it proved?
 import { certified_data } from "../../data/certified_data.mjs";
 import { digits_data } from "../../data/digits_data.mjs";
-import { convolve, convolveBack, places } from "../../lib/images.mjs";
-import { argmax, range, svd } from "../../lib/numerics.mjs";
+import { convolutionNorm, convolve, convolveBack, places } from "../../lib/images.mjs";
+import { argmax, range } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
 // Networks trained by numdl: opening of 3 x 3 taps, four layers with h = 1/4, means over 2 x 2 pixels, a head; ReLU, zeros beyond.
@@ -22,25 +22,11 @@ function features(net, parabolic, image) {
   for (let i = 0; i < SIDE; i++) for (let j = 0; j < SIDE; j++) for (let c = 0; c < M; c++) means[((i >> 1) * (SIDE / 2) + (j >> 1)) * M + c] += u[(i * SIDE + j) * M + c] / 4;
   return means;
 }
-// Norm of a convolution on a torus of 9 pixels a side, which holds the image and a row of zeros: the largest over all waves.
-function normOf(K, before, after) {
-  const n = SIDE + 1;
-  let largest = 0;
-  for (let a = 0; a <= n >> 1; a++) for (let b = 0; b < n; b++) {
-    const S = range(2 * after).map(() => new Array(2 * before).fill(0));
-    for (let i = 0; i < 3; i++) for (let j = 0; j < 3; j++) {
-      const angle = (-2 * Math.PI * (a * (i - 1) + b * (j - 1))) / n, c = Math.cos(angle), s = Math.sin(angle);
-      for (let o = 0; o < after; o++) for (let q = 0; q < before; q++) { const k = K[i][j][q][o]; S[o][q] += c * k; S[after + o][before + q] += c * k; S[after + o][q] += s * k; S[o][before + q] -= s * k; }
-    }
-    largest = Math.max(largest, svd(S).s[0]);
-  }
-  return largest;
-}
 const kept = new Map();
 function judged(name, alpha) {
   const key = `${name} ${alpha}`;
   if (!kept.has(key)) {
-    const net = certified_data[key], parabolic = name === "parabolic", opening = normOf(net.K0, 1, M), norms = net.K.map((K) => normOf(K, M, M));
+    const net = certified_data[key], parabolic = name === "parabolic", opening = convolutionNorm(net.K0.flat(3), 1, M, SIDE + 1), norms = net.K.map((K) => convolutionNorm(K.flat(3), M, M, SIDE + 1));
     const factors = norms.map((k) => (parabolic ? Math.max(1, H * k * k - 1) : 1 + H * k)), bound = (opening * factors.reduce((t, x) => t * x, 1)) / 2;
     const apart = net.W.map((v) => net.W.map((w) => Math.hypot(...v.map((x, i) => x - w[i]))));
     const scores = PIXELS.map((image) => { const f = features(net, parabolic, image); return net.W.map((w, k) => w.reduce((t, x, i) => t + x * f[i], net.c[k])); });
