@@ -163,6 +163,92 @@ def test_the_bend_along_a_direction_is_that_of_the_mean_over_pixels():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), full.bend(p, d), expected)
 
 
+def weighted(loss=SOFTMAX, **settings):
+    """Weights of pixels, and two pixels of the first image and all of the third without a class."""
+    net, (x, labels, _) = network(), data(2 if loss is LOGISTIC else 3)
+    labels[0, 1, 1:], labels[2] = 255, 255
+    w = np.random.default_rng(5).uniform(0.2, 2.0, labels.shape)
+    theta = net.init(0, float)
+    made = segmentation(net, theta, x, labels, loss=loss, w=w, ignore=255, alpha=0.01, alpha_head=1e-2, **settings)
+    return made, theta, labels, w
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, LOGISTIC], ids=lambda loss: loss.name)
+def test_pixels_have_weights_and_some_no_class(loss):
+    problem, theta, labels, w = weighted(loss)
+    value, W = problem.value(theta, problem.first_head(theta))
+    seen, total = labels != 255, 0.0
+    for i, a, b in np.argwhere(seen):
+        u = np.asarray(problem.features(theta, problem.x[i])).reshape(*SIDES, -1)[a, b]
+        s = W[:, :-1] @ u + W[:, -1]
+        sign = 1 if labels[i, a, b] else -1
+        one = np.logaddexp(0, -sign * s[0]) if loss is LOGISTIC else jax.nn.logsumexp(s) - s[labels[i, a, b]]
+        total += w[i, a, b] * one
+    weights = sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(theta))
+    expected = total / w[seen].sum() + 0.01 / 2 * weights + 1e-2 / 2 * np.sum(W[:, :-1] ** 2)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    full, p = full_problem(problem, theta), {"theta": theta, "W": W}
+    np.testing.assert_allclose(full.value(p, None)[0], value, rtol=1e-12)
+    assert np.abs(jax.grad(lambda W: full.value({"theta": theta, "W": W}, None)[0])(W)).max() < 1e-9
+    check_gradient(full, jax.tree.map(lambda leaf: leaf + 0.1, p), show=False)
+    blocks, _, _, _ = weighted(loss, chunk=2)
+    lin, other = (one.linearize(theta, problem.first_head(theta)) for one in (problem, blocks))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), lin.gradient, other.gradient)
+    # What hidden labels are does not matter; what weights are does.
+    codes = jnp.where(jnp.repeat(jnp.asarray(seen.reshape(N, -1)), len(W), 1), problem.c, 1.0)
+    assert dataclasses.replace(problem, c=codes).value(theta, W)[0] == pytest.approx(float(value), rel=1e-12)
+    assert abs(dataclasses.replace(problem, w=jnp.ones(N)).value(theta, W)[0] - value) > 1e-4
+
+
+def test_equal_weights_of_pixels_are_those_of_images():
+    problem, theta = problem_of()
+    net, (x, labels, w) = network(), data()
+    every = np.broadcast_to(w[:, None, None], labels.shape)
+    other = segmentation(net, theta, x, labels, w=every, alpha=0.01, alpha_head=1e-2)
+    assert other.w.shape == (N, 12)
+    start = problem.first_head(theta)
+    for one in (lambda q: q.linearize(theta, start), lambda q: q.rows(jnp.array([3, 1])).linearize(theta, start)):
+        found, expected = one(other), one(problem)
+        np.testing.assert_allclose(found.value, expected.value, rtol=1e-12)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), found.gradient, expected.gradient)
+    d = jax.tree.map(jnp.ones_like, {"theta": theta, "W": start})
+    bends = [full_problem(q, theta).bend(d, d) for q in (other, problem)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), *bends)
+
+
+def test_batches_of_images_of_which_one_has_no_class_at_all():
+    problem, theta, _, _ = weighted()
+    full, p = full_problem(problem, theta), {"theta": theta, "W": problem.first_head(theta)}
+    alone = full.rows(jnp.array([2]))
+    assert alone.value(p, None)[0] == pytest.approx(float(full.penalty.value(p)), rel=1e-12)  # no NaN
+    method = StochasticGradient(optax.adam(1.0))
+    found, _ = minimize_stochastic(full, method, p, batch=1, epochs=20, rate=0.03, validation=full)
+    assert found.history["rejected"].sum() == 0
+    assert found.history["validation"][-1] < found.history["validation"][0]
+
+
+def test_weights_of_pixels_that_are_none_are_refused():
+    net, (x, labels, w) = network(), data()
+    theta = net.init(0, float)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"w": -np.ones(labels.shape)}, r"w.: has entries below 0"),
+        ({"w": np.ones((N, 3, 4))}, r"w of shape \(5, 3, 4\)"),
+        ({"w": np.zeros(labels.shape)}, "no pixel has a class and a weight"),
+        ({"ignore": 0.5}, r"ignore=0.5.: needs a whole number"),
+        ({"w": np.ones(3), "ignore": 2}, r"w of shape \(3,\)"),
+    ]
+    for settings, words in wrong:
+        with pytest.raises(ValueError, match=words):
+            segmentation(net, theta, x, labels, **settings)
+    with pytest.raises(ValueError, match="no pixel has a class"):
+        segmentation(net, theta, x, np.full(labels.shape, 7), ignore=7, classes=3)
+    with pytest.raises(ValueError, match=r"holds 255 .*ignore=255"):
+        segmentation(net, theta, x, np.where(labels == 2, 255, labels), classes=3)
+    problem = segmentation(net, theta, x, labels, w=w)
+    with pytest.raises(ValueError, match=r"w of shape \(5, 7\)"):
+        dataclasses.replace(problem, w=jnp.ones((N, 7)))
+
+
 def squares():
     """Two numbers to be told of each pixel."""
     problem, theta = problem_of()

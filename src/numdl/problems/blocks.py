@@ -46,7 +46,7 @@ def sum_rows(fn: Callable[..., PyTree], chunk: int | None, weights: Array, *arra
     Args:
         fn: returns a tree of arrays that is additive in the rows and linear in their weights.
         chunk: rows of each shard in a block, at least 1; None for all rows at once.
-        weights: (n,), no unit.
+        weights: (n,), or (n, pixels), no unit.
         arrays: arrays of n rows.
         n_shards: into which the rows are divided; a divisor of n.
 
@@ -62,7 +62,7 @@ def sum_rows(fn: Callable[..., PyTree], chunk: int | None, weights: Array, *arra
     def add(total: PyTree, start_and_seen: tuple[Array, Array]) -> tuple[PyTree, None]:
         start, done = start_and_seen
         w, *rest = _block((weights, *arrays), start, chunk, n_shards)
-        return jax.tree.map(jnp.add, total, fn(w * (1 - jnp.tile(done, n_shards)), *rest)), None
+        return jax.tree.map(jnp.add, total, fn((w.T * (1 - jnp.tile(done, n_shards))).T, *rest)), None
 
     shapes = jax.eval_shape(lambda: fn(*_block((weights, *arrays), 0, chunk, n_shards)))
     zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)

@@ -54,7 +54,9 @@ def require_parts(problem: Any) -> None:
         if name in FUNCTIONS:
             checks.function(call, name, part, FUNCTIONS[name])
         elif name in ARRAYS:
-            checks.finite(call, name, part, ARRAYS[name], hint="Remove the sample, or mend it.")
+            by_pixel = name == "w" and pixels > 1 and np.ndim(problem.w) == 2
+            shape = ("n", pixels) if by_pixel else ARRAYS[name]
+            checks.finite(call, name, part, shape, hint="Remove the sample, or mend it.")
         elif name in COUNTS:
             checks.whole(call, name, part, least=1)
         elif name == "alpha_head":

@@ -103,7 +103,7 @@ def take(problem: Any, index: Int[Array, " b"], inside: Bool[Array, " b"]) -> An
         batch, which would give rows of small weight more than their share.
     """
     share = inside * (index.shape[0] / jnp.sum(inside))
-    weights = problem.w[index] * share.astype(problem.w.dtype)
+    weights = (problem.w[index].T * share.astype(problem.w.dtype)).T  # of samples, or of their pixels
     return dataclasses.replace(problem, x=problem.x[index], c=problem.c[index], w=weights)
 
 

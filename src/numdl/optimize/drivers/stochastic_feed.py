@@ -131,7 +131,7 @@ def _checked(problem: Any, number: int, piece: Piece, seen: int) -> list[np.ndar
     """Arrays x, c, w of a piece, weights of 1 if it has none."""
     arrays = [np.asarray(a) for a in piece]
     if len(arrays) == 2:
-        arrays.append(np.ones(len(arrays[0]), arrays[0].dtype))
+        arrays.append(np.ones((len(arrays[0]), *problem.w.shape[1:]), arrays[0].dtype))
     like = (problem.x, problem.c, problem.w)
     if (
         len(arrays) != 3

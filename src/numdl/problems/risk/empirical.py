@@ -30,7 +30,7 @@ from numdl.contracts import Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, sum_rows
 from numdl.problems.fits import refuse_pixels, require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, error_of, misfit_metrics
-from numdl.problems.risk.passes import PixelRows, by_pixel, linear_passes
+from numdl.problems.risk.passes import PixelRows, by_pixel, linear_passes, of_mean_one
 from numdl.problems.varpro.normal import gram, joined, pulled_rows
 from numdl.regularize.penalty import DiagonalPenalty, hessian_at
 
@@ -60,7 +60,7 @@ class Empirical(eqx.Module, PixelRows):
     penalty: Any
     x: Float[Array, "n d"]
     c: Float[Array, "n k"]
-    w: Float[Array, " n"]
+    w: Float[Array, " n *pixels"]
     chunk: int | None = eqx.field(static=True, default=None)
     n_shards: int = eqx.field(static=True, default=1)
     pixels: int = eqx.field(static=True, default=1)
@@ -157,10 +157,10 @@ class Empirical(eqx.Module, PixelRows):
             (s, _), (_, second) = jax.jvp(along, (p,), (d,))
             parts = (by_pixel(part, self.pixels) for part in (s, c, second))
             bent = jax.vmap(lambda s, c, t: self.loss.hessian(s, c) @ t)(*parts).reshape(s.shape)
-            share = (w / (self.x.shape[0] * self.pixels))[:, None]
+            share = jnp.repeat(w / (self.x.shape[0] * self.pixels), bent.shape[1] // w.shape[1], axis=1)
             return jax.vjp(lambda q: rows(q, x), p)[1](share * bent)[0]
 
-        return sum_rows(block, self.chunk, self.w, self.x, self.c, n_shards=self.n_shards)
+        return sum_rows(block, self.chunk, self.row_weights, self.x, self.c, n_shards=self.n_shards)
 
     def residual(self, p: PyTree) -> Float[Array, " N"]:
         """Stacked residual whose half square norm is the objective, for ``LevenbergMarquardtQR``.
@@ -190,7 +190,7 @@ class Empirical(eqx.Module, PixelRows):
     def rows(self, index: Int[Array, " m"]) -> Empirical:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=of_mean_one(w), n_shards=1)
 
     def _misfit(self, s: Float[Array, "rows k"]) -> Float[Array, ""]:
         return self.weights @ jax.vmap(self.loss.value)(s, self.targets) / len(s)

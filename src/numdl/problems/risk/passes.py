@@ -77,8 +77,26 @@ def by_pixel(s: Float[Array, "n many"], pixels: int) -> Float[Array, "rows k"]:
     return s if pixels == 1 else s.reshape(s.shape[0] * pixels, -1)
 
 
+def of_mean_one(w: Float[Array, " n *pixels"]) -> Float[Array, " n *pixels"]:
+    """Weights over their mean; those of pixels may all be 0, and stay it.
+
+    Args:
+        w: weights, not negative.
+
+    Returns:
+        The shape of w.
+    """
+    mean = jnp.mean(w)
+    return w / (mean if w.ndim == 1 else jnp.where(mean > 0, mean, 1.0))
+
+
 class PixelRows:
     """Rows of a misfit, one for each sample or each of its pixels, of a problem with ``c``, ``w`` and ``pixels``."""
+
+    @property
+    def row_weights(self: Any) -> Float[Array, " n #pixels"]:
+        """Weights by sample: one for each of its pixels, or one for all."""
+        return self.w.reshape(len(self.w), -1)
 
     @property
     def targets(self: Any) -> Float[Array, "rows k"]:
@@ -88,4 +106,4 @@ class PixelRows:
     @property
     def weights(self: Any) -> Float[Array, " rows"]:
         """Weights of mean 1 of all samples, or of all their pixels."""
-        return jnp.repeat(self.w, self.pixels) if self.pixels > 1 else self.w
+        return self.w.reshape(-1) if self.w.ndim > 1 or self.pixels == 1 else jnp.repeat(self.w, self.pixels)

@@ -2,10 +2,11 @@
 
 A network gives every pixel m features. With the pixels for samples,
 
-    min_W  1/(n q) sum_i sum_p w_i loss(W [u_p(theta, x_i); 1], c_ip) + alpha_W/2 ||W_m||^2 + penalty(theta),
+    min_W  1/(n q) sum_i sum_p w_ip loss(W [u_p(theta, x_i); 1], c_ip) + alpha_W/2 ||W_m||^2 + penalty(theta),
 
 q pixels of an image, this is the separable problem of `VarPro`, whose head is solved for, and `full_problem` of it has
-one that is trained with the rest. A sample of a batch is an image with all its pixels.
+one that is trained with the rest. A sample of a batch is an image with all its pixels. Weights have the mean 1, and
+those of pixels without a class are 0: the misfit is a mean over the pixels that have one.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def segmentation(
     classes: int | None = None,
     loss: Loss = SOFTMAX,
     w: Any = None,
+    ignore: int | None = None,
     alpha: float = 0.0,
     alpha_head: float = 1e-6,
     chunk: int | None = None,
@@ -54,7 +56,9 @@ def segmentation(
         labels: whole numbers from 0, (n, H, W).
         classes: how many, at least 2; None for the largest label and one.
         loss: ``SOFTMAX`` with one score for each class, or ``LOGISTIC`` with one for class 1 of two.
-        w: positive weights of the images, (n,); None for equal ones.
+        w: positive weights of the images, (n,), or weights of their pixels, (n, H, W), not negative, such as the
+            inverse share of each pixel's class; None for equal ones.
+        ignore: label of the pixels without a class, such as 255 or -1; None where all have one.
         alpha: penalty of theta.
         alpha_head: penalty of the head, positive.
         chunk: images in a block of a pass over the data; None for all.
@@ -88,18 +92,21 @@ def segmentation(
     if chunk is not None:
         checks.whole(call, "chunk", chunk, least=1)
     images = np.asarray(_finite(call, "x", x, ("n", "d", "..."), "Give pixels that are missing a value."))
-    codes, k = _codes(call, labels, classes, len(images))
+    codes, k, seen = _codes(call, labels, classes, len(images), ignore)
     if loss.name == LOGISTIC.name and k != 2:
         raise ValueError(f"{call}(loss='logistic'): has {k} classes, needs 2. Use SOFTMAX.")
     _require_sides(call, images.shape, np.shape(labels)[1:])
     pixels = codes.shape[1]
     flat = images.reshape(len(images), -1)
     c = codes if loss.name == LOGISTIC.name else (codes[..., None] == np.arange(k)).reshape(len(codes), -1)
+    of_pixels = None if ignore is None and np.ndim(w) != 3 else _of_pixels(call, w, seen, np.shape(labels))
     problem = separable(
-        features, theta, flat, c.astype(flat.dtype if flat.dtype.kind == "f" else float), w=w, loss=loss, alpha=alpha,
+        features, theta, flat, c.astype(flat.dtype if flat.dtype.kind == "f" else float),
+        w=w if of_pixels is None else None, loss=loss, alpha=alpha,
         alpha_head=alpha_head, intercept=True,
     )  # fmt: skip
-    problem = dataclasses.replace(problem, chunk=chunk, pixels=pixels)
+    weights = problem.w if of_pixels is None else jnp.asarray(of_pixels, problem.w.dtype)
+    problem = dataclasses.replace(problem, chunk=chunk, pixels=pixels, w=weights)
     require_theta(call, problem, theta)
     problem.first_head(theta)  # refuses features of other pixels
     return problem
@@ -151,24 +158,45 @@ def segmented(
     return jax.vmap(loss.predict)(s).reshape(len(x), h, w, -1)
 
 
-def _codes(call: str, labels: Any, classes: int | None, n: int) -> tuple[np.ndarray, int]:
-    """Labels, flat, and the number of classes; refused where they are none."""
+def _of_pixels(call: str, w: Any, seen: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights of mean 1 of all pixels, 0 for those without a class, (n, pixels), or (n,) of images of one."""
+    if np.ndim(w) == 3:
+        given = np.asarray(
+            checks.finite(call, "w", w, shape, least=0, hint="Use 0 for pixels that say nothing."), float
+        )
+    else:
+        ones = np.ones(len(seen)) if w is None else checks.finite(call, "w", w, (len(seen),), least=0)
+        given = np.asarray(ones, float)[:, None, None]
+    weights = given.reshape(len(seen), -1) * seen
+    if not weights.any():
+        raise ValueError(f"{call}(w, ignore): no pixel has a class and a weight, needs one at least. Give labels.")
+    weights = weights / weights.mean()
+    return weights if weights.shape[1] > 1 else weights[:, 0]
+
+
+def _codes(
+    call: str, labels: Any, classes: int | None, n: int, ignore: int | None
+) -> tuple[np.ndarray, int, np.ndarray]:
+    """Labels, flat, the number of classes, and which pixels have one; refused where they are none."""
     array = np.asarray(_finite(call, "labels", labels, ("n", "h", "w"), "Give each pixel a class."))
     if not array.size or len(array) != n:
         raise ValueError(
             f"{call}(labels of shape {array.shape}): there are {n} images, needs an image of labels for each. Give "
             "(n, H, W)."
         )
-    codes = array.astype(int)
+    if ignore is not None:
+        checks.whole(call, "ignore", ignore)
+    seen = np.ones(array.shape, bool) if ignore is None else array != ignore
+    codes = np.where(seen, array, 0).astype(int)
     k = int(codes.max()) + 1 if classes is None else checks.whole(call, "classes", classes, least=2)
-    wrong = np.argwhere((codes != array) | (codes < 0) | (codes >= k))
+    wrong = np.argwhere((seen & (codes != array)) | (codes < 0) | (codes >= k))
     if len(wrong):
         i, row, column = (int(part) + 1 for part in wrong[0])
         raise ValueError(
             f"{call}(labels): image {i}, row {row}, column {column} holds {array[tuple(wrong[0])]} ({len(wrong)} such "
             f"pixels in all), needs a whole number from 0 to {k - 1 if classes else 'the number of classes less 1'}. "
-            "Number the classes, np.unique(labels, return_inverse=True), and give pixels without a class one of their "
-            "own."
+            "Number the classes, np.unique(labels, return_inverse=True), and tell the label of pixels without one, "
+            "ignore=255."
         )
     if k < 2:
         raise ValueError(f"{call}(labels): all pixels are of class 0, needs two classes. Give classes=2.")
@@ -177,7 +205,7 @@ def _codes(call: str, labels: Any, classes: int | None, n: int) -> tuple[np.ndar
             f"{call}({'labels' if classes is None else 'classes'}): has {k} classes, needs at most {MOST_CLASSES}. "
             "Number those that occur, np.unique(labels, return_inverse=True)."
         )
-    return codes.reshape(n, -1), k
+    return codes.reshape(n, -1), k, seen.reshape(n, -1)
 
 
 def _finite(call: str, name: str, values: Any, shape: tuple[str, ...], hint: str) -> Any:

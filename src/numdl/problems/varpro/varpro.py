@@ -35,7 +35,7 @@ from numdl.contracts import FeatureMap, Linearization, Normal, PyTree, Work
 from numdl.problems.blocks import map_rows, over_samples
 from numdl.problems.fits import require_parts
 from numdl.problems.risk.losses import LEAST_SQUARES, Loss, misfit_metrics
-from numdl.problems.risk.passes import PixelRows, Pull, Push, by_pixel, linear_passes
+from numdl.problems.risk.passes import PixelRows, Pull, Push, by_pixel, linear_passes, of_mean_one
 from numdl.problems.varpro.heads import Head, NewtonHead, head_mask, newton_head, squares_head
 from numdl.problems.varpro.normal import normal_equations
 from numdl.regularize.penalty import GroupPenalty
@@ -53,7 +53,7 @@ class VarPro(eqx.Module, PixelRows):
         loss: misfit of one sample.
         x: samples, (n, d).
         c: targets, (n, k), or (n, pixels k).
-        w: sample weights of mean 1, (n,).
+        w: weights of mean 1 of the samples, (n,), or of their pixels, (n, pixels).
         penalty: penalty on theta.
         alpha_head: penalty on the head, (), >= 0; other losses than least squares need more than 0. For least squares
             it may be one for each output, (k,).
@@ -74,7 +74,7 @@ class VarPro(eqx.Module, PixelRows):
     loss: Loss = eqx.field(static=True)
     x: Float[Array, "n d"]
     c: Float[Array, "n k"]
-    w: Float[Array, " n"]
+    w: Float[Array, " n *pixels"]
     penalty: GroupPenalty
     alpha_head: Float[Array, ""] | Float[Array, " k"]
     intercept: bool = eqx.field(static=True, default=True)
@@ -284,7 +284,7 @@ class VarPro(eqx.Module, PixelRows):
     def rows(self, index: Array) -> VarPro:
         """The same problem on a part of the samples; their weights keep their mean of 1."""
         w = self.w[index]
-        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=w / jnp.mean(w), n_shards=1)
+        return dataclasses.replace(self, x=self.x[index], c=self.c[index], w=of_mean_one(w), n_shards=1)
 
     def with_targets(self, c: Float[Array, "n k"]) -> VarPro:
         """The same problem with other targets, as in units of their noise; nothing is compiled anew."""
