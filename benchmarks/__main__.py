@@ -41,6 +41,7 @@ NAMES = (
     "noisy",
     "levenberg_marquardt",
     "images",
+    "image_scales",
 )
 
 
