@@ -13,11 +13,13 @@ import numdl.estimators
 SOURCE = Path(numdl.__file__).parent
 MET_FIRST = {
     "estimators": {*numdl.estimators.__all__, "load", "save", "export", "as_jax"},
-    "models": {"ResNet"},
-    "flow": {"serial", "reversible", "LayerParallel", "get_march"},
+    "models": {"ResNet", "refined", "stencil_roughness"},
+    "flow": {"serial", "reversible", "LayerParallel", "get_march", "get_dynamics", "get_scheme", "prolong", "energy"},
     "optimize": {"minimize", "minimize_stochastic"},
-    "linalg": {"cgls", "lsqr"},
-    "analysis": {"multistart"},
+    "linalg": {"cgls", "lsqr", "preconditioned_cg", "least_squares", "golub_kahan"},
+    "problems": {"empirical", "separable"},
+    "data": {"split", "guess_task"},
+    "analysis": {"multistart", "cut", "eigenpairs"},
     "regularize": {
         *("decompose", "ridge_path", "gcv", "l_curve", "discrepancy", "upre", "search", "picard", "hybrid_lsqr"),
         "graph_laplacian",
@@ -35,7 +37,9 @@ def shown(path):
 
 def modules():
     """Name of each module with examples."""
-    rooms = [path for path in sorted(SOURCE.rglob("*.py")) if not {"course", "cli"} & set(path.parts)]
+    rooms = [
+        path for path in sorted(SOURCE.rglob("*.py")) if not {"course", "cli"} & set(path.relative_to(SOURCE).parts)
+    ]
     return {
         str(path.relative_to(SOURCE.parent).with_suffix("")).replace("/", "."): path for path in rooms if shown(path)
     }

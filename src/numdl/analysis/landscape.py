@@ -87,6 +87,13 @@ def cut(
 
     Raises:
         ValueError: fewer than 3 points, or a negative margin.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.analysis import cut
+        >>> found = cut(lambda p: (p**2 - 1) ** 2, jnp.asarray(-1.0), jnp.asarray(1.0), points=5)
+        >>> found.values
+        array([0.    , 0.5625, 1.    , 0.5625, 0.    ], dtype=float32)
     """
     require_analysed("cut", f, p, aux, q=q)
     checks.whole("cut", "points", points, least=3, hint="Use 51.")

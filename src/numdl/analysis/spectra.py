@@ -206,6 +206,13 @@ def eigenpairs(
 
     Raises:
         ValueError: a count that the steps do not reach.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.analysis import eigenpairs
+        >>> found = eigenpairs(lambda p: p[0] ** 2 + 5 * p[1] ** 2 - p[2] ** 2, jnp.zeros(3), steps=3)
+        >>> found.values.round(3)
+        array([10.,  2.], dtype=float32)
     """
     require_analysed("eigenpairs", f, p, aux)
     checks.choice("eigenpairs", "kind", kind, KINDS)

@@ -45,6 +45,13 @@ def energy(dynamics: str, activation: str, u: Float[Array, " m"], theta: PyTree)
             is not finite.
         TypeError: state and weights do not fit the dynamics.
 
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.flow import energy
+        >>> theta = {"K": np.eye(2), "b": np.zeros(2)}
+        >>> float(energy("hyperbolic", "identity", np.array([1.0, 0.0, 0.0, 2.0]), theta))  # |v|^2 / 2 + |y|^2 / 2
+        2.5
+
     Source: the fields' own, see there.
     """
     checks.choice("energy", "dynamics", dynamics, DYNAMICS)

@@ -66,6 +66,14 @@ def preconditioned_cg(
     Raises:
         ValueError: a number is out of range, or b is no vector of finite numbers.
         TypeError: ``product`` or ``inverse`` is no function.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.linalg import preconditioned_cg
+        >>> A = jnp.array([[4.0, 1.0], [1.0, 3.0]])
+        >>> found = preconditioned_cg(lambda v: A @ v, jnp.array([1.0, 2.0]))
+        >>> [round(float(v), 3) for v in found.x], bool(found.converged)
+        ([0.091, 0.636], True)
     """
     checks.function("preconditioned_cg", "product", product, "v -> H v")
     if inverse is not None:

@@ -66,6 +66,14 @@ def least_squares(A: Float[np.ndarray, "n p"], b: Float[np.ndarray, "_ k"]) -> L
 
     Raises:
         ValueError: shapes do not fit, or an entry is not finite.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import least_squares
+        >>> A = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+        >>> found = least_squares(A, np.array([[1.0], [3.0], [5.0]]))
+        >>> found.coefficients.ravel().round(12), found.rank
+        (array([1., 2.]), 2)
     """
     hint = "Fill or drop the row."
     A = checks.finite("least_squares", "A", A, ("n", "p"), hint=hint)

@@ -91,6 +91,13 @@ def refined(net: Network) -> ResNet:
     Raises:
         ValueError: there are no steps.
         TypeError: the network is no ``ResNet``.
+
+    Examples:
+        >>> from numdl.models import ResNet, prolonged, refined
+        >>> net = ResNet(d=2, width=4, depth=3)
+        >>> finer = refined(net)
+        >>> finer.depth, prolonged(net, net.init(0))["flow"]["K"].shape
+        (6, (6, 4, 4))
     """
     net = with_steps("refined", net)
     if not net.depth:

@@ -74,6 +74,12 @@ def stencil_roughness(net: Network, theta: PyTree) -> Float[Array, ""]:
     Raises:
         TypeError: a part is neither connector nor flow on images, or theta holds no weights of it.
         ValueError: a weight is not finite.
+
+    Examples:
+        >>> from numdl.models import image_resnet, stencil_roughness
+        >>> net = image_resnet((8, 8, 1), (4,), norm="none", depth=2)
+        >>> bool(stencil_roughness(net, net.init(0)) > 0)
+        True
     """
     _require("stencil_roughness", net, theta)
     found: list[Array] = []

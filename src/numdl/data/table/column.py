@@ -228,6 +228,12 @@ def guess_task(column: np.ndarray) -> Task:
 
     Raises:
         ValueError: no column, or not of numbers or text.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.data import guess_task
+        >>> guess_task(np.array([0.0, 1.0] * 20)), guess_task(np.linspace(0, 1, 40))
+        ('classification', 'regression')
     """
     column = np.asarray(column)
     if column.ndim != 1 or column.dtype.kind not in "biufUSO":

@@ -56,6 +56,12 @@ def split(
 
     Raises:
         ValueError: no row, fractions out of range, or ``stratify`` of another length.
+
+    Examples:
+        >>> from numdl.data import split
+        >>> train, test = split(10, (0.8, 0.2), random_state=0)
+        >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
+        (8, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     n = checks.whole("split", "n", n, least=1)
     share = np.asarray(checks.finite("split", "fractions", fractions, ("parts",)), np.float64)

@@ -51,6 +51,13 @@ def prolong(
     Raises:
         TypeError: the control cannot be refined.
         ValueError: the kind is unknown, a leaf has another leading axis, or the sizes are not nt positive numbers.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.flow import get_control, prolong
+        >>> control = get_control("linear", 2)
+        >>> prolong(control, np.array([0.0, 1.0, 2.0]), "linear")
+        Array([0. , 0.5, 1. , 1.5, 2. ], dtype=float32)
     """
     if kind not in PROLONGATIONS:
         raise ValueError(f"prolong(kind={kind!r}): unknown. Use one of {', '.join(PROLONGATIONS)}.")

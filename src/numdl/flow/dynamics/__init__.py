@@ -64,6 +64,12 @@ def get_dynamics(name: str | Dynamics) -> Dynamics:
     Raises:
         ValueError: no field has that name.
         TypeError: dynamics of yours miss a part.
+
+    Examples:
+        >>> from numdl.flow import get_dynamics
+        >>> found = get_dynamics("antisymmetric")
+        >>> found.name, [guarantee.value for guarantee in found.guarantees]
+        ('antisymmetric', ['no eigenvalue of the linearisation lies to the right of the imaginary axis'])
     """
     if not isinstance(name, str):
         require(name, Dynamics, "get_dynamics(name)", f"use one of {', '.join(DYNAMICS)}")

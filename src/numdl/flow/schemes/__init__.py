@@ -34,6 +34,11 @@ def get_scheme(name: str) -> Scheme:
 
     Raises:
         ValueError: no scheme has that name.
+
+    Examples:
+        >>> from numdl.flow import get_scheme
+        >>> get_scheme("rk4").order, get_scheme("verlet").order
+        (4, 2)
     """
     if not isinstance(name, str) or name not in SCHEMES:
         raise ValueError(f"get_scheme(name={name!r}): unknown scheme. Use one of {', '.join(SCHEMES)}.")

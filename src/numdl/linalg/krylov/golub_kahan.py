@@ -77,6 +77,13 @@ def golub_kahan(A: Any, b: Any, *, reorthogonalise: bool = True, max_steps: int 
     Yields:
         Columns, until one breaks down: a coefficient below its rounding error means that the vectors span a space that
         A does not leave, in which the least squares problem is solved.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import golub_kahan
+        >>> steps = list(golub_kahan(np.diag([3.0, 2.0, 1.0]), np.ones(3)))
+        >>> len(steps)
+        3
     """
     A = as_operator(A)
     m, n = A.shape

@@ -86,6 +86,20 @@ def empirical(
 
     Raises:
         ValueError: x and c have different numbers of rows, the scores do not fit the targets, or alpha is negative.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from numdl.optimize import LevenbergMarquardt, minimize
+        >>> from numdl.problems import empirical, get_loss
+        >>> x = np.linspace(0, 1, 20)[:, None]
+        >>> def model(p, x):
+        ...     return p["a"] * jnp.exp(p["rate"] * x)
+        >>> start = {"a": jnp.ones(()), "rate": jnp.zeros(())}
+        >>> problem = empirical(model, get_loss("least_squares"), x, 2 * np.exp(-3 * x), start)
+        >>> result, _ = minimize(problem, LevenbergMarquardt(), start)
+        >>> round(float(result.p["a"]), 2), round(float(result.p["rate"]), 2)
+        (2.0, -3.0)
     """
     checks.function("empirical", "apply", apply, "(p, x_i) -> (k,)")
     require_loss("empirical", loss)

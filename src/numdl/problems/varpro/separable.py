@@ -56,6 +56,20 @@ def separable(
     Raises:
         ValueError: numbers of rows differ, weights are not positive, or the loss needs a penalty of the head.
 
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from numdl.optimize import LevenbergMarquardt, minimize
+        >>> from numdl.problems import separable
+        >>> t = np.linspace(0, 1, 30)
+        >>> def decays(theta, t):
+        ...     return jnp.exp(-theta * t)
+        >>> start = jnp.array([1.0, 5.0])
+        >>> problem = separable(decays, start, t, 2 * np.exp(-2 * t) + np.exp(-9 * t))
+        >>> result, head = minimize(problem, LevenbergMarquardt(), start, problem.first_head(start))
+        >>> [round(float(rate), 2) for rate in result.p]
+        [2.0, 9.0]
+
     Source: Golub and Pereyra, Inverse Problems 19 (2003) R1-R26.
     """
     checks.function("separable", "features", features, "(theta, x_i) -> (m,)")
