@@ -33,3 +33,9 @@ def test_steps_are_counted_until_the_loss_is_below_the_goal():
     assert spiral.steps_needed(np.array([3.0])) == np.inf
     table = spiral.Taylor(0.25 ** np.arange(4), np.ones(4), 16.0 ** -np.arange(4))
     assert table.order == pytest.approx(2)
+
+
+def test_the_march_of_the_figure_is_the_one_that_was_trained():
+    with jax.enable_x64(True):
+        theta = spiral.first_weights(0)
+        np.testing.assert_allclose(spiral.marched(theta), spiral.runge_kutta(theta), rtol=1e-13, atol=1e-14)

@@ -172,6 +172,7 @@ def _draw(name: str, title: str, outcome: Outcome, paths: list[Path]) -> None:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, dpi=RESOLUTION, metadata={"Date": None} if ending == "svg" else None)
             path.write_bytes(buffer.getvalue())
+            figure.set_layout_engine("none")  # what was laid out once stays where it is
 
 
 def _print(outcome: Outcome, written: list[Path], console: Console) -> None:
