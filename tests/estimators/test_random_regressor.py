@@ -53,7 +53,7 @@ def test_coefficients_are_those_of_ridge_on_the_features(k, intercept):
 
 def test_gcv_is_that_of_the_dense_influence_matrix():
     x, y = data()
-    model = RandomFeaturesRegressor(30, random_state=1).fit(x, y)
+    model = RandomFeaturesRegressor(30, alpha="gcv", random_state=1).fit(x, y)
     z = model.features_(x)
     z, centred, n = z - z.mean(axis=0), y - y.mean(), len(y)
 
@@ -67,12 +67,45 @@ def test_gcv_is_that_of_the_dense_influence_matrix():
     assert abs(score(model.alpha_, 1.0) / near[1] - 1) > 0.05  # mutant: GCV without guard
 
 
+def test_few_rows_are_left_out_one_by_one():
+    """By the definition: without a row, weighted ones too, with the sum of the weights kept in the penalty."""
+    x, y = data(40)
+    weights = np.linspace(0.5, 1.5, 40)
+    model = RandomFeaturesRegressor(15, scale=2.0, random_state=1).fit(x, y, sample_weight=weights)
+    z, n = np.column_stack([model.features_(x), np.ones(40)]), model.path_.n
+    w, penalty = weights * n / weights.sum(), n * model.alpha_ * np.diag([*np.ones(15), 0.0])
+
+    def solved(kept):
+        return np.linalg.solve((z[kept].T * w[kept]) @ z[kept] + penalty, (z[kept].T * w[kept]) @ y[kept])
+
+    others = [np.delete(np.arange(40), i) for i in range(40)]
+    errors = np.array([(y[i] - z[i] @ solved(kept)) ** 2 for i, kept in enumerate(others)])
+    freedom = np.trace(z @ np.linalg.solve((z.T * w) @ z + penalty, z.T * w))
+    guarded = w @ errors / w.sum() * (1 - freedom / n) ** -0.8
+    np.testing.assert_allclose(model.choice_.criterion[model.choice_.index], guarded, rtol=1e-6)
+    assert "guarded cross validation" in model.status_.message
+
+
+def test_rows_unlike_all_others_do_not_make_interpolation_the_best():
+    """Half of the colours are grey: GCV took them for what can be interpolated and erred by 25,000 deviations."""
+    rng = np.random.default_rng(0)
+    hue, chroma = rng.uniform(0, 2 * np.pi, 400), rng.uniform(0, 1, 400) * (rng.random(400) < 0.5)
+    x, y = np.column_stack([rng.integers(0, 100, 400), chroma * np.cos(hue)]), chroma * np.sin(hue)
+    model = RandomFeaturesRegressor(random_state=0).fit(x[:300], y[:300])
+    assert np.sqrt(np.mean((model.predict(x[300:]) - y[300:]) ** 2)) < 1.3 * y.std()
+    near = rng.normal(size=(40, 2))[rng.integers(0, 40, 400)] + 0.002 * rng.normal(size=(400, 2))
+    near[:25] = 3 * rng.normal(size=(25, 2))
+    y = np.sin(2 * near[:, 0]) + 0.01 * rng.normal(size=400)
+    model = RandomFeaturesRegressor(random_state=0).fit(near[:300], y[:300])
+    assert np.sqrt(np.mean((model.predict(near[300:]) - y[300:]) ** 2)) < 0.4 * y.std()
+
+
 @pytest.mark.parametrize("cuts", [[60], [59, 61], [60, 61, 62, 90]])
 def test_rows_in_pieces_give_what_they_give_together(cuts):
     x, y = data(k=2)
     x, y = np.vstack([x, x[::-1]]), np.vstack([y, y[::-1] + 0.1])  # both halves have the same means and deviations
-    whole = RandomFeaturesRegressor(25, scale=2.0, random_state=0).fit(x, y)
-    pieces = RandomFeaturesRegressor(25, scale=2.0, random_state=0)
+    whole = RandomFeaturesRegressor(25, alpha="gcv", scale=2.0, random_state=0).fit(x, y)
+    pieces = RandomFeaturesRegressor(25, scale=2.0, random_state=0)  # "auto" is "gcv" there
     for rows in np.split(np.arange(120), cuts):
         pieces.partial_fit(x[rows], y[rows])
         if rows[0] == 0:  # the first piece fixes the map
@@ -86,7 +119,7 @@ def test_rows_in_pieces_give_what_they_give_together(cuts):
 def test_the_first_piece_fixes_the_map_as_fit_does():
     x, y = data()
     one = RandomFeaturesRegressor(25, random_state=0).partial_fit(x, y)
-    two = RandomFeaturesRegressor(25, random_state=0).fit(x, y)
+    two = RandomFeaturesRegressor(25, alpha="gcv", random_state=0).fit(x, y)
     np.testing.assert_array_equal(one.coef_, two.coef_)
     assert one.scale_ == two.scale_ == one.partial_fit(x * 3, y).scale_
     assert one.fit(x, y).n_rows_ == 60  # fit forgets
@@ -145,7 +178,7 @@ def test_model_files_keep_predictions_and_go_on_learning(tmp_path):
         ({"width": 0}, r"RandomFeaturesRegressor\(width=0\): needs a whole number >= 1"),
         ({"activation": "cos"}, "Use one of 'sine', 'tanh', 'relu'"),
         ({"alpha": -1.0}, r"alpha=-1.0\): needs a finite number >= 0"),
-        ({"alpha": "loo"}, "Use one of 'gcv', 'l-curve'"),
+        ({"alpha": "loo"}, "Use one of 'auto', 'gcv', 'l-curve'"),
         ({"scale": 0.0}, "needs a finite number > 0"),
         ({"scale": "best"}, "Use one of 'auto'"),
     ],

@@ -26,7 +26,7 @@ class RandomFeaturesClassifier(LogProbabilities, ClassifierMixin, RandomFeatures
         activation: "sine" (approximates a Gaussian kernel), "tanh" or "relu".
         alpha: the penalty's size on the coefficients of the features, or what chooses it; see ``SoftmaxClassifier``.
         scale: standard deviation of ``K x`` on scaled inputs. "auto" takes the power of two from 1/16 to 16 with which
-            ridge regression of the classes' indicators has the least GCV on at most 2000 rows.
+            ridge regression of the classes' indicators errs least on rows left out, of at most 2000.
         standardize: whether each column of X is scaled to deviation 1; otherwise all share one factor, for columns
             whose units agree, as those of pixels do.
         solver: see ``SoftmaxClassifier``.

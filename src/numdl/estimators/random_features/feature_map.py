@@ -19,8 +19,8 @@ from numdl.estimators.common.weights import weighed
 from numdl.estimators.networks.base import precision
 from numdl.linalg import TSQR, tsqr_start, tsqr_update
 from numdl.models import RandomFeatures, RandomWeights
-from numdl.regularize.ridge import alpha_grid, decompose_condensed, ridge_path
-from numdl.regularize.selectors import GUARD, gcv
+from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose, leave_one_out
+from numdl.regularize.selectors import GUARD, cross_validation
 
 SCALES = tuple(2.0**j for j in range(-4, 5))
 """Bandwidths that "auto" tries."""
@@ -125,7 +125,7 @@ def draw_map(
 def best_scale(
     build: Any, X: Float[np.ndarray, "n d"], c: Float[np.ndarray, "n k"], weights: Float[np.ndarray, " n"], seed: int
 ) -> float:
-    """The bandwidth of `SCALES` whose ridge regression has the least GCV on a part of the rows.
+    """The bandwidth of `SCALES` whose ridge regression predicts left-out rows best, on a part of the rows.
 
     Args:
         build: bandwidth to `FeatureMap`.
@@ -141,13 +141,38 @@ def best_scale(
     rows = np.sort(np.random.default_rng(seed).permutation(used)[:TRIAL_ROWS])
     X, c, weights = X[rows], c[rows], weights[rows]
     counted = weighed(weights)
-    weights = weights * (counted.factor / counted.sums[0])  # else n of GCV is beyond the rows, and interpolation wins
+    weights = weights * (counted.factor / counted.sums[0])  # else n is beyond the rows, and interpolation wins
 
     def criterion(scale: float) -> float:
-        decomposition = decompose_condensed(add_rows(None, build(scale), X, c, weights))
-        return float(np.nanmin(gcv(ridge_path(decomposition, alpha_grid(decomposition)), guard=GUARD).criterion))
+        decomposition = decompose_rows(build(scale), X, c, weights, intercept=True)
+        path = leave_one_out(decomposition, alpha_grid(decomposition), whole_rows=True)
+        return float(np.nanmin(cross_validation(path, guard=GUARD).criterion))
 
     return min(SCALES, key=criterion)
+
+
+def decompose_rows(
+    features: FeatureMap,
+    X: Float[np.ndarray, "n d"],
+    c: Float[np.ndarray, "n k"],
+    weights: Float[np.ndarray, " n"],
+    *,
+    intercept: bool,
+) -> RidgeDecomposition:
+    """Factorise few rows so that each can be left out; the matrix of their features exists.
+
+    Args:
+        features: the map.
+        X: rows, (n, d).
+        c: targets, (n, k).
+        weights: relative, positive, (n,).
+        intercept: whether a free intercept is added.
+
+    Returns:
+        The decomposition.
+    """
+    matrix = np.concatenate([block for _, block in features.blocks(X)])
+    return decompose(matrix, c, weights=weights, intercept=intercept, keep_left=True)
 
 
 def add_rows(

@@ -21,14 +21,21 @@ from numdl.estimators.common.weights import Weighed, copies_once, in_relative_we
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
-from numdl.estimators.random_features.feature_map import add_rows
+from numdl.estimators.random_features.feature_map import TRIAL_ROWS, add_rows, decompose_rows
 from numdl.estimators.tikhonov.criteria import selector_of
 from numdl.linalg import TSQR
-from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose_condensed, ridge_path, tikhonov
-from numdl.regularize.selectors import search
+from numdl.regularize.ridge import (
+    RidgeDecomposition,
+    alpha_grid,
+    decompose_condensed,
+    leave_one_out,
+    ridge_path,
+    tikhonov,
+)
+from numdl.regularize.selectors import GUARD, cross_validation, search
 
-CRITERIA = ("gcv", "l-curve")
-"""What can choose alpha from a condensed table."""
+CRITERIA = ("auto", "gcv", "l-curve")
+"""What can choose alpha; but for few rows, from a condensed table."""
 
 
 class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
@@ -41,10 +48,11 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
     Args:
         width: number m of features.
         activation: "sine" (approximates a Gaussian kernel), "tanh" or "relu".
-        alpha: "gcv" (generalised cross validation, guarded against undersmoothing), "l-curve", or a number, not
-            negative.
+        alpha: "auto" (up to 2000 rows in a ``fit`` leave-one-out errors, beyond them and in ``partial_fit`` generalised
+            cross validation, both guarded against undersmoothing), "gcv", "l-curve", or a number, not negative. On few
+            rows GCV may take interpolation for the best where some rows are unlike all others.
         scale: standard deviation of ``K x`` on scaled inputs: the larger, the finer the features vary. "auto" takes the
-            power of two from 1/16 to 16 with the least GCV on at most 2000 rows.
+            power of two from 1/16 to 16 that errs least on rows left out, of at most 2000.
         standardize: whether each column is scaled to deviation 1; otherwise all share one factor, for columns whose
             units agree, as those of pixels do.
         fit_intercept: whether w0 is fitted.
@@ -87,7 +95,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         self,
         width: int = 500,
         activation: str = "sine",
-        alpha: float | str = "gcv",
+        alpha: float | str = "auto",
         scale: float | str = "auto",
         *,
         standardize: bool = True,
@@ -123,8 +131,9 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add rows and choose alpha again: the result is that of all rows at once, but for rounding.
 
-        The first call draws the features and fixes the scaling of inputs and features, as ``fit`` does: let it see rows
-        that are typical.
+        Alpha, unless it is given, is chosen by what a condensed table tells: "auto" is "gcv" here. The first call
+        draws the features and fixes the scaling of inputs and features, as ``fit`` does: let it see rows that are
+        typical.
 
         Args:
             X: samples, (n, d).
@@ -197,7 +206,8 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         self._sums = weighed(weights, None if anew else self._sums).sums
         self.condensed_ = add_rows(before, self.features_, X[used], c[used], weights[used])
         self.n_rows_ = seen + int(used.sum())
-        self._choose()
+        few = anew and method == "fit" and self.alpha == "auto" and used.sum() <= TRIAL_ROWS
+        self._choose((X[used], c[used], weights[used]) if few else None)
         if robust is not None:
             code = "converged" if robust.settled else "max_iter"
             self.status_ = Status(code, f"{self.status_.message} {robust.message}")
@@ -205,14 +215,25 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
                 warnings.warn(f"{type(self).__name__}: {robust.message}", ConvergenceWarning, stacklevel=3)
         return self
 
-    def _choose(self) -> None:
-        """Alpha and the coefficients from the triangle."""
-        decomposition = decompose_condensed(self._relative(), intercept=self.fit_intercept)
+    def _choose(self, few: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None) -> None:
+        """Alpha and the coefficients: from inputs, targets and raw weights of few rows, or from the triangle."""
+        if few is None:
+            decomposition = decompose_condensed(self._relative(), intercept=self.fit_intercept)
+            paths = partial(ridge_path, decomposition)
+        else:
+            unit, factor = self._sums[0], Weighed(self._sums).factor
+            few = (*few[:2], few[2] * (factor / unit))
+            decomposition = decompose_rows(self.features_, *few, intercept=self.fit_intercept)
+            paths = partial(leave_one_out, decomposition, whole_rows=True)
         self.path_ = self.choice_ = None
         alpha, message = self.alpha, f"Solved with the given alpha = {self.alpha}."
         if isinstance(alpha, str):
-            selector = selector_of(alpha, 0.0, decomposition.n)
-            self.path_, self.choice_ = search(partial(ridge_path, decomposition), selector, alpha_grid(decomposition))
+            selector = (
+                partial(cross_validation, guard=GUARD)
+                if few
+                else selector_of("gcv" if alpha == "auto" else alpha, 0.0, decomposition.n)
+            )
+            self.path_, self.choice_ = search(paths, selector, alpha_grid(decomposition))
             alpha, message = self.choice_.alpha, self.choice_.message
             if self.choice_.edge:
                 warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)

@@ -15,13 +15,17 @@ from numdl.regularize.ridge.path import RidgePath, ridge_path
 
 
 def leave_one_out(
-    decomposition: RidgeDecomposition, alphas: Float[np.ndarray, " m"], filter: Filter = tikhonov
+    decomposition: RidgeDecomposition,
+    alphas: Float[np.ndarray, " m"],
+    filter: Filter = tikhonov,
+    *,
+    whole_rows: bool = False,
 ) -> RidgePath:
     """The path with exact leave-one-out errors from one decomposition, without refitting.
 
     ``e_i = r_i / (1 - h_i)`` with h the diagonal of the influence matrix; a row of weight w counts as w observations,
-    of which one is left out: ``e_i = r_i / (1 - h_i / w_i)``. Where the fit passes through an observation whatever
-    its value (h = 1), the error is infinite.
+    of which one is left out: ``e_i = r_i / (1 - h_i / w_i)``, or the row as a whole. Where the fit passes through an
+    observation whatever its value (h = 1), the error is infinite.
 
     Cost: ``2 n r m (1 + k)`` operations for m alphas.
 
@@ -29,6 +33,7 @@ def leave_one_out(
         decomposition: from ``decompose(keep_left=True)``.
         alphas: penalty parameters, positive, ascending, (m,).
         filter: how directions are kept.
+        whole_rows: whether a row is left out with all its weight, which then says how precise it is.
 
     Returns:
         The path with ``errors (m, n)``, mean over the targets.
@@ -46,7 +51,7 @@ def leave_one_out(
     kept, lost = filter(d.c, d.s, path.alphas)
     share = d.weights / d.n
     leverage = (d.left**2 @ kept.T).T + share * d.free
-    inside = 1.0 - leverage / d.weights
+    inside = 1.0 - (leverage if whole_rows else leverage / d.weights)
     errors = np.zeros_like(inside)
     for j in range(path.k):
         errors += (d.rest[:, j] + (lost * d.coefficients[:, j]) @ d.left.T) ** 2

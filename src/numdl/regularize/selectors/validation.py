@@ -10,21 +10,31 @@ from numdl.regularize.ridge.path import RidgePath
 from numdl.regularize.selectors.choice import Choice, edge_of, least
 
 
-def cross_validation(path: RidgePath) -> Choice:
-    """Index of the least mean squared error of the parts left out.
+def cross_validation(path: RidgePath, *, guard: float = 1.0) -> Choice:
+    """Index of the least mean squared error of the parts left out, times ``(1 - f / n)^(2 - 2 guard)``.
+
+    With rows left out one by one and a guard this is `gcv`, but for rows that few others resemble: there GCV, which
+    sees the mean leverage alone, may take interpolation for the best. Of 23 tables with 45 to 1200 rows, ridge on 500
+    random features erred in six by less than .9 of what GCV with the same guard left, in one by 1/600, and in none by
+    more than 1.06; without a guard in three by 1.3 to 1.5.
 
     Args:
         path: with errors, from ``fold_errors`` (k-fold) or ``leave_one_out``.
+        guard: at least 1, no unit; see `gcv`.
 
     Returns:
         The choice; its interval holds the alphas within one standard error of the minimum.
 
     Raises:
-        ValueError: the path has no errors.
+        ValueError: the path has no errors, or the guard is below 1.
     """
+    checks.number("cross_validation", "guard", guard, least=1)
     mean, spread = mean_error(path)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = mean if guard == 1 else mean * np.maximum(1 - path.freedom / path.n, 0.0) ** (2 - 2 * guard)
     finite = np.where(np.isfinite(mean), mean, np.inf)
-    return least("cross validation", path, mean, float(spread[np.argmin(finite)]), "within one standard error")
+    name = "cross validation" if guard == 1 else "guarded cross validation"
+    return least(name, path, mean, float(spread[np.argmin(finite)]), "within one standard error")
 
 
 def one_standard_error(path: RidgePath) -> Choice:
