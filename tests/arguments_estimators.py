@@ -214,6 +214,7 @@ BASES = {
     "compare.work": lambda: 4,
     "minimize_cascadic.prolong": lambda: lambda level, p: p,
     "minimize_cascadic.max_iter": lambda: 2,
+    "minimize_cascadic.ratio": lambda: 2.0,
     "minimize_sample_average.max_iter": lambda: 2,
     "minimize_subsampled.max_iter": lambda: 2,
     "minimize_stochastic.method": lambda: of("optimize", "StochasticGradient")(optax.sgd(0.1)),

@@ -10,6 +10,8 @@ import pytest
 from numdl.flow import on_images
 from numdl.flow.images import BORDERS, TRANSFERS, convolve, roughness, transferred
 from numdl.models import MLP, Chain, Connector, ResNet, image_resnet, rescaled, stencil_roughness
+from numdl.optimize import NewtonCG, minimize_cascadic
+from numdl.problems import SOFTMAX, separable
 
 pytestmark = pytest.mark.usefixtures("x64", "unchecked")  # arrays of NumPy are taken too
 
@@ -166,3 +168,32 @@ ALL, ODD = Connector((4, 4, 1), 2, pool="all"), Connector((5, 4, 1), 2, stride=2
 def test_refusals(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def test_training_from_coarse_images_to_fine_ones():
+    """By the driver of levels in time: the fine problem begins where the coarse one has ended."""
+    rng, y = np.random.default_rng(0), np.arange(30) % 3
+    a, b = np.indices((8, 8))
+    fine = np.stack([np.sin(0.8 * a), np.sin(0.8 * b), np.cos(0.6 * (a + b))])[y] + 0.5 * rng.standard_normal(
+        (30, 8, 8)
+    )
+    images = fine.reshape(-1, 4, 2, 4, 2).mean((2, 4)), fine
+    small = image_resnet((4, 4, 1), (2,), merge=1, norm="none", cells=(2, 2))
+    theta = small.init(0, float)
+    large = rescaled(small, theta)[0]
+    problems = [
+        separable(net, theta, x.reshape(30, -1), np.eye(3)[y], loss=SOFTMAX, alpha=1e-3, alpha_head=1e-2)
+        for net, x in zip((small, large), images, strict=True)
+    ]
+    head = problems[0].first_head(theta)
+
+    def prolong(level, p):
+        return rescaled(small, p)[1]
+
+    result, at = minimize_cascadic(problems, NewtonCG(), theta, head, prolong=prolong, ratio=4, max_iter=8)
+    history, first = result.history, np.flatnonzero(result.history["level"])[0]
+    assert at.level == 1 and large.batch(result.p, problems[1].x).shape == (30, 8)
+    alone = problems[1].value(large.init(0, float), head)[0]
+    assert history["objective"][first] < 0.5 * float(alone) and history["objective"][-1] < history["objective"][first]
+    share = np.diff(history["work"], prepend=0.0)
+    assert share[:first].max() < 0.6 * share[first:].min()  # a pass of a fourth of the pixels, and a look at the finer

@@ -215,14 +215,15 @@ def minimize_cascadic(
     time_budget: float | None = None,
     observe: Observe | None = None,
     resume: Level | None = None,
+    ratio: float = 2.0,
 ) -> tuple[Result, Level]:
     """Lower the last of several problems, helped by coarser ones.
 
     The objectives should approximate one another: a penalty on weights of layers needs the step size as a factor.
 
     Args:
-        problems: coarsest first, at least one. A pass through one counts twice a pass through the one before, so that
-            ``history["work"]`` is in passes of the finest. One whose objective is not finite ends the iteration.
+        problems: coarsest first, at least one. A pass through one counts ``ratio`` times a pass through the one before,
+            so that ``history["work"]`` is in passes of the finest. One whose objective is not finite ends it.
         optimizer: method for all levels.
         p: start on the coarsest level.
         aux: companion at the start; the same shapes on all levels.
@@ -232,6 +233,8 @@ def minimize_cascadic(
         time_budget: seconds at most over all levels, checked between steps; None for no limit.
         observe: called after each step; a Status it returns ends the iteration.
         resume: go on from here instead of from ``p``.
+        ratio: cost of a pass over that of one on the level before, at least 1: 2 for twice as many layers, 4 for twice
+            as many pixels along both sides.
 
     Returns:
         Best point of the level that was reached, and where to resume from. Besides what the method records the history
@@ -249,11 +252,12 @@ def minimize_cascadic(
     require_unknowns("minimize_cascadic", p)
     checks.function("minimize_cascadic", "prolong", prolong, "(level, p) -> p of the next level")
     checks.instance("minimize_cascadic", "rule", rule, Refinement)
+    checks.number("minimize_cascadic", "ratio", ratio, least=1, hint="Use ratio=2.")
     if observe is not None:
         checks.function("minimize_cascadic", "observe", observe, "progress -> Status or None")
     level, progress = Level(0, None) if resume is None else resume
     while True:
-        watch = _Watch(problems, level, prolong, rule, observe)
+        watch = _Watch(problems, level, prolong, rule, observe, ratio)
         limit = math.ceil(max_iter * (level + 1) / len(problems))
         result, progress = minimize(
             problems[level], optimizer, p, aux, max_iter=limit, time_budget=time_budget, observe=watch, resume=progress
@@ -276,12 +280,18 @@ class _Watch:
     """Books each step on a level and applies the rule."""
 
     def __init__(
-        self, problems: Sequence[Problem], level: int, prolong: Any, rule: Refinement, observe: Observe | None
+        self,
+        problems: Sequence[Problem],
+        level: int,
+        prolong: Any,
+        rule: Refinement,
+        observe: Observe | None,
+        ratio: float,
     ) -> None:
         self.problem = problems[level]
         self.finer = problems[level + 1] if level + 1 < len(problems) else None
         self.level, self.prolong, self.rule, self.observe = level, prolong, rule, observe
-        self.share = 0.5 ** (len(problems) - 1 - level)
+        self.share = ratio ** (level + 1 - len(problems))
         self.told = self.left = False
 
     def __call__(self, progress: Progress) -> Status | None:
