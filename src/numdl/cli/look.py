@@ -167,7 +167,8 @@ def _remarks(found: Profile) -> list[str]:
     remarks = []
     if found.duplicates:
         remarks.append(
-            f"{found.duplicates:,} of {found.rows:,} rows repeat an earlier one; a split keeps them on one side."
+            f"{found.duplicates:,} of {found.rows:,} rows repeat an earlier one; a split keeps them on one side "
+            "unless they agree by chance, as in tables of categories."
         )
     dates = [column.name for column in found.columns if column.kind.name == "date"]
     if dates:
