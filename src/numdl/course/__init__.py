@@ -72,7 +72,7 @@ MINUTES: dict[str, tuple[float | None, float | None]] = {
     "newton-softmax": (0.1, None),
     "inpainting": (0.1, None),
     "random-features": (0.1, None),
-    "image-patches": (0.1, None),
+    "image-patches": (0.1, 0.5),
     "spectral-clustering": (0.1, None),
     "universal-approximation": (0.1, None),
     "extreme-learning": (0.1, None),
