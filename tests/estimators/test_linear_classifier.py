@@ -220,12 +220,12 @@ def test_the_problem_in_numpy_is_the_compiled_one(loss, operator, x64):
     square = None if L is None else L.T @ L
     ours = DenseLinear(loss, QuadraticPenalty(0.3, square, reference), np.vstack([x.T, np.ones(n)]), c, w / w.mean())
     W, v = rng.normal(size=(2, k, d + 1))
-    s, lin = ours.scores(W), theirs.linearize(W)
+    s, lin = ours.scores(W), theirs.linearize(jnp.asarray(W))
     assert ours.value(W) == pytest.approx(float(lin.value), rel=1e-13)
     assert ours.wrong(s) == pytest.approx(float(lin.metrics["train_error"]), rel=1e-13)
     np.testing.assert_allclose(ours.gradient(W, s), lin.gradient, atol=1e-14)
-    np.testing.assert_allclose(ours.hessian(s), theirs.hessian(W), atol=1e-14)
-    np.testing.assert_allclose(ours.product(ours.curved(s), v), lin.curvature(v), atol=1e-14)
+    np.testing.assert_allclose(ours.hessian(s), theirs.hessian(jnp.asarray(W)), atol=1e-14)
+    np.testing.assert_allclose(ours.product(ours.curved(s), v), lin.curvature(jnp.asarray(v)), atol=1e-14)
     other = dataclasses.replace(ours, w=np.ones(n))
     assert abs(other.value(W) - float(lin.value)) > 1e-5
 

@@ -74,7 +74,7 @@ class DenseLinear:
     c: Float[np.ndarray, "n k"]
     w: Float[np.ndarray, " n"]
 
-    def with_alpha(self, alpha: float) -> DenseLinear:
+    def with_alpha(self, alpha: float | Float[np.ndarray, ""]) -> DenseLinear:
         """The same with another size of the penalty."""
         return dataclasses.replace(self, penalty=self.penalty._replace(alpha=float(alpha)))
 

@@ -138,7 +138,7 @@ class LinearEmpirical(eqx.Module):
         light = None if self.light is None else self.light[:, index]
         return dataclasses.replace(self, z=self.z[:, index], c=self.c[index], w=w / jnp.mean(w), light=light)
 
-    def with_alpha(self, alpha: Float[Array, ""]) -> LinearEmpirical:
+    def with_alpha(self, alpha: Float[Array, ""] | Float[np.ndarray, ""]) -> LinearEmpirical:
         """The same problem with another penalty parameter; nothing is compiled anew."""
         return dataclasses.replace(self, penalty=dataclasses.replace(self.penalty, alpha=jnp.asarray(alpha)))
 
