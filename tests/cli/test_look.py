@@ -232,6 +232,18 @@ def test_equal_rows_of_categories_are_answers_of_many_and_lie_on_both_sides(tmp_
     options = FitOptions(("ill",), test=0.25)
     found = prepare(read_encoded(path, options), options, watched=False)
     assert [len(part.x) for part in found.parts.values()] == [63, 21]
+    # a file of categories twice is told by its rows, which occur as often each
+    lines = [
+        f"{a}{b},{a}{c},{b}{c},{d}" for a in "abc" for b in "abc" for c in "abc" for d in ("n", "y")[: 1 + (a < c)]
+    ]
+    path.write_text("\n".join(["p,q,r,z", *lines, *lines]) + "\n")
+    options = FitOptions(("z",), test=0.3)
+    parts = prepare(read_encoded(path, options), options, watched=False).parts
+    train, test = ({(*row, label) for row, label in zip(part.x, part.y, strict=True)} for part in parts.values())
+    assert test and not train & test
+    options = FitOptions(("z",), split=f"file:{path}")
+    with pytest.raises(UserError, match="each of its rows is one of the training"):
+        prepare(read_encoded(path, options), options, watched=False)
     # rows of measurements that are equal in all are copies, also where the label of some places is not settled
     x = rng.normal(size=(100, 2)).round(6)
     rows = [f"{a},{b},{'uv'[i % 2]}" for i, (a, b) in enumerate([*x, *x[:50], x[1], x[2]])]

@@ -36,7 +36,7 @@ def test_layouts(tmp_path, name, content):
 def test_few_control_characters_are_text(tmp_path):
     """Downloads have 0x19 for an apostrophe, and DOS ends a file by 0x1a: both were refused as binary."""
     rows = "".join(f"clinic {i},{i}.5\n" for i in range(20))
-    table = read(tmp_path, f"name,cost\nchildren\x19s,2.5\n{rows}\x1a")
+    table = read(tmp_path, f"name,cost\nchildren\x19s,2.5\n{rows}\x1a\r\n")
     assert table.columns[0][0] == "children\x19s" and table.n == 21 and list(table.columns[1][:2]) == [2.5, 0.5]
     (note,) = table.notes
     assert note.startswith("Line 2 holds the byte 0x19, which is no printed character: read as part of")

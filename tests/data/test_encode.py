@@ -330,3 +330,6 @@ def test_new_rows_whose_columns_are_of_another_kind():
     plain = TableEncoder.fit(Table(("d", "y"), (table.columns[2][[0, 2, 3]], np.arange(3.0))), "y", dates="elapsed")
     with pytest.raises(ValueError, match="column 'd', row 1: '45000' is no date that is understood"):
         plain.transform(Table(("d",), (np.array([45000.0]),)))
+    codes = TableEncoder.fit(Table(("s", "y"), (words("1", "2", None, "x"), np.arange(4.0))), "y", missing="impute")
+    with pytest.raises(ValueError, match="column 's', row 2 is infinite"):
+        codes.transform(Table(("s",), (np.array([np.nan, np.inf]),)))

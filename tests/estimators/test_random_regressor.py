@@ -100,6 +100,22 @@ def test_rows_unlike_all_others_do_not_make_interpolation_the_best():
     assert np.sqrt(np.mean((model.predict(near[300:]) - y[300:]) ** 2)) < 0.4 * y.std()
 
 
+def test_copies_weights_and_units_do_not_choose_alpha():
+    """Rows copied five times interpolated (errors of 771), weights forbade any fit, 1e150 was refused."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (18, 1))
+    y = x[:, 0] + 0.5 * rng.normal(size=18)
+    once, many = (RandomFeaturesRegressor(200, random_state=0).fit(np.tile(x, (k, 1)), np.tile(y, k)) for k in (1, 5))
+    assert many.effective_dof_ == pytest.approx(once.effective_dof_, rel=0.2)
+    huge = RandomFeaturesRegressor(200, random_state=0).fit(x, y * 1e110).predict(x)
+    assert np.corrcoef(huge / 1e110, x[:, 0])[0, 1] > 0.7
+    x = rng.uniform(-1, 1, (300, 1))
+    sigma = np.where(np.arange(300) < 10, 1e-3, 0.1)
+    y, new = np.sin(15 * x[:, 0]) + sigma * rng.normal(size=300), np.linspace(-0.95, 0.95, 400)[:, None]
+    model = RandomFeaturesRegressor(200, random_state=0).fit(x, y, sample_weight=sigma**-2)
+    assert np.sqrt(np.mean((model.predict(new) - np.sin(15 * new[:, 0])) ** 2)) < 0.03
+
+
 @pytest.mark.parametrize("cuts", [[60], [59, 61], [60, 61, 62, 90]])
 def test_rows_in_pieces_give_what_they_give_together(cuts):
     x, y = data(k=2)

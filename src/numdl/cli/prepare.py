@@ -275,7 +275,8 @@ def _test(word: str, found: Encoded, options: FitOptions) -> tuple[Part, list[st
     n = len(found.whole.x)
     both = [np.concatenate([a, b]) for a, b in zip(_columns(found.whole), _columns(part), strict=True)]
     new = np.flatnonzero(kept_together(*both)[n:] >= n)
-    if not len(new):
+    same = n == len(part.x) and all(np.array_equal(one[:n], one[n:]) for one in both)
+    if same or not len(new):
         raise UserError(
             f"numdl fit --split file:{word}: each of its rows is one of the training, so it tests nothing; name "
             "another file, or another sheet (file:TEST.xlsx:SHEET)."

@@ -61,10 +61,14 @@ def kept_together(X: Float[np.ndarray, "n d"], c: Float[np.ndarray, "n k"]) -> I
         The first of the rows that belong together, from 0; of others its own number, (n,).
     """
     equal = first_of_equals([*c.T, *X.T])
-    different = np.unique(equal)
-    if _of_categories(len(X), len(different)):
+    different, times = np.unique(equal, return_counts=True)
+    if len(different) == len(X):
+        return equal
+    if _of_categories(len(X), X[different], c[different]):
         return np.arange(len(X))
-    if len(different) == len(X) or any(len(np.unique(column)) > len(different) / 2 for column in X[different].T):
+    if len(different) > FEW and np.gcd.reduce(times) > 1:  # a file that holds another one several times
+        return equal
+    if any(len(np.unique(column)) > len(different) / 2 for column in X[different].T):
         return equal
     return first_copies(np.ones(len(X)), X, c)
 
@@ -97,7 +101,7 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     first = alone.copy()
     first[rows] = rows[first_of_equals([*c[rows].T, *X[rows].T])] if len(rows) else rows
     left, n = np.flatnonzero((weights > 0) & (first == alone)), np.count_nonzero(weights)
-    if len(left) == n or _of_categories(int(n), len(left)):
+    if len(left) == n or _of_categories(int(n), X[left], c[left]):
         return alone
     own, x = len(left) / 2, X[left]
     values = max(len(np.unique(column)) for column in c[left].T)
@@ -111,6 +115,8 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     return first if settled and rare else alone
 
 
-def _of_categories(n: int, different: int) -> bool:
-    """Whether so few of the rows differ that they tell who belongs to which group, and with which outcome."""
-    return different <= FEW and n > REPEATED * different
+def _of_categories(n: int, x: np.ndarray, c: np.ndarray) -> bool:
+    """Whether so few of n rows differ, and by so few values, that they tell who belongs to which group."""
+    if not (len(x) <= FEW and n > REPEATED * len(x)):
+        return False
+    return all(len(np.unique(column)) <= max(2, len(x) / 2) for column in (*x.T, *c.T))

@@ -81,7 +81,10 @@ class Feature:
         column = _parsed(column) if self.kind == "number" else column
         gaps = missing(column)
         if self.fill is not None and gaps.any():
-            column = texts(column).copy() if isinstance(self.fill, str) else column.copy()
+            if isinstance(self.fill, str) and column.dtype.kind == "f":
+                refuse_missing(call, self.name, np.where(gaps, 0.0, column))  # what is infinite
+                column = texts(np.where(gaps, 0.0, column))
+            column = column.copy()
             column[gaps] = self.fill if column.dtype.kind == "f" else str(self.fill)
         own = self._values(call, column)
         return np.column_stack([own, gaps.astype(np.float64)]) if self.indicator else own

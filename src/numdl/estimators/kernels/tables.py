@@ -125,9 +125,17 @@ def gather(
 
 
 def _of_inputs(x: np.ndarray, y: np.ndarray, total: np.ndarray, *, straight: bool) -> Scaler:
-    """Without their tails, unless targets (n, k) are straight in the inputs as they are, see ``STRAIGHT``."""
+    """Without their tails, unless targets (n, k) are straight in the inputs as they are, see ``STRAIGHT``.
+
+    Where rows are hardly more than inputs, errors of rows left out are those of rounding, and tell nothing.
+    """
     without = Scaler.fit(x, total, tails="auto")
-    if not straight or x.shape[1] > WIDEST or not (without.squash | without.logarithmic).any():
+    if (
+        not straight
+        or not 2 * x.shape[1] < len(x)
+        or x.shape[1] > WIDEST
+        or not (without.squash | without.logarithmic).any()
+    ):
         return without
     plain, few = Scaler.fit(x, total), slice(None, None, -(-len(x) // ASKED))
     errors = [_of_ridge(scaler.scaled(x[few]), y[few], total[few]) for scaler in (plain, without)]
@@ -144,8 +152,9 @@ def _of_ridge(z: np.ndarray, y: np.ndarray, total: np.ndarray) -> float:
     for alpha in np.logspace(-12, 2, 29):
         kept = s**2 / (s**2 + alpha)
         own = np.square(u) @ kept + share
-        errors.append(np.linalg.norm((y - u @ (kept[:, None] * b)) / np.maximum(1 - own, 1e-9)[:, None]))
-    return float(min(errors))
+        if own.max() < 1 - 1e-9:
+            errors.append(float(np.linalg.norm((y - u @ (kept[:, None] * b)) / (1 - own)[:, None])))
+    return min(errors, default=np.inf)
 
 
 def _of_targets(means: np.ndarray, total: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from numdl.estimators.common.weights import weighed
 from numdl.estimators.networks.base import precision
 from numdl.linalg import TSQR, tsqr_start, tsqr_update
 from numdl.models import RandomFeatures, RandomWeights
-from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose, leave_one_out
+from numdl.regularize.ridge import RidgeDecomposition, RidgePath, alpha_grid, decompose, leave_one_out
 from numdl.regularize.selectors import GUARD, cross_validation
 
 SCALES = tuple(2.0**j for j in range(-4, 5))
@@ -141,11 +141,13 @@ def best_scale(
     rows = np.sort(np.random.default_rng(seed).permutation(used)[:TRIAL_ROWS])
     X, c, weights = X[rows], c[rows], weights[rows]
     counted = weighed(weights)
-    weights = weights * (counted.factor / counted.sums[0])  # else n is beyond the rows, and interpolation wins
+    weights = weights * (counted.factor / counted.sums[0])
+    largest = np.abs(c).max()
+    c = np.ldexp(c, -np.frexp(largest)[1]) if np.isfinite(largest) else c  # squares of what is huge are no numbers
 
     def criterion(scale: float) -> float:
         decomposition = decompose_rows(build(scale), X, c, weights, intercept=True)
-        path = leave_one_out(decomposition, alpha_grid(decomposition), whole_rows=True)
+        path = left_out(decomposition, alpha_grid(decomposition))
         return float(np.nanmin(cross_validation(path, guard=GUARD).criterion))
 
     return min(SCALES, key=criterion)
@@ -173,6 +175,20 @@ def decompose_rows(
     """
     matrix = np.concatenate([block for _, block in features.blocks(X)])
     return decompose(matrix, c, weights=weights, intercept=intercept, keep_left=True)
+
+
+def left_out(decomposition: RidgeDecomposition, alphas: Float[np.ndarray, " m"]) -> RidgePath:
+    """The path with errors of rows that are left out as a whole; degrees of freedom are shares of the rows.
+
+    Args:
+        decomposition: from ``decompose_rows``.
+        alphas: penalty parameters, ascending, (m,).
+
+    Returns:
+        The path, whose n is the number of rows.
+    """
+    path = leave_one_out(decomposition, alphas, whole_rows=True)
+    return path._replace(n=float(path.errors.shape[1]))
 
 
 def add_rows(

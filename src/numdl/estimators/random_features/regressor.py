@@ -21,14 +21,13 @@ from numdl.estimators.common.weights import Weighed, copies_once, in_relative_we
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.random_features.base import RandomFeaturesBase
-from numdl.estimators.random_features.feature_map import TRIAL_ROWS, add_rows, decompose_rows
+from numdl.estimators.random_features.feature_map import TRIAL_ROWS, add_rows, decompose_rows, left_out
 from numdl.estimators.tikhonov.criteria import selector_of
 from numdl.linalg import TSQR
 from numdl.regularize.ridge import (
     RidgeDecomposition,
     alpha_grid,
     decompose_condensed,
-    leave_one_out,
     ridge_path,
     tikhonov,
 )
@@ -41,9 +40,10 @@ CRITERIA = ("auto", "gcv", "l-curve")
 class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin, RegressorMixin, RandomFeaturesBase):
     """``1/(2n) sum ||W sigma(K x_i + b) + w0 - y_i||^2 + alpha/2 ||W||^2`` with drawn K and b.
 
-    Features are computed in blocks of rows and condensed to a triangle by QR factorisations, never to normal equations,
-    whose condition is the square. Memory: 40 MiB for the block, ``3 (m + k)^2`` numbers for m features and k targets;
-    the n x m matrix of features never exists. Operations: ``2 n m^2`` for the rows, ``22 m^3`` for all alphas.
+    Features are computed in blocks of rows and condensed to a triangle by QR factorisations, never to normal
+    equations, whose condition is the square. Memory: 40 MiB for the block, ``3 (m + k)^2`` numbers for m features and
+    k targets; beyond 2000 rows the n x m matrix of features never exists. Operations: ``2 n m^2`` for the rows, ``22
+    m^3`` for all alphas.
 
     Args:
         width: number m of features.
@@ -129,7 +129,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         return self._learn("fit", X, y, sample_weight, anew=True)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Add rows and choose alpha again: the result is that of all rows at once, but for rounding.
+        """Add rows and choose alpha again: with "gcv" or a given alpha as if all rows had come at once.
 
         Alpha, unless it is given, is chosen by what a condensed table tells: "auto" is "gcv" here. The first call
         draws the features and fixes the scaling of inputs and features, as ``fit`` does: let it see rows that are
@@ -207,6 +207,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
         self.condensed_ = add_rows(before, self.features_, X[used], c[used], weights[used])
         self.n_rows_ = seen + int(used.sum())
         few = anew and method == "fit" and self.alpha == "auto" and used.sum() <= TRIAL_ROWS
+        few = few and bool(1e-100 < np.abs(c[used]).max() < 1e100)  # the triangle squares no targets
         self._choose((X[used], c[used], weights[used]) if few else None)
         if robust is not None:
             code = "converged" if robust.settled else "max_iter"
@@ -224,7 +225,7 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             unit, factor = self._sums[0], Weighed(self._sums).factor
             few = (*few[:2], few[2] * (factor / unit))
             decomposition = decompose_rows(self.features_, *few, intercept=self.fit_intercept)
-            paths = partial(leave_one_out, decomposition, whole_rows=True)
+            paths = partial(left_out, decomposition)
         self.path_ = self.choice_ = None
         alpha, message = self.alpha, f"Solved with the given alpha = {self.alpha}."
         if isinstance(alpha, str):

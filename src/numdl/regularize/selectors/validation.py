@@ -31,7 +31,8 @@ def cross_validation(path: RidgePath, *, guard: float = 1.0) -> Choice:
     checks.number("cross_validation", "guard", guard, least=1)
     mean, spread = mean_error(path)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = mean if guard == 1 else mean * np.maximum(1 - path.freedom / path.n, 0.0) ** (2 - 2 * guard)
+        factor = 1.0 if guard == 1 else np.maximum(1 - path.freedom / path.n, 0.0) ** (2 - 2 * guard)
+        mean, spread = mean * factor, spread * factor
     finite = np.where(np.isfinite(mean), mean, np.inf)
     name = "cross validation" if guard == 1 else "guarded cross validation"
     return least(name, path, mean, float(spread[np.argmin(finite)]), "within one standard error")

@@ -32,7 +32,8 @@ def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
     """
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4096]:
         return _from_utf16(call, raw), ["The file is read as UTF-16."]
-    raw = raw.removeprefix(codecs.BOM_UTF8).rstrip(b"\x1a")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    raw = raw.rstrip(b"\x1a \r\n") + b"\n" if raw.rstrip(b" \r\n").endswith(b"\x1a") else raw
     at = 0 if raw.isascii() else _first_fault(raw)
     notes = _controls(call, raw)
     if raw.isascii() or at is None:
