@@ -150,7 +150,7 @@ def test_moments_and_rows_left_out_are_those_of_a_process(weights):
     member, _ = chaos.condition(data, INTERVAL, POWERS)
     posterior = member.root @ member.root.T
     new = rows(7, seed=3).x * 1.5
-    g = terms.products(chaos.polynomials(new, INTERVAL, 3), member.powers)
+    g = chaos.terms_at(new, INTERVAL, member.powers)
     _, f, _ = density(data, member.noise, 1.0)
     prior = 1 / np.linalg.eigvalsh(np.linalg.inv(posterior) - f.T @ (f * data.w[:, None]) / member.noise).mean()
     cov = density(data, member.noise, prior)[2]
@@ -204,6 +204,9 @@ def test_a_sum_of_inputs_is_one_beyond_the_rows_too():
     new = np.array([[70.0, 40, 20, 40], [30, 60, 60, 30]])
     assert "chaos" in [member.name for member in model.mixtures_[0].members]
     np.testing.assert_allclose(model.predict(new), [50, -30], rtol=1e-9)
+    x = rng.uniform(-1, 1, (80, 4))
+    model = AutoRegressor(random_state=0).fit(x, x[:, 0] * x[:, 1] * x[:, 2] + x[:, 3] + 2 * x[:, 1])
+    assert np.isfinite(model.predict(np.full((1, 4), 5e59), return_std=True)).all()  # products stay as they are
 
 
 def test_what_cannot_be_expanded_brings_no_candidate():

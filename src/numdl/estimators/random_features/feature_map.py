@@ -188,7 +188,8 @@ def left_out(decomposition: RidgeDecomposition, alphas: Float[np.ndarray, " m"])
         The path, whose n is the number of rows.
     """
     path = leave_one_out(decomposition, alphas, whole_rows=True)
-    return path._replace(n=float(path.errors.shape[1]))
+    assert path.weights is not None
+    return path._replace(n=float(len(path.weights)))
 
 
 def add_rows(

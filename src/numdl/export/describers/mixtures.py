@@ -144,12 +144,12 @@ def _chaos(member: Any, place: Place, std: bool) -> Moments:
     each: list[Any] = [place.program.constant(np.ones(d)), t]
     for i in range(1, max(int(powers.max()), 1)):  # (i + 1) P_{i+1} = (2i + 1) t P_i - i P_{i-1}
         each.append(((2 * i + 1) * t * each[i] - i * each[i - 1]) / (i + 1.0))
-    each[1] = free  # beyond the interval linear terms alone go on
+    each.append(free / np.sqrt(2 * len(each) + 1) * np.sqrt(3.0))  # of a line, which goes on beyond the interval
     joined = place.program.join([float(np.sqrt(2 * i + 1)) * one for i, one in enumerate(each)])
     factors = np.zeros((len(powers), max(int((powers > 0).sum(axis=1).max()), 1)), int)  # 0: the constant 1
     for row, term in zip(factors, powers, strict=True):
         inputs = np.flatnonzero(term)
-        row[: len(inputs)] = term[inputs] * d + inputs
+        row[: len(inputs)] = (term[inputs] if term.sum() > 1 else len(each) - 1) * d + inputs
     f = joined[factors[:, 0]]
     for column in factors.T[1:]:
         f = f * joined[column]
