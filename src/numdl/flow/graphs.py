@@ -119,7 +119,7 @@ def _on_graph(name: str, n: int, ends: bytes, others: bytes, roots: bytes) -> Dy
         f = base.vector_field(activation)
         return Separable(see(f.first), see(f.second)) if isinstance(f, Separable) else see(f)
 
-    def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:
+    def norms(theta: dict[str, Any], gamma: float) -> dict[str, float]:
         return {p: largest**0.5 * spectral_norm(np.asarray(K, float)) for p, K in theta.items() if p[0] == "K"}
 
     def energy(potential: Activation, u: Array, theta: dict[str, Array]) -> Array:

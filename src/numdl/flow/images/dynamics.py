@@ -188,7 +188,7 @@ def _on_images(
             return Semilinear(functools.partial(linear, spread), see(f))
         return see(f)
 
-    def norms(theta: dict[str, Array], gamma: float) -> dict[str, float]:
+    def norms(theta: dict[str, Any], gamma: float) -> dict[str, float]:
         """Bounds of the spectral norms of the maps of one layer, by name."""
         parts: dict[str, dict[str, Array]] = {}
         for key, values in theta.items():
