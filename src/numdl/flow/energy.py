@@ -46,10 +46,10 @@ def energy(dynamics: str, activation: str, u: Float[Array, " m"], theta: PyTree)
         TypeError: state and weights do not fit the dynamics.
 
     Examples:
-        >>> import numpy as np
+        >>> import jax.numpy as jnp
         >>> from numdl.flow import energy
-        >>> theta = {"K": np.eye(2), "b": np.zeros(2)}
-        >>> float(energy("hyperbolic", "identity", np.array([1.0, 0.0, 0.0, 2.0]), theta))  # |v|^2 / 2 + |y|^2 / 2
+        >>> theta = {"K": jnp.eye(2), "b": jnp.zeros(2)}
+        >>> float(energy("hyperbolic", "identity", jnp.array([1.0, 0.0, 0.0, 2.0]), theta))  # |v|^2 / 2 + |y|^2 / 2
         2.5
 
     Source: the fields' own, see there.

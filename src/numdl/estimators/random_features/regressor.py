@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from functools import partial
 from typing import Any, Self
@@ -235,6 +236,8 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
                 else selector_of("gcv" if alpha == "auto" else alpha, 0.0, decomposition.n)
             )
             self.path_, self.choice_ = search(paths, selector, alpha_grid(decomposition))
+            if self.choice_.edge == "low" and self.choice_.alpha < np.finfo(float).eps ** 2 * decomposition.scale:
+                self.choice_ = dataclasses.replace(self.choice_, edge="")  # smaller ones differ by rounding
             alpha, message = self.choice_.alpha, self.choice_.message
             if self.choice_.edge:
                 warnings.warn(f"{type(self).__name__}: {message}", ConvergenceWarning, stacklevel=4)
