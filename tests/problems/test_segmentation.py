@@ -280,6 +280,50 @@ def test_confidence_is_that_of_pixels_as_rows(n):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_hidden_pixels_are_no_observations():
+    """They counted: the freedom was 45 instead of 13, and intervals were half as long."""
+    rng = np.random.default_rng(4)
+    x = rng.uniform(0, 2, (4, 12))
+    decay = lambda theta, x: jnp.exp(-theta * x)  # noqa: E731
+    c = np.exp(-1.5 * x) + 0.1 * rng.standard_normal((4, 12))
+    w = np.where(np.arange(12) < 4, 3.0, 0.0) * np.ones((4, 1))
+    none, zero = GroupPenalty(jnp.zeros(1), jnp.zeros(1, int)), jnp.zeros(())
+
+    def made(x, c, w, pixels):
+        return VarPro(decay, LEAST_SQUARES, *(jnp.asarray(a) for a in (x, c, w)), none, zero, pixels=pixels)
+
+    p, head = jnp.array([1.4]), jnp.array([[0.9, 0.05]])
+    found = confidence(made(x, c, w, 12), p, head)
+    assert found.freedom == 13
+    for one, expected in zip(found, confidence(made(x[:, :4], c[:, :4], w[:, :4] / 3, 4), p, head), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-9)
+    few = np.where(np.arange(48).reshape(4, 12) < 3, 16.0, 0.0)
+    with pytest.raises(ValueError, match="3 residuals of positive weight for 3 parameters"):
+        confidence(made(x, c, few, 12), p, head)
+
+
+def test_pieces_tell_the_weights_of_their_pixels():
+    """Weights of 1 were filled in, and pixels without a class trained class 0."""
+    problem, theta, _, _ = weighted()
+    full, p = full_problem(problem, theta), {"theta": theta, "W": problem.first_head(theta)}
+    x, c, w = (np.asarray(a) for a in (full.x, full.c, full.w))
+
+    def trained(piece):
+        method = StochasticGradient(optax.adam(1.0))
+        return minimize_stochastic(full, method, p, batch=2, epochs=1, rate=0.03, pieces=[piece])[0]
+
+    for piece in ((x, c), (x, c, np.ones(N))):
+        with pytest.raises(ValueError, match=r"and weights \(m, 12\)\. Give each pixel its weight, 0 without"):
+            trained(piece)
+    assert not trained((x, c, w)).history["rejected"].any()
+
+
+def test_no_image_has_no_classes():
+    problem, theta = problem_of()
+    with pytest.raises(ValueError, match=r"segmented\(x of shape \(0, 4, 3\)\): there is no pixel"):
+        segmented(network(), theta, problem.first_head(theta), np.zeros((0, *SIDES)), SIDES)
+
+
 def test_the_penalty_holds_diffusivities_at_their_start():
     x, labels, _ = data()
     opening = Connector((*SIDES, 1), 3, norm="none")

@@ -20,7 +20,7 @@ from numdl.contracts import SampledProblem
 from numdl.optimize.drivers.stochastic_epoch import shuffled
 
 CALL = "minimize_stochastic"
-Piece = tuple[Any, ...]  # x (m, d), c (m, k), and perhaps weights w (m,)
+Piece = tuple[Any, ...]  # x (m, d), c (m, k), and perhaps weights w (m,), of pixels (m, pixels)
 Pieces = Callable[[], Iterable[Piece]] | Sequence[Piece]
 ORDER = np.uint32(2**32 - 1)  # no part has this number
 
@@ -128,11 +128,14 @@ def _in_order(pieces: Pieces, key: Array) -> Iterator[tuple[int, Piece]]:
 
 
 def _checked(problem: Any, number: int, piece: Piece, seen: int) -> list[np.ndarray]:
-    """Arrays x, c, w of a piece, weights of 1 if it has none."""
+    """Arrays x, c, w of a piece, weights of 1 if it has none and the problem has one for each row."""
     arrays = [np.asarray(a) for a in piece]
-    if len(arrays) == 2:
-        arrays.append(np.ones((len(arrays[0]), *problem.w.shape[1:]), arrays[0].dtype))
-    like = (problem.x, problem.c, problem.w)
+    of_pixels = problem.w.ndim > 1  # a pixel without a class has the code of class 0: only its weight tells it
+    if len(arrays) == 2 and not of_pixels:
+        arrays.append(np.ones(len(arrays[0]), arrays[0].dtype))
+    like, needs = (problem.x, problem.c, problem.w), "perhaps weights (m,). Check the columns."
+    if of_pixels:
+        needs = f"weights (m, {problem.w.shape[1]}). Give each pixel its weight, 0 without a class."
     if (
         len(arrays) != 3
         or any(a.shape[1:] != b.shape[1:] or a.ndim != b.ndim for a, b in zip(arrays, like, strict=True))
@@ -140,8 +143,8 @@ def _checked(problem: Any, number: int, piece: Piece, seen: int) -> list[np.ndar
     ):
         raise ValueError(
             f"{CALL}: piece {number} has shapes {_words(a.shape for a in arrays)} from row {seen + 1} on, needs (m, "
-            f"{problem.x.shape[1]}) and (m, {problem.c.shape[1]}) with the same m, and perhaps weights (m,). Check the "
-            "columns."
+            f"{problem.x.shape[1]}) and (m, {problem.c.shape[1]}) with the same m, and "
+            f"{needs}"
         )
     for name, values in zip("xcw", arrays, strict=True):
         checks.finite(CALL, f"{name} of piece {number}", values, first=seen + 1)

@@ -36,8 +36,9 @@ class Confidence(NamedTuple):
         deviation: (P,) standard deviations; infinite for parameters that the data do not determine.
         lower: (P,) ends of the intervals.
         upper: (P,).
-        noise: standard deviation of a sample of weight 1, or of a pixel of one, in the units of the targets.
-        freedom: N - rank of J.
+        noise: standard deviation of a sample of weight 1, or of a pixel of one, in the units of the targets; the
+            weights that are not 0 have the mean 1.
+        freedom: N - rank of J, N residuals of positive weight.
     """
 
     estimate: Float[np.ndarray, " P"]
@@ -87,13 +88,16 @@ def confidence(
                 "needs least squares without penalty. Use laplace_metrics, which knows the penalty as a prior."
             )
     r, j, estimate = (np.asarray(a) for a in _linear(problem, (p, head)))
-    count, size = j.shape
+    seen_weights, all_weights = _weights(problem)
+    count, size = seen_weights * len(j) // all_weights, j.shape[1]  # what has weight 0 is no observation
     if count <= size:
-        raise ValueError(f"confidence: {count} residuals for {size} parameters, needs more. Fix some parameters.")
+        raise ValueError(
+            f"confidence: {count} residuals of positive weight for {size} parameters, needs more. Fix some parameters."
+        )
     scale = np.linalg.norm(j, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     _, sigma, right = safe_svd(j / scale)
-    seen = sigma > count * np.finfo(j.dtype).eps * sigma[0]
+    seen = sigma > len(j) * np.finfo(j.dtype).eps * sigma[0]
     freedom = count - int(seen.sum())
     variance = r @ r / freedom
     root = right[seen].T / sigma[seen] / scale[:, None]
@@ -104,8 +108,16 @@ def confidence(
     covariance[unseen, unseen] = np.inf
     deviation = np.sqrt(np.diag(covariance))
     reach = stdtrit(freedom, 0.5 + level / 2) * deviation
-    noise = float(np.sqrt(variance * problem.x.shape[0] * getattr(problem, "pixels", 1)))
+    noise = float(np.sqrt(variance * seen_weights))
     return Confidence(estimate, covariance, deviation, estimate - reach, estimate + reach, noise, freedom)
+
+
+def _weights(problem: NonlinearLeastSquares | VarPro) -> tuple[int, int]:
+    """How many weights are positive, and how many there are."""
+    if isinstance(problem, NonlinearLeastSquares):
+        n = problem.x.shape[0]
+        return (n if problem.w is None else int(np.count_nonzero(problem.w))), n
+    return int(np.count_nonzero(problem.weights)), problem.weights.shape[0]
 
 
 @jax.jit

@@ -143,6 +143,8 @@ def segmented(
     require_loss(call, loss)
     h, w = checks.wholes(call, "sides", sides, count=2, least=1)
     x = jnp.asarray(_finite(call, "x", x, ("n", "d", "..."), "Give pixels that are missing a value."))
+    if not x.size:
+        raise ValueError(f"{call}(x of shape {x.shape}): there is no pixel, needs one image at least. Give images.")
     W = checks.finite(call, "W", W, ("k", "q"))
     _require_sides(call, x.shape, (h, w))
     checks.leaves(call, "theta", theta)
