@@ -45,6 +45,16 @@ def same_problem(kind, **options):
     )
 
 
+def test_weights_of_pixels_are_dealt_with_their_images():
+    w = np.arange(1.0, 49.0).reshape(4, 12) / 24.5
+    dealt_w, x = deal(3, w, np.arange(20.0).reshape(4, 5))
+    np.testing.assert_array_equal(x[:, 0], [0, 15, 5, 0, 10, 0])  # rows 0 3 | 1 0 | 2 0
+    np.testing.assert_allclose(dealt_w, 1.5 * np.array([w[0], w[3], w[1], 0 * w[0], w[2], 0 * w[0]]))
+    found, rows = first_rows(2, 3, jnp.asarray(dealt_w), jnp.asarray(x))
+    np.testing.assert_array_equal(rows[:2, 0], [0, 5])
+    np.testing.assert_allclose(found, np.array([w[0], w[1], 0 * w[0]]) / (w[:2].sum() / 36))
+
+
 def test_parts_are_the_same_problem():
     same_problem("softmax", curvature_rows=11, chunk=2)
 

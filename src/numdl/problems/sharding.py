@@ -48,12 +48,12 @@ def count_shards(mesh: jax.sharding.Mesh | None) -> int:
     return mesh.shape[AXIS]
 
 
-def deal(n_shards: int, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list[np.ndarray]:
+def deal(n_shards: int, w: Float[np.ndarray, " n *pixels"], *arrays: np.ndarray) -> list[np.ndarray]:
     """Rows in the order in which the shards hold them, filled up so that all shards have as many.
 
     Args:
         n_shards: at least 1.
-        w: sample weights of mean 1, no unit, (n,).
+        w: sample weights of mean 1, no unit, (n,), or of pixels, (n, pixels).
         arrays: arrays of n rows.
 
     Returns:
@@ -61,7 +61,7 @@ def deal(n_shards: int, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list
     """
     n = len(w)
     more = -n % n_shards
-    filled = [np.append(w * ((n + more) / n), np.zeros(more, w.dtype)) if more else w]
+    filled = [np.concatenate([w * ((n + more) / n), np.zeros((more, *w.shape[1:]), w.dtype)]) if more else w]
     filled += [np.concatenate([a, np.repeat(a[:1], more, axis=0)]) if more else a for a in arrays]
     return [in_turn(a, n_shards) for a in filled]
 
@@ -87,7 +87,7 @@ def place(mesh: jax.sharding.Mesh | None, array: np.ndarray, axis: int = 0) -> A
     )
 
 
-def divide(mesh: jax.sharding.Mesh | None, w: Float[np.ndarray, " n"], *arrays: np.ndarray) -> list[Array]:
+def divide(mesh: jax.sharding.Mesh | None, w: Float[np.ndarray, " n *pixels"], *arrays: np.ndarray) -> list[Array]:
     """``deal`` the rows to the devices of a mesh and ``place`` them; without a mesh, on the default device."""
     return [place(mesh, array) for array in deal(count_shards(mesh), w, *arrays)]
 
@@ -98,7 +98,7 @@ def first_rows(count: int, n_shards: int, w: Array, *arrays: Array) -> list[Arra
     Args:
         count: number of rows, at least 1.
         n_shards: of the arrays.
-        w: sample weights, (n,).
+        w: sample weights, (n,), or of pixels, (n, pixels).
         arrays: arrays of n rows.
 
     Returns:
@@ -110,7 +110,8 @@ def first_rows(count: int, n_shards: int, w: Array, *arrays: Array) -> list[Arra
     def first(a: Array) -> Array:
         return a.reshape(n_shards, -1, *a.shape[1:])[:, :each].reshape(n_shards * each, *a.shape[1:])
 
-    w = first(w) * jnp.asarray(in_turn(np.arange(n_shards * each), n_shards) < count, w.dtype)
+    own = jnp.asarray(in_turn(np.arange(n_shards * each), n_shards) < count, w.dtype)
+    w = first(w) * own.reshape(-1, *[1] * (w.ndim - 1))
     return [w / jnp.mean(w), *(first(a) for a in arrays)]
 
 
