@@ -245,3 +245,21 @@ def test_networks_of_images_work_in_another_process():
     sent = pickle.dumps((net, jax.tree.map(np.asarray, theta), x))
     done = subprocess.run([sys.executable, "-c", work], input=sent, capture_output=True, check=True)
     np.testing.assert_allclose(pickle.loads(done.stdout), here, rtol=1e-5)
+
+
+def test_dynamics_of_images_can_be_pickled_when_made_again_or_renamed():
+    """What pickle asked for was identity with what the cache makes now: after 256 others nothing could be sent."""
+    field = on_images("antisymmetric", (4, 3), border="periodic")
+    named, strong = field._replace(name="mine"), damped(field, 0.7)
+    assert pickle.loads(pickle.dumps(named)) == named
+    assert pickle.loads(pickle.dumps(strong._replace(name="mine"))) == strong._replace(name="mine")
+    quiet = field._replace(damping=0.5)
+    assert pickle.loads(pickle.dumps(quiet)) == quiet
+    for rows in range(1, 258):
+        on_images("parabolic", (rows, 7))
+    for one in (field, named, strong, strong._replace(name="mine")):
+        found = pickle.loads(pickle.dumps(one))
+        assert (found.name, found.damping, found.guarantees) == (one.name, one.damping, one.guarantees)
+        theta, u = one.init(0, 12, 1.0), jnp.linspace(-1, 1, 12)
+        act = get_activation("tanh")
+        np.testing.assert_array_equal(found.vector_field(act)(0.0, u, theta), one.vector_field(act)(0.0, u, theta))

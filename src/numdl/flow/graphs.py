@@ -128,4 +128,6 @@ def _on_graph(name: str, n: int, ends: bytes, others: bytes, roots: bytes) -> Dy
 
     halves = isinstance(base.vector_field(jnp.tanh), Separable)
     vector_field.__dict__.update(norms=norms, base=base, made_by=(_on_graph, (name, n, ends, others, roots)))
-    return Dynamics(title, drawn(draw), vector_field, base.guarantees, base.energy and energy)
+    whole = Dynamics(title, drawn(draw), vector_field, base.guarantees, base.energy and energy)
+    vector_field.made = whole  # type: ignore[attr-defined]
+    return whole

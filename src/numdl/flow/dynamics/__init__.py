@@ -152,17 +152,24 @@ def with_damping() -> tuple[str, ...]:
 
 def _pickled(field: Dynamics) -> tuple[Any, ...]:
     """Dynamics by their name and damping, or by what made them: functions copied by value would be others elsewhere."""
-    maker, given = getattr(field.rule, "made_by", (None, ()))  # on_images, on_graph
-    if maker is not None:
-        made = maker(*given)
-        if made == field:
-            return maker, given
-        if _is_damped(field, made):
-            return damped, (made, field.damping)
+    made = getattr(field.rule, "made", None)  # on_images, on_graph; those of now may be others, made again
+    if made is not None:
+        rate = None if field.vector_field is field.rule else field.damping
+        changed = {part: value for part, value in field._asdict().items() if value is not getattr(made, part)}
+        changed.pop("vector_field", None)
+        if rate is None or changed.pop("damping", rate) == rate:
+            return _remade, (*field.rule.made_by, rate, changed)
     known = DYNAMICS.get(field.name)
     if known is None or (known != field and not _is_damped(field, known)):
         return Dynamics, tuple(field)
     return _unpickled, (field.name, field.damping, None if field.name in _OURS else tuple(known))
+
+
+def _remade(maker: Any, given: tuple[Any, ...], rate: float | None, changed: dict[str, Any]) -> Dynamics:
+    """The dynamics that the maker returns here, with this damping and whatever else had been replaced."""
+    field = maker(*given)
+    field = field if rate is None else damped(field, rate)
+    return field._replace(**changed) if changed else field
 
 
 def _unpickled(name: str, damping: float | None, parts: tuple[Any, ...] | None) -> Dynamics:

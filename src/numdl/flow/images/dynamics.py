@@ -44,7 +44,7 @@ def on_images(
     *,
     taps: int = 3,
     border: str = "zero",
-    diffusion: float | Sequence[float] | None = None,
+    diffusion: int | float | Sequence[float] | None = None,
 ) -> Dynamics:
     """Dynamics whose matrices are convolutions of images.
 
@@ -211,4 +211,6 @@ def _on_images(
     guarantees = base.guarantees
     if spread is not None:  # a symmetric part that decays shortens distances; it keeps no volume and moves eigenvalues
         guarantees = tuple(one for one in guarantees if one is Guarantee.DISTANCES)
-    return Dynamics(name, drawn(draw), vector_field, guarantees, base.energy and energy, base.damping)
+    whole = Dynamics(name, drawn(draw), vector_field, guarantees, base.energy and energy, base.damping)
+    vector_field.made = whole  # type: ignore[attr-defined]
+    return whole
