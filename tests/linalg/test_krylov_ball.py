@@ -110,5 +110,5 @@ def test_the_hard_case_and_no_gradient():
 
 def test_the_square_of_a_tiny_gradient_is_not_needed():
     """As squares of 1e-200 vanish, no step was taken and none was said to be needed."""
-    found = lowest_in_ball(krylov_model(lambda v: 2.0 * v, jnp.full(3, 2e-200), 1.0), 1.0)
+    found = lowest_in_ball(krylov_model(lambda v: 2.0 * v, jnp.full(3, 2e-200), jnp.array(1.0)), jnp.array(1.0))
     np.testing.assert_allclose(found.x, np.full(3, -1e-200), rtol=1e-12)

@@ -154,6 +154,7 @@ class ImageClassifier(PatchFeaturesClassifier):
         c, size = np.eye(len(self.classes_))[learned.codes], len(self.mean_)
         found = ""
         with clock.guard(needed=False), one_blas_thread():
+            clock.check()  # who was told may have ended the fit
             take = lambda rows: learned.columns.scaled(rows, size)  # noqa: E731
             # A network needs half a minute: with less than that and a kernel's time, all of it is the kernel's.
             found = kernel.fitted(take, c, learned.w, order, held, 0.9 * clock.left())
@@ -177,6 +178,7 @@ class ImageClassifier(PatchFeaturesClassifier):
         clock.end -= MARGIN * clock.left()
         told = None
         with clock.guard(needed=False):
+            clock.check()
             began = time.monotonic()
             x = network.responses(self.filters_, reduced(learned.images), count, side)
             times = network.epochs(self.filters_, count, time.monotonic() - began, clock.left())

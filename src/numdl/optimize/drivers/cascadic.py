@@ -215,7 +215,7 @@ def minimize_cascadic(
     time_budget: float | None = None,
     observe: Observe | None = None,
     resume: Level | None = None,
-    ratio: float = 2.0,
+    ratio: int | float = 2.0,
 ) -> tuple[Result, Level]:
     """Lower the last of several problems, helped by coarser ones.
 

@@ -189,7 +189,7 @@ with jax.enable_x64(True):
     parts = jax.numpy.asarray(batches(${s.batch}, ${s.draw}))
     now, step = method.init(problem.rows(parts[0]), theta, head), jax.jit(method.step)
     for index in parts:
-        now = step(problem.rows(index), now, ${RATES[s.rate]})
+        now = step(problem.rows(index), now, ${RATES[s.rate] === 1 ? "1.0" : RATES[s.rate]})
     layer = now.p["opening"]
     print(rms(test, now.p, now.aux), error_of(*map(np.asarray, (layer["K"], layer["b"]))))
 `,
