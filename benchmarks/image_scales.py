@@ -8,8 +8,9 @@ of two Euler steps, means over 7 x 7 cells, softmax) is trained in four ways:
 - "coarse to fine": for 30 % of the budget on 14 x 14 pixels, from there for 20 % on 28 x 28;
 - "fine, half": on 28 x 28 pixels, for half of the budget.
 
-All by Adam on batches of 64 with the same rates, which rise and fall with the share of the time that is spent; the
-clock tells CPU seconds of one core and runs while programs are compiled. All are judged on images of 28 x 28 pixels.
+All by Adam on batches of 64 at rates that rise and fall with the share of the time that is spent, with the same peak;
+but the fine stage of "coarse to fine" has a third of it, fresh moments and a rise of its own. The clock
+tells CPU seconds of one core and runs while programs are compiled. All are judged on images of 28 x 28 pixels.
 """
 
 from __future__ import annotations

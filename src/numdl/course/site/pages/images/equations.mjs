@@ -100,7 +100,7 @@ export const page = {
     "## What follows from the kind",
     "For two parabolic solutions $\\tfrac12\\tfrac{d}{dt}|u-v|^2=-(\\tanh Ku-\\tanh Kv)'(Ku-Kv)\\le0$: noise cannot grow, and neither can the difference of two classes. The other two forget nothing and can be run backwards (page 3.17); in them noise neither dies nor explodes.",
     "## What belongs to the steps",
-    "Euler's parabolic step keeps distances if $h|K|^2\\le2$. Verlet's step of $\\ddot y=-K'Ky$ is stable while $h|K|\\le2$: a wave may need twice as many or half as many layers, but its limit is linear in $|K|$, as that of a transport equation is. Beyond these limits a network is still a network, and may still classify. What one knew of it from its equation is gone.",
+    "Euler's parabolic step keeps distances if $h|K|^2\\le2$. Verlet's step of $\\ddot y=-K'Ky$ is stable while $h|K|<2$ (at 2 the fastest wave grows linearly), and for $-K'\\tanh(Ky)$ the same holds of every linearisation $-K'DKy$ whose $D$ is held fixed, which is a guide and no proof: a wave may need twice as many or half as many layers, but its limit is linear in $|K|$, as that of a transport equation is. Beyond these limits a network is still a network, and may still classify. What one knew of it from its equation is gone.",
     "The experiment trains all four with equal numbers of weights, on the same digits and for as long, and asks them on images with noise they have not seen. Then it takes the same weights in steps sixteen or more times shorter. Only the parabolic equation brings no two images apart, and as trained, with steps that are too long for its weights, it does.",
   ],
   code: (s) => `
@@ -132,8 +132,8 @@ print(np.linalg.norm(ends[:, 1] - ends[:, 0]) / np.linalg.norm(images[1] - image
   codeNote: "It prints the distance of both images behind the layers, over that at the start.",
   prints: (n) => [n.ratio],
   exercises: [
-    { ask: "A second-order network $\\ddot y=-K'\\tanh(Ky)$ with $|K|=2.9$ goes to $T=4$ by Verlet's steps of equal length. How many does it need at least to be stable whatever image comes, $h|K|\\le2$?", input: "layers", right: 6, wrong: 17,
-      check: ({ answer }) => ({ passed: answer === 6, say: answer === 6 ? "Passed: $4\\cdot2.9/n\\le2$ from $n=5.8$ on. Parabolic layers of this norm need 17." : answer === 17 ? "That is the limit of Euler's parabolic step, $h|K|^2\\le2$." : "$h=4/n$." }) },
+    { ask: "A second-order network $\\ddot y=-K'\\tanh(Ky)$ with $|K|=2.9$ goes to $T=4$ by Verlet's steps of equal length. How many does it need at least for $h|K|<2$, by which the linearisation at any image, held fixed, is stable?", input: "layers", right: 6, wrong: 17,
+      check: ({ answer }) => ({ passed: answer === 6, say: answer === 6 ? "Passed: $4\\cdot2.9/n<2$ above $n=5.8$. Parabolic layers of this norm need 17." : answer === 17 ? "That is the limit of Euler's parabolic step, $h|K|^2\\le2$." : "$h=4/n$." }) },
     { ask: "Take parabolic layers up to the time 2, and find the fewest on the slider for which the two images stay at most as far apart as they were, all the way.", rightly: () => ({ kind: "parabolic", T: 2, steps: ENOUGH() }), start: { label: "Begin", patch: () => ({ kind: "parabolic", T: 2, steps: 64 }) },
       check: ({ settings: s, numbers: n }) => {
         if (s.kind !== "parabolic" || s.T !== 2) return { passed: false, say: "Parabolic layers, up to the time 2." };
