@@ -10,6 +10,8 @@ from numdl.problems import NonlinearLeastSquares, confidence, separable
 
 # From this far start the denominator grows without bound: a plateau at the far end of the valley.
 ASTRAY = ("MGH09", 0)
+# Two exponentials of one form: which of them is the first one is rounding's to say.
+EXCHANGED = {"MGH17": [0, 2, 1, 4, 3]}
 
 
 def reduced(name):
@@ -33,7 +35,8 @@ def test_variable_projection_finds_the_certified_parameters(name, x64):
         theta = jnp.asarray(start)
         method = LevenbergMarquardtQR(tol=1e-12)
         result, _ = minimize(problem, method, theta, problem.first_head(theta), max_iter=1000)
-        correct = digits(problem.features.whole(result.p, result.aux), found.certified)
+        whole = problem.features.whole(result.p, result.aux)
+        correct = max(digits(one, found.certified) for one in (whole, whole[EXCHANGED.get(name, slice(None))]))
         assert (correct >= 8) == ((name, which) != ASTRAY), (which, correct, result.status)
 
 
