@@ -15,6 +15,7 @@ from numdl import (
     SingleLayerRegressor,
     TikhonovRegressor,
 )
+from numdl.data.table.copies import first_copies
 from numdl.estimators.common.weights import copies_once
 
 COPIED = np.r_[np.arange(200), np.arange(50)]
@@ -118,3 +119,15 @@ def test_which_rows_are_copies():
     assert copies_once(np.ones(10), design, rating).tolist() == [1.0] * 10
     one = np.ones((60, 2))  # a single place: its ratings repeat themselves
     assert copies_once(np.ones(60), one, np.repeat([0.0, 1.0, 2.0], 20)[:, None]).tolist() == [1.0] * 60
+
+
+def test_rounded_targets_of_few_groups_agree_by_chance():
+    """Agreement with two decimals in four groups: 109 of 259 rows were taken for copies, as few values repeat."""
+    rng = np.random.default_rng(0)
+    x = np.eye(4)[rng.integers(4, size=260)]
+    y = np.round(rng.beta(2, 2, (260, 1)), 2)
+    np.testing.assert_array_equal(first_copies(np.ones(260), x, y), np.arange(260))
+    doses = rng.choice([1.0, 2.0, 5.0], (60, 1))  # measured to all digits: copies all the same
+    twice, c = np.vstack([doses, doses[:20]]), rng.normal(size=(60, 1))
+    found = first_copies(np.ones(80), twice, np.vstack([c, c[:20]]))
+    np.testing.assert_array_equal(found, [*range(60), *range(20)])

@@ -18,6 +18,9 @@ FEW = 20
 REPEATED = 4
 """Times that ``FEW`` different rows occur in the mean, above which they are categories and no copies."""
 
+BY_CHANCE = 4
+"""Pairs that agree, over those that do where inputs and targets are independent, up to which that is chance."""
+
 UNLIKELY = 0.01
 """Probability below which equal targets of equal inputs are no chance."""
 
@@ -76,12 +79,12 @@ def kept_together(X: Float[np.ndarray, "n d"], c: Float[np.ndarray, "n k"]) -> I
 def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
     """Which earlier row each row is a copy of.
 
-    Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that there
-    is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
-    interpolation. Rows count as copies where agreement is no chance: most of the different rows have a value of their
-    own in some target, of more than ``FEW`` if equal inputs have several; or rows of equal inputs always have equal
-    targets, and most of them have a value of their own in some input, or most rows have no twin and so many pairs do
-    not agree by chance.
+    Rows that agree in inputs and targets to all digits are no repeated measurements. As such they would say that
+    there is no noise, and a row that is left out would be predicted by its twin: cross validation then asks for
+    interpolation. Rows count as copies where agreement is no chance: far more pairs agree than would with independent
+    inputs and targets, and most of the different rows have a value of their own in some target, of more than ``FEW``
+    if equal inputs have several; or rows of equal inputs always have equal targets, and most of them have a value of
+    their own in some input, or most rows have no twin and so many pairs do not agree by chance.
 
     Args:
         weights: not negative, (n,).
@@ -104,6 +107,8 @@ def first_copies(weights: Float[np.ndarray, " n"], X: Any, c: Float[np.ndarray, 
     if len(left) == n or _of_categories(int(n), X[left], c[left]):
         return alone
     own, x = len(left) / 2, X[left]
+    if BY_CHANCE * _pairs(x) * _pairs(c[left]) * n * (n - 1) / 2 > n - len(left):
+        return alone
     values = max(len(np.unique(column)) for column in c[left].T)
     settled = len(np.unique(x, axis=0)) == len(x)  # equal inputs always have equal targets
     if values > own and (settled or values > FEW):
@@ -120,3 +125,9 @@ def _of_categories(n: int, x: np.ndarray, c: np.ndarray) -> bool:
     if not (len(x) <= FEW and n > REPEATED * len(x)):
         return False
     return all(len(np.unique(column)) <= max(2, len(x) / 2) for column in (*x.T, *c.T))
+
+
+def _pairs(rows: np.ndarray) -> float:
+    """Share of the pairs of different rows that agree in these columns."""
+    times = np.unique(rows, axis=0, return_counts=True)[1].astype(float)
+    return float(times @ (times - 1)) / max(len(rows) * (len(rows) - 1), 1)
