@@ -257,7 +257,7 @@ def minimize_cascadic(
         checks.function("minimize_cascadic", "observe", observe, "progress -> Status or None")
     level, progress = Level(0, None) if resume is None else resume
     while True:
-        watch = _Watch(problems, level, prolong, rule, observe, ratio)
+        watch = _Watch(problems, level, prolong, rule, observe, float(ratio))
         limit = math.ceil(max_iter * (level + 1) / len(problems))
         result, progress = minimize(
             problems[level], optimizer, p, aux, max_iter=limit, time_budget=time_budget, observe=watch, resume=progress
