@@ -142,5 +142,5 @@ def test_refusals():
         confidence(separable(decays, np.ones(2), x, c, alpha=1.0), jnp.ones(2), head)
     with pytest.raises(ValueError, match="level=95"):
         confidence(separable(decays, np.ones(2), x, c), jnp.ones(2), head, level=95.0)
-    with pytest.raises(ValueError, match="4 residuals for 4 parameters"):
+    with pytest.raises(ValueError, match="4 residuals of positive weight for 4 parameters"):
         confidence(separable(decays, np.ones(2), x[:4], c[:4], loss=LEAST_SQUARES), jnp.ones(2), head)
