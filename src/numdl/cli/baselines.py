@@ -81,7 +81,7 @@ def score_rows(
     spread = np.ones(1)
     if task == "regression" and c.ndim > 1:
         scaler = Scaler.fit(c)
-        spread = np.where(scaler.flat, 1.0, scaler.scale)
+        spread = scaler.spread
         if robust:
             from numdl.estimators.common.robust import MAD
 

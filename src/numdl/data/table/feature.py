@@ -82,8 +82,9 @@ class Feature:
         gaps = missing(column)
         if self.fill is not None and gaps.any():
             if isinstance(self.fill, str) and column.dtype.kind == "f":
-                refuse_missing(call, self.name, np.where(gaps, 0.0, column))  # what is infinite
-                column = texts(np.where(gaps, 0.0, column))
+                column = np.where(gaps, 0.0, column)
+                refuse_missing(call, self.name, column)  # what is infinite
+                column = texts(column)
             column = column.copy()
             column[gaps] = self.fill if column.dtype.kind == "f" else str(self.fill)
         own = self._values(call, column)

@@ -60,6 +60,11 @@ class Scaler(NamedTuple):
         """Which columns were constant (d,)."""
         return self.scale >= FLAT
 
+    @property
+    def spread(self) -> Float[np.ndarray, " d"]:
+        """The scale, 1 for columns that were constant (d,), units of the column."""
+        return np.where(self.flat, 1.0, self.scale)
+
     @staticmethod
     def fit(x: ArrayLike, weights: ArrayLike | None = None, *, tails: str = "none") -> Scaler:
         """Measure centre and spread of each column.

@@ -96,13 +96,12 @@ class Chaos(NamedTuple):
             slopes[..., i + 1] = (2 * i + 1) * values[..., i] / norm[i] + (slopes[..., i - 1] if i else 0.0)
         inside, unit = (x >= self.interval[0]) & (x <= self.interval[1]), 2 / (self.interval[1] - self.interval[0])
         slopes *= norm * (unit * inside)[..., None]
-        out = np.empty_like(x)
+        out, lines = np.empty_like(x), self.powers.sum(axis=1) == 1
         for j in range(x.shape[1]):
             mixed, some = values.copy(), self.powers[:, j] > 0
             mixed[:, j] = slopes[:, j]
             out[:, j] = products(mixed, self.powers[some]) @ self.coefficients[some]
-            line = self.coefficients[some & (self.powers.sum(axis=1) == 1)].sum()
-            out[:, j] += line * norm[min(degree, 1)] * unit[j] * ~inside[:, j]
+            out[:, j] += self.coefficients[some & lines].sum() * np.sqrt(3) * unit[j] * ~inside[:, j]
         return out
 
     def spread(self, factor: float) -> Chaos:
@@ -136,7 +135,7 @@ def polynomials(x: np.ndarray, interval: np.ndarray, degree: int) -> np.ndarray:
     Returns:
         (n, d, degree + 1).
     """
-    return legendre.legvander(np.clip(_within(x, interval), -1, 1), degree) * _norm(degree)
+    return legendre.legvander(np.clip(_unit(x, interval), -1, 1), degree) * _norm(degree)
 
 
 def terms_at(x: np.ndarray, interval: np.ndarray, powers: np.ndarray) -> np.ndarray:
@@ -156,11 +155,11 @@ def terms_at(x: np.ndarray, interval: np.ndarray, powers: np.ndarray) -> np.ndar
     f = products(polynomials(x, interval, int(powers.max())), powers)
     lines = np.flatnonzero(powers.sum(axis=1) == 1)
     if len(lines):
-        f[:, lines] = _within(x, interval)[:, powers[lines].argmax(axis=1)] * np.sqrt(3)
+        f[:, lines] = _unit(x, interval)[:, powers[lines].argmax(axis=1)] * np.sqrt(3)
     return f
 
 
-def _within(x: np.ndarray, interval: np.ndarray) -> np.ndarray:
+def _unit(x: np.ndarray, interval: np.ndarray) -> np.ndarray:
     """Inputs on the scale on which the ends of the interval are at -1 and 1."""
     return 2 * (x - interval[0]) / (interval[1] - interval[0]) - 1
 

@@ -72,9 +72,8 @@ class SaveMixin(ExportMixin):
         if described is not None:
             rows = described.rows()
         elif hasattr(scaler, "center") and type(self).__module__.startswith("numdl."):
-            spread = np.where(scaler.flat, 1.0, scaler.scale)
-            rows = scaler.center + spread * np.random.default_rng(0).normal(size=(10, len(scaler.center)))
-            rows = np.vstack([rows, 0 * spread])  # where a centre out of all proportion shows
+            rows = scaler.center + scaler.spread * np.random.default_rng(0).normal(size=(10, len(scaler.center)))
+            rows = np.vstack([rows, 0 * scaler.spread])  # where a centre out of all proportion shows
         else:
             return
         if hasattr(self, "predict_proba"):

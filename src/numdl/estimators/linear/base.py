@@ -138,7 +138,7 @@ class LinearClassifier(
         scaler = Scaler.fit(X, weights) if self.standardize else None
         mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
         if scaler is not None:  # centred constant columns are 0, whatever their scale: theirs stays the unit of p_ref
-            mean, scale = scaler.center, np.where(scaler.flat, 1.0, scaler.scale)
+            mean, scale = scaler.center, scaler.spread
         loss, c = self._targets(codes)
         d, k = X.shape[1], c.shape[1]
         name = solver_for(self.solver, k, d + 1)

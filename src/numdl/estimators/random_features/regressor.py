@@ -25,13 +25,7 @@ from numdl.estimators.random_features.base import RandomFeaturesBase
 from numdl.estimators.random_features.feature_map import TRIAL_ROWS, add_rows, decompose_rows, left_out
 from numdl.estimators.tikhonov.criteria import selector_of
 from numdl.linalg import TSQR
-from numdl.regularize.ridge import (
-    RidgeDecomposition,
-    alpha_grid,
-    decompose_condensed,
-    ridge_path,
-    tikhonov,
-)
+from numdl.regularize.ridge import RidgeDecomposition, alpha_grid, decompose_condensed, ridge_path, tikhonov
 from numdl.regularize.selectors import GUARD, cross_validation, search
 
 CRITERIA = ("auto", "gcv", "l-curve")
@@ -223,9 +217,9 @@ class RandomFeaturesRegressor(RegressionErrors, GradientMixin, MultiOutputMixin,
             decomposition = decompose_condensed(self._relative(), intercept=self.fit_intercept)
             paths = partial(ridge_path, decomposition)
         else:
-            unit, factor = self._sums[0], Weighed(self._sums).factor
-            few = (*few[:2], few[2] * (factor / unit))
-            decomposition = decompose_rows(self.features_, *few, intercept=self.fit_intercept)
+            X, c, weights = few
+            weights = weights * (Weighed(self._sums).factor / self._sums[0])
+            decomposition = decompose_rows(self.features_, X, c, weights, intercept=self.fit_intercept)
             paths = partial(left_out, decomposition)
         self.path_ = self.choice_ = None
         alpha, message = self.alpha, f"Solved with the given alpha = {self.alpha}."

@@ -63,13 +63,14 @@ def _controls(call: str, raw: bytes) -> list[str]:
     if not found:
         return []
     at, byte = found[0]
-    line = f"ine {_line(raw, at)} holds the byte {byte:#04x}"
+    line, holds = _line(raw, at), f"holds the byte {byte:#04x}"
     if _SPARSE * len(found) > min(len(raw), _PIECE) or b"\0" in raw:
         raise ValueError(
-            f"{call}: l{line}, so the file is not text; give the extension that says what it is, or save it as CSV."
+            f"{call}: line {line} {holds}, so the file is not text; give the extension that says what it is, or save "
+            "it as CSV."
         )
     more = f", and {len(found) - 1} more such bytes follow" if len(found) > 1 else ""
-    return [f"L{line}, which is no printed character{more}: read as part of the entry."]
+    return [f"Line {line} {holds}, which is no printed character{more}: read as part of the entry."]
 
 
 def _from_utf16(call: str, raw: bytes) -> bytes:
