@@ -194,7 +194,7 @@ BASES = {
     "row_chunks.target": lambda: "b",
     "row_pieces.path": file("table.parquet"),
     "row_pieces.target": lambda: "b",
-    "check_writable.path": file("written.csv"),
+    "check_writable.path": lambda: "free.csv",
     "write_predictions.path": file("written.csv"),
     "write_predictions.overwrite": lambda: True,
     "write_predictions.names": lambda: ["a"],

@@ -1,10 +1,8 @@
 """What pages about layers, their slopes and their memory must show, by numdl, NumPy and SciPy."""
 
-import contextlib
 import functools
 import math
 
-import jaxtyping
 import numpy as np
 
 from numdl.flow import get_scheme
@@ -16,20 +14,9 @@ TINY = 1e-30  # f(u + i TINY v) = f(u) + i TINY f'(u) v: slopes without a differ
 def march(scheme, f, nt, T, u):
     """States behind all layers, by numdl's schemes, which step NumPy's arrays without being compiled."""
     step, states = get_scheme(scheme).step, [u]
-    with plain_arrays():
-        for k in range(nt):
-            states.append(step(f, k * T / nt, T / nt, states[-1], lambda c: None))
+    for k in range(nt):
+        states.append(step(f, k * T / nt, T / nt, states[-1], lambda c: None))
     return states
-
-
-@contextlib.contextmanager
-def plain_arrays():
-    """The annotations of numdl speak of JAX's arrays."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def turning(t, u, _):

@@ -18,6 +18,7 @@ from numdl.models import lipschitz_bound
 
 PAGES = {page.slug: page for page in pages()}
 DRIVER = Path(__file__).with_name("pages_in_node.mjs")
+pytestmark = pytest.mark.usefixtures("unchecked")  # readers give arrays of NumPy too
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +159,7 @@ def test_the_data_of_pages_are_those_that_numdl_computes():
     kept = grids.read("descent_data")["noise"]["0.3"]
     for rule, values in grids.double_descent(0.3, grids.SIZES[:3]).items():
         np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
-    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of descent_data, .*spectra_data"):
+    with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of certified_data, .*spectra_data"):
         grids.read("weather")
 
 

@@ -96,6 +96,6 @@ def _target(path: Path, to: str | None) -> str:
         if path.suffix == ending:
             return target
     raise ValueError(
-        f"export({str(path)!r}): the ending {path.suffix!r} names no language; give to='numpy', 'c', "
+        f"export({str(path)!r}): the ending {path.suffix!r} of the path names no language; give to='numpy', 'c', "
         "'onnx' or 'matlab'."
     )

@@ -280,7 +280,7 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False, cal
     if path.is_dir():
         raise ValueError(f"{call}: this is a folder; give the name of a file.")
     if path.exists() and not overwrite:
-        raise ValueError(f"{call}: the file exists; choose another name, or pass overwrite=True to replace it.")
+        raise ValueError(f"{call}: the file exists; give another name, or pass overwrite=True to replace it.")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"{call}: the folder {str(path.parent)!r} cannot be written; choose another place.")
 
