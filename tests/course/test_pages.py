@@ -121,6 +121,32 @@ def test_controls_start_where_they_can_stand(by_node, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_buttons_bring_the_settings_that_they_name(by_node, page):
+    controls = by_node[page]["controls"]
+    for label, name, asked, taken in by_node[page]["moves"]:
+        if isinstance(asked, float | int) and name in controls:
+            coarse = 0 if "log" in controls[name] else controls[name].get("step", 1) / 2
+            assert abs(taken - asked) <= max(1e-3 * abs(asked), coarse), (label, name)
+        else:
+            assert taken == asked, (label, name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_logarithmic_sliders_reach_their_ends_and_the_powers_of_ten(by_node, page):
+    for name, stops in by_node[page]["stops"].items():
+        control = by_node[page]["controls"][name]
+        assert stops == sorted(set(stops)) and stops[0] == control["min"] and stops[-1] == control["max"]
+        if "log" in control:
+            low, high = np.log10([stops[0], stops[-1]])
+            assert {10.0**k for k in range(int(np.ceil(low)), int(np.floor(high)) + 1)} <= set(stops)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_exercise_is_done_before_it_is_begun(by_node, page):
+    assert not any(reply["passed"] for reply in by_node[page]["idle"])
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_exercises_tell_right_from_wrong(by_node, page):
     for wrong, right in zip(by_node[page]["wrong"], by_node[page]["key"], strict=True):
         assert right["reply"]["passed"] and not wrong["passed"], (right, wrong)

@@ -305,6 +305,11 @@ def test_a_page_lives_in_a_browser(browser, site, slug, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator(".guess button").first.click()
     assert page.locator(".guess .reply").inner_text()
+    for look in page.locator(".guess .reply button").all():
+        before = page.locator(".stage").inner_html()
+        look.click()
+        assert page.locator(".stage").inner_html() != before
+        page.locator(".stage .tools button").last.click()  # which resets
     for slider in page.locator(".sentence input[type=range]:enabled").all():
         before = page.locator(".stage").inner_html()
         for key in ("Home", "ArrowRight", "End"):
@@ -323,6 +328,7 @@ def test_a_page_lives_in_a_browser(browser, site, slug, width):
     for form in page.locator(".exercise form").all():
         form.locator("button[type=submit]").click()
     assert all(reply.inner_text() for reply in page.locator(".exercise .reply").all())
+    assert page.locator(".exercise .reply.passed").count() == 0  # nothing was done yet
     assert page.locator(".claims li").count() >= 2 and "NaN" not in page.locator("main").inner_text()
     assert page.locator("svg path[d*='NaN'], svg [cx=NaN], svg [x1=NaN]").count() == 0
     assert said == []

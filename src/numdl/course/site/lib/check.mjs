@@ -2,8 +2,9 @@
 import { add } from "./plot.mjs";
 import { prose } from "./prose.mjs";
 
-// One question with answers to choose from; the choice stays in sight, and only then the answer is shown.
-export function guess(host, { ask, options, answer, why }) {
+// One question with answers to choose from; the choice stays in sight, and only then the answer is shown. `look` moves the figure to
+// what the question speaks of, where it does not start there.
+export function guess(host, { ask, options, answer, why }, look = null) {
   const section = add(host, "section", { class: "guess", "aria-label": "Guess first" });
   prose(add(section, "p"), `*Guess first.* ${ask}`);
   const row = add(section, "div", { class: "row" }), reply = add(section, "p", { class: "reply", "aria-live": "polite" });
@@ -12,7 +13,8 @@ export function guess(host, { ask, options, answer, why }) {
     button.addEventListener("click", () => {
       buttons.forEach((b, k) => { b.setAttribute("aria-pressed", String(k === i)); b.classList.toggle("right", k === answer); });
       reply.replaceChildren();
-      prose(reply, `${i === answer ? "Yes." : "No."} ${why}`);
+      prose(reply, `${i === answer ? "Yes." : "No."} ${why}${look ? " " : ""}`);
+      if (look) add(reply, "button", { type: "button" }, "Show it in the figure").addEventListener("click", look);
     });
     return button;
   });
@@ -48,8 +50,8 @@ export function exercise(host, one, state, title) {
   prose(add(section, "p"), one.ask);
   const row = add(section, "form", { class: "row" }), reply = add(section, "p", { class: "reply", "aria-live": "polite" });
   const memory = {};
+  let round = 0;
   if (one.start) {
-    let round = 0;
     const button = add(row, "button", { type: "button" }, one.start.label);
     button.addEventListener("click", () => { round += 1; reply.textContent = ""; state.change(one.start.patch(round, memory)); });
   }
@@ -58,7 +60,9 @@ export function exercise(host, one, state, title) {
   row.addEventListener("submit", (event) => {
     event.preventDefault();
     const answer = field ? Number(field.value.trim().replace(",", ".")) : null;
-    const result = field && (field.value.trim() === "" || !Number.isFinite(answer))
+    const result = one.start && !round
+      ? { passed: false, say: `Press “${one.start.label}” first.` }
+      : field && (field.value.trim() === "" || !Number.isFinite(answer))
       ? { passed: false, say: "Write one number, such as 0.25." }
       : one.check({ answer, settings: state.settings(), numbers: state.numbers(), memory });
     reply.className = `reply ${result.passed ? "passed" : "failed"}`;

@@ -2,21 +2,25 @@
 import { clamp } from "./numerics.mjs";
 import { add, say } from "./plot.mjs";
 
-// A slider's position is the exponent where the quantity is a power of ten.
-const inward = (control, value) => (control.log ? Math.log10(value) : value);
-const outward = (control, position) => {
-  const value = control.log ? 10 ** position : position;
-  return Number(value.toPrecision(control.log ? 4 : 12));
-};
+// The numbers that a slider with unequal steps can be moved to, ascending: those of `stops`, or on a logarithmic scale the
+// multiples of the step in the exponent, powers of ten among them, and both ends. Its position counts them.
+export function stopsOf({ stops, log, min, max, step = 0.05 }) {
+  if (stops || !log) return stops ?? null;
+  const found = [min];
+  for (let k = Math.floor(Math.log10(min) / step); k * step <= Math.log10(max); k++) { const x = Number((10 ** (k * step)).toPrecision(4)); if (x > 1.01 * min && x < 0.99 * max) found.push(x); }
+  return [...found, max];
+}
+const nearest = (stops, x) => stops.reduce((best, one, i) => (Math.abs(Math.log(one / x)) < Math.abs(Math.log(stops[best] / x)) ? i : best), 0);
 
-// A value that the control can take: what an address or a drag asks for may be anything.
+// A value that the control can take: what an address or a drag asks for may be anything. On a logarithmic scale values between two
+// stops stand, so that a setting that a page asks for is the one it gets.
 export function allowed(control, value) {
   if (control.kind === "choice") return control.options.some(([name]) => name === value) ? value : control.value;
-  const x = Number(value);
+  const x = Number(value), { stops, log, min, max, step = 1 } = control;
   if (value === null || value === "" || !Number.isFinite(x)) return control.value;
-  const position = clamp(inward(control, control.log ? Math.max(x, 1e-300) : x), inward(control, control.min), inward(control, control.max));
-  const low = inward(control, control.min), step = control.step ?? (control.log ? 0.05 : 1);
-  return outward(control, low + Math.round((position - low) / step) * step);
+  if (stops) return stops[nearest(stops, Math.max(x, 1e-300))];
+  if (log) return Number(clamp(x, min, max).toPrecision(4));
+  return Number((min + Math.round((clamp(x, min, max) - min) / step) * step).toPrecision(12));
 }
 
 export const told = (control, value) => (control.kind === "choice" ? control.options.find(([name]) => name === value)[1] : (control.show ?? say)(value));
@@ -30,12 +34,11 @@ export function mount(host, name, control, change) {
     select.addEventListener("change", () => change(select.value));
     return (value) => { select.value = value; };
   }
-  const value = add(box, "output", { class: "value" });
-  const input = add(box, "input", {
-    type: "range", name, "aria-label": control.label,
-    min: inward(control, control.min), max: inward(control, control.max), step: control.step ?? (control.log ? 0.05 : 1),
-  });
-  input.addEventListener("input", () => { stop(); change(outward(control, Number(input.value))); });
+  const value = add(box, "output", { class: "value" }), stops = stopsOf(control), step = stops ? 1 : (control.step ?? 1);
+  const at = (x) => (stops ? nearest(stops, x) : x), outward = (position) => (stops ? stops[position] : Number(position.toPrecision(12)));
+  const [low, high] = stops ? [0, stops.length - 1] : [control.min, control.max];
+  const input = add(box, "input", { type: "range", name, "aria-label": control.label, min: low, max: high, step });
+  input.addEventListener("input", () => { stop(); change(outward(Number(input.value))); });
   let timer = null, button = null;
   function stop() { clearInterval(timer); timer = null; if (button) { button.textContent = "▶"; button.setAttribute("aria-label", `play ${control.label}`); } }
   if (control.play) {
@@ -44,15 +47,15 @@ export function mount(host, name, control, change) {
       if (timer) return stop();
       button.textContent = "❚❚";
       button.setAttribute("aria-label", `pause ${control.label}`);
-      if (Number(input.value) >= Number(input.max)) change(control.min);
+      if (Number(input.value) >= Number(input.max)) change(outward(low));
       timer = setInterval(() => {
         if (Number(input.value) >= Number(input.max)) return stop();
-        change(allowed(control, outward(control, Number(input.value) + (control.step ?? 1) * (control.stride ?? 1))));
+        change(outward(Math.min(Number(input.value) + step * (control.stride ?? 1), high)));
       }, control.play);
     });
   }
   return (now, off = false) => {
-    input.value = inward(control, now);
+    input.value = at(now);
     input.disabled = off;
     const text = (control.show ?? say)(now);
     value.textContent = text;

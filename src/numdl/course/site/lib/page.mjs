@@ -8,7 +8,12 @@ import { prose } from "./prose.mjs";
 import { real } from "./real.mjs";
 import { slides } from "./slides.mjs";
 
-const GESTURE = 900;
+const GESTURE = 900, LEAD = 0.42; // milliseconds; share of the window that a sentence may keep
+
+// Settings that a button asks for: as they stand, or made of the present ones.
+export const asked = (patch, settings, numbers) => (typeof patch === "function" ? patch(settings, numbers) : patch);
+// A number and its unit stay on one line.
+const whole = (text) => (text.length < 16 ? text.replaceAll(" ", "\u00a0") : text);
 
 export function start(page, host) {
   const controls = page.controls;
@@ -29,16 +34,18 @@ export function start(page, host) {
     number(where, name) { updates.numbers.push([name, add(where, "output", { class: "number" })]); },
   };
 
-  guess(host, page.guess);
+  const begin = () => ({ ...Object.fromEntries(Object.entries(controls).map(([n, c]) => [n, c.value])), ...page.hidden });
+  guess(host, page.guess, page.guess.see && (() => { last = 0; change(begin()); change(asked(page.guess.see, all(), numbers)); stage.scrollIntoView({ block: "nearest" }); }));
   const stage = add(host, "section", { class: "stage", "aria-label": "Figure" });
-  for (const line of page.sentence) prose(add(stage, "p", { class: "sentence" }), line, mounts);
+  const lead = add(stage, "div", { class: "lead" }); // stays in sight while its figures scroll, if it leaves room for them
+  for (const line of page.sentence) prose(add(lead, "p", { class: "sentence" }), line, mounts);
   const tools = add(stage, "div", { class: "row tools" }), said = add(stage, "p", { class: "reply", "aria-live": "polite" });
   for (const one of page.breaks ?? []) {
-    add(tools, "button", { type: "button" }, one.label).addEventListener("click", () => { last = 0; change(typeof one.patch === "function" ? one.patch(all(), numbers) : one.patch); said.replaceChildren(); prose(said, one.why ?? ""); });
+    add(tools, "button", { type: "button" }, one.label).addEventListener("click", () => { last = 0; change(asked(one.patch, all(), numbers)); said.replaceChildren(); prose(said, one.why ?? ""); });
   }
   add(tools, "button", { type: "button" }, "Reset").addEventListener("click", () => {
     last = 0; ghost = null; said.textContent = "";
-    change({ ...Object.fromEntries(Object.entries(controls).map(([n, c]) => [n, c.value])), ...page.hidden });
+    change(begin());
     ghost = null; draw();
   });
   const figures = add(stage, "div", { class: `figures ${page.layout ?? ""}` });
@@ -80,7 +87,7 @@ export function start(page, host) {
     numbers = page.compute(all());
     const values = page.values(numbers, all());
     for (const [name, update] of updates.controls) update(settings[name], page.disabled?.(all())?.includes(name));
-    for (const [name, output] of updates.numbers) if (output.textContent !== values[name]) output.textContent = values[name];
+    for (const [name, output] of updates.numbers) if (output.textContent !== whole(values[name])) output.textContent = whole(values[name]);
     const old = ghost && ghost.numbers && page.ghost?.(ghost.settings, all()) !== false ? ghost : null;
     for (const one of plots) {
       const view = one.view.frame(numbers, all());
@@ -90,6 +97,7 @@ export function start(page, host) {
     judge(page.claims(numbers, all()));
     fill(table, page.table(numbers, all()));
     code.textContent = page.code(all()).trim();
+    lead.classList.toggle("still", lead.offsetHeight > LEAD * innerHeight);
     summary.dataset.state = Object.entries(controls).map(([n, c]) => `${c.label}: ${told(c, settings[n])}`).join(", ");
   }
   draw();

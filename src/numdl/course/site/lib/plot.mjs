@@ -16,6 +16,10 @@ export function say(x, digits = 3) {
   return minus + text;
 }
 
+export const percent = (x, digits = 3) => `${say(100 * x, digits)}\u00a0%`;
+// An error over the size of what was wanted; large ones are no per cent any more.
+export const offBy = (x) => (x < 10 ? percent(x) : `${say(x)} times the truth`);
+
 function ticks({ min, max, log, ticks: given }, room) {
   if (given) return given.map((v) => (Array.isArray(v) ? v : [v, say(v)]));
   if (log) {
@@ -58,14 +62,10 @@ export class Plot {
     this.width = Math.max((this.host.clientWidth || 600) / zoom, 240);
     this.height = Math.min(view.equal ? Math.min(this.width, view.height ?? 420) : view.height ?? 280, tallest);
     const m = MARGIN;
-    let { x, y } = view;
     this.box = { left: m.left, right: this.width - m.right, top: m.top, bottom: this.height - m.bottom };
-    if (view.equal) {
-      const b = this.box, wide = b.right - b.left, tall = b.bottom - b.top, unit = Math.max((x.max - x.min) / wide, (y.max - y.min) / tall);
-      const grow = (axis, room) => { const c = (axis.min + axis.max) / 2, h = (unit * room) / 2; return { ...axis, min: c - h, max: c + h }; };
-      x = grow(x, wide); y = grow(y, tall);
-    }
-    this.x = x; this.y = y;
+    this.scale(view);
+    this.box.left = Math.max(m.left, 7 * Math.max(...this.ticksOf("y").map(([, text]) => text.length), 0) + 27); // the name of the axis stands left of its numbers
+    this.scale(view);
     this.svg.replaceChildren();
     this.head.replaceChildren();
     this.labels = new Set();
@@ -82,14 +82,27 @@ export class Plot {
     return this;
   }
 
+  // The axes as wide as the view asks, or wider where both have one unit.
+  scale({ x, y, equal }) {
+    const b = this.box, wide = b.right - b.left, tall = b.bottom - b.top, unit = Math.max((x.max - x.min) / wide, (y.max - y.min) / tall);
+    const grow = (axis, room) => { const c = (axis.min + axis.max) / 2, h = (unit * room) / 2; return equal ? { ...axis, min: c - h, max: c + h } : axis; };
+    this.x = grow(x, wide);
+    this.y = grow(y, tall);
+  }
+
+  ticksOf(axis) {
+    const b = this.box;
+    return axis === "x" ? ticks(this.x, Math.max(3, (b.right - b.left) / 75)) : ticks(this.y, Math.max(3, (b.bottom - b.top) / 42));
+  }
+
   axes() {
     const g = this.make("g", { class: "axes" }, this.svg), b = this.box;
-    for (const [v, text] of ticks(this.x, Math.max(3, (b.right - b.left) / 75))) {
+    for (const [v, text] of this.ticksOf("x")) {
       const at = this.px(v);
       this.make("line", { x1: at, x2: at, y1: b.top, y2: b.bottom, class: "grid-line" }, g);
       this.make("text", { x: at, y: b.bottom + 16, "text-anchor": "middle" }, g, text);
     }
-    for (const [v, text] of ticks(this.y, Math.max(3, (b.bottom - b.top) / 42))) {
+    for (const [v, text] of this.ticksOf("y")) {
       const at = this.py(v);
       this.make("line", { x1: b.left, x2: b.right, y1: at, y2: at, class: "grid-line" }, g);
       this.make("text", { x: b.left - 7, y: at + 4, "text-anchor": "end" }, g, text);
@@ -188,12 +201,12 @@ export class Plot {
     this.name(label, color, "area");
   }
 
-  // One rectangle for each value; shade(value) in [0, 1].
+  // One rectangle for each value; shade(value) in [0, 1]. Edges without smoothing leave no seams.
   heat(values, edgesX, edgesY, shade, { color = "blue" } = {}) {
     const g = this.make("g", { class: `c-${color}` });
     values.forEach((row, j) => row.forEach((value, i) => {
       const x = this.px(edgesX[i]), y = this.py(edgesY[j + 1]), t = shade(value);
-      this.make("rect", { x, y, width: this.px(edgesX[i + 1]) - x + 0.3, height: this.py(edgesY[j]) - y + 0.3, class: "fill", "fill-opacity": t.toFixed(3) }, g);
+      this.make("rect", { x, y, width: this.px(edgesX[i + 1]) - x, height: this.py(edgesY[j]) - y, class: "fill", "shape-rendering": "crispEdges", "fill-opacity": t.toFixed(3) }, g);
     }));
   }
 

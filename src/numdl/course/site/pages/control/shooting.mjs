@@ -62,7 +62,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "$u' = 1.5\\,u^3 + v$ starts at 1 and shall be steered to 0 at time 1. You have no idea of the control, so you begin with $v=0$. Where does the march end?",
-    options: ["near 1.5", "near 4.5", "nowhere: it leaves all bounds before time 1"], answer: 2,
+    options: ["near 1.5", "near 4.5", "nowhere: it leaves all bounds before time 1"], answer: 2, see: { pieces: 0 },
     why: "Without control $u(t) = 1/\\sqrt{1-3t}$, which is infinite at $t = \\tfrac13$. A method that corrects a march has nothing to correct.",
   },
   sentence: [

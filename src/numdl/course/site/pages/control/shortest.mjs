@@ -57,7 +57,7 @@ export const page = {
   hidden: { dx: 0, dy: 0, gx: 1.2, gy: 0 },
   guess: {
     ask: "One class of points lies in a disc, the other in a ring around it. A residual network that follows a differential equation in the plane shall bring them to the two sides of a straight line. How wide must its layers be made?",
-    options: ["the plane is enough, with the right weights", "one more dimension is needed", "as many dimensions as points"], answer: 1,
+    options: ["the plane is enough, with the right weights", "one more dimension is needed", "as many dimensions as points"], answer: 1, see: { shape: "ring", price: 31.62 },
     why: "Paths of a flow never meet, so the image of the ring always stays around that of the disc, and no line passes between them. One more dimension lifts the disc out.",
   },
   sentence: [

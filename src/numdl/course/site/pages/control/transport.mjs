@@ -73,7 +73,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A cloud of points is to be moved onto another one, which is the same cloud shifted by $m$ and turned by 180° about its middle. Who goes where does not matter. The cheapest way pays the mean of the squared distances. What does it pay?",
-    options: ["$|m|^2$ and something for the turn", "about $|m|^2$", "less than $|m|^2$"], answer: 1,
+    options: ["$|m|^2$ and something for the turn", "about $|m|^2$", "less than $|m|^2$"], answer: 1, see: { angle: 180, stretch: 1 },
     why: "Nobody has to turn: a round cloud that is turned looks nearly the same, and points go to whoever stands in the right place. Less than $|m|^2$ is impossible, since the mean must travel by $m$.",
   },
   sentence: [

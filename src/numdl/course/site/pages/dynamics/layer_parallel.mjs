@@ -55,7 +55,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A network has 256 layers; layer 256 needs the result of layer 255. You have as many processors as you like. Can you have all 256 results, to six digits, in less time than 256 layers take one after the other?",
-    options: ["no, each layer needs the one before", "yes, with fewer steps in sequence", "yes, but only the last layer"], answer: 1,
+    options: ["no, each layer needs the one before", "yes, with fewer steps in sequence", "yes, but only the last layer"], answer: 1, see: { cycle: 5 },
     why: "Cut the layers into 16 blocks, guess where each starts, run all blocks at the same time, and correct the guesses by a coarse march of 16 long steps. A decaying flow needs 5 such cycles, 192 steps in sequence instead of 256, a growing one 160. The gain grows with depth. A turning flow, though, needs 288 here.",
   },
   sentence: [

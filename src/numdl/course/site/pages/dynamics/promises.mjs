@@ -76,7 +76,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A differential equation conserves an energy. You follow it by RK4, which has order 4, with the step $\\tfrac12$, and by Verlet's steps, which have order 2. After a very long time, whose energy is nearer to the right one?",
-    options: ["RK4's: the higher order wins", "Verlet's", "neither can be trusted"], answer: 1,
+    options: ["RK4's: the higher order wins", "Verlet's", "neither can be trusted"], answer: 1, see: { scheme: "rk4" },
     why: "RK4's energy error is small in each step and adds up without end. Verlet's steps conserve another energy exactly, or nearly so, which is close to the right one: the error swings and stays.",
   },
   sentence: [

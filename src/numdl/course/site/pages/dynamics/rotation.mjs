@@ -38,7 +38,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A network as a differential equation, $u' = K(t)u$. At every time, both eigenvalues of $K(t)$ have real part $-1/4$. Can $u$ grow without bound?",
-    options: ["no: everything decays at every time", "only if $K$ itself grows", "yes"], answer: 2,
+    options: ["no: everything decays at every time", "only if $K$ itself grows", "yes"], answer: 2, see: { speed: -1 },
     why: "If the weights turn while the state moves, the state can stay in the direction that grows for a moment. Here it does, at speeds around $-1$.",
   },
   sentence: [

@@ -68,7 +68,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A residual network with 5 long steps, $h=2$, trains on 100 noisy rows for 60 iterations. Its misfit on them falls from 0.83 to 0.008. Predicting the mean of all rows has misfit 1. What does the network's misfit on 200 other rows do?",
-    options: ["it falls too, to about 0.02", "it falls to 0.7, then rises above 1", "it stays near 1"], answer: 1,
+    options: ["it falls too, to about 0.02", "it falls to 0.7, then rises above 1", "it stays near 1"], answer: 1, see: { snapshot: 13 },
     why: "It reaches 0.70 after 8 iterations and ends at 1.8, worse than the mean. A network with 20 short steps ends at 0.13. Play the iterations of both.",
   },
   sentence: [

@@ -35,7 +35,7 @@ export const page = {
   hidden: { weight: 5 },
   guess: {
     ask: "Pontryagin's principle says: given the states before each layer and the slopes behind it, every layer can be optimised for itself, all at the same time. Repeat that from zero. What happens on a problem with one state and a quadratic goal?",
-    options: ["it converges, to the optimum", "it converges, to something else", "it explodes"], answer: 2,
+    options: ["it converges, to the optimum", "it converges, to something else", "it explodes"], answer: 2, see: { sweeps: 5 },
     why: "Each layer corrects the whole error, because it does not know that the others do so too. Sixty-four layers overshoot together, by a factor of 8.5 a sweep here.",
   },
   sentence: [

@@ -79,13 +79,13 @@ export const page = {
   needs: "pages 2.7 and 3.10",
   controls: {
     scheme: { kind: "choice", label: "steps", options: SCHEMES, value: "verlet" },
-    layers: { kind: "slider", label: "layers", min: 8, max: 1025, log: true, step: Math.log10(2), value: 128, show: (x) => String(Math.round(x)) },
+    layers: { kind: "slider", label: "layers", min: 8, max: 1024, stops: range(8).map((k) => 8 * 2 ** k), value: 128, show: String },
     T: { kind: "slider", label: "final time", min: 1, max: 20, step: 1, value: 4, play: 400, show: say },
   },
   hidden: {},
   guess: {
     ask: "A network keeps every layer's state for the slopes: 256 images of 32 × 32 pixels with 128 channels, in single precision, for 1000 layers. How much memory is that?",
-    options: ["about 1 GiB", "about 12 GiB", "about 125 GiB"], answer: 2,
+    options: ["about 1 GiB", "about 12 GiB", "about 125 GiB"], answer: 2, see: { layers: 1024 },
     why: "One state of the batch takes $256\\cdot32\\cdot32\\cdot128\\cdot4$ bytes, an eighth of a GiB. The weights of a layer of 3 × 3 taps take half a MiB: it is the states that do not fit.",
   },
   sentence: [

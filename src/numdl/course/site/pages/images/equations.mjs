@@ -45,13 +45,13 @@ export const page = {
   needs: "pages 3.5 and 3.19",
   controls: {
     kind: { kind: "choice", label: "layers", options: KINDS, value: "parabolic" },
-    steps: { kind: "slider", label: "number of layers", min: 1, max: 64.1, log: true, step: Math.log10(2), value: 8, play: 500, show: (x) => String(Math.round(x)) },
+    steps: { kind: "slider", label: "number of layers", min: 1, max: 64, stops: range(7).map((k) => 2 ** k), value: 8, play: 500, show: String },
     T: { kind: "slider", label: "final time", min: 0.5, max: 6, step: 0.5, value: 2, show: say },
   },
   hidden: {},
   guess: {
     ask: "Parabolic layers are steps of an equation by which no two images ever move apart. A network of four long ones was trained for digits. Does it keep the promise of its equation?",
-    options: ["yes, by its form", "only if its weights are small enough for its steps", "no network can"], answer: 1,
+    options: ["yes, by its form", "only if its weights are small enough for its steps", "no network can"], answer: 1, see: { steps: 4, T: 6 },
     why: "The promise belongs to the equation. A step that is longer than the equation allows throws images over the place where they meet. The experiment finds that training does make its weights that large.",
   },
   sentence: [

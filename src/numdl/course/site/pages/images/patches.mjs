@@ -72,7 +72,7 @@ export const page = {
   minutes: 20,
   needs: "pages 1.8, 1.9 and 2.1",
   controls: {
-    filters: { kind: "slider", label: "number of filters", min: 1, max: MOST + 0.1, log: true, step: Math.log10(2), value: 32, show: (x) => String(Math.round(x)) },
+    filters: { kind: "slider", label: "number of filters", min: 1, max: MOST, stops: range(Math.log2(MOST) + 1).map((k) => 2 ** k), value: 32, show: String },
     kind: { kind: "choice", label: "filters", options: KINDS, value: "whitened" },
     threshold: { kind: "slider", label: "threshold of a response", min: 0, max: 2, step: 0.25, value: 0.5, show: (x) => say(x) },
   },

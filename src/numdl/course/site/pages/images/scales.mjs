@@ -45,7 +45,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A network was trained on images of 8 × 8 pixels. The same pictures arrive with 16 × 16. Its stencils of 3 × 3 taps are used as they are. What do they see?",
-    options: ["the same, with more detail", "half as far into the picture", "twice as far"], answer: 1,
+    options: ["the same, with more detail", "half as far into the picture", "twice as far"], answer: 1, see: { how: "same", waves: 3 },
     why: "A stencil counts pixels. On pixels half as large its three taps span half the length, and a wave of the picture looks to it like one of half the frequency.",
   },
   sentence: [

@@ -57,7 +57,7 @@ export const page = {
   disabled: (s) => (s.kind === "none" ? ["gamma"] : []),
   guess: {
     ask: "Two marks at opposite ends of an image of 64 pixels decide together what the line between them means. A network has five layers of 3 × 3 taps. How should it be changed so that a pixel at one end can know about the other?",
-    options: ["longer training", "more channels", "neither can help"], answer: 2,
+    options: ["longer training", "more channels", "neither can help"], answer: 2, see: { layers: 5 },
     why: "Each layer carries news by one pixel. After five layers a pixel knows what lies up to five pixels away, however good the weights are.",
   },
   sentence: [

@@ -44,11 +44,11 @@ export const page = {
   hidden: { tilt: 1 },
   guess: {
     ask: "A network gives the right class a probability of one in a million. Two losses are possible: the squared error of the probabilities, and the logarithm of that probability. Which one pulls the score of the right class up, and how much harder than the other?",
-    options: ["the squared error, about a million times", "both alike: the row is badly wrong", "the logarithm, about a million times"], answer: 2,
+    options: ["the squared error, about a million times", "both alike: the row is badly wrong", "the logarithm, about a million times"], answer: 2, see: { margin: -13 },
     why: "The slope of the logarithm is $1 - q$, nearly 1. That of the squared error carries the factor $q$: where the answer is most wrong, it is flat.",
   },
   sentence: [
-    "The right class leads by [[margin]], so it has the probability {{q}}: to name it costs {{bits}} bits. One unit of lead changes the cross entropy by {{slope}}, the squared error by {{square}}. With [[offset]] added to all scores, the plain formula in [[precision]] gives {{plain}}; right is {{cross}}.",
+    "The score of the right class is [[margin]] above the mean of the two others, so it has the probability {{q}}: to name it costs {{bits}} bits. One unit of lead changes the cross entropy by {{slope}}, the squared error by {{square}}. With [[offset]] added to all scores, the plain formula in [[precision]] gives {{plain}}; right is {{cross}}.",
   ],
   breaks: [
     { label: "Add 100 to all scores", patch: { offset: 100, precision: "single" }, why: "No probability changes. But $e^{100}$ is beyond single precision, whose largest number is $e^{88.7}$, and the plain formula says infinity." },
@@ -140,7 +140,7 @@ with np.errstate(all="ignore"):
 `,
   prints: (n) => [n.cross, n.slope, n.squares, n.squaresSlope, n.plain],
   exercises: [
-    { ask: "Find a start from which the squared error does not move although the answer is wrong: a lead at which its slope is below $10^{-6}$ and the right class has a probability below $\\tfrac13$. (The other two classes alike: tilt 0.)", input: "lead", right: -15, wrong: -5,
+    { ask: "Find a start from which the squared error does not move although the answer is wrong: a lead at which its slope is below $10^{-6}$ and the right class has a probability below $\\tfrac13$. (Let the other two scores be equal.)", input: "lead", right: -15, wrong: -5,
       check: ({ answer }) => { const n = losses(answer, 0), flat = Math.abs(n.squaresSlope) < 1e-6, bad = n.q[0] < 1 / 3; return { passed: flat && bad, say: `Its slope there is ${say(n.squaresSlope)}, that of cross entropy ${say(n.slope)}. ${flat && bad ? "Passed: $\\tfrac32 q(1-q)^2$ with $q \\approx \\tfrac12 e^{m}$." : flat ? "Flat, but the answer is right there." : "Go farther."}` }; } },
     { ask: "Messages come with frequencies $\\tfrac12, \\tfrac14, \\tfrac14$, but the code was made for $\\tfrac14, \\tfrac12, \\tfrac14$. How many bits does a message take on average? (The best code takes 1.5.)", input: "bits", right: 1.75, wrong: 1.5,
       check: ({ answer }) => ({ passed: Math.abs(answer - 1.75) < 0.005, say: Math.abs(answer - 1.75) < 0.005 ? "Passed: $\\tfrac12\\cdot 2 + \\tfrac14\\cdot 1 + \\tfrac14\\cdot 2$. The excess of a quarter of a bit is the divergence of the two." : "Word lengths are $-\\log_2 q_j$, so 2, 1 and 2 bits; weigh them with the true frequencies." }) },

@@ -1,6 +1,6 @@
 // 1.3: why do small errors become large ones?
 import { geomspace, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { offBy, say } from "../../lib/plot.mjs";
 
 // Two unit columns at the angle a, turned by 0.5: singular values sqrt 2 cos(a/2) and sqrt 2 sin(a/2), right vectors (1, 1) and (1, -1).
 const TRUTH = [1, 0.5], TURN = 0.5, ANGLES = geomspace(1e-6, 1.5, 61), EPS = 2 ** -24;
@@ -41,7 +41,6 @@ function compute({ angle, noise, phase }) {
 }
 
 const digits = (error) => (error > 0.1 ? "no digit" : `${Math.min(7, Math.floor(-Math.log10(Math.max(error, 1e-8))))} digits`);
-const percent = (x) => `${say(100 * x)} %`;
 const xs = (p) => p.map((q) => q[0]), ys = (p) => p.map((q) => q[1]);
 
 export const page = {
@@ -58,7 +57,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "Two explanations of the data are nearly alike: their columns, of length 1, differ by an angle of 0.01, half a degree. The data are wrong by 0.001. How wrong can the two coefficients be?",
-    options: ["0.001", "0.01", "0.14"], answer: 2,
+    options: ["0.001", "0.01", "0.14"], answer: 2, see: { angle: 0.01, noise: 1e-3, phase: 120 },
     why: "The error can be as large as 0.001 divided by the smallest singular value, $\\sqrt2\\,\\sin(a/2) = 0.0071$. The sum of the coefficients is well known; their difference is not.",
   },
   sentence: [
@@ -70,7 +69,7 @@ export const page = {
     { label: "Break the normal equations", patch: { angle: 2e-4, noise: 1e-6 }, why: "In single precision $1 - \\cos^2 a$ is rounding, or zero. The rotation of QR works with $\\sin a$, which is still there." },
   ],
   compute,
-  values: (n) => ({ error: percent(n.error), gain: say(n.gain), worst: percent(n.worst), kappa: say(n.kappa) }),
+  values: (n) => ({ error: offBy(n.error), gain: say(n.gain), worst: offBy(n.worst), kappa: say(n.kappa) }),
   views: [
     {
       frame: () => ({ title: "Data: the disc of errors", equal: true, height: 340, x: { min: -0.3, max: 1.9, label: "first reading" }, y: { min: -0.4, max: 1.6, label: "second reading" } }),
@@ -113,9 +112,9 @@ export const page = {
       },
     },
   ],
-  table: (n, s) => ({ head: ["angle", "smallest singular value", "worst error", "QR, single", "normal equations, single"], rows: ANGLES.map((a, i) => [say(a), say(singular(a)[1]), percent(s.noise / singular(a)[1] / Math.hypot(...TRUTH)), say(curves[i].qrError), Number.isFinite(curves[i].normalError) ? say(curves[i].normalError) : "no answer"]).filter((_, i) => i % 6 === 0) }),
+  table: (n, s) => ({ head: ["angle", "smallest singular value", "worst error", "QR, single", "normal equations, single"], rows: ANGLES.map((a, i) => [say(a), say(singular(a)[1]), offBy(s.noise / singular(a)[1] / Math.hypot(...TRUTH)), say(curves[i].qrError), Number.isFinite(curves[i].normalError) ? say(curves[i].normalError) : "no answer"]).filter((_, i) => i % 6 === 0) }),
   claims: (n, s) => [
-    { sentence: "Whatever the direction of the error, the answer is right to 10 %.", holds: n.worst <= 0.1, found: `In the worst direction it is off by ${percent(n.worst)}.`, why: `The smallest singular value is ${say(n.s[1])}, and an error of the data in that direction is divided by it. Smaller errors or less similar columns are needed; a better solver would not help.` },
+    { sentence: "Whatever the direction of the error, the answer is right to 10 %.", holds: n.worst <= 0.1, found: `In the worst direction it is off by ${offBy(n.worst)}.`, why: `The smallest singular value is ${say(n.s[1])}, and an error of the data in that direction is divided by it. Smaller errors or less similar columns are needed; a better solver would not help.` },
     { sentence: "Your error is enlarged no more than twice.", holds: n.gain <= 2, found: `${say(n.gain)} times; between ${say(1 / n.s[0])} and ${say(1 / n.s[1])} is possible.`, why: "It has a part across the columns, which only large coefficients of opposite sign explain." },
     { sentence: "In single precision QR gives three digits.", holds: n.qrError < 1e-3, found: `From exact data: ${digits(n.qrError)}.`, why: `Rounding is an error of the data, too: a part in 17 million, over the singular value ${say(n.s[1])}.` },
     { sentence: "So do the normal equations.", holds: n.normalError < 1e-3, found: Number.isFinite(n.normalError) ? `${digits(n.normalError)}.` : "They are not even positive definite: no answer.", why: `The matrix $A'A$ has the square of each singular value: ${say(n.s[1] ** 2)} instead of ${say(n.s[1])}. Rounding is divided by that.` },

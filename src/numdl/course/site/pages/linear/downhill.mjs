@@ -48,7 +48,7 @@ function compute({ condition, step, momentum, angle, rescaled }) {
   };
 }
 
-const steps = (n) => (Number.isFinite(n) ? `${say(n, 5)} steps` : "no finite number of steps");
+const steps = (n, rate = 0) => (Number.isFinite(n) ? `${say(n, 5)} step${n === 1 ? "" : "s"}` : rate < 1 ? `more than ${say(MOST)} steps` : "for ever");
 const ratio = ({ values }) => values[1] / values[0];
 
 export const page = {
@@ -65,7 +65,7 @@ export const page = {
   hidden: { angle: THIN, rescaled: false },
   guess: {
     ask: "A valley is a hundred times steeper across than along. Gradient descent, with the best fixed step there is, starts at one unit from the bottom in both directions. How many steps until the error is a millionth?",
-    options: ["about 15", "about 70", "about 700"], answer: 2,
+    options: ["about 15", "about 70", "about 700"], answer: 2, see: { step: 1.98 },
     why: "The best step multiplies the error by $99/101$, and $(99/101)^k = 10^{-6}$ takes 691 steps. Momentum, at the cost of remembering one more point, does it in 93; conjugate gradients in two.",
   },
   sentence: [
@@ -78,7 +78,7 @@ export const page = {
     { label: "Turn the valley", patch: (s) => ({ angle: s.angle === THIN ? DIAGONAL : THIN }), why: "At 45° both unknowns have the same curvature, so there are no units to mend: the difficulty is that the two are correlated." },
   ],
   compute,
-  values: (n) => ({ rate: say(n.rate, 4), steps: steps(n.steps), kappa: say(n.kappa) }),
+  values: (n) => ({ rate: say(n.rate, 4), steps: steps(n.steps, n.rate), kappa: say(n.kappa) }),
   views: [
     {
       frame: (n, s) => ({ title: s.rescaled ? "Paths, unknowns scaled" : "Paths downhill", equal: true, height: 400, x: { min: -1.7, max: 1.7, label: s.rescaled ? "first unknown, scaled" : "first unknown" }, y: { min: -1.7, max: 1.7, label: s.rescaled ? "second unknown, scaled" : "second unknown" } }),
@@ -125,8 +125,8 @@ export const page = {
   table: (n) => ({ head: ["step", "along", "across", "in all", "conjugate gradients"], rows: [0, 1, 2, 5, 10, 20, 40, 80, 120].map((k) => [k, say(n.e[0][k]), say(n.e[1][k]), say(n.total[k]), k < n.sizes.length ? (n.sizes[k] < 1e-13 ? "0 to rounding" : say(n.sizes[k])) : ""]) }),
   claims: (n, s) => [
     { sentence: "It converges.", holds: n.rate < 1, found: `Each step multiplies the error by ${say(n.rate, 4)} in the end.`, why: `The step must stay below $2(1+\\beta) = ${say(2 * (1 + s.momentum))}$ over the largest curvature; yours is ${say(s.step)}.` },
-    { sentence: "Momentum pays: with the same step and no momentum it takes longer.", holds: n.steps < n.without, found: `With it ${steps(n.steps)}, without ${steps(n.without)}.`, why: s.momentum === 0 ? "You use none: raise it." : n.rate >= 1 ? "It does not converge." : "There is too much of it: the ball swings to and fro along the valley, and only $\\beta$ itself damps the swing, by $\\sqrt\\beta$ a step." },
-    { sentence: "You are within a fifth of the fewest steps that momentum can reach.", holds: n.steps <= 1.2 * n.fewest, found: `Step ${say(n.top.step)} with momentum ${say(n.top.beta)} needs ${steps(n.fewest)}, you need ${steps(n.steps)}; the best step without momentum needs ${steps(n.plain)}.`, why: n.rates[0] >= n.rates[1] - 1e-12 && n.rate < 1 ? "You wait for the direction along the valley. Go to where the two dashed lines cross." : "You wait for the direction across the valley. Go to where the two dashed lines cross." },
+    { sentence: "Momentum pays: with the same step and no momentum it takes longer.", holds: n.steps < n.without, found: `With it ${steps(n.steps, n.rate)}, without ${steps(n.without, Math.max(Math.abs(1 - s.step), Math.abs(1 - s.step / n.kappa)))}.`, why: s.momentum === 0 ? "You use none: raise it." : n.rate >= 1 ? "It does not converge." : "There is too much of it: the ball swings to and fro along the valley, and only $\\beta$ itself damps the swing, by $\\sqrt\\beta$ a step." },
+    { sentence: "You are within a fifth of the fewest steps that momentum can reach.", holds: n.steps <= 1.2 * n.fewest, found: `Step ${say(n.top.step)} with momentum ${say(n.top.beta)} needs ${steps(n.fewest)}, you need ${steps(n.steps, n.rate)}; the best step without momentum needs ${steps(n.plain)}.`, why: n.rates[0] >= n.rates[1] - 1e-12 && n.rate < 1 ? "You wait for the direction along the valley. Go to where the two dashed lines cross." : "You wait for the direction across the valley. Go to where the two dashed lines cross." },
     { sentence: "Scaling the unknowns makes the valley at least four times rounder.", holds: s.rescaled ? ratio(n.other) >= 4 * n.kappa : n.kappa >= 4 * ratio(n.other), found: s.rescaled ? `The condition was ${say(ratio(n.other))} and is ${say(n.kappa)}.` : `The condition is ${say(n.kappa)} and would be ${say(ratio(n.other))}.`, why: s.angle === DIAGONAL ? "This valley lies between the axes: both unknowns have the same curvature already. Only a change of directions helps, as conjugate gradients find it." : "The valley is nearly round before scaling." },
   ],
   text: [

@@ -1,6 +1,6 @@
 // 1.1: what is there to learn?
 import { dot, linspace, norm, qr, random, range, sum } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { offBy, say } from "../../lib/plot.mjs";
 
 // Times t = sqrt(2 h / g) of a fall from the height h, n rows between 0.5 and 2 metres, each with an error of the size `noise`.
 const G = 9.81, LOW = 0.5, HIGH = 2, FAR = 10, DRAWS = 30, PLACES = linspace(0, FAR, 201);
@@ -30,7 +30,6 @@ function compute({ exponent, noise, count, draw }) {
   };
 }
 const off = (x, n) => Math.abs(x / n.true - 1);
-const percent = (x) => `${say(100 * x)} %`;
 
 export const page = {
   id: "1.1",
@@ -45,8 +44,8 @@ export const page = {
   },
   hidden: { draw: 1 },
   guess: {
-    ask: "A ball is dropped from heights between 0.5 and 2 metres, and the times are fitted twice: by $k\\sqrt h$ with one unknown $k$, and by a polynomial of degree 3 with four. Between 0.5 and 2 metres both are good to a few milliseconds. What does the polynomial say about a fall from 10 metres, 1.43 seconds?",
-    options: ["about 1.4 s", "about 1.2 s, or 1.7 s", "anything: 30 s, or a time before the fall"], answer: 2,
+    ask: "A ball is dropped from heights between 0.5 and 2 metres, and the times are fitted twice: by $k\\sqrt h$ with one unknown $k$, and by a polynomial of degree 3 with four. Each time errs by some 10 milliseconds, and between 0.5 and 2 metres both are as good as that. What does the polynomial say about a fall from 10 metres, 1.43 seconds?",
+    options: ["about 1.4 s", "about 1.2 s, or 1.7 s", "anything: 30 s, or a time before the fall"], answer: 2, see: { exponent: 0.5 },
     why: "With errors of 10 ms its answers at 10 metres vary from draw to draw by some 20 seconds, and every third one is negative. The law with the right exponent is within 2 %: it knows something about heights that it has never seen.",
   },
   sentence: [
@@ -54,7 +53,7 @@ export const page = {
   ],
   breaks: [
     { label: "The right law", patch: { exponent: 0.5 }, why: "Now $k$ means something: $g = 2/k^2$. The residuals have no pattern, and the law holds outside the data." },
-    { label: "A wrong law, well hidden", patch: { exponent: 0.35, noise: 0.1, count: 12 }, why: "With errors this large the residuals do not show that the exponent is wrong. The data do not say; whoever predicts must know it from elsewhere." },
+    { label: "A wrong law, well hidden", patch: { exponent: 0.35, noise: 0.1, count: 12 }, why: "With errors this large the residuals seldom show that the exponent is wrong. The data do not say; whoever predicts must know it from elsewhere." },
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1 }) },
   ],
   compute,
@@ -94,9 +93,9 @@ export const page = {
   ],
   table: (n) => ({ head: ["height", "time", "residual of the law", "residual of the polynomial"], rows: n.h.map((h, i) => [`${say(h)} m`, `${say(n.t[i], 4)} s`, `${say(1000 * n.r[i])} ms`, `${say(1000 * n.other.r[i])} ms`]) }),
   claims: (n, s) => [
-    { sentence: "The residuals of the law are no larger than the errors of the data explain.", holds: n.fit <= s.noise * (1 + 2 / Math.sqrt(2 * (s.count - 1))), found: `${say(1000 * n.fit)} ms against ${say(1000 * s.noise)} ms.`, why: "They show a pattern: the form of the law is wrong. The right exponent is a half." },
-    { sentence: "The law predicts the fall from 10 metres within 5 %.", holds: off(n.far, n) <= 0.05, found: `${say(n.far)} s, off by ${percent(off(n.far, n))}.`, why: s.exponent === 0.5 ? "Its form is right, but the data are too few or too poor for that." : "Its exponent is wrong. Within the data that is hardly seen, five times farther out it is." },
-    { sentence: "So does the polynomial.", holds: off(n.farOther, n) <= 0.05, found: `${say(n.farOther)} s, off by ${percent(off(n.farOther, n))}.`, why: "It describes what it has seen. Its four coefficients fit errors too, and at 10 metres $h^3$ enlarges them a thousandfold." },
+    { sentence: "The residuals of the law are no larger than the errors of the data explain.", holds: n.fit <= s.noise * (1 + 2 / Math.sqrt(2 * (s.count - 1))), found: `${say(1000 * n.fit)} ms against ${say(1000 * s.noise)} ms.`, why: s.exponent === 0.5 ? "The law is right: these errors happen to be larger than usual. Draw again." : "They show a pattern: the form of the law is wrong. The right exponent is a half." },
+    { sentence: "The law predicts the fall from 10 metres within 5 %.", holds: off(n.far, n) <= 0.05, found: `${say(n.far)} s, off by ${offBy(off(n.far, n))}.`, why: s.exponent === 0.5 ? "Its form is right, but the data are too few or too poor for that." : "Its exponent is wrong. Within the data that is hardly seen, five times farther out it is." },
+    { sentence: "So does the polynomial.", holds: off(n.farOther, n) <= 0.05, found: `${say(n.farOther)} s, off by ${offBy(off(n.farOther, n))}.`, why: "It describes what it has seen. Its four coefficients fit errors too, and at 10 metres $h^3$ enlarges them a thousandfold." },
     { sentence: "The interval of two standard deviations contains $g = 9.81$ in at least 25 of 30 tables.", holds: n.covered >= 25, found: `In ${n.covered}. Here $g = ${say(n.g)} \\pm ${say(n.gDeviation, 2)}$.`, why: s.exponent === 0.5 ? (s.count < 8 ? "With so few rows the deviation itself is poorly known: two of them are not enough." : "A few tables miss it by chance: draw again.") : "The deviation measures what noise does to $k$. It knows nothing of a wrong exponent." },
   ],
   text: [

@@ -73,14 +73,14 @@ export const page = {
   minutes: 20,
   needs: "page 1.4; gradient and Hessian of a function of two unknowns",
   controls: {
-    first: { kind: "slider", label: "first step tried", min: 0.05, max: 50, log: true, step: 0.05, value: 7.924, show: (x) => say(x, 2) },
+    first: { kind: "slider", label: "first step tried", min: 0.05, max: 50, log: true, step: 0.05, value: 8, show: (x) => say(x, 2) },
     decrease: { kind: "slider", label: "part of the promised decrease", min: 1e-4, max: 0.9, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
     inner: { kind: "slider", label: "inner tolerance", min: 1e-6, max: 1.26, log: true, step: 0.1, value: 1, play: 250, show: (x) => say(x, 2) },
   },
   hidden: { start: [-2, -2.5] },
   guess: {
     ask: "A convex function with one minimum. From a start that is far away you take full Newton steps, each to the minimum of the local quadratic model, and accept every one. What happens?",
-    options: ["it converges, faster and faster", "it converges slowly at first", "it may run away"], answer: 2,
+    options: ["it converges, faster and faster", "it converges slowly at first", "it may run away"], answer: 2, see: { first: 1, decrease: 1e-4, inner: 1e-6 },
     why: "Where the function is nearly straight its curvature is small, and the quadratic model has its minimum far out. For a logistic loss the next point is flatter still. A search that asks for enough decrease cuts such steps.",
   },
   sentence: [

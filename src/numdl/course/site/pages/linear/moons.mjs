@@ -1,7 +1,7 @@
 // 1.2: what does a graph know without labels?
 import { laplacian, parts, smoothest, spread, weights } from "../../lib/graphs.mjs";
 import { argmin, random, range, sum } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
 // 100 points on two half circles that interlace; the first 50 are the upper moon.
 const COUNT = 100, HALF = 50, ALPHA = 1e-3, SHOWN = 6;
@@ -35,9 +35,11 @@ function compute({ neighbours, noise, kind, draw, first, second }) {
   };
 }
 
-const percent = (x) => `${say(100 * x)} %`;
 const closest = (n, x, y) => argmin(n.points.map((p) => Math.hypot(p[0] - x, p[1] - y)));
-const frame = (title) => ({ title, equal: true, height: 330, x: { min: -1.35, max: 2.35, label: "first feature" }, y: { min: -0.95, max: 1.4, label: "second feature" } });
+const frame = (title, { points }) => {
+  const reach = (k, low, high) => ({ min: Math.min(low, ...points.map((p) => p[k] - 0.1)), max: Math.max(high, ...points.map((p) => p[k] + 0.1)) });
+  return { title, equal: true, height: 330, x: { ...reach(0, -1.35, 2.35), label: "first feature" }, y: { ...reach(1, -0.95, 1.4), label: "second feature" } };
+};
 function cloud(plot, n, value, colors, labels) {
   const unknown = range(COUNT).filter((i) => !Number.isFinite(value[i]) || value[i] === 0);
   for (const [sign, k] of [[1, 0], [-1, 1]]) for (const [moon, shape] of [[0, "circle"], [1, "square"]]) {
@@ -67,7 +69,7 @@ export const page = {
     why: "Each point resembles its neighbours. A label that passes from neighbour to neighbour follows its moon to the end. The nearer label is often on the wrong moon.",
   },
   sentence: [
-    "Join each point with its [[neighbours]] nearest neighbours, by [[kind]]; noise [[noise]]. The graph has {{parts}}. Two labels spread to {{reached}} of the points rightly (the nearer label: {{nearest}}); the second eigenvector, without any label, splits {{cut}} rightly.",
+    "Join each point with its [[neighbours]] nearest neighbours, with [[kind]]; noise [[noise]]. The graph has {{parts}}. Two labels spread to {{reached}} of the points rightly (the nearer label: {{nearest}}); the second eigenvector, without any label, splits {{cut}} rightly.",
   ],
   breaks: [
     { label: "Too few neighbours", patch: { neighbours: 2, noise: 0.08 }, why: "The graph falls into parts, and each has a zero eigenvalue of its own. A label does not leave its part." },
@@ -78,7 +80,7 @@ export const page = {
   values: (n) => ({ parts: n.count === 1 ? "one part" : `${n.count} parts`, reached: percent(n.reached), nearest: percent(n.nearest), cut: percent(n.cut) }),
   views: [
     {
-      frame: () => frame("Two labels, spread along the edges"),
+      frame: (n) => frame("Two labels, spread along the edges", n),
       draw(plot, n, s, { change }) {
         let d = "";
         for (let i = 0; i < COUNT; i++) for (let j = 0; j < i; j++) if (n.W[i][j] > 0) d += `M${plot.px(n.points[i][0]).toFixed(1)} ${plot.py(n.points[i][1]).toFixed(1)}L${plot.px(n.points[j][0]).toFixed(1)} ${plot.py(n.points[j][1]).toFixed(1)}`;
@@ -92,7 +94,7 @@ export const page = {
       },
     },
     {
-      frame: (n) => frame(n.count === 1 ? "Second eigenvector: no label at all" : "Largest part against the rest"),
+      frame: (n) => frame(n.count === 1 ? "Second eigenvector: no label at all" : "Largest part against the rest", n),
       draw(plot, n) {
         cloud(plot, n, n.fiedler, ["purple", "green"], ["positive", "negative"]);
         plot.name("squares: lower moon", "grey", "square");

@@ -83,7 +83,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "Gauss-Newton leaves out a term of the Hessian. You start it at the distance $10^{-3}$ from a strict minimiser whose residual is large. Can it run away from there?",
-    options: ["no: near a minimiser it converges, perhaps slowly", "yes"], answer: 1,
+    options: ["no: near a minimiser it converges, perhaps slowly", "yes"], answer: 1, see: { residual: 1.5, start: 1.1 },
     why: "Near the minimiser each step multiplies the error by a fixed number, which grows in proportion to the residual. If it is above one in size, the minimiser repels.",
   },
   sentence: [

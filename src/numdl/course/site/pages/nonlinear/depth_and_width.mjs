@@ -63,7 +63,7 @@ export const page = {
   hidden: { bend: 0 },
   guess: {
     ask: "One layer of 64 relu units bends a line 64 times, and follows a parabola with a certain error. If units may stand in layers, one behind the other, how many of them reach the very same error?",
-    options: ["64: a bend is a bend", "about 32", "12"], answer: 2,
+    options: ["64: a bend is a bend", "about 32", "12"], answer: 2, see: { width: 0, folds: 6 },
     why: "Two units fold the interval in half. Six folds, one after the other, make $2^6 = 64$ pieces with 12 units, and for a parabola these are the right pieces.",
   },
   sentence: [

@@ -61,7 +61,7 @@ export const page = {
   hidden: { seed: 1 },
   guess: {
     ask: "A model has 40 noisy rows to learn from, and $m$ random features with a linear head. With 40 features it fits them exactly. Then you give it 240 features. What does its error on new rows do?",
-    options: ["it grows: far too many parameters", "it stays", "it falls about tenfold"], answer: 2,
+    options: ["it grows: far too many parameters", "it stays", "it falls about tenfold"], answer: 2, see: { size: 22 },
     why: "In the middle of 20 draws the error is 10 times the spread of the targets at 40 features, and about 1 at 240. The model is worst where it just fits.",
   },
   sentence: [

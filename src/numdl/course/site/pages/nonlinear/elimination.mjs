@@ -1,11 +1,10 @@
 // 2.8: what is left when the head is eliminated?
 import { argmin, dot, random, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
 // c_i ~ w exp(-theta t_i): J(theta, w) = 1/(2n) |w z(theta) - c|^2 + alpha/2 w^2, n = 30 readings up to t = 3.
 const ROWS = 30, T = range(ROWS).map((i) => (i + 0.5) / 10), ALPHA = 1e-3, DECAY = 1.2, HEAD = 2, SHOWN = 60, MOST = 400;
 const THETAS = range(161).map((k) => 0.02 + k * 0.025), WIDE = { min: 0, max: 4 }, TALL = { min: -0.6, max: 4.4 };
-const percent = (x) => `${say(100 * x)} %`;
 
 const rows = (noise, draw) => { const e = random(draw).normals(ROWS); return T.map((t, i) => HEAD * Math.exp(-DECAY * t) + noise * e[i]); };
 // All that J and its slopes need of the rows at one theta; z' = -t z.

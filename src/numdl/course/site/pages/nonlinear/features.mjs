@@ -36,7 +36,7 @@ export const page = {
   hidden: { seed: 3 },
   guess: {
     ask: "Twenty points in the plane, ten of them surrounded by the other ten. A layer sends each of them to 1000 numbers $Ky + b$, with random $K$ and $b$ and no activation. A linear classifier is fitted to these 1000 numbers. How many of the 20 points can it get right?",
-    options: ["all 20: there are 1000 unknowns", "no more than a straight line can", "half of them"], answer: 1,
+    options: ["all 20: there are 1000 unknowns", "no more than a straight line can", "half of them"], answer: 1, see: { activation: "identity", width: 30 },
     why: "All 1000 numbers are combinations of $y_1$, $y_2$ and 1. The matrix of features has 1000 columns and rank 3, so the classifier is a straight line in the plane.",
   },
   sentence: [

@@ -119,7 +119,7 @@ export const page = {
   hidden: { draw: 1, forget: 0 },
   guess: {
     ask: "A small network learns from batches of 10 rows, four times through all 300. Adam at the rate 0.1 ends with an error of 0.77. Now the rate is a hundred times smaller, 0.001, and the time is the same. What does Adam reach? Predicting the mean has error 1.",
-    options: ["about 0.8", "about 0.9", "more than 1: worse than the mean"], answer: 2,
+    options: ["about 0.8", "about 0.9", "more than 1: worse than the mean"], answer: 2, see: { rate: 0 },
     why: "It ends at 1.24: its head has not even found the mean level of the targets. With the head solved for and only the layer left to the same rate, the error is 0.83.",
   },
   sentence: [

@@ -1,7 +1,7 @@
 // 2.10: how many samples are enough?
 import { dot, random, range, sum } from "../../lib/numerics.mjs";
 import { cholesky, solveWith } from "../../lib/graphs.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
 // c = a'x + noise e with independent normal a (p of 20 columns) and e: all draws in units of the noise, from products of columns.
 const MOST = 20, WIDE = MOST + 1, DRAWS = 20, TOL = 0.15, Z = 1.6448536269514722;
@@ -47,8 +47,9 @@ function compute({ size, unknowns: p, noise, seed }) {
   return { unit, n, p, all, now: all[size], stop, band, here: draws(size, p), mean: sum(band[size].heldOut) / DRAWS, law: 1 + p / n, exact: 1 + p / (n - p - 1) };
 }
 
-const percent = (x) => `${say(100 * x, 2)} %`;
 const axis = { min: 24, max: 3300, log: true, label: "samples n", ticks: [25, 100, 400, 1600] };
+
+const short = (x) => percent(x, 2);
 
 export const page = {
   id: "2.10",
@@ -76,7 +77,7 @@ export const page = {
     { label: "A sample with luck", patch: { size: 10, unknowns: 2, seed: 3 }, why: "Two unknowns flatter by a quarter of a percent only. But the noise of 800 samples has a mean square that differs from $v$ by 5 % or so: the training misfit now says more about luck than about the fit." },
   ],
   compute,
-  values: (n, { seed }) => ({ draw: `no. ${seed}`, training: say(n.unit * n.now.training), heldOut: say(n.unit * n.now.heldOut), limit: say(n.unit), flatter: percent((n.now.heldOut - n.now.training) / n.now.heldOut) }),
+  values: (n, { seed }) => ({ draw: `no. ${seed}`, training: say(n.unit * n.now.training), heldOut: say(n.unit * n.now.heldOut), limit: say(n.unit), flatter: short((n.now.heldOut - n.now.training) / n.now.heldOut) }),
   views: [
     {
       wide: true,
@@ -120,8 +121,8 @@ export const page = {
   claims: (n) => [
     { sentence: "The samples say less than the limit $v/2$.", holds: n.now.training < 1, found: `${say(n.unit * n.now.training, 4)}, and $v/2 = ${say(n.unit, 4)}$.`, why: `The fit takes away the share $p/n = ${say(n.p / n.n)}$. But the mean square of ${n.n} errors differs from $v$ by a share of about $\\sqrt{2/n} = ${say(Math.sqrt(2 / n.n))}$, and in this draw that is upwards.` },
     { sentence: "In the mean of 20 draws all rows are fitted as the law says, $\\frac v2(1+\\frac pn)$, within 5 %.", holds: Math.abs(n.mean / n.law - 1) < 0.05, found: `${say(n.unit * n.mean)}, by the law ${say(n.unit * n.law)}.`, why: `The law is for many samples. For these rows theory gives $\\frac v2(1+\\frac{p}{n-p-1}) = ${say(n.unit * n.exact)}$, and a few draws are much worse than the others.` },
-    { sentence: "On all rows the fit is within 1 % of the limit.", holds: n.now.heldOut < 1.01, found: `It is ${percent(n.now.heldOut - 1)} above.`, why: `In the mean it is $p/n$, ${percent(n.p / n.n)}. It takes about $100\\,p = ${100 * n.p}$ samples.` },
-    { sentence: "The rule would stop: fresh rows vouch for a gap below 15 %.", holds: n.now.gap + n.now.half < TOL, found: `They see ${percent(n.now.gap)}, give or take ${percent(n.now.half)}.`, why: n.now.half > TOL ? "Its own uncertainty is larger than that, however small the gap: the test needs samples, too." : "The sum of both is too large." },
+    { sentence: "On all rows the fit is within 1 % of the limit.", holds: n.now.heldOut < 1.01, found: `It is ${short(n.now.heldOut - 1)} above.`, why: `In the mean it is $p/n$, ${short(n.p / n.n)}. It takes about $100\\,p = ${100 * n.p}$ samples.` },
+    { sentence: "The rule would stop: fresh rows vouch for a gap below 15 %.", holds: n.now.gap + n.now.half < TOL, found: `They see ${short(n.now.gap)}, give or take ${short(n.now.half)}.`, why: n.now.half > TOL ? "Its own uncertainty is larger than that, however small the gap: the test needs samples, too." : "The sum of both is too large." },
   ],
   text: [
     "## What a sample average forgets",
@@ -155,7 +156,7 @@ print(noise**2 / 2 * (1 - p / n), noise**2 / 2 * (1 + p / n))
   prints: (n) => [n.unit * n.now.training, n.unit * n.now.heldOut, n.now.gap, n.now.gap + n.now.half, n.unit * (2 - n.law), n.unit * n.law],
   exercises: [
     { ask: "A model has 25 unknowns. How many samples does it take until its misfit on new rows is, in the mean, 1 % above the limit? (Use the law.)", input: "samples", right: 2500, wrong: 625,
-      check: ({ answer }) => ({ passed: Math.abs(answer / 2500 - 1) < 0.02, say: Math.abs(answer / 2500 - 1) < 0.02 ? "Passed: $p/n = 0.01$, so $n = 100\\,p$." : Math.abs(answer / 5000 - 1) < 0.02 ? "That is the gap between both misfits, $2p/n$; the held-out one lies half of it above the limit." : `With ${say(answer)} samples it is ${percent(25 / answer)} above.` }) },
+      check: ({ answer }) => ({ passed: Math.abs(answer / 2500 - 1) < 0.02, say: Math.abs(answer / 2500 - 1) < 0.02 ? "Passed: $p/n = 0.01$, so $n = 100\\,p$." : Math.abs(answer / 5000 - 1) < 0.02 ? "That is the gap between both misfits, $2p/n$; the held-out one lies half of it above the limit." : `With ${say(answer)} samples it is ${short(25 / answer)} above.` }) },
     { ask: "Noise of deviation 0.3, 10 unknowns. How many samples until the misfit on new rows is 0.046 in the mean? (Use the law.)", input: "samples", right: 450, wrong: 45,
       check: ({ answer }) => ({ passed: Math.abs(answer / 450 - 1) < 0.02, say: Math.abs(answer / 450 - 1) < 0.02 ? "Passed: $v/2 = 0.045$, and $10/n = 0.001/0.045$." : `With ${say(answer)} samples the law says ${say(0.045 * (1 + 10 / answer), 4)}.` }) },
   ],

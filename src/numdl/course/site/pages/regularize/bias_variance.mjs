@@ -1,6 +1,6 @@
 // 1.6: what do bias and variance trade?
 import { argmin, dot, geomspace, mean, random, range, sum, svd, transpose } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
 // Polynomials in Legendre's basis, fitted to 24 points with the penalty alpha |p|^2 and judged on 101 places between -1 and 1.
 const ROWS = 24, MOST = 15, FITS = 20, ALPHAS = geomspace(1e-6, 1e3, 91);
@@ -43,7 +43,7 @@ function compute({ degree, alpha, noise, sets }) {
   const path = ALPHAS.map((a) => parts(degree, a, noise)), total = path.map((p) => p.bias + p.variance), best = argmin(total);
   const found = mean(errors), spread = Math.sqrt(mean(errors.map((e) => (e - found) ** 2)) / errors.length);
   return {
-    ...now, total: now.bias + now.variance, centre, fits, rows, found, spread, errors, path, best: ALPHAS[best], least: total[best], free: total[0], mean: PLACES.map((_, m) => mean(fits.map((f) => f[m]))),
+    ...now, total: now.bias + now.variance, centre, fits, rows, found, spread, errors, path, best: ALPHAS[best], least: total[best], free: (({ bias, variance }) => bias + variance)(parts(degree, 0, noise)), mean: PLACES.map((_, m) => mean(fits.map((f) => f[m]))),
     degrees: range(MOST + 1).map((d) => parts(d, alpha, noise)),
   };
 }
@@ -70,15 +70,15 @@ export const page = {
   hidden: { sets: 1 },
   guess: {
     ask: "Twenty people measure the same curve at 24 places, each with an own error of 0.3, and fit a polynomial of degree 12 without a penalty. A penalty pulls all coefficients towards zero, so it makes the average of the twenty fits worse. What does the best penalty do to the error of a single fit?",
-    options: ["it makes it worse too", "it lowers it by a few per cent", "it lowers it to less than a third"], answer: 2,
+    options: ["it makes it worse too", "it lowers it by a few per cent", "it lowers it to less than a third"], answer: 2, see: { alpha: 5 },
     why: "The expected squared error falls from 0.233 to 0.069. What the fits always miss grows from nothing to 0.024, but what the noise adds falls from 0.233 to 0.044.",
   },
   sentence: [
-    "Polynomials of degree [[degree]], penalty $\\alpha=$ [[alpha]], noise [[noise]]: the mean fit misses the curve by {{bias}} (squared), the single fits scatter round it by {{variance}}, and a fit errs by the sum, {{total}}. The average over {{draws}} fits is {{found}}.",
+    "Polynomials of degree [[degree]], penalty $\\alpha=$ [[alpha]], readings that err by [[noise]]: the mean fit misses the curve by {{bias}} (squared), the single fits scatter round it by {{variance}}, and a fit errs by the sum, {{total}}. The average over {{draws}} fits is {{found}}.",
   ],
   breaks: [
     { label: "Twenty more", patch: (s) => ({ sets: Math.min(s.sets + 1, 50) }), why: "The average over all fits so far, the ring, closes in on the formula like one over the root of their number." },
-    { label: "All bias", patch: { degree: 4, alpha: 1e-6, noise: 0.03 }, why: "A degree too low misses the curve in all twenty fits alike. More rows would not help; a penalty would make it worse." },
+    { label: "All bias", patch: { degree: 4, alpha: 1e-6, noise: 0.03 }, why: "A degree too low misses the curve in all twenty fits alike. Neither more rows nor a penalty would help." },
     { label: "All variance", patch: { degree: 15, alpha: 1e-6, noise: 0.5 }, why: "The mean fit is right, and no single one is. Look at the ends: there a polynomial of high degree is free to swing." },
   ],
   compute,
@@ -94,7 +94,7 @@ export const page = {
       },
     },
     {
-      frame: () => ({ title: "Expected squared error over α", height: 360, x: { min: 1e-6, max: 1e3, log: true, label: "α" }, y: { min: 1e-4, max: 3, log: true, label: "squared error" } }),
+      frame: () => ({ title: "Expected squared error over α", height: 360, x: { min: 1e-6, max: 1e3, log: true, label: "α" }, y: { min: 1e-4, max: 100, log: true, label: "squared error" } }),
       draw(plot, n, s, { change, ghost }) {
         if (ghost) plot.line(ALPHAS, ghost.numbers.path.map((p) => p.bias + p.variance), { color: "green", faint: true });
         plot.line(ALPHAS, n.path.map((p) => p.bias), { color: "blue", label: "bias, squared" });
@@ -107,7 +107,7 @@ export const page = {
     },
     {
       wide: true,
-      frame: () => ({ title: "The same over the degree, at your α", height: 200, x: { min: 0, max: MOST, label: "degree" }, y: { min: 1e-4, max: 3, log: true, label: "squared error" } }),
+      frame: () => ({ title: "The same over the degree, at your α", height: 200, x: { min: 0, max: MOST, label: "degree" }, y: { min: 1e-4, max: 100, log: true, label: "squared error" } }),
       draw(plot, n, s) {
         const d = range(MOST + 1);
         plot.line(d, n.degrees.map((p) => p.bias), { color: "blue", label: "bias, squared" });
@@ -120,7 +120,7 @@ export const page = {
   table: (n) => ({ head: ["α", "bias²", "variance", "sum"], rows: ALPHAS.map((a, i) => [say(a, 2), say(n.path[i].bias), say(n.path[i].variance), say(n.path[i].bias + n.path[i].variance)]).filter((_, i) => i % 10 === 0) }),
   claims: (n, s) => [
     { sentence: "The noise does more harm than the pull of the model: variance exceeds bias.", holds: n.variance > n.bias, found: `${say(n.variance)} against ${say(n.bias)}.`, why: s.degree < 8 ? "The degree is too low for this curve: all fits miss it alike." : "The penalty pulls all fits away from the curve alike." },
-    { sentence: "Your penalty is better than none.", holds: n.total < n.free, found: `${say(n.total)} against ${say(n.free)}.`, why: s.degree < 4 ? "With so few coefficients there is little variance to save." : "It takes away more truth than noise." },
+    { sentence: "Your penalty is better than none.", holds: n.total < n.free, found: `${say(n.total)} against ${say(n.free)}, ${percent(Math.abs(n.total / n.free - 1), 2)} ${n.total < n.free ? "less" : "more"}.`, why: s.degree < 4 ? "With so few coefficients there is little variance to save." : "It takes away more truth than noise." },
     { sentence: "Your $\\alpha$ is within a tenth of the least error at this degree.", holds: n.total <= 1.1 * n.least, found: `The least is ${say(n.least)}, at $\\alpha = ${say(n.best, 2)}$.`, why: s.alpha < n.best ? "You keep too much of the noise." : "You pull too hard." },
     { sentence: "The fits that were drawn agree with the formula within two standard deviations.", holds: Math.abs(n.found - n.total) <= 2 * n.spread, found: `Their average is ${say(n.found)} ± ${say(n.spread, 2)}, the formula says ${say(n.total)}.`, why: "One average of twenty lies farther away now and then. Draw twenty more." },
   ],
@@ -128,7 +128,7 @@ export const page = {
     "## An exact split",
     "The readings are $c = f + e$ with independent errors of variance $\\sigma^2$. The fit is linear in them: $g = G\\,c$, where $G$ depends on the degree and on $\\alpha$. Its mean over the noise is $Gf$. So at every place",
     "$$ \\mathrm{E}\\,(g - f)^2 = \\underbrace{(Gf - f)^2}_{\\text{bias, squared}} + \\underbrace{\\mathrm{E}\\,(Ge)^2}_{\\text{variance}} , $$",
-    "because the mixed term has mean zero. Nothing is neglected. For the coefficients themselves let $A$ hold the powers of $t$, one column for each, with singular values $s_i$. The fit has $x_\\alpha = (A'A+\\alpha I)^{-1}A'c$, and with the truth $x_i$ in the directions $v_i$ of page 1.5",
+    "because the mixed term has mean zero. Nothing is neglected. For the coefficients themselves let $A$ hold the values of polynomials of degree 0, 1, 2, … at the readings, one column for each (on this page Legendre's, scaled to mean square 1, so that none is penalised more than another for its size), with singular values $s_i$. The fit has $x_\\alpha = (A'A+\\alpha I)^{-1}A'c$, and with the truth $x_i$ in the directions $v_i$ of page 1.5",
     "$$ \\mathrm{E}\\,|x_\\alpha - x|^2 = \\sum_i \\Big(\\frac{\\alpha\\,x_i}{s_i^2+\\alpha}\\Big)^2 + \\sigma^2 \\sum_i \\frac{s_i^2}{(s_i^2+\\alpha)^2} . $$",
     "The first sum grows with $\\alpha$ and begins with slope zero. The second falls and begins with a negative slope. So *some* penalty always beats none, whatever the truth is: a small bias costs nothing to first order.",
     "## What one can and cannot see",

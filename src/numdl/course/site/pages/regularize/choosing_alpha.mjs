@@ -2,9 +2,8 @@
 import { ALPHAS, choose, judge } from "../../lib/criteria.mjs";
 import { N, T, data, filtered, problem, tikhonov } from "../../lib/inverse.mjs";
 import { argmin, norm } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
-const percent = (x) => `${say(100 * x)} %`;
 const NAMES = { gcv: "GCV", guarded: "guarded GCV", corner: "the L-curve's corner", discrepancy: "the discrepancy principle" };
 const LOOKS = { gcv: ["orange", "circle"], guarded: ["red", "square"], corner: ["green", "diamond"], discrepancy: ["purple", "circle"] };
 const ENOUGH = 6;
@@ -26,8 +25,9 @@ function criterion(plot, n, s, key, color, change) {
   if (open(s)) {
     plot.line(ALPHAS, n.path.map((p) => p[key]), { color, label: "all α" });
     plot.dots(n.points.map((p) => p.alpha), n.points.map((p) => p[key]), { color: "grey", size: 2.6 });
-  } else plot.dots(n.points.map((p) => p.alpha), n.points.map((p) => p[key]), { color, size: 3.4, label: "asked for" });
+  } else plot.dots(n.points.map((p) => p.alpha), n.points.map((p) => p[key]), { color, size: 3.4, label: "tried" });
   plot.dots([n.now.alpha], [n.now[key]], { color: "blue", size: 5, shape: "ring", label: "your α" });
+  if (n.now[key] > plot.y.max) plot.note(n.now.alpha, plot.y.max, `far above: ${say(n.now[key])}`, { color: "blue", anchor: "end", dx: -6, dy: 16 });
   plot.click((x) => change({ tried: [...s.tried, n.now.alpha].slice(-40), alpha: x }));
 }
 const marks = (plot, n, s, x, y, names) => open(s) && names.forEach((name) => plot.dots([x(n.chosen[name])], [y(n.chosen[name])], { color: LOOKS[name][0], shape: LOOKS[name][1], size: 4.6, label: `${NAMES[name].replace("the ", "")} chooses` }));
@@ -49,7 +49,7 @@ export const page = {
   hidden: { tried: [], reveal: false, blind: false },
   guess: {
     ask: "Generalised cross validation (GCV) chooses the strength of the penalty from the data alone. On 40 draws of the same noise, how often does its answer err more than twice as much as the best possible one?",
-    options: ["never", "in 1 draw of 40", "in 7 draws of 40"], answer: 2,
+    options: ["never", "in 1 draw of 40", "in 7 draws of 40"], answer: 2, see: { draw: 15, reveal: true },
     why: "With 0.1 % noise it is fine in 33 draws and fails in 7, once by a factor of 1000. Find such a draw below, and see why.",
   },
   sentence: [
@@ -63,7 +63,7 @@ export const page = {
   compute,
   values: (n, s) => ({
     residual: percent(n.now.r / n.scale), size: say(n.now.size), freedom: say(n.now.freedom),
-    left: open(s) ? "" : `Ask for ${ENOUGH - s.tried.length} more, and the curves appear.`,
+    left: open(s) ? "" : `Try ${ENOUGH - s.tried.length} more, and the curves appear.`,
   }),
   views: [
     {
@@ -112,8 +112,8 @@ export const page = {
     const rows = [...n.points].sort((a, b) => a.alpha - b.alpha).map((p) => [say(p.alpha), say(p.r), say(p.size), say(p.freedom), say(p.gcv)]);
     return { head: ["α", "residual", "size", "freedom", "GCV"], rows };
   },
-  claims: (n, s) => (s.blind ? [{ sentence: "The claims speak of the truth; they return after five draws.", holds: true, found: "" }] : [
-    { sentence: "GCV errs at most 1.5 times as much as the best $\\alpha$.", holds: n.ratio.gcv <= 1.5, found: verdict(n, "gcv"), why: `Its curve is within 1 % of its minimum from ${say(n.flat[0])} to ${say(n.flat[1])}: in so flat a valley the draw of the noise decides.` },
+  claims: (n, s) => (s.blind ? [{ sentence: "The claims speak of the truth; they return after five draws.", holds: true, found: "" }] : !open(s) ? [{ sentence: "The claims say what each criterion chooses, and how well.", holds: true, found: "They come with the curves: you choose first." }] : [
+    { sentence: "GCV errs at most 1.5 times as much as the best $\\alpha$.", holds: n.ratio.gcv <= 1.5, found: verdict(n, "gcv"), why: n.flat[0] === n.flat[1] ? `Its lowest point is a dip far from the valley where the least error is; there the curve is ${percent(n.path[n.chosen.guarded].gcv / n.path[n.chosen.gcv].gcv - 1)} higher. To the left of that valley the curve is so flat that the draw of the noise decides.` : `Its curve is within 1 % of its minimum from ${say(n.flat[0])} to ${say(n.flat[1])}: in so flat a valley the draw of the noise decides.` },
     { sentence: "Guarded GCV, which charges 1.4 times as much for a degree of freedom, errs at most 1.5 times as much.", holds: n.ratio.guarded <= 1.5, found: verdict(n, "guarded"), why: "The guard lowers the odds of a bad draw; it does not abolish them." },
     { sentence: "The discrepancy principle errs at most 1.5 times as much.", holds: n.ratio.discrepancy <= 1.5, found: `${verdict(n, "discrepancy")} It was told the size of the noise; the others were not.`, why: "In this draw the noise is smaller than its expected size, so the residual can reach the dashed line at an α far too large." },
     { sentence: "The corner of the L-curve errs at most 1.5 times as much.", holds: n.ratio.corner <= 1.5, found: verdict(n, "corner"), why: "The corner balances fit and size of this answer. Nothing in it knows how error depends on α, and here it smooths too little or too much." },
@@ -177,7 +177,7 @@ print(64 * gcv(whole).alpha, 64 * gcv(whole, guard=1.4).alpha)
     "G. H. Golub, M. Heath and G. Wahba, *Technometrics* 21 (1979), equation 1.4 (GCV); P. C. Hansen, *Discrete Inverse Problems*, SIAM 2010, chapter 5.",
     "In numdl: `numdl select data.csv --target c` asks all criteria on your own table; `numdl experiment run choosing-alpha` repeats this on a hundred draws. The guard is numdl's own.",
   ],
-  trials: [1, 2, 3, 4, 5, 6, 7, 15].flatMap((draw, i) => [1e-4, 1e-3, 1e-2].map((noise, j) => ({ draw, noise, alpha: 10 ** (-9 + i + j) }))),
+  trials: [1, 2, 3, 4, 5, 6, 7, 15].flatMap((draw, i) => [1e-4, 1e-3, 1e-2].map((noise, j) => ({ reveal: i > 0, draw, noise, alpha: 10 ** (-9 + i + j) }))),
   compare: (n) => ({
     residuals: n.path.map((p) => p.r), sizes: n.path.map((p) => p.size), freedom: n.path.map((p) => p.freedom), gcv: n.path.map((p) => p.gcv), guarded: n.path.map((p) => p.guarded),
     chosen: [n.chosen.gcv, n.chosen.guarded, n.chosen.discrepancy], now: [n.now.r, n.now.size, n.now.freedom], x: n.now.x,

@@ -1,6 +1,6 @@
 // 1.14: can the data choose every penalty?
 import { argmax, argmin, dot, geomspace, linspace, minus, norm, random, range, sum, svd } from "../../lib/numerics.mjs";
-import { power, say } from "../../lib/plot.mjs";
+import { percent, power, say } from "../../lib/plot.mjs";
 
 // c = Z x + e, 15 bumps of width 0.25 as features, x ~ N(0, 1/a), e ~ N(0, v): alpha = a v in |Z x - c|^2 + alpha |x|^2.
 const BUMPS = linspace(-1, 1, 15), WIDTH = 0.25, MOST = 40, PLACES = linspace(-1, 1, 81), ALPHAS = geomspace(1e-5, 1e3, 161), NOISE = 0.3;
@@ -40,8 +40,9 @@ function compute({ alpha, noise, count, draw, moved }) {
   };
 }
 const ratio = (a, b) => Math.max(a / b, b / a);
-const percent = (x) => `${say(100 * x, 2)} %`;
 const decades = (from, to, by) => range(Math.floor((to - from) / by) + 1).map((k) => [from + by * k, power(from + by * k)]);
+
+const short = (x) => percent(x, 2);
 
 export const page = {
   id: "1.14",
@@ -51,13 +52,13 @@ export const page = {
   needs: "pages 1.6 and 1.8; the normal distribution of several variables",
   controls: {
     alpha: { kind: "slider", label: "alpha", min: 1e-5, max: 1e3, log: true, step: 0.05, value: 1e-3, play: 90, show: (a) => say(a, 2) },
-    noise: { kind: "slider", label: "assumed noise", min: 0.031623, max: 3.1623, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
+    noise: { kind: "slider", label: "assumed noise", min: 0.03, max: 3, log: true, step: 0.05, value: 0.1, show: (x) => say(x, 2) },
     count: { kind: "slider", label: "rows", min: 4, max: MOST, value: 16, show: String },
   },
-  hidden: { draw: 3, moved: {} },
+  hidden: { draw: 18, moved: {} },
   guess: {
     ask: "A curve is fitted to 16 noisy points. Nobody knows the size of the noise, nor how strongly to penalise, and no row is kept back. Can the 16 points alone say both?",
-    options: ["no: one of the two must be known", "only the penalty", "yes, both, and roughly right"], answer: 2,
+    options: ["no: one of the two must be known", "only the penalty", "yes, both, and roughly right"], answer: 2, see: (s, n) => ({ alpha: n.evidence.alpha, noise: n.evidence.noise }),
     why: "The points have a probability under each pair (penalty, noise), and it has one maximum. A stiff curve with much noise and a flexible one with little explain the points differently well.",
   },
   sentence: [
@@ -69,7 +70,7 @@ export const page = {
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1, moved: {} }) },
   ],
   compute,
-  values: (n) => ({ log: say(n.log), top: say(n.evidence.log), alphaTop: say(n.evidence.alpha, 2), noiseTop: say(n.evidence.noise, 2), covered: percent(n.covered) }),
+  values: (n) => ({ log: say(n.log), top: say(n.evidence.log), alphaTop: say(n.evidence.alpha, 2), noiseTop: say(n.evidence.noise, 2), covered: short(n.covered) }),
   views: [
     {
       frame: () => ({ title: "Fit with 50 % and 90 % bands", height: 370, x: { min: -1, max: 1, label: "place t" }, y: { min: -3, max: 3, label: "value" } }),
@@ -111,8 +112,8 @@ export const page = {
   claims: (n, s) => [
     { sentence: "Evidence and GCV agree on $\\alpha$ within a factor 3.", holds: ratio(n.evidence.alpha, n.gcv.alpha) <= 3, found: `Evidence says ${say(n.evidence.alpha, 2)}, GCV ${say(n.gcv.alpha, 2)}; the least error is at ${say(n.best, 2)}.`, why: "They ask different questions. GCV asks which fit predicts new readings, evidence which assumptions make these readings likely. With few rows both curves are flat, and the draw decides." },
     { sentence: "Choosing by evidence costs at most a third of error more than the best $\\alpha$.", holds: n.evidence.error <= 1.33 * n.least, found: `Its error is ${say(n.evidence.error)}, that of GCV ${say(n.gcv.error)}, the least ${say(n.least)}.`, why: "In this draw the most probable assumptions are not the best ones; a probability is no guarantee." },
-    { sentence: "Your pair is plausible: its evidence is within a factor $e^4$ of the top.", holds: n.log >= n.evidence.log - 4, found: `It is lower by ${say(n.evidence.log - n.log)} in the logarithm.`, why: s.noise < n.noiseHere ? "The noise is assumed too small: the fit misses the points by more than that, or bends too much to reach them." : "The noise is assumed too large for what the curve leaves." },
-    { sentence: "The 90 % band covers at least 80 % of the curve.", holds: n.covered >= 0.8, found: `It covers ${percent(n.covered)}.`, why: "A band says how uncertain the curve is if penalty and noise are right. It does not know that they are not." },
+    { sentence: "Your pair is plausible: its evidence is within a factor $e^4$ of the top.", holds: n.log >= n.evidence.log - 4, found: `It is lower by ${say(n.evidence.log - n.log)} in the logarithm.`, why: n.profile[argmin(ALPHAS.map((a) => Math.abs(Math.log(a / s.alpha))))].log < n.evidence.log - 4 ? "At this $\\alpha$ no noise makes the points likely: the curve is " + (s.alpha < n.evidence.alpha ? "allowed to bend far more than it has to." : "held too stiff for them.") : s.noise < n.noiseHere ? "The noise is assumed too small: the fit misses the points by more than that, or bends too much to reach them." : "The noise is assumed too large for what the curve leaves." },
+    { sentence: "The 90 % band covers at least 80 % of the curve.", holds: n.covered >= 0.8, found: `It covers ${short(n.covered)}.`, why: "A band says how uncertain the curve is if penalty and noise are right. It does not know that they are not." },
   ],
   text: [
     "## From a penalty to a probability",

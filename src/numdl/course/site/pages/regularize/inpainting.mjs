@@ -1,7 +1,7 @@
 // 1.10: what should be smooth?
 import { penalty, solveBanded } from "../../lib/images.mjs";
 import { argmin, geomspace, random, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { percent, say } from "../../lib/plot.mjs";
 
 // An image of 24 x 24 pixels, some of them missing, the others with errors: |x - c|^2 over the known ones, plus alpha |L x|^2.
 const SIDE = 24, ALL = SIDE * SIDE, ROW = 11, BLOCK = 3, ALPHAS = geomspace(1e-3, 10, 13);
@@ -33,7 +33,6 @@ function compute({ missing, alpha, operator, noise, draw, brushed }) {
   return { ...data, x, error: errorOf(x), errors, best, least: Object.fromEntries(KINDS.map(([kind]) => [kind, errors[kind][best[kind]]])), holes, low, high, beyond: holes.filter((p) => x[p] < low - 1e-12 || x[p] > high + 1e-12).length };
 }
 
-const percent = (x) => `${say(100 * x)} %`;
 const edges = range(SIDE + 1), shade = (v) => Math.min(Math.max(v / 1.2, 0), 1), rows = (x) => range(SIDE).map((i) => x.slice(SIDE * i, SIDE * (i + 1))).reverse();
 const canvas = (title) => ({ title, equal: true, height: 300, x: { min: 0, max: SIDE, ticks: [], label: "" }, y: { min: 0, max: SIDE, ticks: [] } });
 

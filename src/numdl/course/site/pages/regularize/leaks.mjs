@@ -4,7 +4,7 @@ import { say } from "../../lib/plot.mjs";
 
 // 40 rows, 200 independent normal features, c = delta (x_1 + ... + x_5) + e; the m features of the largest correlation, and a ridge of 1.
 const ROWS = 40, ALL = 200, REAL = 5, RIDGE = 1, DRAWS = 20, SIZES = [1, 2, 3, 5, 8, 12, 16, 20], FOLDS = [["2", "2 folds"], ["5", "5 folds"], ["10", "10 folds"], ["20", "20 folds"]];
-const LEAKS = [["features", "features are chosen"], ["units", "features are standardised"], ["looking", "nothing; the best size reports"]];
+const LEAKS = [["features", "features are chosen"], ["units", "features are standardised"], ["looking", "nothing is done, and the best of eight sizes is reported"]];
 const drawn = {};
 // Columns of the features, and the errors of the targets.
 const data = (seed) => (drawn[seed] ??= (() => { const rng = random(seed), a = rng.normals(ROWS * ALL); return { X: range(ALL).map((j) => Float64Array.from(range(ROWS), (i) => a[ALL * i + j])), e: rng.normals(ROWS) }; })());

@@ -1,16 +1,15 @@
 // 1.5: where does noise drown the data?
 import { N, T, data, filtered, problem, tikhonov, truncated } from "../../lib/inverse.mjs";
 import { argmin, geomspace, median, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { offBy, percent, say } from "../../lib/plot.mjs";
 
-const percent = (x) => `${say(100 * x)} %`;
 const INDEX = range(N).map((i) => i + 1);
 
 function compute({ noise, cut, filter, seed }) {
   const { s, x: truth } = problem(), { beta, sigma } = data(noise, seed);
   const alpha = s[cut - 1] ** 2, f = filter === "truncate" ? truncated(cut) : tikhonov(alpha);
   const errors = INDEX.map((k) => filtered(truncated(k), beta).error);
-  const grid = geomspace(1e-16, 10, 120), soft = grid.map((a) => filtered(tikhonov(a), beta).error);
+  const grid = geomspace(1e-20, 10, 148), soft = grid.map((a) => filtered(tikhonov(a), beta).error);
   const best = argmin(errors), gentle = argmin(soft);
   return {
     s, truth, beta, sigma, alpha, f, ...filtered(f, beta), coefficients: beta.map(Math.abs), sizes: beta.map((b, i) => Math.abs(b) / s[i]),
@@ -35,15 +34,15 @@ export const page = {
   hidden: { seed: 1, blind: false },
   guess: {
     ask: "A lens blurs a signal; each of 64 readings then carries an error of 0.1 %. There are as many readings as unknowns, so the equations can be solved exactly. How far is that answer from the truth?",
-    options: ["about 0.1 %", "a few per cent", "more than 1000 %"], answer: 2,
-    why: "The exact answer is off by about 550 000 %. The smallest singular value of this lens is 36 million times smaller than the largest, and an error in that direction is divided by it.",
+    options: ["about 0.1 %", "a few per cent", "more than ten times the truth itself"], answer: 2, see: { cut: 64 },
+    why: "The exact answer is off by some 5500 times the truth. The smallest singular value of this lens is 36 million times smaller than the largest, and an error in that direction is divided by it.",
   },
   sentence: [
     "The readings carry an error of [[noise]]. Keep the first [[cut]] of 64 directions and [[filter]] behind them: the data are met to {{fit}}, and the answer is off by {{error}}.",
   ],
   breaks: [{ label: "Fit the data exactly", patch: { cut: 64, filter: "truncate" }, why: "All 64 directions are kept, and the residual is zero. The last directions are nothing but noise, divided by singular values near $10^{-8}$." }],
   compute,
-  values: (n, { blind }) => ({ fit: percent(n.residual / Math.hypot(...n.beta)), error: blind ? "? (hidden)" : percent(n.error) }),
+  values: (n, { blind }) => ({ fit: percent(n.residual / Math.hypot(...n.beta)), error: blind ? "? (hidden)" : offBy(n.error) }),
   views: [
     {
       frame: () => ({ title: "What the data say", x: spectrum.x, y: { min: 1e-12, max: 1e8, log: true, label: "size" }, height: 330 }),
@@ -78,11 +77,11 @@ export const page = {
   ],
   table: (n, { blind }) => ({
     head: ["i", "sᵢ", "|uᵢ′c|", "quotient", "φᵢ", "error if cut here"],
-    rows: INDEX.filter((i) => i % 4 === 0 || i === 1).map((i) => [i, say(n.s[i - 1]), say(n.coefficients[i - 1]), say(n.sizes[i - 1]), say(n.f[i - 1]), blind ? "hidden" : percent(n.errors[i - 1])]),
+    rows: INDEX.filter((i) => i % 4 === 0 || i === 1).map((i) => [i, say(n.s[i - 1]), say(n.coefficients[i - 1]), say(n.sizes[i - 1]), say(n.f[i - 1]), blind ? "hidden" : offBy(n.errors[i - 1])]),
   }),
   claims: (n, { noise, cut, blind }) => (blind ? [{ sentence: "The claims speak of the truth; they return when you have handed in your cut.", holds: true, found: "" }] : [
     {
-      sentence: "The exact fit is worse than answering zero everywhere.", holds: n.exact > 1, found: `Its error is ${percent(n.exact)}; that of zero is 100 %.`,
+      sentence: "The exact fit is worse than answering zero everywhere.", holds: n.exact > 1, found: `Its error is ${offBy(n.exact)}; that of zero is 100 %.`,
       why: `With noise of only ${percent(noise)}, what the smallest singular value makes of it stays below the signal: here nothing drowns.`,
     },
     {
@@ -91,12 +90,12 @@ export const page = {
       why: `You throw away directions in which the data still speak. Move the cut to the right, to where the orange dots reach the dashed line.`,
     },
     {
-      sentence: "Your answer is within a factor 1.2 of the best sharp cut.", holds: n.error <= 1.2 * n.bestError, found: `The best cut keeps ${n.best} directions and is off by ${percent(n.bestError)}; yours is off by ${percent(n.error)}.`,
+      sentence: "Your answer is within a factor 1.2 of the best sharp cut.", holds: n.error <= 1.2 * n.bestError, found: `The best cut keeps ${n.best} directions and is off by ${offBy(n.bestError)}; yours is off by ${offBy(n.error)}.`,
       why: cut > n.best ? "You keep directions that hold more noise than signal." : "You leave out directions that hold more signal than noise.",
     },
     {
       sentence: "Fading out instead of cutting changes little: at their best the two differ by less than 15 %.", holds: n.gentle <= 1.15 * n.bestError && n.gentle >= 0.85 * n.bestError,
-      found: `Best Tikhonov error ${percent(n.gentle)}, at $\\alpha = $ ${say(n.gentleAlpha)}.`,
+      found: `Best Tikhonov error ${offBy(n.gentle)}, at $\\alpha = $ ${say(n.gentleAlpha)}.`,
       why: "At this noise level the two filters part: one cut serves all directions, while fading treats each by its own strength.",
     },
   ]),

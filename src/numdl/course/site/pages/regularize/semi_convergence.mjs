@@ -1,7 +1,7 @@
 // 1.7: when should an iteration stop?
 import { kernel } from "../../lib/inverse.mjs";
 import { argmin, dot, geomspace, norm, product, random, range, scale, sum, svd, transpose } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { offBy, percent, say } from "../../lib/plot.mjs";
 
 // An image of 24 x 24 pixels, blurred along rows and columns by one matrix K: A = K x K has the singular values s_i s_j.
 const SIDE = 24, ALL = SIDE * SIDE, WIDTH = 0.06, MOST = 400, STEPS = [...new Set(geomspace(1, MOST, 60).map(Math.round))];
@@ -82,7 +82,6 @@ function compute({ step, noise, method, draw }) {
   return { ...one, alpha: one.alphas?.[k - 1] ?? 0, others, k, x, image: product(product(W, M), V), error: one.errors[k - 1], residual: one.residuals[k - 1], least: one.errors[one.best - 1], s: order.map((i) => s[i]), factors: order.map((i) => (x[i] * s[i]) / one.beta[i]) };
 }
 
-const percent = (x) => `${say(100 * x)} %`;
 const edges = range(SIDE + 1), shade = (v) => Math.min(Math.max(v / 1.15, 0), 1);
 const picture = (title, pick) => ({
   frame: () => ({ title, equal: true, height: 300, x: { min: 0, max: SIDE, ticks: [], label: "" }, y: { min: 0, max: SIDE, ticks: [] } }),
@@ -112,20 +111,20 @@ export const page = {
     "After [[step]] iterations of [[method]], with noise of [[noise]], the residual is {{residual}} times the norm of the noise, and the image is off by {{error}}.",
   ],
   breaks: [
-    { label: "Stop at the noise", patch: (s, n) => ({ step: argmin(STEPS.map((k) => Math.abs(k - n.stop))) }), why: "The discrepancy principle: stop when the residual is no larger than the noise explains. The truth has no part in it; the size of the noise has." },
+    { label: "Stop at the noise", patch: (s, n) => ({ method: s.method === "hybrid" ? "cgls" : s.method, step: argmin(STEPS.map((k) => Math.abs(k - n.others[s.method === "hybrid" ? "cgls" : s.method].stop))) }), why: "The discrepancy principle: stop when the residual is no larger than the noise explains. The truth has no part in it; the size of the noise has." },
     { label: "Go on for ever", patch: { step: STEPS.length - 1, method: "cgls" }, why: "The data are met better and better, down to their errors." },
     { label: "Hold it by a penalty", patch: { step: STEPS.length - 1, method: "hybrid" }, why: "Each step solves a small problem with a penalty, and GCV chooses the penalty anew from that problem. The error levels off instead of rising. When to stop has become how much to penalise." },
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1 }) },
   ],
   compute,
-  values: (n, { blind }) => ({ residual: say(n.residual / n.level), error: blind ? "? (hidden)" : percent(n.error) }),
+  values: (n, { blind }) => ({ residual: say(n.residual / n.level), error: blind ? "? (hidden)" : offBy(n.error) }),
   views: [
     picture("Data: blurred, noisy", (n) => n.noisy),
     picture("Answer", (n) => n.image),
     picture("Truth", (n, s) => (s.blind ? null : image)),
     {
       wide: true,
-      frame: (n, s) => ({ title: s.blind ? "Residual over the noise" : "Error of the image, and residual over the noise (dashed)", height: 220, x: { min: 1, max: MOST, log: true, label: "iterations" }, y: { min: 0.2, max: 8, log: true, label: "error, residual", ticks: [0.2, 0.5, 1, 2, 5] } }),
+      frame: (n, s) => ({ title: s.blind ? "Residual over the noise" : "Error of the image, and residual over the noise (dashed)", height: 220, x: { min: 1, max: MOST, log: true, label: "iterations" }, y: { min: 0.1, max: 50, log: true, label: "error, residual", ticks: [0.1, 0.3, 1, 3, 10, 30] } }),
       draw(plot, n, s, { ghost }) {
         plot.across(1, { color: "grey", label: "residual = noise" });
         if (!s.blind) {
@@ -148,12 +147,12 @@ export const page = {
       },
     },
   ],
-  table: (n, s) => ({ head: ["iterations", "residual / noise", "error", "error, descent", "error, CGLS", "error, with penalty"], rows: [1, 2, 3, 5, 8, 12, 20, 40, 100, 400].map((k) => [k, say(n.residuals[k - 1] / n.level), ...(s.blind ? ["hidden", "hidden", "hidden", "hidden"] : [percent(n.errors[k - 1]), ...METHODS.map(([m]) => percent(n.others[m].errors[k - 1]))])]) }),
+  table: (n, s) => ({ head: ["iterations", "residual / noise", "error", "error, descent", "error, CGLS", "error, with penalty"], rows: [1, 2, 3, 5, 8, 12, 20, 40, 100, 400].map((k) => [k, say(n.residuals[k - 1] / n.level), ...(s.blind ? ["hidden", "hidden", "hidden", "hidden"] : [offBy(n.errors[k - 1]), ...METHODS.map(([m]) => offBy(n.others[m].errors[k - 1]))])]) }),
   claims: (n, s) => (s.blind ? [{ sentence: "The claims speak of the truth; they return when you have handed in your iteration.", holds: true, found: "" }] : [
-    { sentence: "Your answer is within a tenth of the best iterate.", holds: n.error <= 1.1 * n.least, found: `The best one is number ${n.best}, off by ${percent(n.least)}; yours by ${percent(n.error)}.`, why: n.k < n.best ? "You stop too early: details are missing that the data show." : "You go on too long: what comes in now is noise." },
-    { sentence: "Stopping where the residual reaches the noise errs at most 1.3 times as much as the best.", holds: n.errors[n.stop - 1] <= 1.3 * n.least, found: `That is iteration ${n.stop}${n.stop === MOST ? ", the last one" : ""}, off by ${percent(n.errors[n.stop - 1])}.`, why: n.stop === MOST ? "The residual does not come down to the noise in 400 iterations." : "It stops early, because a residual as large as the noise is possible with less detail." },
-    { sentence: "It must be stopped: after 400 iterations the error is more than 1.5 times the least.", holds: n.errors[MOST - 1] > 1.5 * n.least, found: `${percent(n.errors[MOST - 1])} against ${percent(n.least)}.`, why: s.method === "hybrid" ? `The penalty $\\alpha = ${say(n.alpha)}$ holds the weak directions.` : s.method === "descent" ? "Gradient descent comes to the weak directions so slowly that 400 iterations are not enough to spoil it." : "There is too little noise for that." },
-    { sentence: "Conjugate gradients reach their best at least five times sooner than gradient descent.", holds: 5 * n.others.cgls.best <= n.others.descent.best, found: `After ${n.others.cgls.best} and ${n.others.descent.best === MOST ? "more than 399" : n.others.descent.best} iterations.`, why: "With much noise a few iterations are enough for both." },
+    { sentence: "Your answer is within a tenth of the best iterate.", holds: n.error <= 1.1 * n.least, found: `The best one is number ${n.best}, off by ${offBy(n.least)}; yours by ${offBy(n.error)}.`, why: n.k < n.best ? "You stop too early: details are missing that the data show." : "You go on too long: what comes in now is noise." },
+    { sentence: "Stopping where the residual reaches the noise errs at most 1.3 times as much as the best.", holds: n.stop < MOST && n.errors[n.stop - 1] <= 1.3 * n.least, found: `${n.stop === MOST ? "It is not reached; iteration 400 is" : `That is iteration ${n.stop},`} off by ${offBy(n.errors[n.stop - 1])}.`, why: s.method === "hybrid" && n.stop === MOST ? "The penalty keeps the residual above the noise, however long one goes on: this method has to be stopped by nobody." : n.stop === MOST ? "The residual does not come down to the noise in 400 iterations." : "It stops early, because a residual as large as the noise is possible with less detail." },
+    { sentence: "It must be stopped: after 400 iterations the error is more than 1.5 times the least.", holds: n.errors[MOST - 1] > 1.5 * n.least, found: `${offBy(n.errors[MOST - 1])} against ${offBy(n.least)}.`, why: s.method === "hybrid" ? `The penalty $\\alpha = ${say(n.alpha)}$ holds the weak directions.` : s.method === "descent" ? "Gradient descent comes to the weak directions so slowly that 400 iterations are not enough to spoil it." : "There is too little noise for that." },
+    { sentence: "Conjugate gradients reach their best at least five times sooner than gradient descent.", holds: 5 * n.others.cgls.best <= n.others.descent.best, found: `After ${n.others.cgls.best} and ${n.others.descent.best === MOST ? "more than 399" : n.others.descent.best} iterations.`, why: n.others.descent.best === MOST ? "With so little noise neither has found its best long before iteration 400." : "With much noise a few iterations are enough for both." },
   ]),
   text: [
     "## Iterations are filters",

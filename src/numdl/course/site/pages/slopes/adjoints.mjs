@@ -55,7 +55,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "You march $u' = -10u$ from $u(0)=1$ by 20 Euler steps to $t=1$, and then by 20 Euler steps back to $t = 0$, with the same equation. Where do you come out?",
-    options: ["at 1", "near 0.95", "near 0.003"], answer: 2,
+    options: ["at 1", "near 0.95", "near 0.003"], answer: 2, see: { lambda: -10 },
     why: "A step forwards multiplies by $1 - \\tfrac12$, a step back by $1 + \\tfrac12$, both together by $\\tfrac34$. And $0.75^{20} = 0.003$.",
   },
   sentence: [

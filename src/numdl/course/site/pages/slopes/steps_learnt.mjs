@@ -47,7 +47,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A residual network of 8 layers puts 7 of 100 new points wrong. Each layer is one Euler step for a differential equation. You follow that equation more accurately, with eight steps for each layer and the same weights. How many points are wrong now?",
-    options: ["fewer: the solution is better", "as many", "about a third of all"], answer: 2,
+    options: ["fewer: the solution is better", "as many", "about a third of all"], answer: 2, see: { finer: 3 },
     why: "Training fitted the outcome of these eight steps, errors of the steps included. The differential equation was never asked for anything.",
   },
   sentence: [
