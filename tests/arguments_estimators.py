@@ -104,6 +104,7 @@ OF_PLOTS = {
     "draw_pictures.pictures": lambda: np.full((2, 3, 3, 1), 0.5),
     "draw_pictures.captions": lambda: ["a", "b"],
     "draw_changes.changes": lambda: {"rk4": 0.1},
+    "draw_certified.lengths": lambda: {"proved": np.array([0.1, 0.0])},
     "lines": curves,
     "draw_effective.n_parameters": lambda: 5,
     "draw_over_depth.start": lambda: 0.5,

@@ -108,6 +108,79 @@ def test_an_error_of_the_proof_is_not_taken_for_an_unknown_bound():
     assert _certified(model, X, (np.arange(20), y)) == {}
 
 
+@pytest.fixture(scope="module")
+def of_images(tmp_path_factory):
+    """A model of digits in shares of 16, as numdl fit stores it, and new digits."""
+    from sklearn.datasets import load_digits
+
+    from numdl.estimators import PatchFeaturesClassifier
+
+    x, y = load_digits(return_X_y=True)
+    x, y, folder = x.reshape(-1, 8, 8) / 16, np.array(["even", "odd"])[y % 2], tmp_path_factory.mktemp("images")
+    model = PatchFeaturesClassifier(16, random_state=0).fit(x[:200], y[:200])
+    model.save(folder / "model.numdl", {"images": {"shape": [8, 8, 1], "target": "label", "size": None}})
+    return model, folder, x[200:230], y[200:230]
+
+
+def test_images_tell_what_is_right_by_trial_and_by_proof(numdl, of_images, tmp_path):
+    model, folder, x, y = of_images
+    np.savez(tmp_path / "new.npz", x=x, label=np.append(y[:-2], ["?", "even"]))
+    end = numdl("check", folder, tmp_path / "new.npz", "--out", tmp_path / "check.html")
+    assert end.code == 0, end.err
+    x, y = np.delete(x, 28, axis=0), np.append(y[:28], "even")
+    radius, right = model.certified_radius(x, y), np.mean(model.predict(x) == y)
+    lines = {cells[1].strip(): cells[2:-1] for cells in (line.split("│") for line in end.out.splitlines()) if cells[1:]}
+    assert [*lines] == ["0", "0.1", "0.3"]
+    assert lines["0"][-1].strip() == f"{right:.1%}" and lines["0.1"][-1].strip() == f"{np.mean(radius >= 0.1):.1%}"
+    assert "29 of 30 images in new.npz, 1 of no class of this model left out" in end.out
+    assert "pixels from 0 to 1 in the fit; lengths are Euclidean, in this unit" in end.out
+    assert "no power iteration" in end.out and "Right, by the Euclidean length of a change" in end.out
+    said = [line for line in end.out.splitlines() if line.endswith(".")]
+    assert said[0].startswith("Small random changes") and "By proof" in said[-1]  # what happens first
+    page = (tmp_path / "check.html").read_text()
+    assert page.count("<svg") == 2 and f"<td>{right:.1%}</td>" in page
+    # without labels, the classes that the model tells
+    np.savez(tmp_path / "plain.npz", x=x)
+    end = numdl("check", folder, tmp_path / "plain.npz", "--out", tmp_path / "plain.html")
+    assert end.code == 0 and "for lack of labels, the classes told" in end.out and "Same class, by" in end.out, end.err
+    end = numdl("check", folder, "--out", tmp_path / "random.html")
+    assert end.code == 0 and "16 images of random pixels" in end.out, end.err
+
+
+def test_bytes_are_judged_in_grey_levels_and_in_shares_of_their_range(numdl, of_images, tmp_path):
+    from numdl.estimators import PatchFeaturesClassifier
+
+    _, _, x, y = of_images
+    x, codes = (255 * x).astype(np.uint8), np.uint8(y == "odd")
+    PatchFeaturesClassifier(4, random_state=0).fit(x, codes).save(tmp_path / "model.numdl")
+    for name, array in (("images", x), ("labels", codes)):
+        head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        (tmp_path / f"{name}-ubyte").write_bytes(head + array.tobytes())
+    words = ["check", tmp_path, tmp_path / "images-ubyte", "--labels", tmp_path / "labels-ubyte"]
+    end = numdl(*words, "--out", tmp_path / "check.html")
+    assert end.code == 0 and all(f"│ {length:>6} │" in end.out for length in ("0.1", "0.3", "25.5", "76.5")), end.err
+
+
+def test_what_is_not_for_images_or_not_for_tables_is_refused(numdl, of_images, tmp_path):
+    from numdl import ResNetRegressor
+    from numdl.estimators import PatchFeaturesRegressor
+
+    _, folder, x, _ = of_images
+    out = ["--out", tmp_path / "check.html"]
+    assert "numdl check --sheet: this is for tables" in numdl("check", folder, "a.npz", "--sheet", "1", *out).err
+    assert "there is no" in numdl("check", folder, tmp_path / "none.npz", *out).err
+    np.savez(tmp_path / "small.npz", x=x[:, :4])
+    assert "4 x 8 x 1, those of the fit were 8 x 8 x 1" in numdl("check", folder, tmp_path / "small.npz", *out).err
+    PatchFeaturesRegressor(4).fit(x, x.mean(axis=(1, 2))).save(tmp_path / "model.numdl")
+    assert "PatchFeaturesRegressor, has no flow to judge" in numdl("check", tmp_path / "model.numdl", *out).err
+    model = ResNetRegressor(3, 2, n_restarts=1, max_iter=1, random_state=0)
+    with pytest.warns(match="the most that was allowed"):
+        model.fit(x[:, 3, 3:5], x[:, 4, 3])
+    model.save(tmp_path / "net.numdl")
+    assert "this is for images in IDX" in numdl("check", tmp_path / "net.numdl", "--labels", "a", *out).err
+    assert not (tmp_path / "check.html").exists()
+
+
 @pytest.mark.thorough
 def test_the_table_is_a_sheet_of_a_workbook_without_names(numdl, tmp_path):
     openpyxl = pytest.importorskip("openpyxl")

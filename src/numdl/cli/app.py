@@ -382,23 +382,35 @@ def select(
     run_select(joined([data, *map(Path, ctx.args)]), options, out, operator=operator, noise=noise, overwrite=overwrite)
 
 
-@app.command(short_help="Say whether a residual network is stable.", example="numdl check run data.csv")
+@app.command(
+    short_help="Say whether a residual network or a model of images is stable.",
+    example="numdl check run data.csv",
+)
 def check(
     model: Annotated[Path, typer.Argument(help="Folder that numdl fit wrote, or the model in it.", metavar="MODEL")],
     data: Annotated[
         Path | None,
-        typer.Argument(help="Table with the columns of the training.", show_default="normal samples", metavar="DATA"),
+        typer.Argument(
+            help="Table with the columns of the training, or images.", show_default="random samples", metavar="DATA"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="File for the page.", metavar="FILE")] = Path("check.html"),
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of images in IDX, such as t10k-labels-idx1-ubyte.gz.", metavar="FILE")
+    ] = None,
     na: Na = None,
     header: Header = None,
     sheet: Sheet = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
 ) -> None:
-    """Say whether a trained residual network is stable, and what to change."""
+    """Say whether a trained residual network is stable, and what to change.
+
+    Of a model of images it says how many stay right after changes of a length, by trial and by proof: numdl check run
+    t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
+    """
     from numdl.cli.check import run_check
 
-    run_check(model, data, out, overwrite=overwrite, given=Given(tuple(na or ()), header, sheet))
+    run_check(model, data, out, overwrite=overwrite, given=Given(tuple(na or ()), header, sheet), labels=labels)
 
 
 @app.command(short_help="Make the page of a run again.", example="numdl report run")

@@ -24,15 +24,25 @@ SIZES = (0.1, 0.3)
 """Lengths of changes of a row, in standard deviations of the inputs, up to which classes are certified."""
 
 
-def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, given: Given = NOTHING_SAID) -> None:
-    """Judge the flow of a model, print the verdict, and write a page.
+def run_check(
+    model: Path,
+    data: Path | None,
+    out: Path,
+    *,
+    overwrite: bool,
+    given: Given = NOTHING_SAID,
+    labels: Path | None = None,
+) -> None:
+    """Judge the flow of a model or a classifier of images, print the verdict, and write a page.
 
     Args:
         model: folder of a run, or the model in it.
-        data: file with the columns of the training; None for standard normal samples, as inputs are scaled.
+        data: file with the columns of the training; None for standard normal samples, as inputs are scaled. For a model
+            of images a folder, IDX or arrays; None for random pixels.
         out: file for the page.
         overwrite: replace ``out`` if it exists.
         given: what the user says of this file.
+        labels: of images in IDX.
 
     Raises:
         UserError: something the user gave cannot be used.
@@ -47,8 +57,18 @@ def run_check(model: Path, data: Path | None, out: Path, *, overwrite: bool, giv
         estimator, extra = load_with_extra(path)
     if not hasattr(estimator, "stability"):
         raise UserError(
-            f"{path}: this model, {type(estimator).__name__}, has no flow to judge; residual networks have."
+            f"{path}: this model, {type(estimator).__name__}, has no flow to judge; residual networks and classifiers "
+            "of images can be judged."
         )
+    if hasattr(estimator, "pixels_"):
+        said = [name for name, value in given._asdict().items() if value not in (None, ())]
+        if said:
+            raise UserError(f"numdl check --{said[0]}: this is for tables, and {path} is a model of images.")
+        from numdl.cli.check_images import check_images
+
+        return check_images(estimator, extra, path, data, labels, out)
+    if labels is not None:
+        raise UserError(f"numdl check --labels: this is for images in IDX, and {path} is a model of tables.")
     x = labelled = None
     if data is not None:
         if "encoder" not in extra:

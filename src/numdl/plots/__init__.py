@@ -16,11 +16,12 @@ from numdl.plots.inputs import draw_importance, draw_over_input, draw_response
 from numdl.plots.landscape import draw_cut, draw_density, draw_plane
 from numdl.plots.pictures import draw_pictures
 from numdl.plots.selection import draw_criteria, draw_error, draw_l_curve, draw_picard
-from numdl.plots.stability import draw_changes, draw_layers, draw_region
+from numdl.plots.stability import draw_certified, draw_changes, draw_layers, draw_region
 from numdl.plots.training import draw_effective, draw_heat_map, draw_history, draw_over_depth
 
 __all__ = [
     "draw_calibration",
+    "draw_certified",
     "draw_changes",
     "draw_class_errors",
     "draw_confusion",

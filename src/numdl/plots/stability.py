@@ -64,15 +64,34 @@ def draw_layers(ax: Axes, curves: Mapping[str, Real[np.ndarray, " layers"]], lab
     ax.legend(loc="best")
 
 
-def draw_changes(ax: Axes, changes: Mapping[str, float]) -> None:
-    """Relative change of the features by other discretisations.
+def draw_changes(ax: Axes, changes: Mapping[str, float], label: str = "relative change of the features") -> None:
+    """Relative changes, of the features by other discretisations for example.
 
     Args:
         ax: axes to draw on.
         changes: by name; what is not finite is left out.
+        label: of the horizontal axis.
     """
     checks.instance("draw_changes", "changes", changes, Mapping, "Give a dictionary.")
     (bars,) = drawable("draw_changes", ax, missing=True, changes=list(changes.values()))
     ax.barh(list(changes), bars, color=BLUE)
     ax.invert_yaxis()
-    ax.set(xlabel="relative change of the features")
+    ax.set(xlabel=label)
+
+
+def draw_certified(ax: Axes, lengths: Mapping[str, Real[np.ndarray, " n"]], most: float) -> None:
+    """Share of samples that stay right, over the length of changes on a logarithmic axis.
+
+    Args:
+        ax: axes to draw on.
+        lengths: at most three by name: up to which each sample stays right, at least 0, (n,).
+        most: length at the end of the axis, positive.
+    """
+    checks.number("draw_certified", "most", most, above=0)
+    (lengths,) = drawable("draw_certified", ax, missing=True, by_name={"lengths": lengths})
+    known = [values[values > 0].min() for values in lengths.values() if (values > 0).any()]
+    axis = np.geomspace(min([*known, most / 100]) / 2, most, 200)
+    for color, (name, values) in zip((BLUE, ORANGE, GREY), lengths.items(), strict=False):
+        ax.plot(axis, [100 * np.mean(values >= length) for length in axis], color=color, label=name)
+    ax.set(xscale="log", ylim=(0, 101), xlabel="length of a change, in the unit of the pixels", ylabel="images, %")
+    ax.legend(loc="best")

@@ -13,7 +13,7 @@ from numdl import checks
 from numdl.container import whole_file
 from numdl.plots import stability as figures
 from numdl.plots.wording import number
-from numdl.report.template import bullets, card, document, drawn, element, grid, terms
+from numdl.report.template import bullets, card, document, drawn, element, grid, table, terms
 
 
 def write_stability(found: Any, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]) -> None:
@@ -88,3 +88,82 @@ def stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
         )
     plots = [drawn(name, title, note, draw) for name, (title, note, draw) in curves.items()]
     return document(title, "\n".join([header, grid(cards, "pair"), grid(plots, "pair")]))
+
+
+def write_image_stability(found: Any, title: str, facts: Mapping[str, str], path: str | os.PathLike[str]) -> None:
+    """Write what small changes of images do as one self-contained HTML page.
+
+    Args:
+        found: arrays and sentences, as ``numdl.estimators.patches.stability.ImageStability`` has them.
+        title: heading.
+        facts: what was judged, name and value.
+        path: the file to write or replace; its folder must exist.
+
+    Raises:
+        OSError: the path cannot be written; raised before any drawing.
+    """
+    with whole_file(checks.path("write_image_stability", path), "write_image_stability") as write:
+        write(image_stability_html(found, title, facts))
+
+
+def image_stability_html(found: Any, title: str, facts: Mapping[str, str]) -> str:
+    """What small changes of images do, as the text of an HTML5 document.
+
+    Args:
+        found: arrays and sentences, as ``numdl.estimators.patches.stability.ImageStability`` has them.
+        title: heading.
+        facts: what was judged, name and value.
+
+    Returns:
+        The whole document.
+    """
+    kind, words = ("good", "random changes stay small") if found.harmless else ("bad", "amplifies random changes")
+    badge = f'<span class="badge {kind}">{words}</span>'
+    header = f"<header>{element('p', 'numdl check', 'eyebrow')}{element('h1', title)}<p>{badge}</p></header>"
+    bounds = {f"Lipschitz bound of {name}": number(value) for name, value in found.lipschitz.items()}
+    cards = [
+        card("Verdict", bullets(found.verdict)),
+        card("What was judged", terms([*facts.items(), *bounds.items()])),
+    ]
+    shares = card("Right after changes of a length, and for all of them by proof", table(*certified_rows(found)))
+    proved = {f"proved, {name}": values for name, values in found.certified.items()}
+    if found.labelled:
+        proved = {name.replace("proved", "right by proof"): values for name, values in proved.items()}
+    curves = proved | {"next class, if straight": found.nearest}
+    most = max(float(np.max(found.nearest)), float(found.lengths[-1]))
+    plots = [
+        drawn(
+            "certified",
+            "Images by the length of changes that leave them their class",
+            "What is proved lies below what is true; the straight line is an estimate of the latter.",
+            partial(figures.draw_certified, lengths=curves, most=most),
+        )
+    ]
+    if found.growth:
+        plots.append(
+            drawn(
+                "growth",
+                "Growth of a small random change from the pixels to each layer",
+                "Relative to how much images differ there.",
+                partial(figures.draw_changes, changes=found.growth, label="factor"),
+            )
+        )
+    return document(title, "\n".join([header, grid(cards, "pair"), shares, grid(plots, "pair")]))
+
+
+def certified_rows(found: Any) -> tuple[list[str], list[list[str]]]:
+    """Accuracy by length as a table: without a change, with changes that were tried, and by proof.
+
+    Args:
+        found: as ``numdl.estimators.patches.stability.ImageStability``.
+
+    Returns:
+        Names of the columns, and rows.
+    """
+    proofs = {f"proof, {name}" if j else "by proof": found.proved(name) for j, name in enumerate(found.certified)}
+    head = ["length", "random change", "along the slope", *proofs]
+    rows = [["0", *[f"{found.right:.1%}"] * 2, *(f"{share:.1%}" for share in found.right_alone.values())]]
+    for i, length in enumerate(found.lengths):
+        shares = (found.noisy[i], found.stepped[i], *(proof[i] for proof in proofs.values()))
+        rows.append([f"{length:g}", *(f"{share:.1%}" for share in shares)])
+    return head, rows

@@ -134,6 +134,22 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return found
 
 
+def has_array(path: Path, name: str | None) -> bool:
+    """Whether a .npz can be read and holds an array of this name.
+
+    Args:
+        path: the file.
+        name: of the array.
+
+    Returns:
+        False for a file that cannot be read too.
+    """
+    try:
+        return name in _headers(path)
+    except UNREADABLE:
+        return False
+
+
 def rows_of_arrays(path: Path, n: int) -> list[str]:
     """Names of the arrays with a row for each image that could be their labels.
 

@@ -194,6 +194,31 @@ def labels_beside(call: str, name: str, y: Any, n: int) -> np.ndarray:
     return y.ravel()
 
 
+def known_codes(call: str, name: str, y: Any, n: int, classes: np.ndarray) -> np.ndarray:
+    """Numbers of the classes of rows that are not trained on.
+
+    Args:
+        call: the call to name.
+        name: of the argument.
+        y: their labels, as given.
+        n: number of the rows.
+        classes: of the fit, sorted.
+
+    Returns:
+        (n,).
+
+    Raises:
+        ValueError: not one label for each row, or one that is no class of the fit.
+    """
+    y = labels_beside(call, name, y, n)
+    unknown = ~np.isin(y, classes)
+    if unknown.any():
+        raise ValueError(
+            f"{call}: {name} holds {checks.shown(y[unknown][0])}, which is no class of y. Drop these rows."
+        )
+    return np.searchsorted(classes, y)
+
+
 def require_seed(call: str, random_state: Any) -> None:
     """Refuse what is no seed.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,8 @@ from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.images import kernel
 from numdl.estimators.images.mixing import exponents
 from numdl.estimators.kernels.clock import Clock
+from numdl.estimators.patches.certified import Bounds, Seen
+from numdl.estimators.patches.certifying import Known, Pair
 from numdl.estimators.patches.classifier import Learned, PatchFeaturesClassifier
 from numdl.estimators.patches.intake import reduced
 
@@ -227,18 +229,59 @@ class ImageClassifier(PatchFeaturesClassifier):
         super()._restore()
         vars(self).setdefault("missing_", {})  # files of before have none
 
+    @property
+    def _beta(self) -> dict[str, float]:
+        return dict(zip(self.members_, self.exponents_, strict=True))
+
     def _log_p(self, X: Any, call: str) -> np.ndarray:
-        images = self._images(X, call)
-        beta = dict(zip(self.members_, self.exponents_, strict=True))
+        beta = self._beta
+        scores = self._member_scores(self._images(X, call))
+        return log_softmax(sum(beta[name] * scores[name] for name in self.members_), axis=1)
+
+    def _member_scores(self, images: np.ndarray) -> dict[str, np.ndarray]:
         linear, others = np.zeros((2, len(images), len(self.classes_)))
         for rows, x in self._scaled(images):
             linear[rows] = x @ self.weights_
-            if self.kernel_ is not None and beta["kernel"]:
-                others[rows] = beta["kernel"] * self.kernel_.scores(x)
-        found = beta["patches"] * self.calibration_.log_p(linear + self.offset_) + others
-        if self.network_ is not None and beta["network"]:
-            found = found + beta["network"] * self.network_.log_p(self.filters_, images)
-        return log_softmax(found, axis=1)
+            if self.kernel_ is not None:
+                others[rows] = self.kernel_.scores(x)
+        found = {"patches": self.calibration_.log_p(linear + self.offset_)}
+        if self.kernel_ is not None:
+            found["kernel"] = others
+        if self.network_ is not None:
+            found["network"] = self.network_.log_p(self.filters_, images)
+        return found
+
+    def _layers(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        found, net = super()._layers(images), self.network_
+        return found if net is None else found | net.layers(self.filters_, images)
+
+    def _feature_slopes(self, all_seen: Sequence[Seen]) -> dict[str, np.ndarray]:
+        found = super()._feature_slopes(all_seen)
+        if self.kernel_ is not None:
+            roots = np.sqrt(np.maximum([seen.averages for seen in all_seen], 0.0))
+            x = ((roots - self.mean_) / self.scale_).astype(np.float32)
+            found["kernel"] = self.kernel_.slopes(x) / self.scale_[:, None]
+        return found
+
+    def _known(self, bounds: Bounds) -> Known:
+        found, head, net = super()._known(bounds), self.kernel_, self.network_
+        if head is not None:
+            steep = head.steepness()
+            found.bent["kernel"] = lambda changes: steep * head.bend(changes.length(self.scale_))
+        if net is not None:
+            factor, of_cells = net.lipschitz_bound(), bounds.of_cells(net.count, (net.side, net.side))
+            found.crude["network"] = lambda seen, eps: factor * of_cells(seen, eps)
+        return found
+
+    def _margin_slope(self, bounds: Bounds, image: np.ndarray, seen: Seen, V: np.ndarray, pair: Pair) -> np.ndarray:
+        found, net = super()._margin_slope(bounds, image, seen, V, pair), self.network_
+        if net is None:
+            return found
+        from numdl.estimators.images.network import responses
+
+        x = responses(self.filters_, image[None], net.count, net.side)[0]
+        g = np.moveaxis(net.margin_slope(x, *pair), 2, 0).ravel()
+        return found + self._beta["network"] * bounds.slope(image, seen, g, net.count, (net.side, net.side))
 
     def _record(self) -> dict[str, Any]:
         count = self.weights_.size + (0 if self.kernel_ is None else self.kernel_.coef.size)

@@ -14,7 +14,7 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, MIT Pre
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -64,10 +64,72 @@ class KernelHead(NamedTuple):
             (n, k).
         """
         found = np.tile(self.mean, (len(x), 1))
-        for i in range(0, len(self.rows), 4 * BLOCK):
-            block = self.rows[i : i + 4 * BLOCK].astype(np.float32)
-            found += _kernel(x, block, self.gamma) @ self.coef[i : i + 4 * BLOCK]
+        for i, block in enumerate(self._blocks()):
+            found += _kernel(x, block, self.gamma) @ self.coef[4 * BLOCK * i : 4 * BLOCK * (i + 1)]
         return found
+
+    def steepness(self) -> np.ndarray:
+        """Bounds of the norms of differences of scores in the space of the kernel k, (classes, classes).
+
+        ``|d(x) - d(z)| <= ||d|| ||k(x, .) - k(z, .)||``, ``d = s_y - s_j``, and with a the coefficients of d
+
+            ||d||^2 = a' M a <= a' (M + alpha W^-1) a = a' c <= sum_i max_class a_i c_i(class),
+
+        c the targets less their mean: 1, -1 or 0 less a number. Rows are kept in half precision: that moves them by
+        2^-11 of their length at most, and d by the sum of what it moves each of its terms.
+
+        Returns:
+            In units of scores.
+        """
+        a = self.coef.astype(float)
+        d = a[:, :, None] - a[:, None]
+        size, apart = np.abs(d).sum(axis=0), self.mean[:, None] - self.mean
+        longest = float(np.sqrt(max(np.einsum("ij,ij->i", r, r).max() for r in self._blocks())))
+        kept = np.sqrt(2 * self.gamma) * 2.0**-11 * (1 + longest)
+        return np.sqrt(size - apart * d.sum(axis=0)) + kept * size
+
+    def bend(self, length: float) -> float:
+        """Norm of ``k(z, .) - k(x, .)`` less its derivative along z - x, at the distance r of x and z.
+
+        With t = gamma r^2 it is ``sqrt(2 + 2 t - 2 (1 + 2 t) exp(-t))``, about sqrt(3) t where t is small; times the
+        norm of a difference of scores it bounds what the slope of this difference misses.
+
+        Args:
+            length: the distance, in units of features.
+
+        Returns:
+            Grows with the distance.
+        """
+        t = self.gamma * length**2
+        exact = 2 + 2 * t - 2 * (1 + 2 * t) * np.exp(-t)
+        return float(np.sqrt(3.0) * t if t < 1e-4 else np.sqrt(exact))  # 3 t^2 - 5/3 t^3 + ..., which rounding hides
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """Derivatives of the scores, ``-2 gamma sum_i a_i k(x, x_i) (x - x_i)``.
+
+        Args:
+            x: scaled features of images, (n, m), float32.
+
+        Returns:
+            (n, m, k), float32.
+        """
+        (n, m), k = x.shape, self.coef.shape[1]
+        found = np.zeros((k, n, m), np.float32)
+        for i, block in enumerate(self._blocks()):
+            near = _kernel(x, block, self.gamma)
+            for j, a in enumerate(self.coef[4 * BLOCK * i : 4 * BLOCK * (i + 1)].T):
+                weight = near * a
+                found[j] += weight @ block - weight.sum(axis=1, dtype=float, keepdims=True).astype(np.float32) * x
+        return np.float32(2 * self.gamma) * np.moveaxis(found, 0, 2)
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """The rows, float32, some at a time.
+
+        Yields:
+            (4 * BLOCK, m) at most.
+        """
+        for i in range(0, len(self.rows), 4 * BLOCK):
+            yield self.rows[i : i + 4 * BLOCK].astype(np.float32)
 
 
 def fitted(

@@ -32,6 +32,7 @@ Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019.
 from __future__ import annotations
 
 import functools
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.features import pooled
 from numdl.estimators.patches.filters import Filters
 from numdl.flow import on_images
-from numdl.models import Chain, Connector, Network, ResNet, without_batch_norm
+from numdl.models import Chain, Connector, Network, ResNet, lipschitz_bound, without_batch_norm
 
 FILTERS, SIDE = 64, 8
 """Filters at most that are used, and cells along a side."""
@@ -104,6 +105,64 @@ class PatchNetwork(NamedTuple):
     def n_parameters(self) -> int:
         """Number of weights."""
         return sum(np.size(leaf) for leaf in jax.tree.leaves(self.theta))
+
+    def layers(self, filters: Filters, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What images are behind each layer.
+
+        Args:
+            filters: at least ``count``.
+            images: of the size of the filters, (n, H, W, C).
+
+        Returns:
+            Names, as of `lipschitz_bounds`, and (n, q).
+        """
+        x = responses(filters, images, self.count, self.side)
+        u = jnp.asarray(((x - self.mean) / self.scale).reshape(len(x), -1), jnp.float32)
+        net, found = chain(self.side, x.shape[3], "none", self.flows), {}
+        for name, part in net.named():
+            u = _behind(part, self.theta[name], u)
+            found[f"{name}: {part.title}"] = np.asarray(u)
+        return found
+
+    def lipschitz_bounds(self) -> dict[str, float]:
+        """Lipschitz bounds of all layers, from scaled responses on, by what they are.
+
+        Returns:
+            Names and bounds, see ``numdl.models.lipschitz_bound``; last that of the head, the largest of the norms of
+            differences of its columns.
+        """
+        net = chain(self.side, 2 * self.count, "none", self.flows)
+        found = {f"{name}: {part.title}": lipschitz_bound(part, self.theta[name]) for name, part in net.named()}
+        W = self.theta["head"]["W"].astype(float)
+        return found | {"head": float(np.linalg.norm(W[:, :, None] - W[:, None], axis=0).max())}
+
+    def lipschitz_bound(self) -> float:
+        """By how much a log probability changes against another one at most when responses do by 1.
+
+        The gradient of ``log p_y`` is a mean of those of differences of scores. Of one image it is such a difference
+        that counts; of the mean probability of an image and its mirror image, two of these means.
+
+        Returns:
+            In nats over the unit of responses.
+        """
+        return math.prod(self.lipschitz_bounds().values()) * (2 if self.mirrored else 1) / float(self.scale.min())
+
+    def margin_slope(self, x: np.ndarray, code: int, other: int) -> np.ndarray:
+        """Derivative of the difference of two log probabilities by the responses to one image.
+
+        Args:
+            x: responses, (side, side, channels).
+            code: of the class whose logarithm counts.
+            other: of the class whose logarithm is subtracted.
+
+        Returns:
+            As x.
+        """
+        net = chain(self.side, x.shape[2], "none", self.flows)
+        u = (x.astype(np.float32) - self.mean) / self.scale
+        turned = mirror_of(self.count) if self.mirrored else np.zeros(0, int)
+        found = _margin_slope(net, self.theta, jnp.asarray(u), jnp.asarray(turned), code, other)
+        return np.asarray(found, np.float64) / self.scale
 
     def log_p(self, filters: Filters, images: np.ndarray) -> np.ndarray:
         """Log probabilities of the classes.
@@ -316,6 +375,21 @@ def _scores(net: Chain, theta: PyTree, x: jax.Array) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=0)
 def _log_p(net: Chain, theta: PyTree, x: jax.Array) -> jax.Array:
     return jax.nn.log_softmax(_scores(net, theta, x))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _behind(part: Network, theta: PyTree, u: jax.Array) -> jax.Array:
+    return part.batch(theta, u)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _margin_slope(net: Chain, theta: PyTree, u: jax.Array, turned: jax.Array, code: Any, other: Any) -> jax.Array:
+    def margin(u: jax.Array) -> jax.Array:
+        both = jnp.stack([u, u[:, ::-1, turned]]) if turned.size else u[None]
+        told = jax.nn.logsumexp(jax.nn.log_softmax(_scores(net, theta, both)), axis=0)
+        return told[code] - told[other]
+
+    return jax.grad(margin)(u)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

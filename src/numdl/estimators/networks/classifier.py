@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from numdl.checks import shown
-from numdl.estimators.common.intake import encode_labels, labels_beside, require_classes
+from numdl.estimators.common.intake import encode_labels, known_codes, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
 from numdl.estimators.common.weights import with_class_weight
 from numdl.estimators.networks.base import NetworkBase
@@ -98,11 +97,7 @@ class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
 
     def _codes(self, call: str, name: str, y: Any, n: int) -> np.ndarray:
         """Numbers of the classes of rows that are not trained on, (n,)."""
-        y = labels_beside(call, name, y, n)
-        unknown = ~np.isin(y, self.classes_)
-        if unknown.any():
-            raise ValueError(f"{call}: {name} holds {shown(y[unknown][0])}, which is no class of y. Drop these rows.")
-        return np.searchsorted(self.classes_, y)
+        return known_codes(call, name, y, n, self.classes_)
 
     def _encode_scale(self, c: np.ndarray) -> np.ndarray:
         return c

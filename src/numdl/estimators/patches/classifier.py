@@ -15,6 +15,7 @@ from numdl.estimators.common.weights import sample_weights, with_class_weight
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.patches.base import PatchFeaturesBase
 from numdl.estimators.patches.calibration import Calibration, calibrated, crossed, with_own_share
+from numdl.estimators.patches.certifying import CertifiedMixin
 from numdl.estimators.patches.head import Columns
 from numdl.report.calibration import certainty_groups
 
@@ -39,7 +40,7 @@ class Learned(NamedTuple):
     rng: np.random.Generator
 
 
-class PatchFeaturesClassifier(LogProbabilities, ClassifierMixin, PatchFeaturesBase):
+class PatchFeaturesClassifier(CertifiedMixin, LogProbabilities, ClassifierMixin, PatchFeaturesBase):
     """Classes of images by responses to whitened patches of the training images, with a ridge head.
 
     Responses beyond a threshold, of both signs, are averaged over the cells of a grid; the head is solved, and how

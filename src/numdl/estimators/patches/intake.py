@@ -127,16 +127,32 @@ def reduced(images: np.ndarray) -> np.ndarray:
     Returns:
         (n, h, w, C); the same array where it is small enough.
     """
-    factor = -(-max(images.shape[1:3]) // SIDE)
-    if factor == 1:
-        return images
-    for axis in (1, 2):
-        size = images.shape[axis]
-        count = max(size // factor, 1)
-        starts = np.arange(count) * size // count
-        lengths = np.diff([*starts, size]).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(4)])
-        images = np.add.reduceat(images, starts, axis=axis, dtype=np.float32) / lengths
+    for axis, lengths in enumerate(_lengths(images.shape[1:3]), start=1):
+        if lengths.max() == 1:
+            continue
+        starts = np.cumsum(lengths) - lengths
+        across = lengths.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(4)])
+        images = np.add.reduceat(images, starts, axis=axis, dtype=np.float32) / across
     return images
+
+
+def reduced_norm(sides: Sequence[int]) -> float:
+    """By what `reduced` multiplies the length of a change of an image at most.
+
+    Args:
+        sides: height and width of the image.
+
+    Returns:
+        ``1 / sqrt(pixels of the smallest rectangle)``, 1 where nothing is reduced.
+    """
+    return float(np.prod([lengths.min() for lengths in _lengths(sides)]) ** -0.5)
+
+
+def _lengths(sides: Sequence[int]) -> list[np.ndarray]:
+    """Pixels along both sides of the rectangles whose means are taken."""
+    factor = -(-max(sides) // SIDE)
+    ends = [np.arange(1, count + 1) * size // count for size in sides for count in [max(size // factor, 1)]]
+    return [np.diff(end, prepend=0) for end in ends]
 
 
 def _sides(call: str, image_shape: Any) -> tuple[int, int, int] | None:
