@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Inexact, Real
 
 from numdl import checks
-from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, drawable, logarithmic, sample
+from numdl.plots.canvas import BLUE, GREY, ORANGE, RED, drawable, logarithmic, logarithmic_x, sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,9 +89,10 @@ def draw_certified(ax: Axes, lengths: Mapping[str, Real[np.ndarray, " n"]], most
     """
     checks.number("draw_certified", "most", most, above=0)
     (lengths,) = drawable("draw_certified", ax, missing=True, by_name={"lengths": lengths})
-    known = [values[values > 0].min() for values in lengths.values() if (values > 0).any()]
-    axis = np.geomspace(min([*known, most / 100]) / 2, most, 200)
+    values = np.concatenate(list(lengths.values()))
+    axis = np.geomspace(min([most / 100, *values[values > 0]]) / 2, most, 200)
     for color, (name, values) in zip((BLUE, ORANGE, GREY), lengths.items(), strict=False):
         ax.plot(axis, [100 * np.mean(values >= length) for length in axis], color=color, label=name)
-    ax.set(xscale="log", ylim=(0, 101), xlabel="length of a change, in the unit of the pixels", ylabel="images, %")
+    logarithmic_x(ax, most / axis[0])
+    ax.set(ylim=(0, 101), xlabel="length of a change, in the unit of the pixels", ylabel="images, %")
     ax.legend(loc="best")

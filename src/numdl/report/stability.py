@@ -148,7 +148,7 @@ def image_stability_html(found: Any, title: str, facts: Mapping[str, str]) -> st
                 partial(figures.draw_changes, changes=found.growth, label="factor"),
             )
         )
-    return document(title, "\n".join([header, grid(cards, "pair"), shares, grid(plots, "pair")]))
+    return document(title, "\n".join([header, grid(cards, "pair"), grid([shares]), grid(plots, "pair")]))
 
 
 def certified_rows(found: Any) -> tuple[list[str], list[list[str]]]:

@@ -226,7 +226,7 @@ def _sentences(found: ImageStability) -> tuple[str, ...]:
         if rest > 2 * np.median(whole):
             said.append(
                 f"It is the network's bound that ends the proof, by {told}; without the network half of all images are "
-                f"certified up to {rest:.3g}. Networks that are held while they are trained keep a proof: numdl experiment "
-                "run stable-images."
+                f"certified up to {rest:.3g}. Networks that are held while they are trained keep a proof: numdl "
+                "experiment run stable-images."
             )
     return tuple(said)
