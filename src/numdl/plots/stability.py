@@ -88,7 +88,7 @@ def draw_certified(ax: Axes, lengths: Mapping[str, Real[np.ndarray, " n"]], most
         most: length at the end of the axis, positive.
     """
     checks.number("draw_certified", "most", most, above=0)
-    (lengths,) = drawable("draw_certified", ax, missing=True, by_name={"lengths": lengths})
+    (lengths,) = drawable("draw_certified", ax, by_name={"lengths": lengths})
     values = np.concatenate(list(lengths.values()))
     axis = np.geomspace(min([most / 100, *values[values > 0]]) / 2, most, 200)
     for color, (name, values) in zip((BLUE, ORANGE, GREY), lengths.items(), strict=False):

@@ -129,8 +129,9 @@ def image_stability_html(found: Any, title: str, facts: Mapping[str, str]) -> st
     proved = {f"proved, {name}": values for name, values in found.certified.items()}
     if found.labelled:
         proved = {name.replace("proved", "right by proof"): values for name, values in proved.items()}
-    curves = proved | {"next class, if straight": found.nearest}
     most = max(float(np.max(found.nearest)), float(found.lengths[-1]))
+    curves = proved | {"next class, if straight": found.nearest}
+    curves = {name: np.minimum(values, most) for name, values in curves.items()}
     plots = [
         drawn(
             "certified",

@@ -234,8 +234,7 @@ class ImageClassifier(PatchFeaturesClassifier):
         return dict(zip(self.members_, self.exponents_, strict=True))
 
     def _log_p(self, X: Any, call: str) -> np.ndarray:
-        beta = self._beta
-        scores = self._member_scores(self._images(X, call))
+        scores, beta = self._member_scores(self._images(X, call)), self._beta
         return log_softmax(sum(beta[name] * scores[name] for name in self.members_), axis=1)
 
     def _member_scores(self, images: np.ndarray) -> dict[str, np.ndarray]:
