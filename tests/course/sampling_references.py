@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import least_squares, linear_sum_assignment
 
 from numdl.analysis import cut, filter_normalised, on_grid
+from numdl.course.site import grids
 from numdl.course.site.build import HERE
 from numdl.optimize import sample_gap
 
@@ -174,7 +175,11 @@ def depth_and_width(settings):
         return 1 + np.linalg.norm(left_over(m, folds, bend)[name]) / np.linalg.norm(TARGETS[name])
 
     widths, depths = 2 ** np.arange(8), range(8)
+    data = grids.read("timed_data")
+    steps, nets = np.array(data["iterations"]) + 1, data["trained"][name]
     return {
+        "trained": [value for one in nets.values() for value in (*(steps * one["seconds"]), *one["errors"])],
+        "best": [min(min(nets[key]["errors"]) for key in keys) for keys in (nets, [k for k in nets if " " in k])],
         "f": TARGETS[name] - left_over(m, folds, bend)[name],
         "shallow": [error(int(w), 0) for w in widths],
         "same": [error(int(w), folds) for w in widths],

@@ -12,7 +12,7 @@ import pytest
 from page_references import REFERENCES
 from sampling_references import trained, trained_further
 
-from numdl.course.site import grids, marched, pictured, watched
+from numdl.course.site import grids, marched, pictured, timed, watched
 from numdl.course.site.build import pages
 from numdl.models import lipschitz_bound
 
@@ -187,6 +187,15 @@ def test_the_data_of_pages_are_those_that_numdl_computes():
         np.testing.assert_allclose(values, kept[rule][:3], rtol=1e-4)
     with pytest.raises(ValueError, match=r"read\(name='weather'\).*Use one of certified_data, .*spectra_data"):
         grids.read("weather")
+
+
+@pytest.mark.thorough
+def test_the_networks_that_are_timed_are_those_that_numdl_trains():
+    kept = grids.read("timed_data")["trained"]
+    for target, widths in (("sine", "32"), ("parabola", "8 8")):
+        again = timed.trained(timed.NETWORKS[widths], target)
+        assert again["weights"] == kept[target][widths]["weights"]
+        np.testing.assert_allclose(again["errors"], kept[target][widths]["errors"], rtol=0.1)
 
 
 @pytest.mark.thorough

@@ -1,4 +1,5 @@
 // 2.3: how many units, how many layers?
+import { timed_data } from "../../data/timed_data.mjs";
 import { dot, range, sum } from "../../lib/numerics.mjs";
 import { say } from "../../lib/plot.mjs";
 
@@ -36,6 +37,12 @@ const fits = (target, k, bend) => (done[`${target} ${k} ${bend}`] ??= (() => {
   });
   return found;
 })());
+// Networks that numdl has trained for the same target: seconds of training and error after some iterations, medians of five starts.
+const TRAINED = [["8", "8"], ["32", "32"], ["128", "128"], ["8 8", "8, 8"], ["4 4 4 4", "4, 4, 4, 4"], ["8 8 8 8", "8, 8, 8, 8"]];
+const training = (target) => TRAINED.map(([key, name]) => {
+  const { errors, seconds, weights: count } = timed_data.trained[target][key];
+  return { name, count, errors, layers: key.split(" ").length, seconds: timed_data.iterations.map((k) => (k + 1) * seconds) };
+});
 const weights = (m, L, bend = 0) => 3 * m + 1 + 8 * L - 2 * (L > 0) + 3 * bend;
 
 function compute({ width: k, folds: L, target, bend }) {
@@ -43,7 +50,8 @@ function compute({ width: k, folds: L, target, bend }) {
   const shallow = WIDTHS.map((_, i) => one(i, 0)), same = WIDTHS.map((_, i) => one(i, L)), deep = range(FOLDS + 1).map((l) => one(0, l)), here = range(FOLDS + 1).map((l) => one(k, l));
   const at = WIDTHS.map((w) => weights(w, 0, bend)), i = Math.min(Math.max(at.findIndex((w) => w > W) - 1, 0), 6), spot = at.at(-1) < W ? 6 : i, t = Math.log(W / at[spot]) / Math.log(at[spot + 1] / at[spot]);
   const alike = Math.exp((1 - t) * Math.log(shallow[spot]) + t * Math.log(shallow[spot + 1])), from = Math.min(k, 6);
-  return { m, W, error: now.error, left: now.left, f: TARGETS[target].map((c, j) => c - now.left[j]), c: TARGETS[target], shallow, same, deep, here, alike, wider: same[from] / same[from + 1], from: WIDTHS[from], deeper: L < FOLDS ? here[L] / here[L + 1] : here[L - 1] / here[L], pieces: Math.max(m, 2 ** L), exact: now.error < 1e-12 };
+  const trained = training(target), best = trained.reduce((a, b) => (Math.min(...b.errors) < Math.min(...a.errors) ? b : a)), deepest = trained.filter((one) => one.layers > 1).map((one) => Math.min(...one.errors));
+  return { trained, best, bestError: Math.min(...best.errors), deepest: Math.min(...deepest), m, W, error: now.error, left: now.left, f: TARGETS[target].map((c, j) => c - now.left[j]), c: TARGETS[target], shallow, same, deep, here, alike, wider: same[from] / same[from + 1], from: WIDTHS[from], deeper: L < FOLDS ? here[L] / here[L + 1] : here[L - 1] / here[L], pieces: Math.max(m, 2 ** L), exact: now.error < 1e-12 };
 }
 
 const percent = (x) => (x < 1e-12 ? "rounding only" : `${say(100 * x)} %`), times = (x, exact) => (exact ? "nothing is left" : say(x, 3));
@@ -100,6 +108,19 @@ export const page = {
     },
     {
       wide: true,
+      frame: () => ({ title: "Trained instead: error over seconds of training", height: 260, x: { min: 4e-4, max: 2, log: true, label: "seconds of one core, without compiling" }, y: { min: 1e-6, max: 1, log: true, label: "error / target" } }),
+      draw(plot, n) {
+        plot.across(Math.max(n.error, 1e-6), { color: "blue", label: "yours: only the head is fitted" });
+        for (const one of n.trained) {
+          const color = one.layers > 1 ? "green" : "orange";
+          plot.line(one.seconds, one.errors, { color, width: 1.5, dash: one.layers > 1 ? "6 3" : "", label: one.layers > 1 ? "several layers" : "one layer" });
+          plot.dots(one.seconds.slice(-1), one.errors.slice(-1), { color, size: 3, shape: one.layers > 1 ? "diamond" : "circle" });
+          plot.note(one.seconds.at(-1), one.errors.at(-1), one.name, { color, dx: 7, dy: one.layers > 1 ? -3 : 11 });
+        }
+      },
+    },
+    {
+      wide: true,
       frame: (n) => { const top = 1.15 * Math.max(1e-7, ...n.left.map(Math.abs)); return { title: "What is left", height: 190, x: { min: 0, max: 1, label: "x" }, y: { min: -top, max: top, label: "left over", ticks: [-top / 1.15, 0, top / 1.15].map((v) => [v, say(v, 2)]) } }; },
       draw(plot, n) {
         plot.across(0, { color: "grey" });
@@ -112,6 +133,7 @@ export const page = {
     { sentence: "Twice the units make the error at least 3.5 times smaller.", holds: n.exact || n.wider >= 3.5, found: n.exact ? "Nothing is left." : `From ${n.from} to ${2 * n.from} units it is divided by ${say(n.wider)}.`, why: n.pieces > n.m && s.folds ? "The folds have made finer pieces already, and what they have left over takes more units." : slow[s.target] || "There are too few pieces for the law to be seen yet." },
     { sentence: "Another fold makes it at least 3.5 times smaller.", holds: n.exact || n.deeper >= 3.5, found: n.exact ? "Nothing is left." : `It divides the error by ${say(n.deeper)}.`, why: 2 ** (s.folds + 1) <= n.m ? `${n.m} units have made these pieces already: the next fold has ${2 ** (s.folds + 1)} only.` : s.target === "takagi" ? "It halves it, for 8 weights, however many pieces there are already." : "A fold does the same in all pieces. This target does not repeat itself." },
     { sentence: "One layer with as many weights would be worse.", holds: s.folds > 0 && !n.exact && n.alike > 1.05 * n.error, found: n.exact ? "Nothing is left to be better at." : `It would have an error of about ${percent(n.alike)}, this network has ${percent(n.error)}.`, why: s.folds === 0 ? "This is one layer." : "The weights of the folds would be better spent on units." },
+    { sentence: "One of the trained networks does better than yours, which only has its head fitted.", holds: n.bestError < n.error, found: `Layers of ${n.best.name} units come to ${percent(n.bestError)}; those with several layers to ${percent(n.deepest)}.`, why: s.folds && !n.exact ? "The folds are what this target is made of, and no training has found them, in one layer or in several." : "Your bends stand where they are needed." },
     { sentence: "The error is below 0.1 %.", holds: n.error < 1e-3, found: `It is ${percent(n.error)}.`, why: "More units, more folds, or bends in better places." },
   ],
   text: [
@@ -124,7 +146,9 @@ export const page = {
     "Two units give the tent $g(x) = 2\\max(x,0)-4\\max(x-\\frac12,0)$, which folds $[0,1]$ in half. Applied to its own result it makes four pieces, then eight: $k$ layers of two units make $2^k$ pieces. One layer would need $2^k$ units. But they are not free pieces: every fold repeats one shape everywhere. That is right for a parabola,",
     "$$ x^2 = x - \\sum_{k\\ge1} 4^{-k}\\, g_k(x), \\qquad g_k = g\\circ\\dots\\circ g , $$",
     "so each fold gains a factor 4, the error falls exponentially with the weights; and with $x^2$ come products, polynomials, and smooth functions built from them, for which other constructions take more folds. It is right for Takagi's curve $\\sum 2^{-k}g_k$. It is useless for a single kink, and nearly so for a sine if these folds are all there is. Depth pays where a target is itself made in steps, each using the result of the one before.",
-    "Nothing but the head has been fitted here; bends and folds stand where they were put. Whether a descent finds such folds is another question: it hardly ever does (page 2.13 on what reaches the first layer).",
+    "## Trained instead: seconds",
+    "Nothing but the head has been fitted so far; bends and folds stand where they were put. In the figure with seconds all weights are trained, by Levenberg and Marquardt's steps with the head eliminated (page 2.8), from five random starts each; the median is shown. One layer of 32 units beats two layers of 8, which have as many weights, on all four targets, after any number of seconds. For Takagi's curve four layers of eight units could fold four times and more, and end at an error of 1.9 %, where six folds that are put there leave 0.5 %. Depth *can* represent more; a descent from random weights does not find it by itself (page 2.13 on what reaches the first layer, lecture 3 on layers that are small steps).",
+    "Seconds count as well as weights: an iteration with 385 weights in one layer takes as long as five with 241 weights in four layers. With many weights the equations of a step dominate, with few of them it is the number of operations that are started.",
   ],
   code: (s) => `
 import numpy as np
@@ -164,5 +188,5 @@ print(np.linalg.norm(left) / np.linalg.norm(target), np.abs(left).max())
     "In numdl: `numdl experiment run universal-approximation`.",
   ],
   trials: KINDS.flatMap(([target], i) => [[0, 0], [2, 3], [4, 0], [5, 7], [7, 2], [0, 6]].map(([width, folds], k) => ({ target, width, folds, bend: +((i + k) % 4 === 3) }))),
-  compare: (n) => ({ f: n.f, ...Object.fromEntries(["shallow", "same", "deep", "here"].map((name) => [name, n[name].map((e) => 1 + e)])), pieces: [n.m, n.pieces] }),
+  compare: (n) => ({ trained: n.trained.flatMap((one) => [...one.seconds, ...one.errors]), best: [n.bestError, n.deepest], f: n.f, ...Object.fromEntries(["shallow", "same", "deep", "here"].map((name) => [name, n[name].map((e) => 1 + e)])), pieces: [n.m, n.pieces] }),
 };
