@@ -55,7 +55,8 @@ def trained(widths: Sequence[int], target: str, seeds: Sequence[int] = range(SEE
 
     x, unseen = ((np.arange(n) + 0.5) / n for n in (POINTS, UNSEEN))
     c, wanted = targets(x)[target], targets(unseen)[target]
-    net, errors, seconds = MLP(1, tuple(widths), "relu"), [], []
+    net: Any = MLP(1, tuple(widths), "relu")
+    errors, seconds = [], []
     with jax.enable_x64(True):
         for seed in seeds:
             theta, path = net.init(jax.random.key(seed), np.float64), []
