@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from page_references import REFERENCES
 from sampling_references import trained, trained_further
+from sklearn.datasets import load_digits as sklearn_digits
 
+from numdl.course.digits import load_digits
 from numdl.course.site import grids, marched, pictured, timed, watched
 from numdl.course.site.build import pages
 from numdl.models import lipschitz_bound
@@ -210,6 +212,8 @@ def test_the_networks_that_are_watched_are_those_that_numdl_trains():
 
 
 def test_the_digits_that_pages_show_are_those_of_scikit_learn():
+    for ours, theirs in zip(load_digits(), sklearn_digits(return_X_y=True), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     x, y = pictured.digits()
     kept = grids.read("digits_data")
     assert kept == {"images": pictured.written(x[pictured.TRAINING :]), "classes": y[pictured.TRAINING :].tolist()}

@@ -47,6 +47,8 @@ PARAMETERS = {"energy": Parameter(5e-2, 1e-3, 1.0, "price of kinetic energy in t
 RADII = {"outer": 1.0, "inner": 0.5}
 SHOWN = 24  # paths that are drawn
 
+SPACE = 3
+"""Dimensions in which all is computed."""
 Samples = tuple[np.ndarray, np.ndarray]
 
 
@@ -166,7 +168,11 @@ def transport(x: np.ndarray, c: np.ndarray, m: int, strengths: tuple[float, floa
 def planned(
     training: Samples, held_out: Samples, m: int, strengths: tuple[float, float, float], size: Size, seed: tuple
 ) -> Planned:
-    """Train in m dimensions under penalties, from random weights."""
+    """Train in m dimensions under penalties, from random weights.
+
+    The plane is computed in space, by the program for both: where weights of the third dimension are zero, so are all
+    derivatives by them.
+    """
     from numdl.optimize import LBFGS, minimize
 
     rng = np.random.default_rng(seed)
@@ -175,10 +181,15 @@ def planned(
         "K": rng.standard_normal((DEPTH, UNITS, m)),
         "b": rng.uniform(-1, 1, (DEPTH, UNITS)),
     }
-    problem = transport(*training, m, strengths)
-    start = jax.tree.map(jnp.asarray, theta)
-    result, _ = minimize(problem, LBFGS(), start, None, max_iter=size.iterations)
-    theta = jax.tree.map(np.asarray, result.p)
+    flat = SPACE - m
+    padding = {"V": ((0, 0), (0, flat), (0, 0)), "K": ((0, 0), (0, 0), (0, flat)), "b": ((0, 0), (0, 0))}
+    start = {name: jnp.asarray(np.pad(value, padding[name])) for name, value in theta.items()}
+    result, _ = minimize(transport(*training, SPACE, strengths), LBFGS(), start, None, max_iter=size.iterations)
+    theta = {
+        "V": np.asarray(result.p["V"])[:, :m],
+        "K": np.asarray(result.p["K"])[..., :m],
+        "b": np.asarray(result.p["b"]),
+    }
     return Planned(theta, paths_of(theta, held_out[0]), held_out[1][:, 0] > 0.5, result.history["objective"][-1])
 
 

@@ -107,9 +107,9 @@ def _once(size: Size, beta: float, seed: int) -> dict[str, dict[str, float]]:
 
 def _digits(size: Size, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fine and coarse images from 0 to 1, flat, and their classes."""
-    from sklearn.datasets import load_digits
+    from numdl.course.digits import load_digits
 
-    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
+    x, y = load_digits()
     order = np.random.default_rng(seed).permutation(len(x))[: size.n + size.unseen]
     x, y = x[order].reshape(-1, 8, 8) / 16, y[order]
     place = (np.arange(16) + 0.5) / 2 - 0.5

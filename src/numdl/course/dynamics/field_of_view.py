@@ -57,7 +57,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(side=64, depth=5, channels=6, n=960, epochs=9, seeds=3, rate=0.03, longer=1.5, right=95.0, more=30.0)
-QUICK = Size(side=16, depth=3, channels=6, n=480, epochs=7, seeds=1, rate=0.04, longer=1.0, right=80.0, more=15.0)
+QUICK = Size(side=16, depth=3, channels=6, n=480, epochs=6, seeds=1, rate=0.04, longer=1.0, right=80.0, more=15.0)
 
 
 class Trained(NamedTuple):

@@ -68,7 +68,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(n=1000, unseen=700, batch=100, steps=400, rate=0.02, seeds=3, shorter=64, lost=4.0, apart=2.0)
-QUICK = Size(n=400, unseen=100, batch=40, steps=80, rate=0.02, seeds=1, shorter=16, lost=15.0, apart=1.0)
+QUICK = Size(n=400, unseen=100, batch=40, steps=70, rate=0.02, seeds=1, shorter=16, lost=15.0, apart=1.0)
 
 
 class Trained(NamedTuple):
@@ -139,9 +139,10 @@ def _more(weights: dict[str, int]) -> float:
 
 def _trained(kind: Kind, size: Size, T: float, seed: int) -> Trained:
     import jax
-    from sklearn.datasets import load_digits
 
-    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
+    from numdl.course.digits import load_digits
+
+    x, y = load_digits()
     order = np.random.default_rng(seed).permutation(len(x))[: size.n + size.unseen]
     x, y = (x[order] / 16).astype(np.float32), y[order]
     net = network(kind, T)

@@ -124,30 +124,35 @@ def field(t: Any, u: Any, theta: dict[str, Any]) -> Any:
     return theta["V"] @ jnp.tanh(theta["K"] @ u**3 + theta["b"]) + theta["c"]
 
 
-def runge_kutta(theta: Any, f: Callable[..., Any] = field, refine: int = 1) -> Any:
-    """States at the 30 times, by ``refine`` steps of order 4 between two of them."""
+def runge_kutta(theta: Any) -> Any:
+    """States at the 30 times, by one step of order 4 between two of them."""
     import jax
     import jax.numpy as jnp
 
     from numdl.flow import BasisInTime, get_scheme, serial
 
-    nt = refine * (TIMES - 1)
+    nt = TIMES - 1
     layers = jax.tree.map(lambda leaf: leaf[None], theta)
-    return serial(get_scheme("rk4"), f, BasisInTime(nt, 1, "legendre"), layers, jnp.array(START), 0.0, T / nt)[::refine]
+    return serial(get_scheme("rk4"), field, BasisInTime(nt, 1, "legendre"), layers, jnp.array(START), 0.0, T / nt)
 
 
 def marched(theta: Any) -> np.ndarray:
-    """States at the 30 times, as ``runge_kutta`` has them; in NumPy, which compiles nothing."""
+    """States at the 30 times, as ``runge_kutta`` has them."""
     V, K, b, c = (np.asarray(theta[name]) for name in "VKbc")
-    u, h, states = np.array(START), T / (TIMES - 1), [np.array(START)]
-    for _ in range(TIMES - 1):
+    return _in_numpy(lambda u: V @ np.tanh(K @ u**3 + b) + c)
+
+
+def _in_numpy(f: Callable[[np.ndarray], np.ndarray], refine: int = 1) -> np.ndarray:
+    """States at the 30 times by ``refine`` steps of order 4 between two of them; compiles nothing."""
+    u, h, states = np.array(START), T / (TIMES - 1) / refine, [np.array(START)]
+    for _ in range(refine * (TIMES - 1)):
         slope, total = np.zeros_like(u), np.zeros_like(u)
         for at, weight in ((0.0, 1.0), (0.5, 2.0), (0.5, 2.0), (1.0, 1.0)):
-            slope = V @ np.tanh(K @ (u + at * h * slope) ** 3 + b) + c
+            slope = f(u + at * h * slope)
             total += weight * slope
         u = u + h / 6 * total
         states.append(u)
-    return np.stack(states)
+    return np.stack(states[::refine])
 
 
 def backwards(theta: Any, rtol: Any) -> Any:
@@ -177,10 +182,7 @@ def backwards(theta: Any, rtol: Any) -> Any:
 @functools.cache
 def data() -> np.ndarray:
     """What is to be learned, (30, 2): to 10 digits, by 64 steps between two times."""
-    import jax
-
-    with jax.enable_x64(True):
-        return np.asarray(jax.jit(lambda A: runge_kutta(A, lambda t, u, A: u**3 @ A, refine=64))(np.asarray(A)))
+    return _in_numpy(lambda u: u**3 @ np.asarray(A), refine=64)
 
 
 def losses() -> dict[str, Callable[..., Any]]:

@@ -51,7 +51,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(side=8, n=1000, unseen=700, channels=8, steps=400, attacked=200, certified=(80.0, 35.0))
-QUICK = Size(side=8, n=200, unseen=200, channels=2, steps=60, attacked=200, certified=(45.0, 15.0))
+QUICK = Size(side=8, n=200, unseen=200, channels=2, steps=40, attacked=200, certified=(45.0, 15.0))
 
 
 class Measured(NamedTuple):
@@ -75,10 +75,10 @@ def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].de
     Returns:
         Bounds, shares of images, claims and figure.
     """
-    from sklearn.datasets import load_digits
+    from numdl.course.digits import load_digits
 
     size = QUICK if quick else FULL
-    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
+    x, y = load_digits()
     order = np.random.default_rng(random_state).permutation(len(x))[: size.n + size.unseen]
     block = 8 // size.side
     x = x[order].reshape(-1, size.side, block, size.side, block).mean((2, 4)).reshape(len(order), -1)

@@ -12,7 +12,7 @@ Source: Nocedal and Wright, Numerical Optimization, 2006, ch. 3 and 7.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,14 +44,13 @@ def run(quick: bool, random_state: int, *, alpha: float = PARAMETERS["alpha"].de
 
 def _compare(n: int, classes: int, iterations: int, seed: int, alpha: float) -> Outcome:
     import jax.numpy as jnp
-    from sklearn.datasets import load_digits
 
+    from numdl.course.digits import load_digits
     from numdl.optimize import LBFGS, InexactNewton, Newton, SteepestDescent, minimize
     from numdl.problems import SOFTMAX, linear_empirical
     from numdl.regularize import OperatorPenalty
 
-    digits: Any = load_digits()
-    pixels, labels = digits.data, digits.target
+    pixels, labels = load_digits()
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(labels < classes))[:n]
     x, c = pixels[rows] / 16, np.eye(classes)[labels[rows]]
     problem = linear_empirical(SOFTMAX, OperatorPenalty(jnp.asarray(alpha)), x, c, np.ones(n))

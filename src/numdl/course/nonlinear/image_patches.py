@@ -85,12 +85,12 @@ def run(quick: bool, random_state: int, *, n: float = PARAMETERS["n"].default) -
 
 
 def _once(size: Size, n: int, seed: int) -> tuple:
-    from sklearn.datasets import load_digits
     from sklearn.linear_model import RidgeClassifierCV
 
+    from numdl.course.digits import load_digits
     from numdl.estimators import PatchFeaturesClassifier
 
-    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
+    x, y = load_digits()
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = x[order].reshape(-1, 8, 8), y[order]
     (x, unseen), (y, labels) = (x[:n], x[n:]), (y[:n], y[n:])
