@@ -1,5 +1,6 @@
 """Image networks: connectors against loops, adjoints, norms and pooling, chains of flows, marches, memory, refusals."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -12,7 +13,15 @@ import pytest
 from numdl.contracts import Status
 from numdl.flow import on_images
 from numdl.flow.images import average_pool, convolve, normalise, space_to_depth
-from numdl.models import Connector, ResNet, image_resnet, without_batch_norm
+from numdl.models import (
+    Chain,
+    Connector,
+    ResNet,
+    batch_with_statistics,
+    image_resnet,
+    running_statistics,
+    without_batch_norm,
+)
 from numdl.optimize import StochasticGradient, minimize_stochastic
 from numdl.problems import LOSSES, Empirical
 from numdl.regularize import GroupPenalty
@@ -169,6 +178,34 @@ def test_without_its_batch_norm_a_network_does_the_same_sample_by_sample():
     assert np.abs(run(BATCH, theta, x[:3]) - expected[:3]).max() > 1e-2  # which the batch norm does not
 
 
+def test_running_statistics_are_means_over_batches_and_predict_alone():
+    theta, x = BATCH.init(0), 3 + normal(0, 20, 64)
+    theta["block 1"]["scale"] = jnp.array([0.5, 2.0])
+    features, first = jax.jit(functools.partial(batch_with_statistics, BATCH))(theta, x[:10])
+    np.testing.assert_allclose(features, run(BATCH, theta, x[:10]), atol=1e-12)
+    second = batch_with_statistics(BATCH, theta, x[10:])[1]
+    kept = running_statistics(first, second, 0.25)
+    net, settled = without_batch_norm(BATCH, theta, statistics=kept)
+    opening = dataclasses.replace(BATCH.blocks[0], norm="none")
+    plain = {"K": theta["block 1"]["K"], "b": jnp.zeros(2)}
+    z = [np.asarray(opening.convolved(plain, opening.pooled(part))) for part in (x[:10], x[10:])]
+    mean, var = ([part.mean((0, 1, 2)), part.var((0, 1, 2))] for part in z)
+    mean, var = (0.75 * a + 0.25 * b for a, b in zip(mean, var, strict=True))  # of means, of variances
+    np.testing.assert_allclose(kept["block 1"]["mean"], mean, atol=1e-12)
+    np.testing.assert_allclose(kept["block 1"]["var"], var, atol=1e-12)
+    opened = np.maximum((z[0] - mean) / np.sqrt(var + 1e-4) * np.array([0.5, 2.0]), 0)
+    opened = np.moveaxis(opened, 3, 1).reshape(10, -1)  # halves of one channel each
+    expected = Chain(BATCH.blocks[1:]).batch({f"block {j}": theta[f"block {j + 1}"] for j in (1, 2)}, opened)
+    np.testing.assert_allclose(run(net, settled, x[:10]), expected, atol=1e-12)
+    np.testing.assert_allclose(run(net, settled, x[:1]), expected[:1], atol=1e-12)  # of one sample alone
+    for _ in range(200):  # they come to those of the batches
+        kept = running_statistics(kept, first)
+    np.testing.assert_allclose(kept["block 1"]["var"], first["block 1"]["var"], rtol=1e-8)
+    whole = without_batch_norm(BATCH, theta, x)[1]
+    again = without_batch_norm(BATCH, theta, statistics=batch_with_statistics(BATCH, theta, x)[1])[1]
+    assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), whole, again)))
+
+
 @functools.cache
 def gradient(march, scheme):
     net = image_resnet(
@@ -221,6 +258,22 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
             r"norm='batch'\)\.features: needs the other samples too",
         ),
         (lambda: without_batch_norm(BATCH, BATCH.init(0), normal(0, 0, 64)), r"n = 0, needs at least 1 sample"),
+        (lambda: without_batch_norm(BATCH, BATCH.init(0)), r"needs x or statistics, one of them"),
+        (
+            lambda: without_batch_norm(BATCH, BATCH.init(0), statistics={}),
+            r"without_batch_norm\(statistics={}\): needs those of block 1",
+        ),
+        (
+            lambda: without_batch_norm(
+                BATCH, BATCH.init(0), statistics={"block 1": {"mean": np.zeros(2), "var": -np.ones(2)}}
+            ),
+            r"\['var'\]\): a variance is negative",
+        ),
+        (lambda: running_statistics({}, {}, 0.0), r"running_statistics\(momentum=0.0\)"),
+        (
+            lambda: running_statistics({"block 1": {"mean": np.ones(2)}}, {"block 2": {"mean": np.ones(2)}}),
+            r"before is of \['block 1'\], now of \['block 2'\]",
+        ),
         (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 192"),
         (lambda: image_resnet((8, 8, 1), (2, 4), cells=(3, 1)), r"cells=\(3, 1\)\): the last images have 2 x 2 pixels"),
         (lambda: image_resnet((6, 6, 1), (2, 4)), r"an image of 3 x 3 is not made of rectangles of 2 x 2"),

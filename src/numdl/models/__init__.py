@@ -11,7 +11,7 @@ from numdl.models.overflow import first_overflow
 from numdl.models.random_features import RandomFeatures, RandomWeights
 from numdl.models.rescaled import rescaled, stencil_roughness
 from numdl.models.resnet import ResNet
-from numdl.models.settled import without_batch_norm
+from numdl.models.settled import batch_with_statistics, running_statistics, without_batch_norm
 
 __all__ = [
     "MLP",
@@ -21,6 +21,7 @@ __all__ = [
     "RandomFeatures",
     "RandomWeights",
     "ResNet",
+    "batch_with_statistics",
     "coarsened",
     "first_overflow",
     "image_resnet",
@@ -28,6 +29,7 @@ __all__ = [
     "prolonged",
     "refined",
     "rescaled",
+    "running_statistics",
     "stencil_roughness",
     "without_batch_norm",
 ]

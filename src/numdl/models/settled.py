@@ -1,4 +1,6 @@
-"""Batch normalisation after training: which network without it does the same, with the statistics of given samples?
+"""Batch normalisation: statistics that run along with a training, and the network without it that does the same.
+
+Which network is there after the training, with the statistics of given samples or with those that ran along?
 
 ``(K u - mean) / sqrt(var + eps) scale + b`` with numbers mean and var of each channel is a convolution with the kernel
 ``K scale / sqrt(var + eps)`` and the offset ``b - mean scale / sqrt(var + eps)``: nothing is left of the norm, and no
@@ -11,8 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any, TypeGuard
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from numdl import checks
@@ -20,44 +25,148 @@ from numdl.contracts import PyTree
 from numdl.flow.images.norms import EPS
 from numdl.models.chain import Chain
 from numdl.models.connector import Connector
+from numdl.models.network import Network
+
+Statistics = dict[str, dict[str, Array]]
+"""By name of a connector with batch norm: ``{"mean": (c,), "var": (c,)}`` of its channels before the norm."""
 
 
-def without_batch_norm(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tuple[Chain, PyTree]:
+def batch_with_statistics(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> tuple[Float[Array, "n m"], Statistics]:
+    """``net.batch(theta, x)`` and the statistics it divides by: what a training carries along as its companion.
+
+    Args:
+        net: blocks, some of them connectors with ``norm="batch"``.
+        theta: weights as from its ``init``.
+        x: samples of a batch, (n, d), at least one.
+
+    Returns:
+        Features (n, m), and means and variances by name of the connector; no weights, nothing is to be trained in them.
+
+    Raises:
+        TypeError: net is no chain, or theta holds no weights of it.
+        ValueError: there is no sample, x has another number of columns than d, or an entry is not finite.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.models import batch_with_statistics, image_resnet, running_statistics, without_batch_norm
+        >>> net = image_resnet((4, 4, 1), (2,), norm="batch")
+        >>> theta, x = net.init(0), jnp.ones((3, 16))
+        >>> features, now = batch_with_statistics(net, theta, x)
+        >>> kept = running_statistics(now, now)  # in each step, from the second on
+        >>> plain, weights = without_batch_norm(net, theta, statistics=kept)
+        >>> bool(abs(plain.batch(weights, x) - features).max() < 1e-5)
+        True
+    """
+    call = "batch_with_statistics"
+    x, found = _checked(call, net, theta, x), {}
+    for name, block in net.named():
+        own = theta[name]
+        if _is_settled(block):
+            z = block.convolved(own, block.pooled(x))  # once more than needed, which compilers see
+            mean = jnp.mean(z, axis=(0, 1, 2))
+            found[name] = {"mean": mean, "var": jnp.mean((z - mean) ** 2, axis=(0, 1, 2))}
+        x = block.batch(own, x)
+    return x, found
+
+
+def running_statistics(before: Statistics, now: Statistics, momentum: float = 0.1) -> Statistics:
+    """``before + momentum (now - before)``: means over the last ``1 / momentum`` batches, about.
+
+    Args:
+        before: as they were.
+        now: of a batch, by `batch_with_statistics`.
+        momentum: share of the batch, no unit, above 0 and at most 1.
+
+    Returns:
+        Means and variances of the same names.
+
+    Raises:
+        ValueError: momentum is out of range, or the names differ.
+
+    Source: Ioffe and Szegedy, Batch normalization, ICML 2015, sec. 3.1 (moving averages).
+    """
+    call = "running_statistics"
+    checks.number(call, "momentum", momentum, above=0, most=1)
+    for name, statistics in (("before", before), ("now", now)):
+        checks.instance(call, name, statistics, Mapping, "Give those of batch_with_statistics.")
+        checks.leaves(call, name, statistics)
+    if jax.tree.structure(before) != jax.tree.structure(now):
+        raise ValueError(f"{call}: before is of {sorted(before)}, now of {sorted(now)}. Give those of one network.")
+    return jax.tree.map(lambda old, new: old + momentum * (new - old), before, now)
+
+
+def without_batch_norm(
+    net: Chain, theta: PyTree, x: Float[Array, "n d"] | None = None, *, statistics: Statistics | None = None
+) -> tuple[Chain, PyTree]:
     """Network and weights whose features are those of ``net.batch(theta, x)``, sample by sample.
 
     Args:
         net: blocks, some of them connectors with ``norm="batch"``.
         theta: weights as from its ``init``.
-        x: samples whose statistics are kept, (n, d), at least one.
+        x: samples whose statistics are kept, (n, d), at least one; None where statistics are given.
+        statistics: means and variances to be kept, as from `running_statistics`; None for those of x.
 
     Returns:
         The chain with ``norm="none"`` in their place, and its weights.
 
     Raises:
-        TypeError: net is no chain, or theta holds no weights of it.
-        ValueError: there is no sample, x has another number of columns than d, or an entry is not finite.
+        TypeError: net is no chain, theta holds no weights of it, or statistics are none of it.
+        ValueError: there is no sample, x has another number of columns than d, an entry is not finite, a variance is
+            negative, or not exactly one of x and statistics is given.
     """
-    checks.instance("without_batch_norm", "net", net, Chain, "Give Chain((net,)).")
-    if not isinstance(theta, Mapping) or set(theta) != {name for name, _ in net.named()}:
-        raise TypeError(
-            f"without_batch_norm(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0)."
-        )
-    checks.leaves("without_batch_norm", "theta", dict(theta))
-    x = checks.finite("without_batch_norm", "x", x, ("n", net.d))
-    if not len(x):
-        raise ValueError("without_batch_norm(x): n = 0, needs at least 1 sample. Give those of the training.")
+    call = "without_batch_norm"
+    if (x is None) == (statistics is None):
+        raise ValueError(f"{call}: needs x or statistics, one of them. Give samples of the training.")
+    if statistics is None:
+        statistics = batch_with_statistics(net, theta, _checked(call, net, theta, x))[1]
+    else:
+        _checked(call, net, theta, None)
+        _require_statistics(call, net, statistics)
     blocks, weights = [], {}
     for name, block in net.named():
         own = theta[name]
-        if isinstance(block, Connector) and block.norm == "batch" and block.channels is not None:
-            z = block.convolved(own, block.pooled(x))
-            mean = jnp.mean(z, axis=(0, 1, 2))
-            factor = own["scale"] / jnp.sqrt(jnp.mean((z - mean) ** 2, axis=(0, 1, 2)) + EPS)
-            block, own = (
-                dataclasses.replace(block, norm="none"),
-                {"K": own["K"] * factor, "b": own["b"] - mean * factor},
-            )
-        x = block.batch(own, x)
+        if _is_settled(block):
+            mean, var = (jnp.asarray(statistics[name][part]) for part in ("mean", "var"))
+            block._require_weights("convolved", own, *block._sizes)
+            factor = own["scale"] / jnp.sqrt(var + EPS)
+            block = dataclasses.replace(block, norm="none")
+            own = {"K": own["K"] * factor, "b": own["b"] - mean * factor}
         blocks.append(block)
         weights[name] = own
     return Chain(tuple(blocks)), weights
+
+
+def _is_settled(block: Network) -> TypeGuard[Connector]:
+    """Whether a block has a norm over the batch."""
+    return isinstance(block, Connector) and block.norm == "batch" and block.channels is not None
+
+
+def _checked(call: str, net: Chain, theta: PyTree, x: Any) -> Any:
+    """The samples, as an array where there are some; what is no chain, or not of this one, is refused."""
+    checks.instance(call, "net", net, Chain, "Give Chain((net,)).")
+    if not isinstance(theta, Mapping) or set(theta) != {name for name, _ in net.named()}:
+        raise TypeError(f"{call}(theta={checks.shown(theta)}): needs weights of the network. Use net.init(0).")
+    checks.leaves(call, "theta", dict(theta))
+    if x is None:
+        return None
+    x = checks.finite(call, "x", x, ("n", net.d))
+    if not len(x):
+        raise ValueError(f"{call}(x): n = 0, needs at least 1 sample. Give those of the training.")
+    return x
+
+
+def _require_statistics(call: str, net: Chain, statistics: Any) -> None:
+    """Refuse what are no means and variances of the connectors with batch norm."""
+    wanted = {name: block.after[2] for name, block in net.named() if _is_settled(block)}
+    if not isinstance(statistics, Mapping) or set(statistics) != set(wanted):
+        raise TypeError(
+            f"{call}(statistics={checks.shown(statistics)}): needs those of {', '.join(wanted) or 'no block'}. Use "
+            "batch_with_statistics."
+        )
+    for name, c in wanted.items():
+        for part in ("mean", "var"):
+            if not isinstance(statistics[name], Mapping) or part not in statistics[name]:
+                raise TypeError(f"{call}(statistics[{name!r}]): needs {part!r}. Use batch_with_statistics.")
+            found = checks.finite(call, f"statistics[{name!r}][{part!r}]", statistics[name][part], (c,))
+            if part == "var" and not checks.traced(found) and (np.asarray(found) < 0).any():
+                raise ValueError(f"{call}(statistics[{name!r}]['var']): a variance is negative. Check them.")
