@@ -248,6 +248,7 @@ def test_other_languages_answer_through_files(numdl, tmp_path, kind):
         ("a.csv", b"name,row,column,value\nvalue,999999999,999999999,3\n", "has 1 numbers for"),
         ("a.csv", b"\xff", "is not UTF-8"),
         ("a.npz", b"PK", "is no .npz file"),
+        ("a.npz", b"", "is no .npz file"),
         ("a.mat", b"x" * 200, "is no .mat file"),
         ("a.txt", b"", "needs a name that ends in"),
     ],
@@ -256,6 +257,44 @@ def test_answers_that_cannot_be_read_are_refused(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=said):
         read_arrays(tmp_path / name)
+
+
+def damaged(raw, rng):
+    """Bytes with some changed, taken out or cut off."""
+    raw, at = bytearray(raw), int(rng.integers(len(raw)))
+    match rng.integers(3):
+        case 0:
+            return bytes(raw[:at])
+        case 1:
+            del raw[at : at + int(rng.integers(1, 30))]
+            return bytes(raw)
+    for _ in range(int(rng.integers(1, 5))):
+        raw[int(rng.integers(len(raw)))] = int(rng.integers(256))
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(120, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("name", ["a.npz", "a.mat", "a.csv", "a.py", "a.ipynb"])
+def test_damaged_answers_are_read_or_refused(tmp_path, name, count):
+    """A damaged MAT file may end SciPy's reader, and this process with it."""
+    path, rng = tmp_path / name, np.random.default_rng(0)
+    program = "import numpy as np\n\ndef value(W, X, C):\n    return {'a': [1, 2.5]}, np.exp(W @ X)\n"
+    if path.suffix in (".py", ".ipynb"):
+        cells = [{"cell_type": "code", "source": program.splitlines(keepends=True)}]
+        path.write_text(program if path.suffix == ".py" else json.dumps({"cells": cells}))
+    else:
+        write_arrays(path, {"value": np.array([[2.0]]), "gradient": np.arange(12.0).reshape(3, 4)})
+    whole, told = path.read_bytes(), []
+    for i in range(count):
+        path.write_bytes(damaged(whole, rng))
+        try:
+            read_program(path, ["value"]) if path.suffix in (".py", ".ipynb") else read_arrays(path)
+        except ValueError as error:
+            if "\n" in str(error) or name not in str(error):
+                told.append(f"{i}: {error}")
+        except Exception as error:
+            told.append(f"{i}: {type(error).__name__}: {error}")
+    assert told == []
 
 
 def test_answers_never_run(tmp_path):

@@ -1,11 +1,12 @@
-"""Let the tests of estimators use the problems with certified answers."""
+"""Let the tests of estimators use the problems with certified answers and the models that are exported."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "linalg"))
+for room in ("linalg", "export"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / room))
 
 
 def pytest_collection_modifyitems(items):

@@ -27,3 +27,13 @@ def regressor(**options):
 
 def classifier(**options):
     return ResNetClassifier(**SMALL | options)
+
+
+def interrupt_at(start, iteration, error=KeyboardInterrupt):
+    """An observer that breaks the fit at an iteration of one of the starts."""
+
+    def observe(record):
+        if record["iteration"] == iteration and f"start {start} of" in record["phase"]:
+            raise error
+
+    return observe

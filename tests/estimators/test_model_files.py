@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_models import classifier, labels, regressor, table
+from small_models import classifier, interrupt_at, labels, regressor, table
 
 import numdl
 from numdl import container
@@ -62,16 +62,6 @@ def test_only_fitted_models_are_saved(tmp_path):
     with pytest.raises(ValueError, match="not fitted"):
         regressor().save(tmp_path / "model.numdl")
     assert not list(tmp_path.iterdir())
-
-
-def interrupt_at(start, iteration, error=KeyboardInterrupt):
-    """An observer that breaks the fit at an iteration of one of the starts."""
-
-    def observe(record):
-        if record["iteration"] == iteration and f"start {start} of" in record["phase"]:
-            raise error
-
-    return observe
 
 
 @pytest.mark.quick("regressor-*-2-7", "classifier-*-1-3")

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import checked_table, labels_of
-from numdl.estimators.common.saving import SaveMixin
+from numdl.estimators.common.saving import SaveMixin, require_classes, require_numbers
 from numdl.regularize.graph import graph_laplacian, local_scales, neighbour_weights, spread_labels
 
 
@@ -160,6 +160,15 @@ class GraphRegularizedClassifier(SaveMixin, ClassifierMixin, BaseEstimator):
 
     def _restore(self) -> None:
         self._build(self._points)
+
+    def _require_sound(self) -> None:
+        """Refuse contents of a file that do not belong together, whatever its checksum says."""
+        (n, d), k = self._points.shape, len(self.classes_)
+        shares = self.label_distributions_
+        if self.n_features_in_ != d or shares.shape != (n, k) or self.transduction_.shape != (n,):
+            raise ValueError(f"{n} points of {d} inputs, {self.n_features_in_} expected, and shares {shares.shape}")
+        require_classes(self.classes_)
+        require_numbers([shares, self.predict_proba(self._points)], k)
 
     def _build(self, X: Float[np.ndarray, "n d"]) -> None:
         """Index of the points, and their local scales."""

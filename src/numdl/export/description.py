@@ -105,6 +105,7 @@ def describe(model: Any, *, std: bool = True) -> Description:
 
     Raises:
         CannotExport: there is none for this model; the message says why.
+        ValueError: its parts do not fit together, as those of a file that was altered.
     """
     names = names_of(model)
     known = [name for name in names if name in DESCRIBERS]
@@ -114,7 +115,11 @@ def describe(model: Any, *, std: bool = True) -> Description:
         raise CannotExport(
             f"export({name}): {why}needs a model with a formula: {', '.join(DESCRIBERS)}. Use save and load."
         )
-    return import_module(DESCRIBERS[known[0]]).describe(model, std)
+    found = import_module(DESCRIBERS[known[0]]).describe(model, std)
+    d = getattr(model, "n_features_in_", found.program.d)  # whatever else a file says
+    if found.program.d != d:
+        raise ValueError(f"{names[0] or names[1]}: {d} inputs, and parts for {found.program.d}")
+    return found
 
 
 def names_of(model: Any) -> list[str]:

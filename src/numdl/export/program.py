@@ -57,6 +57,20 @@ BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 """Functions of two vectors."""
 
 
+def require_fit(fits: bool, *seen: object) -> None:
+    """Refuse arrays that do not fit a vector: NumPy would stretch them over it, and files may hold anything.
+
+    Args:
+        fits: whether they do.
+        *seen: what to show.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if not fits:
+        raise ValueError(f"arrays and vectors do not fit together: {', '.join(map(str, seen))}")
+
+
 class Node(NamedTuple):
     """One vector of a program.
 
@@ -135,19 +149,22 @@ class Value:
 
     def affine(self, W: np.ndarray, b: Any = 0.0) -> Value:
         """``W a + b``."""
-        W = np.ascontiguousarray(np.atleast_2d(W), np.float64)
-        b = np.array(np.broadcast_to(np.asarray(b, np.float64), len(W)))
-        assert W.shape[1] == self.size, (W.shape, self.size)
+        W, b = np.ascontiguousarray(np.atleast_2d(W), np.float64), np.asarray(b, np.float64)
+        require_fit(W.ndim == 2 and W.shape[1] == self.size and b.shape in ((), (len(W),)), W.shape, b.shape, self.size)
+        b = np.array(np.broadcast_to(b, len(W)))
         return self.program.node("affine", (self,), (W, b), len(W))
 
     def solve(self, lower: np.ndarray) -> Value:
         """``L^-1 a`` with the lower triangle L."""
         lower = np.tril(np.asarray(lower, np.float64))
+        require_fit(lower.shape == (self.size, self.size), lower.shape, self.size)
         return self.program.node("solve", (self,), (lower,), len(lower))
 
     def distances(self, Z: np.ndarray) -> Value:
         """Squared distance to each row of Z."""
-        return self.program.node("distances", (self,), (np.ascontiguousarray(Z, np.float64),), len(Z))
+        Z = np.ascontiguousarray(Z, np.float64)
+        require_fit(Z.shape[1:] == (self.size,), Z.shape, self.size)
+        return self.program.node("distances", (self,), (Z,), len(Z))
 
     def outer(self, other: Value) -> Value:
         """All products ``a_i b_j``, row by row."""
@@ -160,11 +177,12 @@ class Value:
     def trees(self, nodes: np.ndarray, values: np.ndarray, roots: np.ndarray) -> Value:
         """Sum over trees of the values (m, k) of the leaf that is reached; nodes (m, 4) and roots (T,) as above."""
         nodes, values, roots = (np.ascontiguousarray(a, np.float64) for a in (nodes, values, roots))
+        require_fit(nodes[:, 0].max() < self.size, nodes[:, 0].max(), self.size)
         depth, front = 0, roots.astype(int)
         while len(front := front[nodes[front, 2] != front]):
             front = nodes[front, 2:].astype(int).ravel()
             depth += 1
-            assert depth <= len(nodes), "a tree goes in a circle"
+            require_fit(depth <= len(nodes), "a tree goes in a circle")
         data = (nodes, values, roots, np.array([float(depth)]))
         return self.program.node("trees", (self,), data, values.shape[1])
 
@@ -202,6 +220,7 @@ class Program:
     def constant(self, values: Any) -> Value:
         """The same for every row."""
         values = np.atleast_1d(np.array(values, np.float64))
+        require_fit(values.ndim == 1, values.shape)
         return self.node("constant", (), (values,), values.size)
 
     def node(self, op: str, args: Sequence[Value], data: tuple[np.ndarray, ...], size: int) -> Value:
@@ -236,7 +255,7 @@ class Program:
             The new vector.
         """
         left, right = (one if isinstance(one, Value) else self.constant(one) for one in (left, right))
-        assert left.size == right.size or 1 in (left.size, right.size), (op, left.size, right.size)
+        require_fit(left.size == right.size or 1 in (left.size, right.size), op, left.size, right.size)
         return self.node(op, (left, right), (), max(left.size, right.size))
 
     def join(self, parts: Sequence[Value]) -> Value:

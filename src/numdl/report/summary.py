@@ -108,6 +108,8 @@ class FitSummary:
         if self.task not in TASKS:
             raise ValueError(f"FitSummary(task={self.task!r}): the task must be one of {TASKS}. Give one of them.")
         checks.instance("FitSummary", "status", self.status, Status, "Take status_ of an estimator.")
+        for part in self.status[:2]:
+            checks.text("FitSummary", "status", part)
         for name in ("title", "model", "score_name", "held_out_name"):
             checks.text("FitSummary", name, getattr(self, name))
         checks.whole("FitSummary", "n_parameters", self.n_parameters, least=0)
@@ -132,11 +134,8 @@ class FitSummary:
         path = {name: _floats(f"path[{name!r}]", values) for name, values in self.path.items()}
         effects = {name: _floats(f"effects[{name!r}]", values) for name, values in self.effects.items()}
         names = tuple(str(name) for name in _several("input_names", self.input_names))
-        if effects and not (effects.keys() >= EFFECTS and effects["importance"].shape == (len(names),)):
-            raise ValueError(
-                f"FitSummary(effects={sorted(effects)}): needs {', '.join(sorted(EFFECTS))}, and the importance of "
-                f"{len(names)} input_names. Take both from summary() of an estimator."
-            )
+        if effects:
+            _require_effects(effects, len(names))
         rows = None if self.rows is None else _floats("rows", self.rows).astype(int)
         if rows is not None and (c is None or rows.shape != (len(c),)):
             raise ValueError(f"FitSummary(rows of shape {rows.shape}): needs one number for each row of c. Give them.")
@@ -177,6 +176,11 @@ class FitSummary:
             )
         changes |= {"facts": dict(self.facts), "scores": tuple(self.scores)}
         changes |= {"target_names": self._target_names(c), "class_names": self._class_names(c, prediction)}
+        outputs, told = effects.get("outputs", np.zeros(0)), changes["target_names"] or changes["class_names"]
+        if told and not np.isin(outputs, np.arange(len(told))).all():
+            raise ValueError(
+                f"FitSummary(effects['outputs']={outputs.tolist()}): needs places among {told}. Give them."
+            )
         for name, value in changes.items():
             object.__setattr__(self, name, value)
 
@@ -267,6 +271,36 @@ def _several(name: str, values: Any) -> Any:
     return values
 
 
+def _require_effects(effects: Mapping[str, np.ndarray], m: int) -> None:
+    """Refuse effects whose arrays do not belong together, of m inputs."""
+    if not effects.keys() >= EFFECTS:
+        raise ValueError(
+            f"FitSummary(effects={sorted(effects)}): needs {', '.join(sorted(EFFECTS))}. Take them from summary() "
+            "of an estimator."
+        )
+    s, q = effects["shown"].size, effects["outputs"].size
+    g, v = (effects[name].shape[-1] if effects.get(name, np.zeros(0)).ndim == 2 else 0 for name in ("grid", "levels"))
+    slices = (s, s, v, g, q)
+    needed = {"importance": (m,), "spread": (m,), "shown": (s,), "outputs": (q,), "base": (s,), "grid": (s, g)}
+    needed |= {"levels": (s, v), "response": slices, "low": slices, "high": slices}
+    if "response" in effects and not effects.keys() >= {"base", "grid", "levels"}:
+        raise ValueError("FitSummary(effects): a response needs base, grid and levels. Take all from an estimator.")
+    for name, shape in needed.items():
+        if name in effects and effects[name].shape != shape:
+            raise ValueError(
+                f"FitSummary(effects[{name!r}] of shape {effects[name].shape}): needs {shape} for {m} input_names. "
+                "Take both from summary() of an estimator."
+            )
+    if "values" in effects and (effects["values"].ndim != 2 or effects["values"].shape[1] != s):
+        raise ValueError(
+            f"FitSummary(effects['values'] of shape {effects['values'].shape}): needs {s} columns. Give those shown."
+        )
+    if not np.isin(effects["shown"], np.arange(m)).all():
+        raise ValueError(
+            f"FitSummary(effects['shown']={effects['shown'].tolist()}): needs places below {m}. Give those of inputs."
+        )
+
+
 def _floats(name: str, values: Any) -> np.ndarray:
     try:
         if np.iscomplexobj(values):
@@ -338,13 +372,19 @@ def read_summary(path: str | os.PathLike[str]) -> FitSummary:
     """
     arrays, header = read_container(path, kind="summary")
     groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in _COLUMNS}
-    for name, values in arrays.items():
-        group, slash, rest = name.partition("/")
-        if slash:
-            groups[group][rest] = values
-    fields: dict[str, Any] = header | groups | {name: arrays.get(name) for name in _ROWS}
-    fields["status"] = Status(*header["status"])
-    return FitSummary(**fields)
+    try:
+        for name, values in arrays.items():
+            group, slash, rest = name.partition("/")
+            if slash:
+                groups[group][rest] = values
+        fields: dict[str, Any] = header | groups | {name: arrays.get(name) for name in _ROWS}
+        fields["status"] = Status(*header["status"])
+        return FitSummary(**fields)
+    except Exception as error:  # the checksum authenticates nobody
+        raise ValueError(
+            f"read_summary({str(path)!r}): the parts of the file do not fit together ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}); train again."
+        ) from None
 
 
 def _plain(value: object) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from numdl.container import whole_file
+from numdl.data.read.matlab import variables_apart
 
 ENDINGS = (".npz", ".mat", ".csv")
 LARGEST = 1 << 26
@@ -91,19 +91,21 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
             raise ValueError(f"unpacks to more than {LARGEST >> 20} MB, which no answer needs")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path.name}: is no .npz file ({error}). Write it with numpy.savez.") from None
+    except Exception as error:  # of damaged archives almost any type
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise ValueError(f"{path.name}: is no .npz file ({_said(error)}). Write it with numpy.savez.") from None
 
 
 def _read_mat(path: Path) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat, whosmat
-
     try:
-        if sum(8 * math.prod(shape) for _, shape, _ in whosmat(path)) > LARGEST:
-            raise ValueError(f"unpacks to more than {LARGEST >> 20} MB, which no answer needs")
-        return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
-    except (NotImplementedError, ValueError, TypeError, KeyError, IndexError) as error:
-        raise ValueError(f"{path.name}: is no .mat file that can be read ({error}). Save it with -v7.") from None
+        return variables_apart(path, LARGEST)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: is no .mat file that can be read ({_said(error)}). Save it with -v7.") from None
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _lines(arrays: Mapping[str, np.ndarray]) -> str:

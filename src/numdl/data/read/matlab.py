@@ -6,6 +6,7 @@ The child runs this file as a script, which imports nothing of numdl, and writes
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 import warnings
@@ -15,20 +16,26 @@ from pathlib import Path
 import numpy as np
 
 
-def variables(path: Path) -> dict[str, np.ndarray]:
+def variables(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
     """Numeric and text variables of a MATLAB 5 file (or 4), read here; cells of text become arrays of text.
 
     Args:
         path: an existing file.
+        largest: bytes at most that its arrays may take as float64; None for any.
 
     Returns:
         Arrays by name; a field of a structure has both names, ``run.speed``. Arrays of structures are left out.
+
+    Raises:
+        ValueError: there would be more bytes.
     """
     import scipy.io.matlab as matlab
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", matlab.MatReadWarning)
         warnings.filterwarnings("ignore", ".*`spmatrix`")  # of SciPy 1.18: below, any kind is made dense
+        if largest is not None and sum(8 * math.prod(shape) for _, shape, _ in matlab.whosmat(path)) > largest:
+            raise ValueError(f"unpacks to more than {largest >> 20} MB")
         content = matlab.loadmat(path)
     found: dict[str, np.ndarray] = {}
     waiting = [(name, value) for name, value in content.items() if not name.startswith("__")][::-1]
@@ -42,11 +49,12 @@ def variables(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def variables_apart(path: Path) -> dict[str, np.ndarray]:
+def variables_apart(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
     """The same, read by another process.
 
     Args:
         path: an existing file.
+        largest: as before.
 
     Returns:
         Arrays by name.
@@ -54,7 +62,7 @@ def variables_apart(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the file is damaged, or made the reader crash.
     """
-    command = [sys.executable, "-P", str(Path(__file__)), str(path)]
+    command = [sys.executable, "-P", str(Path(__file__)), str(path), *([] if largest is None else [str(largest)])]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
@@ -72,7 +80,7 @@ def _cell_strings(array: np.ndarray) -> np.ndarray:
 
 def _main() -> None:
     try:
-        found = variables(Path(sys.argv[1]))
+        found = variables(Path(sys.argv[1]), *map(int, sys.argv[2:]))
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:  # not savez, whose arguments have names too
             for name, array in found.items():

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numdl.estimators.common.shapes import require_shapes
+
 if TYPE_CHECKING:
     from numdl.flow import Dynamics
 
@@ -219,13 +221,14 @@ def decode(stored: Any, arrays: dict[str, np.ndarray], *, plain: bool = False) -
         case "$record":
             name, fields = content
             _require_sizes(name, fields, arrays)
-            if plain:
-                return _namespace(name, fields, arrays)
-            return _record_class(name)(**{field: decode(value, arrays) for field, value in fields.items()})
+            found = {field: decode(value, arrays, plain=plain) for field, value in fields.items()}
+            require_shapes(name, found)
+            return SimpleNamespace(**found, kind=name) if plain else _record_class(name)(**found)
         case "$estimator":
             name, state = content
             if plain:
-                return _namespace(name, state, arrays)
+                found = {key: decode(value, arrays, plain=True) for key, value in state.items()}
+                return SimpleNamespace(**found | {"kind": name})
             return restored(_known(name, known_estimators(name)), state, arrays)
     raise ValueError(f"load: the file holds {kind!r}, which this numdl does not know; use the numdl that wrote it.")
 
@@ -257,10 +260,6 @@ def _require_sizes(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarr
         whole = [part for part in (value if isinstance(value, list) else [value]) if type(part) is int]
         if any(part > most for part in whole):
             raise ValueError(f"load: {name}.{field} = {value!r}, and the whole file holds less; save the model again.")
-
-
-def _namespace(name: str, fields: dict[str, Any], arrays: dict[str, np.ndarray]) -> SimpleNamespace:
-    return SimpleNamespace(**{key: decode(value, arrays, plain=True) for key, value in fields.items()} | {"kind": name})
 
 
 def restored(kind: type, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:

@@ -77,6 +77,7 @@ class SaveMixin(ExportMixin):
         else:
             return
         if hasattr(self, "predict_proba"):
+            require_classes(model.classes_)
             return require_numbers([model.predict_proba(rows)], len(model.classes_))
         k = None if described is None else described.k
         require_numbers([model.predict(rows)], k)
@@ -110,6 +111,20 @@ def require_numbers(found: Any, k: int | None) -> None:
             raise ValueError(f"predictions are {values.dtype} of shape {values.shape}, needed are {k} numbers a row")
         if not np.isfinite(values).all():
             raise ValueError("predictions are not finite")
+
+
+def require_classes(classes: Any) -> None:
+    """Refuse labels that are none, or no list of different ones in order.
+
+    Args:
+        classes: of a file.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    words = np.asarray(classes).dtype.kind != "f" or np.isfinite(classes).all()
+    if np.ndim(classes) != 1 or not words or not np.array_equal(classes, np.unique(classes)):
+        raise ValueError("labels of the classes are not different ones in order")
 
 
 def save(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> None:
@@ -187,7 +202,7 @@ def load_with_extra(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Any]]:
     """
     arrays, header = read_container(path, kind="model")
     name, made_by = header.get("class"), header.get("versions")
-    known = _estimators(name)
+    known = _estimators(name if isinstance(name, str) else None)
     if not isinstance(name, str) or name not in known:
         writer = made_by.get("numdl", "unknown") if isinstance(made_by, dict) else "unknown"
         raise ValueError(

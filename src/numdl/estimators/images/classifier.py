@@ -233,6 +233,11 @@ class ImageClassifier(PatchFeaturesClassifier):
     def _beta(self) -> dict[str, float]:
         return dict(zip(self.members_, self.exponents_, strict=True))
 
+    def _require_sound(self) -> None:
+        super()._require_sound()
+        if self.kernel_ is not None and not all(np.isfinite(part).all() for part in self.kernel_):
+            raise ValueError("numbers of the kernel are not finite")
+
     def _log_p(self, X: Any, call: str) -> np.ndarray:
         scores, beta = self._member_scores(self._images(X, call)), self._beta
         return log_softmax(sum(beta[name] * scores[name] for name in self.members_), axis=1)

@@ -27,7 +27,7 @@ from numdl.contracts.threads import require_threads
 from numdl.data import Scaler
 from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.reporting import ReportMixin
-from numdl.estimators.common.saving import SaveMixin, require_numbers
+from numdl.estimators.common.saving import SaveMixin, require_classes, require_numbers
 from numdl.estimators.common.weights import sample_weights, typical_noise
 from numdl.estimators.networks.ensemble import predict_scores, require_member
 from numdl.estimators.networks.settings import Data, check_parameters
@@ -189,12 +189,14 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         k = len(self._target_scaler.center if regression else self.classes_)  # type: ignore[attr-defined]
         if regression:
             require_numbers([self._target_scaler.inverse(np.zeros((1, k)))], k)  # type: ignore[attr-defined]
+        else:
+            require_classes(self.classes_)  # type: ignore[attr-defined]
         if scaler.transform(scaler.center[None]).shape != (1, d) or not self.members_:
             raise ValueError("a scaling of other inputs, or no members")
         with precision(dtype):
             for member in self.members_:
-                scores = 1 if k == 2 and not regression else k  # two classes may share one score
-                require_member(member, d, scores if len(member.head) == scores else k, std=regression, dtype=dtype)
+                scores = 1 if k == 2 and not regression else k  # two classes share one score
+                require_member(member, d, scores, std=regression, dtype=dtype)
         self._formula(std=False)
 
     def _facts(self) -> dict[str, str]:

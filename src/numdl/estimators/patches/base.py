@@ -14,7 +14,7 @@ from numdl import checks
 from numdl.contracts import Status
 from numdl.estimators.common.intake import generator
 from numdl.estimators.common.reporting import ReportMixin
-from numdl.estimators.common.saving import SaveMixin, require_numbers
+from numdl.estimators.common.saving import SaveMixin, require_classes, require_numbers
 from numdl.estimators.common.weights import of_mean_one
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
@@ -238,7 +238,20 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
         height, width, channels = self.pixels_.shape
         rows = np.random.default_rng(0).uniform(self.pixels_.low, self.pixels_.high, (3, height, width, channels))
         model: Any = self
+        (p, k), patch = self.weights_.shape, self.filters_.weights.shape
+        shapes = {"mean_": (p,), "scale_": (p,), "offset_": (k,)}
+        if (
+            any(getattr(self, name).shape != needed for name, needed in shapes.items())
+            or patch[1] != channels
+            or 0 in patch
+        ):
+            raise ValueError(f"weights {(p, k)} and filters {patch} do not belong to the other arrays")
+        if tuple(self.filters_.shape) != (height, width, channels) or not self.filters_.contrast >= 0:
+            raise ValueError(f"filters of images {self.filters_.shape}, of contrast {self.filters_.contrast}")
         if hasattr(self, "predict_proba"):
+            require_classes(model.classes_)
+            if model.calibration_.offset.shape != (k,):
+                raise ValueError(f"{k} scores, calibrated are {len(model.calibration_.offset)}")
             return require_numbers([model.predict_proba(rows)], len(model.classes_))
         require_numbers([model.predict(rows)], len(self.offset_))
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from numdl.export.describers.kernels import KERNELS, Place
+from numdl.export.describers.kernels import Place, covariance
 from numdl.export.describers.parts import forest, scaled
 from numdl.export.description import Description, kind_of
-from numdl.export.program import Program, Value
+from numdl.export.program import Program, Value, require_fit
 
 LEAST = 1e-300
 """A sum of probabilities counts as no less, so that it has a logarithm."""
@@ -35,6 +35,7 @@ def describe(model: Any, std: bool) -> Description:
     for _, group in itertools.groupby(mixture.members, lambda one: one.name):
         draws = list(group)
         scores = [_scores(one, x, mixture) for one in draws]
+        require_fit(len(mixture.base) == len(classes), "classes", len(classes))
         # what a single draw adds to all classes alike is lost in the last softmax
         together = scores[0] if len(draws) == 1 else _sum(one.softmax() for one in scores).maximum(LEAST).log()
         pooled = together * (float(sum(one.weight for one in draws)) / float(mixture.temperature)) + pooled
@@ -47,6 +48,7 @@ def _scores(one: Any, x: Value, mixture: Any) -> Value:
     kind, base = kind_of(one), np.asarray(mixture.base)
     if kind == "Trees":
         said = forest(x, one.forest)
+        require_fit(said.size == len(base), "trees", said.size, len(base))
         return _taken_for(said.softmax() if one.scores else said, one, base)
     if kind == "Labels":
         shares = _kernel(one.kernel, one, x, mixture).affine(_contrasts(len(base)), np.exp(base))
@@ -59,7 +61,7 @@ def _kernel(name: str, one: Any, x: Value, mixture: Any) -> Value:
     """Sum of the kernels of a member's rows (k - 1,)."""
     place = Place(x, mixture.x[one.marks], mixture.box)
     signal, linear = (float(value) for value in np.exp(one.theta[1:3]))
-    cross, _ = KERNELS[name.removesuffix(" of one length")](one.theta[3:], place)
+    cross, _ = covariance(name, one.theta[3:], place)
     own = x.affine(linear * place.z, 1.0)
     return (own if cross is None else signal * cross + own).affine(one.coef.T)
 

@@ -106,6 +106,28 @@ def _anova(theta: np.ndarray, place: Place) -> tuple[Value | None, Any]:
     return _product(theta, factors, place)
 
 
+def covariance(name: str, theta: np.ndarray, place: Place) -> tuple[Value | None, Any]:
+    """Covariance of a new row with the rows of the fit (n,), None for none, and with itself.
+
+    Args:
+        name: of the kernel; ``... of one length`` has one length for all inputs.
+        theta: its parameters.
+        place: the row.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: there are more or fewer parameters than the kernel has.
+    """
+    name, one = name.removesuffix(" of one length"), name.endswith(" of one length")
+    d = place.x.size
+    needed = {"linear": 0, "arcsine": 1 + d, "legendre": 1 + 2 * d, "anova": 1 + 2 * d}.get(name, 1 if one else d)
+    if np.shape(theta) != (needed,):
+        raise ValueError(f"kernel {name!r} of {d} inputs: parameters {np.shape(theta)}, needed are ({needed},)")
+    return KERNELS[name](theta, place)
+
+
 KERNELS: dict[str, Callable[[np.ndarray, Place], tuple[Value | None, Any]]] = {
     "linear": lambda theta, place: (None, 0.0),
     "rbf": _rbf,

@@ -8,7 +8,7 @@ import numpy as np
 
 from numdl.export.describers.parts import linear_std, mean_and_std
 from numdl.export.description import Description, kind_of
-from numdl.export.program import Program, Value
+from numdl.export.program import Program, Value, require_fit
 
 
 def describe(model: Any, std: bool) -> Description:
@@ -22,6 +22,7 @@ def describe(model: Any, std: bool) -> Description:
         The description.
     """
     coef = np.atleast_2d(model.coef_)
+    require_fit(np.shape(model.coef_)[:-1] == np.shape(model.intercept_), "intercept", np.shape(model.intercept_))
     d = coef.shape[1]
     program = Program(d)
     errors = getattr(model, "_errors", None)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numdl.export.describers.kernels import KERNELS, Place
+from numdl.export.describers.kernels import Place, covariance
 from numdl.export.describers.parts import forest, mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
 from numdl.export.local import PROFILES
-from numdl.export.program import Program, Value
+from numdl.export.program import Program, Value, require_fit
 from numdl.export.slopes import adjoints
 
 Moments = tuple[Value, Value | None]
@@ -37,7 +37,8 @@ def describe(model: Any, std: bool) -> Description:
         center, scale = float(model._targets.center[j]), float(model._targets.scale[j])
         units = Units(center, scale, bool(model.logarithm_[j]))
         if getattr(model, "_bounds", None) is not None:  # files from before have none
-            units = Units(*units[:3], *map(float, model._bounds[j]))
+            of_mean, of_deviation, top = map(float, model._bounds[j])
+            units = Units(*units[:3], of_mean, of_deviation, top)
         mean, deviation = _mixture(kind_of(model), mixture, x, float(getattr(model, "_typical", 1.0)), units, std)
         means.append(mean)
         if deviation is not None:
@@ -73,6 +74,7 @@ def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, st
                 "save and load."
             )
         mean, variance = MEMBERS[kind](member, place, std or units.logarithm)
+        require_fit(mean.size == 1, kind, mean.size)
         if variance is not None and typical != 1:
             variance = variance + (typical - 1) * float(
                 np.exp(member.theta[0]) if kind in ("Process", "Nearest") else member.noise
@@ -102,7 +104,7 @@ def _lognormal(mean: Value, variance: Value, units: Units) -> Moments:
 def _process(member: Any, place: Place, std: bool) -> Moments:
     """A Gaussian process, see ``numdl.estimators.kernels.process``."""
     noise, signal, linear = (float(value) for value in np.exp(member.theta[:3]))
-    cross, own = KERNELS[member.name](member.theta[3:], place)
+    cross, own = covariance(member.name, member.theta[3:], place)
     k = place.x.affine(linear * place.z, 1.0)
     if cross is not None:
         k = signal * cross + k

@@ -10,7 +10,7 @@ import numpy as np
 from numdl.export.describers.linear import probabilities
 from numdl.export.describers.parts import activation, mean_and_std, scaled
 from numdl.export.description import CannotExport, Description, kind_of
-from numdl.export.program import Program, Value
+from numdl.export.program import Program, Value, require_fit
 from numdl.export.slopes import adjoints
 
 SCHEMES: dict[str, tuple[list[list[float]], list[float]]] = {
@@ -136,14 +136,16 @@ def describe(model: Any, std: bool) -> Description:
         scores.append(features.affine(head[:, :-1], head[:, -1]))
         if std and member.posterior is not None:
             variances.append(_variance(features, parameters, member.posterior))
+            require_fit(variances[-1].size == len(head), "posterior", variances[-1].size, len(head))
     single = model.dtype == "float32"
     share = 1.0 / len(scores)
     if hasattr(model, "classes_"):
-        mean = _sum([probabilities(one) for one in scores]) * share
-        program.results["probability"] = mean.at
-        classes = np.asarray(model.classes_)
+        classes, shares = np.asarray(model.classes_), [probabilities(one) for one in scores]
+        require_fit(all(one.size == (len(classes) if len(classes) > 2 else 1) for one in scores), "classes", classes)
+        program.results["probability"] = (_sum(shares) * share).at
         return Description(call, program, True, model._scaler.center, model._scaler.scale, classes, single=single)
     mean, scaler = _sum(scores) * share, model._target_scaler
+    require_fit(all(one.size == len(scaler.center) for one in scores), "targets", len(scaler.center))
     deviation = None
     if variances:
         between = _sum([(one - mean).square() for one in scores])
@@ -211,7 +213,9 @@ def _known_parts(call: str, net: Any) -> tuple[Rate, float, tuple[list[list[floa
 
 
 def _layer(weights: Any) -> Layer:
-    return Layer(np.asarray(weights["K"], float), np.asarray(weights["b"], float), [], [])
+    K, b = (np.asarray(weights[name], float) for name in "Kb")
+    require_fit(K.shape[:-1] == b.shape, K.shape, b.shape)
+    return Layer(K, b, [], [])
 
 
 def _flow_layer(weights: Any, m: int) -> Layer:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numdl.export.description import CannotExport
-from numdl.export.program import Program, Value
+from numdl.export.program import Program, Value, require_fit
 
 LIMIT, STRETCH, HUGE = 3.0, 2 / 3, 1e150
 """Bound of squashed columns and factor of logarithmic ones, see ``numdl.data.Scaler``; where squares would overflow."""
@@ -117,4 +117,5 @@ def mean_and_std(program: Program, mean: Value, std: Value | None) -> None:
     """
     program.results["mean"] = mean.at
     if std is not None:
+        require_fit(std.size == mean.size, "std", std.size, mean.size)
         program.results["std"] = std.at

@@ -9,7 +9,7 @@ import numpy as np
 from numdl.export.describers.linear import probabilities
 from numdl.export.describers.parts import activation, linear_std, mean_and_std
 from numdl.export.description import Description, kind_of
-from numdl.export.program import Program
+from numdl.export.program import Program, require_fit
 
 
 def describe(model: Any, std: bool) -> Description:
@@ -23,6 +23,7 @@ def describe(model: Any, std: bool) -> Description:
         The description.
     """
     drawn, head = model.features_, getattr(model, "softmax_", model)
+    require_fit(np.shape(head.coef_)[:-1] == np.shape(head.intercept_), "intercept", np.shape(head.intercept_))
     program = Program(len(drawn.center))
     act = activation(kind_of(model), drawn.net.activation)
     seen = act(((program.input - drawn.center) / drawn.deviation).affine(drawn.theta.K, drawn.theta.b))

@@ -57,7 +57,12 @@ class Checkpoint:
 
     def stored_seed(self) -> int | None:
         """Seed of the file, if there is one: a fit without ``random_state`` goes on with the seed it had."""
-        return int(self._read()[1]["seed"]) if self.path.exists() else None
+        if not self.path.exists():
+            return None
+        seed = self._read()[1].get("seed")
+        if type(seed) is not int or seed < 0:
+            raise self._unfit(ValueError(f"seed = {seed!r}"))
+        return seed
 
     def store(self, trainer: Trainer, *, force: bool = False) -> None:
         """Write all runs, unless that was done a moment ago; where it cannot be written the fit goes on without."""
@@ -99,11 +104,14 @@ class Checkpoint:
         except Exception as error:  # the checksum of the file authenticates nobody, and versions differ
             if str(error).startswith("load"):
                 raise
-            raise ValueError(
-                f"checkpoint={str(self.path)!r}: its parts do not fit together ({type(error).__name__}: {error}). It "
-                f"was made with {header.get('versions', 'an older numdl')}, this is {versions()}. Use those, or delete "
-                "the file to start anew."
-            ) from None
+            raise self._unfit(error, header.get("versions", "an older numdl")) from None
+
+    def _unfit(self, error: Exception, made_with: Any = "an unknown numdl") -> ValueError:
+        return ValueError(
+            f"checkpoint={str(self.path)!r}: its parts do not fit together ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}). It was made with {made_with}, this is {versions()}. Use those, or "
+            "delete the file to start anew."
+        )
 
     def remove(self) -> None:
         """Delete the file: the fit is done."""
@@ -111,7 +119,7 @@ class Checkpoint:
 
     def _read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays, header = read_container(self.path, kind="checkpoint")
-        if header["key"] != self.key:
+        if header.get("key") != self.key:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} belongs to a fit with other data or other parameters. "
                 "Give another path, or delete the file to start anew."
@@ -146,18 +154,25 @@ def _pack(run: Run) -> tuple[list[Any], dict[str, Any]]:
 def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any], leaves: list[Any]) -> Run:
     theta = trainer.first_weights(net, start)
     problem, method, follow, algebra = trainer.setup(net, theta)
-    head = problem.first_head(theta)
-    blank = method.init(problem, theta, head)
+    head_of_start = problem.first_head(theta)
+    blank = method.init(problem, theta, head_of_start)
     memory = follow.start()
-    tree = (theta, head, blank.value, blank.state, memory, theta, head, memory, head)
+    tree = (theta, head_of_start, blank.value, blank.state, memory, theta, head_of_start, memory, head_of_start)
     *flat, table = leaves
     filled = jax.tree.unflatten(jax.tree.structure(tree), flat)
     p, aux, value, state, memory, best_p, best_aux, best_memory, head = filled
-    for found in ((p, aux), (best_p, best_aux), (best_p, head)):
-        if [np.shape(leaf) for leaf in jax.tree.leaves(found)] != [
-            np.shape(leaf) for leaf in jax.tree.leaves((tree[0], tree[1]))
-        ]:
+    weights = (theta, head_of_start)
+    for found, like in (
+        ((p, aux), weights),
+        ((best_p, best_aux), weights),
+        ((best_p, head), weights),
+        ((value, state), tree[2:4]),
+    ):
+        if _kinds(found) != _kinds(like):
             raise ValueError("weights of another network")
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((p, aux, best_p, best_aux, head))):
+        raise ValueError("weights are not finite")
+    _require_progress(stored, table)
     p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]
     best_p, best_aux, head = jax.tree.map(jax.numpy.asarray, (best_p, best_aux, head))
@@ -168,6 +183,27 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
     arrays = {name: np.asarray(column) for name, column in history.items()}
     result = Result(best.p, head, Status(*stored["status"]), arrays)
     return Run(net, start, progress, result, algebra, trainer.settings.grouping)
+
+
+def _kinds(tree: Any) -> list[tuple[tuple[int, ...], str]]:
+    """Shape of each array and whether it holds numbers with fractions, whole ones or truths."""
+    return [(np.shape(leaf), np.asarray(leaf).dtype.kind) for leaf in jax.tree.leaves(tree)]
+
+
+def _require_progress(stored: dict[str, Any], table: Any) -> None:
+    """Refuse what is said of a run and cannot be."""
+    names = stored["history"]
+    if not names or any(not isinstance(name, str) for name in names) or names != sorted(set(names)):
+        raise ValueError("the history has no names")
+    if table.dtype.kind != "f" or table.ndim != 2 or table.shape[0] != len(names):
+        raise ValueError(f"a history of {table.shape} for {len(names)} names")
+    score, since = stored["score"], stored.get("since", 0)
+    if not (score is None or type(score) is float) or type(stored["seconds"]) not in (float, int):
+        raise ValueError(f"score {score!r}, seconds {stored['seconds']!r}")
+    if any(type(count) is not int or not 0 <= count <= table.shape[1] for count in (stored["iteration"], since)):
+        raise ValueError(f"best of iteration {stored['iteration']!r} of {table.shape[1]}, since {since!r}")
+    if any(not isinstance(part, str) for part in stored["status"][:2]):
+        raise ValueError(f"status {stored['status']!r}")
 
 
 def _memory(memory: Any) -> tuple[Precisions, int]:
