@@ -7,6 +7,7 @@ import bz2
 import gzip
 import io
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -49,6 +50,55 @@ def workbook():
     packed = io.BytesIO()
     book.save(packed)
     return packed.getvalue()
+
+
+def sheet(*lines):
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def measured(header, *, end="\n", comma=False, before="", behind=""):
+    """What instruments write: a header, then rows of time, force and torque."""
+    lines = ["\t".join([f"{i * 0.25:.4f}", f"{1.5 * i:.4f}", f"{100 - 2.5 * i:.4f}"]) for i in range(12)]
+    body = end.join(f"{before}{line}{behind}" for line in lines) + end
+    return (header + (body.replace(".", ",") if comma else body)).encode()
+
+
+RIG = {"Force": 1.5 * np.arange(12), "Torque": 100 - 2.5 * np.arange(12)}
+
+
+def labview(columns="One", decimal="."):
+    """A measurement of LabVIEW with units and a column of remarks; without X the first column is empty."""
+    x = columns == "One"
+    lines = (
+        "LabVIEW Measurement\t\nWriter_Version\t2\nSeparator\tTab\nMulti_Headings\tYes\n"
+        f"X_Columns\t{columns}\nDecimal_Separator\t{decimal}\n***End_of_Header***\t\n\t\nChannels\t2\t\n"
+        "Samples\t12\t12\t\nY_Unit_Label\tNewton (rms)\tN m\t\nX0\t0.0\t0.0\t\nDelta_X\t0.25\t0.25\t\n"
+        "***End_of_Header***\t\t\t\t\nX_Value\tForce\tTorque\tComment\n"
+    )
+    body = [f"{i * 0.25 if x else ''}\t{1.5 * i:.4f}\t{100 - 2.5 * i:.4f}\n" for i in range(12)]
+    return (lines + "".join(body).replace(".", decimal)).encode()
+
+
+ARFF = """% a test rig
+@RELATION rig
+@ATTRIBUTE force NUMERIC
+@ATTRIBUTE 'oil temp' REAL
+@attribute gear {1,2}
+@ATTRIBUTE remark string
+@DATA
+1.5,20,1,'all, well'
+% pause
+3,?,2,late
+4.5,22,1,'all, well'
+6,23,2,late
+"""
 
 
 def means():
@@ -191,6 +241,37 @@ CASES = [
         rows("x,lead", "1,0.07", "2,<0.05", "3,0.11", "4,0.09"),
         refused="column 'lead', row 2: '<0.05' is a bound and not a value",
         target="x",
+    ),
+    *(
+        Case(
+            f"{name}.csv",
+            rows("x,lead", *(f"{i},{i / 8}" for i in range(1, 30)), f"30,{word}"),
+            refused=rf"column 'lead', row 30: '{re.escape(word)}' is a bound and not a value",
+            target="x",
+        )
+        for name, word in (("above", ">3"), ("or_more", "10+"))
+    ),
+    Case("classes_or_more.csv", rows("x,rooms", "1,1", "2,2", "3,3+", "4,3+"), {"rooms": ["1", "2", "3+", "3+"]}),
+    Case(
+        "full_width.csv",
+        rows("x,load", *(f"{i},\uff11\uff12\uff0e\uff15{i}" for i in range(1, 5))),
+        {"load": 12.5 + SERIES[:4] / 100},
+        "Column 'load' is read as numbers with digits of full width",
+    ),
+    Case(
+        "hexadecimal.xlsx",
+        sheet(["x", "adc"], *([i, f"0x{i + 8:02X}"] for i in range(1, 5))),
+        {"adc": SERIES[:4] + 8},
+        "Column 'adc' is read as numbers with hexadecimal digits",
+    ),
+    Case(
+        "hexadecimal_h.csv",
+        rows("x,adc", *(f"{i},0{i + 8:02X}h" for i in range(1, 5))),
+        {"adc": SERIES[:4] + 8},
+        "Column 'adc' is read as numbers with hexadecimal digits",
+    ),
+    Case(
+        "hours.csv", rows("x,at", *(f"{i},{12 * i:02d}h" for i in range(1, 5))), {"at": 12 * SERIES[:4]}, "the unit h"
     ),
     Case(
         "powers.csv",
@@ -375,6 +456,63 @@ CASES = [
         "years.csv", rows("2019,2020,2021", "1.5,2,3", "4,5,6"), refused=r"2019, 2020, 2021\) may hold names or values"
     ),
     Case("no_header.csv", rows("0.5,oak,3", "1.5,elm,4"), refused="may hold names or values"),
+    # ---- instruments
+    Case("one.lvm", labview(), RIG | {"X_Value": np.arange(12) * 0.25}, "The header of LabVIEW, 14 lines, is skipped"),
+    Case("no_x.lvm", labview("No"), RIG, "LabVIEW"),
+    Case("comma.lvm", labview(decimal=","), RIG, "decimal comma"),
+    Case("cut.lvm", labview()[:200], refused="the LabVIEW file ends within its header"),
+    Case("cut_rows.lvm", labview()[:-90], {"Force": RIG["Force"][:8]}, "declares 12 samples, the file holds 8"),
+    Case("twice.lvm", labview() + labview()[60:], refused="holds 2 measurements"),
+    Case(
+        "rig.arff",
+        ARFF.encode(),
+        {"force": [1.5, 3, 4.5, 6], "oil temp": [20, NAN, 22, 23], "gear": ["1", "2", "1", "2"]}
+        | {"remark": ["all, well", "late"] * 2},
+    ),
+    Case("sparse.arff", b"@relation r\n@attribute a real\n@data\n{0 1}\n", refused="line 4 is of a sparse table"),
+    Case("ragged.arff", b"@relation r\n@attribute a real\n@data\n1\n1,2\n", refused="line 5 has 2 values"),
+    Case("cut.arff", b"@relation r\n@attribute a real\n", refused="no line @data"),
+    Case(
+        "campbell.dat",
+        measured(
+            '"TOA5","CR1000","CR1000","1","OS.1","CPU:a.CR1","3","T"\n"At","Force","Torque"\n"TS","Deg C","Nm"\n'
+            '"","Avg","Smp"\n'
+        ).replace(b"\t", b","),
+        RIG,
+        "Campbell",
+    ),
+    Case(
+        "scope.csv",
+        measured(
+            "Model,MDO3014\nFirmware Version,1.26\n\nWaveform Type,ANALOG,\nHorizontal Scale,0.004,\n"
+            "Sample Interval,4e-06,\nRecord Length,12,\nProbe Attenuation,1,1\nVertical Units,V,V\nLabel,,\n"
+            "TIME,Force,Torque\n"
+        ).replace(b"\t", b","),
+        RIG | {"TIME": np.arange(12) * 0.25},
+        "9 lines above the table skipped ('Model')",
+    ),
+    Case(
+        "block.txt",
+        measured("Test:\tEndurance\nOperator:\tWeber\nRate:\t50\tHz\n\nTime\tForce\tTorque\ns\tkN\tNm\n"),
+        RIG | {"Time": np.arange(12) * 0.25},
+        "read as units (s, kN, Nm)",
+    ),
+    Case(
+        "channels.txt",
+        measured("Time\tForce\tTorque\ns\tkN\tNm\n0\t1\t2\n", comma=True),
+        RIG,
+        "The line of numbers of channels below the units is skipped (0, 1, 2)",
+    ),
+    Case(
+        "axes.csv",
+        measured("x-axis,1,2\nsecond,Volt,Volt\n").replace(b"\t", b","),
+        {"1": RIG["Force"], "2": RIG["Torque"]},
+        "read as units (second, Volt, Volt)",
+    ),
+    Case("exclamation.dat", measured("! Rig 3, run 17\n! Time Force Torque\n"), RIG),
+    Case("slashes.csv", measured("// Rig 3\n// run 17\nTime\tForce\tTorque\n"), RIG),
+    Case("blanks.prn", measured("  Time   Force   Torque\n").replace(b"\t", b"   "), RIG),
+    Case("late_numbers.csv", rows("part,x", *(f"P{i},{i}" for i in range(9)), "10,9", "11,10"), {"x": np.arange(11.0)}),
     # ---- encodings and quotes
     Case(
         "latin1.csv",

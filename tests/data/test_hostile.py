@@ -32,7 +32,7 @@ def test_right_values_or_a_right_refusal(tmp_path, case):
     assert case.note or not table.notes
 
 
-FORMATS = ("csv", "gz", "zip", "xlsx", "jsonl", "parquet", "h5", "mat", "npz", "mat 5")
+FORMATS = ("csv", "gz", "zip", "xlsx", "jsonl", "parquet", "h5", "mat", "npz", "mat 5", "lvm", "arff", "dat")
 
 
 def archive(end):
@@ -78,7 +78,7 @@ def damaged(case, count, folder):
 
 def of_format(end):
     """The shortest file of a format that is read."""
-    if end in ("npz", "mat 5"):
+    if end in ("npz", "mat 5", "lvm", "arff", "dat"):
         return archive(end)
     known = [case for case in CASES if case.name.endswith(f".{end}") and not case.refused and len(case.content) > 30]
     return min(known, key=lambda case: len(case.content)) if known else None

@@ -17,6 +17,7 @@ import numpy as np
 
 from numdl.data.read.arrow import first_line, from_arrow
 from numdl.data.read.footer import without_footer, without_headers
+from numdl.data.read.headed import plain_text
 from numdl.data.read.text.encoding import to_utf8
 from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
 from numdl.data.read.understand import understood
@@ -31,7 +32,13 @@ _QUOTE, _NEWLINES = ord('"'), (ord("\n"), ord("\r"))
 
 
 def read_delimited(
-    call: str, raw: bytes, *, blanks: bool = False, text: Sequence[str] = (), header: bool | None = None
+    call: str,
+    raw: bytes,
+    *,
+    blanks: bool = False,
+    text: Sequence[str] = (),
+    header: bool | None = None,
+    extension: str = ".csv",
 ) -> Table:
     """Read a CSV, TSV or white-space separated file.
 
@@ -41,6 +48,7 @@ def read_delimited(
         blanks: whether runs of blanks may separate columns.
         text: columns that stay text even if all entries look like numbers.
         header: whether the first line holds names; None guesses.
+        extension: of the file's name, for files whose header says what they hold (`numdl.data.read.headed`).
 
     Returns:
         Its columns; the entries of `data.table.notation.MISSING` are missing, text is stripped of surrounding blanks.
@@ -49,7 +57,9 @@ def read_delimited(
         ValueError: no text, no data row, a quote that is not closed, or rows of different length.
     """
     content, notes = to_utf8(call, raw)
-    layout = sniff(call, content, blanks=blanks, header=header)
+    plain = plain_text(call, content, extension)
+    content, text, notes = plain.content, (*text, *plain.text), [*notes, *plain.notes]
+    layout = sniff(call, content, blanks=blanks, header=True if plain.named else header)
     quoted = check_quotes(call, content, layout.delimiter)
     rows: Any = memoryview(content)[layout.start :]
     if layout.delimiter == " ":
@@ -68,7 +78,8 @@ def read_delimited(
     table = from_arrow(call, arrow)
     comma = ["Numbers are read with a decimal comma."] if layout.decimal == "," else []
     notes = [*notes, *layout.notes, *comma, *footer, *table.notes]
-    table = without_footer(without_headers(Table(table.names, table.columns, tuple(notes), layout.units)))
+    units = layout.units | {name: unit for name, unit in plain.units.items() if name in table.names}
+    table = without_footer(without_headers(Table(table.names, table.columns, tuple(notes), units)))
     return understood(table, layout.decimal, text)
 
 

@@ -22,7 +22,7 @@ from numdl.data.read.sources import COMPRESSED, STANDARD_INPUT, Source, check_ar
 from numdl.data.read.understand import understood
 from numdl.data.table.table import Table
 
-TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", ".asc", ".prn", ".lvm", ".arff")
 SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 RECORDS = (".jsonl", ".ndjson")
 READABLE = (*TEXT, *SHEETS, *RECORDS, ".parquet", ".npz", ".mat", ".h5", ".hdf5")
@@ -48,6 +48,8 @@ def read_table(
     ===================  ===========================================================================================
     .csv .tsv            text; encoding, delimiter, header and decimal sign are guessed (`numdl.data.read.text`)
     .txt .dat .data      the same, and columns may be separated by runs of blanks
+    .asc .prn            as .txt
+    .lvm .arff           text with the header of LabVIEW or Weka (`numdl.data.read.headed`)
     .xlsx .xls .ods      the first sheet with cells (extra ``excel``)
     .jsonl .ndjson       one JSON object for each line
     .parquet             columns of numbers or text
@@ -157,8 +159,8 @@ def _parsed(call: str, source: Source, text: Sequence[str], header: bool | None,
         return understood(read_json_lines(call, source.content), None, text)
     from numdl.data.read.delimited import read_delimited
 
-    blanks = source.extension in {".txt", ".dat", ".data"}
-    return read_delimited(call, source.content, blanks=blanks, text=text, header=header)
+    blanks = source.extension in {".txt", ".dat", ".data", ".asc", ".prn"}
+    return read_delimited(call, source.content, blanks=blanks, text=text, header=header, extension=source.extension)
 
 
 def write_predictions(

@@ -2,9 +2,9 @@
 
 A column is read as numbers where one notation explains every word of it: a decimal point or comma, groups of three
 digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``), powers of ten (``10^3``,
-``1.5x10^3``), a minus sign of typography, and one unit, percent sign or currency that all words carry; ``5 %`` is 5.
-Words that look like numbers without being explained, such as ``<0.05`` or ``5 mm`` above ``3 cm``, are never
-categories: the column has a `Reading.problem`.
+``1.5x10^3``), a minus sign of typography, digits of full width, hexadecimal digits (``0x1F``, ``1Fh``), and one unit,
+percent sign or currency that all words carry; ``5 %`` is 5. Words that look like numbers without being explained, such
+as ``<0.05``, ``10+`` or ``5 mm`` above ``3 cm``, are never categories: the column has a `Reading.problem`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ MISSING = frozenset(_MISSING.split("|"))
 MANY_NUMBERS = 10
 """Different numbers above which a column of words is no set of categories that happen to be digits."""
 
-_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'"})
+_WIDE = "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff0e\uff0c\uff0b\uff05"
+_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2019": "'"}) | str.maketrans(
+    _WIDE, "0123456789.,+%"
+)
+_HEX = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
+_HEX_H = re.compile(r"[0-9][0-9A-F]*[hH]")
+"""Hexadecimal numbers of programs, and of assemblers, which begin with a digit."""
+_OR_MORE = re.compile(r"[+-]?\d[\d.,]*\s?\+")
 _MINUS = re.compile("^[\u2212\u2013\u2012\uff0d](?=[\\d.,])|(?<=[eEdD^(])[\u2212\u2013]")
 _LIKE = re.compile(
     r"(?P<qualifier>[<>≤≥~≈±]|<=|>=)?\s*(?P<prefix>[€$£¥₹]|(?:EUR|USD|GBP|CHF|JPY)(?=\s))?\s*"
@@ -142,6 +149,8 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
                 break
         else:
             return Reading(_spread(words, plain))
+    if (hexadecimal := _hexadecimal(found)) is not None:
+        return Reading(_spread(words, hexadecimal), notation=("hexadecimal digits",))
     few = list(itertools.islice(found.rows, _SAMPLE))
     if sum(map(is_date, few)) > 0.5 * len(few):
         return Reading(None)
@@ -161,6 +170,18 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
         if word not in like:
             return _refused(found.rows[word], f"{word!r} is not a number")
     return _explain(words, found, parts, decimal)
+
+
+def _hexadecimal(found: _Words) -> dict[str, float | None] | None:
+    """The values of hexadecimal numbers, beside whole ones; as ``1Fh`` only of one length and unlike days and hours."""
+    of_programs = [word for word in found.rows if _HEX.fullmatch(word)]
+    if of_programs and all(_HEX.fullmatch(word) or _WHOLE.fullmatch(word) for word in found.rows):
+        whole = {word: int(word, 16 if _HEX.fullmatch(word) else 10) for word in found.rows}
+        return {word: float(value) for word, value in whole.items()} if max(whole.values()) < 1 << 53 else None
+    of_assemblers = all(map(_HEX_H.fullmatch, found.rows)) and len({len(word) for word in found.rows}) == 1
+    if of_assemblers and len(found.rows) > 1 and any(re.search("[A-CEF]", word) for word in found.rows):
+        return {word: float(int(word[:-1], 16)) for word in found.rows}
+    return None
 
 
 def _different(words: np.ndarray) -> _Words:
@@ -217,7 +238,9 @@ def _unit(match: re.Match[str]) -> str:
 def _counts_as_number(word: str, match: re.Match[str] | None, usual: str, several: bool) -> bool:
     """Whether a word is a number and not a name with a digit in front, such as 12a or 4WD."""
     if match is None:
-        return bool(_OTHER.fullmatch(_plain_signs(word))) or plain_number(word) is not None
+        plain = _plain_signs(word)
+        more = several and _OR_MORE.fullmatch(plain)
+        return bool(more or _OTHER.fullmatch(plain)) or plain_number(word) is not None
     unit = match["unit"]
     if unit is None or unit[0] in _SIGNS or unit in _KNOWN or match["gap"] or match["qualifier"] or match["prefix"]:
         return True
@@ -253,6 +276,8 @@ def _explain(words: np.ndarray, found: _Words, parts: dict[str, re.Match[str] | 
     for word, row in found.rows.items():
         match = parts[word]
         if match is None:
+            if _OR_MORE.fullmatch(_plain_signs(word)):
+                return _refused(row, f"{word!r} is a bound and not a value")
             if plain_number(word) is None:
                 return _refused(row, f"{word!r} is no single number")
             numerals[word], units[word] = word, ""
@@ -331,6 +356,8 @@ def _described(found: _Words, numerals: dict[str, str], decimal: str, unit: str)
         said.append("exponents D of FORTRAN")
     if not together.isascii() and any(_MINUS.search(word.strip()) for word in found.rows):
         said.append("a minus sign of typography")
+    if not together.isascii() and any(sign in together for sign in _WIDE):
+        said.append("digits of full width")
     if unit:
         said.append(f"the unit {unit} in each cell")
     return tuple(said)

@@ -5,9 +5,10 @@ The layout is guessed from the first lines only, never from the whole file:
 * delimiter: what a first line ``sep=;`` says, else the one of tab, ``;``, ``,`` (and runs of blanks, for ``.txt``,
   ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The semicolon
   comes before the comma because files with decimal commas use it.
-* title: lines before this run that are narrower are no part of the table.
-* comments: lines that start with ``#``, or ``%`` and a blank, before the data are skipped; the last of them is the
-  header if it has as many fields as the data.
+* title: lines before this run that are narrower are no part of the table, nor are lines that begin with a word where
+  the rows begin with a number or date, as the settings of an oscilloscope do, but for the last two or three.
+* comments: lines that start with ``#`` or ``//``, or ``%`` or ``!`` and a blank, before the data are skipped; the last
+  of them is the header if it has as many fields as the data.
 * header: the first line, unless all its fields are numbers; then the names are ``column0``, ``column1``, ... Where
   the line may be either, it is asked for and not guessed.
 * units: the line below the header, if it holds words where all lines below hold numbers.
@@ -21,6 +22,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from numdl.data.table.dates import is_date
 from numdl.data.table.notation import MISSING
 from numdl.data.table.table import same_name
 
@@ -30,7 +32,7 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NUMERAL = re.compile(
     r"[+\-\u2212]?(?:\d[\d.,' \u00a0]*|[.,]\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE
 )
-_COMMENT = re.compile(r"\s*(?:#|%+(?=\s|$))")
+_COMMENT = re.compile(r"\s*(?:#|//|(?:%+|!)(?=\s|$))")
 _UNIT = re.compile(r"1/[^\s\d]{1,8}|[\[(<].{0,14}[\])>]|[^\W\d_][^\s\d]{0,11}(?:[\d²³/^*·].{0,8})?|[%‰°µΩ€$£#].{0,8}")
 _POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})*)\.\d+(?:[eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})*),\d+(?:[eE][+-]?\d+)?")
@@ -133,7 +135,11 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     units = {name: unit for name, unit in zip(names, found, strict=False) if unit}
     if found:
         notes.append(f"The line below the header is read as units ({', '.join(list(units.values())[:4])}).")
-    return Layout(delimiter, names, size[table[1 if found else 0].end], decimal, units, tuple(notes))
+    last = 1 if found else 0
+    if found and _numbered(rows):
+        notes.append(f"The line of numbers of channels below the units is skipped ({', '.join(rows[2][:4])}).")
+        last = 2
+    return Layout(delimiter, names, size[table[last].end], decimal, units, tuple(notes))
 
 
 def fields(line: str, delimiter: str) -> list[str]:
@@ -163,6 +169,8 @@ def has_header(call: str, rows: Sequence[Sequence[str]]) -> bool:
         ValueError: it may hold either.
     """
     head, body = rows[0], rows[1:]
+    if unit_row(rows):
+        return True
     present = [j for j, word in enumerate(head) if word not in MISSING]
     numbers = {j for j in present if is_numeral(head[j])}
     if not numbers:
@@ -267,6 +275,8 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     at = max(range(len(runs)), key=lambda i: (runs[i][0] > 1) * runs[i][1])
     above = sum(length for _, length in runs[:at])
     width = runs[at][0]
+    if settings := _settings([record.fields for record in records[: above + runs[at][1]]], above):
+        return settings
     titles = [record.fields for record in records[:above]]
     if not above or width < 2 or any(len(_filled(title)) >= width for title in titles):
         return 0
@@ -275,6 +285,23 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     apart = not lines[records[above - 1].end].strip() if records[above - 1].end < len(lines) else False
     alone = all(len(_filled(title)) == 1 and not is_numeral(_filled(title)[0]) for title in titles)
     return above if alone or apart or (len(titles) > 1 and not any(map(is_numeral, titles[0]))) else 0
+
+
+def _settings(rows: list[list[str]], above: int) -> int:
+    """Number of lines with settings, each under a word of its own, above a header and rows that begin with numbers.
+
+    Rows are those up to the end of the table; ``above`` of them are of other widths.
+    """
+    begins = [bool(row) and (is_numeral(row[0]) or is_date(row[0])) for row in rows]
+    first = len(rows) - next((i for i, number in enumerate(reversed(begins)) if not number), len(rows))
+    if len(rows) - first < max(first, 3) and len(rows) - first < _SAMPLE_LINES:
+        return 0  # the rows are too few to tell
+    head = max(first - 1, above)
+    if head > above and len(_filled(rows[head - 1])) >= len(_filled(rows[head])) and unit_row(rows[head - 1 :]):
+        head -= 1
+    words = [row[0] for row in rows[:head] if row and row[0]]
+    several = len(words) > 2 and len(set(words)) > 0.7 * len(words)
+    return head if first and several and not any(begins[:first]) else 0
 
 
 def _filled(row: Sequence[str]) -> list[str]:
@@ -297,6 +324,16 @@ def _counts(head: list[str]) -> bool:
         return False
     steps = {int(b) - int(a) for a, b in itertools.pairwise(head)}
     return len(steps) == 1 and steps.pop() > 0
+
+
+def _numbered(rows: list[list[str]]) -> bool:
+    """Whether the line below the units counts the columns, all of which hold fractions."""
+    body = rows[3:]
+    return (
+        len(body) > 2
+        and _counts(rows[2])
+        and all(any(re.search(r"\d[.,]\d", row[j]) for row in body if j < len(row)) for j in range(len(rows[2])))
+    )
 
 
 def _decimal(rows: list[list[str]], delimiter: str) -> str | None:
