@@ -31,8 +31,9 @@ from numdl.estimators import (
     TikhonovRegressor,
 )
 from numdl.estimators.common.plain import formula_of, read_plain
+from numdl.estimators.common.reporting import predicted_as_seen
 from numdl.estimators.common.weights import raw_weights, sample_weights, weighed
-from numdl.estimators.kernels import search
+from numdl.estimators.kernels import base, search
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.logarithm import Bounds, bounds, in_units, lift
 from numdl.estimators.kernels.mixture import combine, slopes, tails
@@ -255,6 +256,20 @@ def test_targets_over_decades_are_seen_by_their_logarithm(decades):
     assert coverage(summary, (0.9,), 0) == pytest.approx(inside, abs=1e-12)
     # mutant: intervals of the mean and deviation, as if it were normal
     assert coverage(dataclasses.replace(summary, below=None), (0.9,), 0) != pytest.approx(inside, abs=1e-12)
+
+
+def test_importance_of_a_logarithm_asks_for_no_variances_of_shuffled_rows(decades, monkeypatch):
+    x, y, _ = positive(80, 3)
+    by_log, asked, inner = np.array([True, False]), [], base.moments
+    medians = predicted_as_seen(decades, x, by_log)
+    np.testing.assert_allclose(decades._centres(x, by_log), medians, rtol=1e-10)  # of one member
+    np.testing.assert_allclose(decades._centres(x, ~by_log), decades.predict(x), rtol=1e-12)
+    monkeypatch.setattr(
+        base, "moments", lambda mixture, x, *, std: asked.append((len(x), std)) or inner(mixture, x, std=std)
+    )
+    found = decades.summary(x, y).effects["importance"]
+    assert (80 * 7, False) in asked and (80 * 7, True) not in asked  # two inputs, three shuffles, and the rows
+    assert found[0] > 5 * abs(found[1])
 
 
 def test_evidence_of_a_logarithm_is_that_of_the_target(decades):

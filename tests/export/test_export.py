@@ -3,11 +3,15 @@
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 from exported_models import LIGHT, answers, by_c, by_numpy, by_octave, by_onnx, data, error
 
+from numdl import KernelRegressor
 from numdl.export import describe
 from numdl.export.evaluate import evaluate
+from numdl.export.targets import numpy_module
+from numdl.export.write import export
 
 ROWS = data(1000, seed=5)[0]
 
@@ -68,3 +72,41 @@ def test_a_planted_fault_is_seen(models):
     program.nodes[at] = program.nodes[at]._replace(data=(W * (1 + 1e-9), b))
     wanted = answers(models["rbf"], ROWS)
     assert error(evaluate(program, ("mean",), ROWS)[0], wanted["mean"]) > 1e-11
+
+
+def smooth(n=150):
+    """A smooth function of two inputs by two kernels, and rows in and around its own."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (n, 2))
+    y = np.sin(2 * x[:, 0]) + x[:, 1] ** 2 + 0.2 * rng.normal(size=n)
+    return KernelRegressor(kernel="rbf", average=False, n_restarts=1, random_state=0).fit(
+        x, y, sample_weight=rng.uniform(0.2, 2, n)
+    ), rng.uniform(-3, 3, (1000, 2))
+
+
+@pytest.mark.parametrize("share", [0.05, 1e-3, 1e-6])
+def test_deviations_of_fewer_numbers_are_too_large_by_no_more_than_a_share(share, tmp_path):
+    model, x = smooth()
+    mean, std = model.predict(x, return_std=True)
+    exact, few = describe(model), describe(model, std=share)
+    assert few.program.count("std") < 0.8 * exact.program.count("std")
+    found, more = few.evaluate(x)
+    np.testing.assert_allclose(found[:, 0], mean, rtol=1e-12, atol=1e-12)
+    larger = more[:, 0] / std - 1
+    assert larger.min() > -1e-9 and larger.max() <= share + 1e-9
+    if share == 0.05:  # mutant: as many directions less one decade
+        assert (describe(model, std=10.0).evaluate(x)[1][:, 0] / std - 1).max() > share
+    path = export(model, tmp_path / "m.py", std=share)
+    assert f"at most {share:g} of themselves" in path.read_text()
+    assert by_numpy_at(path, x, more) < 1e-9
+
+
+def by_numpy_at(path, x, std):
+    space = numpy_module.loaded(path.read_bytes())
+    return np.abs(space["predict"](x, return_std=True)[1].reshape(std.shape) / std - 1).max()
+
+
+@pytest.mark.parametrize("std", [0.0, 0.5, -1e-3, float("nan"), "yes"])
+def test_another_share_is_refused(std, tmp_path):
+    with pytest.raises(ValueError, match=r"needs True, False, 'auto' or a share to 0\.1"):
+        export(smooth(20)[0], tmp_path / "m.py", std=std)

@@ -312,8 +312,9 @@ def export(
     std: Annotated[
         str,
         typer.Option(
-            help="Standard deviations: yes, no, or auto, where they need at most a million numbers.",
-            metavar="yes|no|auto",
+            help="Standard deviations: yes, no, or auto, where they need at most a million numbers; a share to 0.1, "
+            "such as 0.001, for some that may be too large by it and need fewer numbers.",
+            metavar="yes|no|auto|SHARE",
             autocompletion=one_of("yes", "no", "auto"),
         ),
     ] = "auto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from numdl.cli.errors import UserError, blame_input
@@ -18,7 +19,8 @@ def run_export(model: Path, to: str, out: Path | None, *, std: str, overwrite: b
         model: folder of a run, or the model in it.
         to: "numpy", "c", "onnx" or "matlab".
         out: the file; ``model`` with the ending of the language beside the model if None.
-        std: "auto", "yes" or "no": whether the function computes standard deviations.
+        std: "auto", "yes" or "no": whether the function computes standard deviations; or by which share of themselves
+            they may be too large, such as "0.001".
         overwrite: replace the file if it exists.
 
     Returns:
@@ -27,10 +29,14 @@ def run_export(model: Path, to: str, out: Path | None, *, std: str, overwrite: b
     Raises:
         UserError: something the user gave cannot be used, or the model has no formula.
     """
-    wanted = {"auto": "auto", "yes": True, "no": False}
+    wanted: dict[str, bool | str | float] = {"auto": "auto", "yes": True, "no": False}
+    with contextlib.suppress(ValueError):
+        if 0 < float(std) <= 0.1:
+            wanted[std] = float(std)
     for option, value, known in (("--to", to, TARGETS), ("--std", std, wanted)):
         if value not in known:
-            raise UserError(f"numdl export {option} {value}: give one of {', '.join(known)}.")
+            more = " or a share up to 0.1" if option == "--std" else ""
+            raise UserError(f"numdl export {option} {value}: give one of {', '.join(known)}{more}.")
     path = model_file(model)
     out = path.with_name("model" + TARGETS[to]) if out is None else out
     if out.exists() and (not overwrite or out.is_dir()):

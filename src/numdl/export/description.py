@@ -93,12 +93,13 @@ class Description:
         return evaluate(self.program, names or self.names, np.ascontiguousarray(x, np.float64))
 
 
-def describe(model: Any, *, std: bool = True) -> Description:
+def describe(model: Any, *, std: bool | float = True) -> Description:
     """A fitted model as a program.
 
     Args:
         model: a fitted estimator, or what a file holds of one, with the same attributes.
-        std: whether standard deviations are wanted, where the model has some.
+        std: whether standard deviations are wanted, where the model has some; a number for some that may be too large
+            by this share of themselves, where that needs fewer numbers.
 
     Returns:
         The description.

@@ -79,7 +79,7 @@ def pack(
     *,
     names: Sequence[str] | None = None,
     encoder: Mapping[str, Any] | None = None,
-    std: bool | str = "auto",
+    std: bool | str | float = "auto",
     rows: np.ndarray | None = None,
 ) -> Package:
     """Gather what a file holds.
@@ -89,7 +89,8 @@ def pack(
         stem: name of the file without its ending.
         names: of the inputs; ignored with an encoder.
         encoder: JSON of a ``numdl.data.TableEncoder``.
-        std: whether deviations are computed; "auto" where they need at most `MOST` numbers.
+        std: whether deviations are computed; "auto" where they need at most `MOST` numbers; a share by which they may
+            be too large.
         rows: examples (10, d); drawn if not given.
 
     Returns:
@@ -99,7 +100,10 @@ def pack(
         CannotExport: deviations are asked for and there are none.
     """
     program, notes, results = described.program, [], described.names
-    if std is True and "std" not in results:
+    share = isinstance(std, float)
+    if share and "std" in results:
+        notes.append(f"Standard deviations are exact or too large, by at most {std:g} of themselves.")
+    if (std is True or share) and "std" not in results:
         why = described.no_std or "it predicts classes, whose probabilities are always given."
         raise CannotExport(f"export(std=True): {described.model} has no deviations: {why} Use std='auto'.")
     if described.no_std:
@@ -108,7 +112,8 @@ def pack(
     if std is False or (std == "auto" and "std" in results and count > MOST):
         if "std" in results and std == "auto":
             notes.append(
-                f"No standard deviation: it would need {count:,} further numbers; export with std=True to have it."
+                f"No standard deviation: it would need {count:,} further numbers; export with std=True to have it, or "
+                "with std=0.001 for one that may be that much of itself too large, and often needs fewer."
             )
         results = results[:1]
     read = columns(program.d, names, encoder)

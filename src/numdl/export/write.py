@@ -27,7 +27,7 @@ def export(
     path: str | os.PathLike[str],
     to: str | None = None,
     *,
-    std: bool | str = "auto",
+    std: bool | str | float = "auto",
     rows: Any = None,
     encoder: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -37,7 +37,8 @@ def export(
         model: a fitted estimator.
         path: the file to make or replace.
         to: "numpy", "c", "onnx" or "matlab"; None to tell by the ending, .py, .c, .onnx or .m.
-        std: whether standard deviations are computed too; "auto" where they need at most a million numbers.
+        std: whether standard deviations are computed too; "auto" where they need at most a million numbers; a number
+            up to 0.1 for some that may be too large by this share of themselves, where that needs fewer numbers.
         rows: rows (n, d) that the file carries with their predictions; ten are drawn if not given.
         encoder: JSON of the `TableEncoder` of a table, so that the function reads its columns.
 
@@ -51,22 +52,23 @@ def export(
     """
     path = Path(path)
     target = _target(path, to)
-    if not (isinstance(std, bool | np.bool_) or (isinstance(std, str) and std == "auto")):
-        raise ValueError(f"export(std={checks.shown(std)}): needs True, False or 'auto'. Use 'auto'.")
+    share = isinstance(std, float) and 0 < std <= 0.1
+    if not (share or isinstance(std, bool | np.bool_) or (isinstance(std, str) and std == "auto")):
+        raise ValueError(f"export(std={checks.shown(std)}): needs True, False, 'auto' or a share to 0.1. Use 'auto'.")
     if known := [name for name in names_of(model) if name in numpy_images.KINDS]:
-        if target != "numpy" or std is True or rows is not None:
+        if target != "numpy" or std is True or share or rows is not None:
             raise CannotExport(
                 f"export({known[0]}, to={target!r}): models of images are written in NumPy, without deviations and "
                 "rows. Give to='numpy' alone, or use save and load."
             )
         return _replaced(path, numpy_images.write(model, known[0]))
-    described = describe(model, std=bool(std))
+    described = describe(model, std=float(std) if share else bool(std))
     if rows is not None:
         rows = np.asarray(checks.finite("export", "rows", rows, ("n", "d")), np.float64)
         if rows.shape[1] != described.program.d or not len(rows):
             raise ValueError(f"export(rows of shape {rows.shape}): needs (n, {described.program.d}) with n >= 1.")
     names = getattr(model, "feature_names_in_", None)
-    std = std if isinstance(std, str) else bool(std)
+    std = std if share or isinstance(std, str) else bool(std)
     package = pack(described, path.stem, names=names, encoder=encoder, std=std, rows=rows)
     content = import_module(f"numdl.export.targets.{_PRINTERS[target]}").write(package)
     if target == "matlab" and package.name != path.stem:

@@ -16,7 +16,7 @@ class ExportMixin:
     """Estimators that can be written as a function in another language, where ``numdl.export`` has a formula."""
 
     def export(
-        self, path: str | os.PathLike[str], to: str | None = None, *, std: bool | str = "auto", rows: Any = None
+        self, path: str | os.PathLike[str], to: str | None = None, *, std: bool | str | float = "auto", rows: Any = None
     ) -> Path:
         """Write the fitted model as a function of a few pages that needs neither numdl nor JAX.
 
@@ -24,7 +24,9 @@ class ExportMixin:
             path: the file to make or replace; its folder must exist.
             to: "numpy" (a module), "c" (C99 without allocation), "onnx" or "matlab"; None to tell by the ending, .py,
                 .c, .onnx or .m.
-            std: whether it computes standard deviations too; "auto" where they need at most a million numbers.
+            std: whether it computes standard deviations too; "auto" where they need at most a million numbers; a number
+                up to 0.1 for some that may be too large by this share of themselves, where that needs fewer numbers, as
+                of smooth functions of many rows.
             rows: rows (n, d) that the file carries with their predictions, for its self-test; ten are drawn if not
                 given.
 

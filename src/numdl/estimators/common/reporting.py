@@ -83,7 +83,7 @@ class ReportMixin:
                 told = {"Extrapolations": f"{count} of {np.shape(X)[0]} rows shown lie outside the training rows"}
             if self._of_columns and not sparse.issparse(X) and np.ndim(X) == 2 and np.shape(X)[0]:
                 by_log = judged_by_logarithm(self, found["c"]) if classes is None else np.zeros(0, bool)
-                seen = partial(predicted_as_seen, self, by_log=by_log) if by_log.any() else self.predict  # type: ignore[attr-defined]
+                seen = partial(self._centres, by_log=by_log) if by_log.any() else self.predict  # type: ignore[attr-defined]
                 found |= effects(self, X, inputs, as_seen(found["c"], by_log), seen, self._with_band)
         return FitSummary(
             **found | fields | {"facts": self._facts() | self._constant() | told | fields.get("facts", {})}

@@ -395,6 +395,18 @@ class MixtureRegressor(SaveMixin, ReportMixin, RegionMixin, MultiOutputMixin, Re
             found.append([self._combined(j, each, np.asarray(variances))[0], *ends])
         return list(np.stack(found, axis=-1))
 
+    def _centres(self, X: Any, by_log: np.ndarray) -> np.ndarray:
+        """Means, and of targets that are judged by their logarithm its mean: no variances, which medians ask for.
+
+        For one member it is the logarithm of the median; of several it lies between theirs, as the median does.
+        """
+        x, found = self._scaled(X, "summary")[1], []
+        for j, mixture in enumerate(self.mixtures_):
+            each, variances = self._moments(mixture, x, std=bool(self.logarithm_[j]) and not by_log[j])
+            straight = mixture.weights @ each * self._targets.scale[j] + self._targets.center[j]
+            found.append(straight if variances is None else self._combined(j, each, variances)[0])
+        return self._shaped(found)
+
     def _below(self, X: Any, c: np.ndarray) -> np.ndarray:
         x, found = self._scaled(X, "summary")[1], []
         for j, mixture in enumerate(self.mixtures_):

@@ -17,12 +17,12 @@ from numdl.export.slopes import adjoints
 Moments = tuple[Value, Value | None]
 
 
-def describe(model: Any, std: bool) -> Description:
+def describe(model: Any, std: bool | float) -> Description:
     """A mixture for each target.
 
     Args:
         model: fitted.
-        std: whether standard deviations are wanted.
+        std: whether standard deviations are wanted, or by which share of themselves they may be too large.
 
     Returns:
         The description.
@@ -62,7 +62,7 @@ class Units(NamedTuple):
     top: float = HIGHEST
 
 
-def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, std: bool) -> Moments:
+def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, std: bool | float) -> Moments:
     """Mean and deviation of the target, see ``numdl.estimators.kernels.logarithm``."""
     place = Place(x, mixture.rows.x, mixture.box, mixture.rows)
     each = []
@@ -73,7 +73,7 @@ def _mixture(call: str, mixture: Any, x: Value, typical: float, units: Units, st
                 f"export({call}): a member of kind {kind} is not known here; needs {', '.join(MEMBERS)}. Use "
                 "save and load."
             )
-        mean, variance = MEMBERS[kind](member, place, std or units.logarithm)
+        mean, variance = MEMBERS[kind](member, place, units.logarithm or std)
         require_fit(mean.size == 1, kind, mean.size)
         if variance is not None and typical != 1:
             variance = variance + (typical - 1) * float(
@@ -101,7 +101,7 @@ def _lognormal(mean: Value, variance: Value, units: Units) -> Moments:
     return mean, mean.square() * ((0.5 * v).tanh() * (v.exp() + 1.0))  # exp(v) - 1 without cancellation
 
 
-def _process(member: Any, place: Place, std: bool) -> Moments:
+def _process(member: Any, place: Place, std: bool | float) -> Moments:
     """A Gaussian process, see ``numdl.estimators.kernels.process``."""
     noise, signal, linear = (float(value) for value in np.exp(member.theta[:3]))
     cross, own = covariance(member.name, member.theta[3:], place)
@@ -112,8 +112,33 @@ def _process(member: Any, place: Place, std: bool) -> Moments:
     if not std:
         return mean, None
     prior = 1.0 + signal * own + linear * place.x.square().sum()
-    left = prior - k.solve(member.lower).square().sum()
-    return mean, left.maximum(0.0) + noise
+    few = None if std is True else fewer(member.lower, noise / place.rows.w + float(member.jitter), 2.0 * float(std))
+    known = k.solve(member.lower) if few is None else k.affine(few)
+    return mean, (prior - known.square().sum()).maximum(0.0) + noise
+
+
+def fewer(lower: np.ndarray, noise: np.ndarray, share: float) -> np.ndarray | None:
+    """Rows V with ``k' V' V k`` for ``k' (K + N)^-1 k``, which are fewer numbers than the triangle of ``K + N``.
+
+    With the eigenvalues m_i and vectors u_i of ``N^-1/2 K N^-1/2`` and ``z = N^-1/2 k``, what is known is
+    ``sum_i (u_i'z)^2 / (m_i + 1)``; since ``sum_i (u_i'z)^2 / m_i`` is at most the prior variance, what is left is at
+    least ``sum_i (u_i'z)^2 / ((m_i + 1) m_i)``. Directions with ``m_i <= share``, left out, therefore make the variance
+    too large, and by at most this share of it, whatever k is.
+
+    Args:
+        lower: triangle of K + N (n, n).
+        noise: diagonal of N (n,).
+        share: of the variance.
+
+    Returns:
+        V (r, n); None where that is no less.
+    """
+    n, root = len(lower), np.sqrt(noise)
+    values, vectors = np.linalg.eigh((lower / root[:, None]) @ (lower / root[:, None]).T)
+    kept = values - 1 > share
+    if kept.sum() * n > n * (n + 1) // 2:
+        return None
+    return (vectors[:, kept] / np.sqrt(values[kept])).T / root
 
 
 def _network(member: Any, place: Place, std: bool) -> Moments:
@@ -186,7 +211,7 @@ def _nearest(member: Any, place: Place, std: bool) -> Moments:
 JITTER, EXACT = 8 * np.finfo(float).eps, 10**5
 """As in ``numdl.estimators.kernels``: share of the signal added to the diagonal, and rows with exact neighbours."""
 
-MEMBERS: dict[str, Callable[[Any, Place, bool], Moments]] = {
+MEMBERS: dict[str, Callable[[Any, Place, Any], Moments]] = {
     "Process": _process,
     "Network": _network,
     "Chaos": _chaos,
