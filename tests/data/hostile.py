@@ -512,6 +512,16 @@ CASES = [
     Case("exclamation.dat", measured("! Rig 3, run 17\n! Time Force Torque\n"), RIG),
     Case("slashes.csv", measured("// Rig 3\n// run 17\nTime\tForce\tTorque\n"), RIG),
     Case("blanks.prn", measured("  Time   Force   Torque\n").replace(b"\t", b"   "), RIG),
+    Case(
+        "names_then_numbers.csv",
+        rows("part,x", *(f"P{i},{i}" for i in range(20)), *(f"{i},{i}" for i in range(20, 90))),
+        {"x": np.arange(90.0)},
+    ),
+    Case(
+        "words_then_numbers.csv",
+        rows("part,kind", *(f"P{i},k{i % 3}" for i in range(20)), *(f"{i},k{i % 3}" for i in range(20, 90))),
+        {"kind": [f"k{i % 3}" for i in range(90)]},
+    ),
     Case("late_numbers.csv", rows("part,x", *(f"P{i},{i}" for i in range(9)), "10,9", "11,10"), {"x": np.arange(11.0)}),
     # ---- encodings and quotes
     Case(

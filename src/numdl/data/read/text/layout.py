@@ -301,7 +301,10 @@ def _settings(rows: list[list[str]], above: int) -> int:
         head -= 1
     words = [row[0] for row in rows[:head] if row and row[0]]
     several = len(words) > 2 and len(set(words)) > 0.7 * len(words)
-    return head if first and several and not any(begins[:first]) else 0
+    measured = first and any(_all_numerals(rows[first:], j) for j in range(1, len(rows[-1])))
+    # names in the first column, of which the last ones are numbers, stand beside numbers as well
+    named = first and not any(map(is_numeral, _filled(rows[head])))
+    return head if measured and named and several and not any(begins[:first]) else 0
 
 
 def _filled(row: Sequence[str]) -> list[str]:
