@@ -134,6 +134,17 @@ def test_damaged_mat_73(tmp_path):
         read_table(tmp_path / "a.mat")
 
 
+def test_a_size_that_fills_the_memory_does_not_crash_the_reader(tmp_path):
+    """Half a kilobyte that states half a thousand million structures: their places alone would take 13 GB."""
+    scipy.io.savemat(tmp_path / "a.mat", {"run": {"speed": Y, "load": Y, "count": 4.0}})
+    raw = (tmp_path / "a.mat").read_bytes()
+    shape = np.array([1, 1], "<i4").tobytes()
+    at = raw.index(shape, 128)
+    (tmp_path / "a.mat").write_bytes(raw[:at] + np.array([1, 570_425_345], "<i4").tobytes() + raw[at + 8 :])
+    with pytest.raises(ValueError, match="states a variable that is larger than the memory"):
+        read_table(tmp_path / "a.mat")
+
+
 def test_a_crash_of_the_reader_is_a_message(tmp_path, monkeypatch):
     from numdl.data.read import matlab
 

@@ -5,8 +5,10 @@ The child runs this file as a script, which imports nothing of numdl, and writes
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -71,6 +73,21 @@ def variables_apart(path: Path, largest: int | None = None) -> dict[str, np.ndar
         return {name: archive[name] for name in archive.files}
 
 
+ROOM, GROWN = 2 << 30, 64
+"""Bytes that the variables of any file may take, and further ones for each byte of the file."""
+
+
+def _bound(path: Path) -> None:
+    """Let no size that a damaged file states fill the memory: half a kilobyte once asked for 13 GB."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # where there are no such limits
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as file:
+            taken = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        most, hard = taken + ROOM + GROWN * path.stat().st_size, resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def _cell_strings(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "O":
         return array
@@ -80,6 +97,9 @@ def _cell_strings(array: np.ndarray) -> np.ndarray:
 
 def _main() -> None:
     try:
+        import scipy.io.matlab  # noqa: F401  # what it takes itself does not count
+
+        _bound(Path(sys.argv[1]))
         found = variables(Path(sys.argv[1]), *map(int, sys.argv[2:]))
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:  # not savez, whose arguments have names too
@@ -87,7 +107,7 @@ def _main() -> None:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
     except MemoryError:
-        sys.exit("a variable is larger than the memory")
+        sys.exit("it states a variable that is larger than the memory")
     except Exception as error:  # on damaged files the reader raises almost any type
         sys.exit((str(error).strip().splitlines() or [type(error).__name__])[0])
     sys.stdout.buffer.write(packed.getvalue())
