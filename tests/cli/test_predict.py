@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flats import table, write_csv
 
-from numdl.container import write_container
+from numdl.container import read_container, write_container
 from numdl.estimators.common.saving import load
 
 pytestmark = pytest.mark.usefixtures("stand_in")
@@ -99,6 +99,39 @@ def test_numbers_survive_the_output_exactly(numdl, fitted, new):
     names, (expected,) = predictions(model, encoder, encoder.transform(read_table(new)))
     assert names == ["price"]
     assert [float(row["price"]) for row in rows(numdl("predict", run, new).out)] == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("options",), [0, float("inf")]),
+        (("options", "na"), -0.5),
+        (("options", "na"), [10**12]),
+        (("options", "header"), 3),
+        (("encoder", "features", 0, "name"), [[1]]),
+        (("encoder", "features", 1, "name"), "no such column"),
+        (("encoder", "features", 0, "kind"), "float32"),
+        (("encoder", "features", 0, "kind"), {}),
+        (("encoder", "features", 0, "fill"), float("nan")),
+        (("encoder", "features"), []),
+        (("encoder", "target_names"), ["price", "cost"]),
+        (("encoder", "target_names"), [3]),
+        (("encoder", "task"), None),
+        (("encoder",), "x"),
+    ],
+    ids=lambda part: "-".join(map(str, part)) if isinstance(part, tuple) else "",
+)
+def test_altered_columns_are_refused_in_a_sentence(numdl, fitted, new, path, value):
+    """The checksum of a file authenticates nobody, and columns are stored beside the model."""
+    run = fitted("price")
+    arrays, header = read_container(run / "model.numdl", kind="model")
+    into = header["extra"]
+    for key in path[:-1]:
+        into = into[key]
+    into[path[-1]] = value
+    write_container(run / "model.numdl", arrays, header, kind="model")
+    end = numdl("predict", run, new)
+    assert end.code == 1 and end.err.startswith("Error: ") and end.err.count("\n") == 1
 
 
 def test_an_existing_file_is_refused_before_any_work(numdl, new, tmp_path):

@@ -123,12 +123,17 @@ def predictions(
     Returns:
         Names and columns (n,): each target, followed by its standard deviation ``<target>_std`` if wanted; for classes
         the label and one column ``probability_<label>`` for each class.
+
+    Raises:
+        ValueError: the encoder names more or fewer targets than there are.
     """
     if encoder.task == "classification":
         probability = model.predict_proba(x)
         names = [encoder.target_names[0], *(f"probability_{label}" for label in model.classes_)]
         return names, [model.classes_[probability.argmax(axis=1)], *probability.T]
     mean, deviation = model.predict(x, return_std=True) if std else (model.predict(x), None)
+    if mean.size != len(x) * len(encoder.target_names):
+        raise ValueError(f"the model does not predict {', '.join(encoder.target_names)}, as stored with it; fit again.")
     names, columns = [], []
     for j, name in enumerate(encoder.target_names):
         names.append(name)

@@ -80,6 +80,10 @@ def read_as_trained(data: Path, encoder: TableEncoder, extra: dict[str, Any], gi
     from numdl.data import read_table
 
     told = extra.get("options", {})
+    said = told.get("na", ()) if isinstance(told, dict) else None
+    words = isinstance(said, list | tuple) and all(isinstance(word, str) for word in said)
+    if not words or told.get("header") not in (None, True, False):
+        raise ValueError("the options stored with the model are damaged; fit again.")
     header = told.get("header") if given.header is None else given.header
     na = (*told.get("na", ()), *given.na)
     table = read_table(data, text=encoder.text_columns, na=na, header=header, sheet=given.sheet)

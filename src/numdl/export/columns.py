@@ -152,11 +152,17 @@ def columns(d: int, names: Sequence[str] | None, encoder: Mapping[str, Any] | No
 
     Returns:
         The columns.
+
+    Raises:
+        ValueError: the encoder is of another model.
     """
     if encoder is None:
         names = [f"x{j}" for j in range(d)] if names is None else [str(name) for name in names]
         return tuple(Column(name) for name in names)
-    return tuple(_column(one) for one in encoder["features"])
+    found = tuple(_column(one) for one in encoder["features"])
+    if (width := sum(column.width for column in found)) != d:
+        raise ValueError(f"export: the columns of the table make {width} inputs, and the model has {d}. Fit again.")
+    return found
 
 
 def _column(one: Mapping[str, Any]) -> Column:

@@ -89,7 +89,12 @@ class Description:
 
         Returns:
             Arrays (n, k).
+
+        Raises:
+            ValueError: other columns.
         """
+        if np.shape(x)[1] != self.program.d:
+            raise ValueError(f"{self.model}: {np.shape(x)[1]} columns, needs {self.program.d}. Give those of the fit.")
         return evaluate(self.program, names or self.names, np.ascontiguousarray(x, np.float64))
 
 

@@ -98,6 +98,7 @@ def pack(
 
     Raises:
         CannotExport: deviations are asked for and there are none.
+        ValueError: the encoder is of another model.
     """
     program, notes, results = described.program, [], described.names
     share = isinstance(std, float)
@@ -120,6 +121,8 @@ def pack(
     notes += [said for column in read if (said := column.note())]
     k = described.k
     targets = tuple(encoder["target_names"]) if encoder else tuple(f"y{j}" for j in range(k)) if k > 1 else ("y",)
+    if len(targets) != (k if described.classes is None else 1) and encoder:
+        raise ValueError(f"export: the table has the targets {', '.join(targets)}, and the model others. Fit again.")
     x = described.rows() if rows is None else np.asarray(rows, np.float64)
     x, raw = examples(read, x)
     expected = dict(zip(results, described.evaluate(x, *results), strict=True))

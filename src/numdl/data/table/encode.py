@@ -213,13 +213,15 @@ class TableEncoder:
                     f"{_FORMAT}; install the version that wrote it, or fit again."
                 )
             features = tuple(Feature.from_json(feature) for feature in content["features"])
-            return cls(
-                features,
-                tuple(content["target_names"]),
-                content["task"],
-                content["text_target"],
-                list(content["notes"]),
-            )
+            targets, notes = tuple(content["target_names"]), list(content["notes"])
+            if not targets or any(not isinstance(word, str) for word in (*targets, *notes)):
+                raise TypeError(f"targets {targets!r}")
+            names = [*(feature.name for feature in features), *targets]
+            if len(set(names)) < len(names) or not isinstance(content["text_target"], bool):
+                raise TypeError(f"columns {names!r}")
+            if content["task"] not in ("regression", "classification"):
+                raise TypeError(f"task {content['task']!r}")
+            return cls(features, targets, content["task"], content["text_target"], notes)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"TableEncoder.from_json: the content is not complete ({error!r}); fit and store the encoder again."

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl.data.table.column import kind_of, missing, numbers, refuse_missing, texts, unreadable
-from numdl.data.table.dates import Calendar, calendar_of
+from numdl.data.table.dates import CYCLES, Calendar, calendar_of
 from numdl.data.table.notation import interpret
 from numdl.data.table.table import Table, same_name
 
@@ -125,8 +125,12 @@ class Feature:
 
         Returns:
             An equal feature; words that were stored in decomposed form (NFD) are composed, as those of tables are.
+
+        Raises:
+            TypeError: parts do not belong together, as in a file that was altered.
         """
         calendar, fill = content.get("calendar"), content.get("fill")
+        _require_stored(content, calendar, fill)
         return cls(
             content["name"],
             content["kind"],
@@ -137,6 +141,30 @@ class Feature:
             bool(content.get("indicator", False)),
             Calendar(**{**calendar, "cycles": tuple(calendar["cycles"])}) if calendar else None,
         )
+
+
+def _require_stored(content: dict[str, Any], calendar: Any, fill: Any) -> None:
+    """Refuse what no feature has written; a checksum authenticates nobody."""
+    name, kind = content["name"], content["kind"]
+    dated = isinstance(kind, str) and kind in ("elapsed", "cyclic")
+    words = [content["common"], content["rare"]]
+    fits = isinstance(name, str) and (dated or (isinstance(kind, str) and kind in ("number", "text")))
+    fits = fits and all(isinstance(some, list) and all(isinstance(word, str) for word in some) for some in words)
+    fits = fits and isinstance(content.get("unit", ""), str) and isinstance(content.get("indicator", False), bool)
+    if not fits or (kind == "text") != any(words) or dated != bool(calendar):
+        raise TypeError(f"the feature {name!r} of kind {kind!r}")
+    if fill is not None and not (
+        isinstance(fill, str) if kind != "number" else type(fill) in (int, float) and np.isfinite(fill)
+    ):
+        raise TypeError(f"feature {name!r} is filled by {fill!r}")
+    if dated and not (
+        type(calendar["origin"]) in (int, float)
+        and np.isfinite(calendar["origin"])
+        and isinstance(calendar["day_first"], bool)
+        and set(calendar["cycles"]) <= set(CYCLES)
+        and type(content.get("fill_days", 0.0)) in (int, float)
+    ):
+        raise TypeError(f"the calendar of feature {name!r}")
 
 
 def choose_features(
