@@ -204,7 +204,7 @@ def test_refusals(tmp_path):
         (("m.py", "fortran"), {}, "fortran"),
         (("m.txt",), {}, "names no language"),
         (("m m.m",), {}, "letters, digits and underscores. Use 'm_m.m'"),
-        (("m.py",), {"std": 3}, "needs True, False or 'auto'"),
+        (("m.py",), {"std": 3}, "needs True, False, 'auto' or a share"),
         (("m.py",), {"rows": np.ones((3, 2))}, "needs (n, 4)"),
     ]:
         with pytest.raises(ValueError) as refused:

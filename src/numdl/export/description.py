@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numdl import checks
 from numdl.export.evaluate import evaluate
 from numdl.export.program import Program
 
@@ -111,8 +112,13 @@ def describe(model: Any, *, std: bool | float = True) -> Description:
 
     Raises:
         CannotExport: there is none for this model; the message says why.
-        ValueError: its parts do not fit together, as those of a file that was altered.
+        ValueError: its parts do not fit together, as those of a file that was altered; or std is neither.
     """
+    if isinstance(std, bool | np.bool_):
+        std = bool(std)
+    else:
+        hint = "Give True, False, or the share by which deviations may be too large."
+        std = float(checks.number("describe", "std", std, above=0, hint=hint))
     names = names_of(model)
     known = [name for name in names if name in DESCRIBERS]
     if not known:
