@@ -16,13 +16,17 @@ MET_FIRST = {
     "models": {"ResNet", "refined", "stencil_roughness"},
     "flow": {"serial", "reversible", "LayerParallel", "get_march", "get_dynamics", "get_scheme", "prolong", "energy"},
     "optimize": {"minimize", "minimize_stochastic"},
-    "linalg": {"cgls", "lsqr", "preconditioned_cg", "least_squares", "golub_kahan"},
-    "problems": {"empirical", "separable"},
-    "data": {"split", "guess_task"},
-    "analysis": {"multistart", "cut", "eigenpairs"},
+    "linalg": {
+        *("cgls", "lsqr", "preconditioned_cg", "least_squares", "golub_kahan", "bidiagonalise", "tridiagonalise"),
+        *("steihaug", "tsqr_solve", "compensated_product", "as_operator", "smoothing_solve"),
+    },
+    "problems": {"empirical", "separable", "get_loss", "loss_from", "linear_empirical"},
+    "plots": {"draw_parity", "draw_picard", "draw_l_curve", "draw_confusion", "draw_heat_map"},
+    "data": {"split", "guess_task", "read_table"},
+    "analysis": {"multistart", "cut", "eigenpairs", "on_grid", "gradient_by_layer", "spectrum"},
     "regularize": {
         *("decompose", "ridge_path", "gcv", "l_curve", "discrepancy", "upre", "search", "picard", "hybrid_lsqr"),
-        "graph_laplacian",
+        *("graph_laplacian", "group_labels", "non_negative"),
     },
     "testing": {"check_gradient", "check_adjoint", "check_curvature", "check_order"},
 }

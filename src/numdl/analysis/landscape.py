@@ -166,6 +166,15 @@ def on_grid(
 
     Returns:
         Values; what is not finite stays so.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from numdl.analysis import on_grid
+        >>> f = lambda p: jnp.sum(p**2)
+        >>> values = on_grid(f, jnp.zeros(2), [jnp.array([1.0, 0.0])], np.array([[-1.0], [0.0], [2.0]]))
+        >>> [float(value) for value in values]
+        [1.0, 0.0, 4.0]
     """
     if not isinstance(directions, list | tuple):
         raise TypeError(f"on_grid(directions={checks.shown(directions)}): needs several. Give a list.")

@@ -35,6 +35,16 @@ def gradient_by_layer(f: Any, p: PyTree, aux: PyTree = None, *, layered: str = "
 
     Returns:
         Path of each array, such as ``"flow K"``, to its norms: (layers,), or (1,).
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from numdl.analysis import gradient_by_layer
+        >>> from numdl.models import ResNet
+        >>> net = ResNet(2, 3, 4)
+        >>> found = gradient_by_layer(lambda p: jnp.sum(net(p, jnp.ones(2)) ** 2), net.init(jax.random.key(0)))
+        >>> {name: norms.shape for name, norms in found.items()}
+        {'flow K': (4,), 'flow b': (4,), 'opening K': (1,), 'opening b': (1,)}
     """
     require_analysed("gradient_by_layer", f, p, aux)
     if not isinstance(layered, str):

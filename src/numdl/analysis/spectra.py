@@ -159,6 +159,13 @@ def spectrum(
 
     Raises:
         ValueError: probes or steps below 1.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.analysis import spectrum
+        >>> found = spectrum(lambda p: jnp.sum(jnp.array([1.0, 2.0, 5.0]) * p**2) / 2, jnp.zeros(3))
+        >>> round(float(found.largest), 3), round(float(found.smallest), 3)
+        (5.0, 1.0)
     """
     require_analysed("spectrum", f, p, aux)
     checks.choice("spectrum", "kind", kind, KINDS)

@@ -37,6 +37,13 @@ def compensated_product(
 
     Raises:
         ValueError: an entry is not finite, or shapes do not fit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import compensated_product
+        >>> a, v = np.array([[1e16, 1.0, -1e16]]), np.ones(3)
+        >>> float(compensated_product(a, v)[0])  # a @ v may be 0
+        1.0
     """
     call = "compensated_product"
     m, q = checks.finite(call, "a", a, ("m", "q")).shape

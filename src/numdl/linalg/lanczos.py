@@ -77,6 +77,14 @@ def tridiagonalise(product: Callable[[Array], Array], z: Float[Array, " p"], ste
     Raises:
         ValueError: there is no step, or z is no vector of finite numbers.
         TypeError: ``product`` is no function.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.linalg import tridiagonalise
+        >>> H = jnp.array([[4.0, 1.0], [1.0, 3.0]])
+        >>> found = tridiagonalise(lambda v: H @ v, jnp.array([1.0, 0.0]), steps=2)
+        >>> [round(float(x), 3) for x in found.diagonal]
+        [4.0, 3.0]
     """
     z = _checked("tridiagonalise", product, z, steps)
     p = z.shape[0]

@@ -43,6 +43,14 @@ def as_operator(A: Any, *, name: str = "A") -> LinearOperator:
     Raises:
         TypeError: A is of another kind.
         ValueError: A is not two-dimensional, not real, or has an entry that is not finite.
+
+    Examples:
+        >>> import numpy as np
+        >>> from scipy import sparse
+        >>> from numdl.linalg import as_operator
+        >>> A = as_operator(sparse.diags_array([1.0, 2.0, 3.0]))
+        >>> A.matvec(np.ones(3)), A.rmatvec(np.ones(3))
+        (array([1., 2., 3.]), array([1., 2., 3.]))
     """
     if isinstance(A, LinearOperator):
         if np.issubdtype(A.dtype, np.complexfloating):

@@ -37,6 +37,13 @@ def smoothing_solve(
 
     Raises:
         ValueError: a, b or h is known and out of range.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.linalg import smoothing_solve
+        >>> y = jnp.array([0.0, 3.0, 0.0])
+        >>> [round(float(x), 3) for x in smoothing_solve(y, a=1.0, b=1.0)]
+        [0.75, 1.5, 0.75]
     """
     y = checks.finite("smoothing_solve", "y", y, ("n", "..."))
     checks.scalar("smoothing_solve", "a", a, least=0)

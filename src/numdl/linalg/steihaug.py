@@ -63,6 +63,15 @@ def steihaug(
     Raises:
         ValueError: a number is out of range, or shapes do not fit.
         TypeError: ``product`` is no function.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.linalg import steihaug
+        >>> H, g = jnp.diag(jnp.array([1.0, 4.0])), jnp.array([-1.0, -4.0])
+        >>> inside = steihaug(lambda v: H @ v, g, 10.0, scale=jnp.ones(2), forcing=1e-6)
+        >>> edge = steihaug(lambda v: H @ v, g, 0.5, scale=jnp.ones(2))
+        >>> [round(float(x), 3) for x in inside.x], round(float(jnp.linalg.norm(edge.x)), 3)
+        ([1.0, 1.0], 0.5)
     """
     checks.function("steihaug", "product", product, "v -> H v")
     g = jnp.asarray(checks.finite("steihaug", "g", g, ("p",)))

@@ -185,6 +185,16 @@ def tsqr_solve(state: TSQR, *, shift: float = 0.0, intercept: bool = True) -> Fi
     Raises:
         ValueError: the shift is negative or not finite.
         TypeError: the state is none.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import tsqr_solve, tsqr_start, tsqr_update
+        >>> state = tsqr_start(p=1, k=1)
+        >>> for x in (np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])):  # a table that comes in pieces
+        ...     state = tsqr_update(state, x, 1 + 2 * x)
+        >>> fit = tsqr_solve(state)
+        >>> fit.coefficients.round(12), fit.intercept.round(12)
+        (array([[2.]]), array([1.]))
     """
     checks.instance("tsqr_solve", "state", state, TSQR, "Use tsqr_start and tsqr_update.")
     checks.number("tsqr_solve", "shift", shift, least=0, hint="Give n alpha.")

@@ -34,6 +34,15 @@ def draw_parity(
         prediction: predictions, (n,).
         name: name of the target.
         log: whether both axes are logarithmic; then all numbers must be positive.
+
+    Examples:
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from numdl.plots import draw_parity
+        >>> axes = Figure().subplots()
+        >>> draw_parity(axes, np.array([1.0, 2.0, 3.0]), np.array([1.1, 1.9, 3.2]), "height")
+        >>> axes.get_xlabel(), axes.get_ylabel()
+        ('true height', 'predicted')
     """
     c, prediction = drawable("draw_parity", ax, c=c, prediction=prediction)
     log = checks.flag("draw_parity", "log", log)
@@ -113,6 +122,15 @@ def draw_confusion(ax: Axes, table: Real[np.ndarray, "k k"], names: Sequence[str
         ax: axes to draw on.
         table: rows of class i predicted as class j, (k, k).
         names: class names, (k,).
+
+    Examples:
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from numdl.plots import draw_confusion
+        >>> axes = Figure().subplots()
+        >>> draw_confusion(axes, np.array([[8, 2], [1, 9]]), ["cat", "dog"])
+        >>> [text.get_text() for text in axes.texts]
+        ['8', '2', '1', '9']
     """
     drawable("draw_confusion", ax)
     k = len(checks.real("draw_confusion", "table", table, ("k", "k")))

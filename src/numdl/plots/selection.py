@@ -62,6 +62,20 @@ def draw_l_curve(
         residuals: norms over the path, (m,).
         seminorms: ``||L x||`` over the path, (m,).
         at: names of criteria and positions on the path.
+
+    Examples:
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from numdl.plots import draw_l_curve
+        >>> from numdl.regularize.ridge import decompose, ridge_path
+        >>> from numdl.regularize.selectors import gcv
+        >>> A = np.vander(np.linspace(0, 1, 20), 6)
+        >>> b = A @ np.ones((6, 1)) + 0.01 * np.sin(np.arange(20.0))[:, None]
+        >>> path = ridge_path(decompose(A, b), np.geomspace(1e-8, 1, 30))
+        >>> axes = Figure().subplots()
+        >>> draw_l_curve(axes, path.residuals, path.seminorms, [("GCV", int(gcv(path)))])
+        >>> axes.get_xscale(), axes.get_yscale()
+        ('log', 'log')
     """
     residuals, seminorms = drawable("draw_l_curve", ax, residuals=residuals, seminorms=seminorms)
     at = pairs("draw_l_curve", "at", at, partial(checks.whole, least=0, most=len(residuals) - 1))
@@ -86,6 +100,15 @@ def draw_picard(ax: Axes, values: Real[np.ndarray, " r"], coefficients: Real[np.
         values: generalised singular values, descending, (r,).
         coefficients: ``|u' b|``, (r,).
         noise: level at which the coefficients stop falling; 0 if there is none.
+
+    Examples:
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from numdl.plots import draw_picard
+        >>> axes, s = Figure().subplots(), 0.5 ** np.arange(12)
+        >>> draw_picard(axes, s, np.maximum(s**1.2, 1e-3), noise=1e-3)
+        >>> axes.get_yscale()
+        'log'
     """
     values, coefficients = drawable("draw_picard", ax, values=values, coefficients=coefficients)
     checks.number("draw_picard", "noise", noise, least=0)

@@ -119,6 +119,15 @@ def draw_heat_map(ax: Axes, values: Real[np.ndarray, "nt ..."]) -> None:
     Args:
         ax: axes to draw on.
         values: weights, (nt, ...); beyond 200 layers or 400 entries evenly spaced ones are drawn.
+
+    Examples:
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from numdl.plots import draw_heat_map
+        >>> axes = Figure().subplots()
+        >>> draw_heat_map(axes, np.linspace(-1, 1, 24).reshape(6, 2, 2))
+        >>> axes.images[0].get_array().shape
+        (6, 4)
     """
     drawable("draw_heat_map", ax)
     values = np.asarray(checks.finite("draw_heat_map", "values", values, ("nt", "...")))

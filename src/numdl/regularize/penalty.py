@@ -132,6 +132,14 @@ def group_labels(theta: PyTree, grouping: str) -> tuple[np.ndarray, tuple[str, .
 
     Raises:
         ValueError: unknown grouping, or a leaf of theta is no array.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.models import ResNet
+        >>> from numdl.regularize import group_labels
+        >>> labels, names = group_labels(ResNet(2, 3, 1).init(0), "kind")
+        >>> names, np.bincount(labels)
+        (('flow K', 'flow b', 'opening K', 'opening b'), array([9, 3, 6, 3]))
     """
     checks.choice("group_labels", "grouping", grouping, GROUPINGS)
     for path, leaf in jax.tree.leaves_with_path(theta):

@@ -88,5 +88,12 @@ class Box(eqx.Module):
 
 
 def non_negative() -> Box:
-    """The set ``p >= 0``, for unknowns of any structure."""
+    """The set ``p >= 0``, for unknowns of any structure.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.regularize import non_negative
+        >>> [float(x) for x in non_negative().prox(jnp.array([-1.0, 2.0]), 1.0)]
+        [0.0, 2.0]
+    """
     return Box(0.0, jnp.inf)

@@ -43,7 +43,7 @@ def read_table(
     na: Sequence[str] = (),
     sheet: str | int | None = None,
 ) -> Table:
-    """Read a table of numbers and text; the extension of the file name says how.
+    r"""Read a table of numbers and text; the extension of the file name says how.
 
     ===================  ===========================================================================================
     .csv .tsv            text; encoding, delimiter, header and decimal sign are guessed (`numdl.data.read.text`)
@@ -76,6 +76,15 @@ def read_table(
     Raises:
         FileNotFoundError: there is no such file; the message names files in the folder that come close.
         ValueError: it is a folder, is empty, has another extension, cannot be read, is damaged, or holds no table.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from numdl.data import read_table
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "trials.csv"
+        >>> _ = file.write_text("speed,material,drag\n1.5,steel,0.2\n2.0,wood,0.4\n")
+        >>> table = read_table(file)
+        >>> table.n, table.names, table.columns[0]
+        (2, ('speed', 'material', 'drag'), array([1.5, 2. ]))
     """
     path = checks.path("read_table", path)
     for argument, given in (("text", text), ("na", na)):

@@ -136,6 +136,14 @@ def bidiagonalise(A: Any, b: Any, steps: int, *, reorthogonalise: bool = True) -
 
     Raises:
         ValueError: no step is asked for, or ``A' b = 0``, so that there is no first column.
+
+    Examples:
+        >>> import numpy as np
+        >>> from numdl.linalg import bidiagonalise
+        >>> A = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 3.0]])
+        >>> U, B, V, _ = bidiagonalise(A, np.array([1.0, 1.0, 1.0]), steps=2)
+        >>> B.shape, bool(np.allclose(A @ V, U @ B))
+        ((3, 2), True)
     """
     A = as_operator(A)
     b = as_vector(b, A.shape[0], name="b", call="bidiagonalise")

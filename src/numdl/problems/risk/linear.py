@@ -190,6 +190,18 @@ def linear_empirical(
         ValueError: the penalty has another opinion about the intercept, or samples, targets or weights are not finite
             or have other shapes.
         TypeError: loss or penalty are none.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from numdl.optimize import Newton, minimize
+        >>> from numdl.problems import LOGISTIC, linear_empirical
+        >>> from numdl.regularize import OperatorPenalty
+        >>> x = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+        >>> problem = linear_empirical(LOGISTIC, OperatorPenalty(jnp.asarray(0.1)), x, 1.0 * (x > 0), np.ones(4))
+        >>> found, _ = minimize(problem, Newton(), jnp.zeros((1, 2)))
+        >>> round(float(found.p[0, 0]), 3)
+        1.458
     """
     require_loss("linear_empirical", loss)
     require_penalty("linear_empirical", penalty)

@@ -43,6 +43,14 @@ def loss_from(
     Raises:
         ValueError: the name is taken, or no text.
         TypeError: value or predict cannot be called.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from numdl.problems import loss_from
+        >>> rounded = loss_from("rounded", lambda s, c: jnp.sum(jnp.sqrt(1 + (s - c) ** 2) - 1))
+        >>> s, c = jnp.array([3.0]), jnp.array([0.0])
+        >>> round(float(rounded.value(s, c)), 4), round(float(rounded.residual(s, c)[0]), 4)
+        (2.1623, 0.9487)
     """
     if not isinstance(name, str) or name in LOSSES:
         raise ValueError(f"loss_from(name={name!r}): needs a text that names none of {', '.join(LOSSES)}. Use another.")
