@@ -228,7 +228,7 @@ def test_shares_are_those_of_predictions_and_of_certified_lengths(models, digits
         assert (found.proved(name) <= found.right_alone[name]).all() and (np.diff(found.proved(name)) <= 0).all()
     assert found.stepped[1] < found.noisy[1] <= 1 and found.proved("without network")[0] > 0
     assert (found.nearest > found.certified["without network"])[found.nearest > 0].all()
-    assert [*found.growth][:2] == ["averages of responses", "their roots"] and len(found.growth) == 2 + 5 + 3 + 1
+    assert [*found.growth][:2] == ["averages of responses", "roots of averages"] and len(found.growth) == 2 + 5 + 3 + 1
     assert "It is the network's bound that ends the proof" in found.verdict[-1] and len(found.verdict) == 5
     rest = models["kernel"].stability(x, y)
     assert [*rest.certified] == ["whole model", "patches alone"] and not rest.lipschitz

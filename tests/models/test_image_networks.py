@@ -194,7 +194,7 @@ def test_running_statistics_are_means_over_batches_and_predict_alone():
     np.testing.assert_allclose(kept["block 1"]["mean"], mean, atol=1e-12)
     np.testing.assert_allclose(kept["block 1"]["var"], var, atol=1e-12)
     opened = np.maximum((z[0] - mean) / np.sqrt(var + 1e-4) * np.array([0.5, 2.0]), 0)
-    opened = np.moveaxis(opened, 3, 1).reshape(10, -1)  # halves of one channel each
+    opened = jnp.asarray(np.moveaxis(opened, 3, 1).reshape(10, -1))  # halves of one channel each
     expected = Chain(BATCH.blocks[1:]).batch({f"block {j}": theta[f"block {j + 1}"] for j in (1, 2)}, opened)
     np.testing.assert_allclose(run(net, settled, x[:10]), expected, atol=1e-12)
     np.testing.assert_allclose(run(net, settled, x[:1]), expected[:1], atol=1e-12)  # of one sample alone

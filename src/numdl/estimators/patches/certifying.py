@@ -144,7 +144,7 @@ class CertifiedMixin:
     def _layers(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """What images of the size of the filters are in each layer before the scores, (n, q) each."""
         averages = pooled(self.filters_, images, folded=self.mirror_)
-        return {"averages of responses": averages, "their roots": rooted(averages.copy()) / self.scale_}
+        return {"averages of responses": averages, "roots of averages": rooted(averages.copy()) / self.scale_}
 
     @property
     def _beta(self) -> dict[str, float]:
