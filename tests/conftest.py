@@ -27,6 +27,8 @@ import jaxtyping
 import pytest
 from threadpoolctl import threadpool_limits
 
+from numdl.contracts import compilation_cache
+
 threadpool_limits(limits=1, user_api="blas")  # a library that was loaded before this file does not read the environment
 # Tracing makes many small objects that live on: looking through them for circles took a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
@@ -41,6 +43,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not config.getoption("no_annotations"):
         jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
+    # One program in ten is that of another test, and nearly all are those of the last run.
+    compilation_cache.MOST = 2**30
+    compilation_cache.compilation_cache(config.rootpath / ".pytest_cache" / "programs")
 
 
 @pytest.hookimpl(tryfirst=True)

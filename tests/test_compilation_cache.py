@@ -96,6 +96,7 @@ def test_a_folder_left_behind_goes_and_a_living_one_stays(shared):
 def test_nothing_is_kept_where_that_cannot_be(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_tell", lambda own: pytest.fail("JAX was told"))
     monkeypatch.setattr(module, "_taken", lambda: False)
+    monkeypatch.setattr(module, "_kept", [])
     (tmp_path / "file").write_text("")
     assert compilation_cache(tmp_path / "file") is None
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links")))
