@@ -27,11 +27,12 @@ FALLS = """
 import os, signal, sys
 from numdl.cli import main
 from numdl.estimators.networks.training import trainer as runs
-judge = runs._judge
-def fall(progress, *more):
-    if progress.iteration == 5:
+judge, judged = runs._judge, []
+def fall(*of):
+    judged.append(of)
+    if len(judged) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    return judge(progress, *more)
+    return judge(*of)
 runs._judge = fall
 sys.exit(main())
 """

@@ -32,7 +32,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"a": a, "b": scale * rng.uniform(-1.0, 1.0, m)}
 
 
-def matrix(a: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
+def matrix(a: Float[Array | np.ndarray, " pairs"], m: int) -> Float[Array, "m m"]:
     """Antisymmetric matrix ``A = K - K'`` with the entries below the diagonal given row by row.
 
     Args:

@@ -6,12 +6,13 @@ How do packed numbers become a lower triangle, fast enough to be done in every l
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 FEW = 32
 
 
-def lower(packed: Float[Array, " entries"], m: int, diagonal: int = 0) -> Float[Array, "m m"]:
+def lower(packed: Float[Array | np.ndarray, " entries"], m: int, diagonal: int = 0) -> Float[Array, "m m"]:
     """Triangle with the given entries row by row, zeros elsewhere.
 
     Args:

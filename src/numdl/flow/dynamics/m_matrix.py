@@ -23,7 +23,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"a": scale**0.5 / m**0.5 * rng.standard_normal((m, m))}
 
 
-def matrix(a: Float[Array, "m m"]) -> Float[Array, "m m"]:
+def matrix(a: Float[Array | np.ndarray, "m m"]) -> Float[Array, "m m"]:
     """M with off-diagonal entries ``-a_ij^2`` and rows that sum to zero.
 
     Args:

@@ -33,7 +33,7 @@ def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray
     return {"s": size * rng.standard_normal(len(rows))}
 
 
-def matrix(s: Float[Array, " pairs"], m: int) -> Float[Array, "m m"]:
+def matrix(s: Float[Array | np.ndarray, " pairs"], m: int) -> Float[Array, "m m"]:
     """Symmetric matrix with the entries on and below the diagonal given row by row.
 
     Args:
