@@ -9,6 +9,7 @@ from exported_models import LIGHT, answers, by_c, by_numpy, by_octave, by_onnx, 
 
 from numdl import KernelRegressor
 from numdl.export import describe
+from numdl.export.describers.mixtures import fewer
 from numdl.export.evaluate import evaluate
 from numdl.export.targets import numpy_module
 from numdl.export.write import export
@@ -99,6 +100,15 @@ def test_deviations_of_fewer_numbers_are_too_large_by_no_more_than_a_share(share
     path = export(model, tmp_path / "m.py", std=share)
     assert f"at most {share:g} of themselves" in path.read_text()
     assert by_numpy_at(path, x, more) < 1e-9
+
+
+def test_fewer_numbers_keep_their_digits_where_noise_is_small():
+    t = np.linspace(0, 1, 100)
+    lower = np.linalg.cholesky(np.exp(-50 * (t[:, None] - t) ** 2) + 1e-12 * np.eye(100))
+    V = fewer(lower, np.full(100, 1e-12), 0.05)
+    assert V is not None and 10 < len(V) < 40
+    rows = V @ lower  # k = L w is known in the kept directions w, which are orthonormal
+    np.testing.assert_allclose(rows @ rows.T, np.eye(len(V)), atol=1e-5)  # squared matrices miss that by 4e-4
 
 
 def by_numpy_at(path, x, std):

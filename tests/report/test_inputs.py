@@ -166,6 +166,13 @@ def test_a_summary_keeps_its_inputs(tmp_path):
     assert page_html(again) == page_html(summary())
     with pytest.raises(ValueError, match="effects"):
         FitSummary(title="", task="regression", status=again.status, effects={"importance": np.ones(2)})
+    classes = of(Model(classes=True), rows(), deviations=False)["effects"] | {"outputs": np.array([1.0])}
+    told = {"title": "", "task": "classification", "status": again.status, "effects": classes}
+    told["input_names"] = ("a", "b", "c", "text")
+    both = FitSummary(**told, target_names=("grade",), class_names=("low", "high"))  # outputs are places of classes
+    assert both.effects["outputs"].tolist() == [1.0]
+    with pytest.raises(ValueError, match=r"needs places among \('low',\)"):
+        FitSummary(**told, target_names=("grade",), class_names=("low",))
     with pytest.raises(ValueError, match="rows"):
         regression(rows=np.arange(3))
 

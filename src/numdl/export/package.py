@@ -106,7 +106,7 @@ def pack(
         notes.append(f"Standard deviations are exact or too large, by at most {std:g} of themselves.")
     if (std is True or share) and "std" not in results:
         why = described.no_std or "it predicts classes, whose probabilities are always given."
-        raise CannotExport(f"export(std=True): {described.model} has no deviations: {why} Use std='auto'.")
+        raise CannotExport(f"export(std={std}): {described.model} has no deviations: {why} Use std='auto'.")
     if described.no_std:
         notes.append(f"No standard deviation: {described.no_std}")
     count = program.count(*results) - program.count(results[0])

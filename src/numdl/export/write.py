@@ -52,6 +52,7 @@ def export(
     """
     path = Path(path)
     target = _target(path, to)
+    std = float(std) if isinstance(std, np.floating) else std
     share = isinstance(std, float) and 0 < std <= 0.1
     if not (share or isinstance(std, bool | np.bool_) or (isinstance(std, str) and std == "auto")):
         raise ValueError(f"export(std={checks.shown(std)}): needs True, False, 'auto' or a share to 0.1. Use 'auto'.")

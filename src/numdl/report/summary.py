@@ -176,7 +176,8 @@ class FitSummary:
             )
         changes |= {"facts": dict(self.facts), "scores": tuple(self.scores)}
         changes |= {"target_names": self._target_names(c), "class_names": self._class_names(c, prediction)}
-        outputs, told = effects.get("outputs", np.zeros(0)), changes["target_names"] or changes["class_names"]
+        outputs = effects.get("outputs", np.zeros(0))
+        told = changes["class_names" if self.task == "classification" else "target_names"]
         if told and not np.isin(outputs, np.arange(len(told))).all():
             raise ValueError(
                 f"FitSummary(effects['outputs']={outputs.tolist()}): needs places among {told}. Give them."
