@@ -70,6 +70,7 @@ def measured(header, *, end="\n", comma=False, before="", behind=""):
     return (header + (body.replace(".", ",") if comma else body)).encode()
 
 
+TOWNS = ["Oslo", "Bergen", "Bodo", "Vardo"]
 RIG = {"Force": 1.5 * np.arange(12), "Torque": 100 - 2.5 * np.arange(12)}
 
 
@@ -266,9 +267,19 @@ CASES = [
     ),
     Case(
         "hexadecimal_h.csv",
-        rows("x,adc", *(f"{i},0{i + 8:02X}h" for i in range(1, 5))),
-        {"adc": SERIES[:4] + 8},
+        rows("x,adc", *(f"{i},0{i + 8:02X}h" for i in range(20))),
+        {"adc": np.arange(20) + 8.0},
         "Column 'adc' is read as numbers with hexadecimal digits",
+    ),
+    Case(
+        "hexadecimal_classes.csv",
+        rows("x,mark", *(f"{i},{m}" for i, m in enumerate(["1AH", "1BH", "2DH"] * 5))),
+        {"mark": ["1AH", "1BH", "2DH"] * 5},
+    ),
+    Case(
+        "hexadecimal_negative.xlsx",
+        sheet(["x", "adc"], *([i, f"-0x{(1 << 60) + i:X}"] for i in range(1, 5))),
+        {"adc": [f"-0x{(1 << 60) + i:X}" for i in range(1, 5)]},
     ),
     Case(
         "hours.csv", rows("x,at", *(f"{i},{12 * i:02d}h" for i in range(1, 5))), {"at": 12 * SERIES[:4]}, "the unit h"
@@ -460,6 +471,22 @@ CASES = [
     Case("one.lvm", labview(), RIG | {"X_Value": np.arange(12) * 0.25}, "The header of LabVIEW, 14 lines, is skipped"),
     Case("no_x.lvm", labview("No"), RIG, "LabVIEW"),
     Case("comma.lvm", labview(decimal=","), RIG, "decimal comma"),
+    Case(
+        "separator.lvm",
+        labview().replace(b"Separator\tTab", b"Separator\tComma").replace(b"\t", b","),
+        RIG | {"X_Value": np.arange(12) * 0.25},
+        "LabVIEW",
+    ),
+    Case(
+        "thousandths.lvm",
+        b"LabVIEW Measurement\t\nX_Columns\tNo\nDecimal_Separator\t,\n***End_of_Header***\t\nX_Value\t#a\tComment\n"
+        b"\t1,125\t\n\t2,250\t\n\t3,375\t\n",
+        {"#a": [1.125, 2.25, 3.375]},
+        "decimal comma",
+    ),
+    Case("labview.csv", rows("LabVIEW measurements,b", "1,2", "3,4"), {"LabVIEW measurements": [1, 3]}),
+    Case("toa5.csv", rows("TOA5000,b", "1,2", "3,4"), {"TOA5000": [1, 3]}),
+    Case("cut_campbell.dat", rows('"TOA5","CR1000"', '"At","x"'), refused="ends within its header"),
     Case("cut.lvm", labview()[:200], refused="the LabVIEW file ends within its header"),
     Case("cut_rows.lvm", labview()[:-90], {"Force": RIG["Force"][:8]}, "declares 12 samples, the file holds 8"),
     Case("twice.lvm", labview() + labview()[60:], refused="holds 2 measurements"),
@@ -471,6 +498,20 @@ CASES = [
     ),
     Case("sparse.arff", b"@relation r\n@attribute a real\n@data\n{0 1}\n", refused="line 4 is of a sparse table"),
     Case("ragged.arff", b"@relation r\n@attribute a real\n@data\n1\n1,2\n", refused="line 5 has 2 values"),
+    Case(
+        "signs.arff",
+        rows("@relation r", "@attribute #preg real", "@attribute '% fat' real", "@attribute //x {low,mean}", "@data")
+        + rows("1,2,low", "3,4,low", "5,6,mean"),
+        {"#preg": [1, 3, 5], "% fat": [2, 4, 6], "//x": ["low", "low", "mean"]},
+    ),
+    Case("range.arff", b"@relation r\n@attribute a real[0,9]\n@attribute b{x,y}\n@data\n1,x\n", {"a": [1], "b": ["x"]}),
+    Case("no_type.arff", b"@relation r\n@attribute alpha\n@data\n1\n", refused="line 2 declares no attribute"),
+    Case(
+        "blanks.arff",
+        b"@relation r\n@attribute a real\n@attribute b real\n@data\n1 2\n",
+        refused="separate values by commas",
+    ),
+    Case("weights.arff", b"@relation r\n@attribute a real\n@data\n1, {2}\n", refused="leave out the weights in braces"),
     Case("cut.arff", b"@relation r\n@attribute a real\n", refused="no line @data"),
     Case(
         "campbell.dat",
@@ -509,8 +550,60 @@ CASES = [
         {"1": RIG["Force"], "2": RIG["Torque"]},
         "read as units (second, Volt, Volt)",
     ),
-    Case("exclamation.dat", measured("! Rig 3, run 17\n! Time Force Torque\n"), RIG),
-    Case("slashes.csv", measured("// Rig 3\n// run 17\nTime\tForce\tTorque\n"), RIG),
+    Case(
+        "exclamation.dat",
+        measured("! Rig 3, run 17\n! Time Force Torque\n"),
+        RIG,
+        "One comment above the table skipped ('! Rig 3, run 17')",
+    ),
+    Case(
+        "slashes.csv",
+        measured("// Rig 3\n// run 17\nTime\tForce\tTorque\n"),
+        RIG,
+        "2 comments above the table skipped ('// Rig 3')",
+    ),
+    Case("slashes_header.csv", rows("//server/path,b,c", "1,2,3", "4,5,6"), {"//server/path": [1, 4], "c": [3, 6]}),
+    Case("exclamation_header.csv", rows("! flag,b", "1,2", "4,5"), {"! flag": [1, 4]}),
+    Case("slashes_rows.csv", rows("//cdn/x,0.5", "//cdn/y,1.5", "w,2.5"), refused="may hold names or values"),
+    Case(
+        "channel_like_row.csv",
+        rows("t,x,y", "s,m,m", "0,10,20", "0.5,10.5,20.3", "1.5,11.5,20.1", "2.5,12,19.5"),
+        {"t": [0, 0.5, 1.5, 2.5]},
+        "units",
+    ),
+    Case(
+        "even_first_row.csv",
+        rows("t,x,y", "s,m,m", "0,1,2", "0.5,10.5,20.3", "1.0,11.5,20.1", "1.5,12,19.5"),
+        {"t": [0, 0.5, 1, 1.5]},
+        "units",
+    ),
+    Case(
+        "towns.csv",
+        rows("station,temp", *(f"{town},NA" for town in TOWNS), *(f"{1000 + i},{i}.5" for i in range(50))),
+        {"station": [*TOWNS, *(str(1000 + i) for i in range(50))], "temp": [NAN] * 4 + [i + 0.5 for i in range(50)]},
+    ),
+    Case(
+        "towns_twice.csv",
+        rows("station,temp,rain", *(f"{town},NA,NA" for town in TOWNS), *(f"{1000 + i},{i}.5,2" for i in range(50))),
+        {"rain": [NAN] * 4 + [2] * 50},
+    ),
+    Case(
+        "starts.csv",
+        rows("bib,time", *(f"DNS-{a},did not start" for a in "ABCD"), *(f"{i},{i}.5" for i in range(1, 51))),
+        {"bib": [*(f"DNS-{a}" for a in "ABCD"), *map(str, range(1, 51))]},
+    ),
+    Case(
+        "scope_of_one.csv",
+        rows("Model,MSO", "Points,1000", "Source,CH1", "Coupling,DC", "TIME,CH1", *(f"{i / 8},{i}" for i in range(12))),
+        {"TIME": np.arange(12) / 8, "CH1": np.arange(12.0)},
+        "4 lines above the table skipped ('Model')",
+    ),
+    Case(
+        "scope_points.csv",
+        rows("Model,MSO", "Source,CH1", "Coupling,DC", "Points,1000", "TIME,CH1", *(f"{i / 8},{i}" for i in range(12))),
+        {"TIME": np.arange(12) / 8, "CH1": np.arange(12.0)},
+        "4 lines above the table skipped ('Model')",
+    ),
     Case("blanks.prn", measured("  Time   Force   Torque\n").replace(b"\t", b"   "), RIG),
     Case(
         "names_then_numbers.csv",

@@ -154,3 +154,20 @@ def test_many_columns(tmp_path):
 def test_line_that_shows_the_encoding_may_end_in_blanks_of_it(tmp_path):
     table = read(tmp_path, b"a,b\n1,2\n\xa03,4\n")
     assert table.column("a").tolist() == [1, 3] and "line 3 is not UTF-8" in table.notes[0]
+
+
+def test_first_rows_that_begin_like_comments_stay(tmp_path):
+    """Vectors of words begin with the words ! and //; ten rows of eleven were read."""
+    words = ["!", "//", *(f"w{i}" for i in range(9))]
+    content = "".join(f"{word} {i}.25 {i}.5\n" for i, word in enumerate(words))
+    for name, sign in (("a.txt", " "), ("a.tsv", "\t")):
+        table = read(tmp_path, content.replace(" ", sign), name, header=False)
+        assert table.columns[0].tolist() == words
+        np.testing.assert_array_equal(table.columns[1], np.arange(11) + 0.25)
+
+
+def test_a_row_of_words_below_numbers_is_no_row_of_units(tmp_path):
+    for last in ("0.9,0.8", "0.9,0.8\n0.7,0.6\n0.5,0.4"):
+        table = read(tmp_path, f"1.0,2.0\nerror,error\n{last}\n")
+        assert table.names == ("column0", "column1")
+        assert table.n == 3 + last.count("\n")

@@ -19,7 +19,7 @@ from numdl.data.read.arrow import first_line, from_arrow
 from numdl.data.read.footer import without_footer, without_headers
 from numdl.data.read.headed import plain_text
 from numdl.data.read.text.encoding import to_utf8
-from numdl.data.read.text.layout import Layout, fields, is_numeral, sniff
+from numdl.data.read.text.layout import Layout, declared, fields, is_numeral, sniff
 from numdl.data.read.understand import understood
 from numdl.data.table.notation import MISSING
 from numdl.data.table.table import Table
@@ -59,18 +59,21 @@ def read_delimited(
     content, notes = to_utf8(call, raw)
     plain = plain_text(call, content, extension)
     content, text, notes = plain.content, (*text, *plain.text), [*notes, *plain.notes]
-    layout = sniff(call, content, blanks=blanks, header=True if plain.named else header)
+    if plain.names:
+        layout = declared(content, plain.delimiter, plain.names, plain.decimal)
+    else:
+        layout = sniff(call, content, blanks=blanks, header=header)
     quoted = check_quotes(call, content, layout.delimiter)
     rows: Any = memoryview(content)[layout.start :]
     if layout.delimiter == " ":
         rows = b"\n".join(b" ".join(line.split()) for line in bytes(rows).splitlines())
     if not bytes(rows).strip():
         raise ValueError(f"{call}: the file has a header but no rows; give at least one row of data.")
-    arrow, footer = _parse(call, rows, layout, text, quoted)
+    arrow, footer = _parse(call, rows, layout, text, quoted, footers=not plain.names)
     empty = [
         i
         for i, (name, column) in enumerate(zip(layout.names, arrow.columns, strict=True))
-        if name == f"column{i}" and column.null_count == len(column) and i > 0
+        if name == f"column{i}" and not any(plain.names[i : i + 1]) and column.null_count == len(column) and i > 0
     ]
     if empty and len(empty) < arrow.num_columns:
         arrow = arrow.select([i for i in range(arrow.num_columns) if i not in set(empty)])
@@ -79,20 +82,24 @@ def read_delimited(
     comma = ["Numbers are read with a decimal comma."] if layout.decimal == "," else []
     notes = [*notes, *layout.notes, *comma, *footer, *table.notes]
     units = layout.units | {name: unit for name, unit in plain.units.items() if name in table.names}
-    table = without_footer(without_headers(Table(table.names, table.columns, tuple(notes), units)))
+    table = Table(table.names, table.columns, tuple(notes), units)
+    if not plain.names:
+        table = without_footer(without_headers(table))
     return understood(table, layout.decimal, text)
 
 
-def _parse(call: str, rows: Any, layout: Layout, text: Sequence[str], quoted: bool) -> tuple[Any, list[str]]:
+def _parse(
+    call: str, rows: Any, layout: Layout, text: Sequence[str], quoted: bool, *, footers: bool
+) -> tuple[Any, list[str]]:
     """The table, and a note if there was a footer below it."""
     import pyarrow as pa
 
     try:
         return _arrow(rows, layout, text, quoted), []
     except pa.ArrowInvalid as error:
-        end = _footer(rows, layout)
+        end = _footer(rows, layout) if footers else None
         if end is not None:
-            table, _ = _parse(call, rows[:end], layout, text, quoted)
+            table, _ = _parse(call, rows[:end], layout, text, quoted, footers=True)
             shown = bytes(rows[end:]).decode().split("\n")[0].strip()[:40]
             return table, [f"What stands below the table is skipped ({shown!r})."]
         bad = _ragged(rows, layout, quoted)

@@ -1,7 +1,7 @@
 """Text files whose header says what they hold: ARFF (Weka), LabVIEW measurements, tables of Campbell loggers (TOA5).
 
-Each becomes a plain delimited text, which is then read as any other: a line of names, and the rows as they are. What a
-header declares is not guessed.
+Each becomes names and rows as plain delimited text. What a header declares is not guessed: no row is taken for a
+comment, a line of units or a footer.
 
 Sources: Weka manual, attribute-relation file format; National Instruments, specification for the LabVIEW measurement
 file (.lvm); Campbell Scientific, data file formats of the CR1000.
@@ -17,7 +17,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 END = "***End_of_Header***"
-_ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{]+)\s*(.+)""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{'"][^\s{]*(?=[\s{]))\s*(.+)""", re.IGNORECASE
+)
+_NUMBERS, _WORDS = ("numeric", "real", "integer"), ("string", "date", "relational", "{")
+_COMMA = re.compile(r"Separator[\t,;\s]\s*Comma[\t,;\s]*", re.IGNORECASE)
 
 
 class Plain(NamedTuple):
@@ -25,14 +29,18 @@ class Plain(NamedTuple):
 
     Attributes:
         content: in UTF-8.
-        named: whether its first line holds names; False where that is not known.
+        names: of all columns, of which no line of the content tells; empty where they are not declared.
+        delimiter: of the content, where names are declared.
+        decimal: decimal sign that is declared.
         text: columns that the header declares to be text.
         units: by column.
         notes: sentences about the header.
     """
 
     content: bytes
-    named: bool = False
+    names: tuple[str, ...] = ()
+    delimiter: str = ","
+    decimal: str | None = None
     text: tuple[str, ...] = ()
     units: Mapping[str, str] = MappingProxyType({})
     notes: tuple[str, ...] = ()
@@ -54,10 +62,10 @@ def plain_text(call: str, content: bytes, extension: str) -> Plain:
     """
     if extension == ".arff":
         return _arff(call, content.decode())
-    if content[:19].lower().startswith(b"labview measurement"):
+    if content[:200].split(b"\n")[0].strip(b"\r\t,; ").lower() == b"labview measurement":
         return _lvm(call, content.decode())
-    if content[:7].strip(b'"').startswith(b"TOA5"):
-        return _toa5(content.decode())
+    if content.startswith((b"TOA5,", b'"TOA5",')):
+        return _toa5(call, content.decode())
     return Plain(content)
 
 
@@ -70,15 +78,18 @@ def _arff(call: str, content: str) -> Plain:
         if not word.lower().startswith("@attribute"):
             continue
         found = _ATTRIBUTE.fullmatch(word)
-        if found is None:
-            raise ValueError(f"{call}: line {number} declares no attribute ({word[:60]!r}); mend the header.")
-        name, kind = found[1], found[2].strip().lower()
+        kind = re.match(r"[a-z]+|\{", found[2].lower()) if found else None
+        if found is None or kind is None or kind[0] not in (*_NUMBERS, *_WORDS):
+            raise ValueError(
+                f"{call}: line {number} declares no attribute with name and type ({word[:60]!r}); mend the header."
+            )
+        name = found[1]
         if name[0] in "'\"":
             name = re.sub(r"\\(.)", r"\1", name[1:-1])
         names.append(name)
-        if kind.split()[0] == "relational":
+        if kind[0] == "relational":
             raise ValueError(f"{call}: line {number} declares tables within a table; export the inner one alone.")
-        if kind.split()[0] not in ("numeric", "real", "integer"):
+        if kind[0] not in _NUMBERS:
             text.append(name)
     else:
         raise ValueError(f"{call}: there is no line @data; give the whole file.")
@@ -87,25 +98,30 @@ def _arff(call: str, content: str) -> Plain:
         raise ValueError(f"{call}: {len(names)} attributes and {len(rows)} rows; give a file with some of both.")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
     for number, row in rows:
         if row.startswith("{"):
             raise ValueError(f"{call}: line {number} is of a sparse table; save it dense (Weka's SparseToNonSparse).")
         quote = "'" if "'" in row else '"'
         cells = next(csv.reader([row], quotechar=quote, skipinitialspace=True, escapechar="\\"))
         if len(cells) != len(names):
+            weighted = re.search(r",\s*\{[^{}]*\}$", row)
+            advice = (
+                "leave out the weights in braces at the ends of rows"
+                if weighted
+                else "separate values by commas, and quote those that hold one"
+            )
             raise ValueError(
-                f"{call}: line {number} has {len(cells)} values, and {len(names)} attributes are declared."
+                f"{call}: line {number} has {len(cells)} values, and {len(names)} attributes are declared; {advice}."
             )
         writer.writerow(cell.strip() for cell in cells)
-    return Plain(out.getvalue().encode(), True, tuple(text))
+    return Plain(out.getvalue().encode(), tuple(names), decimal=".", text=tuple(text))
 
 
 def _lvm(call: str, content: str) -> Plain:
     lines = content.splitlines()
     ends = [i for i, line in enumerate(lines) if line.strip().startswith(END)]
     said = [line.rstrip().split("\t") for line in lines[: ends[-1] if ends else 0]]
-    sign = "," if any(row == ["Separator", "Comma"] for row in said) else "\t"
+    sign = "," if any(_COMMA.fullmatch("\t".join(row)) for row in said) else "\t"
     if sign == ",":
         said = [row if len(row) > 1 else row[0].split(",") for row in said]
     keys = {row[0]: [word.strip() for word in row[1:]] for row in said if row}
@@ -134,18 +150,24 @@ def _lvm(call: str, content: str) -> Plain:
     last = len(names) - 1 if remark else max(len(names), width)
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-    writer.writerows([(row + [""] * last)[first:last] for row in [names, *rows]])
+    writer.writerows([(row + [""] * last)[first:last] for row in rows])
+    decimal = next((word for word in keys.get("Decimal_Separator", []) if word in (",", ".")), None)
     known = {name: unit for name, unit in zip(names, spread, strict=False) if unit}
     notes = [f"The header of LabVIEW, {ends[-1] + 1} lines, is skipped."]
     declared = keys.get("Samples", [""])[0]
     if declared.isdecimal() and int(declared) != len(rows):
         notes.append(f"The header declares {declared} samples, the file holds {len(rows)}.")
-    return Plain(out.getvalue().encode(), True, (), known, tuple(notes))
+    chosen = tuple((names + [""] * last)[first:last])
+    return Plain(out.getvalue().encode(), chosen, "\t", decimal, units=known, notes=tuple(notes))
 
 
-def _toa5(content: str) -> Plain:
+def _toa5(call: str, content: str) -> Plain:
     lines = content.splitlines(keepends=True)
     names, units = (next(csv.reader([line]), []) for line in [*lines, "", "", ""][1:3])
+    if len(lines) < 5 or not any(names):
+        raise ValueError(
+            f"{call}: the file of a Campbell logger ends within its header of 4 lines; give the whole file."
+        )
     known = {name: unit for name, unit in zip(names, units, strict=False) if unit not in ("", "TS", "RN")}
     note = "The header of a Campbell logger, 4 lines, is skipped but for names and units."
-    return Plain("".join(lines[1:2] + lines[4:]).encode(), True, (), known, (note,))
+    return Plain("".join(lines[4:]).encode(), tuple(names), ",", ".", units=known, notes=(note,))

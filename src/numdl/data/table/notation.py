@@ -4,7 +4,8 @@ A column is read as numbers where one notation explains every word of it: a deci
 digits (``1,234.5``, ``1.234,5``, ``1 234``, ``1'234``), exponents of FORTRAN (``1.0D+03``), powers of ten (``10^3``,
 ``1.5x10^3``), a minus sign of typography, digits of full width, hexadecimal digits (``0x1F``, ``1Fh``), and one unit,
 percent sign or currency that all words carry; ``5 %`` is 5. Words that look like numbers without being explained, such
-as ``<0.05``, ``10+`` or ``5 mm`` above ``3 cm``, are never categories: the column has a `Reading.problem`.
+as ``<0.05`` or ``5 mm`` above ``3 cm``, are never categories: the column has a `Reading.problem`. ``10+`` is one of
+them, and ``1Fh`` a number, only among more than `MANY_NUMBERS` different words; fewer are categories.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ _UNITS = (
     "mW J kJ Hz kHz MHz GHz g mg kg t rpm ppm dB l ml L mol Ohm kOhm deg rad m/s km/h m/s2 mm/s l/min kg/h g/s EUR "
     "USD mm2 cm2 m2 m3 mm3 cm3"
 )
-_KNOWN = frozenset(_UNITS.split())
+KNOWN_UNITS = frozenset(_UNITS.split())
+"""Units that are told from names."""
+
 _SAMPLE = 200
 """Words that are looked at before all are."""
 
@@ -173,14 +176,20 @@ def interpret(words: np.ndarray, decimal: str | None = None) -> Reading:
 
 
 def _hexadecimal(found: _Words) -> dict[str, float | None] | None:
-    """The values of hexadecimal numbers, beside whole ones; as ``1Fh`` only of one length and unlike days and hours."""
+    """The values of hexadecimal numbers, beside whole ones.
+
+    As ``1Fh`` only where they are many, of one length and unlike days and hours.
+    """
     of_programs = [word for word in found.rows if _HEX.fullmatch(word)]
     if of_programs and all(_HEX.fullmatch(word) or _WHOLE.fullmatch(word) for word in found.rows):
         whole = {word: int(word, 16 if _HEX.fullmatch(word) else 10) for word in found.rows}
-        return {word: float(value) for word, value in whole.items()} if max(whole.values()) < 1 << 53 else None
+        return (
+            {word: float(value) for word, value in whole.items()} if max(map(abs, whole.values())) < 1 << 53 else None
+        )
     of_assemblers = all(map(_HEX_H.fullmatch, found.rows)) and len({len(word) for word in found.rows}) == 1
-    if of_assemblers and len(found.rows) > 1 and any(re.search("[A-CEF]", word) for word in found.rows):
-        return {word: float(int(word[:-1], 16)) for word in found.rows}
+    if of_assemblers and len(found.rows) > MANY_NUMBERS and any(re.search("[A-CEF]", word) for word in found.rows):
+        of_words = {word: int(word[:-1], 16) for word in found.rows}
+        return {word: float(value) for word, value in of_words.items()} if max(of_words.values()) < 1 << 53 else None
     return None
 
 
@@ -242,7 +251,14 @@ def _counts_as_number(word: str, match: re.Match[str] | None, usual: str, severa
         more = several and _OR_MORE.fullmatch(plain)
         return bool(more or _OTHER.fullmatch(plain)) or plain_number(word) is not None
     unit = match["unit"]
-    if unit is None or unit[0] in _SIGNS or unit in _KNOWN or match["gap"] or match["qualifier"] or match["prefix"]:
+    if (
+        unit is None
+        or unit[0] in _SIGNS
+        or unit in KNOWN_UNITS
+        or match["gap"]
+        or match["qualifier"]
+        or match["prefix"]
+    ):
         return True
     return usual == unit and (several or bool(re.search("[.,e]", match["number"])))
 

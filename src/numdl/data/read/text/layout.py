@@ -6,12 +6,18 @@ The layout is guessed from the first lines only, never from the whole file:
   ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The semicolon
   comes before the comma because files with decimal commas use it.
 * title: lines before this run that are narrower are no part of the table, nor are lines that begin with a word where
-  the rows begin with a number or date, as the settings of an oscilloscope do, but for the last two or three.
-* comments: lines that start with ``#`` or ``//``, or ``%`` or ``!`` and a blank, before the data are skipped; the last
-  of them is the header if it has as many fields as the data.
+  the rows begin with a number or date, as the settings of an oscilloscope do, but for names and units. Lines as wide as
+  the table are settings only where something else says so: narrower ones among them, a blank line or known units below
+  them, or a name such as time in front of the header.
+* comments: lines that start with ``#``, or ``%`` and a blank, before the data are skipped, and those that start with
+  ``//``, or ``!`` and a blank, unless they are as wide as the rows; the last one is the header if it has as many
+  fields as the data.
 * header: the first line, unless all its fields are numbers; then the names are ``column0``, ``column1``, ... Where
   the line may be either, it is asked for and not guessed.
-* units: the line below the header, if it holds words where all lines below hold numbers.
+* units: the line below the header, if it holds words where all lines below hold numbers. A line of numbers of
+  channels below them, 0, 1, 2, ... or from 1, is skipped unless the first column goes on evenly from it.
+
+Where the header of a file declares names and delimiter (`declared`), none of this is guessed.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from numdl.data.table.dates import is_date
-from numdl.data.table.notation import MISSING
+from numdl.data.table.notation import KNOWN_UNITS, MISSING
 from numdl.data.table.table import same_name
 
 _SAMPLE_BYTES = 1 << 16
@@ -32,7 +38,11 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NUMERAL = re.compile(
     r"[+\-\u2212]?(?:\d[\d.,' \u00a0]*|[.,]\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE
 )
-_COMMENT = re.compile(r"\s*(?:#|//|(?:%+|!)(?=\s|$))")
+_COMMENT = re.compile(r"\s*(?:#|%+(?=\s|$))")
+_REMARK = re.compile(r"\s*(?://|!(?=\s|$))")
+"""Signs of comments that values begin with as well."""
+_AXIS = re.compile(r"(?:time|zeit|frequency|frequenz|wavelength)\b.*", re.IGNORECASE)
+"""First names of what instruments record."""
 _UNIT = re.compile(r"1/[^\s\d]{1,8}|[\[(<].{0,14}[\])>]|[^\W\d_][^\s\d]{0,11}(?:[\d²³/^*·].{0,8})?|[%‰°µΩ€$£#].{0,8}")
 _POINT = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:,\d{3})*)\.\d+(?:[eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d*|\d{1,3}(?:\.\d{3})*),\d+(?:[eE][+-]?\d+)?")
@@ -96,6 +106,10 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     told = _SEPARATOR.fullmatch(lines[0]) if lines else None
     begin = 1 if told else 0
     start = next((i for i in range(begin, len(lines)) if _is_data(lines[i])), len(lines))
+    remarks = _remarks(lines, start, told[1] if told else None, blanks)
+    start = remarks[-1] + 1 if remarks else start
+    while start < len(lines) and not _is_data(lines[start]):
+        start += 1
     comment = next((i for i in reversed(range(begin, start)) if lines[i].strip()), None)
     if start == len(lines):
         if comment is None:
@@ -125,9 +139,12 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     if comment is not None and comment != start and header is None and any(map(is_numeral, rows[0])):
         # numpy.savetxt and others put names into a comment, often with blanks between them whatever the delimiter
         title = _COMMENT.sub("", lines[comment], count=1)
+        title = _REMARK.sub("", title, count=1) if comment in remarks else title
         fitting = [cut for cut in (fields(title, delimiter), fields(title, " ")) if len(cut) == width > 1]
         if fitting:
+            notes = [*_skipped(lines, [i for i in remarks if i != comment]), *notes]
             return Layout(delimiter, _named(fitting[0]), first, decimal, {}, tuple(notes))
+    notes = [*_skipped(lines, remarks), *notes]
     if not (has_header(call, rows) if header is None else header):
         return Layout(delimiter, _named([""] * width), first, decimal, {}, tuple(notes))
     names = _named(rows[0])
@@ -140,6 +157,22 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
         notes.append(f"The line of numbers of channels below the units is skipped ({', '.join(rows[2][:4])}).")
         last = 2
     return Layout(delimiter, names, size[table[last].end], decimal, units, tuple(notes))
+
+
+def declared(text: bytes, delimiter: str, names: Sequence[str], decimal: str | None) -> Layout:
+    """The layout of rows whose names are declared elsewhere.
+
+    Args:
+        text: the rows in UTF-8.
+        delimiter: one character.
+        names: of the columns.
+        decimal: the sign that is declared, None without; what the first rows show goes before it.
+
+    Returns:
+        The layout.
+    """
+    rows = [record.fields for record in itertools.islice(_records(_sample(text), delimiter), 3 * _SAMPLE_LINES)]
+    return Layout(delimiter, _named(names), 0, _decimal(rows, delimiter) or decimal, {}, ())
 
 
 def fields(line: str, delimiter: str) -> list[str]:
@@ -169,10 +202,11 @@ def has_header(call: str, rows: Sequence[Sequence[str]]) -> bool:
         ValueError: it may hold either.
     """
     head, body = rows[0], rows[1:]
-    if unit_row(rows):
-        return True
     present = [j for j, word in enumerate(head) if word not in MISSING]
     numbers = {j for j in present if is_numeral(head[j])}
+    whole = all(re.fullmatch(r"\d{1,9}", head[j]) for j in numbers)
+    if whole and unit_row(rows) and (len(numbers) < len(present) or _known_units(rows[1])):
+        return True
     if not numbers:
         return True
     if len(numbers) == len(present):
@@ -211,6 +245,12 @@ def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["" if word in MISSING else word.strip("[]()<> ") for word in row]
 
 
+def _known_units(row: Sequence[str]) -> bool:
+    """Whether all words of a row are units in brackets or well-known ones, not only words that may be units."""
+    words = [word for word in row if word not in MISSING]
+    return bool(words) and all(word in KNOWN_UNITS or re.fullmatch(r"[\[(].{0,14}[\])]", word) for word in words)
+
+
 def _below(row: Sequence[str]) -> bool:
     """Whether a row sums up those above, or holds one remark."""
     alone = len(row) > 2 and len(_filled(row)) == 1 and not is_numeral(_filled(row)[0])
@@ -231,6 +271,29 @@ def _sample(text: bytes) -> list[str]:
     if end < len(text):
         lines = lines[:-1]
     return [line.decode() for line in lines]
+
+
+def _remarks(lines: list[str], start: int, delimiter: str | None, blanks: bool) -> list[int]:
+    """Lines above the table, from ``start`` on, with a sign of comments in front and of another width than the rows."""
+    end = next((i for i in range(start, len(lines)) if _is_data(lines[i]) and not _REMARK.match(lines[i])), len(lines))
+    if end in (start, len(lines)):
+        return []
+    delimiter = delimiter or _delimiter(lines[end:], blanks)
+    widths = [len(record.fields) for record in itertools.islice(_records(lines[end:], delimiter), _SAMPLE_LINES)]
+    usual = {widths[0], max(widths, key=widths.count)} if widths else set()
+    found = []
+    for i in (i for i in range(start, end) if _is_data(lines[i])):
+        if len(fields(lines[i], delimiter)) in usual:
+            break
+        found.append(i)
+    return found
+
+
+def _skipped(lines: list[str], remarks: list[int]) -> list[str]:
+    if not remarks:
+        return []
+    count = "One comment" if len(remarks) == 1 else f"{len(remarks)} comments"
+    return [f"{count} above the table skipped ({lines[remarks[0]].strip()[:40]!r})."]
 
 
 def _is_data(line: str) -> bool:
@@ -275,7 +338,8 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     at = max(range(len(runs)), key=lambda i: (runs[i][0] > 1) * runs[i][1])
     above = sum(length for _, length in runs[:at])
     width = runs[at][0]
-    if settings := _settings([record.fields for record in records[: above + runs[at][1]]], above):
+    blank = [record.end < len(lines) and not lines[record.end].strip() for record in records]
+    if settings := _settings([record.fields for record in records[: above + runs[at][1]]], above, blank):
         return settings
     titles = [record.fields for record in records[:above]]
     if not above or width < 2 or any(len(_filled(title)) >= width for title in titles):
@@ -287,24 +351,45 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     return above if alone or apart or (len(titles) > 1 and not any(map(is_numeral, titles[0]))) else 0
 
 
-def _settings(rows: list[list[str]], above: int) -> int:
+def _settings(rows: list[list[str]], above: int, blank: list[bool]) -> int:
     """Number of lines with settings, each under a word of its own, above a header and rows that begin with numbers.
 
-    Rows are those up to the end of the table; ``above`` of them are of other widths.
+    Rows are those up to the end of the table; ``above`` of them are of other widths; ``blank`` says below which stands
+    a blank line. Words above rows of numbers may as well be rows of a table with two kinds of names: unless the lines
+    differ in width, a blank line or known units stand below them, or the header begins with a name such as time, they
+    are.
     """
     begins = [bool(row) and (is_numeral(row[0]) or is_date(row[0])) for row in rows]
     first = len(rows) - next((i for i, number in enumerate(reversed(begins)) if not number), len(rows))
     if len(rows) - first < max(first, 3) and len(rows) - first < _SAMPLE_LINES:
         return 0  # the rows are too few to tell
     head = max(first - 1, above)
-    if head > above and len(_filled(rows[head - 1])) >= len(_filled(rows[head])) and unit_row(rows[head - 1 :]):
-        head -= 1
+    upper = rows[head - 1] if head > above else []
+    units = (
+        len(_filled(upper)) >= len(_filled(rows[head])) > 0
+        and not blank[head - 1]
+        and not any(map(is_numeral, _filled(upper)))
+        and not _AXIS.fullmatch(rows[head][0])
+        and _known_units(rows[head])
+        and bool(unit_row(rows[head - 1 :]))
+    )
+    head -= units
+    width = len(rows[-1])
+    apart = any(len(row) != width for row in rows[:head]) or (head > 0 and blank[head - 1]) or not rows[0][-1]
+    if not first or not (apart or units or _AXIS.fullmatch(rows[head][0])) or not _names(rows[head], rows[first:]):
+        return 0
     words = [row[0] for row in rows[:head] if row and row[0]]
     several = len(words) > 2 and len(set(words)) > 0.7 * len(words)
-    measured = first and any(_all_numerals(rows[first:], j) for j in range(1, len(rows[-1])))
+    measured = any(_all_numerals(rows[first:], j) for j in range(1, len(rows[-1])))
     # names in the first column, of which the last ones are numbers, stand beside numbers as well
-    named = first and not any(map(is_numeral, _filled(rows[head])))
+    named = not any(map(is_numeral, _filled(rows[head])))
     return head if measured and named and several and not any(begins[:first]) else 0
+
+
+def _names(head: list[str], body: list[list[str]]) -> bool:
+    """Whether words are all there, but for columns without entries, and all different."""
+    words = [word for j, word in enumerate(head) if word or any(j < len(row) and row[j] for row in body)]
+    return not any(word in MISSING for word in words) and len(set(words)) == len(words)
 
 
 def _filled(row: Sequence[str]) -> list[str]:
@@ -330,12 +415,19 @@ def _counts(head: list[str]) -> bool:
 
 
 def _numbered(rows: list[list[str]]) -> bool:
-    """Whether the line below the units counts the columns, all of which hold fractions."""
+    """Whether the line below the units counts the columns from 0 or 1, all of which hold fractions.
+
+    Not where the first column goes on evenly from it: then it is the first row.
+    """
     body = rows[3:]
-    return (
-        len(body) > 2
-        and _counts(rows[2])
-        and all(any(re.search(r"\d[.,]\d", row[j]) for row in body if j < len(row)) for j in range(len(rows[2])))
+    if len(body) < 3 or not _counts(rows[2]) or rows[2][:2] not in (["0", "1"], ["1", "2"]):
+        return False
+    try:
+        before, after, next_one = (float(row[0].replace(",", ".")) for row in rows[2:5])
+    except ValueError:
+        return False
+    return abs((after - before) - (next_one - after)) > 1e-3 * abs(next_one - after) and all(
+        any(re.search(r"\d[.,]\d", row[j]) for row in body if j < len(row)) for j in range(len(rows[2]))
     )
 
 
