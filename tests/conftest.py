@@ -44,7 +44,7 @@ def pytest_configure(config):
     if not config.getoption("no_annotations"):
         jaxtyping.install_import_hook([f"numdl.{room}" for room in ROOMS], "beartype.beartype")
     # One program in ten is that of another test, and nearly all are those of the last run.
-    compilation_cache.MOST = 2**30
+    compilation_cache.MOST = 2**28
     compilation_cache.compilation_cache(config.rootpath / ".pytest_cache" / "programs")
 
 

@@ -171,6 +171,9 @@ def test_what_is_not_for_images_or_not_for_tables_is_refused(numdl, of_images, t
     assert "there is no" in numdl("check", folder, tmp_path / "none.npz", *out).err
     np.savez(tmp_path / "small.npz", x=x[:, :4])
     assert "4 x 8 x 1, those of the fit were 8 x 8 x 1" in numdl("check", folder, tmp_path / "small.npz", *out).err
+    np.savez(tmp_path / "other.npz", x=x, label=np.repeat(["cat", "dog"], len(x) // 2))
+    error = numdl("check", folder, tmp_path / "other.npz", *out).err
+    assert "such as cat and dog, is a class of the model, such as even and odd" in " ".join(error.split())
     PatchFeaturesRegressor(4).fit(x, x.mean(axis=(1, 2))).save(tmp_path / "model.numdl")
     assert "PatchFeaturesRegressor, has no flow to judge" in numdl("check", tmp_path / "model.numdl", *out).err
     model = ResNetRegressor(3, 2, n_restarts=1, max_iter=1, random_state=0)

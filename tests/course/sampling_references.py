@@ -179,7 +179,7 @@ def depth_and_width(settings):
     steps, nets = np.array(data["iterations"]) + 1, data["trained"][name]
     return {
         "trained": [value for one in nets.values() for value in (*(steps * one["seconds"]), *one["errors"])],
-        "best": [min(min(nets[key]["errors"]) for key in keys) for keys in (nets, [k for k in nets if " " in k])],
+        "best": [min(nets[key]["errors"][-1] for key in keys) for keys in (nets, [k for k in nets if " " in k])],
         "f": TARGETS[name] - left_over(m, folds, bend)[name],
         "shallow": [error(int(w), 0) for w in widths],
         "same": [error(int(w), folds) for w in widths],

@@ -11,10 +11,12 @@ from sklearn.datasets import load_digits
 
 from numdl.estimators import ImageClassifier, PatchFeaturesClassifier
 from numdl.estimators.images import kernel, network
+from numdl.estimators.patches import certifying
 from numdl.estimators.patches.certified import Bounds, Changes, largest
+from numdl.estimators.patches.certifying import Looked
 from numdl.estimators.patches.features import pooled, rooted
 from numdl.estimators.patches.filters import Filters, draw_filters
-from numdl.estimators.patches.intake import reduced, reduced_norm
+from numdl.estimators.patches.intake import reduced, reduced_norm, rounding
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +204,66 @@ def test_no_attack_within_the_certified_length_takes_a_class(models, digits, nam
     assert taken > 0.2, taken
 
 
+def _proved(model, x, y):
+    """Lengths before the rounding of pixels is taken off, and what they are made of."""
+    bounds, scores = Bounds(model.filters_, folded=model.mirror_), model._member_scores(x)
+    known, looked = model._known(bounds), model._look(bounds, x)
+    return model._radii(known, scores, looked, y, model._beta), known, looked, scores
+
+
+def test_rounding_of_pixels_is_counted(digits):
+    """At 101325 numbers of float32 are 1/128 apart: a change of 1e-5 across the middle of two moves by that."""
+    x, y = digits[0][:200] / 64, digits[1][:200]
+    low, high = (PatchFeaturesClassifier(24, random_state=0).fit(x + offset, y) for offset in (0.0, 101325.0))
+    assert np.median(low.certified_radius(x, y)) > 1e-4
+    x = x + 101325.0
+    assert (_proved(high, x[..., None].astype("f4"), y)[0] > 1e-4).mean() > 0.5  # which such a change would refute
+    assert (high.certified_radius(x, y) == 0).all()
+    assert (high.stability(x, y).certified["whole model"] == 0).all()
+    images = np.full((1, 8, 8, 1), -101325.0)
+    assert rounding(images) == 3 * 8 / 128 and rounding(np.ones((1, 96, 50, 1)))[0] == 5 * 4800**0.5 * 2.0**-23
+    assert rounding(np.full((1, 8, 8, 1), 255, np.uint8)) == 3 * 8 * 2.0**-16
+
+
+@pytest.mark.parametrize("name", ["False", "kernel", "network"])
+def test_rounding_of_scores_is_counted(models, digits, name):
+    """Images between two classes are not certified; the mutant counts no rounding."""
+    model, x = models[name], digits[0][300:330]
+    told = model.predict(x)
+    first, last = x[:-1][told[1:] != told[:-1]], x[1:][told[1:] != told[:-1]]
+    code = model.predict(first)
+    near, far = np.zeros(len(first)), np.ones(len(first))
+    for _ in range(50):  # the class of the first ends between near and far
+        t = (near + far) / 2
+        same = model.predict(first + t[:, None, None] * (last - first)) == code
+        near, far = np.where(same, t, near), np.where(same, far, t)
+    edge = (first + near[:, None, None] * (last - first)).astype(np.float32)[..., None]
+    radii, known, looked, scores = _proved(model, edge, code)
+    assert (radii == 0).all()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifying, "RELATIVE", 0.0)
+        exact = Looked([seen._replace(rounding=0.0) for seen in looked.seen], looked.slopes)
+        none = known._replace(rounding=dict.fromkeys(known.rounding, lambda seen: np.zeros((10, 10))))
+        assert (model._radii(none, scores, exact, code, model._beta) > 0).any()
+
+
+@pytest.mark.parametrize("name", ["False", "True", "kernel"])
+def test_images_alone_and_among_others_differ_by_less_than_is_allowed(models, digits, name):
+    model, x = models[name], digits[0][300:400, ..., None].astype(np.float32)
+    bounds, among = Bounds(model.filters_, folded=model.mirror_), model._member_scores(x)
+    alone = [model._member_scores(image[None]) for image in x]
+    alone = {member: np.concatenate([one[member] for one in alone]) for member in among}
+    off = np.abs(alone["patches"] - among["patches"]).max(axis=1)
+    assert (2 * off < certifying.RELATIVE * (1 + np.abs(among["patches"]).max(axis=1))).all()
+    seen = [bounds.see(image) for image in x]
+    averages = pooled(model.filters_, x, folded=model.mirror_)
+    for i, one in enumerate(seen):
+        assert np.abs(averages[i] - one.averages).max() < one.rounding < 1e-4
+    for member, of in model._known(bounds).rounding.items():
+        far = (alone[member] - among[member])[:, :, None] - (alone[member] - among[member])[:, None]
+        assert all((np.abs(far[i]) <= of(one)).all() for i, one in enumerate(seen))
+
+
 def test_slopes_of_margins_are_derivatives(models, digits):
     for name, model in models.items():
         bounds, image = Bounds(model.filters_, folded=model.mirror_), digits[0][301][..., None]
@@ -266,7 +328,9 @@ def test_large_images_are_judged_in_their_own_pixels():
     radius = model.certified_radius(x[::10], y[::10])
     small = copy.copy(model)
     small.pixels_ = model.pixels_._replace(shape=(48, 25, 1))
-    np.testing.assert_allclose(radius, 2 * small.certified_radius(reduced(x[::10, ..., None].astype("f4")), y[::10]))
+    given = x[::10, ..., None].astype("f4")
+    halved = small.certified_radius(reduced(given), y[::10]) + rounding(reduced(given))
+    np.testing.assert_allclose(radius + rounding(given), 2 * halved)
     assert model.stability(x[::10], y[::10]).stepped.shape == (2,)
 
 
@@ -276,6 +340,8 @@ def test_refusals(models, digits):
         model.certified_radius(digits[0][:1], [11])
     with pytest.raises(ValueError, match="needs positive lengths"):
         model.stability(digits[0][:2], lengths=(0.0, 1.0))
+    with pytest.raises(ValueError, match=r"needs lengths below 1e\+15"):
+        model.stability(digits[0][:2], lengths=(0.1, 1e30))
     with pytest.raises(ValueError, match="needs"):
         model.stability(digits[0][:2, :4])
     told = model.predict_log_proba(digits[0][:4])

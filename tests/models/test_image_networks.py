@@ -35,6 +35,10 @@ def run(net, theta, x):
     return net.batch(theta, x)
 
 
+def channels(c):
+    return {"block 1": {"mean": np.ones(c), "var": np.ones(c)}}
+
+
 def normal(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
 
@@ -271,8 +275,20 @@ def test_a_gradient_of_a_thousand_layers_takes_eight_mebibytes():
         ),
         (lambda: running_statistics({}, {}, 0.0), r"running_statistics\(momentum=0.0\)"),
         (
-            lambda: running_statistics({"block 1": {"mean": np.ones(2)}}, {"block 2": {"mean": np.ones(2)}}),
+            lambda: running_statistics(channels(2), {"block 2": channels(2)["block 1"]}),
             r"before is of \['block 1'\], now of \['block 2'\]",
+        ),
+        (
+            lambda: running_statistics(channels(2), channels(7)),
+            r"'block 1' have the shapes \(2,\) and \(7,\), need one",
+        ),
+        (
+            lambda: running_statistics(channels(2), channels(1)),
+            r"'block 1' have the shapes \(1,\) and \(2,\), need one",
+        ),
+        (
+            lambda: running_statistics(channels(2), {"block 1": {"mean": np.ones(2)}}),
+            r"running_statistics\(now\['block 1'\]\): needs 'mean' and 'var'",
         ),
         (lambda: CONNECTORS["pool"].batch(CONNECTORS["pool"].init(0), normal(0, 2, 9)), r"x has 9 entries, needs 192"),
         (lambda: image_resnet((8, 8, 1), (2, 4), cells=(3, 1)), r"cells=\(3, 1\)\): the last images have 2 x 2 pixels"),

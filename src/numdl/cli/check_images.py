@@ -45,8 +45,14 @@ def check_images(
         x, y, judged = found.x, found.y, f"of {len(found.x):,} images in {data.name}"
         if y is not None:
             known = np.isin(y, estimator.classes_)
+            if not known.any():
+                theirs, own = (" and ".join(map(str, some[:2])) for some in (np.unique(y), estimator.classes_))
+                raise UserError(
+                    f"numdl check {data}: none of its labels, such as {theirs}, is a class of the model, such as {own}"
+                    "; give labels of these classes, or images without labels."
+                )
             without = "" if known.all() else f", {len(y) - known.sum():,} of no class of this model left out"
-            x, y, judged = (x[known], y[known], judged + without) if known.any() else (x, None, judged)
+            x, y, judged = x[known], y[known], judged + without
     span = pixels.high - pixels.low
     lengths = (*SIZES, *(size * span for size in SIZES)) if span > BYTES else SIZES
     with blame_input():
@@ -79,7 +85,8 @@ def check_images(
 
 PROOF = (
     "of patches by the largest singular value of all filters, of a kernel by its slope and its norm, of a network by "
-    "the product of bounds of its layers, convolutions on a torus; no power iteration; rounding is not counted"
+    "the product of bounds of its layers, convolutions on a torus; no power iteration; rounding of pixels is "
+    "counted, that of scores by an allowance"
 )
 """By which bounds images are certified."""
 

@@ -81,10 +81,12 @@ def tridiagonalise(product: Callable[[Array], Array], z: Float[Array, " p"], ste
     Examples:
         >>> import jax.numpy as jnp
         >>> from numdl.linalg import tridiagonalise
-        >>> H = jnp.array([[4.0, 1.0], [1.0, 3.0]])
-        >>> found = tridiagonalise(lambda v: H @ v, jnp.array([1.0, 0.0]), steps=2)
-        >>> [round(float(x), 3) for x in found.diagonal]
-        [4.0, 3.0]
+        >>> H = jnp.array([[4.0, 3.0, 4.0], [3.0, 1.0, 0.0], [4.0, 0.0, 2.0]])
+        >>> found = tridiagonalise(lambda v: H @ v, jnp.array([1.0, 0.0, 0.0]), steps=3)
+        >>> [round(float(x), 2) for x in found.diagonal]  # found.basis[1] is (0, 0.6, 0.8)
+        [4.0, 1.64, 1.36]
+        >>> [round(float(x), 2) for x in found.beside[:2]]
+        [5.0, 0.48]
     """
     z = _checked("tridiagonalise", product, z, steps)
     p = z.shape[0]

@@ -40,21 +40,26 @@ def batch_with_statistics(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> 
         x: samples of a batch, (n, d), at least one.
 
     Returns:
-        Features (n, m), and means and variances by name of the connector; no weights, nothing is to be trained in them.
+        Features (n, m), and means and variances by name of the connector, biased, as the batch divides by: sums over
+        the number of pixels, not one less. No weights, nothing is to be trained in them.
 
     Raises:
         TypeError: net is no chain, or theta holds no weights of it.
         ValueError: there is no sample, x has another number of columns than d, or an entry is not finite.
 
     Examples:
-        >>> import jax.numpy as jnp
+        >>> import jax
         >>> from numdl.models import batch_with_statistics, image_resnet, running_statistics, without_batch_norm
         >>> net = image_resnet((4, 4, 1), (2,), norm="batch")
-        >>> theta, x = net.init(0), jnp.ones((3, 16))
-        >>> features, now = batch_with_statistics(net, theta, x)
-        >>> kept = running_statistics(now, now)  # in each step, from the second on
+        >>> theta, x = net.init(0), jax.random.normal(jax.random.key(0), (40, 16))
+        >>> _, before = batch_with_statistics(net, theta, x[:20])
+        >>> features, now = batch_with_statistics(net, theta, x[20:])
+        >>> kept = running_statistics(before, now)  # in each step, from the second on
         >>> plain, weights = without_batch_norm(net, theta, statistics=kept)
-        >>> bool(abs(plain.batch(weights, x) - features).max() < 1e-5)
+        >>> plain.batch(weights, x[:1]).shape == features[:1].shape  # of one sample alone
+        True
+        >>> plain, weights = without_batch_norm(net, theta, statistics=now)
+        >>> bool(abs(plain.batch(weights, x[20:]) - features).max() < 1e-5)
         True
     """
     call = "batch_with_statistics"
@@ -72,16 +77,20 @@ def batch_with_statistics(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> 
 def running_statistics(before: Statistics, now: Statistics, momentum: float = 0.1) -> Statistics:
     """``before + momentum (now - before)``: means over the last ``1 / momentum`` batches, about.
 
+    Variances are biased, as the batch divides by; the source multiplies them by m / (m - 1), m numbers of a channel.
+
     Args:
         before: as they were.
         now: of a batch, by `batch_with_statistics`.
-        momentum: share of the batch, no unit, above 0 and at most 1.
+        momentum: share of the new batch, no unit, above 0 and at most 1; as in PyTorch, in Keras it is that of the old
+            ones.
 
     Returns:
         Means and variances of the same names.
 
     Raises:
-        ValueError: momentum is out of range, or the names differ.
+        ValueError: momentum is out of range, or names or channels differ.
+        TypeError: a mean or a variance is missing.
 
     Source: Ioffe and Szegedy, Batch normalization, ICML 2015, sec. 3.1 (moving averages).
     """
@@ -89,9 +98,21 @@ def running_statistics(before: Statistics, now: Statistics, momentum: float = 0.
     checks.number(call, "momentum", momentum, above=0, most=1)
     for name, statistics in (("before", before), ("now", now)):
         checks.instance(call, name, statistics, Mapping, "Give those of batch_with_statistics.")
+        for block, own in statistics.items():
+            if not isinstance(own, Mapping) or set(own) != {"mean", "var"}:
+                raise TypeError(
+                    f"{call}({name}[{block!r}]): needs 'mean' and 'var'. Give those of batch_with_statistics."
+                )
         checks.leaves(call, name, statistics)
-    if jax.tree.structure(before) != jax.tree.structure(now):
+    if set(before) != set(now):
         raise ValueError(f"{call}: before is of {sorted(before)}, now of {sorted(now)}. Give those of one network.")
+    for block in before:
+        shapes = {np.shape(leaf) for own in (before[block], now[block]) for leaf in own.values()}
+        if len(shapes) > 1 or len(min(shapes)) != 1:
+            raise ValueError(
+                f"{call}: means and variances of {block!r} have the shapes {' and '.join(map(str, sorted(shapes)))}, "
+                "need one number for each channel. Give those of one network."
+            )
     return jax.tree.map(lambda old, new: old + momentum * (new - old), before, now)
 
 

@@ -162,7 +162,7 @@ def certified_rows(found: Any) -> tuple[list[str], list[list[str]]]:
         Names of the columns, and rows.
     """
     proofs = {f"proof, {name}" if j else "by proof": found.proved(name) for j, name in enumerate(found.certified)}
-    head = ["length", "random change", "along the slope", *proofs]
+    head = ["length", "random change", "one step along the slope", *proofs]
     rows = [["0", *[f"{found.right:.1%}"] * 2, *(f"{share:.1%}" for share in found.right_alone.values())]]
     for i, length in enumerate(found.lengths):
         shares = (found.noisy[i], found.stepped[i], *(proof[i] for proof in proofs.values()))

@@ -262,16 +262,21 @@ class ImageClassifier(PatchFeaturesClassifier):
     def _feature_slopes(self, all_seen: Sequence[Seen]) -> dict[str, np.ndarray]:
         found = super()._feature_slopes(all_seen)
         if self.kernel_ is not None:
-            roots = np.sqrt(np.maximum([seen.averages for seen in all_seen], 0.0))
-            x = ((roots - self.mean_) / self.scale_).astype(np.float32)
+            x = self._of_averages(np.array([seen.averages for seen in all_seen]))
             found["kernel"] = self.kernel_.slopes(x) / self.scale_[:, None]
         return found
+
+    def _of_averages(self, averages: np.ndarray) -> np.ndarray:
+        """Scaled features, (..., m), float32."""
+        return ((np.sqrt(np.maximum(averages, 0.0)) - self.mean_) / self.scale_).astype(np.float32)
 
     def _known(self, bounds: Bounds) -> Known:
         found, head, net = super()._known(bounds), self.kernel_, self.network_
         if head is not None:
             steep = head.steepness()
             found.bent["kernel"] = lambda changes: steep * head.bend(changes.length(self.scale_))
+            off = head.rounding()
+            found.rounding["kernel"] = lambda seen: off(self._of_averages(seen.averages))
         if net is not None:
             factor, of_cells = net.lipschitz_bound(), bounds.of_cells(net.count, (net.side, net.side))
             found.crude["network"] = lambda seen, eps: factor * of_cells(seen, eps)

@@ -13,7 +13,11 @@ inequality of Cauchy and Schwarz, ``m_q = sum_c M_cq`` and any weights ``g >= 0`
     |sqrt b_j - sqrt a_j| <= max(sqrt a_j, sqrt(a_j + D_j) - sqrt a_j),   which is taken where a_j is tiny.
 
 All of it holds for changes of this length, not only of small ones. ``||F||`` is a singular value that is computed
-whole, no power iteration, which would be a bound from below. Rounding of the features is not counted.
+whole, no power iteration, which would be a bound from below.
+
+Averages in float32 are off by delta, ``4 eps32 (t + max ||f|| ||z||)``, ``||z||`` the root mean square over the patches
+less the image's mean; on digits by an eighth of it at most. Roots are off by ``sqrt(a + delta) - sqrt(a)``
+at the least a that a change leaves; roundings of several features are taken as independent, which is no proof.
 
 Source: Tsuzuku, Sato and Sugiyama, Lipschitz-margin training, NeurIPS 2018, sec. 3 (margins and bounds).
 """
@@ -46,11 +50,13 @@ class Seen(NamedTuple):
         deviation: of the patches, (places,).
         responses: (filters, places), float32.
         averages: without roots, as features are ordered, (m,).
+        rounding: of averages in float32, about.
     """
 
     deviation: np.ndarray
     responses: np.ndarray
     averages: np.ndarray
+    rounding: float = 0.0
 
 
 class Changes(NamedTuple):
@@ -59,10 +65,12 @@ class Changes(NamedTuple):
     Attributes:
         offset: o, (m,).
         weight: w, (m,).
+        rounding: of the features before and after the change, (m,), or of all.
     """
 
     offset: np.ndarray
     weight: np.ndarray
+    rounding: np.ndarray | float = 0.0
 
     def along(self, g: np.ndarray) -> np.ndarray:
         """The most that ``sum_j g_j change_j`` can be.
@@ -74,6 +82,17 @@ class Changes(NamedTuple):
             (...).
         """
         return np.abs(g) @ self.offset + np.sqrt(g**2 @ self.weight)
+
+    def rounded(self, g: np.ndarray) -> np.ndarray:
+        """How far rounding moves ``sum_j g_j change_j`` besides, about.
+
+        Args:
+            g: any weights, (..., m).
+
+        Returns:
+            (...).
+        """
+        return np.linalg.norm(g * self.rounding, axis=-1)
 
     def length(self, scale: np.ndarray) -> float:
         """The largest norm of all changes over ``scale``.
@@ -115,7 +134,10 @@ class Bounds:
         p, s = self._patches(image)
         r = (self.F @ (p / s).T - self.filters.bias[:, None]).astype(np.float32)
         beyond = [np.maximum(signed - np.float32(self.filters.threshold), 0) @ self.M.T for signed in (r, -r)]
-        return Seen(np.sqrt(np.mean(p**2, axis=1)), r, self._features(np.stack(beyond, axis=1)))
+        windows = sliding_window_view(image.astype(float) - image.mean(dtype=float), self.filters.size, axis=(0, 1))
+        long = np.sqrt(np.mean(np.sum((windows.reshape(p.shape) / s) ** 2, axis=1)))
+        delta = 4 * float(np.finfo(np.float32).eps) * (self.filters.threshold + self.norms.max() * long)
+        return Seen(np.sqrt(np.mean(p**2, axis=1)), r, self._features(np.stack(beyond, axis=1)), float(delta))
 
     def changes(self, seen: Seen, eps: float) -> Changes:
         """How far features, square roots of averages, move.
@@ -138,7 +160,9 @@ class Bounds:
         tiny = a <= TINY * D
         slope = 1 / np.maximum(np.sqrt(a) + np.sqrt(np.maximum(a - D, 0)), 1e-150)
         whole = np.maximum(np.sqrt(a), np.sqrt(a + D) - np.sqrt(a))
-        return Changes(np.where(tiny, whole, 0.0), np.where(tiny, 0.0, slope**2 * T))
+        least = np.maximum(a - D, 0)
+        rounding = 2 * (np.sqrt(least + seen.rounding) - np.sqrt(least))
+        return Changes(np.where(tiny, whole, 0.0), np.where(tiny, 0.0, slope**2 * T), rounding)
 
     def of_cells(self, count: int, grid: tuple[int, int]) -> Callable[[Seen, float], float]:
         """How far averages of the first filters over another grid move together, without roots.

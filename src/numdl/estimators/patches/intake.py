@@ -148,6 +148,24 @@ def reduced_norm(sides: Sequence[int]) -> float:
     return float(np.prod([lengths.min() for lengths in _lengths(sides)]) ** -0.5)
 
 
+def rounding(images: np.ndarray) -> np.ndarray:
+    """By what float32 moves an image and a changed one apart at most, but for a factor about 1.
+
+    Each of N pixels is rounded to float32, half a spacing before the change and half after it; means over rectangles
+    of k x l pixels and what is subtracted of them round as often as there are terms.
+
+    Args:
+        images: as given, (n, H, W, C).
+
+    Returns:
+        ``(1 + k + l) sqrt(N)`` spacings at the largest absolute pixel, in the unit of the pixels, (n,).
+    """
+    flat = images.reshape(len(images), -1)
+    most = np.maximum(flat.max(axis=1).astype(np.float32), -flat.min(axis=1).astype(np.float32))
+    terms = 1 + sum(int(lengths.max()) for lengths in _lengths(images.shape[1:3]))
+    return terms * np.sqrt(flat.shape[1]) * np.spacing(np.abs(most)).astype(float)
+
+
 def _lengths(sides: Sequence[int]) -> list[np.ndarray]:
     """Pixels along both sides of the rectangles whose means are taken."""
     factor = -(-max(sides) // SIDE)

@@ -1,9 +1,9 @@
 """Stability of image classifiers: what do small changes of images do to their classes, and what is proved of them?
 
-First what happens: random changes of a given length, and changes along the slope of the margin to the next class, which
-are close to the worst. Then the growth of a small random change from one layer to the next, each in units of how much
-images differ there. Last what is proved: the share of images that are right and certified for all changes up to a
-length, see ``numdl.estimators.patches.certified``.
+First what happens: random changes of a given length, and one step of that length along the slope of the margin to the
+next class, which several steps with new slopes outdo. Then the growth of a small random change from one layer to the
+next, each in units of how much images differ there. Last what is proved: the share of images that are right and
+certified for all changes up to a length, see ``numdl.estimators.patches.certified``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from numdl.estimators.patches.certified import Bounds
-from numdl.estimators.patches.intake import reduced, reduced_norm
+from numdl.estimators.patches.intake import reduced, reduced_norm, rounding
 
 HARMLESS = 10.0
 """Growth of random noise up to which a layer or all of them are called harmless."""
@@ -35,7 +35,7 @@ class ImageStability:
         labelled: whether labels were given; else the classes without any change stand for them.
         right: share of the images that are right.
         noisy: of those that are after a random change of each length, (q,).
-        stepped: of those that are after a change along the slope of the margin, (q,).
+        stepped: of those that are after one step along the slope of the margin, (q,).
         nearest: length to the next class along that slope if it were straight, (n,); 0 where an image is wrong.
         certified: lengths up to which no change takes an image from its class, by set of members, (n,) each; the first
             is the whole model.
@@ -113,7 +113,10 @@ def image_stability(model: Any, images: np.ndarray, labels: np.ndarray | None, l
         noisy=np.mean(told[2:].argmax(axis=2) == codes, axis=1),
         stepped=np.mean(stepped.argmax(axis=2) == codes, axis=1),
         nearest=nearest / reduced_norm(x.shape[1:3]),
-        certified={name: model._radii(known, plain, looked, codes, beta) for name, beta in mixtures.items()},
+        certified={
+            name: np.maximum(model._radii(known, plain, looked, codes, beta) - rounding(images), 0.0)
+            for name, beta in mixtures.items()
+        },
         right_alone={
             name: float(np.mean(mixed(plain, beta).argmax(axis=1) == codes)) for name, beta in mixtures.items()
         },
@@ -206,7 +209,7 @@ def _sentences(found: ImageStability) -> tuple[str, ...]:
             f"{worst}, and {list(found.growth.values())[-1]:.3g} times in what is told of the classes."
         )
     said.append(
-        f"Random changes of length {longest:.3g} leave {found.noisy[-1]:.1%} of {many} {which}, changes along the "
+        f"Random changes of length {longest:.3g} leave {found.noisy[-1]:.1%} of {many} {which}, one step along the "
         f"slope of the margin {found.stepped[-1]:.1%}; without any, {found.right:.1%} are."
     )
     if len(near := found.nearest[found.nearest > 0]):

@@ -97,13 +97,14 @@ export function start(page, host) {
     judge(page.claims(numbers, all()));
     fill(table, page.table(numbers, all()));
     code.textContent = page.code(all()).trim();
-    lead.classList.toggle("still", lead.offsetHeight > LEAD * innerHeight);
+    stick();
     summary.dataset.state = Object.entries(controls).map(([n, c]) => `${c.label}: ${told(c, settings[n])}`).join(", ");
   }
+  function stick() { lead.classList.toggle("still", lead.offsetHeight > LEAD * innerHeight); }
   draw();
   slides(host, draw);
   let width = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } });
+  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } else stick(); }); // phones turn, and bars of browsers come and go
   addEventListener("hashchange", () => { settings = fromAddress(controls, location.hash); draw(); });
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
 }
