@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from numdl import checks
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.common.intake import known_codes
 from numdl.estimators.patches.calibration import Calibration
 from numdl.estimators.patches.certified import Bounds, Changes, Seen, largest
@@ -86,6 +87,7 @@ class CertifiedMixin:
     _images: Callable[[Any, str], np.ndarray]
     _scores: Callable[[np.ndarray], np.ndarray]
 
+    @one_blas_thread()
     def certified_radius(self, X: Any, y: Any) -> np.ndarray:
         """Length of changes, in the unit of the pixels, up to which none of an image takes its true class from it.
 
@@ -124,6 +126,7 @@ class CertifiedMixin:
             found[some] = np.maximum(found[some] - lost[some], 0.0)
         return found
 
+    @one_blas_thread()
     def stability(self, X: Any = None, y: Any = None, *, lengths: Any = (0.1, 0.3)) -> ImageStability:
         """What small changes of images do to their classes, and for how many it is proved that they do nothing.
 
