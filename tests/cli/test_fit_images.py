@@ -252,6 +252,23 @@ def test_pictures_say_how_they_are_meant(folder, tmp_path):
         read_pictures("fit", folder, labels=tmp_path / "none")
 
 
+def test_pixels_that_are_no_numbers_are_refused_by_their_file(numdl, no_page, tmp_path):
+    """The image is that of the file, before any is held out."""
+    (x, y), bad, run = squares(60), tmp_path / "bad.npz", tmp_path / "run"
+    np.savez(tmp_path / "good.npz", x=x, y=y)
+    assert numdl("fit", tmp_path / "good.npz", "--target", "y", "--out", run, "--quiet").code == 0
+    x = x[..., None].astype(float)
+    x[30, 2, 7], x[40, 0, 0] = np.nan, np.inf
+    np.savez(bad, x=x, y=y)
+    for words in (
+        ("fit", bad, "--target", "y", "--out", tmp_path / "other"),
+        ("predict", run, bad),
+        ("check", run, bad),
+    ):
+        end = numdl(*words)
+        assert end.code == 1 and f"numdl {words[0]}: x in {bad} holds nan in image 31, row 3, column 8" in end.err
+
+
 def test_hostile_archives_are_refused_by_name(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, x=np.zeros((5, 3, 3)), y=np.zeros(5))
