@@ -16,8 +16,8 @@ from numdl.estimators import PatchFeaturesClassifier, PatchFeaturesRegressor
 from numdl.estimators.patches import classifier, search
 from numdl.estimators.patches import head as head_of
 from numdl.estimators.patches.calibration import calibrated, crossed, with_own_share
-from numdl.estimators.patches.features import averages, fold, grid_of, pooled
-from numdl.estimators.patches.filters import draw_filters
+from numdl.estimators.patches.features import fold, pooled
+from numdl.estimators.patches.filters import averages, draw_filters
 from numdl.estimators.patches.head import Columns
 
 RNG = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def by_loops(filters, image, contrast=True):
     """Responses of all filters to one image in float64, averaged over cells, one place after the other."""
     h, w = filters.size
     rows, columns = (size - side + 1 for size, side in zip(image.shape, (h, w), strict=False))
-    down, along = (averages(places, cells) for places, cells in zip((rows, columns), grid_of(filters), strict=True))
+    down, along = (averages(places, cells) for places, cells in zip((rows, columns), filters.grid, strict=True))
     found = np.zeros((len(filters.weights), 2, len(down), len(along)))
     for i in range(rows):
         for j in range(columns):
@@ -85,7 +85,7 @@ def test_features_of_mirror_images_are_a_permutation_and_folded_ones_the_same(ch
     x = pictures(5, channels=channels)
     filters = draw_filters(x, 12, np.random.default_rng(0))
     one, other = (pooled(filters, images, folded=False) for images in (x, x[:, :, ::-1]))
-    shape = (5, 6, 2, 2, *grid_of(filters))  # pairs, one of the pair, signs, rows and columns of cells
+    shape = (5, 6, 2, 2, *filters.grid)  # pairs, one of the pair, signs, rows and columns of cells
     np.testing.assert_allclose(other.reshape(shape), one.reshape(shape)[:, :, ::-1, :, :, ::-1], atol=1e-5)
     np.testing.assert_allclose(fold(one, filters), fold(other, filters), atol=1e-5)
     np.testing.assert_allclose(pooled(filters, x, folded=True), fold(one, filters), atol=1e-6)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from numdl.estimators import ImageClassifier, PatchFeaturesClassifier, PatchFeaturesRegressor
 from numdl.estimators.images.kernel import KernelHead
-from numdl.estimators.patches.features import averages, grid_of
+from numdl.estimators.patches.filters import averages
 from numdl.export import CannotExport
 
 
@@ -32,7 +32,7 @@ def by_loops(model, image):
     h, w = filters.size
     image = image - image.mean()
     rows, columns = (size - side + 1 for size, side in zip(image.shape, (h, w), strict=False))
-    down, along = (averages(n, cells) for n, cells in zip((rows, columns), grid_of(filters), strict=True))
+    down, along = (averages(n, cells) for n, cells in zip((rows, columns), filters.grid, strict=True))
     found = np.zeros((len(filters.weights), 2, len(down), len(along)))
     for i in range(rows):
         for j in range(columns):

@@ -18,7 +18,7 @@ from numdl.estimators.common.saving import SaveMixin, require_classes, require_n
 from numdl.estimators.common.weights import of_mean_one
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.mixture import few_threads
-from numdl.estimators.patches.features import grid_of, pooled, rooted
+from numdl.estimators.patches.features import pooled, rooted
 from numdl.estimators.patches.filters import Filters
 from numdl.estimators.patches.head import ROWS
 from numdl.estimators.patches.intake import Pixels, checked_images, described, reduced, require_labels
@@ -168,7 +168,7 @@ class PatchFeaturesBase(SaveMixin, ReportMixin, BaseEstimator):
 
     def _facts(self) -> dict[str, str]:
         height, width, channels = self.pixels_.shape
-        shape, size, grid = self.filters_.shape, self.filters_.size, grid_of(self.filters_)
+        shape, size, grid = self.filters_.shape, self.filters_.size, self.filters_.grid
         small = "" if shape[:2] == (height, width) else f", reduced to {shape[0]} x {shape[1]}"
         asked = np.isfinite(self.mirrored_).all()
         told = f", criterion {self.mirrored_[0]:.4g} with and {self.mirrored_[1]:.4g} without" if asked else ""

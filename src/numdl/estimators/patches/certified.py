@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from numdl.estimators.patches.features import averages, fold, grid_of
+from numdl.estimators.patches.features import fold
 from numdl.estimators.patches.filters import Filters
 
 TINY = 1 / 32
@@ -118,7 +118,7 @@ class Bounds:
         self.filters, self.folded = filters, folded
         self.F = filters.weights.reshape(len(filters.weights), -1).astype(float)
         self.norm, self.norms = np.linalg.norm(self.F, 2), np.linalg.norm(self.F, axis=1)
-        self.M = _cells(filters, grid_of(filters))
+        self.M = filters.cells()
         places = zip(filters.shape[:2], filters.size, strict=True)
         self.overlap = float(np.prod([min(size - side + 1, side) for size, side in places]))
 
@@ -175,7 +175,7 @@ class Bounds:
             From what is seen and the length of the change of the image to a bound of the norm of all changes,
             ``eps sqrt(p) ||F|| max_q sqrt(m_q) / t_q``: rows of M sum to 1.
         """
-        m = _cells(self.filters, grid).sum(axis=0)
+        m = self.filters.cells(grid).sum(axis=0)
         factor = float(np.linalg.norm(self.F[:count], 2) * np.sqrt(self.overlap))
         return lambda seen, eps: eps * factor * float(np.sqrt((m / self._least(seen, eps) ** 2).max()))
 
@@ -199,11 +199,11 @@ class Bounds:
         Returns:
             (H, W, C).
         """
-        M = self.M if grid is None else _cells(self.filters, grid)
+        M = self.M if grid is None else self.filters.cells(grid)
         if (
             grid is None and self.folded
         ):  # what a filter of a pair sees in a cell, the other one sees in its mirror image
-            cells = g.reshape(-1, 1, 2, *grid_of(self.filters))
+            cells = g.reshape(-1, 1, 2, *self.filters.grid)
             g = np.concatenate([cells, cells[..., ::-1]], axis=1)
         F, r = self.F[:count], seen.responses[:count]
         by_place = g.reshape(len(F), 2, len(M)) @ M
@@ -236,13 +236,6 @@ class Bounds:
         """Numbers of filters, signs and cells in the order of features."""
         flat = of_filters.reshape(1, -1)
         return (fold(flat, self.filters) if self.folded else flat)[0].astype(float)
-
-
-def _cells(filters: Filters, grid: tuple[int, int]) -> np.ndarray:
-    """Weights of the places in the mean of each cell, (cells, places)."""
-    places = [size - side + 1 for size, side in zip(filters.shape[:2], filters.size, strict=True)]
-    down, along = (averages(n, count) for n, count in zip(places, grid, strict=True))
-    return np.einsum("ai,bj->abij", down, along).reshape(grid[0] * grid[1], -1)
 
 
 def largest(holds: Callable[[float], bool], unit: float) -> float:

@@ -19,35 +19,8 @@ from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.threads import cores, each
 from numdl.estimators.patches.filters import Filters
 
-CELL, CELLS = 8, 3
-"""Places along a side of a cell, about, and cells along a side where an image is too small for that."""
-
 COLUMNS, ROWS = 2048, 256
 """Places and filters of a block, about: its responses take 2 MiB."""
-
-
-def grid_of(filters: Filters) -> tuple[int, int]:
-    """Cells along both axes.
-
-    Args:
-        filters: tell the sizes of image and patch.
-
-    Returns:
-        At least 1, at most 4 each.
-    """
-    places = [size - side + 1 for size, side in zip(filters.shape[:2], filters.size, strict=True)]
-    return tuple(int(np.clip(min(round(n / CELL), 4), min(CELLS, n // 2) or 1, 4)) for n in places)  # type: ignore
-
-
-def averages(places: int, cells: int) -> np.ndarray:
-    """Weights of places in the mean of each cell, (cells, places): 1 in its middle, 0 in that of the next one.
-
-    Cells that fade into each other change little when an image moves by a pixel. On Fashion-MNIST (10,000 rows, 200
-    filters, 3 x 3 cells) 9.0 % were wrong with these, 9.7 % with cells that have edges.
-    """
-    middle = (np.arange(cells) + 0.5) * places / cells - 0.5
-    weights = np.maximum(1 - np.abs(np.arange(places) - middle[:, None]) * cells / places, 0.0)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def pooled(
@@ -68,7 +41,7 @@ def pooled(
             difference between the two.
         first: number of the first filter, even.
         last: number of the filter after the last; None for all.
-        grid: cells along both axes; None for those of `grid_of`, the only ones that can be folded.
+        grid: cells along both axes; None for those of the filters, the only ones that can be folded.
 
     Returns:
         Filters, signs, rows and columns of cells in this order, (n, q), float32; with ``folded`` half as many.
@@ -76,7 +49,7 @@ def pooled(
     last = len(filters.weights) if last is None else last
     n, parts = len(images), cores()
     with one_blas_thread():
-        work = functools.partial(_part, filters, folded, first, last, grid or grid_of(filters))
+        work = functools.partial(_part, filters, folded, first, last, grid or filters.grid)
         found = each(work, [images[rows] for rows in np.array_split(np.arange(n), min(parts, max(n // 8, 1)))])
     return found[0] if len(found) == 1 else np.concatenate(found)
 
@@ -88,8 +61,7 @@ def _part(
     n, height, width, channels = images.shape
     h, w = filters.size
     rows, columns = height - h + 1, width - w + 1
-    down, along = (averages(places, cells) for places, cells in zip((rows, columns), grid, strict=True))
-    mean = np.einsum("ai,bj->ijab", down, along).reshape(rows * columns, -1).astype(np.float32)  # (places, cells)
+    mean = np.ascontiguousarray(filters.cells(grid).T, np.float32)  # (places, cells)
     q, t = mean.shape[1], np.float32(filters.threshold)
     f = np.column_stack([filters.weights[first:last].reshape(last - first, -1), -filters.bias[first:last]])
     features = np.empty((n, last - first, 2, q), np.float32)
@@ -124,7 +96,7 @@ def fold(features: np.ndarray, filters: Filters) -> np.ndarray:
     Returns:
         (n, q / 2).
     """
-    cells = features.reshape(len(features), -1, 2, 2, *grid_of(filters))  # pairs, one of the pair, signs, grid
+    cells = features.reshape(len(features), -1, 2, 2, *filters.grid)  # pairs, one of the pair, signs, grid
     return (cells[:, :, 0] + cells[:, :, 1, :, :, ::-1]).reshape(len(features), -1)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.kernels.clock import Clock
-from numdl.estimators.patches.features import fold, grid_of, pooled, rooted
+from numdl.estimators.patches.features import fold, pooled, rooted
 from numdl.estimators.patches.filters import Filters, draw_filters
 from numdl.estimators.patches.head import Columns, Ridge
 from numdl.estimators.patches.intake import reduced
@@ -260,7 +260,7 @@ def require_memory(call: str, images: np.ndarray, count: Any, mirror: Any) -> No
     n = len(images)
     if isinstance(count, str) or _bytes(n, count, 32) <= GIVEN:  # cells are 4 x 4 at most
         return
-    cells = grid_of(draw_filters(reduced(images[:1]), 2, np.random.default_rng(0)))
+    cells = draw_filters(reduced(images[:1]), 2, np.random.default_rng(0)).grid
     each = cells[0] * cells[1] * (1 if mirror is True else 2)
     if _bytes(n, count, each) <= GIVEN:
         return

@@ -113,7 +113,6 @@ def write(model: Any, name: str) -> bytes:
         CannotExport: a network takes part, or there are too many numbers.
     """
     filters = model.filters_
-    cells = [_averages(size - side + 1) for size, side in zip(filters.shape, filters.weights.shape[2:], strict=False)]
     beta = dict(zip(getattr(model, "members_", ["patches"]), getattr(model, "exponents_", [1.0]), strict=True))
     if beta.get("network"):
         raise CannotExport(
@@ -123,7 +122,7 @@ def write(model: Any, name: str) -> bytes:
     arrays = {
         "WEIGHTS": filters.weights,
         "BIAS": filters.bias,
-        "CELLS": np.einsum("ai,bj->abij", cells[0], cells[1]).reshape(len(cells[0]) * len(cells[1]), -1),
+        "CELLS": filters.cells(),
         "MEAN": model.mean_,
         "SCALE": model.scale_,
         "HEAD": model.weights_,
@@ -132,7 +131,7 @@ def write(model: Any, name: str) -> bytes:
     plain = {
         "IMAGE": tuple(int(n) for n in (model.pixels_.shape)),
         "SHAPE": tuple(int(n) for n in filters.shape),
-        "GRID": tuple(len(one) for one in cells),
+        "GRID": filters.grid,
         "CONTRAST": float(filters.contrast),
         "THRESHOLD": float(filters.threshold),
         "MIRROR": bool(model.mirror_),
@@ -163,14 +162,6 @@ def write(model: Any, name: str) -> bytes:
     parts.append(FORMULA + body + "\n\n")
     parts += [f"{key} = {_text(np.asarray(values))}\n" for key, values in arrays.items()]
     return "".join(parts).encode()
-
-
-def _averages(places: int) -> np.ndarray:
-    """Weights of places along an axis in the mean of each cell, as ``numdl.estimators.patches.features`` has them."""
-    cells = int(np.clip(min(round(places / 8), 4), min(3, places // 2) or 1, 4))
-    middle = (np.arange(cells) + 0.5) * places / cells - 0.5
-    weights = np.maximum(1 - np.abs(np.arange(places) - middle[:, None]) * cells / places, 0.0)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _text(values: np.ndarray) -> str:
