@@ -202,6 +202,8 @@ def test_running_statistics_are_means_over_batches_and_predict_alone():
     expected = Chain(BATCH.blocks[1:]).batch({f"block {j}": theta[f"block {j + 1}"] for j in (1, 2)}, opened)
     np.testing.assert_allclose(run(net, settled, x[:10]), expected, atol=1e-12)
     np.testing.assert_allclose(run(net, settled, x[:1]), expected[:1], atol=1e-12)  # of one sample alone
+    traced = jax.jit(running_statistics)(first, second, 0.25)  # a momentum that a schedule gives
+    np.testing.assert_allclose(traced["block 1"]["var"], kept["block 1"]["var"], rtol=1e-14)
     for _ in range(200):  # they come to those of the batches
         kept = running_statistics(kept, first)
     np.testing.assert_allclose(kept["block 1"]["var"], first["block 1"]["var"], rtol=1e-8)

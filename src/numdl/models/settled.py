@@ -74,7 +74,7 @@ def batch_with_statistics(net: Chain, theta: PyTree, x: Float[Array, "n d"]) -> 
     return x, found
 
 
-def running_statistics(before: Statistics, now: Statistics, momentum: float = 0.1) -> Statistics:
+def running_statistics(before: Statistics, now: Statistics, momentum: Float[Array, ""] | float = 0.1) -> Statistics:
     """``before + momentum (now - before)``: means over the last ``1 / momentum`` batches, about.
 
     Variances are biased, as the batch divides by; the source multiplies them by m / (m - 1), m numbers of a channel.
@@ -95,7 +95,7 @@ def running_statistics(before: Statistics, now: Statistics, momentum: float = 0.
     Source: Ioffe and Szegedy, Batch normalization, ICML 2015, sec. 3.1 (moving averages).
     """
     call = "running_statistics"
-    checks.number(call, "momentum", momentum, above=0, most=1)
+    checks.scalar(call, "momentum", momentum, above=0, most=1)
     for name, statistics in (("before", before), ("now", now)):
         checks.instance(call, name, statistics, Mapping, "Give those of batch_with_statistics.")
         for block, own in statistics.items():
