@@ -208,6 +208,18 @@ def test_unknowns_that_cannot_be_moved_are_refused(p, message):
         minimize(sp.Residuals(sp.rosenbrock), NewtonCG(), p)
 
 
+@pytest.mark.parametrize("trace", [jax.jit, jax.vmap, jax.jacfwd])
+def test_what_is_traced_is_refused_before_jax_is_puzzled(trace):
+    start = jnp.asarray(START)
+    of_start = lambda p: minimize(sp.Residuals(sp.rosenbrock, jnp.asarray(0.0)), LM, p, max_iter=2)[0].p  # noqa: E731
+    of_data = lambda a: minimize(sp.Residuals(sp.rosenbrock, a), LM, start, max_iter=2)[0].p  # noqa: E731
+    with pytest.raises(TypeError, match=r"^minimize: p is traced, needs numbers.*outside jit"):
+        trace(of_start)(start[None] if trace is jax.vmap else start)
+    with pytest.raises(TypeError, match=r"^minimize: problem.* is traced"):
+        trace(of_data)(jnp.zeros(2) if trace is jax.vmap else jnp.asarray(0.0))
+    assert of_data(jnp.asarray(0.0)).shape == (2,)
+
+
 @pytest.mark.parametrize(
     ("budget", "message"),
     [

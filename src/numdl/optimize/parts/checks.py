@@ -132,7 +132,9 @@ def require_unknowns(call: str, p: PyTree) -> None:
 
     Raises:
         ValueError: there is no array, or one that is not of real, finite floating-point numbers.
+        TypeError: an array is traced.
     """
+    _require_values(call, "p", p)
     leaves = jax.tree_util.tree_leaves_with_path(p)
     if not leaves:
         raise ValueError(f"{call}: p has no arrays, needs at least one. Give the unknowns as a tree of arrays.")
@@ -155,9 +157,10 @@ def require_pytree(call: str, **arguments: Any) -> None:
         arguments: optimiser, problem, companion, by name.
 
     Raises:
-        TypeError: a class is not registered with JAX, or has a leaf that is no array and no number.
+        TypeError: a class is not registered with JAX, has a leaf that is no array and no number, or one that is traced.
     """
     for what, given in arguments.items():
+        _require_values(call, what, given)
         name = type(given).__name__
         for path, leaf in jax.tree_util.tree_leaves_with_path(given):
             if isinstance(leaf, jax.Array | np.ndarray | np.generic | bool | int | float | complex):
@@ -170,4 +173,15 @@ def require_pytree(call: str, **arguments: Any) -> None:
             raise TypeError(
                 f"{call}({what}={name}): {jax.tree_util.keystr(path)} is {type(leaf).__name__}, no array. Declare it "
                 "static: equinox.field(static=True), or dataclasses.field(metadata={'static': True})."
+            )
+
+
+def _require_values(call: str, name: str, tree: PyTree) -> None:
+    """Refuse what stands for numbers while JAX traces: a loop in Python decides by numbers when to stop."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if checks.traced(leaf):
+            raise TypeError(
+                f"{call}: {name}{jax.tree_util.keystr(path)} is traced, needs numbers, by which it says when to stop. "
+                "Call it outside jit, grad and vmap: its steps are compiled anyway. To go through what was found, "
+                "differentiate its optimality condition."
             )
