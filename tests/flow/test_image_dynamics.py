@@ -1,6 +1,8 @@
 """Dynamics on images: maps right by loops, transposes exact, guarantees and energies kept, marches agree."""
 
 import copy
+import dataclasses
+import itertools
 import pickle
 import subprocess
 import sys
@@ -15,10 +17,11 @@ from numdl.flow.images import KINDS
 from numdl.flow.images.convolution import PADDING
 from numdl.flow.images.operators import Grid, image_map
 from numdl.flow.march import get_march
-from numdl.models import ResNet, image_resnet
+from numdl.models import ResNet, image_resnet, rescaled
 
 pytestmark = pytest.mark.usefixtures("x64")
 SIDES = (4, 3)
+JOINING = ("circulant", "dense")  # all pixels
 ON_MATRICES = ("plain", "double", "parabolic", "contractive", "hamiltonian", "double_hamiltonian", "second_order")
 
 
@@ -36,19 +39,28 @@ def by_loops(u, k, border="zero"):
     return found
 
 
-@pytest.mark.quick("*-full", "reflecting-*")
+@pytest.mark.quick("*-full", "zero-circulant", "zero-dense", "reflecting-lean", "reflecting-depthwise")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("border", PADDING)
 def test_maps_are_what_they_say_and_transposes_exact(kind, border):
     rng, grid = np.random.default_rng(0), Grid(SIDES, border)
     c = 3
     rows = c if kind == "depthwise" else 2
-    weights = {name: jnp.asarray(values) for name, values in KINDS[kind].draw(rng, rows, c, 3).items()}
+    weights = {
+        name: jnp.asarray(values)
+        for name, values in KINDS[kind].draw(rng, rows, c, SIDES if kind in JOINING else (3, 3)).items()
+    }
     K = image_map(KINDS[kind], weights, grid)
     u = normal(1, *SIDES, c)
     taps, mix = weights.get("_taps", weights.get("")), weights.get("_mix", weights.get(""))
     if kind == "full":
         expected = by_loops(u, taps, border)
+    elif kind in JOINING:
+        C, all_pixels = np.asarray(mix), list(np.ndindex(*SIDES))
+        expected = np.zeros((*SIDES, rows))
+        for (a, b), (s, t) in itertools.product(all_pixels, all_pixels):  # z[a, b] of u[s, t]
+            part = C[s, t, :, a, b] if kind == "dense" else C[(a - s) % SIDES[0], (b - t) % SIDES[1]]
+            expected[a, b] += np.asarray(u)[s, t] @ part
     elif kind == "pointwise":
         expected = np.einsum("hwi,io->hwo", u, mix)
     else:
@@ -70,7 +82,7 @@ def flows(dynamics, count, **settings):
     return field, theta, normal(1, count, m), normal(2, count, m)
 
 
-@pytest.mark.quick("full-30", "lean-30")
+@pytest.mark.quick("full-30", "lean-30", "circulant-30")
 @pytest.mark.parametrize("count", [30, 1000])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_two_states_of_a_parabolic_network_move_apart(kind, count):
@@ -159,8 +171,35 @@ def test_what_cannot_be_on_images_is_refused():
     with pytest.raises(ValueError, match="multiple of 4 x 3"):
         on_images("parabolic", SIDES).init(0, 25, 1.0)
     with pytest.raises(ValueError, match="has 2 rows, not 3"):
-        KINDS["depthwise"].draw(np.random.default_rng(0), 3, 2, 3)
+        KINDS["depthwise"].draw(np.random.default_rng(0), 3, 2, (3, 3))
     assert on_images("parabolic", SIDES) is on_images("parabolic", SIDES)  # nothing compiles again
+
+
+@pytest.mark.parametrize("kind", JOINING)
+def test_kinds_that_join_all_pixels_know_neither_taps_nor_borders(kind):
+    """A Hamiltonian flow of dense images is that of matrices, both go back, and neither has another resolution."""
+    assert on_images("hamiltonian", SIDES, kind, taps=5) is on_images("hamiltonian", SIDES, kind)
+    net = image_resnet((8, 6, 1), (4,), kind=kind, dynamics="hamiltonian", scheme="verlet", activation="tanh")
+    theta, x = net.init(0), normal(1, 2, 48)
+    back = dataclasses.replace(net, blocks=tuple(reversible(block) for block in net.blocks))
+    both = [jax.jit(jax.grad(lambda p, net=net: jnp.sum(net.batch(p, x) ** 2)))(theta) for net in (net, back)]
+    for found, expected in zip(*map(jax.tree.leaves, both[::-1]), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    flow = theta["block 2"]["flow"]
+    layer = {name: leaf[0] for name, leaf in flow.items()}
+    u, b = normal(2, 48), np.tile(layer["b"], 12)
+    K = np.asarray(
+        jax.vmap(lambda e: image_map(KINDS[kind], {"": layer["K"]}, Grid(SIDES, "zero")) @ e, 1, 1)(jnp.eye(24))
+    )
+    rate = on_images("hamiltonian", SIDES, kind).vector_field(get_activation("tanh"))(0.0, u, layer)
+    expected = np.concatenate([np.tanh(K @ u[24:] + b), -np.tanh(K.T @ u[:24] + b)])
+    np.testing.assert_allclose(rate, expected, atol=1e-13)
+    with pytest.raises(ValueError, match="joins all pixels of one resolution"):
+        rescaled(image_resnet((8, 6, 1), (4,), merge=1, kind=kind), theta)
+
+
+def reversible(block):
+    return dataclasses.replace(block, march="reversible") if isinstance(block, ResNet) else block
 
 
 def test_schemes_step_implicit_parts():

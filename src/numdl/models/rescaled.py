@@ -124,11 +124,15 @@ def _is_stencil(name: str, kind: str) -> bool:
 
 def _maker(call: str, net: Any) -> Any:
     """How the dynamics were made, as ``on_images`` says it."""
-    make = net.field.rule if isinstance(net, ResNet) else None
+    make: Any = net.field.rule if isinstance(net, ResNet) else None
     if not hasattr(make, "kind") or net.opening:
         raise TypeError(
             f"{call}(net): {net.title} is neither connector nor flow on images. Build "
             "networks by image_resnet, or from Connector and ResNet(dynamics=on_images(...), opening=False)."
+        )
+    if make.kind not in STENCILS:
+        raise ValueError(
+            f"{call}(net): {net.title} joins all pixels of one resolution and has no stencils. Use kind='full'."
         )
     return make
 

@@ -52,9 +52,10 @@ def on_images(
         dynamics: a key of ``numdl.flow.DYNAMICS``, or dynamics of yours whose weights are matrices ``K...`` and biases
             ``b...``, used by ``times`` and ``plus`` only. "reaction_diffusion" is "plain" with diffusion.
         sides: rows h and columns w of the images; a state of width m has m / (h w) channels.
-        kind: "full", "pointwise", "depthwise" or "lean", see ``numdl.flow.images.operators``.
-        taps: side of a kernel, odd; "pointwise" takes no notice.
-        border: "zero", "periodic" or "reflecting", what lies beyond it.
+        kind: "full", "pointwise", "depthwise" or "lean"; "circulant" or "dense" for maps that join all pixels, on a
+            torus or by a matrix; see ``numdl.flow.images.operators``.
+        taps: side of a kernel, odd; "pointwise", "circulant" and "dense" take no notice.
+        border: "zero", "periodic" or "reflecting", what lies beyond it; these three take none of it either.
         diffusion: where the diffusivities of the channels start, in squared pixels over time, positive: one for all,
             or the first channel's and the last one's, with equal factors between them. What is learned is the logarithm
             of the factor by which each differs from its start, ``theta["log_diffusion"]`` (c,), zero at first, so that
@@ -102,7 +103,8 @@ def on_images(
     if base is REACTION_DIFFUSION:
         base, diffusion = PLAIN, (1 / 16, (max(sides) / 4) ** 2) if diffusion is None else diffusion
     spread = None if diffusion is None else _diffusivities(base, diffusion)
-    return _on_images(base, sides, kind, 3 if kind == "pointwise" else taps, border, spread)  # which has no stencil
+    stencil = kind != "pointwise" and KINDS[kind].parts is None
+    return _on_images(base, sides, kind, taps if stencil else 3, border, spread)
 
 
 def _diffusivities(base: Dynamics, given: Any) -> tuple[float, float]:
@@ -129,6 +131,7 @@ def _on_images(
     opposite = base.init is ANTISYMMETRIC.init
     halves = isinstance(base.vector_field(get_activation("tanh")), Separable)
     layer, of_kind, grid = PLAIN if opposite else base, KINDS[kind], Grid(sides, border)
+    reach = (taps, taps) if of_kind.parts is None else sides
 
     def draw(rng: np.random.Generator, m: int, scale: float) -> dict[str, np.ndarray]:
         pixels = sides[0] * sides[1]
@@ -144,7 +147,7 @@ def _on_images(
         found: dict[str, np.ndarray] = {}
         for part, values in layer.init(rng, m // pixels, scale).items():  # of one pixel: names and sizes
             if part[0] == "K":
-                maps = of_kind.draw(rng, values.shape[0], values.shape[1], taps)
+                maps = of_kind.draw(rng, values.shape[0], values.shape[1], reach)
                 found |= {part + more: scale * weights for more, weights in maps.items()}
             else:
                 found[part] = np.asarray(values)

@@ -4,21 +4,27 @@ Which weights stand for a matrix K where the state is an image, and how is ``K u
 
 A kind says which arrays of weights there are and how they act on an image of several channels; the transpose is derived
 from the action, and is exact. What it costs for c channels, per pixel and with 3 x 3 taps: full 9 c^2, pointwise c^2,
-depthwise 9 c, lean (depthwise, then pointwise; Ephrath et al.) 9 c + c^2 multiplications.
+depthwise 9 c, lean (depthwise, then pointwise; Ephrath et al.) 9 c + c^2 multiplications. Two join all h w pixels with
+each other, without stencil and border: circulant, by their distance on a torus, ``z[p] = sum_q C[p - q] u[q]`` with
+``h w c^2`` weights, by the fast Fourier transform c^2 multiplications and some for that; dense, by a matrix,
+``h w c^2``.
 
-Source: Ephrath, Eliasof, Ruthotto, Haber and Treister, LeanConvNets: low-cost yet effective convolutional neural
-networks, IEEE J. Sel. Top. Signal Process. 14, 2020.
+Sources: Ephrath, Eliasof, Ruthotto, Haber and Treister, LeanConvNets: low-cost yet effective convolutional neural
+networks, IEEE J. Sel. Top. Signal Process. 14, 2020; Hansen, Nagy and O'Leary, Deblurring images, SIAM 2006, sec. 4.2
+(block circulant matrices).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from numdl.flow.images.convolution import PADDING, convolve
@@ -40,15 +46,19 @@ class Kind(NamedTuple):
     """A kind of linear map.
 
     Attributes:
-        draw: ``draw(rng, rows, columns, taps)``: random arrays by name; the map of c channels, of rows = columns = c,
-            has a spectral norm of about 2 for many channels.
+        draw: ``draw(rng, rows, columns, sides)``: random arrays by name, with the sides of a stencil, or of the image
+            where there is none; the map of c channels, of rows = columns = c, has a spectral norm of about 2 for many
+            channels.
         act: ``act(weights, u, grid)``: the map on one image (h, w, columns), to (h, w, rows).
         channels: ``channels(weights)``: rows and columns.
+        parts: ``parts(weights)``: of a map that joins all pixels, the matrices (..., columns, rows) that it falls into
+            after a unitary change of basis, the same before and behind; None for stencils.
     """
 
-    draw: Callable[[np.random.Generator, int, int, int], dict[str, np.ndarray]]
+    draw: Callable[[np.random.Generator, int, int, tuple[int, int]], dict[str, np.ndarray]]
     act: Callable[[dict[str, Array], Array, Grid], Array]
     channels: Callable[[dict[str, Array]], tuple[int, ...]]
+    parts: Callable[[dict[str, Any]], np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +109,16 @@ def _full(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     return convolve(weights[""], u[None], grid.border)[0]
 
 
-def _draw_full(rng: np.random.Generator, rows: int, columns: int, taps: int) -> dict[str, np.ndarray]:
-    size = 1 / (taps * columns**0.5)  # the matrix of each frequency has entries of variance 1 / columns
-    return {"": size * rng.standard_normal((taps, taps, columns, rows))}
+def _draw_full(rng: np.random.Generator, rows: int, columns: int, sides: tuple[int, int]) -> dict[str, np.ndarray]:
+    size = (math.prod(sides) * columns) ** -0.5  # the matrix of each frequency has entries of variance 1 / columns
+    return {"": size * rng.standard_normal((*sides, columns, rows))}
 
 
 def _pointwise(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     return u @ weights[""]
 
 
-def _draw_pointwise(rng: np.random.Generator, rows: int, columns: int, taps: int) -> dict[str, np.ndarray]:
+def _draw_pointwise(rng: np.random.Generator, rows: int, columns: int, sides: tuple[int, int]) -> dict[str, np.ndarray]:
     return {"": rng.standard_normal((columns, rows)) / columns**0.5}
 
 
@@ -123,21 +133,45 @@ def _depthwise(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     )
 
 
-def _draw_depthwise(rng: np.random.Generator, rows: int, columns: int, taps: int) -> dict[str, np.ndarray]:
+def _draw_depthwise(rng: np.random.Generator, rows: int, columns: int, sides: tuple[int, int]) -> dict[str, np.ndarray]:
     if rows != columns:
         raise ValueError(f"a depthwise map of {columns} channels has {columns} rows, not {rows}. Use 'lean' or 'full'.")
-    return {"": rng.standard_normal((taps, taps, columns)) / taps}
+    return {"": rng.standard_normal((*sides, columns)) / math.prod(sides) ** 0.5}
 
 
 def _lean(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     return _depthwise({"": weights["_taps"]}, u, grid) @ weights["_mix"]
 
 
-def _draw_lean(rng: np.random.Generator, rows: int, columns: int, taps: int) -> dict[str, np.ndarray]:
+def _draw_lean(rng: np.random.Generator, rows: int, columns: int, sides: tuple[int, int]) -> dict[str, np.ndarray]:
     return {
-        "_taps": _draw_depthwise(rng, columns, columns, taps)[""],
-        "_mix": _draw_pointwise(rng, rows, columns, taps)[""],
+        "_taps": _draw_depthwise(rng, columns, columns, sides)[""],
+        "_mix": _draw_pointwise(rng, rows, columns, sides)[""],
     }
+
+
+def _circulant(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
+    C, v = (jnp.fft.rfft2(values, axes=(0, 1)) for values in (weights[""], u))
+    z = jnp.einsum("abio,abi->abo", C, v, precision=lax.Precision.HIGHEST)
+    return jnp.fft.irfft2(z, s=grid.sides, axes=(0, 1))
+
+
+def _frequencies(weights: dict[str, Any]) -> np.ndarray:
+    return np.fft.fft2(np.asarray(weights[""], float), axes=(0, 1))
+
+
+def _dense(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
+    return jnp.tensordot(u, weights[""], 3)
+
+
+def _draw_dense(rng: np.random.Generator, rows: int, columns: int, sides: tuple[int, int]) -> dict[str, np.ndarray]:
+    size = (math.prod(sides) * columns) ** -0.5
+    return {"": size * rng.standard_normal((*sides, columns, *sides, rows))}
+
+
+def _matrix(weights: dict[str, Any]) -> np.ndarray:
+    K = np.asarray(weights[""], float)
+    return K.reshape(math.prod(K.shape[:3]), math.prod(K.shape[3:]))
 
 
 KINDS = {
@@ -145,8 +179,10 @@ KINDS = {
     "pointwise": Kind(_draw_pointwise, _pointwise, lambda weights: weights[""].shape[::-1]),
     "depthwise": Kind(_draw_depthwise, _depthwise, lambda weights: weights[""].shape[2:] * 2),
     "lean": Kind(_draw_lean, _lean, lambda weights: weights["_mix"].shape[::-1]),
+    "circulant": Kind(_draw_full, _circulant, lambda weights: weights[""].shape[:1:-1], _frequencies),
+    "dense": Kind(_draw_dense, _dense, lambda weights: weights[""].shape[:1:-3], _matrix),
 }
-"""Name to kind; a new one is a pair of functions and one entry here."""
+"""Name to kind; a new one is some functions and one entry here."""
 
 
 def image_map(kind: Kind, weights: dict[str, Array], grid: Grid) -> ImageMap:

@@ -35,8 +35,11 @@ def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float 
         opposite: of ``K - K' - opposite I`` instead, not negative; None for K.
 
     Returns:
-        At least the norm; infinity where floating point does not hold it.
+        At least the norm, and the norm of maps that join all pixels; infinity where floating point does not hold it.
     """
+    if kind.parts is not None:
+        S = kind.parts(weights)
+        return spectral_norm(S if opposite is None else _opposed(S, opposite))
     reach = max([side // 2 for values in weights.values() if np.ndim(values) > 2 for side in values.shape[:2]] + [0])
     mirrored = grid.border == "reflecting"
     h, w = (2 * side if mirrored else side + reach * (grid.border == "zero") for side in grid.sides)
@@ -70,9 +73,13 @@ def _largest(stencil: np.ndarray, sides: tuple[int, int], opposite: float | None
     for row in turns[0][: sides[0] // 2 + 1]:
         S = np.einsum("b,wc,bcoi->woi", row, turns[1], stencil, optimize=True)
         if opposite is not None:
-            S = S - S.conj().swapaxes(1, 2) - opposite * np.eye(S.shape[1])
+            S = _opposed(S, opposite)
         found = max(found, spectral_norm(S))
     return found
+
+
+def _opposed(S: np.ndarray, opposite: float) -> np.ndarray:
+    return S - S.conj().swapaxes(-1, -2) - opposite * np.eye(S.shape[-1])
 
 
 def spectral_norm(S: np.ndarray) -> float:
