@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +69,22 @@ def measured(header, *, end="\n", comma=False, before="", behind=""):
     lines = ["\t".join([f"{i * 0.25:.4f}", f"{1.5 * i:.4f}", f"{100 - 2.5 * i:.4f}"]) for i in range(12)]
     body = end.join(f"{before}{line}{behind}" for line in lines) + end
     return (header + (body.replace(".", ",") if comma else body)).encode()
+
+
+def hidden():
+    """A workbook whose first sheet nobody sees."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title, book.active.sheet_state = "Secret", "hidden"
+    data = book.create_sheet("Data")
+    for one in (book.active, data):
+        for line in (["x", "y"], *([i, 2.5 * i] for i in range(1, 5 if one is data else 3))):
+            one.append(line)
+    book.active = 1
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
 
 
 TOWNS = ["Oslo", "Bergen", "Bodo", "Vardo"]
@@ -616,7 +633,57 @@ CASES = [
         {"kind": [f"k{i % 3}" for i in range(90)]},
     ),
     Case("late_numbers.csv", rows("part,x", *(f"P{i},{i}" for i in range(9)), "10,9", "11,10"), {"x": np.arange(11.0)}),
+    Case(
+        "scope_without_names.csv",
+        rows("Points,2500", "Source,CH1", "Scale,1.0", *(f"{i * 4e-7:.7f},{i}" for i in range(12))),
+        {"column0": [float(f"{i * 4e-7:.7f}") for i in range(12)], "column1": np.arange(12.0)},
+        "3 lines above the table skipped ('Points')",
+    ),
+    Case(
+        "scope_short_names.csv",
+        rows("Points,2500", "Source,CH1", "Scale,1.0", "t,U", *(f"{i * 4e-7:.7f},{i}" for i in range(12))),
+        {"U": np.arange(12.0)},
+        "3 lines above the table skipped ('Points')",
+    ),
+    Case(
+        "words_above_uneven.csv",  # names and masses of parts, some of which are called by numbers
+        rows("P1,2500", "P2,2600", "P3,1.5", *(f"{i * i}.5,{i}" for i in range(12))),
+        refused="may hold names or values",
+    ),
+    Case(
+        "groups.csv",
+        rows("Front,,Rear,,", "T,p,T,p,y", *(f"{i},{2 * i},{3 * i},{4 * i},{5 * i}" for i in range(1, 5))),
+        {"Front T": SERIES[:4], "Front p": 2 * SERIES[:4], "Rear T": 3 * SERIES[:4], "y": 5 * SERIES[:4]},
+        "Names that repeat have the word above them in front (Front T).",
+    ),
+    Case(
+        "groups_units.csv",
+        rows("In,,Out", "speed,load,flow", "1/min,Nm,l/s", *(f"{i},{2 * i},{3 * i}" for i in range(1, 5))),
+        {"speed": SERIES[:4], "load": 2 * SERIES[:4], "flow": 3 * SERIES[:4]},
+        "The line above the names is skipped ('In'). The line below the header is read as units (1/min, Nm, l/s).",
+    ),
+    Case(
+        "unnamed_column_with_units.csv",
+        rows("Time,,State", "s,kN,x", *(f"{i},{2 * i},{3 * i}" for i in range(1, 5))),
+        {"Time": SERIES[:4], "column1": 2 * SERIES[:4]},
+        "read as units (s, kN, x)",
+    ),
+    Case(
+        "groups.xlsx",
+        sheet(["Front", None, "Rear"], ["T", "p", "T", "p"], *([i, 2 * i, 3 * i, 4 * i] for i in range(1, 5))),
+        {"Front T": SERIES[:4], "Front p": 2 * SERIES[:4], "Rear T": 3 * SERIES[:4], "Rear p": 4 * SERIES[:4]},
+        "Names that repeat have the word above them in front (Front T).",
+    ),
+    Case("hidden.xlsx", hidden(), XY, "Sheet 'Data' is read, others are not: 'Secret'"),
+    Case(
+        "spans.xlsx",
+        sheet(["t", "x"], *([timedelta(hours=50 * i, seconds=1.5), i] for i in range(1, 4))),
+        {"t": ["50:00:01.500000", "100:00:01.500000", "150:00:01.500000"]},
+    ),
+    Case("bars.csv", rows("x|y", *(f"{i}|{2.5 * i}" for i in range(1, 5))), XY),
     # ---- encodings and quotes
+    Case("utf32.csv", rows("x;y", *(f"{i};{2.5 * i}" for i in range(1, 5)), encoding="utf-32"), XY, "UTF-32"),
+    Case("one_zero.csv", rows("x,y", *(f"{i},2" for i in range(20)), "1,\0"), refused="line 22 holds the byte 0x00"),
     Case(
         "latin1.csv",
         rows("Öltemperatur,y", *(f"{i},{i / 4}" for i in range(12_000)), encoding="latin-1"),

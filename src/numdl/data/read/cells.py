@@ -13,7 +13,7 @@ import numpy as np
 from numdl.data.read.arrow import first_line
 from numdl.data.read.extras import needed
 from numdl.data.read.text.encoding import to_utf8
-from numdl.data.read.text.layout import has_header, unit_row
+from numdl.data.read.text.layout import apart, has_header, unit_row
 from numdl.data.table.notation import MISSING
 from numdl.data.table.table import Table, listed
 
@@ -29,7 +29,7 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
         raw: the whole file.
         header: whether the first row of the table holds names; None guesses.
         sheet: its name, or its number from 1 on; None for the first sheet with a table that holds numbers, else
-            the first with any table.
+            the first with any table; hidden ones come last.
 
     Returns:
         The columns.
@@ -41,9 +41,10 @@ def read_sheet(call: str, raw: bytes, *, header: bool | None = None, sheet: str 
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(raw))
         names = list(book.sheet_names)
+        hidden = {sheet.name: sheet.visible != calamine.SheetVisibleEnum.Visible for sheet in book.sheets_metadata}
     except Exception as error:  # errors of the reader have a class for each format, and none in common
         raise ValueError(f"{call}: the workbook cannot be read ({first_line(error)}); save it again.") from None
-    wanted = names if sheet is None else [_sheet(call, sheet, names)]
+    wanted = sorted(names, key=lambda name: hidden.get(name, False)) if sheet is None else [_sheet(call, sheet, names)]
     try:
         found = [(name, rows) for name in wanted if (rows := book.get_sheet_by_name(name).to_python())]
     except Exception as error:  # errors of the reader have a class for each format, and none in common
@@ -155,6 +156,9 @@ def _table(call: str, rows: Sequence[Sequence[Any]], header: bool | None, notes:
     cells = [[row[j] if j < len(row) else None for j in used] for row in rows[top : bottom + 1] if any(map(_word, row))]
     words = [[_word(cell) for cell in row] for row in cells[:50]]
     named = has_header(call, words) if header is None else header
+    if named:
+        words[0], joined = apart(words[0], [_word(rows[top - 1][j]) if j < len(rows[top - 1]) else "" for j in used])
+        notes += joined
     found = unit_row(words) if named else []
     body = cells[(1 if named else 0) + (1 if found else 0) :]
     if not body:
@@ -185,6 +189,9 @@ def _word(cell: Any) -> str:
         return str(int(cell))
     if isinstance(cell, datetime.datetime):
         return cell.isoformat(sep=" ")
+    if isinstance(cell, datetime.timedelta) and cell >= datetime.timedelta(0):
+        hours, rest = divmod(cell, datetime.timedelta(hours=1))
+        return f"{hours:02d}{str(rest)[1:]}"
     return str(cell).strip()
 
 

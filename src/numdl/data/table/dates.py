@@ -13,6 +13,8 @@ CYCLES = {"day": 1.0, "year": 365.2425}
 """Periods in days."""
 
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?"
+_SPAN = r"\d{3,4}:\d{2}:\d{2}(?:[.,]\d+)?|\d{1,3}:\d{2}[.,]\d+"
+"""Beyond 99 h, and minutes with seconds, which spreadsheets write into CSV."""
 _ZONE = r"(?:Z|\s?UTC|[+-]\d{2}:?\d{2})?"
 _DAY = (
     r"\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4}|\d{1,2}/\d{1,2}/\d{2,4}|"
@@ -20,8 +22,9 @@ _DAY = (
 )
 _SLASHES = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})(?!\d)")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
-_ELAPSED = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?")
-_DATE = re.compile(rf"(?:{_DAY})(?:[T ]{_TIME}{_ZONE})?|{_TIME}{_ZONE}")
+_ELAPSED = re.compile(r"(\d{1,4}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?")
+_MINUTES = re.compile(r"(\d{1,3}):(\d{2}[.,]\d+)")
+_DATE = re.compile(rf"(?:{_DAY})(?:[T ]{_TIME}{_ZONE})?|{_TIME}{_ZONE}|{_SPAN}")
 
 
 def is_date(word: str) -> bool:
@@ -31,7 +34,7 @@ def is_date(word: str) -> bool:
         word: one entry of a column.
 
     Returns:
-        True for forms such as 2024-05-31, 31.5.2024 08:15, 5/31/24 and 08:15:00.5.
+        True for forms such as 2024-05-31, 31.5.2024 08:15, 5/31/24, 08:15:00.5 and 15:00.5 (minutes).
     """
     return bool(_DATE.fullmatch(word.strip()))
 
@@ -130,6 +133,9 @@ def _moment(word: str, day_first: bool) -> float | None:
         day, month = (one, two) if day_first or "." in match[0] else (two, one)
         year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
         word = f"{year:04d}-{month:02d}-{day:02d}{word[match.end() :]}"
+    elif match := _MINUTES.fullmatch(word):
+        minutes, seconds = int(match[1]), float(match[2].replace(",", "."))
+        return None if seconds >= 60 else (minutes * 60 + seconds) / 86400
     elif match := _ELAPSED.fullmatch(word):  # perhaps beyond 24 h
         hours, minutes, seconds = int(match[1]), int(match[2]), float((match[3] or "0").replace(",", "."))
         doubtful = max(minutes, seconds) >= 60 or (hours >= 24 and match[3] is None)  # 50:00 may be minutes, seconds

@@ -15,10 +15,10 @@ _SPARSE = 30
 def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
     """The text of a file in UTF-8 without byte-order mark.
 
-    UTF-8 and UTF-16 are told by their form. What is neither, and text nevertheless, is Windows-1252, which holds
-    Latin-1: this is a guess, so it is told together with the first line that shows it. The mark that DOS put at the end
-    of a file, 0x1a, goes; few other control characters are told and stay in their cells, where a number with one in it
-    is refused.
+    UTF-8 and UTF-16 are told by their form, UTF-32 by its mark. What is none of them, and text nevertheless, is
+    Windows-1252, which holds Latin-1: this is a guess, so it is told together with the first line that shows it. The
+    mark that DOS put at the end of a file, 0x1a, goes; few other control characters are told and stay in their cells,
+    where a number with one in it is refused.
 
     Args:
         call: the call to name in an error.
@@ -30,7 +30,10 @@ def to_utf8(call: str, raw: bytes) -> tuple[bytes, list[str]]:
     Raises:
         ValueError: the file is binary, or UTF-8 in most places and not in others.
     """
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4096]:
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return _decoded(call, raw, "utf-32"), ["The file is read as UTF-32."]
+    head = raw[:4096]
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _SPARSE * head.count(0) > len(head):
         return _from_utf16(call, raw), ["The file is read as UTF-16."]
     raw = raw.removeprefix(codecs.BOM_UTF8)
     raw = raw.rstrip(b"\x1a \r\n") + b"\n" if raw.rstrip(b" \r\n").endswith(b"\x1a") else raw
@@ -84,11 +87,16 @@ def _from_utf16(call: str, raw: bytes) -> bytes:
                 "encoding UTF-8."
             )
         name = "utf-16-le" if odd > even else "utf-16-be"
+    return _decoded(call, raw, name)
+
+
+def _decoded(call: str, raw: bytes, name: str) -> bytes:
     try:
         return raw.decode(name).encode()
     except UnicodeError:
         raise ValueError(
-            f"{call}: the file begins as text in UTF-16 and is damaged later; save it as CSV with the encoding UTF-8."
+            f"{call}: the file begins as text in {name[:6].upper()} and is damaged later; save it as CSV with the "
+            "encoding UTF-8."
         ) from None
 
 

@@ -2,18 +2,19 @@
 
 The layout is guessed from the first lines only, never from the whole file:
 
-* delimiter: what a first line ``sep=;`` says, else the one of tab, ``;``, ``,`` (and runs of blanks, for ``.txt``,
-  ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The semicolon
-  comes before the comma because files with decimal commas use it.
+* delimiter: what a first line ``sep=;`` says, else the one of tab, ``;``, ``,``, ``|`` (and runs of blanks, for
+  ``.txt``, ``.dat`` and ``.data``) that cuts the longest run of lines into the same number of at least two fields. The
+  semicolon comes before the comma because files with decimal commas use it.
 * title: lines before this run that are narrower are no part of the table, nor are lines that begin with a word where
   the rows begin with a number or date, as the settings of an oscilloscope do, but for names and units. Lines as wide as
   the table are settings only where something else says so: narrower ones among them, a blank line or known units below
-  them, or a name such as time in front of the header.
+  them, a name such as time in front of the header, or, without a header, first numbers in equal steps.
 * comments: lines that start with ``#``, or ``%`` and a blank, before the data are skipped, and those that start with
   ``//``, or ``!`` and a blank, unless they are as wide as the rows; the last one is the header if it has as many
   fields as the data.
 * header: the first line, unless all its fields are numbers; then the names are ``column0``, ``column1``, ... Where
   the line may be either, it is asked for and not guessed.
+* words over several columns each: a line above the names with gaps; its words tell apart names that repeat.
 * units: the line below the header, if it holds words where all lines below hold numbers. A line of numbers of
   channels below them, 0, 1, 2, ... or from 1, is skipped unless the first column goes on evenly from it.
 
@@ -25,6 +26,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -132,6 +134,10 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
         else []
     )
     rows = [record.fields for record in table]
+    over: list[str] = records[top - 1].fields if top and table[0].end - records[top - 1].end == 1 else []
+    grouped = header is not False and _grouped(rows)
+    if grouped:
+        over, table, rows = rows[0], table[1:], rows[1:]
     size = [0, *itertools.accumulate(len(line.encode()) for line in lines)]
     first = size[_line_of(lines, records[top - 1].end)] if top else size[start]
     width = len(rows[0])
@@ -147,6 +153,8 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     notes = [*_skipped(lines, remarks), *notes]
     if not (has_header(call, rows) if header is None else header):
         return Layout(delimiter, _named([""] * width), first, decimal, {}, tuple(notes))
+    rows[0], joined = apart(rows[0], over)
+    notes += joined or ([f"The line above the names is skipped ({over[0][:40]!r})."] if grouped else [])
     names = _named(rows[0])
     found = unit_row(rows)
     units = {name: unit for name, unit in zip(names, found, strict=False) if unit}
@@ -245,6 +253,44 @@ def unit_row(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["" if word in MISSING else word.strip("[]()<> ") for word in row]
 
 
+def apart(names: Sequence[str], over: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names below cells that stand over several columns, as ``Front`` and ``Rear`` over ``T, p, T, p``.
+
+    Args:
+        names: of the columns; some may repeat.
+        over: the line above them; where it is empty, the word to the left counts.
+
+    Returns:
+        The names, repeated ones with the word above them in front if that tells them apart, and a note if so.
+    """
+    times = Counter(name for name in names if name)
+    words = list(itertools.accumulate(over, lambda last, word: word or last))
+    words += words[-1:] * (len(names) - len(words))
+    pairs = zip(names, words or names, strict=False)
+    found = [f"{word} {name}" if times[name] > 1 and words and word else name for name, word in pairs]
+    filled = [name for name in found if name]
+    if found == list(names) or len(set(filled)) < len(filled):
+        return list(names), []
+    first = next(name for name, before in zip(found, names, strict=True) if name != before)
+    return found, [f"Names that repeat have the word above them in front ({first})."]
+
+
+def _grouped(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second line holds the names, and the first words that stand over several columns each."""
+    if len(rows) < 3 or len(rows[1]) != len(rows[0]) or len(rows[0]) < 3:
+        return False
+    head, names = rows[0], rows[1]
+    gaps = [j for j, word in enumerate(head) if not word and j and names[j]]
+    words = [*_filled(head), *_filled(names)]
+    if not (gaps and head[0] and all(names)) or any(map(is_numeral, words)):
+        return False
+    if 2 * sum(name in KNOWN_UNITS for name in names) > len(names) or _known_units(names):
+        return False
+    body = rows[2:]
+    numeric = sum(_all_numerals(body, j) or _all_numerals(body[1:], j) for j in range(len(names)))
+    return numeric >= 2 and all(_all_numerals(body, j) or _all_numerals(body[1:], j) for j in gaps)
+
+
 def _known_units(row: Sequence[str]) -> bool:
     """Whether all words of a row are units in brackets or well-known ones, not only words that may be units."""
     words = [word for word in row if word not in MISSING]
@@ -320,7 +366,7 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:
 
 def _delimiter(lines: list[str], blanks: bool) -> str:
     best, longest = ",", 0
-    for delimiter in ("\t", ";", ",") + ((" ",) if blanks else ()):
+    for delimiter in ("\t", ";", ",", "|") + ((" ",) if blanks else ()):
         records = itertools.islice(_records(lines, delimiter), _SAMPLE_LINES)
         runs = [(width, len(list(run))) for width, run in itertools.groupby(len(record.fields) for record in records)]
         run = max((length for width, length in runs if width > 1), default=0)
@@ -363,6 +409,11 @@ def _settings(rows: list[list[str]], above: int, blank: list[bool]) -> int:
     first = len(rows) - next((i for i, number in enumerate(reversed(begins)) if not number), len(rows))
     if len(rows) - first < max(first, 3) and len(rows) - first < _SAMPLE_LINES:
         return 0  # the rows are too few to tell
+    if not above and first > 2 and _clocked([row[0] for row in rows[first:]]):
+        words = [row[0] for row in rows[:first]]
+        if len(set(words)) == len(words) and not any(word in MISSING for word in words):
+            named = len(words[-1]) < 3 or _AXIS.fullmatch(words[-1])  # else the rows have no header
+            return first - bool(named and not any(map(is_numeral, _filled(rows[first - 1]))))
     head = max(first - 1, above)
     upper = rows[head - 1] if head > above else []
     units = (
@@ -384,6 +435,18 @@ def _settings(rows: list[list[str]], above: int, blank: list[bool]) -> int:
     # names in the first column, of which the last ones are numbers, stand beside numbers as well
     named = not any(map(is_numeral, _filled(rows[head])))
     return head if measured and named and several and not any(begins[:first]) else 0
+
+
+def _clocked(words: list[str]) -> bool:
+    """Whether numbers with fractions go on in equal steps, as times that an instrument samples do and names do not."""
+    try:
+        times = [float(word.replace(",", ".")) for word in words]
+    except ValueError:
+        return False
+    step = (times[-1] - times[0]) / max(len(times) - 1, 1)
+    digits = max(len(word.partition(".")[2].partition("e")[0]) for word in words) if words else 0
+    even = all(abs(b - a - step) <= 0.1 * step for a, b in itertools.pairwise(times))
+    return len(times) > 7 and step > 0 and even and digits > 0 and any(time % 1 for time in times)
 
 
 def _names(head: list[str], body: list[list[str]]) -> bool:
