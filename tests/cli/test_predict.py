@@ -134,6 +134,16 @@ def test_altered_columns_are_refused_in_a_sentence(numdl, fitted, new, path, val
     assert end.code == 1 and end.err.startswith("Error: ") and end.err.count("\n") == 1
 
 
+def test_altered_columns_in_use_are_refused_in_a_sentence(numdl, csv_file, new, tmp_path):
+    """Which columns vary is asked for the region of the training rows, beside the formula."""
+    run = tmp_path / "run"
+    assert numdl("fit", csv_file, "--target", "price", "--model", "kernel", "--out", run).code == 0
+    arrays, header = read_container(run / "model.numdl", kind="model")
+    write_container(run / "model.numdl", arrays | {"_active": arrays["_active"][None]}, header, kind="model")
+    end = numdl("predict", run, new)
+    assert end.code == 1 and end.err.splitlines()[-1].startswith("Error: load(")
+
+
 def test_an_existing_file_is_refused_before_any_work(numdl, new, tmp_path):
     out = tmp_path / "p.csv"
     out.write_text("precious")

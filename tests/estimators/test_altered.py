@@ -260,6 +260,13 @@ def test_what_does_not_fit_is_refused_in_a_sentence(change, words, stored, tmp_p
     assert words == "float61" or formula_refused(path)
 
 
+def test_a_parameter_that_is_not_in_the_file_is_told(stored, tmp_path):
+    """A file of before may not hold it, so the model has the default, and says so."""
+    path = rewritten(stored("tikhonov")[0], tmp_path / "altered.numdl", lambda _, state: state.pop("standardize"))
+    with pytest.warns(UserWarning, match=r"does not hold all parameters of TikhonovRegressor; taken is standardize="):
+        numdl.load(path)
+
+
 def formula_refused(path):
     try:
         return formula_of(read_plain(path)[0], std=True) is None

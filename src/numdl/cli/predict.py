@@ -157,9 +157,11 @@ def _estimator(path: Path, std: bool) -> Any:
 
 def _outside(path: Path, plain: Any, x: np.ndarray, *, asked: bool) -> np.ndarray:
     """Which rows lie outside the region of the training rows (n,); none if the model does not know."""
+    from numdl.estimators.common.codec import fitting
     from numdl.estimators.common.region import outside
 
-    found = outside(plain, x)
+    with fitting(path):
+        found = outside(plain, x)
     if found is None and asked:
         raise UserError(
             f"{path}: --outside needs the training rows, which this kind of model does not keep; leave it out."

@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
+from inspect import signature
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +277,11 @@ def restored(kind: type, state: dict[str, Any], arrays: dict[str, np.ndarray]) -
     estimator = kind()
     for name, value in state.items():
         setattr(estimator, name, decode(value, arrays))
+    known = {*state, *getattr(kind, "_left_out", ())}
+    missing = [name for name in signature(kind).parameters if name not in known and hasattr(estimator, name)]
+    if missing:  # also of numdl of before, where an estimator had fewer
+        told = ", ".join(f"{name}={getattr(estimator, name)!r}" for name in missing)
+        warnings.warn(f"load: the file does not hold all parameters of {kind.__name__}; taken is {told}.", stacklevel=2)
     estimator._restore()
     return estimator
 
