@@ -54,7 +54,34 @@ def promises(settings):
         return np.sum(np.log(np.cosh(inputs)), axis=(1, 2))
 
     over = np.array([second(state) for state in states])
-    return {"slopes": np.transpose(slopes), "states": states[-1], "second": (over / over[0]).T}
+    long = [energy_errors(size, how) for how in ("rk4", "verlet")] if size < 1 else []
+    return {"slopes": np.transpose(slopes), "states": states[-1], "second": (over / over[0]).T, "long": long}
+
+
+@functools.cache
+def energy_errors(size, how):
+    """Largest so far after 20, 40, ..., 200 Hamiltonian layers of the sixth draw."""
+    K, b, u, _ = (part[5] for part in drawn_flows())
+    A, B = (size / np.sqrt(2) * K[rows, :2] for rows in (slice(0, 2), slice(2, 4)))
+    first, second = b[:2, 0], b[2:, 0]
+
+    def f(t, u, _):
+        return np.append(A.T @ np.tanh(A @ u[2:] + first), -B.T @ np.tanh(B @ u[:2] + second))
+
+    def energy(u):
+        return np.log(np.cosh(A @ u[2:] + first)).sum() + np.log(np.cosh(B @ u[:2] + second)).sum()
+
+    states = [u]
+    for _ in range(200):
+        if how == "rk4":
+            states.append(march("rk4", f, 1, 0.5, states[-1])[-1])
+            continue
+        y, z = np.split(states[-1], 2)
+        z = z - 0.25 * B.T @ np.tanh(B @ y + second)
+        y = y + 0.5 * A.T @ np.tanh(A @ z + first)
+        states.append(np.append(y, z - 0.25 * B.T @ np.tanh(B @ y + second)))
+    errors = np.abs([energy(state) / energy(u) - 1 for state in states[1:]])
+    return np.maximum.accumulate(errors)[19::20]
 
 
 @functools.cache

@@ -17,6 +17,7 @@ for (const path of process.argv.slice(2)) {
   found[path] = {
     tolerance: page.tolerance ?? 1e-9,
     controls: page.controls,
+    hides: page.guess.hides ?? [],
     trials: page.trials.map((given) => {
       const settings = { ...defaults, ...given }, numbers = page.compute(settings);
       return { settings, numbers: page.compare(numbers, settings), claims: page.claims(numbers, settings), code: page.code(settings), prints: page.prints(numbers, settings), table: page.table(numbers, settings) };

@@ -123,6 +123,11 @@ def test_controls_start_where_they_can_stand(by_node, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_numbers_that_wait_for_a_guess_are_numbers_of_the_sentence(by_node, page):
+    assert set(by_node[page]["hides"]) <= set(by_node[page]["start"]["values"])
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_buttons_bring_the_settings_that_they_name(by_node, page):
     controls = by_node[page]["controls"]
     for label, name, asked, taken in by_node[page]["moves"]:

@@ -292,6 +292,57 @@ def test_a_page_is_shown_part_by_part_in_a_lecture_room(browser, site):
 
 
 @pytest.mark.thorough
+def test_numbers_that_answer_a_guess_wait_for_it_in_a_browser(browser, site):
+    context = browser.new_context()
+    for then in (
+        lambda page: page.locator(".guess button").first.click(),
+        lambda page: slider(page).press("ArrowLeft"),
+    ):
+        page = context.new_page()
+        page.goto((site / "leaks.html").as_uri())
+        shown = page.locator(".sentence .number")
+        assert shown.all_inner_texts() == ["?"] * 3 and page.locator(".claims li").count() >= 2
+        then(page)
+        assert all(re.fullmatch(r"[\d.]+", text) for text in shown.all_inner_texts())
+        page.close()
+    page = context.new_page()
+    page.goto((site / "leaks.html").as_uri() + "#size=3")  # settings that somebody has sent
+    assert "?" not in page.locator(".sentence").inner_text()
+    context.close()
+
+
+@pytest.mark.thorough
+def test_sentences_stay_in_sight_and_figures_follow_the_window(browser, site):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page, said = context.new_page(), []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((site / "semi_convergence.html").as_uri())
+    page.evaluate("scrollTo(0, document.querySelector('.stage').getBoundingClientRect().top + scrollY + 300)")
+    top = "document.querySelector('.lead').getBoundingClientRect().top"
+    assert page.evaluate(top) == 0  # the sliders are there while the figures below are looked at
+    before = page.locator("figure svg").nth(3).get_attribute("viewBox")
+    slider(page).press("ArrowRight")
+    assert page.evaluate(top) == 0 and slider(page).is_visible()
+    for width, height in ((400, 900), (900, 400), (1280, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('.lead').offsetHeight <= 0.42 * innerHeight") == (
+            page.locator(".lead.still").count() == 0
+        )
+        boxes = page.locator("figure svg[viewBox]:not(.swatch)").evaluate_all(
+            "all => all.map((one) => [one.viewBox.baseVal.width, one.clientWidth])"
+        )
+        assert all(abs(drawn - shown) <= 1 for drawn, shown in boxes)  # drawn anew, not stretched
+    assert page.locator("figure svg").nth(3).get_attribute("viewBox") == before and said == []
+    context.close()
+
+
+def slider(page):
+    return page.locator(".sentence input[type=range]").first
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("slug", [page.slug for page in pages()])
 def test_a_page_lives_in_a_browser(browser, site, slug, width):

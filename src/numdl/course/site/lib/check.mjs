@@ -3,8 +3,8 @@ import { add } from "./plot.mjs";
 import { prose } from "./prose.mjs";
 
 // One question with answers to choose from; the choice stays in sight, and only then the answer is shown. `look` moves the figure to
-// what the question speaks of, where it does not start there.
-export function guess(host, { ask, options, answer, why }, look = null) {
+// what the question speaks of, where it does not start there; `made` is called once a guess is made.
+export function guess(host, { ask, options, answer, why }, look = null, made = () => {}) {
   const section = add(host, "section", { class: "guess", "aria-label": "Guess first" });
   prose(add(section, "p"), `*Guess first.* ${ask}`);
   const row = add(section, "div", { class: "row" }), reply = add(section, "p", { class: "reply", "aria-live": "polite" });
@@ -15,6 +15,7 @@ export function guess(host, { ask, options, answer, why }, look = null) {
       reply.replaceChildren();
       prose(reply, `${i === answer ? "Yes." : "No."} ${why}${look ? " " : ""}`);
       if (look) add(reply, "button", { type: "button" }, "Show it in the figure").addEventListener("click", look);
+      made();
     });
     return button;
   });

@@ -18,12 +18,14 @@ const whole = (text) => (text.length < 16 ? text.replaceAll(" ", "\u00a0") : tex
 export function start(page, host) {
   const controls = page.controls;
   let settings = fromAddress(controls, location.hash), hidden = { ...page.hidden }, numbers = null, ghost = null, last = 0;
+  let open = location.hash.length > 1; // numbers that answer the guess are in sight once it is made, or the figure is moved
   const updates = { controls: [], numbers: [] };
   const all = () => ({ ...settings, ...hidden });
 
   function change(patch) {
     if (performance.now() - last > GESTURE) ghost = { settings: all(), numbers };
     last = performance.now();
+    open = true;
     for (const [name, value] of Object.entries(patch)) if (name in controls) settings[name] = allowed(controls[name], value); else hidden[name] = value;
     try { history.replaceState(null, "", toAddress(controls, settings)); } catch { /* an address that may not change */ }
     draw();
@@ -35,7 +37,7 @@ export function start(page, host) {
   };
 
   const begin = () => ({ ...Object.fromEntries(Object.entries(controls).map(([n, c]) => [n, c.value])), ...page.hidden });
-  guess(host, page.guess, page.guess.see && (() => { last = 0; change(begin()); change(asked(page.guess.see, all(), numbers)); stage.scrollIntoView({ block: "nearest" }); }));
+  guess(host, page.guess, page.guess.see && (() => { last = 0; change(begin()); change(asked(page.guess.see, all(), numbers)); stage.scrollIntoView({ block: "nearest" }); }), () => { if (!open) { open = true; draw(); } });
   const stage = add(host, "section", { class: "stage", "aria-label": "Figure" });
   const lead = add(stage, "div", { class: "lead" }); // stays in sight while its figures scroll, if it leaves room for them
   for (const line of page.sentence) prose(add(lead, "p", { class: "sentence" }), line, mounts);
@@ -87,12 +89,12 @@ export function start(page, host) {
     numbers = page.compute(all());
     const values = page.values(numbers, all());
     for (const [name, update] of updates.controls) update(settings[name], page.disabled?.(all())?.includes(name));
-    for (const [name, output] of updates.numbers) if (output.textContent !== whole(values[name])) output.textContent = whole(values[name]);
+    for (const [name, output] of updates.numbers) { const text = open || !page.guess.hides?.includes(name) ? whole(values[name]) : "?"; if (output.textContent !== text) output.textContent = text; }
     const old = ghost && ghost.numbers && page.ghost?.(ghost.settings, all()) !== false ? ghost : null;
     for (const one of plots) {
       const view = one.view.frame(numbers, all());
       if (one.plot) one.plot.begin(view); else one.plot = new Plot(one.host, view);
-      one.view.draw(one.plot, numbers, all(), { change, ghost: old });
+      one.view.draw(one.plot, numbers, all(), { change, ghost: old, open });
     }
     judge(page.claims(numbers, all()));
     fill(table, page.table(numbers, all()));

@@ -16,6 +16,7 @@ export function say(x, digits = 3) {
   return minus + text;
 }
 
+export const counted = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 export const percent = (x, digits = 3) => `${say(100 * x, digits)}\u00a0%`;
 // An error over the size of what was wanted; large ones are no per cent any more.
 export const offBy = (x) => (x < 10 ? percent(x) : `${say(x)} times the truth`);

@@ -1,6 +1,6 @@
 // 3.13: what if the march explodes?
 import { range, solve, zeros } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 import { march } from "../../lib/schemes.mjs";
 
 // min 1/2 int v^2, u' = a u^3 + v, u(0) = 1, u(1) = 0. The best control is v = -p with p' = -3 a u^2 p. Unknowns: the state (u, p) where
@@ -56,17 +56,17 @@ export const page = {
   needs: "Newton's method for systems; page 3.12 helps",
   controls: {
     growth: { kind: "slider", label: "strength of the growth", min: 0, max: 4, step: 0.1, value: 1.5, show: (x) => say(x) },
-    pieces: { kind: "slider", label: "pieces", min: 0, max: PIECES.length - 1, value: 2, show: (k) => String(PIECES[k]) },
-    step: { kind: "slider", label: "Newton steps", min: 0, max: MOST, value: 0, play: 800, show: String },
+    pieces: { kind: "slider", label: "pieces", min: 0, max: PIECES.length - 1, value: 2, show: (k) => counted(PIECES[k], "piece") },
+    step: { kind: "slider", label: "Newton steps", min: 0, max: MOST, value: 0, play: 800, show: (k) => counted(k, "Newton step") },
   },
   hidden: {},
   guess: {
     ask: "$u' = 1.5\\,u^3 + v$ starts at 1 and shall be steered to 0 at time 1. You have no idea of the control, so you begin with $v=0$. Where does the march end?",
-    options: ["near 1.5", "near 4.5", "nowhere: it leaves all bounds before time 1"], answer: 2, see: { pieces: 0 },
+    options: ["near 1.5", "near 4.5", "nowhere: it leaves all bounds before time 1"], answer: 2, hides: ["single"], see: { pieces: 0 },
     why: "Without control $u(t) = 1/\\sqrt{1-3t}$, which is infinite at $t = \\tfrac13$. A method that corrects a march has nothing to correct.",
   },
   sentence: [
-    "Let $u' = a\\,u^3 + v$ with $a=$ [[growth]] start at 1 and end at 0. Cut the time into [[pieces]] pieces, each of which starts from its own guess, on a straight line. After [[step]] Newton steps the largest gap is {{gap}}. {{found}} A single march {{single}}.",
+    "Let $u' = a\\,u^3 + v$ with $a=$ [[growth]] start at 1 and end at 0. Cut the time into [[pieces]]; each starts from a guess of its own, on the straight line from 1 to 0. After [[step]] the largest gap is {{gap}}. {{found}} A single march {{single}}.",
   ],
   breaks: [
     { label: "Next step", patch: (s) => ({ step: s.step + 1 }) },
@@ -74,7 +74,7 @@ export const page = {
     { label: "Too few", patch: { growth: 3, pieces: 1, step: 0 }, why: "Half of the time is still longer than $1/(2a) = 0.17$, and the first piece explodes." },
   ],
   compute,
-  values: (n, s) => ({ gap: Number.isFinite(n.now.defect) ? say(n.now.defect) : "without bound", found: n.found >= 0 ? `They close to 10⁻⁸ after ${n.found} steps.` : "They never close.", single: n.singleFound >= 0 ? `would need ${n.singleFound}` : "never gets through" }),
+  values: (n, s) => ({ gap: Number.isFinite(n.now.defect) ? say(n.now.defect) : "without bound", found: n.found >= 0 ? `They close to 10⁻⁸ after ${counted(n.found, "step")}.` : "They never close.", single: n.singleFound >= 0 ? `would need ${n.singleFound}` : "never gets through" }),
   views: [
     {
       frame: () => ({ title: "The path, piece by piece", height: 340, x: { min: 0, max: 1, label: "time, 64 layers" }, y: { min: -1, max: 2.5, label: "u" } }),
@@ -91,12 +91,12 @@ export const page = {
     },
     {
       frame: () => ({ title: "Largest gap after every Newton step", height: 340, x: { min: 0, max: MOST, label: "Newton step" }, y: { min: 1e-16, max: 1e8, log: true, label: "gap" } }),
-      draw(plot, n, s, { ghost }) {
+      draw(plot, n, s, { ghost, open }) {
         const show = (steps) => steps.map((one) => Math.min(Math.max(one.defect, 1e-16), 1e9)), at = (steps) => range(steps.length);
         if (ghost) plot.line(at(ghost.numbers.steps), show(ghost.numbers.steps), { color: "blue", faint: true, label: "your last setting" });
-        plot.line(at(n.single), show(n.single), { color: "red", width: 1.4, dash: "4 3" });
-        plot.dots(at(n.single), show(n.single), { color: "red", shape: "cross", size: 4, label: "a single march" });
-        if (!Number.isFinite(n.single[0].defect)) plot.note(MOST, 1e8, "a single march explodes at once", { color: "red", anchor: "end", dx: -6, dy: 18 });
+        if (open) plot.line(at(n.single), show(n.single), { color: "red", width: 1.4, dash: "4 3" });
+        if (open) plot.dots(at(n.single), show(n.single), { color: "red", shape: "cross", size: 4, label: "a single march" });
+        if (open && !Number.isFinite(n.single[0].defect)) plot.note(MOST, 1e8, "a single march explodes at once", { color: "red", anchor: "end", dx: -6, dy: 18 });
         plot.line(at(n.steps), show(n.steps), { color: "blue", width: 1.4 });
         plot.dots(at(n.steps), show(n.steps), { color: "blue", size: 3.4, label: n.m === 1 ? "one piece" : `${n.m} pieces` });
         plot.dots([Math.min(s.step, n.steps.length - 1)], [show(n.steps)[Math.min(s.step, n.steps.length - 1)]], { color: "ink", shape: "ring", size: 7, label: "now" });
@@ -114,7 +114,7 @@ export const page = {
   ],
   table: (n) => ({ head: ["Newton step", "largest gap", "single march: gap", "largest growth in a piece"], rows: range(MOST + 1).map((k) => [k, n.steps[k] ? say(n.steps[k].defect) : "", n.single[k] ? say(n.single[k].defect) : "", n.steps[k] ? say(n.steps[k].growth) : ""]) }),
   claims: (n, s) => [
-    { sentence: `The path is closed: after ${s.step} steps no gap is above $10^{-8}$.`, holds: n.now.defect < 1e-8, found: Number.isFinite(n.now.defect) ? `The largest is ${say(n.now.defect)}.` : "A piece has left all bounds.", why: n.found >= 0 ? `It is after ${n.found} steps.` : `With $v=0$ a piece that starts at 1 explodes after the time $1/(2a) = ${say(1 / (2 * s.growth))}$; these last ${say(1 / n.m)}.` },
+    { sentence: `The path is closed: after ${counted(s.step, "step")} no gap is above $10^{-8}$.`, holds: n.now.defect < 1e-8, found: Number.isFinite(n.now.defect) ? `The largest is ${say(n.now.defect)}.` : "A piece has left all bounds.", why: n.found >= 0 ? `It is after ${n.found} steps.` : `With $v=0$ a piece that starts at 1 explodes after the time $1/(2a) = ${say(1 / (2 * s.growth))}$; these last ${say(1 / n.m)}.` },
     { sentence: "A single march from $v = 0$ gets there too.", holds: n.singleFound >= 0, found: n.singleFound >= 0 ? `In ${n.singleFound} steps.` : "Newton's method for one piece fails.", why: s.growth > 0.5 ? "The march explodes before the end, so there is no end to correct." : "It gets through, but the corrections lead into an explosion." },
     { sentence: "No piece multiplies a small change of its start by more than 10.", holds: n.now.growth <= 10, found: Number.isFinite(n.now.growth) ? `The largest factor is ${say(n.now.growth)}.` : "There is no bound.", why: "Shorter pieces have smaller factors: cut one into two, and each has about the root." },
     { sentence: "The last step made the largest gap a hundred times smaller, or there was none left.", holds: s.step > 0 && !n.stopped && (n.now.defect <= 0.01 * n.steps[s.step - 1].defect || n.now.defect < 1e-12), found: s.step === 0 ? "No step has been taken." : n.stopped ? "The steps have broken off." : `From ${say(n.steps[s.step - 1].defect)} to ${say(n.now.defect)}.`, why: s.step === 0 ? "Take one." : n.stopped ? "There is nothing to correct where a march has no end." : "Newton's method does that once it is near; on the way there it may even widen gaps." },

@@ -49,14 +49,14 @@ export const page = {
   minutes: 20,
   needs: "page 3.1: layers are steps of a differential equation, weights are functions of time",
   controls: {
-    step: { kind: "slider", label: "iteration", min: 0, max: 59, value: 20, play: 220, show: (k) => String(k) },
+    step: { kind: "slider", label: "iteration", min: 0, max: 59, value: 0, play: 220, show: (k) => String(k) },
     schedule: { kind: "choice", label: "when a level is left", options: SCHEDULES, value: "rule" },
     time: { kind: "choice", label: "time that the layers divide", options: TIMES, value: "1" },
   },
   hidden: { seed: 0, entry: 0 },
   guess: {
     ask: "A network of 16 layers is trained for 40 iterations, which costs 161 passes through its layers. Now 4 layers begin, 8 go on and 16 end, until the misfit is the same. A pass through 4 layers costs a quarter. How many passes through 16 layers does that cost, from the same start?",
-    options: ["about 160: the deep one has to learn by itself", "about 120", "about 40"], answer: 2,
+    options: ["about 160: the deep one has to learn by itself", "about 120", "about 40"], answer: 2, hides: ["paid"],
     why: "It takes 37, all of them spent on 4 and 8 layers: their weights, given to 16 layers, are better at once than what 16 layers have learnt by themselves. From another start, and with longer steps, the same schedule never gets there: look for it below.",
   },
   sentence: [
@@ -73,10 +73,10 @@ export const page = {
     {
       wide: true,
       frame: () => ({ title: "Objective over work", height: 290, x: { min: 0, max: 215, label: "passes through 16 layers" }, y: { min: 1e-4, max: 1, log: true, label: "objective" } }),
-      draw(plot, n, s, { change }) {
+      draw(plot, n, s, { change, open }) {
         plot.across(n.target, { label: "where 16 layers alone end" });
         plot.line(n.aloneCost, n.alone.objective, { color: "grey", label: "16 layers alone" });
-        n.levels.forEach((l, k) => {
+        if (open) n.levels.forEach((l, k) => { // they answer the guess
           const from = k ? n.ends[k - 1] : 0, part = (a) => a.slice(from, n.ends[k]);
           plot.line(part(n.cost), part(n.run.objective), { color: COLORS[k], label: `${l.depth} layers` });
           if (k) plot.line([n.cost[from - 1], n.cost[from]], [n.run.objective[from - 1], n.run.objective[from]], { color: COLORS[k], dash: "2 3", width: 1.4 });

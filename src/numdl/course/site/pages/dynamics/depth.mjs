@@ -1,6 +1,6 @@
 // 3.1: is a residual network a differential equation?
 import { linspace, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 import { ORDER, march } from "../../lib/schemes.mjs";
 
 // u' = tanh(K(t) u + b(t)) moves a mesh of 9 x 9 points; a network takes nt steps of size T / nt.
@@ -40,17 +40,17 @@ export const page = {
   needs: "a residual layer; what a differential equation is",
   controls: {
     scheme: { kind: "choice", label: "scheme", options: SCHEMES, value: "euler" },
-    steps: { kind: "slider", label: "layers", min: 0, max: 5, value: 2, show: (k) => String(2 ** k) },
+    steps: { kind: "slider", label: "layers", min: 0, max: 5, value: 2, show: (k) => counted(2 ** k, "layer") },
     T: { kind: "slider", label: "final time", min: 0.25, max: 3, step: 0.25, value: 1, play: 350, show: (x) => say(x) },
   },
   hidden: {},
   guess: {
     ask: "A network of residual layers $u + h f(t,u)$ follows a differential equation up to the time $T = 1$, and misses it by some gap. You take twice as many layers, each half as long, so that $T$ stays. What becomes of the gap?",
-    options: ["nothing: a deeper network is a different one", "about a half", "about a quarter"], answer: 1,
+    options: ["nothing: a deeper network is a different one", "about a half", "about a quarter"], answer: 1, hides: ["factor"],
     why: "Each Euler step misses by about $h^2$, and there are $T/h$ of them, so the gap goes with $h$. A quarter would be Heun's.",
   },
   sentence: [
-    "Take [[steps]] layers by [[scheme]] up to the time $T=$ [[T]], each of length {{h}}. The mesh ends {{gap}} away from where the differential equation takes it, and at {{turned}} of its 81 points the network has turned the plane over. Twice as many layers would divide the gap by {{factor}}.",
+    "Take [[steps]] by [[scheme]] up to the time $T=$ [[T]], each of length {{h}}. The mesh ends {{gap}} away from where the differential equation takes it, and at {{turned}} of its 81 points the network has turned the plane over. Twice as many layers would divide the gap by {{factor}}.",
   ],
   breaks: [
     { label: "Break it", patch: { scheme: "euler", steps: 0, T: 1 }, why: "One long layer folds the mesh: around the red points the plane lies with its back upwards, and points that were apart coincide. No differential equation can do that, because two of its paths never meet." },

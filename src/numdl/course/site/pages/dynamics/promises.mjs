@@ -50,6 +50,25 @@ export function run(dynamics, how, draw, size) {
   const energies = f.energy ? states.map(f.energy) : null;
   return { slopes, symplectic, states, drift: energies && energies.map((e) => e / energies[0]), size: states.map((u) => norm(u) / norm(draw.u)) };
 }
+// Energy error so far of Hamiltonian layers after 1, 2, ..., LONG steps, for the draw whose energy swings most.
+const LONG = 4000, SWINGS = 5;
+export function inTheLongRun(how, size, layers = LONG) {
+  const { first, second, energy } = field("hamiltonian", DRAWN[SWINGS], size), F = (z) => first(z)[0], G = (y) => second(y)[0];
+  let u = DRAWN[SWINGS].u, most = 0;
+  const start = energy(u), found = [], whole = (t, w) => [...F(w.slice(2)), ...G(w.slice(0, 2))];
+  for (let k = 0; k < layers; k++) {
+    if (how === "verlet") {
+      const kick = (a, b, h) => a.map((x, i) => x + h * b[i]);
+      const z = kick(u.slice(2), G(u.slice(0, 2)), H / 2), y = kick(u.slice(0, 2), F(z), H);
+      u = [...y, ...kick(z, G(y), H / 2)];
+    } else u = STEP[how](whole, 0, u, H);
+    most = Math.max(most, Math.abs(energy(u) / start - 1));
+    found.push(most);
+  }
+  return found;
+}
+const ran = new Map();
+const longRun = (how, size) => { const key = `${how} ${size}`; if (!ran.has(key)) ran.set(key, inTheLongRun(how, size)); return ran.get(key); };
 const kept = new Map();
 function compute(s) {
   const how = scheme(s), key = `${s.dynamics} ${how} ${s.size}`;
@@ -77,7 +96,7 @@ export const page = {
   guess: {
     ask: "A differential equation conserves an energy. You follow it by RK4, which has order 4, with the step $\\tfrac12$, and by Verlet's steps, which have order 2. After a very long time, whose energy is nearer to the right one?",
     options: ["RK4's: the higher order wins", "Verlet's", "neither can be trusted"], answer: 1, see: { scheme: "rk4" },
-    why: "RK4's energy error is small in each step and adds up without end. Verlet's steps conserve another energy exactly, or nearly so, which is close to the right one: the error swings and stays.",
+    why: "RK4's energy error is small in each step and adds up without end. Verlet's steps conserve another energy exactly, or nearly so, which is close to the right one: the error swings and stays. In 20 layers RK4 is still far ahead; the lowest figure follows both for 4000.",
   },
   sentence: [
     "Take [[dynamics]] with [[scheme]] steps and weights of size [[size]], 20 layers of length ½, 8 draws. Between the last and the first layer a slope is multiplied by something between {{least}} and {{most}}. {{promise}}",
@@ -110,6 +129,16 @@ export const page = {
         plot.area(TIMES, n.other.low, n.other.high, { color: "blue", label: "all draws" });
         if (ghost && (ghost.settings.dynamics === "hamiltonian") === (s.dynamics === "hamiltonian")) plot.line(TIMES, ghost.numbers.other.middle, { color: "blue", faint: true, width: 1.6 });
         plot.line(TIMES, n.other.middle, { color: "blue", label: "median" });
+      },
+    },
+    {
+      wide: true,
+      frame: () => ({ title: "The long run: largest energy error so far, Hamiltonian layers, one draw", height: 230, x: { min: 1, max: LONG, log: true, label: "layers" }, y: { min: 1e-6, max: 10, log: true, label: "error / energy" } }),
+      draw(plot, n, { size }, { open }) {
+        if (!open) return; // it answers the guess
+        const at = range(LONG).map((k) => k + 1).filter((k) => k < 50 || k % 25 === 0);
+        for (const [how, color, label] of [["rk4", "orange", "RK4"], ["verlet", "blue", "Verlet"]]) plot.line(at, at.map((k) => longRun(how, size)[k - 1] || 1e-9), { color, label });
+        plot.upright(LAYERS, { label: "the 20 layers above" });
       },
     },
   ],
@@ -173,5 +202,5 @@ print(np.linalg.norm(columns[0].real), np.linalg.norm(columns[1:].imag / 1e-30 @
     "In numdl: `numdl experiment run gradients-and-dynamics` and `energy-conservation`.",
   ],
   trials: DYNAMICS.flatMap(([dynamics]) => SCHEMES.filter(([name]) => name !== "verlet" || dynamics === "hamiltonian").flatMap(([name]) => (name === "heun" ? [0.5] : [0.5, 1.7]).map((size) => ({ dynamics, scheme: name, size })))),
-  compare: (n) => ({ slopes: n.runs.map((one) => one.slopes), states: n.runs.map((one) => one.states.at(-1)), second: n.runs.map((one) => one.drift ?? one.size) }),
+  compare: (n, s) => ({ long: s.size < 1 ? ["rk4", "verlet"].map((how) => inTheLongRun(how, s.size, 200).filter((_, k) => k % 20 === 19)) : [], slopes: n.runs.map((one) => one.slopes), states: n.runs.map((one) => one.states.at(-1)), second: n.runs.map((one) => one.drift ?? one.size) }),
 };

@@ -62,7 +62,7 @@ export const page = {
   ],
   breaks: [
     { label: "Heun looks fine", patch: { scheme: "heun", h: 0.3, damping: 0 }, why: "The orbit looks closed, and the factor is 1.001. But there is no limit below which it becomes 1: over 10,000 layers the state grows by more than four decades." },
-    { label: "Break RK4", patch: { scheme: "rk4", h: 2.9, damping: 0 }, why: "The dot has just left the region at $\\sqrt 8 = 2.83$. Until then RK4 even loses energy; from there on each layer pushes outwards." },
+    { label: "Break RK4", patch: { scheme: "rk4", h: 2.9, damping: 0 }, why: "The dot has just left the region at $\\sqrt 8 = 2.83$. Until then RK4 even loses energy, and so it still does far out, where tanh is flat and the turn slow: the orbit falls in. But near the origin each layer pushes outwards, so that it never settles there." },
   ],
   disabled: ({ scheme }) => (scheme === "verlet" ? ["damping"] : []),
   compute,

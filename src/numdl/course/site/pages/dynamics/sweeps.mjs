@@ -1,6 +1,6 @@
 // 3.12: can every layer be trained for itself?
 import { norm, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 
 // min q/2 u(1)^2 + 1/2 int v^2 dt, u' = a u + v, u(0) = 1: numdl.linalg's Riccati recursion solves it for 64 layers of Euler,
 // u_{k+1} = (1 + h a) u_k + h v_k. A sweep of Pontryagin's principle: states forwards, adjoint backwards, every v_k for itself.
@@ -30,16 +30,16 @@ export const page = {
   controls: {
     growth: { kind: "slider", label: "growth a", min: -1, max: 1.5, step: 0.1, value: 0.5, show: (x) => say(x) },
     rho: { kind: "slider", label: "hold rho", min: 0, max: 40, step: 0.25, value: 0, show: (x) => say(x) },
-    sweeps: { kind: "slider", label: "sweeps", min: 0, max: 40, value: 0, play: 500, show: String },
+    sweeps: { kind: "slider", label: "sweeps", min: 0, max: 40, value: 0, play: 500, show: (k) => counted(k, "sweep") },
   },
   hidden: { weight: 5 },
   guess: {
     ask: "Pontryagin's principle says: given the states before each layer and the slopes behind it, every layer can be optimised for itself, all at the same time. Repeat that from zero. What happens on a problem with one state and a quadratic goal?",
-    options: ["it converges, to the optimum", "it converges, to something else", "it explodes"], answer: 2, see: { sweeps: 5 },
+    options: ["it converges, to the optimum", "it converges, to something else", "it explodes"], answer: 2, hides: ["factor"], see: { sweeps: 5 },
     why: "Each layer corrects the whole error, because it does not know that the others do so too. Sixty-four layers overshoot together, by a factor of 8.5 a sweep here.",
   },
   sentence: [
-    "A state that grows at the rate $a=$ [[growth]] is to be steered to zero. Hold each layer near its old weight with $\\rho=$ [[rho]]. After [[sweeps]] sweeps the error is {{error}} what it was at the start; each sweep multiplies it by {{factor}}.",
+    "A state that grows at the rate $a=$ [[growth]] is to be steered to zero. Hold each layer near its old weight with $\\rho=$ [[rho]]. After [[sweeps]] the error is {{error}} what it was at the start; each sweep multiplies it by {{factor}}.",
   ],
   breaks: [
     { label: "Next sweep", patch: (s) => ({ sweeps: s.sweeps + 1 }) },

@@ -79,7 +79,7 @@ export const page = {
   hidden: {},
   guess: {
     ask: "A linear classifier on the 64 pixels of digits, trained with 120 of them, puts one new digit in six wrong. Now it sees instead how strongly 32 small pieces, cut out of the training images at random, occur in each quarter. How many are wrong?",
-    options: ["more: the pieces are arbitrary", "about as many", "less than half as many"], answer: 2,
+    options: ["more: the pieces are arbitrary", "about as many", "less than half as many"], answer: 2, hides: ["wrong", "told"],
     why: "Pieces of digits are strokes, ends and bends, and so are other pieces of other digits. Training could choose them better; that they are of the right kind is most of it.",
   },
   sentence: [
@@ -104,8 +104,9 @@ export const page = {
     },
     {
       frame: (n) => ({ title: "Wrong digits over the penalty of the head", height: 330, x: { min: 1e-6, max: 1e2, log: true, label: "α, over the mean square of the features" }, y: { min: 0, max: Math.max(25, 5 * Math.ceil(20 * Math.min(0.9, Math.max(...n.path.slice(0, 28).map((one) => one.fresh))))), label: "wrong, %" } }),
-      draw(plot, n, s, { ghost }) {
+      draw(plot, n, s, { ghost, open }) {
         plot.across(100 * n.pixels, { label: "pixels alone" });
+        if (!open) return; // the curves answer the guess
         if (ghost) plot.line(ALPHAS, ghost.numbers.path.map((one) => 100 * one.fresh), { color: "blue", faint: true, label: "your last setting" });
         plot.line(ALPHAS, n.path.map((one) => 100 * one.told), { color: "orange", width: 1.6, label: "told by rows left out" });
         plot.line(ALPHAS, n.path.map((one) => 100 * one.fresh), { color: "blue", label: "new digits" });

@@ -1,6 +1,6 @@
 // 3.18: what is a stencil worth on other pixels?
 import { product, range, transpose } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 
 // Stencils between a mean and one that training without a penalty might leave, on 8 pixels a side, carried over to 16.
 const SMOOTH = [[1, 2, 1], [2, 4, 2], [1, 2, 1]].map((row) => row.map((x) => x / 16)), ROUGH = [[0.5, -0.7, 0.4], [-0.3, 0.9, -0.3], [0.4, -0.7, 0.5]];
@@ -40,7 +40,7 @@ export const page = {
   controls: {
     how: { kind: "choice", label: "transfer", options: HOW, value: "galerkin" },
     rough: { kind: "slider", label: "roughness of the stencil", min: 0, max: 1, step: 0.05, value: 0.1, play: 300, show: (x) => `${Math.round(100 * x)} %` },
-    waves: { kind: "slider", label: "waves across the image", min: 0, max: 4, step: 0.25, value: 1, show: say },
+    waves: { kind: "slider", label: "waves across the image", min: 0, max: 4, step: 0.25, value: 1, show: (x) => counted(x, "wave") },
   },
   hidden: {},
   guess: {
@@ -49,7 +49,7 @@ export const page = {
     why: "A stencil counts pixels. On pixels half as large its three taps span half the length, and a wave of the picture looks to it like one of half the frequency.",
   },
   sentence: [
-    "A stencil that is [[rough]] of the way from a mean of its neighbours to what training may leave goes over to pixels of half the side [[how]]. [[waves]] waves across the image are multiplied by {{coarse}} on the coarse pixels and by {{onFine}} on the fine ones. The absolute values of its taps add up to {{before}} before and {{after}} after.",
+    "A stencil that is [[rough]] of the way from a mean of its neighbours to what training may leave goes over to pixels of half the side [[how]]. [[waves]] across the image: the factor is {{coarse}} on the coarse pixels and {{onFine}} on the fine ones. The absolute values of its taps add up to {{before}} before and {{after}} after.",
   ],
   breaks: [
     { label: "A rough stencil", patch: { how: "galerkin", rough: 0.8, waves: 2 }, why: "Galerkin's taps undo a mean, which makes what varies from tap to tap larger: by 4 at the corners. A network whose stencils were never asked to be smooth is not meant for this." },

@@ -1,7 +1,7 @@
 // 3.16: how far does a pixel see?
 import { convolve, places } from "../../lib/images.mjs";
 import { random, range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 
 // Layers u + tanh(K u) of 3 x 3 taps on 25 x 25 pixels with two channels, weights drawn once; the second channel may diffuse.
 const N = 25, MIDDLE = 12, MOST = 12, SEES = 1e-6, KINDS = [["none", "without diffusion"], ["implicit", "with diffusion, taken implicitly"], ["explicit", "with diffusion, taken explicitly"]];
@@ -50,7 +50,7 @@ export const page = {
   needs: "pages 2.7 and 3.2",
   controls: {
     kind: { kind: "choice", label: "layers", options: KINDS, value: "none" },
-    layers: { kind: "slider", label: "number of layers", min: 1, max: MOST, step: 1, value: 4, play: 500, show: String },
+    layers: { kind: "slider", label: "number of layers", min: 1, max: MOST, step: 1, value: 4, play: 500, show: (k) => counted(k, "layer") },
     gamma: { kind: "slider", label: "diffusivity", min: 0.1, max: 100, log: true, step: 0.1, value: 10, show: (x) => say(x) },
   },
   hidden: {},
@@ -61,11 +61,11 @@ export const page = {
     why: "Each layer carries news by one pixel. After five layers a pixel knows what lies up to five pixels away, however good the weights are.",
   },
   sentence: [
-    "The middle pixel changes a little. After [[layers]] layers [[kind]], diffusivity [[gamma]] squared pixels a layer, {{seen}} % of the pixels have noticed, which means by more than a millionth of the largest change. At the edge of the image, 12 pixels away, it is {{edge}} of it.",
+    "The middle pixel changes a little. After [[layers]] [[kind]], diffusivity [[gamma]] squared pixels a layer, {{seen}} % of the pixels have noticed, which means by more than a millionth of the largest change. At the edge of the image, 12 pixels away, it is {{edge}} of it.",
   ],
   breaks: [
     { label: "One implicit layer", patch: { kind: "implicit", layers: 1, gamma: 31.62 }, why: "An implicit step solves a system of equations that couples all pixels. One is enough for the whole image." },
-    { label: "The same diffusion, explicitly", patch: { kind: "explicit", layers: 4, gamma: 31.62 }, why: "An explicit step of diffusion is a stencil: it sees one pixel further, and with $\\gamma > 1/4$ it turns the finest waves round and makes them larger, here by a factor of about 250 in each layer." },
+    { label: "The same diffusion, explicitly", patch: { kind: "explicit", layers: 4, gamma: 31.62 }, why: "An explicit step of diffusion is a stencil: it sees one pixel further, and with $\\gamma > 1/4$ it turns the finest waves round and makes them larger, here by a factor of about 250 in each layer. Beside those, the corners of the square that the taps reach fall below a millionth." },
   ],
   compute,
   values: (n) => ({ seen: say(100 * n.seen), edge: say(n.by[MIDDLE]) }),

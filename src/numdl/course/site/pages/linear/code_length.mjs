@@ -44,7 +44,7 @@ export const page = {
   hidden: { tilt: 1 },
   guess: {
     ask: "A network gives the right class a probability of one in a million. Two losses are possible: the squared error of the probabilities, and the logarithm of that probability. Which one pulls the score of the right class up, and how much harder than the other?",
-    options: ["the squared error, about a million times", "both alike: the row is badly wrong", "the logarithm, about a million times"], answer: 2, see: { margin: -13 },
+    options: ["the squared error, about a million times", "both alike: the row is badly wrong", "the logarithm, about a million times"], answer: 2, hides: ["slope", "square"], see: { margin: -13 },
     why: "The slope of the logarithm is $1 - q$, nearly 1. That of the squared error carries the factor $q$: where the answer is most wrong, it is flat.",
   },
   sentence: [

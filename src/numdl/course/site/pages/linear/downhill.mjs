@@ -65,7 +65,7 @@ export const page = {
   hidden: { angle: THIN, rescaled: false },
   guess: {
     ask: "A valley is a hundred times steeper across than along. Gradient descent, with the best fixed step there is, starts at one unit from the bottom in both directions. How many steps until the error is a millionth?",
-    options: ["about 15", "about 70", "about 700"], answer: 2, see: { step: 1.98 },
+    options: ["about 15", "about 70", "about 700"], answer: 2, hides: ["rate", "steps"], see: { step: 1.98 },
     why: "The best step multiplies the error by $99/101$, and $(99/101)^k = 10^{-6}$ takes 691 steps. Momentum, at the cost of remembering one more point, does it in 93; conjugate gradients in two.",
   },
   sentence: [

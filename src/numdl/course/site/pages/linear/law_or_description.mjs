@@ -45,7 +45,7 @@ export const page = {
   hidden: { draw: 1 },
   guess: {
     ask: "A ball is dropped from heights between 0.5 and 2 metres, and the times are fitted twice: by $k\\sqrt h$ with one unknown $k$, and by a polynomial of degree 3 with four. Each time errs by some 10 milliseconds, and between 0.5 and 2 metres both are as good as that. What does the polynomial say about a fall from 10 metres, 1.43 seconds?",
-    options: ["about 1.4 s", "about 1.2 s, or 1.7 s", "anything: 30 s, or a time before the fall"], answer: 2, see: { exponent: 0.5 },
+    options: ["about 1.4 s", "about 1.2 s, or 1.7 s", "anything: 30 s, or a time before the fall"], answer: 2, hides: ["other"], see: { exponent: 0.5 },
     why: "With errors of 10 ms its answers at 10 metres vary from draw to draw by some 20 seconds, and every third one is negative. The law with the right exponent is within 2 %: it knows something about heights that it has never seen.",
   },
   sentence: [

@@ -40,6 +40,8 @@ const frame = (title, { points }) => {
   const reach = (k, low, high) => ({ min: Math.min(low, ...points.map((p) => p[k] - 0.1)), max: Math.max(high, ...points.map((p) => p[k] + 0.1)) });
   return { title, equal: true, height: 330, x: { ...reach(0, -1.35, 2.35), label: "first feature" }, y: { ...reach(1, -0.95, 1.4), label: "second feature" } };
 };
+// Before a guess is made: the points alone.
+const plain = (plot, n) => plot.dots(n.points.map((p) => p[0]), n.points.map((p) => p[1]), { color: "grey", size: 3.2, label: "points: guess first" });
 function cloud(plot, n, value, colors, labels) {
   const unknown = range(COUNT).filter((i) => !Number.isFinite(value[i]) || value[i] === 0);
   for (const [sign, k] of [[1, 0], [-1, 1]]) for (const [moon, shape] of [[0, "circle"], [1, "square"]]) {
@@ -65,7 +67,7 @@ export const page = {
   hidden: { draw: 2, first: 4, second: 70 },
   guess: {
     ask: "A hundred points form two interlaced half moons. One point of each is labelled; for the other 98 nothing is known but their places. How many can be labelled rightly?",
-    options: ["about half", "about 80, by the nearer label", "nearly all"], answer: 2,
+    options: ["about half", "about 80, by the nearer label", "nearly all"], answer: 2, hides: ["reached", "nearest", "cut"],
     why: "Each point resembles its neighbours. A label that passes from neighbour to neighbour follows its moon to the end. The nearer label is often on the wrong moon.",
   },
   sentence: [
@@ -81,11 +83,11 @@ export const page = {
   views: [
     {
       frame: (n) => frame("Two labels, spread along the edges", n),
-      draw(plot, n, s, { change }) {
+      draw(plot, n, s, { change, open }) {
         let d = "";
         for (let i = 0; i < COUNT; i++) for (let j = 0; j < i; j++) if (n.W[i][j] > 0) d += `M${plot.px(n.points[i][0]).toFixed(1)} ${plot.py(n.points[i][1]).toFixed(1)}L${plot.px(n.points[j][0]).toFixed(1)} ${plot.py(n.points[j][1]).toFixed(1)}`;
         plot.make("path", { d, class: "stroke c-grey", "stroke-width": 0.7 });
-        cloud(plot, n, n.f, ["blue", "orange"], ["first class", "second class"]);
+        if (open) cloud(plot, n, n.f, ["blue", "orange"], ["first class", "second class"]); else plain(plot, n);
         for (const [key, color, name] of [["first", "blue", "first"], ["second", "orange", "second"]]) {
           const at = n.points[s[key]];
           plot.handle(key, at[0], at[1], { color, label: `label of the ${name} class`, value: `point ${s[key] + 1}`, move: (x, y) => change({ [key]: closest(n, x, y) }), nudge: (dx, dy) => change({ [key]: (s[key] + dx + dy + COUNT) % COUNT }) });
@@ -95,7 +97,8 @@ export const page = {
     },
     {
       frame: (n) => frame(n.count === 1 ? "Second eigenvector: no label at all" : "Largest part against the rest", n),
-      draw(plot, n) {
+      draw(plot, n, s, { open }) {
+        if (!open) return plain(plot, n);
         cloud(plot, n, n.fiedler, ["purple", "green"], ["positive", "negative"]);
         plot.name("squares: lower moon", "grey", "square");
       },

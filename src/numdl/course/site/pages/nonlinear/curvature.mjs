@@ -87,7 +87,7 @@ export const page = {
     why: "Near the minimiser each step multiplies the error by a fixed number, which grows in proportion to the residual. If it is above one in size, the minimiser repels.",
   },
   sentence: [
-    "Fit $a\\,e^{-bt}$ to data that no such curve meets: the residual at the best fit, $a=b=1$, is [[residual]] times as large as the curve itself. From $b=$ [[start]], [[method]] steps {{result}}. Near the best fit a step of Gauss-Newton multiplies the error by {{factor}}.",
+    "Fit $a\\,e^{-bt}$ to data that no such curve meets: the residual at the best fit, $a=b=1$, is [[residual]] times as large as the curve itself. From $a=1.6$ and $b=$ [[start]], [[method]] steps {{result}}. Near the best fit a step of Gauss-Newton multiplies the error by {{factor}}.",
   ],
   breaks: [
     { label: "No residual", patch: { method: "gauss", residual: 0, start: 2 }, why: "With data that the curve meets nothing is left out at the minimiser: Gauss-Newton is as fast as Newton, without a second derivative." },

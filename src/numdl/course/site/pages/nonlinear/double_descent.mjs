@@ -78,10 +78,11 @@ export const page = {
     {
       wide: true,
       frame: () => ({ title: "Error on new rows", height: 270, x: axis, y: { min: 0.3, max: 60, log: true, label: "error / spread" } }),
-      draw(plot, n, s, { change }) {
-        plot.area(SIZES, n.grid.none.map((q) => q[0]), n.grid.none.map((q) => q[2]), { color: "orange", label: "no penalty: 16 of 20 draws" });
-        plot.line(SIZES, n.grid.none.map((q) => q[1]), { color: "orange", dash: "5 4", width: 1.4 });
-        plot.line(SIZES, n.all.map((h) => h.none.error), { color: "orange", label: "no penalty, this draw" });
+      draw(plot, n, s, { change, open }) {
+        const seen = open ? SIZES : SIZES.slice(0, s.size + 1); // the rest answers the guess
+        plot.area(seen, n.grid.none.map((q) => q[0]), n.grid.none.map((q) => q[2]), { color: "orange", label: "no penalty: 16 of 20 draws" });
+        plot.line(seen, n.grid.none.map((q) => q[1]), { color: "orange", dash: "5 4", width: 1.4 });
+        plot.line(seen, n.all.map((h) => h.none.error), { color: "orange", label: "no penalty, this draw" });
         if (s.rule !== "none") {
           plot.area(SIZES, n.grid[s.rule].map((q) => q[0]), n.grid[s.rule].map((q) => q[2]), { color: "blue" });
           plot.line(SIZES, n.grid[s.rule].map((q) => q[1]), { color: "blue", dash: "5 4", width: 1.4 });
@@ -103,9 +104,10 @@ export const page = {
     },
     {
       frame: () => ({ title: "What is behind it", height: 300, x: axis, y: { min: 1e-3, max: 1e3, log: true, label: "size" } }),
-      draw(plot, n, s) {
-        plot.line(SIZES, n.all.map((h) => h.smallest), { color: "green", label: "smallest singular value" });
-        plot.line(SIZES, n.all.map((h) => h[s.rule].size), { color: "purple", label: "size of the head" });
+      draw(plot, n, s, { open }) {
+        const seen = open ? SIZES : SIZES.slice(0, s.size + 1);
+        plot.line(seen, n.all.map((h) => h.smallest), { color: "green", label: "smallest singular value" });
+        plot.line(seen, n.all.map((h) => h[s.rule].size), { color: "purple", label: "size of the head" });
         plot.upright(n.now.m, { color: "ink", dash: "", width: 1.2 });
       },
     },

@@ -51,7 +51,7 @@ export const page = {
   hidden: { draw: 1 },
   guess: {
     ask: "Sixteen units $\\tanh(k'x+b)$ learn a surface with three hills and hollows from 300 points. Trained, with the best head, they err by 22 % of its spread. Other layers are only drawn at random, and get their best head as well. How many drawn units reach the same 22 %?",
-    options: ["16: the head does the work", "about 70", "more than 1000"], answer: 1,
+    options: ["16: the head does the work", "about 70", "more than 1000"], answer: 1, hides: ["equal"],
     why: "In the middle of 20 draws it takes 73 units, if the size of the weights is chosen well. With weights a quarter of that size, 128 units still err by more than half the spread.",
   },
   sentence: [
@@ -85,14 +85,14 @@ export const page = {
     {
       wide: true,
       frame: () => ({ title: "Error on 400 new points", height: 290, x: { min: 4, max: 128, log: true, label: "units", ticks: [4, 8, 16, 32, 64, 128] }, y: { min: 0.03, max: 1.1, log: true, label: "error / spread", ticks: [0.03, 0.1, 0.3, 1] } }),
-      draw(plot, n, s, { change }) {
+      draw(plot, n, s, { change, open }) {
         const band = moved_data.bands[s.scale];
-        plot.area(SIZES, band.map((q) => q[0]), band.map((q) => q[2]), { color: "orange", label: "drawn: 16 of 20 draws" });
-        plot.line(SIZES, band.map((q) => q[1]), { color: "orange", label: "their middle" });
-        plot.line(SIZES, n.own, { color: "orange", width: 1.2, dash: "5 4", label: `draw ${s.draw}` });
+        if (open) plot.area(SIZES, band.map((q) => q[0]), band.map((q) => q[2]), { color: "orange", label: "drawn: 16 of 20 draws" });
+        if (open) plot.line(SIZES, band.map((q) => q[1]), { color: "orange", label: "their middle" });
+        if (open) plot.line(SIZES, n.own, { color: "orange", width: 1.2, dash: "5 4", label: `draw ${s.draw}` });
         plot.line(WIDTHS, n.all, { color: "blue", label: `trained, iteration ${ITERATIONS[s.at]}` });
         plot.dots(WIDTHS, n.all, { color: "blue" });
-        if (Number.isFinite(n.equal)) { plot.line([n.m, n.equal], [n.now.error, n.now.error], { color: "ink", width: 1.4, dash: "3 3", label: "equal error" }); plot.dots([n.equal], [n.now.error], { color: "orange", shape: "diamond", size: 4 }); }
+        if (open && Number.isFinite(n.equal)) { plot.line([n.m, n.equal], [n.now.error, n.now.error], { color: "ink", width: 1.4, dash: "3 3", label: "equal error" }); plot.dots([n.equal], [n.now.error], { color: "orange", shape: "diamond", size: 4 }); }
         const to = (x) => argmin(WIDTHS.map((m) => Math.abs(Math.log(m / Math.max(x, 1)))));
         plot.handle("m", n.m, n.now.error, { color: "ink", label: "units", value: String(n.m), move: (x) => change({ width: to(x) }), nudge: (dx, dy) => change({ width: s.width + dx + dy }) });
       },

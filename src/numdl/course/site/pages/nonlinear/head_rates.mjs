@@ -118,9 +118,9 @@ export const page = {
   },
   hidden: { draw: 1, forget: 0 },
   guess: {
-    ask: "A small network learns from batches of 10 rows, four times through all 300. Adam at the rate 0.1 ends with an error of 0.77. Now the rate is a hundred times smaller, 0.001, and the time is the same. What does Adam reach? Predicting the mean has error 1.",
+    ask: "A small network, 8 units and a head, learns a surface of three hills and hollows (page 2.2) from 300 rows. It learns from batches of 10, four times through all of them. Adam at the rate 0.1 ends with an error of 0.77. Now the rate is a hundred times smaller, 0.001, and the time is the same. What does Adam reach? Predicting the mean has error 1.",
     options: ["about 0.8", "about 0.9", "more than 1: worse than the mean"], answer: 2, see: { rate: 0 },
-    why: "It ends at 1.24: its head has not even found the mean level of the targets. With the head solved for and only the layer left to the same rate, the error is 0.83.",
+    why: "It ends at 1.23: its head has not even found the mean level of the targets. With the head solved for and only the layer left to the same rate, the error is 0.83.",
   },
   sentence: [
     "At the rate [[rate]], with [[batch]], Adam on all weights ends with an error of {{adam}}. If only the layer follows that rate, and a step without a rate moves the head, its penalty [[alpha]], it is {{slim}}. The best head for that layer would bring {{best}}.",
@@ -137,12 +137,13 @@ export const page = {
     {
       wide: true,
       frame: () => ({ title: "Error on new rows after four epochs", height: 270, x: axis, y: { min: 0.4, max: 4, log: true, label: "error / spread", ticks: [0.5, 0.7, 1, 2, 4] } }),
-      draw(plot, n, s, { change, ghost }) {
+      draw(plot, n, s, { change, ghost, open }) {
+        const seen = range(RATES.length).filter((k) => open || k >= s.rate), at = seen.map((k) => RATES[k]); // lower rates answer the guess
         if (ghost) plot.line(RATES, ghost.numbers.slims.map((run) => run.end), { color: "grey", faint: true });
         plot.across(1, { label: "the mean of the targets" });
         for (const [runs, color, shape, label] of [[n.adams, "orange", "square", "Adam on all weights"], [n.slims, "blue", "circle", "Adam on the layer, head solved for"]]) {
-          plot.line(RATES, runs.map((run) => run.end), { color, label });
-          plot.dots(RATES, runs.map((run) => run.end), { color, shape });
+          plot.line(at, seen.map((k) => runs[k].end), { color, label });
+          plot.dots(at, seen.map((k) => runs[k].end), { color, shape });
         }
         const to = (x) => argmin(RATES.map((r) => Math.abs(Math.log(r / Math.max(x, 1e-9)))));
         plot.handle("rate", RATES[s.rate], n.slim.end, { upright: true, color: "ink", label: "learning rate", value: say(RATES[s.rate], 2), move: (x) => change({ rate: to(x) }), nudge: (dx, dy) => change({ rate: s.rate + dx + dy }) });
@@ -170,7 +171,7 @@ export const page = {
   ],
   text: [
     "## A head needs no rate",
-    "The model is $s = W\\,[\\tanh(Kx+b);\\,1]$. Its misfit is quadratic in the head $W$ and anything but quadratic in $K$ and $b$. For the latter a step size has to be found, page 2.11; for a quadratic function the minimiser can be computed, page 2.8. With batches one cannot, as a batch does not see all rows. But one can do a little more than a gradient step: with the rows $M_j$ of features of this batch and of the last $r$ batches,",
+    "The model is the network of page 2.2 with 8 units, $s = W\\,[\\tanh(Kx+b);\\,1]$. Its misfit is quadratic in the head $W$ and anything but quadratic in $K$ and $b$. For the latter a step size has to be found, page 2.11; for a quadratic function the minimiser can be computed, page 2.8. With batches one cannot, as a batch does not see all rows. But one can do a little more than a gradient step: with the rows $M_j$ of features of this batch and of the last $r$ batches,",
     "$$ W_k = W_{k-1} - \\big(\\text{slope of this batch at } W_{k-1} + (\\Lambda_k-\\Lambda_{k-1})\\,W_{k-1}\\big)\\Big(\\sum_{j=k-r}^{k} M_j'M_j + \\Lambda_k I\\Big)^{-1}. $$",
     "If the memory holds all batches and the layer stands still, $W_k$ is after every step the Tikhonov head of all rows seen so far, with the parameter $\\Lambda_k$, whatever their order. There is no rate in it. The layer then takes Adam's step from the gradient at the new head. Both trainings cost one pass forwards and one backwards for each batch.",
     "The parameter is chosen as on page 1.8: by GCV of the rows in memory, batch by batch, at most a small factor away from the last one. Hold it at $10^{-6}$ or at 1 and compare: the choice costs nothing and spares a second number that one would have to find.",

@@ -84,7 +84,7 @@ export const page = {
   hidden: { activation: "relu", seed: 1 },
   guess: {
     ask: "A trained network of relu units. Multiply its first layer by 10 and divide its second by 10: it computes the same function. Around both settings of the weights you draw the misfit in the plane of the same two random directions. What do you see?",
-    options: ["the same picture", "two pictures: one valley is far narrower", "the second is no minimum any more"], answer: 1, see: { scale: 10 },
+    options: ["the same picture", "two pictures: one valley is far narrower", "the second is no minimum any more"], answer: 1, hides: ["plane", "before"], see: { scale: 10 },
     why: "The same step in the second layer now changes the outputs ten times as much, and its curvature is a hundred times as large. The valley is several times narrower, and the network has not changed at all.",
   },
   sentence: [

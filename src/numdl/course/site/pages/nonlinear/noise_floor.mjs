@@ -139,7 +139,7 @@ export const page = {
   ],
   text: [
     "## Where the floor is",
-    "A batch's gradient is the gradient plus noise, of variance $v$ in the direction at hand. With curvature $h$ and rate $\\mu$ a step is $x \\leftarrow (1-\\mu h)\\,x - \\mu\\,\\xi$. The first part forgets the start. The second adds variance $\\mu^2 v$ in every step, of which the first part keeps $(1-\\mu h)^2$; where the two balance,",
+    "Each of the 200 rows $a_i$ is a point of the plane and asks for $\\tfrac12(x-a_i)'H(x-a_i)$ with the curvatures $H = \\operatorname{diag}(1, 8)$; $E(x)$ is the mean over the rows, lowest where $x$ is their mean, 0. A row's gradient is $H(x-a_i)$, which is $Hx$ in the mean and otherwise misleads by $-Ha_i$. A batch's gradient is the gradient plus noise, of variance $v$ in the direction at hand. With curvature $h$ and rate $\\mu$ a step is $x \\leftarrow (1-\\mu h)\\,x - \\mu\\,\\xi$. The first part forgets the start. The second adds variance $\\mu^2 v$ in every step, of which the first part keeps $(1-\\mu h)^2$; where the two balance,",
     "$$ \\operatorname{var}(x) = \\frac{\\mu^2 v}{1-(1-\\mu h)^2} = \\frac{\\mu\\, v}{h\\,(2-\\mu h)} . $$",
     "For small rates that is $\\mu v/2h$: half the rate, half the floor, and twice the steps to get there. A batch of $b$ rows drawn independently has $1/b$ of the variance and costs $b$ times as much: per pass over the data, a batch of 10 at the rate $10\\mu$ does about what a batch of 1 does at $\\mu$, as long as $10\\mu$ is stable.",
     "*Momentum* $\\beta$ makes it $\\dfrac{\\mu\\,v\\,(1+\\beta)}{h\\,(1-\\beta)\\,(2(1+\\beta)-\\mu h)}$, the floor of the rate $\\mu/(1-\\beta)$ for small $\\mu$: it moves faster and stops earlier, like a larger rate.",

@@ -1,7 +1,7 @@
 // 2.10: how many samples are enough?
 import { dot, random, range, sum } from "../../lib/numerics.mjs";
 import { cholesky, solveWith } from "../../lib/graphs.mjs";
-import { percent, say } from "../../lib/plot.mjs";
+import { counted, percent, say } from "../../lib/plot.mjs";
 
 // c = a'x + noise e with independent normal a (p of 20 columns) and e: all draws in units of the noise, from products of columns.
 const MOST = 20, WIDE = MOST + 1, DRAWS = 20, TOL = 0.15, Z = 1.6448536269514722;
@@ -59,7 +59,7 @@ export const page = {
   needs: "least squares; mean and variance",
   controls: {
     size: { kind: "slider", label: "samples", min: 0, max: SIZES.length - 1, value: 4, play: 500, show: (k) => String(SIZES[k]) },
-    unknowns: { kind: "slider", label: "unknowns", min: 1, max: MOST, value: 8, show: String },
+    unknowns: { kind: "slider", label: "unknowns", min: 1, max: MOST, value: 8, show: (k) => counted(k, "unknown") },
     noise: { kind: "slider", label: "noise", min: 0.05, max: 2, log: true, step: 0.1, value: 0.3, show: (x) => say(x, 2) },
   },
   hidden: { seed: 2 },
@@ -69,7 +69,7 @@ export const page = {
     why: "What is lost by a finite sample is $\\frac v2\\frac pn$, the best that can be reached is $\\frac v2$. The noise $v$ cancels: the unknowns decide, $n = 100\\,p$.",
   },
   sentence: [
-    "Draw {{draw}}: [[size]] samples for [[unknowns]] unknowns, with noise of deviation [[noise]]. The samples themselves are left with the misfit {{training}}, all rows there could be with {{heldOut}}; without error in the unknowns both would be {{limit}}. The samples flatter by {{flatter}}.",
+    "Draw {{draw}}: [[size]] samples for [[unknowns]], with noise of deviation [[noise]]. The samples themselves are left with the misfit {{training}}, all rows there could be with {{heldOut}}; without error in the unknowns both would be {{limit}}. The samples flatter by {{flatter}}.",
   ],
   breaks: [
     { label: "Draw again", patch: (s) => ({ seed: (s.seed % DRAWS) + 1 }) },

@@ -58,7 +58,7 @@ export const page = {
   hidden: { draw: 18, moved: {} },
   guess: {
     ask: "A curve is fitted to 16 noisy points. Nobody knows the size of the noise, nor how strongly to penalise, and no row is kept back. Can the 16 points alone say both?",
-    options: ["no: one of the two must be known", "only the penalty", "yes, both, and roughly right"], answer: 2, see: (s, n) => ({ alpha: n.evidence.alpha, noise: n.evidence.noise }),
+    options: ["no: one of the two must be known", "only the penalty", "yes, both, and roughly right"], answer: 2, hides: ["top", "alphaTop", "noiseTop"], see: (s, n) => ({ alpha: n.evidence.alpha, noise: n.evidence.noise }),
     why: "The points have a probability under each pair (penalty, noise), and it has one maximum. A stiff curve with much noise and a flexible one with little explain the points differently well.",
   },
   sentence: [
@@ -85,12 +85,12 @@ export const page = {
     },
     {
       frame: () => ({ title: "Evidence of each pair", height: 370, x: { min: -5, max: 3, label: "α", ticks: decades(-5, 3, 2) }, y: { min: Math.log10(0.03), max: Math.log10(3), label: "noise", ticks: [0.03, 0.1, 0.3, 1, 3].map((v) => [Math.log10(v), String(v)]) } }),
-      draw(plot, n, s, { change, ghost }) {
-        for (const drop of [30, 10, 4, 1]) plot.region((x, y) => n.evidence.log - drop - logEvidence(n.d, 10 ** x, 100 ** y), { color: "green", label: "evidence within e³⁰, e¹⁰, e⁴, e of the top", cells: 60 });
-        plot.line(ALPHAS.map(Math.log10), n.profile.map((p) => Math.log10(p.v) / 2), { color: "green", dash: "5 4", width: 1.3, label: "best noise for each α" });
+      draw(plot, n, s, { change, ghost, open }) {
+        if (open) for (const drop of [30, 10, 4, 1]) plot.region((x, y) => n.evidence.log - drop - logEvidence(n.d, 10 ** x, 100 ** y), { color: "green", label: "evidence within e³⁰, e¹⁰, e⁴, e of the top", cells: 60 });
+        if (open) plot.line(ALPHAS.map(Math.log10), n.profile.map((p) => Math.log10(p.v) / 2), { color: "green", dash: "5 4", width: 1.3, label: "best noise for each α" });
         plot.upright(Math.log10(n.gcv.alpha), { color: "orange", label: "GCV's α" });
         plot.upright(Math.log10(n.best), { color: "grey", label: "α of the least error" });
-        plot.dots([Math.log10(n.evidence.alpha)], [Math.log10(n.evidence.noise)], { color: "green", shape: "diamond", size: 5, label: "top" });
+        if (open) plot.dots([Math.log10(n.evidence.alpha)], [Math.log10(n.evidence.noise)], { color: "green", shape: "diamond", size: 5, label: "top" });
         if (ghost) plot.dots([Math.log10(ghost.settings.alpha)], [Math.log10(ghost.settings.noise)], { color: "blue", size: 6, faint: true });
         plot.handle("pair", Math.log10(s.alpha), Math.log10(s.noise), { color: "blue", label: "alpha and noise", value: `alpha ${say(s.alpha, 2)}, noise ${say(s.noise, 2)}`, move: (x, y) => change({ alpha: 10 ** x, noise: 10 ** y }), nudge: (dx, dy) => change({ alpha: s.alpha * 10 ** (0.05 * dx), noise: s.noise * 10 ** (0.05 * dy) }) });
         plot.name("your pair: drag it", "blue", "circle");

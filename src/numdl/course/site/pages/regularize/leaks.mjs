@@ -87,7 +87,7 @@ export const page = {
   hidden: { signal: false },
   guess: {
     ask: "A table has 40 rows, 200 features and a target, all pure noise. Someone keeps the 12 features that correlate best with the target, then runs tenfold cross validation on a linear fit of those 12. What does it report? (1 means: no better than the mean.)",
-    options: ["about 1, or worse: it is noise", "about 0.9", "about 0.6: a good third explained"], answer: 2,
+    options: ["about 1, or worse: it is noise", "about 0.9", "about 0.6: a good third explained"], answer: 2, hides: ["leaky", "truth", "honest"],
     why: "The 12 features were chosen on all rows, also on those that later judge. It reports 0.64 on average over 20 such tables; on new rows the fit errs 1.45 times as much as the mean does.",
   },
   sentence: [

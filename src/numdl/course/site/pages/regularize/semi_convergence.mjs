@@ -98,13 +98,13 @@ export const page = {
   layout: "three",
   controls: {
     method: { kind: "choice", label: "method", options: METHODS, value: "cgls" },
-    step: { kind: "slider", label: "iterations", min: 0, max: STEPS.length - 1, value: STEPS.length - 8, play: 220, show: (i) => String(STEPS[i]) },
+    step: { kind: "slider", label: "iterations", min: 0, max: STEPS.length - 1, value: argmin(STEPS.map((k) => Math.abs(k - 12))), play: 220, show: (i) => String(STEPS[i]) },
     noise: { kind: "slider", label: "noise", min: 5e-4, max: 0.2, log: true, step: 0.1, value: 0.05, show: percent },
   },
   hidden: { draw: 1, blind: false },
   guess: {
-    ask: "A blurred image with 5 % of noise is to be made sharp: the equations are solved by conjugate gradients. After 12 iterations the answer is off by 29 %. What about 200 iterations?",
-    options: ["it is more accurate", "about the same: it has converged", "it is useless"], answer: 2,
+    ask: "A blurred image with 5 % of noise is to be made sharp: the equations are solved by conjugate gradients. After 11 iterations the answer is off by 29 %. What about 200 iterations?",
+    options: ["it is more accurate", "about the same: it has converged", "it is useless"], answer: 2, see: { step: argmin(STEPS.map((k) => Math.abs(k - 200))) },
     why: "The residual goes on falling, and the answer gets worse than a blank image. First the strong directions are fitted, which hold the image; then the weak ones, where the data are noise.",
   },
   sentence: [
@@ -125,13 +125,14 @@ export const page = {
     {
       wide: true,
       frame: (n, s) => ({ title: s.blind ? "Residual over the noise" : "Error of the image, and residual over the noise (dashed)", height: 220, x: { min: 1, max: MOST, log: true, label: "iterations" }, y: { min: 0.1, max: 50, log: true, label: "error, residual", ticks: [0.1, 0.3, 1, 3, 10, 30] } }),
-      draw(plot, n, s, { ghost }) {
+      draw(plot, n, s, { ghost, open }) {
+        const seen = open ? NUMBERS : NUMBERS.slice(0, n.k);
         plot.across(1, { color: "grey", label: "residual = noise" });
         if (!s.blind) {
-          for (const [name, text] of METHODS) plot.line(NUMBERS, n.others[name].errors, { color: COLORS[name], width: name === s.method ? 2.6 : 1.3, label: text });
+          for (const [name, text] of METHODS) plot.line(seen, n.others[name].errors.slice(0, seen.length), { color: COLORS[name], width: name === s.method ? 2.6 : 1.3, label: text });
           if (ghost) plot.line(NUMBERS, ghost.numbers.errors, { color: COLORS[ghost.settings.method], faint: true });
         }
-        plot.line(NUMBERS, n.residuals.map((r) => r / n.level), { color: COLORS[s.method], dash: "6 4", width: 1.5 });
+        plot.line(seen, n.residuals.slice(0, seen.length).map((r) => r / n.level), { color: COLORS[s.method], dash: "6 4", width: 1.5 });
         if (!s.blind) plot.dots([n.k], [n.error], { color: COLORS[s.method], size: 5.5 });
         plot.dots([n.k], [n.residual / n.level], { color: COLORS[s.method], size: 4.5, shape: "ring" });
       },

@@ -1,6 +1,6 @@
 // 3.10: what does depth cost in memory?
 import { range } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 
 // The slope of layer k needs the state before it. A schedule stores some states, and computes the others again.
 const STRATEGIES = [["store", "storing every state"], ["equal", "equally spaced checkpoints"], ["binomial", "binomial checkpoints"], ["reverse", "running backwards"]];
@@ -76,7 +76,7 @@ export const page = {
   controls: {
     layers: { kind: "slider", label: "layers", min: 4, max: 64, value: 24, show: String },
     strategy: { kind: "choice", label: "strategy", options: STRATEGIES, value: "binomial" },
-    slots: { kind: "slider", label: "slots", min: 1, max: SLOTS, value: 3, play: 700, show: String },
+    slots: { kind: "slider", label: "slots", min: 1, max: SLOTS, value: 3, play: 700, show: (k) => counted(k, "slot") },
   },
   hidden: {},
   guess: {
@@ -85,7 +85,7 @@ export const page = {
     why: "With 10 slots and four evaluations one reaches $\\binom{14}{10} = 1001$ layers. Memory and work multiply each other's reach; they do not add up.",
   },
   sentence: [
-    "The gradient of [[layers]] layers by [[strategy]], with [[slots]] slots: at most {{peak}} states live at the same time, and layers are evaluated {{evaluations}} times, {{ratio}} times as often as with every state stored. The busiest layer is evaluated {{most}} times.",
+    "The gradient of [[layers]] layers by [[strategy]], with [[slots]]: at most {{peak}} at the same time, and layers are evaluated {{evaluations}} times, {{ratio}} times as often as with every state stored. The busiest layer is evaluated {{most}} times.",
   ],
   breaks: [
     { label: "One slot", patch: { strategy: "binomial", slots: 1 }, why: "With the start alone, every slope costs a march from the very first layer: $n(n-1)/2$ evaluations." },
@@ -94,7 +94,7 @@ export const page = {
   ],
   disabled: ({ strategy }) => (strategy === "store" || strategy === "reverse" ? ["slots"] : []),
   compute,
-  values: (n) => ({ peak: String(n.peak), evaluations: String(n.evaluations), ratio: say(n.evaluations / (n.n - 1)), most: String(n.most) }),
+  values: (n) => ({ peak: n.peak === 1 ? "one state lives" : `${n.peak} states live`, evaluations: String(n.evaluations), ratio: say(n.evaluations / (n.n - 1)), most: String(n.most) }),
   views: [
     {
       frame: (n) => ({ title: "Who lives when", height: 360, x: { min: 0, max: n.moments, label: "evaluations and slopes, one after the other" }, y: { min: 0, max: n.n, label: "layer" } }),

@@ -1,6 +1,6 @@
 // 3.9: forwards or backwards?
 import { dot, product, random, range, transpose, zeros } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 
 // n layers u+ = u + h tanh(K u + b) of two units, the first r of (K11, K12, K21, K22, b1, b2) of each are parameters; q losses,
 // which are the components of the last state in q directions.
@@ -19,7 +19,7 @@ function layers(n) {
 export const direction = (i, q) => [Math.cos((Math.PI * i) / q), Math.sin((Math.PI * i) / q)];
 
 // Multiplications, counted as they are made below.
-export const counted = (n, p, q) => ({ forwards: (p * M * M * (n - 1)) / 2 + q * p * M, backwards: q * (n - 1) * M * M + q * p * M });
+export const multiplications = (n, p, q) => ({ forwards: (p * M * M * (n - 1)) / 2 + q * p * M, backwards: q * (n - 1) * M * M + q * p * M });
 
 function compute({ layers: n, parameters: r, losses: q }) {
   const net = layers(n), p = n * r, V = range(M * n).map(() => zeros(p));
@@ -37,7 +37,7 @@ function compute({ layers: n, parameters: r, losses: q }) {
   }
   const forwards = product(G, now), backwards = G.map((_, i) => net.flatMap(({ R }, k) => range(r).map((j) => dot([R[0][j], R[1][j]], [Z[M * k][i], Z[M * k + 1][i]]))));
   const apart = Math.max(...forwards.map((row, i) => Math.max(...row.map((x, j) => Math.abs(x - backwards[i][j])))));
-  return { n, r, q, p, V, Z, forwards, backwards, apart, cost: counted(n, p, q), double: counted(2 * n, 2 * p, q), end: net[n - 1].u };
+  return { n, r, q, p, V, Z, forwards, backwards, apart, cost: multiplications(n, p, q), double: multiplications(2 * n, 2 * p, q), end: net[n - 1].u };
 }
 const blocks = (plot, rows, columns, high, wide) => { for (let k = 1; k < rows; k++) plot.line([0, wide], [high * k, high * k], { color: "grey", width: 0.5 }); for (let k = 1; k < columns; k++) plot.line([(wide * k) / columns, (wide * k) / columns], [0, high * rows], { color: "grey", width: 0.5 }); };
 const shade = (rows) => { const top = Math.max(...rows.flat().map(Math.abs)); return (x) => (x === 0 ? 0 : 0.12 + 0.88 * Math.sqrt(Math.abs(x) / top)); };
@@ -50,8 +50,8 @@ export const page = {
   needs: "page 2.6: products with a layer's Jacobian",
   controls: {
     layers: { kind: "slider", label: "layers", min: 2, max: MOST, value: 6, show: String },
-    parameters: { kind: "slider", label: "parameters of each layer", min: 1, max: 6, value: 3, show: String },
-    losses: { kind: "slider", label: "losses", min: 1, max: 40, value: 1, play: 250, show: String },
+    parameters: { kind: "slider", label: "parameters of each layer", min: 1, max: 6, value: 3, show: (k) => counted(k, "parameter") },
+    losses: { kind: "slider", label: "losses", min: 1, max: 40, value: 1, play: 250, show: (k) => counted(k, "loss", "losses") },
   },
   hidden: {},
   guess: {
@@ -60,7 +60,7 @@ export const page = {
     why: "Each way back serves one number, each way forth one parameter. Backwards wins as soon as there are more than about two parameters for each number.",
   },
   sentence: [
-    "A network of [[layers]] layers with [[parameters]] parameters each, {{p}} in all, and [[losses]] losses. For all slopes the way forth makes {{forwards}} multiplications, the way back {{backwards}}. Backwards wins from {{crossing}} parameters on.",
+    "A network of [[layers]] layers with [[parameters]] each, {{p}} in all, and [[losses]]. For all slopes the way forth makes {{forwards}} multiplications, the way back {{backwards}}. Backwards wins from {{crossing}} parameters on.",
   ],
   breaks: [
     { label: "Break it", patch: { layers: 4, parameters: 1, losses: 40 }, why: "Few parameters, many numbers to differentiate: now forwards is shorter. Fits of a physical model with five constants to a thousand data are of this kind." },
@@ -91,8 +91,8 @@ export const page = {
       draw(plot, n, s, { ghost }) {
         const at = range(60).map((k) => 200 ** (k / 59));
         for (const [name, color, label] of [["forwards", "blue", "forwards"], ["backwards", "orange", "backwards"]]) {
-          if (ghost) plot.line(at, at.map((p) => counted(ghost.numbers.n, p, ghost.numbers.q)[name]), { color, faint: true });
-          plot.line(at, at.map((p) => counted(n.n, p, n.q)[name]), { color, label });
+          if (ghost) plot.line(at, at.map((p) => multiplications(ghost.numbers.n, p, ghost.numbers.q)[name]), { color, faint: true });
+          plot.line(at, at.map((p) => multiplications(n.n, p, n.q)[name]), { color, label });
         }
         plot.upright(2 * n.q, { color: "grey", label: "both equal: two parameters for each loss" });
         plot.dots([n.p, n.p], [n.cost.forwards, n.cost.backwards], { color: "ink", shape: "ring", size: 6, label: "now" });
@@ -102,7 +102,7 @@ export const page = {
   table: (n) => ({ head: ["parameter", "forwards: slope of loss 1", "backwards: slope of loss 1"], rows: range(n.p).filter((j) => n.p <= 24 || j % n.r === 0).map((j) => [`${NAMES[j % n.r]} of layer ${1 + Math.floor(j / n.r)}`, say(n.forwards[0][j], 6), say(n.backwards[0][j], 6)]) }),
   claims: (n) => [
     { sentence: "Both ways give the same slopes.", holds: n.apart < 1e-12, found: `All ${n.q * n.p} agree to ${say(n.apart)}.`, why: "" },
-    { sentence: "Backwards takes fewer multiplications.", holds: n.cost.backwards < n.cost.forwards, found: `${say(n.cost.backwards)} against ${say(n.cost.forwards)}.`, why: `${n.p} parameters are not more than twice ${n.q} losses.` },
+    { sentence: "Backwards takes fewer multiplications.", holds: n.cost.backwards < n.cost.forwards, found: `${say(n.cost.backwards)} against ${say(n.cost.forwards)}.`, why: `${counted(n.p, "parameter")} are not more than twice ${counted(n.q, "loss", "losses")}.` },
     { sentence: "Backwards also keeps fewer numbers.", holds: n.n < n.p, found: `It keeps the states of ${n.n} layers, ${M * n.n} numbers. Forwards keeps the present sensitivities, ${M * n.p} numbers, and no state.`, why: "With one parameter for each layer there is nothing to gain. Forwards needs no memory of the past at all." },
     { sentence: "Twice as many layers, each with its own parameters, mean at most 2.5 times the work forwards.", holds: n.double.forwards <= 2.5 * n.cost.forwards, found: `It grows by the factor ${say(n.double.forwards / n.cost.forwards)}; backwards by ${say(n.double.backwards / n.cost.backwards)}.`, why: "There are twice as many parameters, and each of them has twice as far to go: four times the work." },
   ],

@@ -1,7 +1,7 @@
 // 3.7: has it learnt the equation, or the steps?
 import { marched_data } from "../../data/marched_data.mjs";
 import { dot, range, sum } from "../../lib/numerics.mjs";
-import { say } from "../../lib/plot.mjs";
+import { counted, say } from "../../lib/plot.mjs";
 import { ORDER, STEP } from "../../lib/schemes.mjs";
 
 // Residual networks of 6 units on [0, 8], weights constant on each of the layers that they were trained with.
@@ -42,7 +42,7 @@ export const page = {
   controls: {
     net: { kind: "choice", label: "trained with", options: NETS, value: "euler 8" },
     scheme: { kind: "choice", label: "marched by", options: Object.entries(NAMES), value: "euler" },
-    finer: { kind: "slider", label: "steps for each layer", min: 0, max: 3, step: 1, value: 0, play: 900, show: (k) => String(FACTORS[k]) },
+    finer: { kind: "slider", label: "steps for each layer", min: 0, max: 3, step: 1, value: 0, play: 900, show: (k) => counted(FACTORS[k], "step") },
   },
   hidden: {},
   guess: {
@@ -51,7 +51,7 @@ export const page = {
     why: "Training fitted the outcome of these eight steps, errors of the steps included. The differential equation was never asked for anything.",
   },
   sentence: [
-    "Take the network trained with [[net]], and march the same weights by [[scheme]] with [[finer]] steps for each layer, {{steps}} in all. It puts {{error}} % of 128 new points wrong, and with the steps it was trained with {{own}} %. This march evaluates layers {{cost}} times.",
+    "Take the network trained with [[net]], and march the same weights by [[scheme]] with [[finer]] for each layer, {{steps}} in all. It puts {{error}} % of 128 new points wrong, and with the steps it was trained with {{own}} %. This march evaluates layers {{cost}} times.",
   ],
   breaks: [
     { label: "More accurate, and wrong", patch: { net: "euler 8", scheme: "rk4", finer: 3 }, why: "The differential equation is now followed accurately, and it does not separate the spirals. What does is the eight steps." },
