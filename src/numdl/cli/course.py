@@ -5,6 +5,7 @@ How do the commands of the course reach its experiments and its pages?
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Seque
     chosen = {key.strip(): value.strip() for key, _, value in pairs}
     if quick:
         compile_at_once()
+        gc.set_threshold(100_000, 50, 100)  # tracing makes many small objects that live on: a tenth of the time
     compilation_cache()
     with blame_input():
         result = course.run(name, out, quick=quick, random_state=seed, settings=chosen)
