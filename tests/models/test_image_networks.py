@@ -10,9 +10,11 @@ import numpy as np
 import optax
 import pytest
 
+from numdl.analysis.stability import reversal_error
 from numdl.contracts import Status
 from numdl.flow import on_images
 from numdl.flow.images import average_pool, convolve, normalise, space_to_depth
+from numdl.flow.march import coupled
 from numdl.models import (
     Chain,
     Connector,
@@ -370,3 +372,38 @@ def test_training_that_was_interrupted_goes_on_with_the_same_batches():
     assert whole.history["objective"][-1] < 0.6 * whole.history["objective"][0]
     other, _ = minimize_stochastic(problem, method, part.p, epochs=4, **how)  # the mutant: from the point alone
     assert np.abs(other.p["W"] - whole.p["W"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("march", ["reversible", "coupled"])
+def test_states_that_do_not_come_back_are_warned_of(march, recwarn):
+    """The error is that of steps undone one by one; waves come back, what forgets does not."""
+    x = np.random.default_rng(0).standard_normal((3, 16))
+    waves = image_resnet((4, 4, 1), (2,), merge=1, dynamics="hamiltonian", scheme="verlet", march=march, depth=8)
+    theta = waves.init(0, "float64")
+    told = reversal_error(waves, theta, x)
+    assert list(told) == ["block 2"] and 0 < told["block 2"] < 1e-12 and not recwarn.list
+    forgets = {"dynamics": "contractive", "depth": 40, "T": 40.0}
+    net = image_resnet((4, 4, 1), (2,), merge=1, scheme="implicit_midpoint" if march == "reversible" else "euler",
+                       march=march, **forgets)  # fmt: skip
+    theta = net.init(0, "float32")
+    with pytest.warns(UserWarning, match=r"'block 2' come back with a relative error of .*march='checkpointed'"):
+        assert reversal_error(net, theta, x.astype("f4"))["block 2"] > 1e-4
+    flow, u0 = net.blocks[1], net.blocks[0].batch(theta["block 1"], jnp.asarray(x, "float32"))
+    if march == "coupled":
+        scheme, f, _, coeffs, _, t0, h = flow.flow(theta["block 2"], u0)
+        scheme, at = coupled(scheme), lambda j: lambda c: jax.tree.map(lambda a: a[j], coeffs)
+
+        def there_and_back(u):
+            carry = u, u
+            for j in range(40):
+                carry = scheme.step(f, t0 + j * h, h, carry, at(j))
+            for j in reversed(range(40)):
+                carry = scheme.inverse(f, t0 + j * h, h, carry, at(j))
+            return carry[0]
+
+        expected = jnp.linalg.norm(jax.jit(jax.vmap(there_and_back))(u0) - u0) / jnp.linalg.norm(u0)
+        with pytest.warns(UserWarning):
+            found = reversal_error(net, theta, x.astype("f4"))["block 2"]
+        assert 0.1 < found / expected < 10  # rounding is that of another program
+    with pytest.raises(ValueError, match="none of its flows is undone"):
+        reversal_error(dataclasses.replace(flow, march="stored"), theta["block 2"], u0)
