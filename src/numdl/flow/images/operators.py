@@ -51,6 +51,8 @@ class Kind(NamedTuple):
             channels.
         act: ``act(weights, u, grid)``: the map on one image (h, w, columns), to (h, w, rows).
         channels: ``channels(weights)``: rows and columns.
+        stencil: ``stencil(weights)``: taps of all pairs of channels, (taps, taps, columns, rows); None where there are
+            none.
         parts: ``parts(weights)``: of a map that joins all pixels, the matrices (..., columns, rows) that it falls into
             after a unitary change of basis, the same before and behind; None for stencils.
     """
@@ -58,6 +60,7 @@ class Kind(NamedTuple):
     draw: Callable[[np.random.Generator, int, int, tuple[int, int]], dict[str, np.ndarray]]
     act: Callable[[dict[str, Array], Array, Grid], Array]
     channels: Callable[[dict[str, Array]], tuple[int, ...]]
+    stencil: Callable[[dict[str, Any]], np.ndarray] | None = None
     parts: Callable[[dict[str, Any]], np.ndarray] | None = None
 
 
@@ -156,8 +159,13 @@ def _circulant(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
     return jnp.fft.irfft2(z, s=grid.sides, axes=(0, 1))
 
 
+def _between_channels(taps: np.ndarray) -> np.ndarray:
+    """Taps of each channel (h, w, c) as those of pairs."""
+    return taps[..., None] * np.eye(taps.shape[2])
+
+
 def _frequencies(weights: dict[str, Any]) -> np.ndarray:
-    return np.fft.fft2(np.asarray(weights[""], float), axes=(0, 1))
+    return np.fft.fft2(weights[""], axes=(0, 1))
 
 
 def _dense(weights: dict[str, Array], u: Array, grid: Grid) -> Array:
@@ -170,17 +178,19 @@ def _draw_dense(rng: np.random.Generator, rows: int, columns: int, sides: tuple[
 
 
 def _matrix(weights: dict[str, Any]) -> np.ndarray:
-    K = np.asarray(weights[""], float)
-    return K.reshape(math.prod(K.shape[:3]), math.prod(K.shape[3:]))
+    K = weights[""]
+    return K.reshape(math.prod(K.shape[:3]), -1)
 
 
 KINDS = {
-    "full": Kind(_draw_full, _full, lambda weights: weights[""].shape[:1:-1]),
-    "pointwise": Kind(_draw_pointwise, _pointwise, lambda weights: weights[""].shape[::-1]),
-    "depthwise": Kind(_draw_depthwise, _depthwise, lambda weights: weights[""].shape[2:] * 2),
-    "lean": Kind(_draw_lean, _lean, lambda weights: weights["_mix"].shape[::-1]),
-    "circulant": Kind(_draw_full, _circulant, lambda weights: weights[""].shape[:1:-1], _frequencies),
-    "dense": Kind(_draw_dense, _dense, lambda weights: weights[""].shape[:1:-3], _matrix),
+    "full": Kind(_draw_full, _full, lambda K: K[""].shape[:1:-1], lambda K: K[""]),
+    "pointwise": Kind(_draw_pointwise, _pointwise, lambda K: K[""].shape[::-1], lambda K: K[""][None, None]),
+    "depthwise": Kind(_draw_depthwise, _depthwise, lambda K: K[""].shape[2:] * 2, lambda K: _between_channels(K[""])),
+    "lean": Kind(
+        _draw_lean, _lean, lambda K: K["_mix"].shape[::-1], lambda K: _between_channels(K["_taps"]) @ K["_mix"]
+    ),
+    "circulant": Kind(_draw_full, _circulant, lambda K: K[""].shape[:1:-1], parts=_frequencies),
+    "dense": Kind(_draw_dense, _dense, lambda K: K[""].shape[:1:-3], parts=_matrix),
 }
 """Name to kind; a new one is some functions and one entry here."""
 

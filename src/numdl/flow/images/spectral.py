@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from numdl.flow.images.operators import Grid, Kind
@@ -37,41 +35,34 @@ def norm_bound(kind: Kind, weights: dict[str, Any], grid: Grid, opposite: float 
     Returns:
         At least the norm, and the norm of maps that join all pixels; infinity where floating point does not hold it.
     """
+    values = {name: np.asarray(one, float) for name, one in weights.items()}
     if kind.parts is not None:
-        S = kind.parts(weights)
+        S = kind.parts(values)
         return spectral_norm(S if opposite is None else _opposed(S, opposite))
-    reach = max([side // 2 for values in weights.values() if np.ndim(values) > 2 for side in values.shape[:2]] + [0])
-    mirrored = grid.border == "reflecting"
-    h, w = (2 * side if mirrored else side + reach * (grid.border == "zero") for side in grid.sides)
-    stencil = _stencil(kind, weights, reach)
+    assert kind.stencil is not None
+    with np.errstate(over="ignore", invalid="ignore"):
+        stencil = kind.stencil(values)
+    mirrored, reach = grid.border == "reflecting", [taps // 2 for taps in stencil.shape[:2]]
+    zeros = grid.border == "zero"
+    h, w = (2 * side if mirrored else side + r * zeros for side, r in zip(grid.sides, reach, strict=True))
     if not np.abs(stencil).max() < LARGE:
         return math.inf
     largest = _largest(stencil, (h, w), None if mirrored else opposite)
     if not mirrored:
         return largest
-    largest *= 2.0 if reach else 1.0
+    largest *= 2.0 if any(reach) else 1.0
     return largest if opposite is None else 2 * largest + opposite
-
-
-def _stencil(kind: Kind, weights: dict[str, Any], reach: int) -> np.ndarray:
-    """Taps of all pairs of channels, (taps, taps, behind, before): what single pixels become on the smallest torus."""
-    taps = 2 * reach + 1
-    with jax.enable_x64(True):
-        weights = {name: jnp.asarray(np.asarray(values), float) for name, values in weights.items()}
-        columns = kind.channels(weights)[1]
-        points = np.zeros((columns, taps, taps, columns))
-        points[np.arange(columns), reach, reach, np.arange(columns)] = 1
-        act = jax.vmap(lambda u: kind.act(weights, u, Grid((taps, taps), "periodic")))
-        return np.asarray(act(jnp.asarray(points))).transpose(1, 2, 3, 0)
 
 
 def _largest(stencil: np.ndarray, sides: tuple[int, int], opposite: float | None) -> float:
     """Largest norm of the matrices of the channels; of half of the frequencies, the others are their conjugates."""
-    place = np.arange(len(stencil)) - len(stencil) // 2
-    turns = [np.exp(-2j * np.pi * np.outer(np.arange(n), place) / n) for n in sides]
+    turns = [
+        np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(taps) - taps // 2) / n)
+        for n, taps in zip(sides, stencil.shape[:2], strict=True)
+    ]
     found = 0.0
     for row in turns[0][: sides[0] // 2 + 1]:
-        S = np.einsum("b,wc,bcoi->woi", row, turns[1], stencil, optimize=True)
+        S = np.einsum("b,wc,bcio->wio", row, turns[1], stencil, optimize=True)
         if opposite is not None:
             S = _opposed(S, opposite)
         found = max(found, spectral_norm(S))
