@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numdl.flow import ACTIVATIONS, PiecewiseConstant, get_dynamics, get_march, get_scheme
-from numdl.flow.dynamics.base import draw_layers
+from numdl.flow.dynamics.base import Dynamics, draw_layers
 from numdl.flow.march import over_samples
 
 T = 5.0
@@ -21,7 +21,7 @@ T = 5.0
 Slope = Callable[[Any, Any], Any]
 
 
-def weights(dynamics: str, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
+def weights(dynamics: str | Dynamics, depth: int, width: int, dtype: str) -> dict[str, np.ndarray]:
     """The same random weights for everybody, leading axis depth."""
     drawn = draw_layers(get_dynamics(dynamics), np.random.default_rng(0), depth, width, 1.0)
     return {name: np.asarray(leaf).astype(dtype) for name, leaf in drawn.items()}
@@ -32,7 +32,7 @@ def samples(n: int, width: int, dtype: str) -> np.ndarray:
     return np.random.default_rng(1).standard_normal((n, width)).astype(dtype)
 
 
-def march_slope(march: str, dynamics: str, scheme: str, depth: int, n: int) -> Slope:
+def march_slope(march: str, dynamics: str | Dynamics, scheme: str, depth: int, n: int) -> Slope:
     """Compilable gradient of ``||u(T)||^2 / (2 n)`` by the weights."""
     # The adjoint equation moves state, adjoint and gradient as one vector, which has no two halves for Verlet.
     scheme = "heun" if march == "adjoint" else scheme

@@ -9,15 +9,17 @@ and their gradient are in that. What is freed goes back to the system in all of 
 scheme, for Verlet cannot step the adjoint equation; its error is to stored states of Heun's scheme.
 
 Time: medians of calls that take turns, so that a busy machine slows all alike. The same network with 128 samples gives
-the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. The plain
-network of 32 layers, width 16 and 2000 samples is also written out by hand in both layouts, ``rows`` (samples x
-features) and ``columns`` (features x samples).
+the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. So does a
+Hamiltonian network of convolutions (``images``) with 16 images of 16 x 16 pixels and 32 channels, beside the error of
+its gradient to stored states in float32. The plain network of 32 layers, width 16 and 2000 samples is also written out
+by hand in both layouts, ``rows`` (samples x features) and ``columns`` (features x samples).
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -33,13 +35,14 @@ from benchmarks._common import BenchmarkError, Run, median, ratio, table, timed
 from benchmarks._gradients import layout_slope, march_slope, ready, samples, torch_slope, weights
 from benchmarks._nets import set_torch_threads
 from benchmarks.memory import peak
-from numdl.flow import MARCHES
+from numdl.flow import MARCHES, on_images
 
-PARTS = ("memory", "accuracy", "peak", "march_time", "layers")
+PARTS = ("memory", "accuracy", "peak", "march_time", "images", "layers")
 DEPTHS = (64, 512, 2048, 8192)
 WIDTH, SAMPLES = 64, 512
 EXACT = ("remat", "checkpointed", "reversible")
 TIME_SAMPLES = 128
+SIDES, CHANNELS, BATCH = (16, 16), 32, 16
 LIMIT_MIB = 6 * 1024
 """What a gradient may take beside weights; whoever plans more is recorded as skipped."""
 MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
@@ -186,6 +189,29 @@ def march_time(run: Run) -> None:
         record_times(run, {"part": "march_time", "depth": depth}, calls, threads, rounds=max(3, 2048 // depth))
 
 
+def images(run: Run) -> None:
+    """Stored states beside the marches that keep few, on images."""
+    field, width = on_images("hamiltonian", SIDES), math.prod(SIDES) * CHANNELS
+    for depth in (64,) if run.quick else (64, 1024):
+        at = weights(field, depth, width, "float32"), samples(BATCH, width, "float32")
+        calls, told = {}, {}
+        for march in ("stored", "checkpointed", "reversible"):
+            keys = {"part": "images", "depth": depth}
+            if run.wants("ours", march, **keys):
+                program = jax.jit(march_slope(march, field, "verlet", depth, BATCH)).lower(*at).compile()
+                plan = program.memory_analysis()
+                assert plan is not None, "this backend of JAX does not report what it plans"
+                calls["ours", march] = lambda program=program, at=at: jax.block_until_ready(program(*at))
+                told[march] = {"temporary_MiB": plan.temp_size_in_bytes / MIB}
+        if not calls:
+            continue
+        found = {march: call() for (_, march), call in calls.items()}
+        for march in found.keys() - {"stored"} if "stored" in found else ():
+            told[march]["relative_error"] = distance(found[march], found["stored"])
+        for (side, march), seconds in in_turns(calls, 3).items():
+            run.record(side, march, keys, seconds=median(seconds), all_seconds=seconds, **told[march])
+
+
 def layers(run: Run) -> None:
     """The plain network: ours, both layouts by hand, torch eager, with each layer recomputed, and compiled."""
     for dtype in ("float32", "float64"):
@@ -216,7 +242,10 @@ def layers(run: Run) -> None:
 
 def run(run: Run) -> None:
     """All parts, or those of ``--sets``."""
-    parts = {"memory": memory, "accuracy": accuracy, "peak": peak_memory, "march_time": march_time, "layers": layers}
+    parts = {
+        "memory": memory, "accuracy": accuracy, "peak": peak_memory, "march_time": march_time, "images": images,
+        "layers": layers,
+    }  # fmt: skip
     for part in run.chosen(PARTS, quick=len(PARTS)):
         parts[part](run)
 
@@ -249,6 +278,15 @@ def summarise(records: Rows) -> dict[str, Any]:
     timed = [{**r, "ratio": ratio(r.get("seconds"), stored.get(r["depth"]))} for r in of("march_time")]
     times = over_depths(timed, "seconds", f"seconds of a gradient, width {WIDTH}, {TIME_SAMPLES} samples, float32")
     ratios = over_depths(timed, "ratio", "the same over stored states")
+    kept = {r["depth"]: r for r in of("images") if r["method"] == "stored"}
+    on_16 = [
+        (r["method"], r["depth"], r["temporary_MiB"], r["seconds"],
+         ratio(r["seconds"], kept.get(r["depth"], {}).get("seconds")), r.get("relative_error"))
+        for r in of("images")
+    ]  # fmt: skip
+    title = f"a gradient of {BATCH} images of {SIDES[0]} x {SIDES[1]} with {CHANNELS} channels, float32"
+    head = ("march", "layers", "temporary MiB", "seconds", "over stored", "relative error")
+    table(title, head, on_16)
     ours: dict[str, dict[str, Any]] = {}
     for dtype in sorted({r["dtype"] for r in of("layers")}):
         seconds = {r["method"]: r["seconds"] for r in of("layers") if r["dtype"] == dtype}
@@ -269,6 +307,7 @@ def summarise(records: Rows) -> dict[str, Any]:
         "peak_added_MiB": peaks,
         "march_seconds": times,
         "march_seconds_over_stored": ratios,
+        "images": {f"{row[0]} depth={row[1]}": dict(zip(head[2:], row[2:], strict=True)) for row in on_16},
         "layers": ours,
         "skipped": {f"{r['part']} {r['method']} depth={r['depth']}": r["skipped"] for r in records if "skipped" in r},
     }
