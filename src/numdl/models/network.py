@@ -227,7 +227,7 @@ def require_compatible(
         TypeError: the field cannot be traced.
     """
     f = field.vector_field(get_activation(activation))
-    layer, u = field.init(0, width, 1.0), jnp.zeros(width)
+    layer, u = field.init(0, width, 1.0), jax.ShapeDtypeStruct((width,), jnp.result_type(float))
     named = f"ResNet(dynamics={field.name!r})"
     if not isinstance(layer, dict) or not layer or not all(hasattr(leaf, "shape") for leaf in layer.values()):
         raise ValueError(f"{named}: init returns {layer!r}, needs a dict of arrays, the weights of one layer.")
@@ -235,7 +235,7 @@ def require_compatible(
         rate = jax.eval_shape(f, 0.0, u, layer)
     except jax.errors.JAXTypeError as error:
         raise TypeError(f"{named}: f cannot be traced: {error} Use jax.numpy in it.") from error
-    if getattr(rate, "shape", None) != (width,) or jnp.result_type(rate, u) != u.dtype:
+    if getattr(rate, "shape", None) != (width,) or jnp.result_type(rate.dtype, u.dtype) != u.dtype:
         shown = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", rate)
         raise ValueError(
             f"{named}: f maps a state of width {width} to {shown}, needs one real array of shape ({width},). A scalar "
@@ -246,5 +246,6 @@ def require_compatible(
         return way(scheme, f, _ONE_STEP, theta, u, 0.0, 1.0)
 
     # The trajectory takes the steps of the scheme, also where the march takes its own.
+    layers = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), layer)
     for way in dict.fromkeys((march, final)):
-        jax.eval_shape(functools.partial(go, way), jax.tree.map(lambda leaf: leaf[None], layer), u)
+        jax.eval_shape(functools.partial(go, way), layers, u)

@@ -90,11 +90,12 @@ class FollowEvidence:
 
     def apply(self, problem: VarPro, memory: tuple[Precisions, int]) -> VarPro:
         """The problem with targets in units of their noise and the penalty parameters of a memory."""
-        alphas = jnp.asarray(self.alphas(memory), problem.x.dtype)
+        alphas = np.asarray(self.alphas(memory), problem.x.dtype)
         noise, groups = memory[0].noise, len(self.names)
         if np.ndim(noise):
             problem = problem.with_targets(problem.c * jnp.asarray(units_of(noise), problem.c.dtype))
-        return problem.with_alpha(alphas[:groups], alphas[groups:] if self.heads > 1 else alphas[groups])
+        parts = alphas[:groups], alphas[groups:] if self.heads > 1 else alphas[groups]
+        return problem.with_alpha(*jax.device_put(parts))  # parts of a JAX array are a program for each shape
 
     def update(self, memory: tuple[Precisions, int], after: Iterate) -> Adapted:
         """New precisions from the Laplace metrics of a step."""

@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from numdl.contracts import PyTree
+from numdl.contracts.threads import one_blas_thread
 from numdl.estimators.networks.settings import Data
 from numdl.estimators.networks.training.trainer import Run
 from numdl.linalg.safe_svd import safe_svd
 from numdl.models import Network, first_overflow
+from numdl.optimize.parts.steps import QUICKLY
 from numdl.problems.evidence import units_of
 from numdl.regularize import group_labels
 
@@ -71,9 +73,10 @@ def member_of(run: Run, data: Data | None = None, alpha_head: float | None = Non
         penalty: Any = alphas["head"]
         if heads > 1 and alpha_head is None:
             penalty = prior[len(names) :] / (data.total * noise)
-        posterior = laplace_posterior(
-            run.net, theta, head, diagonal, penalty, noise, data.total, data.x[:rows], data.w[:rows]
-        )
+        with one_blas_thread():
+            posterior = laplace_posterior(
+                run.net, theta, head, diagonal, penalty, noise, data.total, data.x[:rows], data.w[:rows]
+            )
         posterior = posterior._replace(noise=posterior.noise / data.typical)
     if units is not None:  # the run saw its targets in units of their noise
         head = np.ascontiguousarray(head / units[:, None], head.dtype)
@@ -185,7 +188,6 @@ class Posterior(NamedTuple):
     noise: float | Float[np.ndarray, " k"]
 
 
-@jax.jit(static_argnums=0)
 def _pull(net: Network, theta: PyTree, rows: Any, x: Any) -> tuple[Any, Any]:
     """Features (b, m) and ``rows du/dtheta`` (b, r, p)."""
 
@@ -194,6 +196,9 @@ def _pull(net: Network, theta: PyTree, rows: Any, x: Any) -> tuple[Any, Any]:
         return u, jax.vmap(lambda row: jax.flatten_util.ravel_pytree(pull(row)[0])[0])(rows)
 
     return jax.vmap(one)(x)
+
+
+_compiled_pull = jax.jit(_pull, static_argnums=0, compiler_options=QUICKLY)
 
 
 def laplace_posterior(
@@ -275,7 +280,7 @@ def _head_root(triangle: np.ndarray, alpha: float, n: int) -> np.ndarray:
 def _rows(net: Network, theta: PyTree, rows: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features and derivatives of one block, padded to a fixed size so that one shape is compiled."""
     b = len(x)
-    u, j = _pull(net, theta, rows, np.pad(x, ((0, BLOCK - b), (0, 0))))
+    u, j = _compiled_pull(net, theta, rows, np.pad(x, ((0, BLOCK - b), (0, 0))))
     return np.asarray(u, float)[:b], np.asarray(j, float)[:b]
 
 

@@ -144,7 +144,7 @@ def draw_layers(
     """
     layers = [field.init(rng, m, scale, dtype) for _ in range(max(count, 1))]  # one even of none: for the structure
     stacked = {name: np.stack([np.asarray(layer[name]) for layer in layers]) for name in layers[0]}
-    return {name: jnp.asarray(leaf[:count]) for name, leaf in stacked.items()}
+    return {name: as_weights(leaf[:count], leaf.dtype) for name, leaf in stacked.items()}
 
 
 def by_columns(f: VectorField) -> VectorField:

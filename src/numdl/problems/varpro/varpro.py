@@ -117,7 +117,7 @@ class VarPro(eqx.Module, PixelRows):
     def first_head(self, theta: PyTree) -> Float[Array, "k q"]:
         """Zero head of the right shape, the start of the inner solver."""
         shape = self.c.shape[1] // self.pixels, self._width(theta) + self.intercept
-        return jnp.asarray(np.zeros(shape, self.c.dtype))
+        return jax.device_put(np.zeros(shape, self.c.dtype))
 
     def embed(self, theta: PyTree) -> Float[Array, "rows m"]:
         """Features of all samples, or of all their pixels."""

@@ -22,6 +22,7 @@ from numdl.estimators.common.processes import of_first
 from numdl.estimators.networks.settings import Data, Settings, Start
 from numdl.estimators.networks.training.levels import OneLevel
 from numdl.estimators.networks.training.solver_choice import SolverChoice, choose_algebra
+from numdl.flow.dynamics.base import as_weights
 from numdl.models import Network, first_overflow, prolonged
 from numdl.models.levels import with_steps
 from numdl.optimize import LevenbergMarquardt, NewtonCG, NoFiniteStart, Progress, minimize
@@ -143,7 +144,7 @@ class Trainer:
         dtype, theta = self.data.x.dtype, self.weights.get((net, start.seed))
         if theta is None:
             theta = jax.tree.map(lambda a: np.asarray(a) * dtype.type(start.gain), net.init(start.seed, dtype))
-        return jax.tree.map(lambda a: jnp.asarray(a, dtype), theta)
+        return jax.tree.map(lambda a: as_weights(a, dtype), theta)
 
     def setup(self, net: Network, theta: Any) -> tuple[VarPro, Any, FollowEvidence, SolverChoice]:
         """Problem, optimiser and adaptation of all runs of a network; theta are weights of it, whichever."""
@@ -160,8 +161,8 @@ class Trainer:
             x,
             c,
             w,
-            GroupPenalty(jnp.asarray(np.zeros(len(names), dtype)), jnp.asarray(labels)),
-            jnp.asarray(np.zeros((k,) if self.squares and 1 < k <= net.width else (), dtype)),
+            GroupPenalty(*jax.device_put((np.zeros(len(names), dtype), labels))),
+            jax.device_put(np.zeros((k,) if self.squares and 1 < k <= net.width else (), dtype)),
             chunk=algebra.chunk,
             curvature_rows=algebra.curvature_rows,
             sampled=algebra.sampled,
