@@ -8,9 +8,9 @@ export const startOf = (page) => ({ ...Object.fromEntries(Object.entries(page.co
 
 // {right, reply} of an exercise: what to answer, in words, and what its check says to it.
 export function key(page, one) {
-  const { reply, settings, begun } = attempt(page, one, startOf(page), one.right ?? null, one.rightly);
+  const { reply, settings, begun, given } = attempt(page, one, startOf(page), one.right ?? null, one.rightly);
   const set = Object.keys(settings).filter((name) => settings[name] !== begun[name]).map((name) => (page.controls[name] ? `${page.controls[name].label}: ${told(page.controls[name], settings[name])}` : `${name}: ${JSON.stringify(settings[name])}`));
-  return { right: one.right === undefined ? `For example ${set.join("; ")}.` : say(one.right, 6), reply };
+  return { right: one.right === undefined ? `For example ${set.join("; ")}.` : given.map((x) => say(x, 6)).join(", then "), reply };
 }
 
 export function answers(host, pages) {

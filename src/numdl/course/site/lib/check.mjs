@@ -73,14 +73,17 @@ export function exercise(host, one, state, title) {
   });
 }
 
-// An exercise done from its first button on, by its own declaration: with `answer`, and settings moved by `set(settings)`.
-// Returns {reply, settings, begun}: what the check said last, the settings that were handed in, and those before they were moved.
+// An exercise done from its first button on, by its own declaration: with `answer`, a number or made of the settings, and settings
+// moved by `set(settings)`. Returns {reply, settings, begun, given}: what the check said last, the settings that were handed in, those
+// before they were moved, and the answers of all rounds.
 export function attempt(page, one, start, answer, set = () => ({})) {
-  const memory = {};
+  const memory = {}, given = [];
   let begun = { ...start, ...one.start?.patch(1, memory) };
   for (;;) {
-    const settings = { ...begun, ...set(begun) }, reply = one.check({ answer, settings, numbers: page.compute(settings), memory });
-    if (!reply.more) return { reply, settings, begun };
+    const settings = { ...begun, ...set(begun) };
+    given.push(typeof answer === "function" ? answer(settings) : answer);
+    const reply = one.check({ answer: given.at(-1), settings, numbers: page.compute(settings), memory });
+    if (!reply.more) return { reply, settings, begun, given };
     begun = { ...begun, ...reply.patch };
   }
 }

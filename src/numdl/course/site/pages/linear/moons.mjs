@@ -71,7 +71,7 @@ export const page = {
     why: "Each point resembles its neighbours. A label that passes from neighbour to neighbour follows its moon to the end. The nearer label is often on the wrong moon.",
   },
   sentence: [
-    "Join each point with its [[neighbours]] nearest neighbours, with [[kind]]; noise [[noise]]. The graph has {{parts}}. Two labels spread to {{reached}} of the points rightly (the nearer label: {{nearest}}); the second eigenvector, without any label, splits {{cut}} rightly.",
+    "Join each point with its [[neighbours]] nearest neighbours, with [[kind]]; noise [[noise]]. The graph has {{parts}}. Two labels spread to {{reached}} of the points rightly (the nearer label: {{nearest}}); {{split}}, without any label, tells {{cut}} rightly.",
   ],
   breaks: [
     { label: "Too few neighbours", patch: { neighbours: 2, noise: 0.08 }, why: "The graph falls into parts, and each has a zero eigenvalue of its own. A label does not leave its part." },
@@ -79,7 +79,7 @@ export const page = {
     { label: "Draw again", patch: (s) => ({ draw: s.draw + 1 }) },
   ],
   compute,
-  values: (n) => ({ parts: n.count === 1 ? "one part" : `${n.count} parts`, reached: percent(n.reached), nearest: percent(n.nearest), cut: percent(n.cut) }),
+  values: (n) => ({ split: n.count === 1 ? "the second eigenvector" : "the largest part against the rest", parts: n.count === 1 ? "one part" : `${n.count} parts`, reached: percent(n.reached), nearest: percent(n.nearest), cut: percent(n.cut) }),
   views: [
     {
       frame: (n) => frame("Two labels, spread along the edges", n),
@@ -118,7 +118,7 @@ export const page = {
   table: (n) => ({ head: ["point", "first feature", "second feature", "moon", "spread label", "second eigenvector"], rows: range(COUNT).filter((i) => i % 10 === 4).map((i) => [i + 1, say(n.points[i][0]), say(n.points[i][1]), i < HALF ? "upper" : "lower", say(n.f[i]), say(n.fiedler[i])]) }),
   claims: (n, s) => [
     { sentence: "The graph is connected: the Laplacian has one zero eigenvalue.", holds: n.count === 1, found: `It has ${n.count === 1 ? "one part" : `${n.count} parts`}.`, why: `With ${s.neighbours} neighbours some points only know each other. More neighbours join the parts.` },
-    { sentence: "The second eigenvector splits at least 95 % of the points rightly.", holds: n.cut >= 0.95, found: `${percent(n.cut)}; edges of the weight ${say(n.bridges)} in all lead from moon to moon.`, why: n.count > 1 ? "In a graph of several parts it can only tell parts apart." : "It cuts where little weight is cut and both sides are large. Here that is not the gap between the moons." },
+    { sentence: `${n.count === 1 ? "The second eigenvector" : "The largest part against the rest"} tells at least 95 % of the points rightly.`, holds: n.cut >= 0.95, found: `${percent(n.cut)}; edges of the weight ${say(n.bridges)} in all lead from moon to moon.`, why: n.count > 1 ? "With several parts zero is an eigenvalue as often, and no second eigenvector is singled out: the graph can only tell its parts apart." : "It cuts where little weight is cut and both sides are large. Here that is not the gap between the moons." },
     { sentence: "Two labels reach at least 95 % of the points rightly.", holds: n.reached >= 0.95, found: `${percent(n.reached)}${n.unknown ? `; ${n.unknown} points are in parts without a label` : ""}.`, why: n.unknown ? "No path leads there." : "Where the edges between the moons weigh much, values leak from one to the other, and the sign is decided by the nearer label." },
     { sentence: "The graph does better than the nearer label.", holds: n.reached > n.nearest, found: `${percent(n.reached)} against ${percent(n.nearest)}.`, why: "Either the edges are poor, or the labels happen to lie well for distances." },
   ],

@@ -47,6 +47,10 @@ const reason = (n) => {
   return Math.abs(near - 1) < 0.3 ? "Orders near 1 say that a part of the slope is wrong: $h$ times that part is left." : "The orders have not settled. Take another direction or more steps.";
 };
 
+// Gradients whose fault the reader shall name, in another order of directions at each turn.
+const HIDDEN = ["kink", "tiny", "mean", "single", "none"];
+const anonymous = (turn, k) => ({ blind: true, secret: HIDDEN[(k + turn - 1) % HIDDEN.length], size: 1e-3, draw: 1 + ((turn + k) % 4) });
+
 export const page = {
   id: "1.12",
   question: "Is my derivative right?",
@@ -144,14 +148,18 @@ print(f(p), g @ d, *np.log2(errors[:-1] / errors[1:])[:4])
 `,
   prints: (n) => [n.f, n.slope, ...n.orders.slice(0, 4)],
   exercises: [
-    { ask: "Five anonymous gradients. Press Next, look at the two figures only, and name the fault by its number: 0 none, 1 a wrong sign, 2 a lost 1/n, 3 a forgotten entry, 4 a small relative error, 5 a kink nearby, 6 single precision. Faults of the same kind (1, 2 and 3) count as one: a part of the slope is plainly wrong.",
-      start: { label: "Next gradient", patch: (round) => ({ blind: true, secret: ["kink", "tiny", "mean", "single", "none"][(round - 1) % 5], size: 1e-3, draw: 1 + (round % 4) }) },
-      input: "fault, first gradient", button: "Hand in", right: 5, wrong: 4,
-      check: ({ answer, settings }) => {
-        if (!settings.blind) return { passed: false, say: "Press Next gradient first." };
+    { ask: "Five anonymous gradients, one after the other. Look at the two figures only, and name the fault of each by its number: 0 none, 1 a wrong sign, 2 a lost 1/n, 3 a forgotten entry, 4 a small relative error, 5 a kink nearby, 6 single precision. Faults of the same kind (1, 2 and 3) count as one: a part of the slope is plainly wrong. Four of five are a pass.",
+      start: { label: "Begin", patch: (round, memory) => { Object.assign(memory, { at: 0, right: 0, turn: round }); return anonymous(round, 0); } },
+      input: "fault", button: "Hand in", right: ({ secret }) => FAULTS.findIndex(([name]) => name === secret), wrong: 4,
+      check: ({ answer, settings, memory }) => {
+        if (!settings.blind) return { passed: false, say: "Press Begin first." };
         const k = FAULTS.findIndex(([name]) => name === settings.secret), group = (i) => (i >= 1 && i <= 3 ? 1 : i), passed = group(Math.round(answer)) === group(k);
         const told = { none: "order 2 down to the rounding of double precision", mean: "order 1 almost from the beginning, with an error as large as without the slope", tiny: "order 2 first, then 1", kink: "order 1 or none at large steps, then suddenly 2", single: "order 2, and a floor nine decades higher" }[settings.secret];
-        return { passed, patch: { blind: false, fault: settings.secret }, say: `${passed ? "Passed" : "No"}: it was ${FAULTS[k][1]}. Its mark is ${told}.` };
+        const done = (memory.at += 1) === HIDDEN.length;
+        memory.right += passed;
+        const verdict = `${passed ? "Right" : "No"}: gradient ${memory.at} had ${FAULTS[k][1]}. Its mark is ${told}.`;
+        if (!done) return { passed, more: true, patch: anonymous(memory.turn, memory.at), say: `${verdict} The figures show the next one.` };
+        return { passed: memory.right >= 4, patch: { blind: false, fault: settings.secret }, say: `${verdict} ${memory.right >= 4 ? "Passed" : "Not yet"}: ${memory.right} of ${HIDDEN.length}.` };
       } },
     { ask: "In direction 1: how large may a relative error of the slope be and still escape this test? Find it with the slider, to a factor of 3.", input: "ε =", right: 5e-8, wrong: 1e-3,
       check: ({ answer }) => {
