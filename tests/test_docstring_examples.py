@@ -28,6 +28,7 @@ MET_FIRST = {
         *("decompose", "ridge_path", "gcv", "l_curve", "discrepancy", "upre", "search", "picard", "hybrid_lsqr"),
         *("graph_laplacian", "group_labels", "non_negative"),
     },
+    "report": {"advise", "verdict", "write_page", "write_json", "print_status"},
     "testing": {"check_gradient", "check_adjoint", "check_curvature", "check_order"},
 }
 

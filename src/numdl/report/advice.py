@@ -49,6 +49,15 @@ def advise(summary: FitSummary) -> list[str]:
 
     Returns:
         One sentence group per finding, the most important first; a single one if the fit is good.
+
+    Example:
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor
+        >>> X, e = np.arange(40.0)[:, None], np.resize([1, -1, -1, 1], 40)
+        >>> model = TikhonovRegressor().fit(X[:30], X[:30, 0] + 0.1 * e[:30])
+        >>> summary = model.summary(X[30:], X[30:, 0] + 0.1 * e[30:])
+        >>> advise(summary)
+        ['The fit is good; nothing needs to change.']
     """
     checks.instance("advise", "summary", summary, FitSummary, MAKE)
     judgement = judge(summary)
@@ -59,7 +68,23 @@ def advise(summary: FitSummary) -> list[str]:
 
 
 def verdict(summary: FitSummary) -> str:
-    """One sentence: the held-out error, and how it stands to the baselines."""
+    """One sentence: the held-out error, and how it stands to the baselines.
+
+    Args:
+        summary: the finished fit.
+
+    Returns:
+        The sentence.
+
+    Example:
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor
+        >>> X, e = np.arange(40.0)[:, None], np.resize([1, -1, -1, 1], 40)
+        >>> model = TikhonovRegressor().fit(X[:30], X[:30, 0] + 0.1 * e[:30])
+        >>> summary = model.summary(X[30:], X[30:, 0] + 0.1 * e[30:])
+        >>> verdict(summary)
+        'The test RMSE is 0.1: 29 times below the mean of the targets (2.877).'
+    """
     checks.instance("verdict", "summary", summary, FitSummary, MAKE)
     j = judge(summary)
     if j.own is None:

@@ -84,6 +84,11 @@ def print_status(status: Status, console: Console | None = None) -> None:
     Args:
         status: code and sentence.
         console: where to print; standard output if not given.
+
+    Example:
+        >>> from numdl.contracts import Status
+        >>> print_status(Status("converged", "The slope is below its tolerance."))
+        converged: The slope is below its tolerance.
     """
     from rich.console import Console
     from rich.text import Text

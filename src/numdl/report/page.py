@@ -34,6 +34,19 @@ def write_page(summary: FitSummary, path: str | os.PathLike[str]) -> None:
 
     Raises:
         OSError: the path is a folder, its folder does not exist, or it cannot be written; raised before any drawing.
+
+    Example:
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor
+        >>> X, e = np.arange(40.0)[:, None], np.resize([1, -1, -1, 1], 40)
+        >>> model = TikhonovRegressor().fit(X[:30], X[:30, 0] + 0.1 * e[:30])
+        >>> summary = model.summary(X[30:], X[30:, 0] + 0.1 * e[30:])
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_page(summary, Path(folder, "report.html"))
+        ...     print(Path(folder, "report.html").read_text(encoding="utf-8")[:15])
+        <!DOCTYPE html>
     """
     checks.instance("write_page", "summary", summary, FitSummary, MAKE)
     with whole_file(checks.path("write_page", path), "write_page") as write:

@@ -25,6 +25,21 @@ def write_json(summary: FitSummary, path: str | os.PathLike[str]) -> None:
 
     Raises:
         OSError: it cannot be written.
+
+    Example:
+        >>> import numpy as np
+        >>> from numdl import TikhonovRegressor
+        >>> X, e = np.arange(40.0)[:, None], np.resize([1, -1, -1, 1], 40)
+        >>> model = TikhonovRegressor().fit(X[:30], X[:30, 0] + 0.1 * e[:30])
+        >>> summary = model.summary(X[30:], X[30:, 0] + 0.1 * e[30:])
+        >>> import json
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_json(summary, Path(folder, "report.json"))
+        ...     told = json.loads(Path(folder, "report.json").read_text(encoding="utf-8"))
+        >>> told["held_out"], told["status"]["code"]
+        ({'rows': 'test', 'count': 10}, 'converged')
     """
     checks.instance("write_json", "summary", summary, FitSummary, MAKE)
     text = json.dumps(plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
