@@ -14,6 +14,7 @@ import numpy as np
 
 from numdl.flow import ACTIVATIONS, PiecewiseConstant, get_dynamics, get_march, get_scheme
 from numdl.flow.dynamics.base import Dynamics, draw_layers
+from numdl.flow.images import convolve, convolve_transposed
 from numdl.flow.march import over_samples
 
 T = 5.0
@@ -42,6 +43,39 @@ def march_slope(march: str, dynamics: str | Dynamics, scheme: str, depth: int, n
         return 0.5 / n * jnp.sum(over_samples(get_march(march), *args, coeffs, u, 0.0, T / depth) ** 2)
 
     return jax.grad(loss)
+
+
+def parabolic_slope(unrolled: bool) -> Callable[[Any, Any, Any], Any]:
+    """Compilable gradient of ``||u||^2 / 2`` behind layers ``u - h K' relu(K u + b)`` by K, b and u."""
+
+    def layer(u: Any, of: Any) -> Any:
+        return u - 0.1 * convolve_transposed(of[0], jax.nn.relu(convolve(of[0], u) + of[1])), None
+
+    def loss(K: Any, b: Any, u: Any) -> Any:
+        return 0.5 * jnp.sum(jax.lax.scan(layer, u, (K, b), unroll=len(K) if unrolled else 1)[0] ** 2)
+
+    return jax.grad(loss, (0, 1, 2))
+
+
+def torch_parabolic_slope(K: np.ndarray, b: np.ndarray, u: np.ndarray) -> Callable[[], Any]:
+    """The same by torch, channels last, one thread."""
+    import torch
+    from torch.nn.functional import conv2d, conv_transpose2d
+
+    torch.set_num_threads(1)
+    Ks = [torch.from_numpy(k.transpose(3, 2, 0, 1).copy()).contiguous(memory_format=torch.channels_last) for k in K]
+    bs = list(torch.from_numpy(b).clone())
+    start = torch.from_numpy(u.transpose(0, 3, 1, 2).copy()).contiguous(memory_format=torch.channels_last)
+    for leaf in (*Ks, *bs, start):
+        leaf.requires_grad_()
+
+    def call() -> Any:
+        v = start
+        for k, one in zip(Ks, bs, strict=True):
+            v = v - 0.1 * conv_transpose2d(torch.relu(conv2d(v, k, one, padding=1)), k, padding=1)
+        return torch.autograd.grad(0.5 * (v**2).sum(), [*Ks, *bs, start])
+
+    return call
 
 
 def torch_slope(depth: int, dynamics: str, segment_length: int = 0, compiled: bool = False) -> Slope:

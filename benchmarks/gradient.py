@@ -11,7 +11,9 @@ scheme, for Verlet cannot step the adjoint equation; its error is to stored stat
 Time: medians of calls that take turns, so that a busy machine slows all alike. The same network with 128 samples gives
 the time over that of stored states; marches that would take more than 6 GiB are skipped, with what they need. So does a
 Hamiltonian network of convolutions (``images``) with 16 images of 16 x 16 pixels and 32 channels, beside the error of
-its gradient to stored states in float32. The plain network of 32 layers, width 16 and 2000 samples is also written out
+its gradient to stored states in float32. ``convolutions`` is the time of a layer, forward and back by K, b and u, of
+8 parabolic ones, ``u - h K' relu(K u + b)`` with 3 x 3 taps on 128 images: in a march, unrolled, and in torch with
+channels last. The plain network of 32 layers, width 16 and 2000 samples is also written out
 by hand in both layouts, ``rows`` (samples x features) and ``columns`` (features x samples).
 """
 
@@ -32,17 +34,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks._common import BenchmarkError, Run, median, ratio, table, timed
-from benchmarks._gradients import layout_slope, march_slope, ready, samples, torch_slope, weights
+from benchmarks._gradients import (
+    layout_slope,
+    march_slope,
+    parabolic_slope,
+    ready,
+    samples,
+    torch_parabolic_slope,
+    torch_slope,
+    weights,
+)
 from benchmarks._nets import set_torch_threads
 from benchmarks.memory import peak
 from numdl.flow import MARCHES, on_images
 
-PARTS = ("memory", "accuracy", "peak", "march_time", "images", "layers")
+PARTS = ("memory", "accuracy", "peak", "march_time", "images", "convolutions", "layers")
 DEPTHS = (64, 512, 2048, 8192)
 WIDTH, SAMPLES = 64, 512
 EXACT = ("remat", "checkpointed", "reversible")
 TIME_SAMPLES = 128
 SIDES, CHANNELS, BATCH = (16, 16), 32, 16
+CONVOLUTIONS, STACKED = ((16, 32), (32, 16), (64, 8)), 8
+"""Channels and pixels along a side, and layers."""
 LIMIT_MIB = 6 * 1024
 """What a gradient may take beside weights; whoever plans more is recorded as skipped."""
 MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
@@ -212,6 +225,25 @@ def images(run: Run) -> None:
             run.record(side, march, keys, seconds=median(seconds), all_seconds=seconds, **told[march])
 
 
+def convolutions(run: Run) -> None:
+    """A layer of convolutions with its gradient, by us and by torch; float32."""
+    for channels, side in ((16, 32),) if run.quick else CONVOLUTIONS:
+        keys = {"part": "convolutions", "channels": channels}
+        rng = np.random.default_rng(0)
+        K = rng.standard_normal((STACKED, 3, 3, channels, channels)).astype("f4") / (3 * channels**0.5)
+        at = K, np.zeros((STACKED, channels), "f4"), rng.standard_normal((128, side, side, channels)).astype("f4")
+        calls: dict[tuple[str, str], Callable[[], Any]] = {}
+        for method in ("march", "unrolled"):
+            if run.wants("ours", method, **keys):
+                program, given = jax.jit(parabolic_slope(method == "unrolled")), tuple(map(jnp.asarray, at))
+                calls["ours", method] = lambda program=program, given=given: jax.block_until_ready(program(*given))
+        if run.wants("theirs", "torch_eager", **keys):
+            calls["theirs", "torch_eager"] = torch_parabolic_slope(*at)
+        for (side_of, method), seconds in in_turns(calls, 5).items():
+            each = [one / STACKED for one in seconds]
+            run.record(side_of, method, keys, seconds=median(each), all_seconds=each)
+
+
 def layers(run: Run) -> None:
     """The plain network: ours, both layouts by hand, torch eager, with each layer recomputed, and compiled."""
     for dtype in ("float32", "float64"):
@@ -244,6 +276,7 @@ def run(run: Run) -> None:
     """All parts, or those of ``--sets``."""
     parts = {
         "memory": memory, "accuracy": accuracy, "peak": peak_memory, "march_time": march_time, "images": images,
+        "convolutions": convolutions,
         "layers": layers,
     }  # fmt: skip
     for part in run.chosen(PARTS, quick=len(PARTS)):
@@ -287,6 +320,15 @@ def summarise(records: Rows) -> dict[str, Any]:
     title = f"a gradient of {BATCH} images of {SIDES[0]} x {SIDES[1]} with {CHANNELS} channels, float32"
     head = ("march", "layers", "temporary MiB", "seconds", "over stored", "relative error")
     table(title, head, on_16)
+    taken = {(r["method"], r["channels"]): r["seconds"] for r in of("convolutions")}
+    by_channels = [
+        (c, *(taken.get((name, c)) for name in ("march", "unrolled", "torch_eager")),
+         ratio(taken.get(("march", c)), taken.get(("torch_eager", c))),
+         ratio(taken.get(("march", c)), taken.get(("unrolled", c))))
+        for c in sorted({c for _, c in taken})
+    ]  # fmt: skip
+    names = ("channels", "march s", "unrolled s", "torch s", "march / torch", "march / unrolled")
+    table("a parabolic layer and its gradient, 128 images, float32", names, by_channels)
     ours: dict[str, dict[str, Any]] = {}
     for dtype in sorted({r["dtype"] for r in of("layers")}):
         seconds = {r["method"]: r["seconds"] for r in of("layers") if r["dtype"] == dtype}
@@ -308,6 +350,7 @@ def summarise(records: Rows) -> dict[str, Any]:
         "march_seconds": times,
         "march_seconds_over_stored": ratios,
         "images": {f"{row[0]} depth={row[1]}": dict(zip(head[2:], row[2:], strict=True)) for row in on_16},
+        "convolutions": {str(row[0]): dict(zip(names[1:], row[1:], strict=True)) for row in by_channels},
         "layers": ours,
         "skipped": {f"{r['part']} {r['method']} depth={r['depth']}": r["skipped"] for r in records if "skipped" in r},
     }
