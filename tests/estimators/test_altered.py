@@ -6,12 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
-from altered_files import alter, other_shapes, rewrite
+from altered_files import alter, altered, other_shapes, rewrite
 from sklearn.exceptions import ConvergenceWarning
 from small_models import interrupt_at, regressor, table
 from stored_models import LABELS, NAMES, X, Y, fitted
 
 import numdl
+from numdl.cli import main
 from numdl.container import read_container, write_container
 from numdl.estimators.common.plain import formula_of, read_plain
 from numdl.report import write_page
@@ -171,6 +172,47 @@ def test_altered_checkpoints_go_on_or_are_refused(count, tmp_path):
                 continue
         if not np.isfinite(found).all():
             told.append(f"{i}: {what}: NaN")
+    assert told == []
+
+
+SMALL = ["--width=3", "--depth=1", "--dynamics=plain", "--restarts=1", "--max-iter=3"]
+RUNS = {
+    "kernel": ["--model=kernel", "--target=price"],
+    "features": ["--model=random-features", "--target=price", "--width=20"],
+    "resnet": ["--model=resnet", "--target=price", *SMALL],
+    "classes": ["--model=linear", "--target=kind", "--drop=price"],
+}
+
+
+def gaps_and_dates(path):
+    """A table with a column of each kind that a model file stores."""
+    rng, lines = np.random.default_rng(0), ["when,area,city,gap,price,kind"]
+    for i in range(60):
+        area, city, gap = rng.uniform(20, 120), rng.choice(["Bonn", "Jena"]), "" if i % 9 == 0 else rng.normal()
+        price = 3 * area + 50 * (city == "Jena") + rng.normal()
+        when = f"2024-{1 + i // 28:02d}-{1 + i % 28:02d} {i % 24:02d}:00"
+        lines.append(f"{when},{area},{city},{gap},{price},{'dear' if price > 230 else 'cheap'}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", RUNS)
+def test_altered_tables_of_models_are_used_or_refused_by_the_command(name, tmp_path, capsys):
+    """What a model file stores of the table beside the model."""
+    data, run, rng, told = gaps_and_dates(tmp_path / "flats.csv"), tmp_path / "run", np.random.default_rng(4), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = [*RUNS[name], "--missing=impute", "--dates=cyclic", "--quiet", f"--out={run}"]
+        assert main(["fit", str(data), *options]) == 0
+        arrays, header = read_container(run / "model.numdl", kind="model")
+        for i in range(90):
+            path = tmp_path / "altered.numdl"
+            _, part, what, _ = altered({}, {"extra": header["extra"]}, rng)
+            write_container(path, arrays, header | {"extra": {}} | part, kind="model")
+            code, said = main(["predict", str(path), str(data)]), capsys.readouterr().err.splitlines()
+            if code not in (0, 1) or (code and not said[-1].startswith("Error: ")):
+                told.append(f"{i}: {what}: {code} {said[-1:]}")
     assert told == []
 
 

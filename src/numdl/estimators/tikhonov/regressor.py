@@ -189,7 +189,8 @@ class TikhonovRegressor(
         """Add rows and choose alpha again, for tables that do not fit in memory: only a triangle of (d + k)^2 is kept.
 
         The result is that of all rows at once, but for rounding: rows are condensed by QR factorisations, never to
-        ``X'X``, whose condition is the square. A ``fit`` forgets all rows.
+        ``X'X``, whose condition is the square. A ``fit`` forgets all rows. Rows that come again in a later call count
+        as further observations: copies are seen only among rows of one call.
 
         Args:
             X: samples, (n, d), a table.
