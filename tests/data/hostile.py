@@ -681,6 +681,28 @@ CASES = [
         {"t": ["50:00:01.500000", "100:00:01.500000", "150:00:01.500000"]},
     ),
     Case("bars.csv", rows("x|y", *(f"{i}|{2.5 * i}" for i in range(1, 5))), XY),
+    # what looks like the last few and is not
+    Case(
+        "same_names.xlsx",
+        sheet(["T", "p", "T", "p"], *([i, 2.5 * i, 3 * i, 4 * i] for i in range(1, 6))),
+        refused="column names must differ",
+    ),
+    Case(
+        "numbers_above_names.csv",
+        rows("Rig A", "Run,17.5,3", "x,y,x,y", *(f"{i},{2 * i},{3 * i},{4 * i}" for i in range(1, 5))),
+        refused="column names must differ",
+    ),
+    Case(
+        "doses.csv",
+        rows("dose,resp", "control,1", "vehicle,2", *(f"{i / 2},{i}" for i in range(12))),
+        {"dose": ["control", "vehicle", *(f"{i / 2}" for i in range(12))], "resp": [1, 2, *range(12)]},
+    ),
+    Case(
+        "gaps_in_the_first_row.csv",
+        rows("date,temp,,rain", "2001-01-01,NA,NA,NA", *(f"2001-01-0{i},{i},{2 * i},{3 * i}" for i in range(2, 6))),
+        {"temp": [np.nan, 2, 3, 4, 5], "rain": [np.nan, 6, 9, 12, 15]},
+    ),
+    Case("bars_within.csv", rows("word", *(f"a{i}|b" for i in range(5))), {"word": [f"a{i}|b" for i in range(5)]}),
     # ---- encodings and quotes
     Case("utf32.csv", rows("x;y", *(f"{i};{2.5 * i}" for i in range(1, 5)), encoding="utf-32"), XY, "UTF-32"),
     Case("one_zero.csv", rows("x,y", *(f"{i},2" for i in range(20)), "1,\0"), refused="line 22 holds the byte 0x00"),

@@ -124,6 +124,14 @@ def test_without_a_mesh_nothing_changes():
     assert count_shards(None) == 1
 
 
+def test_arrays_that_change_later_leave_what_was_placed():
+    given = [np.zeros(1024, np.float32) for _ in range(20)]
+    placed = [place(None, array) for array in given]
+    for array in given:
+        array[:] = 1
+    assert not any(np.any(array) for array in placed)
+
+
 def test_a_mesh_without_rows_is_refused():
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("layer",))
     with pytest.raises(ValueError, match=r"axes \('layer',\): needs an axis 'data'"):

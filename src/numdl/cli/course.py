@@ -97,12 +97,16 @@ def run_one(name: str, out: Path, *, quick: bool, seed: int = 0, settings: Seque
     if wrong:
         raise UserError(f"--set {wrong[0]}: needs NAME=VALUE, such as noise=0.01; see numdl experiment show {name}.")
     chosen = {key.strip(): value.strip() for key, _, value in pairs}
+    compilation_cache()
+    before = gc.get_threshold()
     if quick:
         compile_at_once()
         gc.set_threshold(100_000, 50, 100)  # tracing makes many small objects that live on: a tenth of the time
-    compilation_cache()
-    with blame_input():
-        result = course.run(name, out, quick=quick, random_state=seed, settings=chosen)
+    try:
+        with blame_input():
+            result = course.run(name, out, quick=quick, random_state=seed, settings=chosen)
+    finally:
+        gc.set_threshold(*before)
     return DONE if result["passed"] else MISTAKE
 
 

@@ -79,7 +79,7 @@ def place(mesh: jax.sharding.Mesh | None, array: np.ndarray, axis: int = 0) -> A
         A global array.
     """
     if mesh is None:
-        return jax.device_put(array)
+        return jax.device_put(np.array(array))  # a copy: JAX shares the memory of some arrays
     auto = jax.sharding.Mesh(mesh.devices, mesh.axis_names)  # leaves it to XLA what moves
     spec = jax.sharding.PartitionSpec(*[None] * axis, AXIS)
     return jax.make_array_from_callback(

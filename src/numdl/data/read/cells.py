@@ -157,7 +157,8 @@ def _table(call: str, rows: Sequence[Sequence[Any]], header: bool | None, notes:
     words = [[_word(cell) for cell in row] for row in cells[:50]]
     named = has_header(call, words) if header is None else header
     if named:
-        words[0], joined = apart(words[0], [_word(rows[top - 1][j]) if j < len(rows[top - 1]) else "" for j in used])
+        over = rows[top - 1] if top else []
+        words[0], joined = apart(words[0], [_word(over[j]) if j < len(over) else "" for j in used])
         notes += joined
     found = unit_row(words) if named else []
     body = cells[(1 if named else 0) + (1 if found else 0) :]

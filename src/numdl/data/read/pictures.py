@@ -189,9 +189,10 @@ def _arrays(call: str, path: Path, target: str | None) -> Pictures:
     if y is not None and (y.ndim not in (1, 2) or len(y) != len(x)):
         raise ValueError(f"{call}: {target!r} in {path} has shape {y.shape}, needed is a row for each of {len(x)}.")
     if x.dtype.kind == "f" and (bad := ~np.isfinite(x)).any():
-        image, row, column = np.argwhere(bad)[0][:3] + 1
+        at = np.unravel_index(bad.argmax(), bad.shape)
+        image, row, column = (int(i) + 1 for i in at[:3])
         raise ValueError(
-            f"{call}: {images[0]} in {path} holds {x[bad][0]:g} in image {image}, row {row}, column {column} (all from "
+            f"{call}: {images[0]} in {path} holds {x[at]:g} in image {image}, row {row}, column {column} (all from "
             "1); leave that image out, or fill its pixels."
         )
     return Pictures(x if x.ndim == 4 else x[..., None], y, [str(i + 1) for i in range(len(x))], [])

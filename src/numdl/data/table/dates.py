@@ -13,7 +13,7 @@ CYCLES = {"day": 1.0, "year": 365.2425}
 """Periods in days."""
 
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?"
-_SPAN = r"\d{3,4}:\d{2}:\d{2}(?:[.,]\d+)?|\d{1,3}:\d{2}[.,]\d+"
+_SPAN = r"\d{3,5}:\d{2}:\d{2}(?:[.,]\d+)?|\d{1,3}:\d{2}[.,]\d+"
 """Beyond 99 h, and minutes with seconds, which spreadsheets write into CSV."""
 _ZONE = r"(?:Z|\s?UTC|[+-]\d{2}:?\d{2})?"
 _DAY = (

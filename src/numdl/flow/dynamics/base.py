@@ -99,7 +99,7 @@ def as_weights(values: np.ndarray, dtype: Any) -> Array:
     """Drawn numbers as a JAX array.
 
     Args:
-        values: as drawn, float64.
+        values: as drawn, float64; not to be changed later, as JAX shares the memory of some arrays.
         dtype: wanted; None for JAX's default.
 
     Returns:

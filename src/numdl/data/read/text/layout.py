@@ -126,7 +126,7 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     ]
     if _COMMENT.match(lines[start]):
         records[0].fields[0] = _COMMENT.sub("", records[0].fields[0], count=1).strip()
-    top = _top(lines, records)
+    top = _top(lines, records, header)
     table = records[top:]
     notes = (
         [f"{'One line' if top == 1 else f'{top} lines'} above the table skipped ({records[0].fields[0][:40]!r})."]
@@ -135,7 +135,7 @@ def sniff(call: str, text: bytes, *, blanks: bool = False, header: bool | None =
     )
     rows = [record.fields for record in table]
     over: list[str] = records[top - 1].fields if top and table[0].end - records[top - 1].end == 1 else []
-    grouped = header is not False and _grouped(rows)
+    grouped = header is None and _grouped(rows)
     if grouped:
         over, table, rows = rows[0], table[1:], rows[1:]
     size = [0, *itertools.accumulate(len(line.encode()) for line in lines)]
@@ -258,7 +258,7 @@ def apart(names: Sequence[str], over: Sequence[str]) -> tuple[list[str], list[st
 
     Args:
         names: of the columns; some may repeat.
-        over: the line above them; where it is empty, the word to the left counts.
+        over: the line above them; where it is empty, the word to the left counts. Numbers are no such words.
 
     Returns:
         The names, repeated ones with the word above them in front if that tells them apart, and a note if so.
@@ -269,7 +269,8 @@ def apart(names: Sequence[str], over: Sequence[str]) -> tuple[list[str], list[st
     pairs = zip(names, words or names, strict=False)
     found = [f"{word} {name}" if times[name] > 1 and words and word else name for name, word in pairs]
     filled = [name for name in found if name]
-    if found == list(names) or len(set(filled)) < len(filled):
+    bare = any(times[name] > 1 and not word for name, word in zip(names, words, strict=False))
+    if found == list(names) or len(set(filled)) < len(filled) or bare or any(map(is_numeral, _filled(over))):
         return list(names), []
     first = next(name for name, before in zip(found, names, strict=True) if name != before)
     return found, [f"Names that repeat have the word above them in front ({first})."]
@@ -283,6 +284,8 @@ def _grouped(rows: Sequence[Sequence[str]]) -> bool:
     gaps = [j for j, word in enumerate(head) if not word and j and names[j]]
     words = [*_filled(head), *_filled(names)]
     if not (gaps and head[0] and all(names)) or any(map(is_numeral, words)):
+        return False
+    if any(name in MISSING for name in names) or not (apart(names, head)[1] or unit_row(rows[1:])):
         return False
     if 2 * sum(name in KNOWN_UNITS for name in names) > len(names) or _known_units(names):
         return False
@@ -366,16 +369,16 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[_Record]:
 
 def _delimiter(lines: list[str], blanks: bool) -> str:
     best, longest = ",", 0
-    for delimiter in ("\t", ";", ",", "|") + ((" ",) if blanks else ()):
+    for delimiter in ("\t", ";", ",") + ((" ",) if blanks else ()) + ("|",):
         records = itertools.islice(_records(lines, delimiter), _SAMPLE_LINES)
         runs = [(width, len(list(run))) for width, run in itertools.groupby(len(record.fields) for record in records)]
         run = max((length for width, length in runs if width > 1), default=0)
-        if run > longest:
+        if run > longest and (delimiter != "|" or len(runs) == 1):  # bars stand within entries as well
             best, longest = delimiter, run
     return best
 
 
-def _top(lines: list[str], records: list[_Record]) -> int:
+def _top(lines: list[str], records: list[_Record], header: bool | None) -> int:
     """Number of records above the table: narrower ones before the longest run of equal width."""
     runs = [
         (width, len(list(run)))
@@ -385,7 +388,7 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     above = sum(length for _, length in runs[:at])
     width = runs[at][0]
     blank = [record.end < len(lines) and not lines[record.end].strip() for record in records]
-    if settings := _settings([record.fields for record in records[: above + runs[at][1]]], above, blank):
+    if settings := _settings([record.fields for record in records[: above + runs[at][1]]], above, blank, header):
         return settings
     titles = [record.fields for record in records[:above]]
     if not above or width < 2 or any(len(_filled(title)) >= width for title in titles):
@@ -397,7 +400,7 @@ def _top(lines: list[str], records: list[_Record]) -> int:
     return above if alone or apart or (len(titles) > 1 and not any(map(is_numeral, titles[0]))) else 0
 
 
-def _settings(rows: list[list[str]], above: int, blank: list[bool]) -> int:
+def _settings(rows: list[list[str]], above: int, blank: list[bool], header: bool | None) -> int:
     """Number of lines with settings, each under a word of its own, above a header and rows that begin with numbers.
 
     Rows are those up to the end of the table; ``above`` of them are of other widths; ``blank`` says below which stands
@@ -409,7 +412,13 @@ def _settings(rows: list[list[str]], above: int, blank: list[bool]) -> int:
     first = len(rows) - next((i for i, number in enumerate(reversed(begins)) if not number), len(rows))
     if len(rows) - first < max(first, 3) and len(rows) - first < _SAMPLE_LINES:
         return 0  # the rows are too few to tell
-    if not above and first > 2 and _clocked([row[0] for row in rows[first:]]):
+    if (
+        header is None
+        and not above
+        and first > 2
+        and any(map(is_numeral, rows[0]))
+        and _clocked([row[0] for row in rows[first:]])
+    ):
         words = [row[0] for row in rows[:first]]
         if len(set(words)) == len(words) and not any(word in MISSING for word in words):
             named = len(words[-1]) < 3 or _AXIS.fullmatch(words[-1])  # else the rows have no header
