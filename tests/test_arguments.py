@@ -325,7 +325,12 @@ def hostile(kind, base, annotation, said):
         whole = kind == "whole"
         like = float if kind == "number" else int
         values = [("nan", np.nan, True), ("inf", np.inf, whole), ("-inf", -np.inf, "infinit" not in said)]
-        values += [("True", True, True), ("'x'", "x", True), ("1j", 1j, True), ("[1, 2]", np.ones(2), True)]
+        values += [
+            ("True", True, bool not in options(annotation)),
+            ("'x'", "x", True),
+            ("1j", 1j, True),
+            ("[1, 2]", np.ones(2), True),
+        ]
         if not re.search(
             "number of (rows|samples|points|start vectors)|features|units|starts|steps of the flow|polynomial", said
         ):  # an answer of a billion rows is right, and too large here

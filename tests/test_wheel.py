@@ -97,7 +97,7 @@ def alone(wheel, tmp_path_factory):
 def test_the_wheel_has_the_version_of_the_package_and_nothing_for_developers(wheel):
     files, metadata = read(wheel)
     assert metadata["Version"] == numdl.__version__
-    assert metadata.get_all("Provides-Extra") == ["ode"]
+    assert metadata.get_all("Provides-Extra") == ["excel", "hdf5", "images", "ode", "onnx"]
     assert not [line for line in metadata.get_all("Requires-Dist") if line.startswith(("torch", "pytest", "ruff"))]
     assert "numdl/py.typed" in files
     assert {name.split("/")[0] for name in files} == {"numdl", f"numdl-{numdl.__version__}.dist-info"}

@@ -14,7 +14,7 @@ DEVICES = """
 import warnings
 import jax, numpy as np
 from numdl import ResNetClassifier, ResNetRegressor, SoftmaxClassifier
-from numdl.estimators import linear_base
+from numdl.estimators.linear import base as linear_base
 
 warnings.simplefilter("ignore")
 mesh = jax.make_mesh((3,), ("data",))

@@ -41,7 +41,7 @@ class Subproblem(NamedTuple):
 def steihaug(
     product: Callable[[Array], Array],
     g: Float[Array, " p"],
-    radius: Float[Array, ""],
+    radius: Float[Array, ""] | float,
     *,
     scale: Float[Array, " p"],
     forcing: Float[Array, ""] | float = 0.1,

@@ -46,7 +46,7 @@ def reversal_error(net: Any, theta: PyTree, x: Float[Array, "n d"]) -> dict[str,
         UserWarning: an error is above 1e-4.
 
     Raises:
-        TypeError: net is none, or theta holds no weights of it.
+        TypeError: net is none, theta holds no weights of it, or one is traced.
         ValueError: no march of the network is undone, or x is not of its inputs, empty or not finite.
 
     Examples:
@@ -62,6 +62,10 @@ def reversal_error(net: Any, theta: PyTree, x: Float[Array, "n d"]) -> dict[str,
     if not all(hasattr(net, part) for part in ("batch", "d")):
         raise TypeError(f"{call}(net={checks.shown(net)}): is no network. Build one by image_resnet, or a ResNet.")
     checks.leaves(call, "theta", theta)
+    if any(map(checks.traced, (x, *jax.tree.leaves(theta)))):
+        raise TypeError(
+            f"{call}: x or theta is traced, and the error is a number. Call it outside jax.jit and jax.vmap."
+        )
     x = jnp.asarray(checks.finite(call, "x", x, ("n", net.d)))
     if not len(x):
         raise ValueError(f"{call}(x of shape {x.shape}): there is no sample. Give at least one.")
@@ -86,7 +90,8 @@ def _follow(net: Any, theta: PyTree, x: Array, name: str, found: dict[str, float
             x = _follow(block, theta[part], x, part if name == "flow" else f"{name}, {part}", found)
         return x
     if getattr(net, "march", "") in ("reversible", "coupled") and net.depth:
-        error = float(_error(net, theta, jax.vmap(partial(net.open, theta))(x)))
+        u0 = jax.vmap(partial(net.open, theta))(x)
+        error = float(_error(net, theta, u0)) if jnp.isfinite(u0).all() else jnp.inf
         found[name] = error if error < jnp.inf else float("inf")
     return net.batch(theta, x)
 

@@ -167,11 +167,15 @@ def _unpack(trainer: Trainer, net: Network, start: Start, stored: dict[str, Any]
         ((best_p, best_aux), weights),
         ((best_p, head), weights),
         ((value, state), tree[2:4]),
+        (memory, follow.start()),
+        (best_memory, follow.start()),
     ):
         if _kinds(found) != _kinds(like):
             raise ValueError("weights of another network")
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((p, aux, best_p, best_aux, head))):
         raise ValueError("weights are not finite")
+    if not all(np.all((np.asarray(leaf) > 0) & np.isfinite(leaf)) for one in (memory, best_memory) for leaf in one[0]):
+        raise ValueError("precisions are no positive numbers")
     _require_progress(stored, table)
     p, aux, value, state = jax.tree.map(jax.numpy.asarray, (p, aux, value, state))
     score = -np.inf if stored["score"] is None else stored["score"]

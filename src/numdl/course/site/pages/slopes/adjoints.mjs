@@ -1,6 +1,6 @@
 // 3.8: discretise first, or differentiate first?
 import { geomspace, range, STABILITY } from "../../lib/numerics.mjs";
-import { percent, say } from "../../lib/plot.mjs";
+import { say } from "../../lib/plot.mjs";
 import { march, ORDER } from "../../lib/schemes.mjs";
 
 // u' = lambda u, u(0) = 1, on [0, 1]; the loss is the last state. Two slopes of it by lambda.
@@ -59,7 +59,7 @@ export const page = {
     why: "A step forwards multiplies by $1 - \\tfrac12$, a step back by $1 + \\tfrac12$, both together by $\\tfrac34$. And $0.75^{20} = 0.003$.",
   },
   sentence: [
-    "Let $u' = \\lambda u$ with $\\lambda=$ [[lambda]], and take [[count]] steps by [[scheme]] to $t=1$. Marched back from there one comes out at {{returned}} instead of 1. The loss is $u(1)$: its slope by $\\lambda$ is {{first}} if one discretises first, and {{second}}, {{apart}} away, if one differentiates first.",
+    "Let $u' = \\lambda u$ with $\\lambda=$ [[lambda]], and take [[count]] steps by [[scheme]] to $t=1$. Marched back from there one comes out at {{returned}} instead of 1. The loss is $u(1)$: its slope by $\\lambda$ is {{first}} if one discretises first, and {{second}}, off by {{apart}}, if one differentiates first.",
   ],
   breaks: [
     { label: "Break it", patch: { scheme: "euler", lambda: -10, count: 5 }, why: "The states that the way back passes through were never visited on the way forth. The slope made from them is ten times too small." },
@@ -67,7 +67,7 @@ export const page = {
     { label: "A flow that grows", patch: { scheme: "euler", lambda: 3, count: 5 }, why: "It is no better in the other direction: 0.63 instead of 1, because the product of both steps does not ask for the sign of $\\lambda$." },
   ],
   compute,
-  values: (n) => ({ returned: say(n.returned, 4), first: say(n.first), second: say(n.second), apart: percent(Math.abs(n.second / n.first - 1)) }),
+  values: (n) => ({ returned: say(n.returned, 4), first: say(n.first), second: say(n.second), apart: say(Math.abs(n.second - n.first)) }),
   views: [
     {
       frame: (n) => ({ title: "Forwards, and what comes back", height: 350, x: { min: 0, max: 1, label: "time" }, y: n.exact > 1 ? { min: 0, max: 1.25 * n.exact, label: "u" } : { min: -0.3, max: 1.3, label: "u" } }),
