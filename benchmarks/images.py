@@ -55,11 +55,12 @@ def load(run: Run, name: str) -> tuple[np.ndarray, ...]:
         x_test, y_test = read_cifar10(run.folder(name, "test_batch_first1000.bin.xz"))
         return x.transpose(0, 2, 3, 1), y, x_test.transpose(0, 2, 3, 1), y_test
     parts: list[np.ndarray] = []
-    folder = name.removesuffix("_all")
-    for part, rows in (("train", 10_000), ("t10k", 2_000)) if folder == name else (("train", None), ("t10k", None)):
+    folder, whole = name.removesuffix("_all"), name.endswith("_all")
+    for part, some in (("train", 10_000), ("t10k", 2_000)):
         images, labels = (
             read_idx(run.folder(folder, f"{part}-{w}.gz")) for w in ("images-idx3-ubyte", "labels-idx1-ubyte")
         )
+        rows = len(images) if whole else some
         parts += [images[:rows, :, :, None], labels[:rows]]
     return tuple(parts)
 

@@ -28,7 +28,7 @@ from numdl.data import Scaler
 from numdl.estimators.common.intake import checked_table
 from numdl.estimators.common.reporting import ReportMixin
 from numdl.estimators.common.saving import SaveMixin, require_classes, require_numbers
-from numdl.estimators.common.weights import sample_weights, typical_noise
+from numdl.estimators.common.weights import copies_once, raw_weights, relative, typical_noise
 from numdl.estimators.networks.ensemble import predict_scores, require_member
 from numdl.estimators.networks.settings import Data, check_parameters
 from numdl.estimators.networks.training.search_space import SearchSpace
@@ -146,7 +146,7 @@ class NetworkBase(Fitted, SaveMixin, ReportMixin, CallbackSupportMixin, BaseEsti
         raise NotImplementedError
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
-        return sample_weights(call, sample_weight, X)
+        return relative(copies_once(raw_weights(call, sample_weight, X), X, c))
 
     def _without_gross_errors(
         self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray

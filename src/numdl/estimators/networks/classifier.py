@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from numdl.estimators.common.intake import encode_labels, known_codes, require_classes
 from numdl.estimators.common.probabilities import LogProbabilities
-from numdl.estimators.common.weights import copies_once, raw_weights, relative, with_class_weight
+from numdl.estimators.common.weights import with_class_weight
 from numdl.estimators.networks.base import NetworkBase
 
 
@@ -80,7 +80,7 @@ class NetworkClassifier(LogProbabilities, ClassifierMixin, NetworkBase):
 
     def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
         codes = c @ np.arange(1.0, c.shape[1] + 1)[:, None]
-        return with_class_weight(self, relative(copies_once(raw_weights(call, sample_weight, X), X, codes)), y)
+        return with_class_weight(self, super()._weights(call, sample_weight, X, y, codes), y)
 
     def _require_targets(self, call: str, c: np.ndarray) -> None:
         require_classes(call, c)  # a class of several may have weight 0

@@ -15,7 +15,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from numdl.data import Scaler
 from numdl.estimators.common.intake import require_varying, targets_beside
 from numdl.estimators.common.leaving import GradientMixin
-from numdl.estimators.common.weights import copies_once, raw_weights, relative
+from numdl.estimators.common.weights import relative
 from numdl.estimators.kernels.clock import Clock
 from numdl.estimators.kernels.gross import gross_errors
 from numdl.estimators.networks.base import NetworkBase, precision
@@ -65,9 +65,6 @@ class NetworkRegressor(GradientMixin, MultiOutputMixin, RegressorMixin, NetworkB
 
     def _shape(self, values: np.ndarray) -> np.ndarray:
         return values[:, 0] if self._flat else values
-
-    def _weights(self, call: str, sample_weight: Any, X: np.ndarray, y: Any, c: np.ndarray) -> np.ndarray:
-        return relative(copies_once(raw_weights(call, sample_weight, X), X, c))
 
     def _without_gross_errors(
         self, call: str, X: np.ndarray, c: np.ndarray, weights: np.ndarray
